@@ -1,0 +1,47 @@
+"""The errors that eagle_gym raises.
+
+Each says what was expected, what came and how to mend it. None is ever turned into a reward.
+
+- EagleError
+    - ConfigurationError   an argument, a keyword or a choice that cannot be
+    - CatalogError         bad data: names the file, the row and the value
+    - TextError            a text or prompt outside plot English
+    - LanguageModelError   a model call that failed, came back empty or was cut off
+    - DesignError          features that have no design, or a solver that could not be certified
+    - PreparationError     an artefact (latent space, surrogate, weights) is absent, broken or does not match
+    - EpisodeError         a call out of order: step before reset, an action outside the action set
+"""
+
+from __future__ import annotations
+
+
+class EagleError(Exception):
+    """Base of every error that eagle_gym raises itself."""
+
+
+class ConfigurationError(EagleError, ValueError):
+    """An argument, a keyword or a choice that cannot be."""
+
+
+class CatalogError(EagleError, ValueError):
+    """Bad data; the message names the file, the row and the value."""
+
+
+class TextError(EagleError, ValueError):
+    """A text or an edit prompt outside plot English, or of the wrong kind."""
+
+
+class LanguageModelError(EagleError, RuntimeError):
+    """A model call that failed, came back empty or was cut off, after its retries."""
+
+
+class DesignError(EagleError, ValueError):
+    """Features for which no design exists, or a design that could not be certified."""
+
+
+class PreparationError(EagleError, RuntimeError):
+    """An artefact (latent space, surrogate, weights) is absent, broken or does not match."""
+
+
+class EpisodeError(EagleError, RuntimeError):
+    """A call out of order: ``step`` before ``reset``, or an action outside the action set."""
