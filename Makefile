@@ -1,0 +1,30 @@
+# make demo                             train PPO on EagleGym/Plots-v0 and compare it with the reference policies
+# make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings
+# make test                             lint, types and tests;  make check: lint and types alone
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check setup
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(RUN) -m benchmarks run demo --size small --out runs/demo --fresh $(if $(DATA),--data "$(DATA)")
+
+test: check
+	$(RUN) -m pytest
+
+check: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+setup: $(STAMP)
+
+# PIP_CONSTRAINT, not --constraint: it pins what the build of the package itself asks for too.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eagle_gym needs Python 3.11 or later; name one with make PYTHON=…")'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(RUN) -m pip install --quiet --editable '.[dev]'
+	touch $@
