@@ -1,0 +1,23 @@
+"""What exists: catalogs of entities, users and ratings, their splits, profiles and loaders."""
+
+from eagle_gym.catalog.catalog import Catalog, Entity, Language, Ratings, Skipped
+from eagle_gym.catalog.movielens import load_movielens
+from eagle_gym.catalog.plots import load_plots
+from eagle_gym.catalog.profile import Profiles, profile_of
+from eagle_gym.catalog.splits import Split, split_catalog
+from eagle_gym.catalog.table import load_table
+
+__all__ = [
+    "Catalog",
+    "Entity",
+    "Language",
+    "Profiles",
+    "Ratings",
+    "Skipped",
+    "Split",
+    "load_movielens",
+    "load_plots",
+    "load_table",
+    "profile_of",
+    "split_catalog",
+]

@@ -1,0 +1,304 @@
+"""What exists: entities with their texts, users and their ratings. Frozen, validated, hashed, saved and loaded.
+
+A catalog is plain data. Loaders (`plots`, `movielens`, `table`) make one; the latent space, the profiles and the
+environment read it. Every check that a loader can express in terms of its file is made there, so that the message names
+the file; what is checked here holds for any catalog, however it was made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eagle_gym.errors import CatalogError, ConfigurationError
+
+Language = Literal["plot_english", "free"]
+
+FORMAT = 1  # of the files that `Catalog.save` writes
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One thing of the catalog: a film, a product.
+
+    Attributes:
+        id: Key of the entity in its source, unique in the catalog.
+        title: Its name, for people; never scored. Titles need not be unique.
+        text: Its description, the state of an episode that starts here.
+    """
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Who rated what, and how: three aligned columns of length m, read-only, in the order of (user, item).
+
+    Attributes:
+        user: Rows of `Catalog.users`, int32 [m].
+        item: Rows of `Catalog.entities`, int32 [m].
+        value: The ratings, float32 [m].
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    value: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("user", np.int32), ("item", np.int32), ("value", np.float32)):
+            object.__setattr__(self, name, _frozen_column(getattr(self, name), dtype))
+        if not len(self.user) == len(self.item) == len(self.value):
+            sizes = f"{len(self.user)} users, {len(self.item)} items, {len(self.value)} values"
+            raise CatalogError(f"ratings need three columns of one length; got {sizes}")
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @classmethod
+    def sort(cls, user: ArrayLike, item: ArrayLike, value: ArrayLike) -> Ratings:
+        """Ratings in their canonical order, (user, item), so that the order of a file changes nothing."""
+        columns = np.asarray(user), np.asarray(item), np.asarray(value)
+        order = np.lexsort((columns[1], columns[0]))
+        return cls(*(column[order] for column in columns))
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something a loader left out: how many, of what, why, and the first few of them."""
+
+    count: int
+    what: str
+    why: str
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        examples = f" (such as {', '.join(self.examples)})" if self.examples else ""
+        return f"{self.count} {self.what}: {self.why}{examples}"
+
+    @classmethod
+    def of(cls, names: Sequence[str], what: str, why: str) -> tuple[Skipped, ...]:
+        """A tuple of one note about `names`, or an empty one when there are none."""
+        return (cls(len(names), what, why, tuple(names[:3])),) if names else ()
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """The existing entities with their users and ratings (D in the paper).
+
+    Attributes:
+        name: For people; not part of the content hash.
+        entities: At least one, with unique ids and texts that are not blank.
+        users: Unique ids; each has at least one rating.
+        ratings: Rows index `entities` and `users`; at most one per (user, item).
+        scale: Lowest and highest rating that can be given.
+        language: "plot_english" (every text is plot English, which the embedded model speaks) or "free".
+        skipped: What the loader left out or could not use, for people.
+
+    Raises:
+        CatalogError: The parts do not fit together; the message names the row and the value.
+    """
+
+    name: str
+    entities: tuple[Entity, ...]
+    users: tuple[str, ...]
+    ratings: Ratings
+    scale: tuple[float, float]
+    language: Language
+    skipped: tuple[Skipped, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.language not in get_args(Language):
+            raise CatalogError(f"language must be one of {get_args(Language)}; got {self.language!r}")
+        low, high = self.scale
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise CatalogError(f"scale must be (lowest, highest) with lowest < highest; got {self.scale!r}")
+        if not self.entities:
+            raise CatalogError("a catalog needs at least one entity; got none")
+        _check_unique([entity.id for entity in self.entities], "entity")
+        _check_unique(self.users, "user")
+        for row, entity in enumerate(self.entities):
+            if not entity.text.strip():
+                raise CatalogError(f"entity row {row} (id {entity.id!r}): the text is blank; give it one or leave it out")
+        check_ratings(self.ratings, self.users, [entity.id for entity in self.entities], self.scale)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Catalog) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.entities)} entities, {len(self.users)} users, {len(self.ratings)} ratings"
+        return f"Catalog({self.name!r}: {sizes}, {self.language}, {self.hash[:12]})"
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts of the entities, in their order."""
+        return [entity.text for entity in self.entities]
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the content (entities, users, ratings, scale, language): 64 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(self._content(), ensure_ascii=True).encode())
+        for column in (self.ratings.user, self.ratings.item, self.ratings.value):
+            digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"))).tobytes())
+        return digest.hexdigest()
+
+    def entity_index(self, id: str) -> int:
+        """Row of the entity with this id.
+
+        Raises:
+            ConfigurationError: There is none; the message suggests close ones.
+        """
+        return _lookup(self._entity_rows, str(id), "entity", self.name)
+
+    def user_index(self, id: str) -> int:
+        """Row of the user with this id.
+
+        Raises:
+            ConfigurationError: There is none; the message suggests close ones.
+        """
+        return _lookup(self._user_rows, str(id), "user", self.name)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `catalog.json` and `ratings.npz` into a folder, which is made when absent."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        skipped = [[note.count, note.what, note.why, list(note.examples)] for note in self.skipped]
+        header = {"format": FORMAT, "name": self.name, "hash": self.hash, "skipped": skipped, **self._content()}
+        (folder / "catalog.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        columns = {name: getattr(self.ratings, name) for name in ("user", "item", "value")}
+        np.savez_compressed(folder / "ratings.npz", allow_pickle=False, **columns)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Catalog:
+        """Read what `save` wrote.
+
+        Raises:
+            CatalogError: A file is missing or broken, or its content is not what was saved.
+        """
+        folder = Path(folder)
+        try:
+            header = json.loads((folder / "catalog.json").read_text(encoding="utf-8"))
+            if header["format"] != FORMAT:
+                raise CatalogError(f"{folder / 'catalog.json'}: expected format {FORMAT}; got {header['format']!r}")
+            with np.load(folder / "ratings.npz", allow_pickle=False) as arrays:
+                ratings = Ratings(arrays["user"], arrays["item"], arrays["value"])
+            catalog = cls(
+                name=header["name"],
+                entities=tuple(Entity(*row) for row in header["entities"]),
+                users=tuple(header["users"]),
+                ratings=ratings,
+                scale=cast(tuple[float, float], tuple(header["scale"])),
+                language=header["language"],
+                skipped=tuple(Skipped(*row[:3], tuple(row[3])) for row in header["skipped"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            if isinstance(error, CatalogError):
+                raise
+            raise CatalogError(f"{folder}: expected a catalog written by Catalog.save; {error!r}") from error
+        if catalog.hash != header["hash"]:
+            raise CatalogError(f"{folder}: expected content {header['hash'][:12]}…; got {catalog.hash[:12]}…")
+        return catalog
+
+    def _content(self) -> dict[str, Any]:
+        entities = [[entity.id, entity.title, entity.text] for entity in self.entities]
+        scale = [float(bound) for bound in self.scale]
+        return {"scale": scale, "language": self.language, "entities": entities, "users": list(self.users)}
+
+    @cached_property
+    def _entity_rows(self) -> dict[str, int]:
+        return {entity.id: row for row, entity in enumerate(self.entities)}
+
+    @cached_property
+    def _user_rows(self) -> dict[str, int]:
+        return {user: row for row, user in enumerate(self.users)}
+
+
+def check_ratings(
+    ratings: Ratings,
+    users: Sequence[str],
+    items: Sequence[str],
+    scale: tuple[float, float],
+    where: Callable[[int], str] = "ratings row {}".format,
+) -> None:
+    """Check that ratings fit users, items and scale.
+
+    Args:
+        ratings: The columns to check; here, unlike in a catalog, in any order.
+        users: Ids that `ratings.user` indexes.
+        items: Ids that `ratings.item` indexes.
+        scale: Lowest and highest rating.
+        where: Names a row of `ratings` for people; a loader gives one that names its file.
+
+    Raises:
+        CatalogError: A row points nowhere, is out of the scale or comes twice, or a user has no rating.
+    """
+    for column, ids, what in ((ratings.user, users, "user"), (ratings.item, items, "entity")):
+        outside = np.flatnonzero((column < 0) | (column >= len(ids)))
+        if outside.size:
+            row = int(outside[0])
+            raise CatalogError(f"{where(row)}: expected a {what} row from 0 to {len(ids) - 1}; got {column[row]}")
+    low, high = scale
+    bad = np.flatnonzero(~((ratings.value >= low) & (ratings.value <= high)))  # catches nan too
+    if bad.size:
+        row = int(bad[0])
+        who = f"(user {users[ratings.user[row]]}, item {items[ratings.item[row]]})"
+        more = f"; {bad.size - 1} more such rows" if bad.size > 1 else ""
+        raise CatalogError(
+            f"{where(row)} {who}: expected a rating from {low:g} to {high:g}; got {ratings.value[row]:g}{more}"
+        )
+    row = _first_repeat(ratings.user.astype(np.int64) * max(len(items), 1) + ratings.item)
+    if row is not None:
+        pair = f"user {users[ratings.user[row]]!r} rated item {items[ratings.item[row]]!r}"
+        raise CatalogError(f"{where(row)}: {pair} before; keep one rating of each pair")
+    idle = np.flatnonzero(np.bincount(ratings.user, minlength=len(users)) == 0)
+    if idle.size:
+        raise CatalogError(
+            f"user {users[idle[0]]!r} has no rating ({idle.size} such users); give each user a rating or leave it out"
+        )
+
+
+def _frozen_column(column: ArrayLike, dtype: type[np.generic]) -> NDArray[Any]:
+    array = np.array(column, dtype=dtype)
+    if array.ndim != 1:
+        raise CatalogError(f"a column of ratings has one dimension; got shape {array.shape}")
+    array.flags.writeable = False
+    return array
+
+
+def _first_repeat(keys: NDArray[np.int64]) -> int | None:
+    """Smallest row whose key stands in an earlier row too, or None."""
+    order = np.argsort(keys, kind="stable")
+    later = order[1:][keys[order][1:] == keys[order][:-1]]
+    return int(later.min()) if later.size else None
+
+
+def _check_unique(ids: Sequence[str], what: str) -> None:
+    seen: dict[str, int] = {}
+    for row, id in enumerate(ids):
+        if not id:
+            raise CatalogError(f"{what} row {row}: the id is empty")
+        if id in seen:
+            raise CatalogError(f"{what} row {row}: id {id!r} is used by row {seen[id]} already; ids must be unique")
+        seen[id] = row
+
+
+def _lookup(rows: dict[str, int], id: str, what: str, name: str) -> int:
+    if id in rows:
+        return rows[id]
+    close = difflib.get_close_matches(id, rows, n=3)
+    hint = f"; did you mean {', '.join(map(repr, close))}?" if close else f"; it has ids such as {next(iter(rows))!r}"
+    raise ConfigurationError(f"catalog {name!r} has no {what} {id!r}{hint}")

@@ -1,0 +1,297 @@
+"""MovieLens data sets, read from a folder that you downloaded: https://grouplens.org/datasets/movielens/.
+
+Two layouts:
+
+- CSV (ml-latest-small, ml-latest, ml-20m, ml-25m, ml-32m): `ratings.csv` and `movies.csv`; `tags.csv` is used where
+  present, as is `overviews.csv`, which GroupLens does not ship: a column `overview` and one of the columns `movieId`,
+  `tmdbId` or `imdbId` (the last two are joined through `links.csv`).
+- `.dat` (ml-1m, ml-10m): `ratings.dat` and `movies.dat`, fields separated by `::`, ISO-8859-1 or UTF-8; `users.dat` and
+  `tags.dat` where present.
+
+A film's text is either rendered in plot English from its genres, year, tags and overview, or its overview as it stands.
+F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015,
+https://doi.org/10.1145/2827872. Their conditions of use are in the README.txt of each data set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from eagle_gym import plot_english
+from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped, check_ratings
+from eagle_gym.catalog.reading import existing, read_numbers, read_records, row_number, unique_key
+from eagle_gym.errors import CatalogError, ConfigurationError
+
+Texts = Literal["rendered", "overview"]
+
+NO_GENRES = "(no genres listed)"
+_YEAR = re.compile(r"\((\d{4})\)$")
+
+
+@dataclass
+class _Film:
+    row: int  # in the file of movies, for messages
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+    tags: Counter[str] = field(default_factory=Counter)
+    overview: str = ""
+
+
+def load_movielens(
+    root: str | Path,
+    texts: Texts = "rendered",
+    *,
+    min_ratings: int = 0,
+    seed: int = 0,
+    progress: bool = True,
+) -> Catalog:
+    """Read a MovieLens data set.
+
+    Args:
+        root: Its folder.
+        texts: "rendered" (plot English, which the embedded model speaks) or "overview" (free text; films without an
+            overview are left out, with their ratings).
+        min_ratings: Films with fewer ratings are left out, with their ratings.
+        seed: Of the order and wording of rendered texts; each film has a generator of its own.
+        progress: Show a bar where rendering takes more than two seconds.
+
+    Returns:
+        A catalog whose `skipped` says what was left out or incomplete.
+
+    Raises:
+        ConfigurationError: No such `texts`, or a negative `min_ratings`.
+        CatalogError: A file or column is missing, or a row is bad; the message names file, row and value.
+    """
+    if texts not in get_args(Texts):
+        raise ConfigurationError(f"texts must be one of {get_args(Texts)}; got {texts!r}")
+    if min_ratings < 0:
+        raise ConfigurationError(f"min_ratings must be 0 or more; got {min_ratings!r}")
+    folder, suffix = _layout(Path(root))
+    films = _read_films(folder / f"movies{suffix}")
+    _read_tags(folder / f"tags{suffix}", films)
+    _read_overviews(folder, films, required=texts == "overview")
+    user_ids, film_ids, value, scale = _read_ratings(folder / f"ratings{suffix}", films)
+    _check_users(folder / "users.dat", set(user_ids.tolist()))
+
+    counts = Counter(film_ids.tolist())
+    notes = _incomplete(films, counts)
+    popular = {id: film for id, film in films.items() if counts[id] >= min_ratings}
+    rare = [film.title for id, film in films.items() if id not in popular]
+    notes += Skipped.of(rare, "films left out", f"fewer than {min_ratings} ratings")
+    describe = _overview if texts == "overview" else lambda id, film: _rendered(id, film, seed)
+    entities, mute = _describe(popular, describe, progress)
+    notes += Skipped.of(mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview")
+    return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes)
+
+
+def _layout(root: Path) -> tuple[Path, str]:
+    need = "expected a folder with movies.csv and ratings.csv, or movies.dat and ratings.dat (grouplens.org/datasets/movielens)"
+    if not root.is_dir():
+        raise CatalogError(f"{root}: no such folder; {need}")
+    suffix = ".dat" if (root / "ratings.dat").is_file() else ".csv"
+    for name in ("movies", "ratings"):
+        existing(root / f"{name}{suffix}", need)
+    return root.resolve(), suffix
+
+
+def _read_films(path: Path) -> dict[int, _Film]:
+    films: dict[int, _Film] = {}
+    for row, (id, title, genres) in read_records(path, ("movieId", "title", "genres")):
+        key = _identifier(path, row, "movieId", id)
+        if key in films:
+            raise CatalogError(f"{path}, row {row}: movieId {id!r} stands in row {films[key].row} already")
+        title = title.strip()  # some titles end in a space
+        if not title:
+            raise CatalogError(f"{path}, row {row}: the title of movieId {id!r} is empty")
+        year = _YEAR.search(title)
+        listed = () if genres.strip() == NO_GENRES else tuple(_genre(genre) for genre in genres.split("|") if genre.strip())
+        films[key] = _Film(row, title, int(year[1]) if year else None, listed)
+    if not films:
+        raise CatalogError(f"{path}: expected films; the file has none")
+    return films
+
+
+def _genre(name: str) -> str:
+    """The name in use since ml-10m: ml-1m says "Children's"."""
+    name = name.strip()
+    return "Children" if name == "Children's" else name
+
+
+def _read_tags(path: Path, films: Mapping[int, _Film]) -> None:
+    """Count each film's tags, ignoring case and outer spaces."""
+    if not path.is_file():
+        return
+    columns = ("userId", "movieId", "tag", "timestamp") if path.suffix == ".dat" else ("movieId", "tag")
+    for row, record in read_records(path, columns):
+        id, tag = record[columns.index("movieId")], record[columns.index("tag")]
+        films[_known_film(path, row, id, films)].tags[tag.strip().lower()] += 1
+
+
+def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool) -> None:
+    path = folder / "overviews.csv"
+    if not path.is_file():
+        if required:
+            existing(path, 'texts="overview" needs it, with the columns movieId (or tmdbId, or imdbId) and overview')
+        return
+    header = path.open(encoding="utf-8-sig", newline="").readline().strip().split(",")
+    key = next((name for name in ("movieId", "tmdbId", "imdbId") if name in header), "movieId")
+    links = _read_links(folder / "links.csv", key, films) if key != "movieId" else {str(id): [id] for id in films}
+    seen: dict[str, int] = {}
+    for row, (id, overview) in read_records(path, (key, "overview")):
+        id = _without_zeros(id)
+        seen[unique_key(seen, path, row, key, id)] = row
+        if id not in links:
+            raise CatalogError(f"{path}, row {row}: no film has {key} {id!r}")
+        for film in links[id]:
+            films[film].overview = overview.strip()
+
+
+def _read_links(path: Path, key: str, films: Mapping[int, _Film]) -> dict[str, list[int]]:
+    """Films by the key of another database. A film may have none, and two films may share one: both happen."""
+    links: dict[str, list[int]] = {}
+    for row, (id, other) in read_records(path, ("movieId", key)):
+        if other.strip():
+            links.setdefault(_without_zeros(other), []).append(_known_film(path, row, id, films))
+    return links
+
+
+def _without_zeros(id: str) -> str:
+    """imdbIds are padded with zeros in some files and not in others."""
+    return id.strip().removeprefix("tt").lstrip("0")
+
+
+def _read_ratings(
+    path: Path, films: Mapping[int, _Film]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], tuple[float, float]]:
+    """User ids, film ids and ratings [m], and the scale."""
+    columns = ("userId", "movieId", "rating", "timestamp") if path.suffix == ".dat" else ("userId", "movieId", "rating")
+    table = read_numbers(path, columns)
+    if not len(table):
+        raise CatalogError(f"{path}: expected ratings; the file has none")
+
+    def where(index: int) -> str:
+        return f"{path}, row {row_number(path, index)}"
+
+    for column, name in enumerate(("userId", "movieId")):
+        bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0))
+        if bad.size:
+            raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}; got {table[bad[0], column]:g}")
+    user_ids, film_ids, value = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
+    unknown = np.flatnonzero(~np.isin(film_ids, np.fromiter(films, np.int64)))
+    if unknown.size:
+        raise CatalogError(f"{where(unknown[0])}: movieId {film_ids[unknown[0]]} is not in {_movies(path).name}")
+    # ml-1m rates in whole stars from 1, every other data set in half stars from 0.5
+    scale = (1.0, 5.0) if path.suffix == ".dat" and not np.any(value % 1) else (0.5, 5.0)
+    users, user = np.unique(user_ids, return_inverse=True)
+    items, item = np.unique(film_ids, return_inverse=True)
+    check_ratings(Ratings(user, item, value), [str(id) for id in users], [str(id) for id in items], scale, where)
+    return user_ids, film_ids, value, scale
+
+
+def _check_users(path: Path, rating: set[int]) -> None:
+    """ml-1m lists its users: each of them must have rated something."""
+    if not path.is_file():
+        return
+    for row, (id, *_) in read_records(path, ("userId", "gender", "age", "occupation", "zip")):
+        if _identifier(path, row, "userId", id) not in rating:
+            raise CatalogError(f"{path}, row {row}: user {id!r} has no rating; leave the user out or add ratings")
+
+
+def _movies(path: Path) -> Path:
+    return path.with_name(f"movies{path.suffix}")
+
+
+def _known_film(path: Path, row: int, id: str, films: Mapping[int, _Film]) -> int:
+    key = _identifier(path, row, "movieId", id)
+    if key not in films:
+        raise CatalogError(f"{path}, row {row}: movieId {id!r} is not in {_movies(path).name}")
+    return key
+
+
+def _identifier(path: Path, row: int, column: str, value: str) -> int:
+    if not value.strip().isdecimal():
+        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value!r}")
+    return int(value)
+
+
+def _incomplete(films: Mapping[int, _Film], counts: Mapping[int, int]) -> tuple[Skipped, ...]:
+    """Notes about films that stay in the catalog although something is missing."""
+    lacking = {
+        "no ratings (kept)": lambda id, film: not counts[id],
+        "no year at the end of the title (kept)": lambda id, film: film.year is None,
+        "no genres listed (kept)": lambda id, film: not film.genres,
+    }
+    notes: tuple[Skipped, ...] = ()
+    for why, test in lacking.items():
+        notes += Skipped.of([film.title for id, film in films.items() if test(id, film)], "films", why)
+    return notes
+
+
+def _rendered(id: int, film: _Film, seed: int) -> str:
+    """The film in plot English, or "" where nothing is known that plot English can say."""
+    tags = tuple(tag for tag, _ in sorted(film.tags.items(), key=lambda pair: (-pair[1], pair[0])))
+    attributes = plot_english.from_film(film.genres, film.year, tags, film.overview)
+    return plot_english.render(attributes, np.random.default_rng([seed, id])) if attributes.pairs() else ""
+
+
+def _overview(id: int, film: _Film) -> str:
+    return film.overview
+
+
+def _describe(
+    films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool
+) -> tuple[dict[int, Entity], list[str]]:
+    """Entities by film id, and the titles of the films that no text can be made for."""
+    entities: dict[int, Entity] = {}
+    mute: list[str] = []
+    for id, film in tqdm(films.items(), desc="films", delay=2.0, leave=False, disable=not progress):
+        text = describe(id, film)
+        if text:
+            entities[id] = Entity(str(id), film.title, text)
+        else:
+            mute.append(film.title)
+    return entities, mute
+
+
+def _assemble(
+    name: str,
+    entities: Mapping[int, Entity],
+    user_ids: NDArray[np.int64],
+    film_ids: NDArray[np.int64],
+    value: NDArray[np.float64],
+    scale: tuple[float, float],
+    texts: Texts,
+    notes: tuple[Skipped, ...],
+) -> Catalog:
+    """Number users and films, leaving out ratings of films that have no entity and users who rated nothing else."""
+    kept = np.isin(film_ids, np.fromiter(entities, np.int64, len(entities)))
+    if not kept.any():
+        raise CatalogError(f"{name}: no rated film is left; left out: {'; '.join(map(str, notes)) or 'none'}")
+    users, user = np.unique(user_ids[kept], return_inverse=True)
+    lost = np.setdiff1d(user_ids, users)
+    notes += Skipped.of([str(id) for id in lost], "users left out", "rated only films that were left out")
+    ids = np.sort(np.fromiter(entities, np.int64, len(entities)))
+    item = np.searchsorted(ids, film_ids[kept])
+    if not kept.all():
+        notes += (Skipped(int((~kept).sum()), "ratings left out", "their films were left out"),)
+    return Catalog(
+        name=name,
+        entities=tuple(entities[int(id)] for id in ids),
+        users=tuple(str(id) for id in users),
+        ratings=Ratings.sort(user, item, value[kept]),
+        scale=scale,
+        language="plot_english" if texts == "rendered" else "free",
+        skipped=notes,
+    )
+
+

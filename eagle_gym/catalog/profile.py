@@ -1,0 +1,145 @@
+"""What a user likes, in words, from the support ratings alone.
+
+For each attribute value, the ratings a user gave to entities with it are compared with what was to be expected of
+them: how the user rates in general, plus how the entity is rated in general. The differences are averaged and shrunk
+towards zero, so that a value seen once says little. The most liked and the most disliked values make the profile. In a
+catalog of free text, titles stand in for attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym import plot_english
+from eagle_gym.catalog.catalog import Catalog
+from eagle_gym.catalog.splits import Split
+from eagle_gym.errors import ConfigurationError
+
+Named = TypeVar("Named")
+
+ENTITY_PRIOR = 10.0  # ratings of the general level that each entity's mean starts with
+VALUE_PRIOR = 4.0  # ratings just as expected that each attribute value's mean starts with
+SUPPORT = 2  # ratings that a value needs before it can stand in a profile
+NOTABLE = 0.02  # rating units: a smaller leaning, after shrinking, is not worth a word
+
+
+class Profiles:
+    """Profiles of a catalog's users, each made when first asked for.
+
+    Args:
+        catalog: With texts of either language.
+        split: Only its support ratings are read.
+        size: Most likes, and most dislikes, in a profile.
+
+    Raises:
+        ConfigurationError: A size below 1.
+    """
+
+    def __init__(self, catalog: Catalog, split: Split, size: int = 3) -> None:
+        if size < 1:
+            raise ConfigurationError(f"a profile's size must be 1 or more; got {size!r}")
+        self._catalog = catalog
+        self._size = size
+        self._user = catalog.ratings.user[split.support]
+        self._item = catalog.ratings.item[split.support]
+        self._surprise = _surprise(self._user, self._item, catalog.ratings.value[split.support].astype(np.float64))
+        self._made: dict[int, plot_english.Profile] = {}
+
+    def of(self, user: int) -> plot_english.Profile:
+        """Likes and dislikes of a user, strongest first, as attribute values.
+
+        Args:
+            user: Row of `Catalog.users`.
+
+        Raises:
+            ConfigurationError: The catalog is free text, or has no such row.
+        """
+        if self._catalog.language != "plot_english":
+            raise ConfigurationError(f"catalog {self._catalog.name!r} is free text, which has no attributes; use text()")
+        self._check(user)
+        if user not in self._made:
+            likes, dislikes = self._strongest(self._leanings(user))
+            self._made[user] = plot_english.Profile(tuple(likes), tuple(dislikes))
+        return self._made[user]
+
+    def text(self, user: int) -> str:
+        """The profile of a user as text; "" where there is nothing to say.
+
+        Args:
+            user: Row of `Catalog.users`.
+
+        Raises:
+            ConfigurationError: The catalog has no such row.
+        """
+        if self._catalog.language == "plot_english":
+            return plot_english.render_profile(self.of(user))
+        self._check(user)
+        rows = np.flatnonzero(self._user == user)
+        order = rows[np.lexsort((self._item[rows], -self._surprise[rows]))]
+        titled = [(self._catalog.entities[self._item[row]].title, float(self._surprise[row])) for row in order]
+        likes, dislikes = self._strongest(titled)
+        parts = (("liked", likes), ("disliked", dislikes))
+        return " ".join(f"The user {verb} {_quoted(titles)}." for verb, titles in parts if titles)
+
+    def _check(self, user: int) -> None:
+        count = len(self._catalog.users)
+        if not 0 <= user < count:
+            raise ConfigurationError(f"expected a user row from 0 to {count - 1}; got {user!r}")
+
+    def _leanings(self, user: int) -> list[tuple[plot_english.Pair, float]]:
+        """Attribute values that the user met often enough, with the mean surprise, highest first."""
+        met: dict[plot_english.Pair, list[float]] = {}
+        for row in np.flatnonzero(self._user == user):
+            for pair in plot_english.read(self._catalog.entities[self._item[row]].text).pairs():
+                met.setdefault(pair, []).append(float(self._surprise[row]))
+        scored = [(pair, sum(found) / (len(found) + VALUE_PRIOR)) for pair, found in met.items() if len(found) >= SUPPORT]
+        return sorted(scored, key=lambda entry: (-entry[1], _rank()[entry[0]]))
+
+    def _strongest(self, scored: list[tuple[Named, float]]) -> tuple[list[Named], list[Named]]:
+        likes = [name for name, score in scored if score >= NOTABLE]
+        dislikes = [name for name, score in reversed(scored) if score <= -NOTABLE]
+        return likes[: self._size], dislikes[: self._size]
+
+
+def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot_english.Profile:
+    """Likes and dislikes of one user; for many users make one `Profiles`.
+
+    Args:
+        catalog: In plot English.
+        split: Only its support ratings are read.
+        user: Row of `Catalog.users`.
+        size: Most likes, and most dislikes.
+
+    Raises:
+        ConfigurationError: The catalog is free text or has no such user, or the size is below 1.
+    """
+    return Profiles(catalog, split, size).of(user)
+
+
+def _surprise(
+    user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Each rating less what was to be expected of that user and that entity, [m]; its mean over each user is 0."""
+    centred = value - _means(user, value)[user]
+    centred = centred - _means(item, centred, prior=ENTITY_PRIOR)[item]
+    return centred - _means(user, centred)[user]
+
+
+def _means(group: NDArray[np.int32], value: NDArray[np.float64], prior: float = 0.0) -> NDArray[np.float64]:
+    """Mean of each group, shrunk towards 0; 0 for groups without a member."""
+    counts = np.bincount(group) + prior
+    return np.bincount(group, weights=value) / np.where(counts > 0, counts, 1.0)
+
+
+def _quoted(titles: Iterable[str]) -> str:
+    return ", ".join(f'"{title}"' for title in titles)
+
+
+@cache
+def _rank() -> dict[plot_english.Pair, int]:
+    return {pair: index for index, pair in enumerate(plot_english.FEATURES)}

@@ -1,0 +1,96 @@
+"""Who trains and who tests.
+
+Users are split into train and test, start entities too. A test user enters no fit: half of that user's ratings (the
+support) fold the user in and make the text profile, the other half is the judge's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym.catalog.catalog import Catalog
+from eagle_gym.errors import ConfigurationError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a catalog, divided. All arrays are read-only and sorted.
+
+    Attributes:
+        train_users: Rows of `Catalog.users`, int32.
+        test_users: The others.
+        train_entities: Rows of `Catalog.entities` from which training episodes start, int32.
+        test_entities: The others.
+        support: True for ratings that fits and profiles may see, bool [m]: all of the train users', half of each test user's.
+        judge: The others, ``~support``.
+    """
+
+    train_users: NDArray[np.int32]
+    test_users: NDArray[np.int32]
+    train_entities: NDArray[np.int32]
+    test_entities: NDArray[np.int32]
+    support: NDArray[np.bool_]
+    judge: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for array in self._arrays():
+            array.flags.writeable = False
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the division: 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for array in self._arrays():
+            digest.update(f"{array.dtype.str}{len(array)}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        users = self.train_users, self.test_users
+        return *users, self.train_entities, self.test_entities, self.support, self.judge
+
+
+def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2) -> Split:
+    """Divide users, start entities and the test users' ratings at random.
+
+    Args:
+        catalog: At least two users and two entities.
+        seed: Equal seeds divide equal catalogs equally.
+        test_fraction: Share of users, and of entities, that test; each side keeps at least one.
+
+    Raises:
+        ConfigurationError: The fraction is not between 0 and 1, or there is too little to divide.
+    """
+    if not 0.0 < test_fraction < 1.0:
+        raise ConfigurationError(f"test_fraction must lie between 0 and 1; got {test_fraction!r}")
+    rng = np.random.default_rng(seed)
+    train_users, test_users = _divide(len(catalog.users), test_fraction, rng, "users")
+    train_entities, test_entities = _divide(len(catalog.entities), test_fraction, rng, "entities")
+    judge = np.isin(catalog.ratings.user, test_users) & _second_half(catalog.ratings.user, rng)
+    return Split(train_users, test_users, train_entities, test_entities, ~judge, judge)
+
+
+def _divide(
+    count: int, fraction: float, rng: np.random.Generator, what: str
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    if count < 2:
+        raise ConfigurationError(f"a split needs at least two {what}; the catalog has {count}")
+    size = min(max(round(count * fraction), 1), count - 1)
+    order = rng.permutation(count).astype(np.int32)
+    return np.sort(order[size:]), np.sort(order[:size])
+
+
+def _second_half(user: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """True for a random half of each user's rows; the odd one out stays False, so that nobody is left without support."""
+    order = np.lexsort((rng.random(len(user)), user))
+    counts = np.bincount(user)
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(user)) - starts[user[order]]
+    mask = np.zeros(len(user), dtype=np.bool_)
+    mask[order] = rank >= (counts[user[order]] + 1) // 2
+    return mask
