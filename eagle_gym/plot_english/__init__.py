@@ -1,0 +1,51 @@
+"""Plot English: a small language for descriptions of films, which the embedded model speaks.
+
+``render`` and ``parse`` turn attributes into a description and back, ``render_edit`` and ``parse_edit`` do so for
+edit prompts, ``propose`` draws candidate prompts, and ``from_film`` describes a real film.
+"""
+
+from eagle_gym.plot_english.attributes import Attributes, Pair, features
+from eagle_gym.plot_english.edits import (
+    Edit,
+    apply,
+    fulfilled,
+    inventions,
+    is_noop,
+    outcomes,
+    parse_edit,
+    render_edit,
+    unasked,
+)
+from eagle_gym.plot_english.films import from_film
+from eagle_gym.plot_english.grammar import Layout, parse, read, render
+from eagle_gym.plot_english.lexicon import SLOTS
+from eagle_gym.plot_english.profile import Profile, parse_profile, render_profile
+from eagle_gym.plot_english.propose import propose, random_attributes
+
+FEATURES = features()
+
+__all__ = [
+    "FEATURES",
+    "SLOTS",
+    "Attributes",
+    "Edit",
+    "Layout",
+    "Pair",
+    "Profile",
+    "apply",
+    "from_film",
+    "fulfilled",
+    "inventions",
+    "is_noop",
+    "outcomes",
+    "parse",
+    "parse_edit",
+    "parse_profile",
+    "propose",
+    "random_attributes",
+    "read",
+    "render",
+    "render_edit",
+    "render_profile",
+    "unasked",
+]

@@ -1,0 +1,98 @@
+"""What a description says: a record of attribute values, any of which may be missing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.plot_english import lexicon
+
+Pair = tuple[str, str]
+"""A (slot, value) pair, such as ``("tone", "dark")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The attributes of one description.
+
+    Values of a set slot stand in the lexicon's order, each once, so that equal sets are equal records.
+
+    Raises:
+        ConfigurationError: on a value that the lexicon does not have.
+    """
+
+    genres: tuple[str, ...] = ()
+    decade: str | None = None
+    tone: str | None = None
+    setting: str | None = None
+    protagonist: str | None = None
+    trait: str | None = None
+    goal: str | None = None
+    antagonist: str | None = None
+    themes: tuple[str, ...] = ()
+    motifs: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    ending: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value against the lexicon and put sets in its order."""
+        for slot in lexicon.SET_SLOTS:
+            given = getattr(self, slot)
+            for value in given:
+                _check(slot, value)
+            object.__setattr__(self, slot, tuple(sorted(set(given), key=lambda value: _rank()[slot, value])))
+        for slot in lexicon.SINGLE_SLOTS:
+            value = getattr(self, slot)
+            if value is not None:
+                _check(slot, value)
+
+    def values(self, slot: str) -> tuple[str, ...]:
+        """The values of a slot: none, one, or several where the slot is a set."""
+        value = getattr(self, slot)
+        if isinstance(value, tuple):
+            return value
+        return () if value is None else (value,)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every (slot, value) pair, in the lexicon's order of slots."""
+        return tuple((slot, value) for slot in lexicon.SLOTS for value in self.values(slot))
+
+    def with_values(self, slot: str, values: Iterable[str]) -> Attributes:
+        """A copy whose slot holds just these values (at most one where the slot is no set)."""
+        changed = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = tuple(values)
+        if slot in lexicon.SET_SLOTS:
+            changed[slot] = chosen
+        else:
+            changed[slot] = chosen[-1] if chosen else None
+        return Attributes(**changed)
+
+    @staticmethod
+    def from_pairs(pairs: Iterable[Pair]) -> Attributes:
+        """The record that holds these pairs; of several values for a single slot the last one stays."""
+        result = Attributes()
+        for slot, value in pairs:
+            kept = result.values(slot) if slot in lexicon.SET_SLOTS else ()
+            result = result.with_values(slot, (*kept, value))
+        return result
+
+
+@cache
+def features() -> tuple[Pair, ...]:
+    """Every (slot, value) of the lexicon, in a fixed order: the columns of a text's feature vector."""
+    return tuple((entry.slot, entry.value) for entry in lexicon.entries())
+
+
+@cache
+def _rank() -> dict[Pair, int]:
+    return {pair: index for index, pair in enumerate(features())}
+
+
+def _check(slot: str, value: str) -> None:
+    if (slot, value) not in _rank():
+        near = difflib.get_close_matches(str(value), lexicon.values(slot), n=3)
+        hint = f"; near it: {', '.join(near)}" if near else ""
+        raise ConfigurationError(f"plot English has no {slot} {value!r}{hint}")

@@ -1,0 +1,73 @@
+"""Real films in plot English: attributes from genres, year, users' tags and the words of an overview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from eagle_gym.plot_english import lexicon
+from eagle_gym.plot_english.attributes import Attributes, Pair
+
+
+def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (), overview: str = "") -> Attributes:
+    """The attributes of a real film.
+
+    Tags come first, then words of the overview in the order in which they stand there; a set takes at most its
+    capacity (``lexicon.CAPACITY``) from them, a single slot the first value found. Genres are all kept.
+
+    Args:
+        genres: MovieLens genre names; unknown ones (such as "(no genres listed)") are passed over.
+        year: of release, or None.
+        tags: users' tags, the most frequent first.
+        overview: a plot overview in free English, or "".
+    """
+    known = set(lexicon.values("genres"))
+    found = [("genres", genre) for genre in genres if genre in known]
+    found += _decade(year)
+    for pair in (*_from_tags(tags), *_from_overview(overview)):
+        if sum(slot == pair[0] for slot, _ in found) < _room(pair[0]) and pair not in found:
+            found.append(pair)
+    return Attributes.from_pairs(found)
+
+
+@cache
+def tag_pairs() -> Mapping[str, tuple[Pair, ...]]:
+    """MovieLens tag -> the pairs it means."""
+    table: dict[str, list[Pair]] = {}
+    for entry in lexicon.entries():
+        if entry.slot not in ("genres", "decade"):
+            for tag in entry.tags:
+                table.setdefault(tag.lower(), []).append((entry.slot, entry.value))
+    return {tag: tuple(pairs) for tag, pairs in table.items()}
+
+
+def _room(slot: str) -> int:
+    if slot in ("genres", "decade"):
+        return 0  # never from tags or overviews: the catalog states them
+    return lexicon.CAPACITY.get(slot, 1)
+
+
+def _decade(year: int | None) -> list[Pair]:
+    decade = f"{year // 10 * 10}s" if year else ""
+    return [("decade", decade)] if decade in lexicon.values("decade") else []
+
+
+def _from_tags(tags: Iterable[str]) -> list[Pair]:
+    return [pair for tag in tags for pair in tag_pairs().get(tag.strip().lower(), ())]
+
+
+def _from_overview(overview: str) -> list[Pair]:
+    expression, table = _words()
+    return [pair for match in expression.finditer(overview.lower()) for pair in table[match[0]]]
+
+
+@cache
+def _words() -> tuple[re.Pattern[str], Mapping[str, tuple[Pair, ...]]]:
+    table: dict[str, list[Pair]] = {}
+    for entry in lexicon.entries():
+        for word in entry.words:
+            table.setdefault(word.lower(), []).append((entry.slot, entry.value))
+    longest_first = sorted(table, key=len, reverse=True)
+    expression = re.compile(r"(?<![\w'])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![\w'])")
+    return expression, {word: tuple(pairs) for word, pairs in table.items()}

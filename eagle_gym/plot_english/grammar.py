@@ -1,0 +1,336 @@
+"""The sentences of plot English: render attributes as a description, parse a description back.
+
+A description has up to four sentences: a *head* (genres, decade, tone, setting), a *plot* (who, what for, against
+whom), a *content* sentence (themes, motifs) and a *close* (styles, ending). Every sentence has several wordings, and
+the sentences may change places. One template language serves both directions: ``{slot}`` stands for a slot's
+phrases, ``[...]`` is left out when its slot is missing. A template renders by filling in, and parses as a regular
+expression over the *shape* of a text, in which every lexicon phrase has become its slot's letter.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+
+from eagle_gym.errors import TextError
+from eagle_gym.plot_english import lexicon
+from eagle_gym.plot_english.attributes import Attributes, Pair
+
+HEAD = {
+    "placed": (
+        "A [{tone} ][{decade} ][{genres} ]film set {setting}.",
+        "This [{tone} ][{genres} ]film[ from the {decade}] takes place {setting}.",
+        "Set {setting}, this is a [{tone} ][{decade} ][{genres} ]story.",
+        "A [{tone} ][{genres} ]picture[ of the {decade}], set {setting}.",
+        "The story, a [{tone} ][{decade} ][{genres} ]tale, unfolds {setting}.",
+    ),
+    "unplaced": (
+        "A [{tone} ][{decade} ][{genres} ]film.",
+        "This is a [{tone} ][{genres} ]film[ from the {decade}].",
+        "This is a [{tone} ][{decade} ][{genres} ]story.",
+        "A [{tone} ][{genres} ]picture[ of the {decade}].",
+    ),
+}
+# A trait without a protagonist describes "a hero". Each group serves one pattern of missing slots.
+PLOT = {
+    "protagonist": (
+        "It follows a [{trait} ]{protagonist}[ who must {goal}][, up against {antagonist}].",
+        "At its centre is a [{trait} ]{protagonist}[ who has to {goal}][ despite {antagonist}].",
+        "The hero is a [{trait} ]{protagonist}[, out to {goal}][ and facing {antagonist}].",
+        "We meet a [{trait} ]{protagonist}[ trying to {goal}][ with {antagonist} closing in].",
+    ),
+    "trait": (
+        "It follows a {trait} hero[ who must {goal}][, up against {antagonist}].",
+        "At its centre is a {trait} hero[ who has to {goal}][ despite {antagonist}].",
+        "We meet a {trait} hero[ trying to {goal}][ with {antagonist} closing in].",
+    ),
+    "goal": (
+        "The task is to {goal}[, up against {antagonist}].",
+        "Somebody has to {goal}[ despite {antagonist}].",
+        "It is about trying to {goal}[ with {antagonist} closing in].",
+    ),
+    "antagonist": (
+        "The threat is {antagonist}.",
+        "Danger comes from {antagonist}.",
+        "Trouble has a name: {antagonist}.",
+    ),
+}
+CONTENT = {
+    "both": (
+        "It explores {themes}, alongside {motifs}.",
+        "It deals with {themes}; it features {motifs}.",
+        "Look out for {motifs}, and beneath it all {themes}.",
+    ),
+    "themes": ("It explores {themes}.", "It deals with {themes}.", "At heart it is about {themes}."),
+    "motifs": ("It features {motifs}.", "Expect {motifs}.", "Look out for {motifs}."),
+}
+CLOSE = {
+    "both": (
+        "It is {styles}, and ends {ending}.",
+        "The film feels {styles} and closes {ending}.",
+        "It all ends {ending}; the style is {styles}.",
+    ),
+    "styles": ("It is {styles}.", "The film feels {styles}.", "The style is {styles}."),
+    "ending": ("It ends {ending}.", "The film closes {ending}.", "It all ends {ending}."),
+}
+EMPTY = "A film."
+
+_HEAD_SLOTS = ("genres", "decade", "tone", "setting")
+_ORDERS = ((0, 1, 2, 3), (0, 1, 3, 2), (0, 2, 1, 3), (1, 0, 2, 3), (0, 3, 1, 2), (2, 0, 1, 3))
+_CODES = dict(zip(lexicon.SLOTS, "GDTSPROAHMYE", strict=True))
+_SLOT_OF_CODE = {code: slot for slot, code in _CODES.items()}
+_WORD = re.compile(r"[^\W_]+(?:['’\-&][^\W_]+)*|[.,;:!?]|\S")
+_PIECE = re.compile(r"\[[^\]]*\]|[^\[]+")
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Wording and order of a description: which template each sentence takes, and where it stands."""
+
+    head: int = 0
+    plot: int = 0
+    content: int = 0
+    close: int = 0
+    order: int = 0
+
+    @staticmethod
+    def random(rng: np.random.Generator) -> Layout:
+        """A layout drawn at random; the plain order is the most frequent."""
+        head, plot, content, close, order = (int(number) for number in rng.integers(60, size=5))
+        return Layout(head, plot, content, close, 0 if order < 30 else order)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A stretch of text: a lexicon phrase (``slot`` and ``value`` given) or a plain word."""
+
+    word: str
+    slot: str = ""
+    value: str = ""
+
+
+def render(attributes: Attributes, rng: np.random.Generator | None = None, layout: Layout | None = None) -> str:
+    """A description that says just what the attributes say.
+
+    Args:
+        attributes: what to say.
+        rng: picks wording and order; without it the layout decides.
+        layout: wording and order; the plain one by default.
+    """
+    chosen = layout or (Layout() if rng is None else Layout.random(rng))
+    sentences = (
+        _head(attributes, chosen.head),
+        _plot(attributes, chosen.plot),
+        _content(attributes, chosen.content),
+        _close(attributes, chosen.close),
+    )
+    written = [sentences[place] for place in _ORDERS[chosen.order % len(_ORDERS)] if sentences[place]]
+    return " ".join(written) or EMPTY
+
+
+def parse(text: str) -> Attributes:
+    """The attributes of a description.
+
+    Raises:
+        TextError: if the text is not plot English; the message names the first sentence or word that is not.
+    """
+    if not isinstance(text, str):
+        raise TextError(f"expected a text, got {type(text).__name__}")
+    found: list[Pair] = []
+    kinds: list[str] = []
+    for sentence in _sentences(tokens(text)):
+        kind = _kind(sentence)
+        if kind is None or kind in kinds:
+            raise TextError(_complaint(sentence, repeated=kind is not None))
+        kinds.append(kind)
+        found.extend((token.slot, token.value) for token in sentence if token.slot)
+    if not kinds:
+        raise TextError("expected a description in plot English, got an empty text; see eagle_gym.plot_english.render")
+    return Attributes.from_pairs(found)
+
+
+@lru_cache(maxsize=65536)
+def read(text: str) -> Attributes:
+    """Whatever attributes stand in a text, well formed or not; words outside the language are passed over."""
+    return Attributes.from_pairs((token.slot, token.value) for token in tokens(text) if token.slot)
+
+
+def tokens(text: str) -> list[Token]:
+    """The text as lexicon phrases (longest match first) and plain words, in lower case."""
+    words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    result: list[Token] = []
+    start = 0
+    while start < len(words):
+        length, pair = _longest(words, start)
+        slot, value = pair or ("", "")
+        result.append(Token(" ".join(words[start : start + length]), slot, value))
+        start += length
+    return result
+
+
+def shape(sentence: Iterable[Token]) -> str:
+    """A sentence with every lexicon phrase replaced by its slot's letter; "an" counts as "a"."""
+    return " ".join(_CODES[token.slot] if token.slot else "a" if token.word == "an" else token.word
+                    for token in sentence)  # fmt: skip
+
+
+def code(slot: str) -> str:
+    """The letter that stands for a slot in a shape."""
+    return _CODES[slot]
+
+
+def fill(template: str, phrases: dict[str, str]) -> str:
+    """A template with its slots filled, optional pieces without their slot left out, articles made right."""
+    pieces = []
+    for piece in _PIECE.findall(template):
+        if not piece.startswith("["):
+            pieces.append(piece.format_map(phrases))
+        elif _SLOT.search(piece)[1] in phrases:  # type: ignore[index]  # every optional piece has a slot
+            pieces.append(piece[1:-1].format_map(phrases))
+    return _tidy("".join(pieces))
+
+
+def pattern(template: str) -> str:
+    """The regular expression that a template's sentences match in their shape."""
+    expression = ""
+    for piece in _PIECE.findall(template):
+        inner = _shape_pattern(piece.strip("[]") if piece.startswith("[") else piece)
+        expression += f"(?:{inner})?" if piece.startswith("[") else inner
+    return expression
+
+
+def join(phrases: Sequence[str]) -> str:
+    """An English list: "a", "a and b", "a, b and c"."""
+    return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
+
+
+def phrases_of(attributes: Attributes) -> dict[str, str]:
+    """slot -> its phrase, lists joined, for the slots that have a value."""
+    table = lexicon.surfaces()
+    named = {slot: [table[slot, value] for value in attributes.values(slot)] for slot in lexicon.SLOTS}
+    return {slot: join(phrases) for slot, phrases in named.items() if phrases}
+
+
+def _head(attributes: Attributes, choice: int) -> str:
+    phrases = phrases_of(attributes)
+    if not any(slot in phrases for slot in _HEAD_SLOTS):
+        return ""
+    templates = HEAD["placed" if "setting" in phrases else "unplaced"]
+    return fill(templates[choice % len(templates)], phrases)
+
+
+def _plot(attributes: Attributes, choice: int) -> str:
+    return _first_of(PLOT, phrases_of(attributes), choice)
+
+
+def _content(attributes: Attributes, choice: int) -> str:
+    return _both_or_one(CONTENT, "themes", "motifs", phrases_of(attributes), choice)
+
+
+def _close(attributes: Attributes, choice: int) -> str:
+    return _both_or_one(CLOSE, "styles", "ending", phrases_of(attributes), choice)
+
+
+def _first_of(groups: dict[str, tuple[str, ...]], phrases: dict[str, str], choice: int) -> str:
+    for slot, templates in groups.items():
+        if slot in phrases:
+            return fill(templates[choice % len(templates)], phrases)
+    return ""
+
+
+def _both_or_one(
+    groups: dict[str, tuple[str, ...]], one: str, other: str, phrases: dict[str, str], choice: int
+) -> str:
+    if one in phrases and other in phrases:
+        templates = groups["both"]
+    elif one in phrases or other in phrases:
+        templates = groups[one if one in phrases else other]
+    else:
+        return ""
+    return fill(templates[choice % len(templates)], phrases)
+
+
+def _tidy(sentence: str) -> str:
+    sentence = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", sentence)
+    sentence = re.sub(r"\s+([.,;:])", r"\1", re.sub(r"\s+", " ", sentence)).strip()
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _sentences(stream: Iterable[Token]) -> list[list[Token]]:
+    result: list[list[Token]] = [[]]
+    for token in stream:
+        result[-1].append(token)
+        if token.word == ".":
+            result.append([])
+    return [sentence for sentence in result if sentence]
+
+
+def _kind(sentence: Sequence[Token]) -> str | None:
+    written = shape(sentence)
+    return next((kind for kind, expression in _expressions() if expression.fullmatch(written)), None)
+
+
+def _complaint(sentence: Sequence[Token], repeated: bool) -> str:
+    shown = " ".join(token.word for token in sentence)
+    if repeated:
+        return f"a description has each kind of sentence once; {shown!r} comes on top"
+    known = _template_words()
+    odd = next((token.word for token in sentence if not token.slot and token.word not in known), None)
+    reason = f"it has no word {odd!r}" if odd else "the sentence fits none of its patterns"
+    return f"not plot English: {shown[:200]!r}: {reason}; the language is in eagle_gym.plot_english.grammar"
+
+
+@cache
+def _expressions() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    kinds = {
+        "head": tuple(form for forms in HEAD.values() for form in forms),
+        "plot": tuple(form for forms in PLOT.values() for form in forms),
+        "content": tuple(form for forms in CONTENT.values() for form in forms),
+        "close": tuple(form for forms in CLOSE.values() for form in forms),
+    }
+    compiled = [(kind, re.compile("|".join(pattern(form) for form in forms))) for kind, forms in kinds.items()]
+    return (*compiled, ("empty", re.compile(re.escape("a film ."))))
+
+
+@cache
+def _template_words() -> frozenset[str]:
+    forms = [form for group in (HEAD, PLOT, CONTENT, CLOSE) for forms in group.values() for form in forms]
+    return frozenset(token.word for form in forms for token in tokens(_SLOT.sub(" ", re.sub(r"[\[\]]", "", form))))
+
+
+def _shape_pattern(piece: str) -> str:
+    """The shape of a template's piece: each word or slot with the blank before it made optional at the start."""
+    expression = ""
+    for part in re.split(r"(\{\w+\})", piece):
+        if slot := _SLOT.fullmatch(part):
+            code = _CODES[slot[1]]
+            several = f"{code}(?: , {code})*(?: and {code})?" if slot[1] in lexicon.SET_SLOTS else code
+            expression += rf" ?{several}"
+        else:
+            expression += "".join(rf" ?{re.escape(word)}" for word in _WORD.findall(part.lower()))
+    return expression
+
+
+@cache
+def _trie() -> dict[str, list[tuple[tuple[str, ...], Pair]]]:
+    """First word -> the phrases that start with it, longest first."""
+    table: dict[str, list[tuple[tuple[str, ...], Pair]]] = {}
+    for pair, surface in lexicon.surfaces().items():
+        words = tuple(_WORD.findall(surface.lower()))
+        table.setdefault(words[0], []).append((words, pair))
+    for phrases in table.values():
+        phrases.sort(key=lambda phrase: -len(phrase[0]))
+    return table
+
+
+def _longest(words: Sequence[str], start: int) -> tuple[int, Pair | None]:
+    for phrase, pair in _trie().get(words[start], ()):
+        if tuple(words[start : start + len(phrase)]) == phrase:
+            return len(phrase), pair
+    return 1, None

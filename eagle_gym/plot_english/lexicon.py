@@ -1,0 +1,704 @@
+"""The words of plot English: every attribute value, how it is written, and where real films show it.
+
+A line of a table reads ``surface | MovieLens tags | words in an overview``. The surface is both the value's name and
+the phrase that stands in a text; a genre's name comes before ``=``. A MovieLens tag equal to the surface needs no
+mention, and neither does a word equal to it, except where a table is marked as explicit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+SINGLE_SLOTS = ("decade", "tone", "setting", "protagonist", "trait", "goal", "antagonist", "ending")
+SET_SLOTS = ("genres", "themes", "styles", "motifs")
+SLOTS = (
+    "genres", "decade", "tone", "setting", "protagonist", "trait", "goal", "antagonist", "themes", "motifs", "styles",
+    "ending",
+)  # fmt: skip
+
+# How many values the candidates and the film reader put into a set; the grammar itself reads any number.
+CAPACITY: Mapping[str, int] = MappingProxyType({"genres": 4, "themes": 3, "styles": 3, "motifs": 4})
+
+_GENRES = """
+Action = action
+Adventure = adventure
+Animation = animation
+Children = children's
+Comedy = comedy
+Crime = crime
+Documentary = documentary
+Drama = drama
+Fantasy = fantasy
+Film-Noir = film noir
+Horror = horror
+IMAX = giant-screen
+Musical = musical
+Mystery = mystery
+Romance = romance
+Sci-Fi = science fiction
+Thriller = thriller
+War = war
+Western = western
+"""
+
+_DECADES = "1900s 1910s 1920s 1930s 1940s 1950s 1960s 1970s 1980s 1990s 2000s 2010s 2020s"
+
+# Tones: explicit words only, since everyday adjectives say little about a film in an overview.
+_TONES = """
+dark | dark | dark secret, dark past, darkness, darker, sinister
+bleak | depressing, cynical | bleak, grim, despair, hopeless, ruthless
+brooding | enigmatic | brooding, haunted, tormented, troubled
+eerie | eerie | eerie, strange events, supernatural, unexplained
+terrifying | scary | terrifying, terror, terrorized, terrorize, terrorizes, nightmare
+gritty | | gritty, tough, streets
+brutal | brutality, bloody, violent | brutal, brutally, savage, vicious
+tense | suspense, suspenseful | tense, race against time, deadly, danger, dangerous, desperate
+breathless | | breakneck, fast-paced, relentless, frantic
+light-hearted | fun | light-hearted, lighthearted, cheerful, charming
+hilarious | very funny | hilarious, hilarity, hilariously, outrageous
+playful | goofy, silly | playful, mischievous, fun-loving, antics, wacky
+riotous | | riotous, chaos, mayhem, madcap, zany
+whimsical | imagination | whimsical, enchanted, fanciful
+tender | sweet, love | tender, gentle, affection
+heart-rending | made me cry | heart-rending, heartbreak, grief
+hopeful | | hopeful, hope, dream of, dreams of, dreams
+melancholy | sad | melancholy, lonely, sorrow, mourning
+romantic | | romantic, romance, passionate, passion
+ironic | irony | ironic, irony, ironically
+deadpan | | deadpan, awkward, misfit
+"""
+
+# Settings: the surface has its preposition; words are explicit.
+_SETTINGS = """
+on a submarine | submarine | submarine, nuclear sub
+on a ship | ship | ship, aboard, boat, yacht, vessel, sailing, cruise
+on a train | train, trains | train, railroad, railway
+on a plane | airplane | airplane, plane, airliner, flight, airport
+on the road | road trip, road movie | road trip, road, cross-country, hitchhiker, truck
+in deep space | space, space travel, space opera, nasa | space, spaceship, starship, spacecraft, galaxy, astronaut
+on the moon | moon | the moon, lunar
+on a distant planet | planet, mars | planet, mars
+in a small town | small town | small town, small-town, sleepy town, little town, town, village
+in the suburbs | suburbia | suburb, suburbs, suburban, neighborhood, neighbours, neighbors
+in New York | new york, new york city | new york, manhattan, brooklyn, bronx, harlem
+in Los Angeles | l.a., hollywood, los angeles | los angeles, hollywood, beverly hills
+in Las Vegas | las vegas | las vegas, casino
+in Chicago | chicago | chicago
+in San Francisco | san francisco | san francisco
+in Texas | texas | texas
+in the American South | | mississippi, alabama, louisiana, new orleans, georgia, deep south, southern
+in London | london | london
+in England | england | england, english, british, britain
+in Ireland | ireland | ireland, irish, dublin
+in Scotland | scotland | scotland, scottish
+in Paris | paris | paris, parisian
+in France | france | france, french
+in Italy | italy, rome | italy, italian, rome, venice, sicily
+in Germany | germany, berlin | germany, german, berlin
+in Russia | russia | russia, russian, soviet, moscow
+in Spain | spain | spain, spanish, madrid
+in Japan | japan | japan, japanese, tokyo
+in China | china | china, chinese, beijing, shanghai
+in Hong Kong | hong kong | hong kong
+in India | india | india, indian
+in Vietnam | vietnam | vietnam, vietnamese
+in Africa | africa | africa, african, kenya, south africa
+in Australia | australia | australia, australian, outback
+in South America | south america | south america, brazil, argentina, colombia, rio
+in Mexico | mexico | mexico, mexican
+in Europe | europe | europe, european
+in the Middle East | middle east | iraq, iran, israel, egypt, afghanistan, middle east
+in the jungle | jungle | jungle, amazon, rainforest
+in the desert | desert | desert, sahara
+in the mountains | | mountain, mountains, everest, alps
+in the arctic | | arctic, antarctica, alaska, frozen, antarctic
+on an island | island | island
+at the beach | surfing | beach, surfer, surfing
+under the sea | sharks | underwater, ocean, undersea, deep sea
+in the woods | | woods, forest, cabin
+on a farm | | farm, ranch, farmer
+at a high school | high school, school | high school, high-school, teenagers, prom
+at a college | college | college, university, campus, fraternity
+at a boarding school | | boarding school, prep school, academy
+in a prison | prison | prison, jail, inmate, convict, penitentiary
+in a mental hospital | mental hospital | asylum, mental hospital, psychiatric, mental institution
+in a hospital | hospital | hospital, clinic
+in a courtroom | court, courtroom drama, lawyers | court, courtroom, trial
+in an office | business | office, corporate, company, corporation
+on Wall Street | wall street | wall street, stock market, broker
+in a newsroom | journalism | newsroom, newspaper, tabloid
+in a haunted house | haunted house | haunted house, haunted, mansion
+in a hotel | | hotel, motel, resort
+in a nightclub | nightclub | nightclub, night club, strip club
+in a theater | theater, broadway, show business | theater, theatre, broadway, stage
+at a circus | circus | circus, carnival
+in a fantasy kingdom | fantasy world, king arthur, tolkien, tolkein | kingdom, castle, realm, throne
+in a dystopian city | dystopia | dystopian, totalitarian, futuristic city
+in a ruined world | post-apocalyptic, post apocalyptic, apocalypse | post-apocalyptic, apocalypse, wasteland
+in the Wild West | spaghetti western | wild west, old west, frontier, gunslinger, arizona, wyoming
+in ancient times | myth | ancient, roman, rome's, greek, biblical
+in the Middle Ages | medieval | medieval, middle ages, crusade, crusades
+in a virtual world | virtual reality | virtual, simulation, computer world
+in Washington | | washington, white house
+"""
+
+_PROTAGONISTS = """
+detective | detective | inspector, sleuth, private eye, private investigator, investigator
+police officer | police | cop, cops, police, policeman, sheriff, deputy
+spy | spying | spy, spies, secret agent, mi6
+federal agent | fbi | fbi, cia, agent
+soldier | military, sniper | soldier, soldiers, marine, army, troops
+pilot | | pilot, pilots
+sailor | | sailor, captain, fisherman, navy
+lawyer | lawyer | lawyer, attorney, prosecutor
+doctor | doctors | doctor, surgeon, physician
+nurse | | nurse
+psychiatrist | psychiatrist | psychiatrist, psychologist, therapist, shrink
+scientist | science | scientist, professor, physicist, biologist, inventor
+journalist | | journalist, reporter
+writer | writing, capote, hemingway | writer, author, novelist, screenwriter, poet
+artist | art | artist, painter, sculptor
+photographer | | photographer
+musician | | musician, singer, guitarist, pianist, rock star, rapper, band
+actor | | actor, actress, movie star
+filmmaker | movie business | filmmaker, film director, movie director, director
+dancer | | dancer, ballerina
+boxer | | boxer, fighter, wrestler
+athlete | | athlete, player, quarterback, champion, coach
+teacher | | teacher, schoolteacher, tutor
+student | | student, students, freshman
+teenager | teen | teenager, teen, teens, teenage, adolescent, high schooler
+child | children | child, boy, little girl, kid, kids, girl
+orphan | orphans | orphan, orphaned
+mother | motherhood | mother, mom, single mother
+father | fatherhood | father, dad, single father
+widow | widows/widowers | widow, widower
+housewife | | housewife, wife
+businessman | | businessman, executive, entrepreneur, tycoon, millionaire, billionaire
+salesman | | salesman, salesperson
+politician | | politician, senator, mayor, governor, president
+priest | priest | priest, minister, nun, pastor, missionary
+farmer | | rancher, peasant
+cowboy | | cowboy, gunfighter, outlaw
+thief | heist | thief, thieves, burglar, robber, con man, con artist
+gangster | gangster, gangsters | gangster, mobster, drug dealer
+hitman | hitman, hit men, assassin | hitman, hit man, assassin, contract killer
+ex-convict | | ex-con, ex-convict, parolee
+bounty hunter | | bounty hunter, mercenary
+knight | | knight, prince, warrior, king
+princess | | princess, queen
+wizard | wizards | wizard, witch, sorcerer
+superhero | superhero | superhero, super hero, superpowers, crime-fighter
+samurai | samurai | samurai, ninja
+pirate | swashbuckler | pirate, pirates
+explorer | archaeology | explorer, archaeologist, adventurer, expedition
+hacker | | hacker, programmer, computer expert
+astronaut | | astronaut, astronauts, cosmonaut
+android | | android, cyborg
+butler | butler | butler, maid, servant
+waitress | | waitress, bartender, barmaid
+driver | | driver, racer, taxi driver, cabbie
+drifter | homeless | drifter, vagabond, homeless, tramp
+immigrant | immigrants | immigrant, refugee
+slave | slavery | slave, slaves, slavery
+couple | marriage | couple, newlyweds, husband and wife, lovers
+pair of friends | bromance | best friends, two friends, friends, buddies
+family man | | family man, husband
+"""
+
+_TRAITS = """
+retired | | retired, retirement
+reckless | | reckless, rebellious, wild, maverick
+shy | | shy, timid, introverted
+lonely | loneliness | lonely, loner, isolated
+brilliant | intelligent | brilliant, genius, gifted, prodigy
+disgraced | | disgraced, washed-up, down-on-his-luck, has-been, burned-out
+ambitious | | ambitious, aspiring, driven
+naive | | naive, innocent, young
+ageing | | aging, ageing, elderly, old man, old woman, old
+grieving | | grieving, bereaved, grief-stricken
+blind | blind, blindness | blind
+alcoholic | | alcoholic, hard-drinking, drunk
+wealthy | | wealthy, rich, aristocratic
+poor | | poor, impoverished, struggling, working-class, penniless
+bored | | bored, disillusioned
+cynical | | world-weary, jaded
+stubborn | | stubborn, determined, tenacious, headstrong
+eccentric | | eccentric, quirky, oddball, unconventional
+charming | | charismatic, suave, handsome, beautiful
+clumsy | | clumsy, bumbling, hapless, inept
+fearless | | fearless, brave, courageous, heroic
+corrupt | | crooked
+rookie | | rookie, newcomer, novice
+divorced | divorce | divorced, divorcee, separated
+wounded | | wounded, injured, crippled, paralyzed
+forgetful | amnesia | amnesia, amnesiac, memory loss
+immortal | | immortal, undead
+idealistic | | idealistic, honest, principled
+vengeful | | vengeful, avenging
+mysterious | | mysterious stranger, mysterious
+"""
+
+_GOALS = """
+rob a bank | | rob a bank, bank robbery, heist, robbery, rob, steal, diamonds
+solve a murder | | solve, murder, murders, investigate, investigates, investigating, murdered
+find a missing child | | missing, disappearance, disappears, disappeared, kidnapped
+save the world | | save the world, save the earth, save humanity, save mankind, save
+stop a bomb | | bomb, bomber, explosives
+escape from captivity | | escape, escapes, captive, captured, break out
+clear a name | | framed, wrongly accused, falsely accused, prove his innocence, innocence, accused
+win a championship | sports | championship, tournament, title, competition, contest, compete
+win back a lost love | | win back, ex-girlfriend, ex-wife, former lover
+find true love | | falls in love, fall in love, falling in love, fell in love, find love, true love
+avenge a murder | | avenge, vengeance, revenge
+survive the night | survival | survive, survival, stay alive, survivors
+get home | | get home, return home, way home, back home
+find a treasure | treasure hunt | treasure, fortune, gold
+win a war | | battle, fight against, war against, invasion
+protect a witness | | protect, bodyguard, guard, witness
+raise a child | | raise, raising, adopt, adopted, custody
+save the family home | | foreclosure, save their, save his, save her
+start over | | start over, new life, start a new, second chance
+uncover a conspiracy | conspiracy theory | conspiracy, uncover, uncovers, cover-up, discovers
+expose a crime | | expose, evidence, whistleblower
+overthrow a tyrant | | overthrow, rebel, rebels, rebellion, revolution, resistance
+rescue a hostage | | rescue, hostage, hostages, hostage-taker
+put on a show | | put on a show, rehearsal, perform, performance
+become famous | | fame, famous, stardom, celebrity
+keep a secret | | secret, secrets, pretend, pretends, hide
+assume a false identity | | undercover, disguise, identity, impersonate, poses as
+reach a distant place | | journey, travel, travels, quest, voyage, trip
+build something new | | build, invent, create, invention
+hunt a monster | | hunt, hunts, hunting, track down
+win an election | | election, campaign, candidate
+change the past | | change the past, back in time, alter history
+get married | wedding, weddings | marry, married, engaged, wedding, bride
+stop a wedding | | fiance, fiancee, best man
+pass a test of courage | | prove himself, prove herself, courage, challenge
+pay off a debt | | debt, owes, ransom, blackmail
+break a curse | | curse, cursed, spell
+find a lost father | | his father, her father, long-lost, estranged
+make peace with the past | | past, memories, childhood
+kill a rival | | rival, rivals, rivalry, feud
+"""
+
+_ANTAGONISTS = """
+a serial killer | serial killer, jason, psychopaths, hannibal lecter | serial killer, killer, murderer, psychopath
+a crime boss | mafia, organized crime | crime boss, mob, mob boss, mafia, godfather, drug lord, kingpin
+a street gang | gangs | gang, gangs, thugs
+a corrupt official | corruption | corrupt, corruption
+an evil corporation | | evil corporation, greedy, ruthless businessman
+a mad scientist | | mad scientist, evil genius, experiment
+a vampire | vampires, vampire | vampire, vampires, dracula
+zombies | | zombie, zombies, undead
+a ghost | ghosts | ghost, ghosts, spirit, spirits, poltergeist
+a demon | demons | demon, demons, devil, satan, possessed
+a monster | | monster, creature, creatures, beast, godzilla
+aliens | aliens | alien, aliens, extraterrestrial, extraterrestrials, martians
+a rogue machine | | machines, computer, terminator
+a tyrant | | tyrant, dictator, evil king, emperor, evil
+an evil sorcerer | | evil witch, dark lord, sorceress
+terrorists | terrorism | terrorist, terrorists, terrorism
+a nazi officer | nazis, holocaust | nazi, nazis, hitler, gestapo
+an enemy army | world war ii, civil war | enemy, army, wwii, world war
+a foreign spy | cold war, espionage | kgb, double agent, espionage
+a secret society | secret society | cult, secret society, sect
+a stalker | | stalker, stalking, obsessed
+a jealous husband | adultery | jealous, jealousy, affair
+a strict father | | strict, disapproving, overbearing
+a bully | | bully, bullies, bullied
+a rival team | | opponent, opponents
+a rich family | class | wealthy family, high society, aristocracy
+a wild animal | shark | shark, bear, wolf, wolves, crocodile, snake, snakes
+dinosaurs | | dinosaur, dinosaurs
+a deadly virus | | virus, plague, disease, epidemic, outbreak
+a natural disaster | | storm, tornado, earthquake, volcano, flood, disaster
+a doomsday comet | | asteroid, comet, meteor
+a slasher in a mask | slasher, halloween | masked, slasher
+a doppelganger | | double, lookalike, clone
+an outlaw gang | | outlaws, bandits, desperadoes
+a cruel warden | | warden, guards
+a con artist | | swindler, scam, scheme, con
+the police | | authorities, fugitive, manhunt, on the run
+a hired killer | assassination | hired killer, assassins, assassinate, assassination
+a bitter ex | | ex-husband, ex-boyfriend
+a scheming rival | | nemesis, arch-enemy, villain, villains
+"""
+
+_THEMES = """
+revenge
+friendship | | friend, friends, friendship, buddy
+love | love story | love, lover, romance
+family | | family, families, brothers, sisters, siblings, parents
+marriage | | marriage, married, wife, husband
+divorce
+adultery | | affair, infidelity, cheating
+parenthood | | father, mother, son, daughter, parenting
+growing up | adolescence | coming of age, coming-of-age, growing up, adolescence, youth
+loss | | loss, lost, mourning
+death | | death, dying, dead
+grief
+memory | | memory, memories
+identity | | identity
+obsession | | obsession, obsessed, obsessive
+betrayal | | betrayal, betrayed, betrays
+justice | | justice
+corruption
+power | | power, powerful
+greed | | greed, greedy, money
+fame | | fame, celebrity, star
+racism | race, anti-semitism | racism, racial, racist, prejudice
+religion | bible, judaism | religion, religious, church, bible, faith, jewish, catholic
+faith
+politics | union | politics, political, government
+class | | social class, upper class, working class
+sexuality | | sexuality, gay, lesbian, sexual, sex
+loneliness
+mental illness | schizophrenia, insanity, depression | mental illness, madness, insane, schizophrenia
+addiction | alcoholism, drug abuse, heroin | addiction, addict, addicted
+paranoia | paranoid
+freedom | | freedom, free, liberty
+the cost of war | world war i | war
+survival
+disability
+illness | terminal illness, cancer, aids, coma | illness, cancer, dying of, terminally
+existence | existentialism, philosophy | meaning of life, existence
+morality | | moral, morality
+redemption | | redemption, redeem
+loyalty | | loyalty, loyal, honor, honour
+courage
+destiny | | destiny, fate, fated, prophecy
+poverty | | poverty, poor, slum
+equal rights | girl power, white guilt | civil rights, equality
+immigration | | immigration, immigrants
+pregnancy | | pregnancy, pregnant, baby
+adoption
+childhood | child abuse | childhood
+old age | | old age, elderly
+nature | | nature, wilderness, environment
+technology | | technology, internet
+science
+dreams | | dream, dreams
+truth | | truth, lies, lie
+second chances | | second chance, redeem
+first love | virginity | first love, crush, high school sweetheart
+"""
+
+# Styles: adjectives; explicit words only.
+_STYLES = """
+atmospheric
+funny | humorous, humour, humor, comedy | funny, comedic, laughs
+quirky | off-beat comedy, unique | quirky, offbeat
+surreal | | surreal, bizarre
+thought-provoking
+visually stunning | visually appealing, visually stunning, beautiful scenery | spectacular
+dreamlike | | dreamlike
+disturbing | offensive, controversial | disturbing, shocking
+mind-bending | mindfuck, complicated | mind-bending
+emotional | moving | emotional, moving
+bittersweet
+psychological | psychological thriller | psychological
+philosophical | reflective | philosophical
+stylized
+stylish | | stylish
+creepy | | creepy
+heartwarming | feel-good | heartwarming, heart-warming
+beautiful | | breathtaking
+clever | smart | clever
+witty | | witty
+predictable
+intelligent
+cerebral | intellectual | intellectual
+gothic | | gothic
+hallucinatory | | hallucination, hallucinations
+psychedelic | | psychedelic, lsd
+touching | | touching
+inspirational | inspiring | inspiring, inspirational, inspired
+poignant | sentimental | poignant
+heartbreaking
+intense | | intense
+weird | | weird, strange
+irreverent | | irreverent
+epic | | epic, sweeping
+artistic | poetic | artistic
+claustrophobic | | trapped
+nonlinear | multiple storylines | intertwined, interconnected, flashbacks
+romantic in spirit | chick flick, romance | love story
+black and white
+darkly comic | dark comedy, black comedy, dark humor | dark comedy, black comedy
+satirical | satire, spoof, parody | satire, satirical, parody, spoof
+screwball | screwball | screwball, mix-up, misunderstanding
+sarcastic | sarcasm | sarcastic
+crude | crude humor | raunchy
+allegorical | social commentary | allegory
+suspenseful
+retro
+classic | classic | classic
+cult | cult film, cult | cult classic
+neo-noir
+futuristic | future, futuristic | future, futuristic
+true to life | true story, based on a true story | true story, real-life, true-life, based on the true
+bookish | based on a book, books | novel, based on the book
+theatrical | shakespeare, shakespeare sort of | shakespeare, play, playwright
+biographical | biopic | biography, biographical, life of, life story
+fairy-tale | fairy tales, disney | fairy tale, fairytale, enchanted
+tuneful | great soundtrack, soundtrack, good soundtrack, notable soundtrack | songs
+animated | animation, pixar, claymation | animated
+action-packed | action | action-packed
+violent | violence, guns | violence, violent
+scary | horror | scary, frightening
+sexy | | sexy, seductive, erotic
+sweeping
+ensemble | ensemble cast | ensemble, group of
+documentary-like | documentary, mockumentary | documentary
+witty and fast | dialogue, good dialogue, highly quotable, quotable | banter
+"""
+
+_MOTIFS = """
+time travel | time travel | time travel, time machine, back in time
+robots | robots | robot, robots, android, androids
+artificial intelligence | | artificial intelligence, computer
+superpowers | marvel, dc comics, comic book, batman | superpowers, powers, superhero
+magic | magic | magic, magical, magician
+martial arts | martial arts | martial arts, kung fu, karate
+swordfights | | sword, swords, duel
+car chases | | car, cars, racing, race
+gunfights | guns | gun, guns, shootout, shooting
+explosions | | explosion, explodes
+a heist | heist | heist, robbery
+a murder | murder | murder, murders, murdered
+a kidnapping | kidnapping | kidnapping, kidnapped, abducted, kidnap
+an assassination | assassination | assassination, assassinate
+a trial | | trial, jury, court
+a wedding | wedding, weddings | wedding, bride, groom
+a funeral | | funeral, inheritance, will
+a reunion | reunion | reunion, reunite, reunited
+a road trip | | road trip
+a chase | fugitive | chase, chased, pursuit, pursued, on the run
+a twist | twist ending, plot twist, twist, twists & turns | twist, twisted
+a secret | scandal | secret, secrets
+an unsolved riddle | mystery | mystery, mysterious
+a prophecy | | prophecy, chosen one
+a love triangle | | love triangle, torn between
+a makeover | | makeover, transforms, transformation
+mistaken identity | | mistaken, mistaken for, switched
+cross-dressing | men in drag, cross dressing | drag, dressed as
+twins | twins | twin, twins
+body swaps | transplants | swap, body, bodies
+clones | | clone, clones, cloning
+ghosts | ghosts | ghost, ghosts
+vampires | vampires, vampire | vampire, vampires
+werewolves | | werewolf, werewolves
+witches | | witch, witches, witchcraft
+zombies everywhere | zombies | zombie, zombies
+dragons | | dragon, dragons
+fairies | | fairy, fairies, elf, elves
+toys | | toy, toys, doll
+talking animals | animal movie | talking
+dogs | dogs | dog, dogs, puppy
+cats | | cat, cats
+horses | horses | horse, horses
+birds | birds | bird, birds, penguin, penguins
+fish | fish | fish, dolphin, whale
+insects | | insect, ant, ants, bees, spider, spiders
+monkeys | | monkey, ape, apes, gorilla, chimpanzee
+bears | | bear, bears
+music | music, music business | music, song, songs, album
+jazz | jazz | jazz, saxophone
+rock and roll | | rock and roll, rock 'n' roll, rock band, rock
+opera | | opera
+dance | dance | dance, dancing
+ballet | ballet | ballet
+figure skating | figure skating | skating, ice skating
+boxing | boxing | boxing
+baseball | baseball | baseball
+basketball | basketball | basketball
+football | football | football, soccer
+golf | golf | golf
+hockey | | hockey
+the olympics | olympics | olympic, olympics
+surfing | surfing | surf, surfing
+chess | chess | chess
+gambling | gambling | gambling, gambler, poker, bet
+drugs | drugs | drug, drugs, cocaine
+alcohol | alcoholism | drinking, bar
+food | food | food, restaurant, chef, cooking
+fashion | | fashion, model
+photography | photography | photograph, photographs, camera
+television | television, tv, based on a tv show | television, tv, show
+radio | radio | radio
+movies | movies, hollywood | movie, film, films
+books | books | book, books
+letters | personals ads, dating | letter, letters, diary
+computers | | computer, computers, online
+mathematics | mathematics | mathematics, mathematician
+medicine | | medical, cure
+psychology | psychology | psychology, mind
+hypnosis | brainwashing | hypnosis, brainwashed
+dreams and visions | hallucinatory | vision, visions
+amnesia | amnesia | amnesia
+a coma | coma | coma
+parallel worlds | alternate reality, alternate universe | parallel, alternate
+space travel | space travel, star wars, star trek | spaceship, space
+first contact | aliens | extraterrestrial, alien
+the end of the world | last man on earth | end of the world, extinction
+nuclear weapons | | nuclear, atomic
+submarines and ships | | navy, torpedo
+planes | | fighter pilot, jet
+trains | trains | train
+motorcycles | | motorcycle, biker
+military life | military | military, army, platoon
+prisoners of war | pow | prisoner of war, pow, prisoner
+the holocaust | holocaust | holocaust, concentration camp, jews
+world war ii | world war ii | world war ii, wwii, second world war
+the vietnam war | vietnam | vietnam war
+the cold war | cold war | cold war
+civil war | civil war | civil war
+terrorism | terrorism | terrorism, hijacked
+espionage | spying, espionage, tom clancy | espionage, spy, spies
+the mafia | mafia | mafia, mob
+police work | police | police, detective
+prison life | prison, death penalty | prison, death row
+courts and lawyers | john grisham, lawyers | lawyer, lawyers, attorney
+journalism | journalism | journalist, reporter
+politics and power | president | president, election, politician
+business | business | business, businessman
+royalty | | royal, king, queen, prince
+school life | high school, school | school, teacher, classmates
+college life | college | college
+summer camp | | camp, summer
+christmas | christmas | christmas, santa, santa claus
+halloween | halloween | halloween
+a party | | party
+a vacation | | vacation, holiday
+teenage romance | | prom, teenage, teenager
+a newborn | babies | newborn, baby
+prostitution | prostitution | prostitute, prostitution, call girl
+suicide | | suicide, suicidal
+blackmail | | blackmail, blackmailed
+a curse | | curse
+a treasure map | treasure hunt | treasure, map
+archaeology | archaeology | archaeologist, ancient
+buried secrets | memory | dark secret, family secret
+a diary of crimes | | murders, crimes
+a monster hunt | | monster, creature
+an experiment | | experiment, experiments
+a virus | | virus, infected
+genetic engineering | | genetic, mutant, mutants, dna
+a shipwreck | | shipwreck, stranded, castaway
+a desert island | island | deserted island
+a storm | | storm, hurricane
+mountaineering | | climbing, climber, climbers
+hunting | | hunter, hunters
+farm life | | farm
+small-town life | | small town
+immigrant life | immigrants, amish | immigrant, immigrants
+feminism | girl power | feminist, women
+a stage show | show business, theater, rogers and hammerstein | broadway, musical
+art | art | art, painting
+poetry | | poetry, poem, poet
+religion and ritual | religion, missionary | church, priest
+an exorcism | demons | exorcism, exorcist
+evil children | evil children | evil child
+serial murders | serial killer, slasher | serial killer
+knights and castles | king arthur | knight, castle
+samurai duels | samurai | samurai
+pirates | swashbuckler | pirate, pirates
+cowboys | western | cowboy, cowboys
+native peoples | | native american, tribe, indians
+"""
+
+_ENDINGS = """
+happily | | happily ever after, happy ending
+in tragedy | | tragedy, tragic, tragically
+in triumph | | triumph, triumphs, victory
+with a twist | twist ending, great ending | nothing is what it seems, not what it seems
+in sacrifice | | sacrifice, sacrifices
+with a reunion | | reunite, reunited, reconciliation
+in ruin | | downfall, spirals, destruction
+on an open question | alternate endings | uncertain
+with a wedding | |
+in forgiveness | | forgiveness, forgive, redemption
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value of the lexicon.
+
+    Attributes:
+        slot: the attribute it belongs to, one of ``SLOTS``.
+        value: its name; for every slot but genres the same as ``surface``.
+        surface: the phrase that stands for it in a text, in lower case unless it is a proper name.
+        tags: MovieLens tags that mean it.
+        words: words and phrases of an overview that mean it.
+    """
+
+    slot: str
+    value: str
+    surface: str
+    tags: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def _fields(table: str) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    for line in table.strip().splitlines():
+        surface, tags, words = ([part.strip() for part in line.split("|")] + ["", ""])[:3]
+        yield surface, _names(tags), _names(words)
+
+
+def _names(column: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in column.split(",") if part.strip())
+
+
+def _genres() -> Iterator[Entry]:
+    for surface, _, _ in _fields(_GENRES):
+        value, written = (part.strip() for part in surface.split("="))
+        yield Entry("genres", value, written, (), ())
+
+
+def _decades() -> Iterator[Entry]:
+    for decade in _DECADES.split():
+        yield Entry("decade", decade, decade, (), ())
+
+
+def _table(slot: str, table: str, explicit: bool = False) -> Iterator[Entry]:
+    for surface, tags, words in _fields(table):
+        bare = surface.lower()
+        own_tags = tuple(dict.fromkeys((*tags, bare)))
+        own_words = words if explicit else tuple(dict.fromkeys((*words, bare)))
+        yield Entry(slot, surface, surface, own_tags, own_words)
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every entry of the lexicon, in the fixed order that ``FEATURES`` has."""
+    return (
+        *_genres(),
+        *_decades(),
+        *_table("tone", _TONES, explicit=True),
+        *_table("setting", _SETTINGS, explicit=True),
+        *_table("protagonist", _PROTAGONISTS),
+        *_table("trait", _TRAITS),
+        *_table("goal", _GOALS),
+        *_table("antagonist", _ANTAGONISTS),
+        *_table("themes", _THEMES),
+        *_table("motifs", _MOTIFS),
+        *_table("styles", _STYLES, explicit=True),
+        *_table("ending", _ENDINGS, explicit=True),
+    )
+
+
+@cache
+def values(slot: str) -> tuple[str, ...]:
+    """The values of a slot, in the lexicon's order."""
+    return tuple(entry.value for entry in entries() if entry.slot == slot)
+
+
+@cache
+def surfaces() -> Mapping[tuple[str, str], str]:
+    """(slot, value) -> the phrase that stands for it."""
+    return MappingProxyType({(entry.slot, entry.value): entry.surface for entry in entries()})
