@@ -1,0 +1,111 @@
+"""What an agent is: something with ``predict``, as in Stable-Baselines3; and the latent observation as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym.errors import ConfigurationError
+
+Observation = Mapping[str, NDArray[Any]]
+AgentState = tuple[NDArray[Any], ...] | None
+LATENT_KEYS = ("state", "user", "actions", "action_weights", "action_mask", "time")
+
+
+class Agent(Protocol):
+    """Anything that chooses actions: our agents, an SB3 model, your own."""
+
+    def predict(
+        self,
+        observation: Any,  # noqa: ANN401 - text or latent, batched or not: the agent says what it reads
+        state: AgentState = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], AgentState]:
+        """Choose an action for each row.
+
+        Args:
+            observation: A batched observation of the environment.
+            state: The agent's own memory, as the last call returned it; None at first.
+            episode_start: ``[B]``, where a new episode begins and memory is to be forgotten.
+            deterministic: Take the most probable action instead of sampling.
+
+        Returns:
+            Actions ``[B]`` and the agent's new memory.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """A batch of latent observations with their axes apart.
+
+    Attributes:
+        state: ``[B, n]`` embedding of the text.
+        user: ``[B, n + 1]`` direction and strength of the user's taste.
+        actions: ``[B, K, n]`` features of the offered actions.
+        weights: ``[B, K]`` design weights.
+        mask: ``[B, K]`` True where an action is offered.
+        time: ``[B, 1]`` fraction of the episode that has passed.
+        batched: False where one observation without a batch axis came in.
+    """
+
+    state: NDArray[np.float32]
+    user: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    time: NDArray[np.float32]
+    batched: bool
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows, actions and dimensions: B, K, n."""
+        rows, count, dim = self.actions.shape
+        return rows, count, dim
+
+
+def read_latent(observation: object) -> Latent:
+    """Check a latent observation and give its parts their shapes.
+
+    Args:
+        observation: A mapping with the keys of the latent observation, with a batch axis or without.
+
+    Returns:
+        The parts, always with a batch axis.
+
+    Raises:
+        ConfigurationError: It is another kind of observation, or its shapes do not fit together.
+    """
+    if not isinstance(observation, Mapping) or any(key not in observation for key in LATENT_KEYS):
+        came = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
+        raise ConfigurationError(
+            f"this agent reads the latent observation, a mapping with the keys {list(LATENT_KEYS)}; {came} came. "
+            'Make the environment with observation="latent".'
+        )
+    parts = {key: np.asarray(observation[key], dtype=np.float32) for key in LATENT_KEYS}
+    batched = parts["state"].ndim == 2
+    if not batched:
+        parts = {key: value[None] for key, value in parts.items()}
+    rows, dim = parts["state"].shape
+    count = parts["action_mask"].shape[-1]
+    expected = {"user": dim + 1, "actions": count * dim, "action_weights": count, "action_mask": count, "time": 1}
+    for key, width in expected.items():
+        if parts[key].shape != (rows, width):
+            raise ConfigurationError(
+                f"latent observation: {key!r} should have shape {(rows, width)} beside a state of shape {(rows, dim)} "
+                f"and {count} actions; it has {parts[key].shape}"
+            )
+    return Latent(
+        state=parts["state"],
+        user=parts["user"],
+        actions=parts["actions"].reshape(rows, count, dim),
+        weights=parts["action_weights"],
+        mask=parts["action_mask"] > 0.5,
+        time=parts["time"],
+        batched=batched,
+    )

@@ -1,0 +1,134 @@
+"""Reference policies: uniform, optimistic and G-optimal.
+
+They need no training. Agents are compared with them, and an agent may be held near one by a KL term, for which it is
+floored first (:func:`floored`): a policy that gives an action no probability at all would forbid it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.agent import AgentState, Latent, read_latent
+from eagle_gym.errors import ConfigurationError
+
+Probabilities = NDArray[np.float64]
+
+
+class Foresight(Protocol):
+    """An environment that says what each offered action is expected to be worth."""
+
+    def expected_utility(self) -> NDArray[np.float64]:
+        """Utility of each action's expected next embedding, ``[N, K]`` (``[K]`` of a single environment)."""
+        ...
+
+
+class Reference(ABC):
+    """A policy that is given by its probabilities."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    @abstractmethod
+    def probabilities(self, observation: object) -> Probabilities:
+        """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
+
+    def predict(
+        self,
+        observation: object,
+        state: AgentState = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], AgentState]:
+        """Sample an action for each row, or take the most probable (the first of equals)."""
+        probabilities = self.probabilities(observation)
+        actions = probabilities.argmax(axis=1) if deterministic else sample(probabilities, self._rng)
+        return actions if read_latent(observation).batched else actions[0], state
+
+
+class Uniform(Reference):
+    """Every offered action alike."""
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """One over the number of offered actions, ``[B, K]``."""
+        return uniform_probabilities(offered(read_latent(observation)))
+
+
+class GOptimal(Reference):
+    """Samples from the design over the offered actions: covers all directions of the latent space alike."""
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """The design's weights on the offered actions, ``[B, K]``."""
+        latent = read_latent(observation)
+        weights = np.where(offered(latent), latent.weights.astype(np.float64), 0.0)
+        totals = weights.sum(axis=1, keepdims=True)
+        if np.any(totals <= 0):
+            raise ConfigurationError("no design weight on any offered action; the action set has no design")
+        probabilities: Probabilities = weights / totals
+        return probabilities
+
+
+class Optimistic(Reference):
+    """The action whose expected next text has the highest utility, one step ahead.
+
+    Args:
+        env: The environment (vector or single) that the observations come from, in its present state.
+        rng: For actions that tie exactly.
+    """
+
+    def __init__(self, env: Foresight, rng: np.random.Generator) -> None:
+        super().__init__(rng)
+        self._env = env
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """One on the best action (shared by exact ties), ``[B, K]``."""
+        latent = read_latent(observation)
+        values = np.atleast_2d(np.asarray(self._env.expected_utility(), dtype=np.float64))
+        if values.shape != latent.mask.shape:
+            raise ConfigurationError(
+                f"the environment values {values.shape} actions and the observation offers {latent.mask.shape}: "
+                "an optimistic policy acts in the environment that it was made with"
+            )
+        values = np.where(offered(latent), values, -np.inf)
+        return uniform_probabilities(values == values.max(axis=1, keepdims=True))
+
+
+def offered(latent: Latent) -> NDArray[np.bool_]:
+    """The mask ``[B, K]``, once it is known that every row offers something."""
+    if not latent.mask.any(axis=1).all():
+        raise ConfigurationError(f"row {int(np.argmin(latent.mask.any(axis=1)))} of the observation offers no action")
+    return latent.mask
+
+
+def uniform_probabilities(mask: NDArray[np.bool_]) -> Probabilities:
+    """Equal probabilities on ``mask`` ``[B, K]``."""
+    probabilities: Probabilities = mask / mask.sum(axis=1, keepdims=True, dtype=np.float64)
+    return probabilities
+
+
+def floored(probabilities: Probabilities, mask: NDArray[np.bool_], floor: float = 0.1) -> Probabilities:
+    """Mix a policy with the uniform one: ``(1 - floor) * p + floor * uniform``, as where it is the reference of a KL.
+
+    Args:
+        probabilities: ``[B, K]``.
+        mask: ``[B, K]`` True where an action is offered.
+        floor: Share of the uniform policy, in (0, 1].
+
+    Returns:
+        ``[B, K]``, above 0 wherever the mask is True.
+    """
+    if not 0 < floor <= 1:
+        raise ConfigurationError(f"floor is a share in (0, 1]; {floor} came")
+    return (1 - floor) * probabilities + floor * uniform_probabilities(mask)
+
+
+def sample(probabilities: Probabilities, rng: np.random.Generator) -> NDArray[np.int64]:
+    """One action from each row of ``probabilities`` ``[B, K]``."""
+    cumulative = probabilities.cumsum(axis=1)
+    points = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
+    # Strictly above the point, so that an action of probability 0 is never taken, not even at a point of 0.
+    actions: NDArray[np.int64] = (cumulative > points).argmax(axis=1)
+    return actions
