@@ -44,7 +44,7 @@ class Entity:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Who rated what, and how: three aligned columns of length m, read-only, in the order of (user, item).
+    """Who rated what, and how: three aligned columns of length m, read-only.
 
     Attributes:
         user: Rows of `Catalog.users`, int32 [m].
@@ -67,11 +67,14 @@ class Ratings:
         return len(self.value)
 
     @classmethod
-    def sort(cls, user: ArrayLike, item: ArrayLike, value: ArrayLike) -> Ratings:
-        """Ratings in their canonical order, (user, item), so that the order of a file changes nothing."""
-        columns = np.asarray(user), np.asarray(item), np.asarray(value)
-        order = np.lexsort((columns[1], columns[0]))
-        return cls(*(column[order] for column in columns))
+    def of(cls, user: ArrayLike, item: ArrayLike, value: ArrayLike) -> Ratings:
+        """Ratings from columns of any type, in their order."""
+        return cls(np.asarray(user, np.int32), np.asarray(item, np.int32), np.asarray(value, np.float32))
+
+    def sorted(self) -> Ratings:
+        """The same ratings in their canonical order, (user, item), so that the order of a file changes nothing."""
+        order = np.lexsort((self.item, self.user))
+        return Ratings(self.user[order], self.item[order], self.value[order])
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,9 @@ class Catalog:
         _check_unique(self.users, "user")
         for row, entity in enumerate(self.entities):
             if not entity.text.strip():
-                raise CatalogError(f"entity row {row} (id {entity.id!r}): the text is blank; give it one or leave it out")
+                raise CatalogError(
+                    f"entity row {row} (id {entity.id!r}): the text is blank; give it one or leave it out"
+                )
         check_ratings(self.ratings, self.users, [entity.id for entity in self.entities], self.scale)
 
     def __eq__(self, other: object) -> bool:
@@ -203,7 +208,7 @@ class Catalog:
                 ratings=ratings,
                 scale=cast(tuple[float, float], tuple(header["scale"])),
                 language=header["language"],
-                skipped=tuple(Skipped(*row[:3], tuple(row[3])) for row in header["skipped"]),
+                skipped=tuple(Skipped(count, what, why, tuple(few)) for count, what, why, few in header["skipped"]),
             )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             if isinstance(error, CatalogError):
@@ -260,10 +265,10 @@ def check_ratings(
         raise CatalogError(
             f"{where(row)} {who}: expected a rating from {low:g} to {high:g}; got {ratings.value[row]:g}{more}"
         )
-    row = _first_repeat(ratings.user.astype(np.int64) * max(len(items), 1) + ratings.item)
-    if row is not None:
-        pair = f"user {users[ratings.user[row]]!r} rated item {items[ratings.item[row]]!r}"
-        raise CatalogError(f"{where(row)}: {pair} before; keep one rating of each pair")
+    again = _first_repeat(ratings.user.astype(np.int64) * max(len(items), 1) + ratings.item)
+    if again is not None:
+        pair = f"user {users[ratings.user[again]]!r} rated item {items[ratings.item[again]]!r}"
+        raise CatalogError(f"{where(again)}: {pair} before; keep one rating of each pair")
     idle = np.flatnonzero(np.bincount(ratings.user, minlength=len(users)) == 0)
     if idle.size:
         raise CatalogError(

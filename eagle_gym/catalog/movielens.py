@@ -90,12 +90,17 @@ def load_movielens(
     notes += Skipped.of(rare, "films left out", f"fewer than {min_ratings} ratings")
     describe = _overview if texts == "overview" else lambda id, film: _rendered(id, film, seed)
     entities, mute = _describe(popular, describe, progress)
-    notes += Skipped.of(mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview")
+    notes += Skipped.of(
+        mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview"
+    )
     return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes)
 
 
 def _layout(root: Path) -> tuple[Path, str]:
-    need = "expected a folder with movies.csv and ratings.csv, or movies.dat and ratings.dat (grouplens.org/datasets/movielens)"
+    need = (
+        "expected a folder with movies.csv and ratings.csv, or with movies.dat and ratings.dat, "
+        "from https://grouplens.org/datasets/movielens/"
+    )
     if not root.is_dir():
         raise CatalogError(f"{root}: no such folder; {need}")
     suffix = ".dat" if (root / "ratings.dat").is_file() else ".csv"
@@ -114,7 +119,9 @@ def _read_films(path: Path) -> dict[int, _Film]:
         if not title:
             raise CatalogError(f"{path}, row {row}: the title of movieId {id!r} is empty")
         year = _YEAR.search(title)
-        listed = () if genres.strip() == NO_GENRES else tuple(_genre(genre) for genre in genres.split("|") if genre.strip())
+        listed = (
+            () if genres.strip() == NO_GENRES else tuple(_genre(genre) for genre in genres.split("|") if genre.strip())
+        )
         films[key] = _Film(row, title, int(year[1]) if year else None, listed)
     if not films:
         raise CatalogError(f"{path}: expected films; the file has none")
@@ -166,7 +173,7 @@ def _read_links(path: Path, key: str, films: Mapping[int, _Film]) -> dict[str, l
 
 
 def _without_zeros(id: str) -> str:
-    """imdbIds are padded with zeros in some files and not in others."""
+    """An imdbId is padded with zeros in some files and not in others."""
     return id.strip().removeprefix("tt").lstrip("0")
 
 
@@ -194,7 +201,7 @@ def _read_ratings(
     scale = (1.0, 5.0) if path.suffix == ".dat" and not np.any(value % 1) else (0.5, 5.0)
     users, user = np.unique(user_ids, return_inverse=True)
     items, item = np.unique(film_ids, return_inverse=True)
-    check_ratings(Ratings(user, item, value), [str(id) for id in users], [str(id) for id in items], scale, where)
+    check_ratings(Ratings.of(user, item, value), [str(id) for id in users], [str(id) for id in items], scale, where)
     return user_ids, film_ids, value, scale
 
 
@@ -226,15 +233,14 @@ def _identifier(path: Path, row: int, column: str, value: str) -> int:
 
 def _incomplete(films: Mapping[int, _Film], counts: Mapping[int, int]) -> tuple[Skipped, ...]:
     """Notes about films that stay in the catalog although something is missing."""
-    lacking = {
-        "no ratings (kept)": lambda id, film: not counts[id],
-        "no year at the end of the title (kept)": lambda id, film: film.year is None,
-        "no genres listed (kept)": lambda id, film: not film.genres,
-    }
-    notes: tuple[Skipped, ...] = ()
-    for why, test in lacking.items():
-        notes += Skipped.of([film.title for id, film in films.items() if test(id, film)], "films", why)
-    return notes
+    unrated = [film.title for id, film in films.items() if not counts[id]]
+    undated = [film.title for film in films.values() if film.year is None]
+    plain = [film.title for film in films.values() if not film.genres]
+    return (
+        *Skipped.of(unrated, "films", "no ratings (kept)"),
+        *Skipped.of(undated, "films", "no year at the end of the title (kept)"),
+        *Skipped.of(plain, "films", "no genres listed (kept)"),
+    )
 
 
 def _rendered(id: int, film: _Film, seed: int) -> str:
@@ -288,10 +294,8 @@ def _assemble(
         name=name,
         entities=tuple(entities[int(id)] for id in ids),
         users=tuple(str(id) for id in users),
-        ratings=Ratings.sort(user, item, value[kept]),
+        ratings=Ratings.of(user, item, value[kept]).sorted(),
         scale=scale,
         language="plot_english" if texts == "rendered" else "free",
         skipped=notes,
     )
-
-

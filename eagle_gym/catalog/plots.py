@@ -41,7 +41,11 @@ def pack(catalog: Catalog) -> dict[str, NDArray[Any]]:
         CatalogError: The catalog is not of the kind that Plots is: half stars, users named by their row.
     """
     halves = np.rint(catalog.ratings.value * 2)
-    if catalog.scale != SCALE or catalog.users != _user_ids(len(catalog.users)) or np.any(halves != catalog.ratings.value * 2):
+    if (
+        catalog.scale != SCALE
+        or catalog.users != _user_ids(len(catalog.users))
+        or np.any(halves != catalog.ratings.value * 2)
+    ):
         raise CatalogError("expected users u0000, u0001, … and ratings in half stars from 0.5 to 5")
     entities = [[entity.id, entity.title, entity.text] for entity in catalog.entities]
     return {
@@ -58,7 +62,7 @@ def _unpack(arrays: dict[str, NDArray[Any]]) -> Catalog:
         name="plots",
         entities=tuple(Entity(*row) for row in json.loads(arrays["entities"].tobytes())),
         users=_user_ids(len(counts)),
-        ratings=Ratings(np.repeat(np.arange(len(counts)), counts), arrays["items"], arrays["halves"] / 2),
+        ratings=Ratings.of(np.repeat(np.arange(len(counts)), counts), arrays["items"], arrays["halves"] / 2),
         scale=SCALE,
         language="plot_english",
     )

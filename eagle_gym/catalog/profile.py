@@ -60,7 +60,9 @@ class Profiles:
             ConfigurationError: The catalog is free text, or has no such row.
         """
         if self._catalog.language != "plot_english":
-            raise ConfigurationError(f"catalog {self._catalog.name!r} is free text, which has no attributes; use text()")
+            raise ConfigurationError(
+                f"catalog {self._catalog.name!r} is free text, which has no attributes; use text()"
+            )
         self._check(user)
         if user not in self._made:
             likes, dislikes = self._strongest(self._leanings(user))
@@ -97,7 +99,9 @@ class Profiles:
         for row in np.flatnonzero(self._user == user):
             for pair in plot_english.read(self._catalog.entities[self._item[row]].text).pairs():
                 met.setdefault(pair, []).append(float(self._surprise[row]))
-        scored = [(pair, sum(found) / (len(found) + VALUE_PRIOR)) for pair, found in met.items() if len(found) >= SUPPORT]
+        scored = [
+            (pair, sum(found) / (len(found) + VALUE_PRIOR)) for pair, found in met.items() if len(found) >= SUPPORT
+        ]
         return sorted(scored, key=lambda entry: (-entry[1], _rank()[entry[0]]))
 
     def _strongest(self, scored: list[tuple[Named, float]]) -> tuple[list[Named], list[Named]]:
@@ -121,9 +125,7 @@ def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot
     return Profiles(catalog, split, size).of(user)
 
 
-def _surprise(
-    user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _surprise(user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each rating less what was to be expected of that user and that entity, [m]; its mean over each user is 0."""
     centred = value - _means(user, value)[user]
     centred = centred - _means(item, centred, prior=ENTITY_PRIOR)[item]

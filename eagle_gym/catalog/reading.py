@@ -40,7 +40,8 @@ def read_records(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list
         The row's number and its fields, in the order of `columns`.
 
     Raises:
-        CatalogError: No such file, a column is missing, a row has too few or too many fields, or the bytes are not text.
+        CatalogError: No such file, a column is missing, a row has too few or too many
+            fields, or the bytes are not text.
     """
     return _read_dat(path, columns) if path.suffix == ".dat" else _read_csv(path, columns)
 
@@ -57,12 +58,16 @@ def read_numbers(path: Path, columns: Sequence[str]) -> NDArray[np.float64]:
         # Something is not a number, or a row is broken. The slow reader finds out where, and says so; where the fault
         # is in a column that nobody asked for, it succeeds.
         records = read_records(path, columns)
-        return np.array([[number(path, row, *pair) for pair in zip(columns, record, strict=True)] for row, record in records])
+        return np.array(
+            [[number(path, row, *pair) for pair in zip(columns, record, strict=True)] for row, record in records]
+        )
     picked = table[:, [fields.index(column) for column in columns]]
     bad = np.argwhere(~np.isfinite(picked))
     if bad.size:
         row, column = bad[0]
-        raise CatalogError(f"{path}, row {row_number(path, row)}: {columns[column]} is {picked[row, column]}, not a number")
+        raise CatalogError(
+            f"{path}, row {row_number(path, row)}: {columns[column]} is {picked[row, column]}, not a number"
+        )
     return picked
 
 
@@ -112,7 +117,9 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
                     continue
                 row += 1
                 if len(record) != len(header):
-                    raise CatalogError(f"{path}, row {row}: expected {len(header)} fields; got {len(record)}: {record!r:.200}")
+                    raise CatalogError(
+                        f"{path}, row {row}: expected {len(header)} fields; got {len(record)}: {record!r:.200}"
+                    )
                 yield row, [record[pick] for pick in picks]
         except (csv.Error, UnicodeDecodeError) as error:
             raise CatalogError(f"{path}, row {row + 1}: expected CSV in UTF-8; {error}") from error

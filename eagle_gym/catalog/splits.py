@@ -27,7 +27,8 @@ class Split:
         test_users: The others.
         train_entities: Rows of `Catalog.entities` from which training episodes start, int32.
         test_entities: The others.
-        support: True for ratings that fits and profiles may see, bool [m]: all of the train users', half of each test user's.
+        support: True for ratings that fits and profiles may see, bool [m]: all of the train users', half of each test
+            user's.
         judge: The others, ``~support``.
     """
 
@@ -86,7 +87,7 @@ def _divide(
 
 
 def _second_half(user: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """True for a random half of each user's rows; the odd one out stays False, so that nobody is left without support."""
+    """True for a random half of each user's rows; the odd one out stays False, so nobody lacks support."""
     order = np.lexsort((rng.random(len(user)), user))
     counts = np.bincount(user)
     starts = np.cumsum(counts) - counts

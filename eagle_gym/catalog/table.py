@@ -6,8 +6,10 @@ or polars DataFrame, a dict of lists.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast, get_args
 
 import numpy as np
@@ -67,7 +69,7 @@ def load_table(
         name=name,
         entities=entities,
         users=users,
-        ratings=Ratings.sort(checked.user, checked.item, checked.value),
+        ratings=checked.sorted(),
         scale=bounds,
         language=_language(language, _label(texts, "texts"), entities, rows),
         skipped=notes,
@@ -124,10 +126,12 @@ def _read_ratings(
         raise CatalogError(f"{label}: expected ratings; the table has none")
     bounds = (min(value), max(value)) if scale is None else scale
     if not bounds[0] < bounds[1]:
-        raise CatalogError(f"{label}: expected ratings that differ; all are {bounds[0]:g}, which says nothing about taste")
+        raise CatalogError(
+            f"{label}: expected ratings that differ; all are {bounds[0]:g}, which says nothing about taste"
+        )
     users, user_rows = np.unique(np.array(who), return_inverse=True)
     ids = tuple(str(user) for user in users)
-    checked = Ratings(user_rows, what, value)
+    checked = Ratings.of(user_rows, what, value)
     check_ratings(checked, ids, [entity.id for entity in entities], bounds, lambda index: f"{label}, row {rows[index]}")
     return ids, checked, bounds
 
@@ -141,7 +145,9 @@ def _language(wanted: Language | None, label: str, entities: Sequence[Entity], r
         except TextError as error:
             if wanted is None:
                 return "free"
-            raise CatalogError(f"{label}, row {row}: the text of item {entity.id!r} is not plot English; {error}") from error
+            raise CatalogError(
+                f"{label}, row {row}: the text of item {entity.id!r} is not plot English; {error}"
+            ) from error
     return "plot_english"
 
 
@@ -178,12 +184,11 @@ def _schema(path: Path) -> list[str]:
         raise CatalogError(f"{path}: expected a Parquet file; {error}") from error
 
 
-def _pyarrow_parquet() -> Any:
+def _pyarrow_parquet() -> ModuleType:
     try:
-        import pyarrow.parquet
+        return importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigurationError("reading Parquet needs pyarrow; install eagle_gym[benchmarks], or save CSV") from error
-    return pyarrow.parquet
 
 
 def _has_column(table: str | Path | Columns, column: str) -> bool:

@@ -1,0 +1,299 @@
+"""The making of Plots: films, users with hidden tastes, and the ratings that follow from them.
+
+Only the maker of the data file, tests and judges import this module; nothing at run time does. It knows each user's
+true taste, which agents, encoders and environments never see.
+
+How ratings come about, all of it drawn from one seed:
+
+- Each attribute value has a *mood*; a film has one too, and mostly takes values of its mood. Some values are more
+  common than others.
+- The values of a film, and pairs of its values (a tone suits a genre or does not), pull its *charm* in six hidden
+  directions and its *quality* up or down. Both saturate: the tenth strong value adds less than the first.
+- A user's taste is a direction in charm, near that of others of the same kind, with a few quirks about single values.
+- True rating = the user's level + quality + ⟨charm, taste⟩ + quirks. What is recorded has noise on top, in half stars,
+  for films that are popular or to the user's liking rather than for films drawn at random.
+
+Regenerate the data file with ``python -m eagle_gym.catalog.plots_world``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eagle_gym import plot_english
+from eagle_gym.catalog.catalog import Catalog, Entity, Ratings
+from eagle_gym.catalog.plots import PATH, SCALE, pack
+from eagle_gym.errors import ConfigurationError
+
+Floats = NDArray[np.float64]
+
+SEED = 0
+FILMS = 2000
+USERS = 1000
+DIRECTIONS = 6  # of charm
+MOODS = 4
+KINDS = 10  # of users
+QUIRKS = 6  # values that a user likes or dislikes for no common reason
+
+# How often a film says something about a slot; for the set slots, how often it says 0, 1, 2, … things.
+SINGLE_ODDS = {
+    "decade": 0.8, "tone": 0.7, "setting": 0.65, "protagonist": 0.75, "trait": 0.45, "goal": 0.6, "antagonist": 0.5,
+    "ending": 0.5,
+}  # fmt: skip
+SET_ODDS = {
+    "genres": (0.0, 0.4, 0.4, 0.2),
+    "themes": (0.25, 0.45, 0.3),
+    "motifs": (0.35, 0.4, 0.25),
+    "styles": (0.5, 0.35, 0.15),
+}
+# Genres and decades are as common as people expect, relative to the others, which count 1.
+COMMON = {
+    "genres": {
+        "Drama": 4.0,
+        "Comedy": 3.5,
+        "Action": 2.0,
+        "Thriller": 2.0,
+        "Romance": 2.0,
+        "Film-Noir": 0.5,
+        "IMAX": 0.1,
+    },
+    "decade": {
+        "1900s": 0.05,
+        "1910s": 0.1,
+        "1920s": 0.2,
+        "1930s": 0.4,
+        "1990s": 2.0,
+        "2000s": 2.5,
+        "2010s": 2.5,
+        "2020s": 1.5,
+    },
+}
+# How strongly a slot's values pull, relative to each other.
+PULL = {
+    "genres": 1.0, "tone": 0.9, "ending": 0.7, "themes": 0.7, "setting": 0.6, "decade": 0.5, "protagonist": 0.5,
+    "goal": 0.5, "antagonist": 0.5, "styles": 0.5, "motifs": 0.5, "trait": 0.4,
+}  # fmt: skip
+# Slots whose values change each other's effect.
+INTERACTIONS = {("genres", "tone"), ("genres", "ending"), ("ending", "tone"), ("decade", "genres")}
+
+INTERACTION_SHARE = 0.5  # of a single value's pull
+CHARM_SPREAD = 0.6  # rating units: standard deviation over films and users of what taste adds
+QUALITY_SPREAD = 0.3
+LEVEL, LEVEL_SPREAD = 3.3, 0.35
+QUIRK_SPREAD = 0.35
+NOISE = 0.6
+POPULARITY_SPREAD = 0.8  # of the log odds that a film gets rated
+PREFERENCE = 0.6  # log odds of having rated a film, per rating unit of liking it
+RATINGS_MEDIAN, RATINGS_SPREAD, RATINGS_RANGE = 55.0, 0.6, (20, 250)  # ratings of a user; spread of the logarithm
+
+
+@dataclass(frozen=True, eq=False)
+class Tastes:
+    """The true tastes of the users of Plots, for a judge alone.
+
+    Attributes:
+        taste: Direction and strength of each user's liking, [users, DIRECTIONS].
+        level: Each user's mean rating of a film of no charm, [users].
+        quirks: What single values add for each user, [users, values].
+        charm, quality: Pull of each value, [values, DIRECTIONS] and [values].
+        pair_charm, pair_quality: Pull of each pair of values, by the key `_pair_key`; zero where slots do not interact.
+        scales: Divisors that bring charm and quality to their spreads.
+    """
+
+    taste: Floats
+    level: Floats
+    quirks: Floats
+    charm: Floats
+    quality: Floats
+    pair_charm: dict[tuple[int, int], Floats]
+    pair_quality: dict[tuple[int, int], float]
+    scales: tuple[float, float] = (1.0, 1.0)
+
+    def rate(self, users: ArrayLike, texts: Sequence[str]) -> Floats:
+        """How a user truly likes a text, in rating units, without noise and not clipped to the scale.
+
+        Args:
+            users: Rows of the catalog's users, [B].
+            texts: In plot English, [B].
+
+        Returns:
+            True ratings, [B].
+
+        Raises:
+            TextError: A text is not plot English.
+        """
+        rows = np.asarray(users, dtype=np.int64)
+        films = [_indices(plot_english.parse(text)) for text in texts]
+        if rows.shape != (len(films),):
+            raise ConfigurationError(f"expected one user for each of {len(films)} texts; got shape {rows.shape}")
+        charm, quality = self.pulls(films)
+        quirks = np.array([self.quirks[row, film].sum() for row, film in zip(rows, films, strict=True)])
+        liking: Floats = np.sum(charm * self.taste[rows], axis=1)
+        return self.level[rows] + quality + liking + quirks
+
+    def pulls(self, films: Sequence[NDArray[np.int64]]) -> tuple[Floats, Floats]:
+        """Charm [B, DIRECTIONS] and quality [B] of films given as indices of their values."""
+        charm = np.array([self._sum(film, self.charm, self.pair_charm) for film in films]).reshape(-1, DIRECTIONS)
+        quality = np.array([self._sum(film, self.quality, self.pair_quality) for film in films])
+        norm = np.sqrt(np.sum(charm**2, axis=1, keepdims=True))
+        return charm / np.sqrt(1 + norm**2 / 16) / self.scales[0], np.tanh(quality / 2) / self.scales[1]
+
+    @staticmethod
+    def _sum(
+        film: NDArray[np.int64], single: Floats, pairs: dict[tuple[int, int], Floats] | dict[tuple[int, int], float]
+    ) -> Floats:
+        total: Floats = single[film].sum(axis=0)
+        for pair in combinations(film.tolist(), 2):
+            if pair in pairs:
+                total = total + pairs[pair]
+        return total
+
+
+@dataclass(frozen=True)
+class World:
+    """A catalog and what lies behind it."""
+
+    catalog: Catalog
+    tastes: Tastes
+
+
+def make_world(seed: int = SEED, films: int = FILMS, users: int = USERS) -> World:
+    """Draw films, tastes and ratings.
+
+    Args:
+        seed: Of everything; the shipped catalog is that of `SEED`.
+        films: Number of films.
+        users: Number of users.
+    """
+    rng = np.random.default_rng(seed)
+    moods = rng.normal(size=(len(plot_english.FEATURES), MOODS))
+    attributes = _draw_films(rng, films, moods)
+    entities = tuple(_entity(row, film, rng) for row, film in enumerate(attributes))
+    indices = [_indices(film) for film in attributes]
+    tastes = _draw_tastes(rng, users, moods, indices)
+    ratings = _draw_ratings(rng, tastes, indices)
+    ids = tuple(f"u{row:04d}" for row in range(users))
+    return World(Catalog("plots", entities, ids, ratings, SCALE, "plot_english"), tastes)
+
+
+def main() -> None:
+    """Write the data file that the package ships."""
+    PATH.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(PATH, allow_pickle=False, **pack(make_world().catalog))
+
+
+def _draw_films(rng: np.random.Generator, count: int, moods: Floats) -> list[plot_english.Attributes]:
+    """Attributes of films, values of one mood together."""
+    common = 1.0 / (3.0 + rng.permutation(len(moods)) % 40)  # a few values are common, many rare
+    for row, (slot, value) in enumerate(plot_english.FEATURES):
+        if slot in COMMON:
+            common[row] = COMMON[slot].get(value, 1.0)
+    return [_draw_film(rng, moods @ rng.normal(size=MOODS) * 0.7 + np.log(common)) for _ in range(count)]
+
+
+def _draw_film(rng: np.random.Generator, logits: Floats) -> plot_english.Attributes:
+    pairs: list[plot_english.Pair] = []
+    for slot in plot_english.SLOTS:
+        odds = SET_ODDS.get(slot) or (1 - SINGLE_ODDS[slot], SINGLE_ODDS[slot])
+        size = int(rng.choice(len(odds), p=odds))
+        rows = _rows_of(slot)
+        keys = logits[rows] + rng.gumbel(size=len(rows))  # the largest are a draw without replacement
+        pairs += [plot_english.FEATURES[row] for row in rows[np.argsort(-keys)[:size]]]
+    return plot_english.Attributes.from_pairs(pairs)
+
+
+def _rows_of(slot: str) -> NDArray[np.int64]:
+    return np.array([row for row, pair in enumerate(plot_english.FEATURES) if pair[0] == slot])
+
+
+def _entity(row: int, film: plot_english.Attributes, rng: np.random.Generator) -> Entity:
+    return Entity(f"p{row:04d}", _title(film, rng), plot_english.render(film, rng))
+
+
+def _title(film: plot_english.Attributes, rng: np.random.Generator) -> str:
+    """A title from what the film is about."""
+    who = " ".join(filter(None, (film.trait, film.protagonist))) if film.protagonist else ""
+    about = [*film.themes, *film.motifs]
+    forms = [
+        f"the {who}" if who else "",
+        f"{film.protagonist or 'nights'} {film.setting}" if film.setting else "",
+        f"a matter of {about[0]}" if about else "",
+        f"{about[0]} and {about[-1]}" if len(about) > 1 else "",
+        f"to {film.goal}" if film.goal else "",
+    ]
+    usable = [form for form in forms if form] or [f"{film.genres[0]} story"]
+    title = usable[int(rng.integers(len(usable)))]
+    small = {"a", "and", "at", "in", "of", "on", "the", "to"}
+    words = [word if word in small else word[:1].upper() + word[1:] for word in title.split()]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def _draw_tastes(rng: np.random.Generator, users: int, moods: Floats, films: Sequence[NDArray[np.int64]]) -> Tastes:
+    """Tastes whose scale is such that charm and quality have their spreads over these films."""
+    values = len(plot_english.FEATURES)
+    pull = np.array([PULL[slot] for slot, _ in plot_english.FEATURES])
+    # What people like follows in part the moods that films come in.
+    shared = moods @ rng.normal(size=(MOODS, DIRECTIONS)) / np.sqrt(MOODS)
+    charm = (0.6 * shared + 0.8 * rng.normal(size=(values, DIRECTIONS))) * pull[:, None]
+    quality = rng.normal(size=values) * pull
+    pairs = [pair for pair in combinations(range(values), 2) if _interact(*pair)]
+    kinds = rng.normal(size=(KINDS, DIRECTIONS))
+    taste = 0.8 * kinds[rng.integers(KINDS, size=users)] + 0.6 * rng.normal(size=(users, DIRECTIONS))
+    quirks = np.zeros((users, values))
+    for row in quirks:
+        row[rng.choice(values, QUIRKS, replace=False)] = rng.normal(size=QUIRKS) * QUIRK_SPREAD
+    rough = Tastes(
+        taste=taste / np.sqrt(np.mean(np.sum(taste**2, axis=1))),
+        level=LEVEL + rng.normal(size=users) * LEVEL_SPREAD,
+        quirks=quirks,
+        charm=charm,
+        quality=quality,
+        pair_charm={pair: rng.normal(size=DIRECTIONS) * INTERACTION_SHARE for pair in pairs},
+        pair_quality={pair: float(rng.normal()) * INTERACTION_SHARE for pair in pairs},
+    )
+    film_charm, film_quality = rough.pulls(films)
+    spread = np.std(film_charm @ rough.taste.T)
+    return replace(rough, scales=(float(spread) / CHARM_SPREAD, float(np.std(film_quality)) / QUALITY_SPREAD))
+
+
+def _interact(one: int, other: int) -> bool:
+    slots = sorted((plot_english.FEATURES[one][0], plot_english.FEATURES[other][0]))
+    return (slots[0], slots[1]) in INTERACTIONS
+
+
+def _draw_ratings(rng: np.random.Generator, tastes: Tastes, films: Sequence[NDArray[np.int64]]) -> Ratings:
+    charm, quality = tastes.pulls(films)
+    quirks = np.array([[row[film].sum() for film in films] for row in tastes.quirks])
+    # Rounded so that the last bits of a matrix product, which differ between machines, decide nothing.
+    liking = np.round(tastes.taste @ charm.T + quality + quirks, 9)
+    popularity = POPULARITY_SPREAD * rng.gumbel(size=len(films))
+    low, high = RATINGS_RANGE
+    parts: list[Ratings] = []
+    for user, likes in enumerate(liking):
+        drawn = RATINGS_MEDIAN * np.exp(RATINGS_SPREAD * rng.normal())
+        count = min(int(np.clip(drawn, low, high)), len(films))
+        chosen = np.sort(np.argsort(-(popularity + PREFERENCE * likes + rng.gumbel(size=len(films))))[:count])
+        rated = tastes.level[user] + likes[chosen] + NOISE * rng.normal(size=count)
+        parts.append(Ratings.of(np.full(count, user), chosen, np.clip(np.rint(rated * 2) / 2, *SCALE)))
+    columns = ([getattr(part, name) for part in parts] for name in ("user", "item", "value"))
+    return Ratings(*(np.concatenate(column) for column in columns))
+
+
+def _indices(film: plot_english.Attributes) -> NDArray[np.int64]:
+    rows = _rank()
+    return np.array(sorted(rows[pair] for pair in film.pairs()), dtype=np.int64)
+
+
+@cache
+def _rank() -> dict[plot_english.Pair, int]:
+    return {pair: row for row, pair in enumerate(plot_english.FEATURES)}
+
+
+if __name__ == "__main__":
+    main()
