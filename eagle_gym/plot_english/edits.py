@@ -115,9 +115,9 @@ a surprise | End it with a surprise / Surprise us / Keep us guessing | ending: w
 more magical | Add some wonder / Make it more magical / Give it a touch of fantasy | genres: Fantasy; motifs: magic, dragons, fairies, witches, a curse, a prophecy; protagonist: wizard
 more scientific | Put more science in / Make it more scientific / Give it a scientific idea | genres: Sci-Fi; motifs: robots, time travel, space travel, genetic engineering, an experiment, artificial intelligence; protagonist: scientist
 more musical | Let there be more music / Make it sing / Give it rhythm | genres: Musical; motifs: music, jazz, rock and roll, dance, opera, ballet; protagonist: musician, dancer
-more sporting | Put some sport in / Make it more athletic / Give it a game to win | motifs: boxing, baseball, basketball, football, golf, the olympics; protagonist: athlete, boxer; goal: win a championship
-more criminal | Make it more criminal / Bring in the underworld / Break more laws | genres: Crime; motifs: a heist, a murder, the mafia, blackmail; protagonist: thief, gangster; antagonist: a crime boss
-more warlike | Bring war into it / Make it more warlike / Put it under fire | genres: War; motifs: world war ii, military life, the vietnam war, prisoners of war; protagonist: soldier; antagonist: an enemy army
+more sporting | Put some sport in / Make it more athletic / Give it a game to win | motifs: boxing, baseball, basketball, football, golf, the Olympics; protagonist: athlete, boxer; goal: win a championship
+more criminal | Make it more criminal / Bring in the underworld / Break more laws | genres: Crime; motifs: a heist, a murder, the Mafia, blackmail; protagonist: thief, gangster; antagonist: a crime boss
+more warlike | Bring war into it / Make it more warlike / Put it under fire | genres: War; motifs: World War II, military life, the Vietnam War, prisoners of war; protagonist: soldier; antagonist: an enemy army
 more political | Make it more political / Let it take a stand / Give it a conscience | themes: politics, class, racism, corruption, freedom, justice, equal rights; motifs: politics and power
 more spiritual | Make it more spiritual / Ask about the soul / Look beyond the material | themes: religion, faith, destiny, redemption, existence; motifs: religion and ritual; protagonist: priest
 with animals | Let animals in / Give it fur and feathers / Put creatures in it | motifs: dogs, cats, horses, birds, bears, monkeys, talking animals

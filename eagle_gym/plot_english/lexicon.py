@@ -139,7 +139,7 @@ in a fantasy kingdom | fantasy world, king arthur, tolkien, tolkein | kingdom, c
 in a dystopian city | dystopia | dystopian, totalitarian, futuristic city
 in a ruined world | post-apocalyptic, post apocalyptic, apocalypse | post-apocalyptic, apocalypse, wasteland
 in the Wild West | spaghetti western | wild west, old west, frontier, gunslinger, arizona, wyoming
-in ancient times | myth | ancient, roman, rome's, greek, biblical
+in ancient times | myth | ancient rome, ancient greece, ancient egypt, roman empire, biblical, gladiator
 in the Middle Ages | medieval | medieval, middle ages, crusade, crusades
 in a virtual world | virtual reality | virtual, simulation, computer world
 in Washington | | washington, white house
@@ -302,7 +302,7 @@ a rogue machine | | machines, computer, terminator
 a tyrant | | tyrant, dictator, evil king, emperor, evil
 an evil sorcerer | | evil witch, dark lord, sorceress
 terrorists | terrorism | terrorist, terrorists, terrorism
-a nazi officer | nazis, holocaust | nazi, nazis, hitler, gestapo
+a Nazi officer | nazis, holocaust | nazi, nazis, hitler, gestapo
 an enemy army | world war ii, civil war | enemy, army, wwii, world war
 a foreign spy | cold war, espionage | kgb, double agent, espionage
 a secret society | secret society | cult, secret society, sect
@@ -474,7 +474,7 @@ a kidnapping | kidnapping | kidnapping, kidnapped, abducted, kidnap
 an assassination | assassination | assassination, assassinate
 a trial | | trial, jury, court
 a wedding | wedding, weddings | wedding, bride, groom
-a funeral | | funeral, inheritance, will
+a funeral | | funeral, inheritance
 a reunion | reunion | reunion, reunite, reunited
 a road trip | | road trip
 a chase | fugitive | chase, chased, pursuit, pursued, on the run
@@ -519,7 +519,7 @@ basketball | basketball | basketball
 football | football | football, soccer
 golf | golf | golf
 hockey | | hockey
-the olympics | olympics | olympic, olympics
+the Olympics | olympics | olympic, olympics
 surfing | surfing | surf, surfing
 chess | chess | chess
 gambling | gambling | gambling, gambler, poker, bet
@@ -527,10 +527,10 @@ drugs | drugs | drug, drugs, cocaine
 alcohol | alcoholism | drinking, bar
 food | food | food, restaurant, chef, cooking
 fashion | | fashion, model
-photography | photography | photograph, photographs, camera
-television | television, tv, based on a tv show | television, tv, show
+photography | photography | photograph, photographs, photographer
+television | television, tv, based on a tv show | television, tv
 radio | radio | radio
-movies | movies, hollywood | movie, film, films
+movies | movies, hollywood | filmmaking, film director, movie star
 books | books | book, books
 letters | personals ads, dating | letter, letters, diary
 computers | | computer, computers, online
@@ -552,14 +552,14 @@ trains | trains | train
 motorcycles | | motorcycle, biker
 military life | military | military, army, platoon
 prisoners of war | pow | prisoner of war, pow, prisoner
-the holocaust | holocaust | holocaust, concentration camp, jews
-world war ii | world war ii | world war ii, wwii, second world war
-the vietnam war | vietnam | vietnam war
-the cold war | cold war | cold war
+the Holocaust | holocaust | holocaust, concentration camp, jews
+World War II | world war ii | world war ii, wwii, second world war
+the Vietnam War | vietnam | vietnam war
+the Cold War | cold war | cold war
 civil war | civil war | civil war
 terrorism | terrorism | terrorism, hijacked
 espionage | spying, espionage, tom clancy | espionage, spy, spies
-the mafia | mafia | mafia, mob
+the Mafia | mafia | mafia, mob
 police work | police | police, detective
 prison life | prison, death penalty | prison, death row
 courts and lawyers | john grisham, lawyers | lawyer, lawyers, attorney
@@ -570,8 +570,8 @@ royalty | | royal, king, queen, prince
 school life | high school, school | school, teacher, classmates
 college life | college | college
 summer camp | | camp, summer
-christmas | christmas | christmas, santa, santa claus
-halloween | halloween | halloween
+Christmas | christmas | christmas, santa, santa claus
+Halloween | halloween | halloween
 a party | | party
 a vacation | | vacation, holiday
 teenage romance | | prom, teenage, teenager
@@ -581,7 +581,7 @@ suicide | | suicide, suicidal
 blackmail | | blackmail, blackmailed
 a curse | | curse
 a treasure map | treasure hunt | treasure, map
-archaeology | archaeology | archaeologist, ancient
+archaeology | archaeology | archaeologist, archaeologists
 buried secrets | memory | dark secret, family secret
 a diary of crimes | | murders, crimes
 a monster hunt | | monster, creature

@@ -1,0 +1,256 @@
+"""Train the plot-English model from nothing: ``python -m eagle_gym.language.embedded.train --help``.
+
+Batch i is drawn from the seed sequence (seed, i), so a run can be cut at any moment and resumed from its last
+checkpoint with the batches it would have seen. Checkpoints are safetensors and JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.utils.data import DataLoader, IterableDataset
+from tqdm import tqdm
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from eagle_gym.language.embedded import weights_path
+from eagle_gym.language.embedded.examples import Example, example
+from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, control_text
+
+IGNORED = -100  # the label that the loss passes over
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what the trained model is."""
+
+    seed: int = 0
+    steps: int = 4500  # optimiser steps
+    batch: int = 64  # examples a step
+    learning_rate: float = 2e-3  # at its height
+    warmup: int = 100  # steps to the height
+    weight_decay: float = 0.1
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    feed_forward: int = 512
+    vocabulary: int = 2048  # tokens, control tokens included
+    context: int = 512  # tokens
+    tokenizer_examples: int = 20_000
+
+
+def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer fitted on the grammar's own text; any Unicode text can be encoded."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    trainer = trainers.BpeTrainer(
+        vocab_size=recipe.vocabulary,
+        special_tokens=list(CONTROL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    rng = np.random.default_rng([recipe.seed, 1])
+    drawn = (example(rng) for _ in range(recipe.tokenizer_examples))
+    texts = (text for one in drawn for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer))
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=PAD,
+        eos_token=END,
+        pad_token=PAD,
+        additional_special_tokens=list(CONTROL_TOKENS[2:]),
+        model_max_length=recipe.context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama with fresh weights."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=recipe.context,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+class Batches(IterableDataset[dict[str, torch.Tensor]]):
+    """Batches ``start``, ``start + 1``, … of a recipe; eight at a time are sorted by length, to pad less."""
+
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int) -> None:
+        self.recipe, self.tokenizer, self.start = recipe, tokenizer, start
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield ``input_ids`` and ``labels`` [batch, longest]."""
+        size, group = self.recipe.batch, 8
+        for block in range(self.start // group, -(-self.recipe.steps // group)):
+            rng = np.random.default_rng([self.recipe.seed, 2, block])
+            rows = sorted((self._row(example(rng)) for _ in range(size * group)), key=lambda row: len(row[0]))
+            for index in rng.permutation(group):
+                if block * group + index >= self.start:
+                    yield _padded(rows[index * size : (index + 1) * size], self.tokenizer.pad_token_id)
+
+    def _row(self, one: Example) -> tuple[list[int], list[int]]:
+        prompt = self.tokenizer(control_text(one.prompt))["input_ids"]
+        answer = [*self.tokenizer(one.answer)["input_ids"], self.tokenizer.eos_token_id]
+        return [*prompt, *answer], [*([IGNORED] * len(prompt)), *answer]
+
+
+def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy over the answers' tokens (nothing else goes through the output layer)."""
+    # Rows are padded on the right and attention is causal: no mask is needed.
+    hidden = model.model(input_ids=batch["input_ids"]).last_hidden_state[:, :-1]
+    labels = batch["labels"][:, 1:]
+    wanted = labels != IGNORED
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), labels[wanted])
+
+
+def train(recipe: Recipe, out: Path, every: int = 250) -> LlamaForCausalLM:
+    """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
+
+    Args:
+        recipe: what to train.
+        out: folder of the result; its ``checkpoint`` folder is resumed from, and kept.
+        every: steps between checkpoints.
+    """
+    accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
+    set_seed(recipe.seed)
+    checkpoint = out / "checkpoint"
+    tokenizer = _tokenizer(recipe, checkpoint)
+    model = build_model(recipe, tokenizer)
+    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    plain = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+    start = resume(checkpoint, model, optimizer)
+    loader = DataLoader(Batches(recipe, tokenizer, start), batch_size=None, num_workers=1, prefetch_factor=16)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    bar = tqdm(total=recipe.steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
+    for step, batch in enumerate(loader, start=start):
+        if step >= recipe.steps:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * schedule(step, recipe)
+        with accelerator.autocast():
+            loss = loss_of(model, {name: tensor.to(accelerator.device) for name, tensor in batch.items()})
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        bar.update()
+        if step % 20 == 0:
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+        if (step + 1) % every == 0:
+            save(checkpoint, accelerator.unwrap_model(model), optimizer, tokenizer, step + 1)
+    bar.close()
+    export(out, accelerator.unwrap_model(model), tokenizer, recipe)
+    return accelerator.unwrap_model(model)
+
+
+def schedule(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine down to a hundredth."""
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def save(
+    checkpoint: Path,
+    model: LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    tokenizer: PreTrainedTokenizerFast,
+    step: int,
+) -> None:
+    """Write a checkpoint: weights, the optimiser's moments, the step, the tokenizer."""
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    names = [name for name, _ in model.named_parameters()]
+    tensors = {f"model.{name}": parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for name, parameter in zip(names, model.parameters(), strict=True):
+        tensors.update({f"{key}.{name}": value for key, value in optimizer.state[parameter].items() if value.ndim})
+    save_file(tensors, checkpoint / "state.tmp", metadata={"step": str(step)})
+    (checkpoint / "state.tmp").replace(checkpoint / "state.safetensors")
+    (checkpoint / "step.json").write_text(json.dumps({"step": step}))
+    tokenizer.save_pretrained(checkpoint)
+
+
+def resume(checkpoint: Path, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> int:
+    """Load a checkpoint into model and optimiser where there is one; return the step to go on from."""
+    if not (checkpoint / "step.json").exists():
+        return 0
+    step = int(json.loads((checkpoint / "step.json").read_text())["step"])
+    tensors = load_file(checkpoint / "state.safetensors")
+    for name, parameter in model.named_parameters():
+        parameter.data.copy_(tensors[f"model.{name}"])
+        optimizer.state[parameter] = {
+            "step": torch.tensor(float(step)),
+            "exp_avg": tensors[f"exp_avg.{name}"],
+            "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+        }
+    return step
+
+
+def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
+    """Write what the package ships: model, tokenizer, recipe."""
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.to(torch.float32).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+
+
+def _tokenizer(recipe: Recipe, checkpoint: Path) -> PreTrainedTokenizerFast:
+    if (checkpoint / "tokenizer.json").exists():
+        return PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    return build_tokenizer(recipe)
+
+
+def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> dict[str, torch.Tensor]:
+    longest = max(len(tokens) for tokens, _ in rows)
+    tokens = torch.tensor([row + [pad] * (longest - len(row)) for row, _ in rows])
+    labels = torch.tensor([row + [IGNORED] * (longest - len(row)) for _, row in rows])
+    return {"input_ids": tokens, "labels": labels}
+
+
+def _has_bf16() -> bool:
+    """Whether bf16 runs on matrix units here; emulated, it is several times slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def main() -> None:
+    """Command line."""
+    defaults = Recipe()
+    parser = argparse.ArgumentParser(description="Train the plot-English model from nothing, or resume a run.")
+    parser.add_argument("--out", type=Path, default=weights_path(), help="folder of the result (%(default)s)")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="of weights and examples (%(default)s)")
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="optimiser steps (%(default)s)")
+    parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
+    arguments = parser.parse_args()
+    train(Recipe(seed=arguments.seed, steps=arguments.steps), arguments.out, arguments.every)
+
+
+if __name__ == "__main__":
+    main()
