@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from baselines.agent import AgentState, Latent, read_latent
 from eagle_gym.errors import ConfigurationError
 
+REFERENCES = ("uniform", "optimistic", "g_optimal")
+
 Probabilities = NDArray[np.float64]
 
 
@@ -94,6 +96,15 @@ class Optimistic(Reference):
             )
         values = np.where(offered(latent), values, -np.inf)
         return uniform_probabilities(values == values.max(axis=1, keepdims=True))
+
+
+def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> Reference:
+    """A reference policy by its name, one of :data:`REFERENCES`."""
+    if name not in REFERENCES:
+        raise ConfigurationError(f"no reference policy {name!r}; there are {', '.join(REFERENCES)}")
+    if name == "optimistic":
+        return Optimistic(env, rng)
+    return Uniform(rng) if name == "uniform" else GOptimal(rng)
 
 
 def offered(latent: Latent) -> NDArray[np.bool_]:

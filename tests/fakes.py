@@ -157,6 +157,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
             "entity": objects([f"e{row.entity}" for row in self.rows]),
             "actions": objects([tuple(f"move {k}" for k in range(self.actions)) for _ in self.rows]),
             "action_mask": self.mask(),
+            "valid": np.ones(self.num_envs, dtype=bool),
             "utility": {
                 "total": total,
                 "affinity": total,

@@ -52,8 +52,8 @@ def equivariant(dim: int = 3, count: int = 5) -> EquivariantPolicy:
 
 
 def test_learns_what_is_known_to_be_best() -> None:
-    # Of three unit displacements at 120 degrees two are offered. The mean of two such cosines is that of their bisector,
-    # and half their difference is sin(60) times a sine: the better one gains sin(60) * 2 / pi a step; chance gains 0.
+    # Of three unit displacements at 120 degrees two are offered. Half their difference is sin(60) times a sine of the
+    # angle to the user, so the better one gains sin(60) * 2 / pi a step on average; chance gains 0.
     config = PPOConfig(steps=4_800, hidden=32, rollout=3)
     agent = train_ppo(KnownVecEnv(num_envs=32, masked=True), config, progress=False)
     best = 3 * np.sin(np.pi / 3) * 2 / np.pi

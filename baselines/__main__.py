@@ -1,0 +1,176 @@
+"""Train and evaluate agents from a terminal: ``python -m baselines train``, ``python -m baselines evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from baselines.agent import Agent
+from baselines.evaluate import FIRST_SEED, evaluate, make_envs
+from baselines.reference import REFERENCES, make_reference
+from eagle_gym.errors import ConfigurationError, EagleError
+
+TRAIN = """examples:
+  python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
+  python -m baselines train ppo --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/ml
+  python -m baselines train ppo --out runs/ppo --set steps=20480 --set learning_rate=5e-4 --resume
+
+A run is a folder of JSON and safetensors. Train on the train split (the default), evaluate on the test split.
+"""
+EVALUATE = """examples:
+  python -m baselines evaluate uniform optimistic g_optimal runs/ppo
+  python -m baselines evaluate runs/ppo --env EagleGym/Plots-v0 --episodes 256 --rows runs/ppo/test.json
+
+Every agent meets the same episodes: users, texts and seeds. Gains are in catalog standard deviations of utility.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except EagleError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m baselines", description="Train and evaluate agents for eagle_gym.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    raw = argparse.RawDescriptionHelpFormatter
+    train = commands.add_parser("train", help="train an agent", epilog=TRAIN, formatter_class=raw)
+    train.add_argument("name", choices=["ppo"], help="ppo: PPO of Stable-Baselines3")
+    add_environment(train, num_envs=64)
+    train.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"a hyperparameter, as often as you like: {hyperparameters()}",
+    )
+    train.set_defaults(run=run_train)
+    test = commands.add_parser("evaluate", help="evaluate agents on test users", epilog=EVALUATE, formatter_class=raw)
+    test.add_argument("agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(REFERENCES)}")
+    add_environment(test, num_envs=32)
+    test.add_argument("--split", choices=["train", "test"], default="test", help="whose episodes (default: test users)")
+    test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
+    test.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first (default: %(default)s)")
+    test.add_argument("--deterministic", action="store_true", help="take the most probable action instead of sampling")
+    test.add_argument("--rows", type=Path, help="write every episode to this JSON file")
+    test.set_defaults(run=run_evaluate)
+    return top
+
+
+def add_environment(command: argparse.ArgumentParser, num_envs: int) -> None:
+    """Arguments that say where an agent acts."""
+    command.add_argument("--env", default="EagleGym/Plots-v0", help="id of the environment (default: %(default)s)")
+    command.add_argument("--kwargs", type=json_object, default={}, help="its further arguments, as a JSON object")
+    command.add_argument("--num-envs", type=int, default=num_envs, help="copies in a batch (default: %(default)s)")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object, for argparse."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def hyperparameters() -> str:
+    """Names and defaults, for the help text."""
+    from baselines.sb3 import PPOConfig
+
+    return ", ".join(f"{name}={value}" for name, value in asdict(PPOConfig()).items())
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """``train``: make the environment, train, say where the agent is."""
+    from baselines.sb3 import PPOConfig, train_ppo
+    from eagle_gym.envs.sb3 import SB3VecEnv
+
+    config = PPOConfig(**dict(hyperparameter(text) for text in options.set))
+    envs = make_envs(options.env, options.num_envs, split="train", **options.kwargs)
+    try:
+        agent = train_ppo(SB3VecEnv(envs), config, folder=options.out, resume=options.resume)
+    finally:
+        envs.close()
+    print(f"trained for {agent.steps} steps; the agent is in {options.out}")
+    print(f"evaluate it: python -m baselines evaluate {options.out} --env {options.env}")
+
+
+def hyperparameter(text: str) -> tuple[str, Any]:
+    """``"gamma=0.9"`` as a name and a value of the right kind.
+
+    Raises:
+        ConfigurationError: There is no such hyperparameter, or the value is of another kind.
+    """
+    from baselines.sb3 import PPOConfig
+
+    name, _, value = text.partition("=")
+    kinds = {item.name: type(item.default) for item in fields(PPOConfig)}
+    if name not in kinds:
+        raise ConfigurationError(f"no hyperparameter {name!r}; there are {', '.join(kinds)}")
+    try:
+        if kinds[name] is bool:
+            return name, {"true": True, "false": False}[value.lower()]
+        return name, kinds[name](value)
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(f"{name} should be a {kinds[name].__name__}; {value!r} came") from error
+
+
+def make_agent(name: str, envs: Any, rng: np.random.Generator) -> Agent:  # noqa: ANN401 - a vector env with foresight
+    """A reference policy by name, or a trained agent by folder."""
+    if name in REFERENCES:
+        return make_reference(name, envs.unwrapped, rng)
+    from baselines.sb3 import SB3Agent
+
+    return SB3Agent.load(Path(name))
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """``evaluate``: the same episodes for each agent, one line each."""
+    num_envs = min(options.num_envs, options.episodes)
+    episodes = -(-options.episodes // num_envs) * num_envs
+    envs = make_envs(options.env, num_envs, split=options.split, **options.kwargs)
+    rows: list[dict[str, Any]] = []
+    try:
+        print(f"{'agent':<24}{'episodes':>9}{'mean gain':>11}{'std. error':>12}{'model calls':>13}")
+        for name in options.agents:
+            agent = make_agent(name, envs, np.random.default_rng(0))
+            with tqdm(desc=name, unit="step", leave=False) as bar:
+                done = evaluate(
+                    agent,
+                    envs,
+                    method=name,
+                    episodes=episodes,
+                    first_seed=options.first_seed,
+                    deterministic=options.deterministic,
+                    bar=bar,
+                )
+            gains = np.array([row.gain for row in done.rows])
+            error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else float("nan")
+            print(f"{name:<24}{len(gains):>9}{gains.mean():>11.3f}{error:>12.3f}{done.cost.calls:>13}")
+            rows += [asdict(row) for row in done.rows]
+    finally:
+        envs.close()
+    if options.rows:
+        options.rows.parent.mkdir(parents=True, exist_ok=True)
+        options.rows.write_text(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(f"episodes: {options.rows}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
