@@ -149,7 +149,9 @@ def evaluate(
     if episodes < 1 or episodes % envs.num_envs:
         raise ConfigurationError(f"episodes should be a multiple of num_envs = {envs.num_envs}; {episodes} came")
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
-        raise ConfigurationError("evaluate reads the last text after the last step; make the environments without SAME_STEP")
+        raise ConfigurationError(
+            "an episode's last text is read after its last step: make the environments without SAME_STEP"
+        )
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     rows: list[EpisodeRow] = []
     for first in range(first_seed, first_seed + episodes, envs.num_envs):
