@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -83,8 +83,7 @@ EMPTY = "A film."
 _HEAD_SLOTS = ("genres", "decade", "tone", "setting")
 _ORDERS = ((0, 1, 2, 3), (0, 1, 3, 2), (0, 2, 1, 3), (1, 0, 2, 3), (0, 3, 1, 2), (2, 0, 1, 3))
 _CODES = dict(zip(lexicon.SLOTS, "GDTSPROAHMYE", strict=True))
-_SLOT_OF_CODE = {code: slot for slot, code in _CODES.items()}
-_WORD = re.compile(r"[^\W_]+(?:['’\-&][^\W_]+)*|[.,;:!?]|\S")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*|[.,;:!?]|\S")
 _PIECE = re.compile(r"\[[^\]]*\]|[^\[]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -185,7 +184,7 @@ def code(slot: str) -> str:
     return _CODES[slot]
 
 
-def fill(template: str, phrases: dict[str, str]) -> str:
+def fill(template: str, phrases: Mapping[str, str]) -> str:
     """A template with its slots filled, optional pieces without their slot left out, articles made right."""
     pieces = []
     for piece in _PIECE.findall(template):
@@ -211,7 +210,7 @@ def join(phrases: Sequence[str]) -> str:
 
 
 def phrases_of(attributes: Attributes) -> dict[str, str]:
-    """slot -> its phrase, lists joined, for the slots that have a value."""
+    """The phrase of each slot that has a value, lists joined."""
     table = lexicon.surfaces()
     named = {slot: [table[slot, value] for value in attributes.values(slot)] for slot in lexicon.SLOTS}
     return {slot: join(phrases) for slot, phrases in named.items() if phrases}
@@ -237,7 +236,7 @@ def _close(attributes: Attributes, choice: int) -> str:
     return _both_or_one(CLOSE, "styles", "ending", phrases_of(attributes), choice)
 
 
-def _first_of(groups: dict[str, tuple[str, ...]], phrases: dict[str, str], choice: int) -> str:
+def _first_of(groups: Mapping[str, tuple[str, ...]], phrases: Mapping[str, str], choice: int) -> str:
     for slot, templates in groups.items():
         if slot in phrases:
             return fill(templates[choice % len(templates)], phrases)
@@ -245,7 +244,7 @@ def _first_of(groups: dict[str, tuple[str, ...]], phrases: dict[str, str], choic
 
 
 def _both_or_one(
-    groups: dict[str, tuple[str, ...]], one: str, other: str, phrases: dict[str, str], choice: int
+    groups: Mapping[str, tuple[str, ...]], one: str, other: str, phrases: Mapping[str, str], choice: int
 ) -> str:
     if one in phrases and other in phrases:
         templates = groups["both"]

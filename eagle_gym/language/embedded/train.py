@@ -52,8 +52,8 @@ class Recipe:
 def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer fitted on the grammar's own text; any Unicode text can be encoded."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=recipe.vocabulary,
         special_tokens=list(CONTROL_TOKENS),
@@ -235,9 +235,9 @@ def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> dict[str, torc
 def _has_bf16() -> bool:
     """Whether bf16 runs on matrix units here; emulated, it is several times slower than float32."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return "amx_bf16" in flags
 
 
 def main() -> None:
