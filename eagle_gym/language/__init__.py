@@ -1,0 +1,26 @@
+"""Language models: one small protocol, and backends that keep it.
+
+Importing this room is light; torch and transformers are imported when a model is opened.
+"""
+
+from __future__ import annotations
+
+from eagle_gym.language.model import (
+    Completion,
+    LanguageModel,
+    LocalLanguageModel,
+    Usage,
+    UsageSnapshot,
+    load_language_model,
+)
+from eagle_gym.language.prompts import Prompt
+
+__all__ = [
+    "Completion",
+    "LanguageModel",
+    "LocalLanguageModel",
+    "Prompt",
+    "Usage",
+    "UsageSnapshot",
+    "load_language_model",
+]

@@ -1,0 +1,449 @@
+"""A lean batched decode loop for small Llama models.
+
+``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
+concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
+are read into fused projections (q, k and v in one product, gate and up in one, the norms' weights folded into the
+product that follows), keys and values go into a cache of fixed size, and a row that is done gives its place to one
+that is not.
+
+Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
+that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
+
+Shapes: B rows, L prompt slots, T cache slots, D width, H query heads, J key-value heads, G = H / J, E head width, V
+vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+CHUNK = 64  # rows decoded together: more only spills the cache of the processor
+TILE = 8  # rows of a fixed tile
+PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Tokens of one row, the stop token left out, and whether a stop token ended it."""
+
+    tokens: list[int]
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Which tokens end a text.
+
+    Attributes:
+        stop: Tokens that end it and are not part of it.
+        breaks: Tokens that end it once it has content, and are part of it (line breaks, for models that never stop by
+            themselves).
+        blank: Tokens that are no content.
+    """
+
+    stop: frozenset[int]
+    breaks: frozenset[int] = frozenset()
+    blank: frozenset[int] = frozenset()
+
+    def ends(self, said: Sequence[int], token: int) -> bool:
+        """Whether ``token`` ends the text that has ``said`` so far."""
+        return token in self.stop or (token in self.breaks and any(earlier not in self.blank for earlier in said))
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaShape:
+    """The sizes of a Llama model, as its ``config.json`` gives them."""
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    inner: int
+    vocab: int
+    eps: float
+    theta: float
+    context: int
+    tied: bool
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the weights hold, norms left out."""
+        attention = 2 * self.width * self.head_width * (self.heads + self.kv_heads)
+        layer = attention + 3 * self.width * self.inner
+        return self.layers * layer + (1 if self.tied else 2) * self.vocab * self.width
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LlamaShape:
+        """Read a Hugging Face Llama config; ask :func:`unsupported` first whether this module can run it."""
+        heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
+        rope = config.get("rope_parameters") or config
+        return cls(
+            layers=int(config["num_hidden_layers"]),
+            width=width,
+            heads=heads,
+            kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_width=int(config.get("head_dim") or width // heads),
+            inner=int(config["intermediate_size"]),
+            vocab=int(config["vocab_size"]),
+            eps=float(config.get("rms_norm_eps", 1e-6)),
+            theta=float(rope.get("rope_theta", 10_000.0)),
+            context=int(config["max_position_embeddings"]),
+            tied=bool(config.get("tie_word_embeddings", False)),
+        )
+
+
+def unsupported(config: Mapping[str, Any]) -> str | None:
+    """Why this module cannot run the model of a Hugging Face config, or None where it can."""
+    if config.get("architectures") != ["LlamaForCausalLM"]:
+        return f"architectures {config.get('architectures')}"
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    wanted = {
+        "hidden_act": (config.get("hidden_act", "silu"), "silu"),
+        "attention_bias": (bool(config.get("attention_bias")), False),
+        "mlp_bias": (bool(config.get("mlp_bias")), False),
+        "rope_type": (rope.get("rope_type", "default"), "default"),
+        "quantization_config": (config.get("quantization_config"), None),
+    }
+    different = [f"{name} {got!r}" for name, (got, supported) in wanted.items() if got != supported]
+    return ", ".join(different) or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    qkv: Tensor  # [(H + 2J) E, D]
+    out: Tensor  # [D, H E]
+    gate_up: Tensor  # [2 inner, D]
+    down: Tensor  # [D, inner]
+
+
+def _pair_up(weight: Tensor, head_width: int) -> Tensor:
+    """Reorder the rows of a query or key projection so that dimensions e and e + E/2 of a head become neighbours."""
+    heads = weight.view(-1, 2, head_width // 2, weight.shape[1])
+    return heads.transpose(1, 2).reshape(weight.shape)
+
+
+class LlamaWeights:
+    """A Llama model's weights, fused for decoding; immutable, shared by all that decode with them.
+
+    Args:
+        shape: The model's sizes.
+        state: Its Hugging Face state dict, on any device, in any floating dtype.
+        device: Where to compute.
+        dtype: The number format to compute in.
+
+    Raises:
+        KeyError: A tensor is missing from ``state``.
+        ValueError: A tensor has another shape than the config says.
+    """
+
+    def __init__(
+        self, shape: LlamaShape, state: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.shape, self.device, self.dtype = shape, device, dtype
+        heads, kv_heads, width, head_width = shape.heads, shape.kv_heads, shape.width, shape.head_width
+
+        def take(name: str, *size: int) -> Tensor:
+            tensor = state[name]
+            if tuple(tensor.shape) != size:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, the config says {size}")
+            return tensor.float()
+
+        def place(tensor: Tensor) -> Tensor:
+            return tensor.to(device=device, dtype=dtype).contiguous()
+
+        self.layers: list[_Layer] = []
+        for index in range(shape.layers):
+            at = f"model.layers.{index}."
+            norm = take(at + "input_layernorm.weight", width)
+            query = take(at + "self_attn.q_proj.weight", heads * head_width, width) / math.sqrt(head_width)
+            key = take(at + "self_attn.k_proj.weight", kv_heads * head_width, width)
+            value = take(at + "self_attn.v_proj.weight", kv_heads * head_width, width)
+            qkv = torch.cat([_pair_up(query, head_width), _pair_up(key, head_width), value])
+            gate = take(at + "mlp.gate_proj.weight", shape.inner, width)
+            up = take(at + "mlp.up_proj.weight", shape.inner, width)
+            post = take(at + "post_attention_layernorm.weight", width)
+            self.layers.append(
+                _Layer(
+                    qkv=place(qkv * norm),
+                    out=place(take(at + "self_attn.o_proj.weight", width, heads * head_width)),
+                    gate_up=place(torch.cat([gate, up]) * post),
+                    down=place(take(at + "mlp.down_proj.weight", width, shape.inner)),
+                )
+            )
+        embedding = take("model.embed_tokens.weight", shape.vocab, width)
+        head = embedding if shape.tied else take("lm_head.weight", shape.vocab, width)
+        self.embedding = place(embedding)
+        self.head = place(head * take("model.norm.weight", width))
+        frequency = shape.theta ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
+        angles = torch.outer(torch.arange(shape.context, dtype=torch.float64), frequency)
+        rotations = torch.polar(torch.ones_like(angles), angles)
+        self.rotations = rotations.to(device=device, dtype=torch.complex64)  # [T, E/2]
+
+    def project(self, layer: _Layer, hidden: Tensor, rotation: Tensor) -> Tensor:
+        """Rotated queries and keys, and values: ``[N, D]`` to ``[N, H + 2J, E]``; rotation ``[N, 1, E/2]``."""
+        shape = self.shape
+        normed = functional.rms_norm(hidden, (shape.width,), None, shape.eps)
+        heads = functional.linear(normed, layer.qkv).view(len(hidden), -1, shape.head_width)
+        rotating = heads[:, : shape.heads + shape.kv_heads]
+        if heads.dtype == torch.float32:
+            torch.view_as_complex(rotating.view(*rotating.shape[:2], -1, 2)).mul_(rotation)
+        else:
+            wide = torch.view_as_complex(rotating.float().view(*rotating.shape[:2], -1, 2))
+            rotating.copy_(torch.view_as_real(wide.mul_(rotation)).flatten(2))
+        return heads
+
+    def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """The rest of a layer after attention: ``mixed [N, H E]`` and ``hidden [N, D]`` to the next hidden states."""
+        shape = self.shape
+        hidden = hidden + functional.linear(mixed, layer.out)
+        normed = functional.rms_norm(hidden, (shape.width,), None, shape.eps)
+        gate, up = functional.linear(normed, layer.gate_up).chunk(2, dim=1)
+        return hidden + functional.linear(functional.silu(gate).mul_(up), layer.down)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
+        normed = functional.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
+        return functional.linear(normed, self.head).float()
+
+
+def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
+    """Tokens ``[B]`` by inverse CDF: the first whose cumulative probability exceeds the row's uniform draw.
+
+    Args:
+        logits: float32 ``[B, V]``.
+        uniforms: float64 ``[B]`` in [0, 1).
+        temperature: 0 takes the likeliest token (the first of equals).
+    """
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    mass = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1, dtype=torch.float64)
+    # The draw is scaled to the sum as computed and kept below it, so that rounding cannot run past the last token
+    # that has any probability.
+    total = mass[:, -1:]
+    threshold = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(mass, threshold, right=True)[:, 0]
+
+
+class _Batch:
+    """Rows that are decoded together: their caches, their places and what they have said so far."""
+
+    def __init__(self, weights: LlamaWeights, prompts: Sequence[Sequence[int]], length: int, slots: int) -> None:
+        self.weights = weights
+        shape, device, count = weights.shape, weights.device, len(prompts)
+        tokens = torch.zeros(count, length, dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            tokens[row, length - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+        self.tokens = tokens.to(device)
+        self.padding = torch.tensor([length - len(prompt) for prompt in prompts], device=device)  # [B]
+        self.caches = [
+            torch.empty(2, count, shape.kv_heads, slots, shape.head_width, device=device, dtype=weights.dtype)
+            for _ in range(shape.layers)
+        ]
+        self.filled = 0
+        slot = torch.arange(slots, device=device)
+        hidden_slots = slot < self.padding[:, None]  # [B, T]
+        self.bias = torch.zeros(count, 1, 1, slots, device=device, dtype=weights.dtype)
+        self.bias.masked_fill_(hidden_slots[:, None, None], -torch.inf)
+
+    def prefill(self, last: int = 1) -> Tensor:
+        """Read the prompts; float32 logits ``[B, last, V]`` of what follows each of their last tokens."""
+        weights, shape = self.weights, self.weights.shape
+        count, length = self.tokens.shape
+        position = torch.arange(length, device=self.tokens.device) - self.padding[:, None]  # [B, L]
+        rotation = weights.rotations[position.clamp_(min=0)].view(count * length, 1, -1)
+        hidden = functional.embedding(self.tokens.view(-1), weights.embedding)
+        mask = self._prompt_mask(length)
+        groups = shape.heads // shape.kv_heads
+        for layer, cache in zip(weights.layers, self.caches, strict=True):
+            heads = weights.project(layer, hidden, rotation).view(count, length, -1, shape.head_width).transpose(1, 2)
+            query, key, value = torch.split(heads, [shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
+            cache[0, :, :, :length] = key
+            cache[1, :, :, :length] = value
+            if groups > 1:
+                key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+            hidden = weights.finish(layer, hidden, mixed.transpose(1, 2).reshape(count * length, -1))
+        self.filled = length
+        return weights.logits(hidden.view(count, length, -1)[:, -last:].flatten(0, 1)).view(count, last, -1)
+
+    def _prompt_mask(self, length: int) -> Tensor:
+        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, 1, L, L]``."""
+        slot = torch.arange(length, device=self.tokens.device)
+        seen = (slot[None, :] <= slot[:, None]) & (slot[None, None, :] >= self.padding[:, None, None])  # [B, L, L]
+        return (seen | torch.eye(length, dtype=torch.bool, device=seen.device))[:, None]
+
+    def step(self, token: Tensor) -> Tensor:
+        """Read one more token a row ``[B]``; float32 logits ``[B, V]`` of the next."""
+        weights, shape = self.weights, self.weights.shape
+        count, slot = len(token), self.filled
+        # A row may run past the context before its surplus is cut: the caller says how much of it counts.
+        rotation = weights.rotations[(slot - self.padding).clamp_(max=shape.context - 1)][:, None]
+        hidden = functional.embedding(token, weights.embedding)
+        bias = self.bias[..., : slot + 1]
+        for layer, cache in zip(weights.layers, self.caches, strict=True):
+            heads = weights.project(layer, hidden, rotation)
+            cache[:, :, :, slot] = heads[:, shape.heads :].view(count, 2, shape.kv_heads, -1).transpose(0, 1)
+            query = heads[:, : shape.heads].view(count, shape.kv_heads, -1, shape.head_width)  # [B, J, G, E]
+            key, value = cache[0, :, :, : slot + 1], cache[1, :, :, : slot + 1]
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+            hidden = weights.finish(layer, hidden, mixed.reshape(count, -1))
+        self.filled += 1
+        return weights.logits(hidden)
+
+    def move(self, place: list[int], last: list[int], remaining: int) -> None:
+        """Move the rows ``last`` into the places ``place`` of rows that are done; keep the first ``remaining`` rows."""
+        if place:
+            for cache in self.caches:
+                cache[:, place, :, : self.filled] = cache[:, last, :, : self.filled]
+            self.padding[place] = self.padding[last]
+            self.bias[place] = self.bias[last]
+        self.caches = [cache[:, :remaining] for cache in self.caches]
+        self.padding, self.bias = self.padding[:remaining], self.bias[:remaining]
+
+
+class LlamaDecoder:
+    """Generates with, and scores by, :class:`LlamaWeights`.
+
+    Args:
+        weights: The model.
+        ending: What ends a text.
+        fixed_tiles: Compute in fixed tiles (see :func:`plan_batches`).
+    """
+
+    def __init__(self, weights: LlamaWeights, ending: Ending, *, fixed_tiles: bool = False) -> None:
+        self.weights, self.ending, self.fixed_tiles = weights, ending, fixed_tiles
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray, *, temperature: float
+    ) -> list[Generated]:
+        """Continue each prompt until its text ends or its draws are used up.
+
+        Args:
+            prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
+            uniforms: float64 ``[B, max_tokens]``: row i's draws.
+            temperature: 0 takes the likeliest token.
+        """
+        results: dict[int, Generated] = {}
+        for rows, length in plan_batches(prompts, fixed_tiles=self.fixed_tiles):
+            said = self._decode([prompts[row] for row in rows], length, uniforms[rows], temperature)
+            results.update(zip(rows, said, strict=True))
+        return [results[row] for row in range(len(prompts))]
+
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], length: int, uniforms: np.ndarray, temperature: float
+    ) -> list[Generated]:
+        limit = uniforms.shape[1]
+        batch = _Batch(self.weights, prompts, length, length + limit)
+        draws = torch.from_numpy(uniforms).to(self.weights.device)
+        transcript = Transcript(len(prompts), self.ending)
+        logits = batch.prefill()[:, 0]
+        for index in range(limit):
+            token = sample_tokens(logits, draws[:, index], temperature)
+            done = transcript.add(token.tolist())
+            if index == limit - 1 or transcript.finished:
+                break
+            if done and not self.fixed_tiles:
+                place, last, remaining = _closing_moves(done, len(token))
+                transcript.move(place, last, remaining)
+                batch.move(place, last, remaining)
+                token[place], draws[place] = token[last], draws[last]
+                token, draws = token[:remaining], draws[:remaining]
+            logits = batch.step(token)
+        return transcript.results()
+
+    @torch.inference_mode()
+    def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
+        """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
+        scores = np.empty(len(continuations))
+        texts = [[*prompt, *continuation] for continuation in continuations]
+        for rows, length in plan_batches(texts, fixed_tiles=self.fixed_tiles):
+            last = max(len(continuations[row]) for row in rows)
+            # The last token is read by nobody, but keeping it makes slots and targets line up.
+            logits = _Batch(self.weights, [texts[row] for row in rows], length, length).prefill(last + 1)
+            logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
+            for place, row in enumerate(rows):
+                target = torch.tensor(continuations[row], device=logs.device)
+                scores[row] = float(logs[place, last - len(target) :].gather(1, target[:, None]).sum())
+        return scores
+
+
+class Transcript:
+    """What the rows of a batch have said, while rows move and end."""
+
+    def __init__(self, count: int, ending: Ending) -> None:
+        self._ending = ending
+        self._rows = list(range(count))  # the row that stands in each place of the batch
+        self._said: list[list[int]] = [[] for _ in range(count)]
+        self._stopped = [False] * count
+
+    @property
+    def finished(self) -> bool:
+        """Whether every row has ended."""
+        return all(self._stopped)
+
+    def add(self, tokens: Sequence[int]) -> list[int]:
+        """Take one token a place; the places whose row ended with it."""
+        done = []
+        for place, token in enumerate(tokens):
+            row = self._rows[place]
+            if self._stopped[row]:
+                continue
+            if self._ending.ends(self._said[row], token):
+                self._stopped[row] = True
+                done.append(place)
+            if token not in self._ending.stop:
+                self._said[row].append(token)
+        return done
+
+    def move(self, place: Sequence[int], last: Sequence[int], remaining: int) -> None:
+        """Follow the batch's rows as they move."""
+        for to, source in zip(place, last, strict=True):
+            self._rows[to] = self._rows[source]
+        del self._rows[remaining:]
+
+    def results(self) -> list[Generated]:
+        """The rows in their first order."""
+        return [Generated(tokens, stopped=stopped) for tokens, stopped in zip(self._said, self._stopped, strict=True)]
+
+
+def plan_batches(prompts: Sequence[Sequence[int]], *, fixed_tiles: bool) -> list[tuple[list[int], int]]:
+    """Which rows are decoded together, and to how many slots their prompts are padded.
+
+    Rows of like length go together. A *fixed tile* always has :data:`TILE` rows, all of them padded to one multiple of
+    :data:`PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the same operations on the same
+    shapes run for a row whatever else is in the call.
+    """
+    by_length = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))
+    if not fixed_tiles:
+        chunks = [by_length[at : at + CHUNK] for at in range(0, len(by_length), CHUNK)]
+        return [(chunk, len(prompts[chunk[0]])) for chunk in chunks]
+    tiles = []
+    for length in sorted({_padded(len(prompt)) for prompt in prompts}):
+        rows = [row for row in by_length if _padded(len(prompts[row])) == length]
+        rows += [rows[-1]] * (-len(rows) % TILE)
+        tiles += [(rows[at : at + TILE], length) for at in range(0, len(rows), TILE)]
+    return tiles
+
+
+def _padded(length: int) -> int:
+    # At least one slot of padding: some attention kernels take another path when nothing is masked.
+    return (length // PAD_MULTIPLE + 1) * PAD_MULTIPLE
+
+
+def _closing_moves(done: Sequence[int], count: int) -> tuple[list[int], list[int], int]:
+    """Which places to refill, from which places at the end, and how many rows remain."""
+    remaining = count - len(done)
+    gone = set(done)
+    place = [at for at in done if at < remaining]
+    last = [at for at in range(remaining, count) if at not in gone]
+    return place, last, remaining

@@ -1,0 +1,155 @@
+"""What is asked of a language model, and how each kind of model is asked.
+
+Three tasks: ``rewrite`` a text as an instruction says, ``propose`` an instruction for a text (and a user's profile),
+``write`` a text from an attribute listing. The embedded model reads *control tokens*; general models read *chat
+messages* where they have a chat template and *plain instructions* where they have none, and their answers are cleaned
+to one paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from eagle_gym.errors import ConfigurationError
+
+Task = Literal["rewrite", "propose", "write"]
+
+TEXT, EDIT, REWRITE, USER = "<|text|>", "<|edit|>", "<|rewrite|>", "<|user|>"
+PROPOSE, ATTRIBUTES, WRITE = "<|propose|>", "<|attributes|>", "<|write|>"
+PAD, END = "<|pad|>", "<|end|>"
+CONTROL_TOKENS = (PAD, END, TEXT, EDIT, REWRITE, USER, PROPOSE, ATTRIBUTES, WRITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One thing to ask.
+
+    Attributes:
+        task: ``"rewrite"``, ``"propose"`` or ``"write"``.
+        text: The description to work on; for ``"write"`` the attribute listing.
+        instruction: What to change (``"rewrite"`` only).
+        profile: A sentence about the user the proposal is for (``"propose"`` only, may be empty).
+
+    Raises:
+        ConfigurationError: An unknown task, a field that is not a string, or a field the task needs and lacks.
+    """
+
+    task: Task
+    text: str = ""
+    instruction: str = ""
+    profile: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise ConfigurationError(f"unknown task {self.task!r}: expected one of {', '.join(get_args(Task))}")
+        for name in ("text", "instruction", "profile"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ConfigurationError(f"Prompt.{name} must be a string, got {type(value).__name__}")
+        needed = ("text", "instruction") if self.task == "rewrite" else ("text",)
+        for name in needed:
+            if not getattr(self, name).strip():
+                raise ConfigurationError(f"a {self.task} prompt needs a non-empty {name}")
+
+
+def well_formed(text: str) -> str:
+    """The text with what UTF-8 cannot hold (lone surrogates) replaced by U+FFFD; any other text unchanged."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+    """The prompt for the embedded model: pairs of a control token and the text that follows it.
+
+    The first pair is the state's text, so prompts about one text share their beginning.
+    """
+    text = well_formed(prompt.text)
+    if prompt.task == "write":
+        return (ATTRIBUTES, text), (WRITE, "")
+    if prompt.task == "rewrite":
+        return (TEXT, text), (EDIT, well_formed(prompt.instruction)), (REWRITE, "")
+    user = ((USER, well_formed(prompt.profile)),) if prompt.profile else ()
+    return (TEXT, text), *user, (PROPOSE, "")
+
+
+def control_text(prompt: Prompt) -> str:
+    """The control-token prompt as one string, as the embedded model was trained on it."""
+    return "".join(token + text for token, text in control_segments(prompt))
+
+
+_RULES = {
+    "rewrite": "You rewrite descriptions. Apply the requested edit and change nothing else. "
+    "Answer with the rewritten description only, in one paragraph.",
+    "propose": "You propose edits to descriptions. Answer with one short instruction that says how to change the "
+    "description, and nothing else.",
+    "write": "You write descriptions. Write one description that has all the listed attributes and no others. "
+    "Answer with the description only, in one paragraph.",
+}
+
+
+def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The prompt as chat messages (system and user) for an instruction-tuned model."""
+    return [{"role": "system", "content": _RULES[prompt.task]}, {"role": "user", "content": _request(prompt)}]
+
+
+def plain_instructions(prompt: Prompt) -> str:
+    """The prompt as a text to be continued, for a model without a chat template."""
+    heading = {"rewrite": "Rewritten description:", "propose": "Instruction:", "write": "Description:"}[prompt.task]
+    return f"{_RULES[prompt.task]}\n\n{_request(prompt)}\n\n{heading}"
+
+
+def _request(prompt: Prompt) -> str:
+    text = well_formed(prompt.text)
+    if prompt.task == "write":
+        return f"Attributes: {text}"
+    if prompt.task == "rewrite":
+        return f"Description: {text}\n\nEdit: {well_formed(prompt.instruction)}"
+    profile = f"\n\nThe reader: {well_formed(prompt.profile)}" if prompt.profile else ""
+    aim = " that this reader would enjoy" if prompt.profile else ""
+    return f"Description: {text}{profile}\n\nPropose one edit{aim}."
+
+
+_THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_LABEL = re.compile(
+    r"^(?:#+\s*)?(?:\*\*)?(?:(?:rewritten|revised|new|edited|updated)?\s*(?:description|text|plot|instruction|edit|answer))"
+    r"\s*:(?:\*\*)?\s*",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"^(?:[-*•]\s+|\d{1,2}[.)]\s+)")
+_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "**": "**"}
+
+
+def clean_answer(raw: str) -> tuple[str, bool]:
+    """One paragraph out of a general model's raw answer.
+
+    Reasoning in ``<think>`` tags, a line that only announces the answer ("Here is ...:"), labels, bullets, markdown
+    fences and quotes around the whole are dropped; of several paragraphs the first that remains is taken.
+
+    Returns:
+        The paragraph (possibly empty) and whether it is known to be whole, that is, whether something followed it.
+    """
+    answer = _THINKING.sub("", raw).strip("\n")
+    blocks = [block for block in re.split(r"\n\s*\n|^\s*```\w*\s*$", answer, flags=re.MULTILINE) if block.strip()]
+    while blocks and _announces(blocks[0]):
+        blocks.pop(0)
+    if not blocks:
+        return "", False
+    lines = [line.strip() for line in blocks[0].splitlines() if line.strip()]
+    if len(lines) > 1 and _announces(lines[0]):
+        lines.pop(0)
+    return _unwrap(" ".join(lines)), len(blocks) > 1
+
+
+def _announces(block: str) -> bool:
+    line = block.strip()
+    return "\n" not in line and line.rstrip("*").endswith(":")
+
+
+def _unwrap(text: str) -> str:
+    text = _LABEL.sub("", _BULLET.sub("", text.strip())).strip()
+    for left, right in _QUOTES.items():
+        inside = text[len(left) : -len(right)]
+        if text.startswith(left) and text.endswith(right) and inside.strip() and left not in inside:
+            return inside.strip()
+    return text

@@ -1,0 +1,71 @@
+"""Randomness of generations: every row has its own generator, and a failed row is drawn again with derived seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from eagle_gym.errors import LanguageModelError
+from eagle_gym.language.model import Completion, Usage
+from eagle_gym.language.prompts import Prompt
+
+ATTEMPTS = 3
+
+Draw = Callable[[Sequence[Prompt], Sequence[int]], list[Completion]]
+
+
+def row_uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
+    """Uniform draws in [0, 1), float64 ``[B, count]``; row i comes from ``Philox(seeds[i])`` and from nothing else."""
+    draws = np.empty((len(seeds), count))
+    for row, seed in zip(draws, seeds, strict=True):
+        np.random.Generator(np.random.Philox(int(seed))).random(out=row)
+    return draws
+
+
+def derived_seed(seed: int, attempt: int) -> int:
+    """The seed of a later attempt at the generation that ``seed`` began (63 bits)."""
+    state = np.random.SeedSequence(int(seed), spawn_key=(attempt,)).generate_state(1, np.uint64)
+    return int(state[0]) >> 1
+
+
+def draw_until_finished(
+    draw: Draw, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float, usage: Usage
+) -> list[Completion]:
+    """Draw every row, and rows that come back empty or cut off again with derived seeds.
+
+    Raises:
+        LanguageModelError: A row is still empty or cut off after the last attempt (the first one at temperature 0,
+            where
+            another draw cannot differ).
+    """
+    completions = draw(prompts, seeds)
+    attempts = ATTEMPTS if temperature > 0 else 1
+    for attempt in range(1, attempts):
+        rows = [row for row, completion in enumerate(completions) if not is_finished(completion)]
+        if not rows:
+            break
+        usage.retries += len(rows)
+        again = draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+        for row, completion in zip(rows, again, strict=True):
+            completions[row] = completion
+    for prompt, completion in zip(prompts, completions, strict=True):
+        if not is_finished(completion):
+            raise LanguageModelError(_failure(prompt, completion, attempts))
+    return completions
+
+
+def is_finished(completion: Completion) -> bool:
+    """Whether the model ended the text itself and wrote something."""
+    return completion.finish_reason == "stop" and bool(completion.text)
+
+
+def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
+    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    asked = f"{prompt.task} prompt {prompt.instruction or prompt.text[:80]!r}"
+    if completion.finish_reason == "length":
+        return (
+            f"the answer to the {asked} was still cut off at {completion.completion_tokens} tokens after {tries} "
+            f"(the prompt has {completion.prompt_tokens}); raise max_tokens, or shorten the text if the context is full"
+        )
+    return f"the answer to the {asked} was still empty after {tries}"

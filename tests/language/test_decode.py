@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from eagle_gym.language import decode
+from eagle_gym.language.sampling import row_uniforms
+
+STOP = decode.Ending(frozenset({1}))
+
+
+def lean(folder: Path, dtype: torch.dtype = torch.float32, *, fixed_tiles: bool = False) -> decode.LlamaDecoder:
+    from safetensors.torch import load_file
+
+    shape = decode.LlamaShape.from_config(json.loads((folder / "config.json").read_text()))
+    state = load_file(folder / "model.safetensors")
+    weights = decode.LlamaWeights(shape, state, device=torch.device("cpu"), dtype=dtype)
+    return decode.LlamaDecoder(weights, STOP, fixed_tiles=fixed_tiles)
+
+
+def random_prompts(count: int, seed: int = 0, longest: int = 60) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(2, 384, rng.integers(1, longest)).tolist() for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["control_folder", "plain_folder"])
+def test_scores_equal_the_forward_pass_of_transformers(name: str, request: pytest.FixtureRequest):
+    folder = request.getfixturevalue(name)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompt, continuations = random_prompts(1)[0], random_prompts(9, seed=1, longest=30)
+    expected = []
+    for continuation in continuations:
+        with torch.inference_mode():
+            logits = model(torch.tensor([prompt + continuation])).logits[0, len(prompt) - 1 : -1].double()
+        target = torch.tensor(continuation)
+        expected.append(float(torch.log_softmax(logits, -1).gather(1, target[:, None]).sum()))
+    np.testing.assert_allclose(lean(folder).log_probabilities(prompt, continuations), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fixed_tiles", [False, True])
+@pytest.mark.parametrize("name", ["control_folder", "plain_folder"])
+def test_greedy_tokens_equal_those_of_transformers(name: str, fixed_tiles: bool, request: pytest.FixtureRequest):
+    folder = request.getfixturevalue(name)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompts = random_prompts(11)
+    found = lean(folder, fixed_tiles=fixed_tiles).generate(prompts, row_uniforms(range(11), 25), temperature=0.0)
+    for prompt, generated in zip(prompts, found, strict=True):
+        tokens = torch.tensor([prompt])
+        whole = model.generate(tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=25, do_sample=False)
+        expected = whole[0, len(prompt) :].tolist()
+        assert generated.tokens == [token for token in expected if token != 1]
+        assert generated.stopped == (1 in expected)
+
+
+def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
+    """Rows of unlike length, some of which leave on the way, keep reading their own past."""
+    decoder = lean(control_folder)
+    model = AutoModelForCausalLM.from_pretrained(control_folder)
+    prompts = random_prompts(5, seed=3)
+    said = random_prompts(5, seed=4, longest=12)
+    with torch.inference_mode():
+        batch = decode._Batch(decoder.weights, prompts, max(map(len, prompts)), 80)
+        logits, rows = batch.prefill()[:, 0], list(range(5))
+        for index in itertools.count():
+            for place, row in enumerate(rows):
+                reference = model(torch.tensor([prompts[row] + said[row][:index]])).logits[0, -1]
+                torch.testing.assert_close(logits[place], reference, atol=2e-4, rtol=1e-4)
+            done = [place for place, row in enumerate(rows) if len(said[row]) == index]
+            moves = decode._closing_moves(done, len(rows))
+            batch.move(*moves)
+            for to, source in zip(moves[0], moves[1], strict=True):
+                rows[to] = rows[source]
+            del rows[moves[2] :]
+            if not rows:
+                break
+            logits = batch.step(torch.tensor([said[row][index] for row in rows]))
+
+
+def test_bfloat16_is_near_float32(control_folder: Path):
+    prompt, continuations = random_prompts(1)[0], random_prompts(4, seed=1, longest=30)
+    exact = lean(control_folder).log_probabilities(prompt, continuations)
+    rough = lean(control_folder, torch.bfloat16).log_probabilities(prompt, continuations)
+    np.testing.assert_allclose(rough, exact, rtol=0.02)
+
+
+@settings(max_examples=60, derandomize=True)
+@given(st.integers(1, 40), st.data())
+def test_closing_moves_keep_exactly_the_rows_that_go_on(count: int, data: st.DataObject):
+    done = sorted(data.draw(st.sets(st.integers(0, count - 1))))
+    place, last, remaining = decode._closing_moves(done, count)
+    rows = list(range(count))
+    for to, source in zip(place, last, strict=True):
+        rows[to] = source
+    assert sorted(rows[:remaining]) == [row for row in range(count) if row not in done]
+
+
+@settings(max_examples=60, derandomize=True)
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=150), st.booleans())
+def test_plans_cover_every_row_and_fit_it(lengths: list[int], fixed_tiles: bool):
+    prompts = [[0] * length for length in lengths]
+    plan = decode.plan_batches(prompts, fixed_tiles=fixed_tiles)
+    assert {row for rows, _ in plan for row in rows} == set(range(len(lengths)))
+    assert all(lengths[row] <= length for rows, length in plan for row in rows)
+    if fixed_tiles:
+        assert all(len(rows) == decode.TILE and length == decode._padded(lengths[rows[0]]) for rows, length in plan)
+
+
+def test_sampled_tokens_follow_the_distribution():
+    logits = torch.tensor([[0.0, 1.0, -torch.inf, 2.0]])
+    draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    tokens = decode.sample_tokens(logits.expand(20_000, -1), draws, 0.7)
+    expected = torch.softmax(logits[0] / 0.7, -1)
+    frequencies = torch.bincount(tokens, minlength=4) / 20_000
+    torch.testing.assert_close(frequencies, expected, atol=2e-4, rtol=0)
+
+
+def test_the_ends_of_the_unit_interval_take_likely_tokens():
+    logits = torch.tensor([[-torch.inf, 0.0, 3.0, -torch.inf]]).expand(2, -1)
+    draws = torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64)
+    assert decode.sample_tokens(logits, draws, 1.0).tolist() == [1, 2]
+
+
+def test_temperature_zero_takes_the_first_of_the_likeliest():
+    assert decode.sample_tokens(torch.tensor([[1.0, 4.0, 4.0]]), torch.zeros(1).double(), 0.0).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu'"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"rope_parameters": {"rope_type": "llama3"}}, "rope_type 'llama3'"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+    ],
+)
+def test_unsupported_configs_say_why(change: dict, reason: str):
+    base = {"architectures": ["LlamaForCausalLM"], "hidden_act": "silu"}
+    assert decode.unsupported(base) is None
+    assert reason in str(decode.unsupported({**base, **change}))
+
+
+def test_line_breaks_end_a_text_only_after_content():
+    ending = decode.Ending(frozenset({1}), breaks=frozenset({5}), blank=frozenset({4, 5}))
+    assert not ending.ends([4, 5], 5)
+    assert ending.ends([4, 9], 5)
+    assert ending.ends([], 1)

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language import LocalLanguageModel, Prompt, load_language_model
+from eagle_gym.language import transformers as backend
+from eagle_gym.language.prompts import control_text
+from tests.language.tiny import WORDS, edit_config
+
+EDITS = ["make it darker", "add a robot", "set it in Paris and give it a twist ending"]
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [Prompt("rewrite", WORDS[row % 4] * (1 + row % 2), EDITS[row % 3]) for row in range(count)]
+
+
+def open_tiny(folder: Path, **kwargs: object) -> backend.TransformersModel:
+    model = load_language_model(f"transformers:{folder}", **kwargs)
+    assert isinstance(model, backend.TransformersModel)
+    assert isinstance(model, LocalLanguageModel)
+    return model
+
+
+def texts(model: backend.TransformersModel, rows: list[int], **kwargs: object) -> list[str]:
+    asked = prompts(100)
+    completions = model.generate([asked[row] for row in rows], [1000 + row for row in rows], **kwargs)
+    return [completion.text for completion in completions]
+
+
+def test_completions_count_their_tokens_and_usage_adds_them_up(control_folder: Path):
+    model = open_tiny(control_folder)
+    completions = model.generate(prompts(7), range(7))
+    assert all(completion.text and completion.finish_reason == "stop" for completion in completions)
+    usage = model.usage.snapshot()
+    assert usage.calls == 7 + usage.retries
+    assert usage.prompt_tokens >= sum(completion.prompt_tokens for completion in completions)
+    assert usage.completion_tokens >= sum(completion.completion_tokens for completion in completions)
+    assert usage.seconds > 0
+    model.generate(prompts(2), range(2))
+    assert (model.usage.snapshot() - usage).calls >= 2
+
+
+def test_equal_seeds_give_equal_texts_and_other_seeds_others(control_folder: Path):
+    model = open_tiny(control_folder)
+    assert texts(model, [0, 1, 2]) == texts(model, [0, 1, 2])
+    first, second = model.generate(prompts(1) * 2, [1, 2])
+    assert first.text != second.text
+
+
+def test_no_prompts_no_completions(control_folder: Path):
+    assert open_tiny(control_folder).generate([], []) == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_fixed_tiles_give_one_text_per_row_whatever_the_batch(control_folder: Path, dtype: str):
+    model = open_tiny(control_folder, batch_invariant=True, dtype=dtype)
+    assert model.deterministic
+    rows = list(range(40))
+    together = texts(model, rows)
+    assert [texts(model, [row])[0] for row in rows] == together
+    assert texts(model, rows[::-1]) == together[::-1]
+    assert texts(model, rows[:9]) == together[:9]
+
+
+def test_fixed_tiles_compute_the_very_same_numbers(control_folder: Path):
+    """Equal texts could be luck; equal scores to the last bit are not."""
+    model = open_tiny(control_folder, batch_invariant=True)
+    answers = [WORDS[row % 4][: 5 + row] for row in range(30)]
+    together = model.score(prompts(1)[0], answers)
+    alone = [model.score(prompts(1)[0], [answer])[0] for answer in answers]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_general_models_have_fixed_tiles_too(chat_folder: Path):
+    model = open_tiny(chat_folder, batch_invariant=True)
+    answers = [WORDS[row % 4][: 5 + row] for row in range(12)]
+    together = model.score(prompts(1)[0], answers)
+    alone = [model.score(prompts(1)[0], [answer])[0] for answer in answers]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_fixed_tiles_agree_across_processes(control_folder: Path):
+    program = (
+        "import sys\n"
+        "from eagle_gym.language import Prompt, load_language_model\n"
+        "model = load_language_model(sys.argv[1], batch_invariant=True)\n"
+        "asked = [Prompt('rewrite', text, 'add a robot') for text in sys.argv[2:]]\n"
+        "sys.stdout.write(repr([answer.text for answer in model.generate(asked, range(len(asked)))]))"
+    )
+    spec = f"transformers:{control_folder}"
+    command = [sys.executable, "-c", program, spec, *WORDS]
+    there = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"}).stdout
+    model = load_language_model(spec, batch_invariant=True)
+    here = [model.generate([Prompt("rewrite", text, "add a robot")], [row])[0].text for row, text in enumerate(WORDS)]
+    assert there == repr(here)
+
+
+def test_the_lean_loop_and_generate_say_the_same(control_folder: Path):
+    model = open_tiny(control_folder)
+    hugging_face, _ = model.load()
+    other = backend.GenerateDecoder(hugging_face, model._decoder.ending)
+    ids = [model._held.phrasing.encode(prompt) for prompt in prompts(9)]
+    draws = backend.row_uniforms(range(9), 40)
+    assert other.generate(ids, draws, temperature=0.8) == model._decoder.generate(ids, draws, temperature=0.8)
+    np.testing.assert_allclose(
+        other.log_probabilities(ids[0], ids[1:]), model._decoder.log_probabilities(ids[0], ids[1:]), rtol=1e-5
+    )
+
+
+def test_piecewise_tokens_are_those_of_the_whole_string(control_folder: Path):
+    model = open_tiny(control_folder)
+    _, tokenizer = model.load()
+    for prompt in [*prompts(6), Prompt("propose", WORDS[0], profile=WORDS[1]), Prompt("write", "tone: dark")]:
+        assert model._held.phrasing.encode(prompt) == tokenizer(control_text(prompt))["input_ids"]
+
+
+def test_control_tokens_in_a_text_are_text(control_folder: Path):
+    model = open_tiny(control_folder)
+    plain = model._held.phrasing.encode(Prompt("propose", "A film.<|end|><|rewrite|>"))
+    assert plain.count(model._held.phrasing.encode(Prompt("propose", "A"))[0]) == 1
+    assert not {1, 4} & set(plain)
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(text=st.text(st.characters(), min_size=1, max_size=30).filter(str.strip))
+def test_any_unicode_is_answered(control_folder: Path, text: str):
+    model = open_tiny(control_folder)
+    completion = model.generate([Prompt("rewrite", text, text)], [3])[0]
+    assert completion.text
+    assert np.isfinite(model.score(Prompt("propose", text), [text])).all()
+
+
+def test_a_prompt_beyond_the_context_is_an_error_with_numbers(control_folder: Path):
+    model = open_tiny(control_folder)
+    with pytest.raises(LanguageModelError, match=r"the prompt has \d+ tokens, the context of .* is 256"):
+        model.generate([Prompt("rewrite", "xq" * 400, "shorten it")], [0])
+    with pytest.raises(LanguageModelError, match="context"):
+        model.score(Prompt("propose", "A film."), ["xq" * 400])
+
+
+def test_a_text_that_reaches_the_end_of_the_context_is_cut_off_not_wrapped(plain_folder: Path):
+    model = open_tiny(plain_folder, max_tokens=10_000)
+    room = model._room(1020)
+    assert room == 4
+    completion = model._read(1020, backend.decode.Generated([50] * 9, stopped=True))
+    assert (completion.completion_tokens, completion.finish_reason) == (4, "length")
+
+
+def test_a_text_cut_off_at_every_attempt_is_an_error(control_folder: Path):
+    model = open_tiny(control_folder, max_tokens=1)
+    with pytest.raises(LanguageModelError, match="cut off at 1 tokens after 3 attempts"):
+        model.generate(prompts(4), range(4))
+    assert model.usage.retries > 0
+
+
+@pytest.mark.parametrize(
+    ("seeds", "temperature", "message"),
+    [
+        ([1], 1.0, "2 prompts and 1 seeds"),
+        ([1, -1], 1.0, "non-negative"),
+        ([1, 2], -0.5, "temperature"),
+        ([1, 2], float("nan"), "temperature"),
+    ],
+)
+def test_bad_requests_are_refused(control_folder: Path, seeds: list[int], temperature: float, message: str):
+    with pytest.raises(ConfigurationError, match=message):
+        open_tiny(control_folder).generate(prompts(2), seeds, temperature=temperature)
+
+
+def test_chat_models_are_asked_through_their_template(chat_folder: Path):
+    model = open_tiny(chat_folder)
+    _, tokenizer = model.load()
+    asked = tokenizer.decode(model._held.phrasing.encode(Prompt("rewrite", "A film<|end|>.", "add a robot")))
+    assert asked.startswith("<system>")
+    assert "Description: A film< |end|>." in asked  # a text cannot end its turn
+    assert asked.endswith("Edit: add a robot<|end|><assistant>")
+
+
+def test_templates_without_a_system_role_get_one_message(chat_folder: Path, tmp_path: Path):
+    shutil.copytree(chat_folder, tmp_path / "model")
+    template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    (tmp_path / "model" / "chat_template.jinja").write_text(
+        template + (chat_folder / "chat_template.jinja").read_text()
+    )
+    model = open_tiny(tmp_path / "model")
+    asked = model.load()[1].decode(model._held.phrasing.encode(Prompt("rewrite", "A film.", "add a robot")))
+    assert asked.startswith("<user>You rewrite descriptions.")
+
+
+def test_models_without_a_template_continue_an_instruction(plain_folder: Path):
+    model = open_tiny(plain_folder)
+    asked = model.load()[1].decode(model._held.phrasing.encode(Prompt("rewrite", "A film.", "add a robot")))
+    assert asked.endswith("Rewritten description:")
+    assert model._held.phrasing.ending.breaks
+
+
+def test_a_story_model_answers(stories: Path):
+    model = load_language_model(f"transformers:{stories}")
+    completions = model.generate([Prompt("rewrite", "A girl had a cat.", "add a dog")] * 3, [1, 2, 3])
+    assert all("\n" not in completion.text and len(completion.text) > 10 for completion in completions)
+    assert model.score(Prompt("propose", "A girl had a cat."), ["The cat sat.", "xqz zzk qq."]).argmax() == 0
+
+
+def test_handles_share_weights_until_the_last_is_closed(control_folder: Path):
+    first, second = open_tiny(control_folder), open_tiny(control_folder)
+    assert first._held is second._held
+    assert open_tiny(control_folder, dtype="bfloat16")._held is not first._held
+    assert first.usage is not second.usage
+    held = weakref.ref(first._held)
+    first.close()
+    assert second.generate(prompts(1), [0])
+    second.close()
+    gc.collect()
+    assert held() is None
+    with pytest.raises(LanguageModelError, match="closed"):
+        first.generate(prompts(1), [0])
+
+
+def test_load_gives_a_model_of_the_callers_own(control_folder: Path):
+    model = open_tiny(control_folder)
+    before = model.score(prompts(1)[0], ["A film."])
+    loaded, tokenizer = model.load()
+    assert model.load()[0] is not loaded
+    for parameter in loaded.parameters():
+        parameter.data.zero_()
+    assert tokenizer("A")["input_ids"]
+    np.testing.assert_array_equal(model.score(prompts(1)[0], ["A film."]), before)
+
+
+@pytest.mark.parametrize(
+    ("spec", "kwargs", "error", "message"),
+    [
+        ("gpt", {}, ConfigurationError, "unknown language model 'gpt'"),
+        ("transformers:", {}, ConfigurationError, "unknown language model"),
+        ("embedded:x", {}, ConfigurationError, "unknown language model"),
+        ("transformers:/no/such/folder", {}, PreparationError, "no model folder at /no/such/folder"),
+        ("transformers:TINY", {"dtype": "float8"}, ConfigurationError, "expected one of float32, bfloat16"),
+        ("transformers:TINY", {"device": "toaster"}, ConfigurationError, "unknown device 'toaster'"),
+        ("transformers:TINY", {"device": "cuda:99"}, ConfigurationError, "not on this machine"),
+        ("transformers:TINY", {"max_tokens": 0}, ConfigurationError, "max_tokens"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(control_folder: Path, spec: str, kwargs: dict, error: type, message: str):
+    with pytest.raises(error, match=message):
+        load_language_model(spec.replace("TINY", str(control_folder)), **kwargs)
+
+
+def broken(folder: Path, tmp_path: Path, what: str) -> Path:
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    weights = copy / "model.safetensors"
+    damage = {
+        "no config": lambda: (copy / "config.json").unlink(),
+        "config": lambda: (copy / "config.json").write_text("{"),
+        "no weights": weights.unlink,
+        "weights": lambda: weights.write_bytes(weights.read_bytes()[:-1000]),
+        "tokenizer": lambda: (copy / "tokenizer.json").write_text("{}"),
+        "layers": lambda: edit_config(copy, num_hidden_layers=3),
+        "width": lambda: edit_config(copy, intermediate_size=100),
+    }
+    damage[what]()
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("no config", "no config.json"),
+        ("config", "is not JSON"),
+        ("no weights", "no .safetensors file"),
+        ("weights", "not a whole safetensors file"),
+        ("tokenizer", "not a readable tokenizer"),
+        ("layers", "model.layers.2.* is missing"),
+        ("width", r"has shape \(96, 64\), the config says \(100, 64\)"),
+    ],
+)
+def test_broken_folders_say_what_is_broken(control_folder: Path, tmp_path: Path, what: str, message: str):
+    with pytest.raises(PreparationError, match=message):
+        open_tiny(broken(control_folder, tmp_path, what))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [("weights", "cannot load the language model"), ("no weights", "cannot load")]
+)
+def test_broken_general_models_say_so(chat_folder: Path, tmp_path: Path, what: str, message: str):
+    with pytest.raises(PreparationError, match=message):
+        open_tiny(broken(chat_folder, tmp_path, what))
+
+
+def test_general_weights_that_do_not_fit_are_not_made_up(chat_folder: Path, tmp_path: Path):
+    copy = tmp_path / "model"
+    shutil.copytree(chat_folder, copy)
+    edit_config(copy, n_layer=3)
+    with pytest.raises(PreparationError, match=r"do not fit its config: .*h\.2"):
+        open_tiny(copy)
+
+
+def test_the_fingerprint_follows_the_weights(control_folder: Path, tmp_path: Path):
+    copy = tmp_path / "model"
+    shutil.copytree(control_folder, copy)
+    assert open_tiny(copy).fingerprint == open_tiny(control_folder).fingerprint
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert backend._hash_folder(copy) != open_tiny(control_folder).fingerprint

@@ -1,0 +1,87 @@
+"""Tiny models made on the spot: the real classes and file layout, random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD
+
+WORDS = [
+    "A dark comedy set on a submarine in the 1980s.",
+    "A retired spy must save the world from a cruel banker.",
+    "It is a story about friendship, revenge and space travel, with a happy ending.",
+    "make it darker; set it in Paris; add a robot; give it a twist ending.",
+]
+
+
+def write_tokenizer(folder: Path, *, control: bool = True, chat_template: str | None = None) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = list(CONTROL_TOKENS) if control else [PAD, END]
+    trainer = trainers.BpeTrainer(
+        vocab_size=384,
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(WORDS * 4, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, bos_token=PAD)
+    fast.chat_template = chat_template
+    fast.save_pretrained(folder)
+    return fast
+
+
+def write_llama(
+    folder: Path, *, seed: int = 0, sharpness: float = 0.15, ends: bool = False, **sizes: object
+) -> LlamaForCausalLM:
+    """A random Llama whose logits are spread enough that sampling has something to choose from.
+
+    With ``ends`` its texts end after 15 tokens or so: the first coordinate is kept constant through the layers, and
+    the head reads it for the end token alone (a Llama has no biases that could do this).
+    """
+    torch.manual_seed(seed)
+    settings: dict[str, object] = {
+        "vocab_size": 384,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 256,
+        "tie_word_embeddings": True,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+        "initializer_range": sharpness,
+    }
+    model = LlamaForCausalLM(LlamaConfig(**{**settings, **sizes})).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name:
+                parameter.uniform_(0.5, 1.5)
+        if ends:
+            model.model.embed_tokens.weight[:, 0] = 1.0
+            for layer in model.model.layers:
+                layer.self_attn.o_proj.weight[0] = 0.0
+                layer.mlp.down_proj.weight[0] = 0.0
+            model.lm_head.weight[:, 0] = 0.0
+            model.lm_head.weight[1, 0] = 2.0
+    model.save_pretrained(folder)
+    return model
+
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
