@@ -1,0 +1,234 @@
+"""Action sets: the K edit prompts that a state offers, chosen from a pool by optimal design.
+
+For a batch of states: candidate prompts are proposed, the expected next embedding of each is estimated, and a
+G-optimal design over those embeddings (or the displacements to them) picks K prompts and their weights q_S [1].
+Departures from the paper: displacements are the default features, and prompts whose features are equal are offered
+together only where too few others are left.
+
+An action set depends on (text, user profile, seed) alone. Every random draw comes from a hash of these, and features
+are rounded before they select, so neither the batch nor the process nor the episode's own randomness matters.
+
+[1] Tennenholtz et al., "Embedding-Aligned Language Models", NeurIPS 2024, arXiv 2406.00024.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym.actions import design
+from eagle_gym.actions.candidates import Candidates
+from eagle_gym.actions.effects import Effects
+from eagle_gym.errors import ConfigurationError, DesignError
+
+DECIMALS: Final = 6  # features are rounded to these before they select
+
+
+@dataclass(frozen=True, eq=False)
+class ActionSet:
+    """The K actions of a state; arrays are read-only, and rows past the last prompt are zero.
+
+    Attributes:
+        prompts: [K] edit prompts, ``""`` where the mask is 0.
+        expected: [K, n] expected next embeddings.
+        features: [K, n] what the design saw: displacements or next embeddings.
+        weights: [K] design weights q_S, summing to 1 over the mask.
+        mask: [K] int8, 1 where a prompt is offered.
+        gap: the design's certified relative gap to the G-optimum over the pool.
+        C: the offered set's approximation factor: max leverage over the pool / rank.
+    """
+
+    prompts: tuple[str, ...]
+    expected: NDArray[np.float64]
+    features: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    mask: NDArray[np.int8]
+    gap: float
+    C: float
+
+
+class ActionSets:
+    """Builds and remembers action sets.
+
+    Args:
+        candidates: proposes the pool.
+        effects: estimates the expected next embedding of each candidate.
+        pool: candidates per state.
+        k: actions offered per state.
+        features: ``"displacement"`` (expected next embedding minus the state's) or ``"next"``.
+        seed: enters every hash; two values give independent action sets.
+        cache_size: action sets remembered; the least recently used is dropped first.
+
+    Raises:
+        ConfigurationError: ``k`` or ``pool`` below 2, ``k`` above ``pool``, or an unknown kind of features.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        effects: Effects,
+        *,
+        pool: int = 64,
+        k: int = 16,
+        features: Literal["displacement", "next"] = "displacement",
+        seed: int = 0,
+        cache_size: int = 8192,
+    ) -> None:
+        if not 2 <= k <= pool:
+            raise ConfigurationError(f"an action set offers 2 <= k <= pool prompts, got k={k} and pool={pool}")
+        if features not in ("displacement", "next"):
+            raise ConfigurationError(f"features must be 'displacement' or 'next', got {features!r}")
+        if cache_size < 1:
+            raise ConfigurationError(f"cache_size must be at least 1, got {cache_size}")
+        self.candidates = candidates
+        self.effects = effects
+        self.pool = pool
+        self.k = k
+        self.features = features
+        self.seed = seed
+        self.cache_size = cache_size
+        self._cache: OrderedDict[tuple[str, str], ActionSet] = OrderedDict()
+
+    def build(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[ActionSet]:
+        """The action sets of a batch of states.
+
+        Args:
+            texts: [B] the states' texts.
+            profiles: [B] the users' profiles, as text.
+            z: [B, n] the texts' embeddings.
+
+        Returns:
+            [B] action sets; equal (text, profile) give one and the same object.
+        """
+        keys = list(zip(texts, profiles, strict=True))
+        first_row = {key: row for row, key in reversed(list(enumerate(keys)))}
+        found = {key: self._cache[key] for key in first_row if key in self._cache}
+        missing = [key for key in first_row if key not in found]
+        if missing:
+            rows = [first_row[key] for key in missing]
+            found.update(zip(missing, self._make(missing, np.asarray(z)[rows]), strict=True))
+        self._remember(found)
+        return [found[key] for key in keys]
+
+    def _remember(self, used: dict[tuple[str, str], ActionSet]) -> None:
+        for key, action_set in used.items():
+            self._cache[key] = action_set
+            self._cache.move_to_end(key)
+        while len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+
+    def _make(self, keys: list[tuple[str, str]], z: NDArray[np.float64]) -> list[ActionSet]:
+        texts, profiles = [key[0] for key in keys], [key[1] for key in keys]
+        seeds = [stable_seed(self.seed, text, profile) for text, profile in keys]
+        pools = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
+        if not all(pools):
+            at = next(row for row, pool in enumerate(pools) if not pool)
+            raise DesignError(f"no candidate prompt was proposed for the text {texts[at]!r}")
+        expected = self.effects.expected(texts, pools, z, seeds)
+        return self._choose(pools, [np.round(e, DECIMALS) for e in expected], z)
+
+    def _choose(
+        self, pools: list[list[str]], expected: list[NDArray[np.float64]], z: NDArray[np.float64]
+    ) -> list[ActionSet]:
+        features = [self._features(e, row) for e, row in zip(expected, z, strict=True)]
+        offered = [_representatives(f, self.k) for f in features]
+        chosen = _select([f[rows] for f, rows in zip(features, offered, strict=True)], self.k)
+        return [
+            _assemble(self.k, pool, e, f, rows, choice)
+            for pool, e, f, rows, choice in zip(pools, expected, features, offered, chosen, strict=True)
+        ]
+
+    def _features(self, expected: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.features == "next":
+            return expected
+        return np.round(expected - z, DECIMALS)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    indices: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    gap: float
+    C: float
+
+
+def stable_seed(*parts: object) -> int:
+    """A seed in [0, 2**63) from a hash of the parts' texts, the same in every process."""
+    digest = blake2b("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def _distinct(prompts: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(prompts))
+
+
+def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """Rows of which no two are equal, in order; where fewer than k are, the first of the others fill up."""
+    _, first = np.unique(features + 0.0, axis=0, return_index=True)  # + 0.0 makes -0.0 and 0.0 one
+    if len(first) < k:
+        rest = np.setdiff1d(np.arange(len(features)), first)
+        first = np.concatenate([first, rest[: k - len(first)]])
+    return np.sort(first)
+
+
+def _select(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
+    """One design per state, in one batched call over the states that have one."""
+    choices: dict[int, _Choice] = {}
+    todo = []
+    for row, f in enumerate(features):
+        if np.any(f):
+            todo.append(row)
+        else:  # nothing moves: there is no direction to cover, and every choice is as good
+            count = min(k, len(f))
+            choices[row] = _Choice(np.arange(count), np.full(count, 1.0 / count), 0.0, 1.0)
+    for row, selection in zip(todo, _batched([features[row] for row in todo], k), strict=True):
+        choices[row] = selection
+    return [choices[row] for row in range(len(features))]
+
+
+def _batched(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
+    if not features:
+        return []
+    selections = design.select_batch(features, k)
+    return [_sorted(np.asarray(s.indices), np.asarray(s.weights), float(s.gap), float(s.C)) for s in selections]
+
+
+def _sorted(indices: NDArray[np.intp], weights: NDArray[np.float64], gap: float, c: float) -> _Choice:
+    """In the pool's order: a place in the set must not tell how early the design picked it."""
+    order = np.argsort(indices)
+    return _Choice(indices[order], weights[order], gap, c)
+
+
+def _assemble(
+    k: int,
+    pool: list[str],
+    expected: NDArray[np.float64],
+    features: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    choice: _Choice,
+) -> ActionSet:
+    picked = rows[choice.indices]
+    count = len(picked)
+    weights = np.clip(choice.weights, 0.0, None)
+    return ActionSet(
+        prompts=tuple(pool[i] for i in picked) + ("",) * (k - count),
+        expected=_padded(expected[picked], k),
+        features=_padded(features[picked], k),
+        weights=_padded(weights / weights.sum(), k),
+        mask=_padded(np.ones(count, np.int8), k),
+        gap=choice.gap,
+        C=choice.C,
+    )
+
+
+def _padded(rows: NDArray[Any], k: int) -> NDArray[Any]:
+    out = np.zeros((k, *rows.shape[1:]), rows.dtype)
+    out[: len(rows)] = rows
+    out.flags.writeable = False
+    return out

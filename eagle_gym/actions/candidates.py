@@ -1,0 +1,345 @@
+"""Candidate prompts: the pool that an action set is chosen from.
+
+``LexiconCandidates`` draws edits of plot English, in the proportions of ``plot_english.propose`` but from arrays, for a
+whole batch of states at once. ``ModelCandidates`` asks the language model. Both propose generic prompts (about the
+text) and personalised ones (given the user's profile), none twice, and none that can change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym import plot_english
+from eagle_gym.actions import vocabulary
+from eagle_gym.actions.seeding import stable_seed
+from eagle_gym.errors import ConfigurationError, TextError
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.prompts import Prompt
+from eagle_gym.plot_english import Attributes, Edit, Pair, lexicon
+from eagle_gym.plot_english.propose import asking_for
+
+# Shares of a pool's generic prompts by kind, and of its precise ones by slot.
+_SHARES = {"vague": 0.25, "intensify": 0.01, "remove": 0.12, "ask": 0.50, "replace": 0.12}
+_SLOT_WEIGHTS = {
+    "genres": 2.0, "decade": 1.0, "tone": 1.5, "setting": 2.0, "protagonist": 1.5, "trait": 1.0, "goal": 1.5,
+    "antagonist": 1.5, "themes": 2.0, "motifs": 3.0, "styles": 2.0, "ending": 0.7,
+}  # fmt: skip
+_ROUNDS = 4  # times that a model is asked again for what is missing
+_MACRO_EDITS = 3
+
+
+class Candidates(Protocol):
+    """Proposes edit prompts for a batch of states."""
+
+    def propose(
+        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
+    ) -> list[list[str]]:
+        """Up to ``n`` distinct prompts for each state.
+
+        Args:
+            texts: [B] the states' texts.
+            profiles: [B] the users' profiles, as text.
+            n: prompts wanted for each.
+            seeds: [B] a state's prompts depend on its text, its profile and its seed alone.
+        """
+        ...
+
+
+class LexiconCandidates:
+    """Edits of plot English, drawn from the lexicon.
+
+    Args:
+        personalised: share of the prompts that is drawn with the profile, as far as there are such edits: they ask for
+            what the user likes, take out what the user dislikes, trade one for the other, or go in a direction that may
+            bring a like. The other prompts then never ask for a dislike.
+        macro: share of the prompts that ask for three edits at once.
+
+    Raises:
+        ConfigurationError: a share outside 0 to 1.
+    """
+
+    def __init__(self, personalised: float = 0.5, macro: float = 0.0) -> None:
+        for name, share in (("personalised", personalised), ("macro", macro)):
+            if not 0.0 <= share <= 1.0:
+                raise ConfigurationError(f"{name} is a share from 0 to 1, got {share!r}")
+        self.personalised = personalised
+        self.macro = macro
+
+    def propose(
+        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
+    ) -> list[list[str]]:
+        """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
+        if n < 1:
+            raise ConfigurationError(f"n must be at least 1, got {n}")
+        held = vocabulary.one_hot(texts)
+        fits = vocabulary.applicable(held)
+        return [
+            self._propose(plot_english.read(text), tastes(profile), row, n, np.random.default_rng(seed))
+            for text, profile, row, seed in zip(texts, profiles, fits, seeds, strict=True)
+        ]
+
+    def _propose(
+        self,
+        attributes: Attributes,
+        taste: plot_english.Profile,
+        fits: NDArray[np.bool_],
+        n: int,
+        rng: np.random.Generator,
+    ) -> list[str]:
+        if not self.personalised:
+            taste = plot_english.Profile()
+        macros = _macros(fits & _wanted(taste.dislikes), round(n * self.macro), rng)
+        own = _personal(attributes, taste, rng)[: round((n - len(macros)) * self.personalised)]
+        rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
+        prompts = [*macros, *(_word(edit, rng) for edit in own), *rest]
+        # Shuffled: a place in the pool must not tell how a prompt was made.
+        return [prompts[i] for i in rng.permutation(len(prompts))]
+
+
+@lru_cache(maxsize=65536)
+def tastes(profile: str) -> plot_english.Profile:
+    """What a profile says in attributes; of free text nothing is understood."""
+    try:
+        return plot_english.parse_profile(profile)
+    except TextError:
+        return plot_english.Profile()
+
+
+def _personal(attributes: Attributes, taste: plot_english.Profile, rng: np.random.Generator) -> list[Edit]:
+    """Every personalised edit of a state, in random order."""
+    held = set(attributes.pairs())
+    likes = [pair for pair in taste.likes if pair not in held]
+    doomed = [pair for pair in taste.dislikes if pair in held]
+    edits = [asking_for(pair) for pair in likes if _has_room(attributes, pair)]
+    edits += [Edit("remove", slot, value if slot in lexicon.SET_SLOTS else "") for slot, value in doomed]
+    edits += [
+        Edit("replace", slot, value, old)
+        for slot, value in likes
+        if slot in lexicon.SET_SLOTS
+        for old in attributes.values(slot)
+        if (slot, old) not in taste.likes
+    ]
+    edits += [edit for edit in _leading_to(taste.likes) if plot_english.outcomes(attributes, edit)]
+    return [edits[i] for i in rng.permutation(len(edits))]
+
+
+def _has_room(attributes: Attributes, pair: Pair) -> bool:
+    slot = pair[0]
+    return slot not in lexicon.SET_SLOTS or len(attributes.values(slot)) < lexicon.CAPACITY[slot]
+
+
+@lru_cache(maxsize=4096)
+def _leading_to(likes: tuple[Pair, ...]) -> tuple[Edit, ...]:
+    """The vague directions that may bring one of these."""
+    table = vocabulary.edit_table()
+    columns = [vocabulary.feature_index()[pair] for pair in likes]
+    return tuple(table.edits[row] for row in np.flatnonzero(table.wanted[:, columns].any(1)))
+
+
+def _generic(
+    attributes: Attributes,
+    taste: plot_english.Profile,
+    fits: NDArray[np.bool_],
+    n: int,
+    taken: set[Edit],
+    rng: np.random.Generator,
+) -> list[str]:
+    """``n`` prompts drawn without regard to likes; none asks for a dislike or is taken already."""
+    replacements = _replacements(attributes, taste, round(n * _SHARES["replace"]), taken, rng)
+    allowed = fits & _wanted(taste.dislikes)
+    table = vocabulary.edit_table()
+    taken_rows = [row for row in (_row_of().get(edit, -1) for edit in taken) if row >= 0]
+    allowed[taken_rows] = False
+    rows = _weighted_order(allowed, rng)[: n - len(replacements)]
+    forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
+    return [*replacements, *(table.prompts[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True))]
+
+
+def _weighted_order(allowed: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
+    """The allowed rows of the table in a random order in which heavy ones come early (drawn without replacement)."""
+    keys = rng.standard_exponential(len(allowed)) / np.where(allowed, _weights(allowed), 1.0)
+    rows = np.flatnonzero(allowed)
+    return rows[np.argsort(keys[rows], kind="stable")]
+
+
+def _weights(allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """[E] chance of each edit to be drawn: its kind's share; removals are few, and share theirs among the possible."""
+    weights = _static_weights().copy()
+    removals = vocabulary.edit_table().kind == vocabulary.KINDS.index("remove")
+    weights[removals] /= max(int(np.count_nonzero(allowed & removals)), 1)
+    return weights
+
+
+@cache
+def _static_weights() -> NDArray[np.float64]:
+    table = vocabulary.edit_table()
+    share = np.array([_SHARES[kind] for kind in vocabulary.KINDS])[table.kind]
+    share[: table.vague] /= table.vague
+    slots = np.array([_SLOT_WEIGHTS[slot] for slot in plot_english.SLOTS])
+    per_value = slots / slots.sum() / vocabulary.slot_members().sum(1)
+    asks = table.kind == vocabulary.KINDS.index("ask")
+    share[asks] *= per_value[table.slot[asks]]
+    return share
+
+
+@lru_cache(maxsize=4096)
+def _wanted(dislikes: tuple[Pair, ...]) -> NDArray[np.bool_]:
+    """[E] False where an edit asks for one of these."""
+    table = vocabulary.edit_table()
+    asks = table.kind == vocabulary.KINDS.index("ask")
+    wanted = ~(asks & np.isin(table.column, [vocabulary.feature_index()[pair] for pair in dislikes]))
+    wanted.flags.writeable = False
+    return wanted
+
+
+@cache
+def _row_of() -> dict[Edit, int]:
+    return {edit: row for row, edit in enumerate(vocabulary.edit_table().edits)}
+
+
+def _replacements(
+    attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Edit], rng: np.random.Generator
+) -> list[str]:
+    """Up to ``count`` trades of a held value of a set for another one."""
+    held = [pair for pair in attributes.pairs() if pair[0] in lexicon.SET_SLOTS]
+    if not held or not count:
+        return []
+    drawn: dict[Edit, None] = {}
+    olds, news = rng.integers(len(held), size=count), rng.random(count)
+    for old_row, new in zip(olds.tolist(), news.tolist(), strict=True):
+        slot, old = held[old_row]
+        values = lexicon.values(slot)
+        value = values[int(new * len(values))]
+        if value not in attributes.values(slot) and (slot, value) not in taste.dislikes:
+            drawn[Edit("replace", slot, value, old)] = None
+    return [_word(edit, rng) for edit in drawn if edit not in taken]
+
+
+def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:
+    """``count`` prompts of three edits that touch three slots, so that none undoes another."""
+    table = vocabulary.edit_table()
+    prompts: dict[str, None] = {}
+    for _ in range(4 * count):
+        if len(prompts) == count:
+            break
+        edits: dict[int, Edit] = {}
+        for row in _weighted_order(allowed, rng).tolist():
+            edits.setdefault(int(table.slot[row]), table.edits[row])
+            if len(edits) == _MACRO_EDITS:
+                break
+        prompts[plot_english.render_edit(tuple(edits.values()), rng)] = None
+    return list(prompts)
+
+
+def _word(edit: Edit, rng: np.random.Generator) -> str:
+    forms = vocabulary.all_wordings(edit)
+    return forms[int(rng.random() * len(forms))]
+
+
+class ModelCandidates:
+    """Prompts that the language model proposes: generic ones and, given the profile, personalised ones.
+
+    A round asks for everything that is still missing in one batched call. Duplicates and, in plot English, prompts
+    that cannot be read or change nothing are dropped; after a few rounds the lexicon fills up what is missing there.
+
+    Args:
+        model: answers ``"propose"`` prompts.
+        language: ``"plot_english"`` or ``"free"``: what the texts are written in.
+        personalised: share of the prompts that is asked for with the profile.
+        temperature: of the sampling; it must be above 0, or all prompts would be one.
+
+    Raises:
+        ConfigurationError: an argument out of range.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        language: Literal["plot_english", "free"],
+        personalised: float = 0.5,
+        temperature: float = 1.0,
+    ) -> None:
+        if temperature <= 0.0:
+            raise ConfigurationError(f"proposals need a temperature above 0 to differ, got {temperature!r}")
+        self._lexicon = LexiconCandidates(personalised)
+        self.model = model
+        self.language = language
+        self.personalised = personalised
+        self.temperature = temperature
+
+    def propose(
+        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
+    ) -> list[list[str]]:
+        """As :class:`Candidates`; a free-text model may leave a pool short."""
+        pools: list[dict[str, str]] = [{} for _ in texts]  # folded prompt -> prompt
+        for turn in range(_ROUNDS):
+            wanted = [(row, j) for row, pool in enumerate(pools) for j in range(_asked(n - len(pool), turn))]
+            if not wanted:
+                break
+            self._ask(wanted, turn, n, texts, profiles, seeds, pools)
+        if self.language == "plot_english":
+            self._fill_up(pools, texts, profiles, n, seeds)
+        return [list(pool.values())[:n] for pool in pools]
+
+    def _ask(
+        self,
+        wanted: list[tuple[int, int]],
+        turn: int,
+        n: int,
+        texts: Sequence[str],
+        profiles: Sequence[str],
+        seeds: Sequence[int],
+        pools: list[dict[str, str]],
+    ) -> None:
+        # The golden ratio's multiples spread any share evenly over the questions.
+        personal = [(j * 0.6180339887498949 + turn * 0.5) % 1.0 < self.personalised for _, j in wanted]
+        prompts = [
+            Prompt("propose", text=texts[row], profile=profiles[row] if own else "")
+            for (row, _), own in zip(wanted, personal, strict=True)
+        ]
+        own_seeds = [stable_seed(seeds[row], "propose", turn, j) for row, j in wanted]
+        for (row, _), answer in zip(
+            wanted, self.model.generate(prompts, own_seeds, temperature=self.temperature), strict=True
+        ):
+            prompt = answer.text.strip()
+            if self._usable(texts[row], prompt) and len(pools[row]) < n:
+                pools[row].setdefault(prompt.casefold(), prompt)
+
+    def _usable(self, text: str, prompt: str) -> bool:
+        if self.language == "free":
+            return bool(prompt)
+        try:
+            edits = plot_english.parse_edit(prompt)
+        except TextError:
+            return False
+        return not plot_english.is_noop(plot_english.read(text), edits)
+
+    def _fill_up(
+        self,
+        pools: list[dict[str, str]],
+        texts: Sequence[str],
+        profiles: Sequence[str],
+        n: int,
+        seeds: Sequence[int],
+    ) -> None:
+        short = [row for row, pool in enumerate(pools) if len(pool) < n]
+        if not short:
+            return
+        extra = self._lexicon.propose(
+            [texts[row] for row in short], [profiles[row] for row in short], n, [seeds[row] for row in short]
+        )
+        for row, prompts in zip(short, extra, strict=True):
+            for prompt in prompts:
+                if len(pools[row]) < n:
+                    pools[row].setdefault(prompt.casefold(), prompt)
+
+
+def _asked(missing: int, turn: int) -> int:
+    """How many prompts to ask for: more than are missing, since some come twice."""
+    return 0 if missing <= 0 else missing + (missing + 1) // 2 * (turn > 0)

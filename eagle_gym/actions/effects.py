@@ -1,0 +1,96 @@
+"""Expected effects: where each candidate prompt would lead, z_a = E[E_D(x')].
+
+``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results. The surrogate
+(surrogate.py) predicts the same from features of text and prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym.actions.seeding import stable_seed
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.prompts import Prompt
+
+if TYPE_CHECKING:
+    from eagle_gym.latent import LatentSpace
+
+
+class Effects(Protocol):
+    """Estimates expected next embeddings for a batch of states."""
+
+    def expected(
+        self,
+        texts: Sequence[str],
+        prompts: Sequence[Sequence[str]],
+        z: NDArray[np.float64],
+        seeds: Sequence[int],
+    ) -> list[NDArray[np.float64]]:
+        """The expected embedding of the text after each prompt.
+
+        Args:
+            texts: [B] the states' texts.
+            prompts: [B] the candidates of each state, P_b of them.
+            z: [B, n] the texts' embeddings.
+            seeds: [B] a state's estimates depend on its text, prompts and seed alone.
+
+        Returns:
+            [B] arrays [P_b, n], inside the catalog's ball.
+        """
+        ...
+
+
+class Rollout:
+    """Means over real generations: all of a batch in one call of the model and one pass of the encoder.
+
+    Args:
+        model: rewrites.
+        space: encodes.
+        samples: m, generations per candidate.
+        temperature: of the rewriting, the environment's.
+
+    Raises:
+        ConfigurationError: ``samples`` below 1.
+    """
+
+    def __init__(
+        self, model: LanguageModel, space: LatentSpace, *, samples: int = 4, temperature: float = 1.0
+    ) -> None:
+        if samples < 1:
+            raise ConfigurationError(f"samples must be at least 1, got {samples}")
+        self.model = model
+        self.space = space
+        self.samples = samples
+        self.temperature = temperature
+
+    def expected(
+        self,
+        texts: Sequence[str],
+        prompts: Sequence[Sequence[str]],
+        z: NDArray[np.float64],
+        seeds: Sequence[int],
+    ) -> list[NDArray[np.float64]]:
+        """As :class:`Effects`."""
+        asked, own_seeds = [], []
+        for text, candidates, seed in zip(texts, prompts, seeds, strict=True):
+            for candidate in candidates:
+                asked += [Prompt("rewrite", text=text, instruction=candidate)] * self.samples
+                own_seeds += [stable_seed(seed, candidate, j) for j in range(self.samples)]
+        if not asked:
+            return [np.zeros((0, z.shape[1])) for _ in texts]
+        answers = self.model.generate(asked, own_seeds, temperature=self.temperature)
+        means = encode_distinct(self.space, [answer.text for answer in answers])
+        means = means.reshape(len(asked) // self.samples, self.samples, -1).mean(axis=1)
+        return np.split(means, np.cumsum([len(candidates) for candidates in prompts])[:-1])
+
+
+def encode_distinct(space: LatentSpace, texts: Sequence[str]) -> NDArray[np.float64]:
+    """[B, n] embeddings, each distinct text encoded once."""
+    rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    encoded: NDArray[np.float64] = np.asarray(space.encoder.encode(list(rows)), np.float64)
+    return encoded[[rows[text] for text in texts]]

@@ -1,0 +1,93 @@
+"""Opening a world: load or prepare everything that its settings name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from eagle_gym.actions.action_set import ActionSets
+from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
+from eagle_gym.actions.effects import Effects, Rollout
+from eagle_gym.actions.surrogate import Surrogate, prepare_surrogate
+from eagle_gym.catalog import Catalog, load_movielens, load_plots, load_table, split_catalog
+from eagle_gym.envs.settings import Settings
+from eagle_gym.envs.world import Resources
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.model import LanguageModel, load_language_model
+from eagle_gym.latent import LatentSpace, make_utility, prepare_space
+
+
+def open_resources(settings: Settings) -> Resources:
+    """Everything heavy that the settings name; made where it is absent and ``prepare`` allows.
+
+    Raises:
+        CatalogError: bad data.
+        ConfigurationError: a model or utility that cannot be, or texts that the model does not speak.
+        PreparationError: something is absent or does not match, and ``prepare="never"``.
+    """
+    catalog = load_catalog(settings)
+    if settings.language_model == "embedded" and catalog.language != "plot_english":
+        raise ConfigurationError(
+            f"the texts of the catalog {catalog.name!r} are free text, which the embedded model does not speak: name a "
+            "general language_model, such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct'"
+        )
+    model = load_language_model(
+        settings.language_model,
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_invariant=settings.batch_invariant,
+    )
+    split = split_catalog(catalog)
+    space = prepare_space(
+        catalog,
+        split,
+        parameters={"dim": settings.dim},
+        prepare=settings.prepare,
+        cache_dir=settings.cache_dir,
+        progress=sys.stderr.isatty() or None,
+    )
+    effects, quality = open_effects(settings, catalog, space, model)
+    action_sets = ActionSets(
+        open_candidates(settings, catalog, model),
+        effects,
+        pool=settings.pool,
+        k=settings.actions,
+        features=settings.features,
+    )
+    utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
+    return Resources(catalog, split, space, model, action_sets, utility, quality)
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """The catalog that the settings name."""
+    if settings.catalog == "movielens":
+        assert settings.root is not None  # checked with the settings
+        return load_movielens(Path(settings.root).expanduser(), texts=settings.text_kind)
+    if settings.catalog == "table":
+        assert settings.texts is not None and settings.ratings is not None
+        return load_table(Path(settings.texts).expanduser(), Path(settings.ratings).expanduser())
+    return load_plots()
+
+
+def open_candidates(settings: Settings, catalog: Catalog, model: LanguageModel) -> Candidates:
+    """Who proposes."""
+    if settings.candidates == "lexicon":
+        return LexiconCandidates(settings.personalised, settings.macro)
+    return ModelCandidates(model, language=catalog.language, personalised=settings.personalised)
+
+
+def open_effects(
+    settings: Settings, catalog: Catalog, space: LatentSpace, model: LanguageModel
+) -> tuple[Effects, dict[str, float]]:
+    """What estimates the effects, and the surrogate's reported quality."""
+    if settings.effects == "rollout":
+        return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
+    surrogate: Surrogate = prepare_surrogate(
+        catalog,
+        space,
+        model,
+        temperature=settings.temperature,
+        prepare=settings.prepare,
+        cache_dir=settings.cache_dir,
+    )
+    return surrogate, dict(surrogate.quality)

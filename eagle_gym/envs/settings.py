@@ -1,0 +1,241 @@
+"""The arguments of an environment: JSON values, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from eagle_gym.errors import ConfigurationError
+
+CATALOGS: Final = ("plots", "movielens", "table")
+OBSERVATIONS: Final = ("text", "latent")
+SPLITS: Final = ("train", "test")
+REWARDS: Final = ("improvement", "terminal")
+CANDIDATES: Final = ("lexicon", "model")
+EFFECTS: Final = ("surrogate", "rollout")
+FEATURES: Final = ("displacement", "next")
+PREPARE: Final = ("auto", "never")
+DTYPES: Final = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every argument of an environment. All are JSON values, so that a spec round-trips; checked when made.
+
+    Attributes:
+        catalog: where entities and ratings come from: ``"plots"``, ``"movielens"`` or ``"table"``.
+        root: folder of a GroupLens data set (``"movielens"``).
+        texts: ``"movielens"``: ``"rendered"`` (plot English, the default) or ``"overview"`` (free text);
+            ``"table"``: path of the file of entities.
+        ratings: path of the file of ratings (``"table"``).
+        language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``.
+        observation: ``"text"`` (one string) or ``"latent"`` (a flat Dict of float32 boxes).
+        split: whose episodes these are: ``"train"`` or ``"test"`` users and start entities.
+        horizon: steps in an episode.
+        reward: ``"improvement"`` (the gain in utility at each step) or ``"terminal"`` (the utility of the last text).
+        actions: K, the edit prompts offered in a state.
+        pool: candidate prompts from which they are chosen.
+        candidates: ``"lexicon"`` or ``"model"``: who proposes them.
+        personalised: share of the candidates proposed with the user's profile, 0 to 1.
+        macro: share of the lexicon's candidates that ask for three edits at once, 0 to 1.
+        effects: ``"surrogate"`` (a fitted model of the language model) or ``"rollout"`` (the language model itself).
+        rollout_samples: generations per candidate where effects are rollouts.
+        features: what the design covers: ``"displacement"`` or ``"next"``.
+        temperature: of the language model's rewriting; 0 is greedy.
+        utility: ``None`` for content gaps, or ``"module:factory"``.
+        utility_kwargs: keywords of the utility, such as ``{"weight": 0.5}``.
+        dim: dimension of the latent space.
+        prepare: ``"auto"`` makes what is absent (latent space, surrogate), ``"never"`` raises instead.
+        cache_dir: where prepared things are kept; ``None`` for the platform's cache folder.
+        device: of the language model, such as ``"cpu"`` or ``"cuda"``.
+        dtype: of the language model: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        batch_invariant: compute in fixed tiles, so that trajectories do not depend on the batch to the last bit.
+
+    Raises:
+        ConfigurationError: a value that cannot be, or one that the catalog needs and lacks.
+    """
+
+    catalog: str = "plots"
+    root: str | None = None
+    texts: str | None = None
+    ratings: str | None = None
+    language_model: str = "embedded"
+    observation: str = "text"
+    split: str = "train"
+    horizon: int = 5
+    reward: str = "improvement"
+    actions: int = 16
+    pool: int = 64
+    candidates: str = "lexicon"
+    personalised: float = 0.5
+    macro: float = 0.0
+    effects: str = "surrogate"
+    rollout_samples: int = 4
+    features: str = "displacement"
+    temperature: float = 1.0
+    utility: str | None = None
+    utility_kwargs: Mapping[str, Any] | None = None
+    dim: int = 8
+    prepare: str = "auto"
+    cache_dir: str | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+    batch_invariant: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        for name, lowest in _INTEGERS.items():
+            _check_integer(name, getattr(self, name), lowest)
+        for name, (low, high) in _NUMBERS.items():
+            _check_number(name, getattr(self, name), low, high)
+        for name in ("root", "texts", "ratings", "utility", "cache_dir"):
+            _check_string(name, getattr(self, name), optional=True)
+        for name in ("language_model", "device"):
+            _check_string(name, getattr(self, name), optional=False)
+        if not isinstance(self.batch_invariant, bool):
+            raise ConfigurationError(f"batch_invariant must be True or False, got {self.batch_invariant!r}")
+        if self.actions > self.pool:
+            raise ConfigurationError(
+                f"actions (K={self.actions}) are chosen from the pool of candidates: pool must be at least as large, "
+                f"got pool={self.pool}"
+            )
+        _check_utility(self.utility, self.utility_kwargs)
+        _CATALOG_CHECKS[self.catalog](self)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Settings:
+        """Settings from keywords.
+
+        Raises:
+            ConfigurationError: an unknown keyword (near ones are named), or a value that cannot be.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in arguments:
+            if name not in known:
+                raise ConfigurationError(f"unknown argument {name!r}{suggest(name, known)}; arguments: {known}")
+        return cls(**arguments)
+
+    def as_kwargs(self) -> dict[str, Any]:
+        """The settings as JSON-able keywords."""
+        values = dataclasses.asdict(self)
+        if self.utility_kwargs is not None:
+            values["utility_kwargs"] = dict(self.utility_kwargs)
+        return values
+
+    @property
+    def text_kind(self) -> str:
+        """How the texts of the catalog read: ``"rendered"`` or ``"overview"``; of a table its path."""
+        return self.texts or "rendered"
+
+    @property
+    def key(self) -> str:
+        """What a world's heavy parts depend on, as a string: all settings but those of episode and observation."""
+        values = {name: value for name, value in self.as_kwargs().items() if name not in _EPISODE_SETTINGS}
+        return json.dumps(values, sort_keys=True)
+
+
+_EPISODE_SETTINGS = ("observation", "split", "horizon", "reward")
+_CHOICES: dict[str, Sequence[str]] = {
+    "catalog": CATALOGS,
+    "observation": OBSERVATIONS,
+    "split": SPLITS,
+    "reward": REWARDS,
+    "candidates": CANDIDATES,
+    "effects": EFFECTS,
+    "features": FEATURES,
+    "prepare": PREPARE,
+    "dtype": DTYPES,
+}
+_INTEGERS = {"horizon": 1, "actions": 2, "pool": 2, "rollout_samples": 1, "dim": 2}
+_NUMBERS = {"personalised": (0.0, 1.0), "macro": (0.0, 1.0), "temperature": (0.0, 10.0)}
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name} must be one of {list(choices)}, got {value!r}{suggest(value, choices)}")
+
+
+def _check_integer(name: str, value: object, lowest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+        raise ConfigurationError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigurationError(f"{name} must be a number from {low} to {high}, got {value!r}")
+
+
+def _check_string(name: str, value: object, *, optional: bool) -> None:
+    if not (isinstance(value, str) and value.strip()) and not (optional and value is None):
+        raise ConfigurationError(f"{name} must be a non-empty string{' or None' if optional else ''}, got {value!r}")
+
+
+def _check_utility(utility: str | None, kwargs: object) -> None:
+    if utility is not None and ":" not in utility:
+        raise ConfigurationError(f"utility must be None or 'module:factory', got {utility!r}")
+    if kwargs is None:
+        return
+    if not isinstance(kwargs, Mapping):
+        raise ConfigurationError(f"utility_kwargs must be a dict or None, got {kwargs!r}")
+    try:
+        json.dumps(dict(kwargs))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"utility_kwargs must hold JSON values, got {kwargs!r} ({error})") from error
+
+
+def _reject(settings: Settings, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) is not None:
+            raise ConfigurationError(f"the catalog {settings.catalog!r} takes no {name}, got {getattr(settings, name)!r}")
+
+
+def _check_plots(settings: Settings) -> None:
+    _reject(settings, "root", "ratings")
+    if settings.texts not in (None, "rendered"):
+        raise ConfigurationError(f"the catalog 'plots' has texts='rendered' only, got {settings.texts!r}")
+
+
+def _check_movielens(settings: Settings) -> None:
+    _reject(settings, "ratings")
+    if settings.root is None:
+        raise ConfigurationError(
+            "the catalog 'movielens' needs root=, the folder of a GroupLens data set such as ml-latest-small "
+            "(https://grouplens.org/datasets/movielens)"
+        )
+    if not Path(settings.root).expanduser().is_dir():
+        raise ConfigurationError(f"root must be the folder of a GroupLens data set; there is no folder {settings.root!r}")
+    _check_choice("texts", settings.text_kind, ("rendered", "overview"))
+    if settings.text_kind == "overview" and settings.language_model == "embedded":
+        raise ConfigurationError(
+            "texts='overview' is free text, which the embedded model does not speak: name a general language_model, "
+            "such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct', or use texts='rendered'"
+        )
+
+
+def _check_table(settings: Settings) -> None:
+    _reject(settings, "root")
+    for name, what in (("texts", "items.csv, with the entities"), ("ratings", "ratings.csv, with their ratings")):
+        path = getattr(settings, name)
+        if path is None:
+            raise ConfigurationError(f"the catalog 'table' needs {name}=, the path of a file such as {what}")
+        if not Path(path).expanduser().is_file():
+            raise ConfigurationError(f"{name} must be a file; there is no file {path!r}")
+
+
+_CATALOG_CHECKS: dict[str, Callable[[Settings], None]] = {
+    "plots": _check_plots,
+    "movielens": _check_movielens,
+    "table": _check_table,
+}
+
+
+def suggest(word: object, known: Sequence[str]) -> str:
+    """``"; did you mean 'x'?"`` for a word that is nearly one of the known, else an empty string."""
+    near = difflib.get_close_matches(str(word), list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
