@@ -35,7 +35,7 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 4500  # optimiser steps
+    steps: int = 3000  # optimiser steps
     batch: int = 64  # examples a step
     learning_rate: float = 2e-3  # at its height
     warmup: int = 100  # steps to the height
@@ -134,6 +134,7 @@ def train(recipe: Recipe, out: Path, every: int = 250) -> LlamaForCausalLM:
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
+    torch.set_flush_denormal(True)  # sharp attention underflows, and denormal numbers are slow on a CPU
     checkpoint = out / "checkpoint"
     tokenizer = _tokenizer(recipe, checkpoint)
     model = build_model(recipe, tokenizer)
