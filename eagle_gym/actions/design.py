@@ -11,8 +11,8 @@ recomputed from a QR factorisation over all rows, whatever solver made q.
     >>> result.weights.round(3).tolist()
     [0.5, 0.0, 0.5]
 
-``solve`` and ``select`` take one pool ``[K, n]``; ``solve_batch`` and ``select_batch`` take many, ``[B, K, n]``, and
-give each pool the very same bits that it would get alone.
+``solve`` and ``select`` take one pool ``[K, n]``; ``solve_batch`` and ``select_batch`` take many, and give each pool
+the very same bits that it would get alone. ``coverage`` describes any set of rows, however it was chosen.
 
 References:
     1. J. Kiefer, J. Wolfowitz, "The equivalence of two extremum problems", Canadian J. Math. 12, 1960.
@@ -23,45 +23,41 @@ References:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from eagle_gym.actions import design_geometry as geometry
 from eagle_gym.actions import design_solvers as solvers
 from eagle_gym.actions import design_subset as subset
-from eagle_gym.actions.design_geometry import (
-    Bools,
-    Floats,
-    Ints,
-    Whitened,
-    as_pools,
-    certificate,
-    merge_duplicates,
-    rescale,
-    whiten,
-)
+from eagle_gym.actions.design_geometry import Bools, Floats, Ints, Stack
 from eagle_gym.errors import ConfigurationError, DesignError
 
 __all__ = [
+    "Coverage",
     "Design",
     "Selection",
     "Solver",
     "UninformativeDesignWarning",
+    "coverage",
+    "leverages",
     "select",
     "select_batch",
     "solve",
     "solve_batch",
+    "solve_ridge",
+    "thin",
 ]
 
-Solver = Literal[
-    "auto", "interior-point", "exchange", "cvxpy", "cvxpy-scs", "cvxpy-clarabel", "cvxpy-logdet", "cvxpy-logdet-scs"
-]
+Solver = Literal["auto", "interior-point", "exchange", "cvxpy", "cvxpy-clarabel", "cvxpy-logdet", "cvxpy-logdet-scs"]
+_AUTO: Final = ("interior-point", "exchange", "cvxpy")  # what "auto" tries, in order
+_RANK_TOL: Final = 1e-8
 
-_RANK_TOL = 1e-8
+Pools = npt.NDArray[np.floating] | Sequence[npt.ArrayLike]
 
 
 class UninformativeDesignWarning(UserWarning):
@@ -99,18 +95,40 @@ class Design:
 
 
 @dataclass(frozen=True, eq=False)
-class Selection:
-    """The k candidates offered out of a pool, and the distribution q_S over them.
+class Coverage:
+    """How well a set of rows, taken uniformly, covers its pool, and where it leans.
 
     Attributes:
-        indices: rows of the pool, ``[k]``, ascending and distinct.
-        weights: q_S, ``[k]``, summing to one. Rows that only fill the set may have weight 0.
+        C: max_a g_a / r over the pool, for uniform weights on the set; infinite if the set does not span the pool.
+        energy: share of the pool's squared length that lies in the span of the set, 0 to 1.
+        alignment: mean cosine between the set's rows and the pool's mean, -1 to 1. High means bias: the set leans to
+            where many candidates happen to lie. 0 if the pool's mean is zero.
+        mean_length: mean length of the set's rows, in the features' units.
+        pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
+    """
+
+    C: float
+    energy: float
+    alignment: float
+    mean_length: float
+    pool_mean_length: float
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The candidates offered out of a pool, and the distribution q_S over them.
+
+    Attributes:
+        indices: rows of the pool, ``[k]``, ascending and distinct (all K rows if the pool has fewer than k).
+        weights: q_S, ``[k]``, summing to one. Rows that only fill the set have weight 0.
         rank: r, the numerical rank of the pool.
         C: max_a g_a / r of q_S over the *whole* pool; infinite if the k rows do not span it.
         bound: proved upper bound on C, max(k/(k - r + 1), k/r); infinite for k < r.
         method: "support" (an optimal design fits in k rows), "exchange", or "pivoted" (k < r).
         gap: gap of the design over the whole pool that the selection started from.
         energy: share of the pool's squared length that lies in the span of the offered rows.
+        ridge_gap: only for "pivoted", else None: how far q_S is from optimal for log det(M + lambda·I), with lambda
+            a hundredth of the pool's mean squared length per dimension; finite where C is not.
         mean_length: mean length of the offered rows, in the features' units.
         pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
     """
@@ -123,6 +141,7 @@ class Selection:
     method: Literal["support", "exchange", "pivoted"]
     gap: float
     energy: float
+    ridge_gap: float | None
     mean_length: float
     pool_mean_length: float
 
@@ -137,166 +156,248 @@ def solve(
 ) -> Design:
     """Return a G-optimal design over the rows of ``features``.
 
+    Candidates that are equal up to sign share one weight evenly. Rank-deficient pools are solved in their span.
+
     Args:
-        features: ``[K, n]``, finite, not all zero. Rank-deficient pools are solved in their span.
-        solver: "auto" runs the interior point (with a working set if K is large), and falls back to exchange and
-            then cvxpy if the certificate fails. Any other name runs that solver alone.
+        features: ``[K, n]``, finite, not all zero; any real dtype and memory order, never written to.
+        solver: "auto" runs the interior point on a working set, and falls back to exchange and then cvxpy where the
+            certificate fails. Any other name runs that solver alone: "cvxpy" is the second-order-cone form with SCS,
+            "cvxpy-clarabel" the same with Clarabel, "cvxpy-logdet" and "cvxpy-logdet-scs" the semidefinite form
+            (Clarabel, SCS), for small n.
         tol: the gap wanted.
         rank_tol: directions whose singular value is below this share of the largest count as noise and are dropped.
             The criterion does not know scale: a noise direction that is kept earns as much weight as any other.
         normalise: give every row unit length first (zero rows stay zero).
 
     Raises:
-        DesignError: features that are not ``[K, n]``, not finite, or all zero.
+        DesignError: features that are not ``[K, n]``, not real and finite, or all zero; or a single solver, asked
+            for by name, that gave no answer.
         ConfigurationError: an unknown solver or a tolerance out of range.
 
     Warns:
         UninformativeDesignWarning: the rank equals the number of distinct candidates.
     """
-    pools = as_pools(features, ndim=2)[None]
-    return _solve(pools, solver=solver, tol=tol, rank_tol=rank_tol, normalise=normalise)[0]
+    return _solve([geometry.check_pool(features)], solver, tol, rank_tol, normalise)[0]
 
 
 def solve_batch(
-    pools: npt.ArrayLike,
+    pools: Pools,
     *,
     solver: Solver = "auto",
     tol: float = 1e-6,
     rank_tol: float = _RANK_TOL,
     normalise: bool = False,
 ) -> list[Design]:
-    """Return ``solve`` of each pool of ``[B, K, n]``, computed together; see ``solve``."""
-    return _solve(as_pools(pools, ndim=3), solver=solver, tol=tol, rank_tol=rank_tol, normalise=normalise)
+    """Return ``solve`` of each pool, computed together; see ``solve``.
+
+    Args:
+        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
+        solver: as in ``solve``.
+        tol: as in ``solve``.
+        rank_tol: as in ``solve``.
+        normalise: as in ``solve``.
+    """
+    return _solve(geometry.check_pools(pools), solver, tol, rank_tol, normalise)
 
 
-def _solve(pools: Floats, *, solver: str, tol: float, rank_tol: float, normalise: bool) -> list[Design]:
+def _solve(pools: list[Floats], solver: str, tol: float, rank_tol: float, normalise: bool) -> list[Design]:
+    _check(solver, tol, rank_tol)
+    used = [geometry.unit_rows(pool) for pool in pools] if normalise else pools
+    designs: dict[int, Design] = {}
+    for stack in geometry.prepare(used, rank_tol):
+        for row, found in enumerate(_solve_stack(stack, solver, tol)):
+            designs[int(stack.which[row])] = _share(found, stack.first[row, : stack.sizes[row]])
+    return [designs[b] for b in range(len(pools))]
+
+
+def _check(solver: str, tol: float, rank_tol: float) -> None:
     if solver not in get_args(Solver):
         raise ConfigurationError(f"solver must be one of {', '.join(get_args(Solver))}; got {solver!r}")
-    if not 0 < tol < 1 or not 0 < rank_tol < 1:
+    if not (0 < tol < 1 and 0 < rank_tol < 1):
         raise ConfigurationError(f"tol and rank_tol must lie in (0, 1); got tol={tol!r}, rank_tol={rank_tol!r}")
-    if normalise:
-        pools = unit_rows(pools)
-    first, count = merge_duplicates(pools)
-    unique = pools * (first == np.arange(pools.shape[1]))[..., None]  # later copies become zero rows
-    designs: list[Design | None] = [None] * len(pools)
-    for which, group in whiten(unique, rank_tol):
-        for b, result in zip(which, _solve_group(group, solver, tol), strict=True):
-            designs[b] = _split(result, first[b], count[b])
-    return [item for item in designs if item is not None]
 
 
-def unit_rows(pools: Floats) -> Floats:
-    """Give every row of ``[B, K, n]`` unit length; zero rows stay zero."""
-    scaled = np.ldexp(pools, -np.frexp(np.abs(pools).max(axis=-1, keepdims=True))[1])
-    lengths = np.sqrt(np.square(scaled).sum(axis=-1, keepdims=True))
-    unit: Floats = np.divide(scaled, lengths, out=np.zeros_like(scaled), where=lengths > 0)
-    return unit
+def _share(found: Design, first: Ints) -> Design:
+    """Cut the padding off, and share the weight of rows that are equal up to sign evenly among them."""
+    weights = found.weights[first] / np.bincount(first, minlength=len(first))[first]
+    return replace(found, weights=weights / weights.sum())
 
 
-def _split(result: Design, first: Ints, count: Ints) -> Design:
-    """Share the weight of each merged row evenly among its copies."""
-    weights = result.weights[first] / count
-    return Design(**{**result.__dict__, "weights": weights / weights.sum()})
-
-
-def _solve_group(group: Whitened, solver: str, tol: float) -> list[Design]:
-    """Solve whitened pools of one rank ``[B, K, r]``: exact answers first, then the chain of solvers."""
-    rows = group.rows
-    rank = rows.shape[-1]
-    moving: Bools = np.asarray(rows.any(axis=-1))  # [B, K]
-    exact = moving.sum(axis=-1) == rank
-    if exact.any() and rows.shape[1] > 1:
+def _solve_stack(stack: Stack, solver: str, tol: float) -> list[Design]:
+    """Solve the pools of a stack, weights ``[K]`` on the first of equal rows: exact answers, then solvers."""
+    distinct: Bools = np.asarray(stack.rows.any(axis=-1))  # [B, K]
+    exact = distinct.sum(axis=-1) == stack.rank
+    if (exact & (stack.sizes > 1)).any():
         warnings.warn(
-            f"the rank, {rank}, equals the number of distinct candidates: the design is uniform and says nothing; "
-            "use more candidates or project the features to fewer dimensions (about a quarter of the candidates)",
+            f"the rank, {stack.rank}, equals the number of distinct candidates, so their design is uniform and says "
+            "nothing; use more candidates or project the features (to about a quarter as many dimensions)",
             UninformativeDesignWarning,
             stacklevel=4,
         )
-    designs: list[Design | None] = [None] * len(rows)
+    designs: dict[int, Design] = {}
     for b in np.flatnonzero(exact):
-        weights = moving[b] / rank
-        designs[b] = _certified(weights, rank, certificate(rows[b : b + 1], weights[None])[0], tol, "closed-form")
+        weights = distinct[b] / stack.rank
+        gap = float(geometry.certificate(stack.rows[b : b + 1], weights[None])[0])
+        designs[int(b)] = Design(weights, stack.rank, gap, 1 + gap, gap <= tol, "closed-form", (), 0)
     rest = np.flatnonzero(~exact)
     if rest.size:
-        for b, result in zip(rest, _run_chain(rows[rest], solver, tol), strict=True):
-            designs[b] = result
-    return [item for item in designs if item is not None]
-
-
-def _certified(
-    weights: Floats, rank: int, gap: float, tol: float, solver: str, fallback: Iterable[str] = (), iterations: int = 0
-) -> Design:
-    gap = float(gap)
-    return Design(weights, rank, gap, 1 + gap, gap <= tol, solver, tuple(fallback), iterations)
+        designs.update(zip(rest.tolist(), _run_chain(stack.rows[rest], solver, tol), strict=True))
+    return [designs[b] for b in range(len(exact))]
 
 
 def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
     """Run solvers on ``[B, K, r]`` until each pool is certified; keep the best design of each."""
-    chain = ("interior-point", "exchange", "cvxpy") if solver == "auto" else (solver,)
-    best: dict[int, Design] = {}
-    tried: list[str] = []
-    for name in chain:
-        todo = [b for b in range(len(rows)) if b not in best or not best[b].certified]
+    chain = _AUTO if solver == "auto" else (solver,)
+    best: list[Design | None] = [None] * len(rows)
+    for position, name in enumerate(chain):
+        todo = [b for b, design in enumerate(best) if design is None or not design.certified]
         if not todo:
             break
-        for b, found in zip(todo, _attempt(rows[todo], name, tol, tuple(tried)), strict=True):
-            if found is not None and (b not in best or found.gap < best[b].gap):
+        for b, found in zip(todo, _attempt(rows[todo], name, tol, chain[:position]), strict=True):
+            held = best[b]
+            if np.isfinite(found.gap) and (held is None or found.gap < held.gap):
                 best[b] = found
-        tried.append(name)
-    failed = [b for b in range(len(rows)) if b not in best]
-    if failed:
-        raise DesignError(f"solver {solver!r} gave no design for {len(failed)} of {len(rows)} pools; use solver='auto'")
-    return [best[b] for b in range(len(rows))]
+    solved = [design for design in best if design is not None]
+    if len(solved) < len(best):
+        raise DesignError(f"solver {solver!r} gave no design for pool {best.index(None)} of its stack; use 'auto'")
+    return solved
 
 
-def _attempt(rows: Floats, name: str, tol: float, tried: tuple[str, ...]) -> list[Design | None]:
-    """Run one solver on ``[B, K, r]``; None where it broke down."""
-    run = solvers.automatic if name == "interior-point" else partial(_one_by_one, name=name)
-    found = run(rows, tol=tol / 2)
+def _attempt(rows: Floats, name: str, tol: float, tried: tuple[str, ...]) -> list[Design]:
+    """Run one solver on ``[B, K, r]`` and certify what it says; a breakdown has an infinite gap."""
+    found = _robust(_solver(name), rows, tol)
     weights, gap = _tidy(rows, found.weights, tol)
-    rank = rows.shape[-1]
+    rank = int(rows.shape[-1])
     return [
-        _certified(weights[b], rank, gap[b], tol, name, tried, int(found.iterations[b]))
-        if np.isfinite(gap[b])
-        else None
-        for b in range(len(rows))
+        Design(q, rank, worst, 1 + worst, worst <= tol, name, tried, steps)
+        for q, worst, steps in zip(weights, gap.tolist(), found.iterations.tolist(), strict=True)
     ]
 
 
-def _one_by_one(rows: Floats, tol: float, name: str) -> solvers.Iterate:
-    run = _single(name)
+def _solver(name: str) -> Callable[[Floats, float], solvers.Iterate]:
+    """Return the solver of stacks with this name."""
+    if name == "interior-point":
+        return solvers.working_set
+    if name == "exchange":
+        return partial(_one_by_one, run=solvers.exchange)
+    from eagle_gym.actions.design_cvxpy import FORMS, conic
+
+    form, backend = FORMS[name]
+    return partial(_one_by_one, run=partial(conic, form=form, backend=backend))
+
+
+def _one_by_one(rows: Floats, tol: float, *, run: Callable[[Floats, float], solvers.Iterate]) -> solvers.Iterate:
+    """Run a solver of single pools on a stack; zero rows are left out, for they carry no weight."""
     parts = []
     for pool in rows:
-        try:
-            parts.append(run(pool, tol))
-        except (np.linalg.LinAlgError, ArithmeticError):
-            parts.append(solvers.Iterate(np.full((1, len(pool)), np.nan), np.array([np.inf]), np.zeros(1, np.intp)))
+        some = pool.any(axis=-1)
+        found = run(np.ascontiguousarray(pool[some]), tol)
+        weights = np.zeros((1, len(pool)))
+        weights[:, some] = found.weights
+        parts.append(found._replace(weights=weights))
+    return _stacked(parts)
+
+
+def _stacked(parts: list[solvers.Iterate]) -> solvers.Iterate:
     return solvers.Iterate(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _single(name: str) -> Callable[[Floats, float], solvers.Iterate]:
-    if name == "exchange":
-        return solvers.exchange
-    from eagle_gym.actions.design_cvxpy import conic
-
-    form: Literal["mvee", "logdet"] = "logdet" if "logdet" in name else "mvee"
-    clarabel = name in ("cvxpy-clarabel", "cvxpy-logdet")
-    return lambda pool, tol: conic(pool, form, "CLARABEL" if clarabel else "SCS", tol)
+def _robust(run: Callable[[Floats, float], solvers.Iterate], rows: Floats, tol: float) -> solvers.Iterate:
+    """Run a solver on a stack; if it breaks down, run it on each pool alone, so that only the broken one fails."""
+    try:
+        with np.errstate(all="ignore"):
+            return run(rows, tol)
+    except (np.linalg.LinAlgError, solvers.SolverBreakdown):
+        if len(rows) > 1:
+            return _stacked([_robust(run, rows[b : b + 1], tol) for b in range(len(rows))])
+        return solvers.Iterate(np.full(rows.shape[:2], np.nan), np.array([np.inf]), np.zeros(1, dtype=np.intp))
 
 
 def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
     """Set weights that mean nothing to exact zeros where the certificate allows it; return weights and gaps."""
-    rank = rows.shape[-1]
-    raw = np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0)
-    raw /= np.where(raw.sum(axis=-1) > 0, raw.sum(axis=-1), np.nan)[:, None]
-    raw = np.nan_to_num(raw)
-    gap = certificate(rows, raw)
-    small = raw < 1e-3 * np.sqrt(tol) / rank
+    raw = np.where(weights > 0, weights, 0.0)
+    small = raw < 1e-3 * np.sqrt(tol) / rows.shape[-1]
     clean = np.where(small, 0.0, raw)
-    clean /= np.maximum(clean.sum(axis=-1, keepdims=True), 1e-300)
-    gap_clean = certificate(rows, clean)
-    use = gap_clean <= np.maximum(gap, tol)
-    return np.where(use[:, None], clean, raw), np.where(use, gap_clean, gap)
+    total = clean.sum(axis=-1, keepdims=True)
+    clean = np.divide(clean, total, out=np.zeros_like(clean), where=total > 0)
+    gap = geometry.certificate(rows, clean)
+    for b in np.flatnonzero(~(gap <= tol)):
+        if raw[b].any():
+            whole = raw[b : b + 1] / raw[b].sum()
+            gap_whole = geometry.certificate(rows[b : b + 1], whole)[0]
+            if gap_whole < gap[b] or np.isnan(gap[b]):
+                clean[b], gap[b] = whole, gap_whole
+        else:
+            gap[b] = np.inf
+    return clean, gap
+
+
+def leverages(features: npt.ArrayLike, weights: npt.ArrayLike, *, rank_tol: float = _RANK_TOL) -> tuple[Floats, float]:
+    """Return g_a = z_a^T M(q)^+ z_a for every row, ``[K]``, and the gap max_a g_a / r - 1: the certificate itself.
+
+    Args:
+        features: ``[K, n]``.
+        weights: any distribution over the rows, ``[K]``; it need not be a design made here.
+        rank_tol: see ``solve``.
+
+    Raises:
+        DesignError: as ``solve``; or weights that are negative, not finite, all zero or not ``[K]``.
+    """
+    pool = geometry.check_pool(features)
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != (len(pool),) or not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
+        raise DesignError(f"weights must be {len(pool)} finite non-negative numbers, not all zero; got {weights!r}")
+    rows = _whole(pool, rank_tol)
+    g = geometry.leverages(rows, (given / given.sum())[None])[0]
+    return g, float(g.max() / rows.shape[-1] - 1)
+
+
+def _whole(pool: Floats, rank_tol: float) -> Floats:
+    """Whiten one pool with its copies, ``[1, K, r]``."""
+    stack = geometry.prepare([pool], rank_tol)[0]
+    first = stack.first[0, : len(pool)]
+    return stack.rows[:, first]
+
+
+def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = _RANK_TOL) -> Design:
+    """Return a design with the same information matrix on at most r(r+1)/2 rows (a few more if it is uncertified).
+
+    Optimal weights are not unique where candidates tie, and the interior point spreads them; this gathers them.
+
+    Args:
+        features: ``[K, n]``, as given to ``solve``.
+        found: a design over them.
+        rank_tol: see ``solve``.
+    """
+    rows = _whole(geometry.check_pool(features), rank_tol)
+    weights = subset.thin(rows[0], found.weights)
+    gap = float(geometry.certificate(rows, weights[None])[0])
+    return replace(found, weights=weights / weights.sum(), gap=gap, C=1 + gap)
+
+
+def solve_ridge(features: npt.ArrayLike, penalty: float = 1e-2, *, tol: float = 1e-6) -> Design:
+    """Return a design that maximises log det(M(q) + lambda·I) instead of log det M(q).
+
+    Unlike the G-optimal design this one knows scale: directions much shorter than sqrt(lambda) are left alone. It is
+    a choice, not a default, because its answer changes when features are rescaled or rotated into other units.
+
+    Args:
+        features: ``[K, n]``.
+        penalty: lambda, in units of the pool's mean squared length per dimension.
+        tol: the gap wanted, max_a z_a^T A^-1 z_a / d - 1 with A = M + lambda·I and d = n - lambda·tr(A^-1).
+
+    Raises:
+        DesignError: as ``solve``.
+        ConfigurationError: a penalty or tolerance that is not positive.
+    """
+    if not (penalty > 0 and tol > 0):
+        raise ConfigurationError(f"penalty and tol must be positive; got penalty={penalty!r}, tol={tol!r}")
+    pool = geometry.check_pool(features)
+    scaled = np.ldexp(pool, -int(np.frexp(np.abs(pool).max())[1]))
+    found, effective = solvers.ridge(scaled, penalty * float(np.square(scaled).mean()), tol)
+    gap = float(found.gap[0])
+    rank = round(effective)
+    return Design(found.weights[0], rank, gap, 1 + gap, gap <= tol, "ridge", (), int(found.iterations[0]))
 
 
 def select(
@@ -309,95 +410,167 @@ def select(
     weights are uniform or the design over the k rows, whichever has the smaller C over the whole pool. With k < r no
     set can cover the pool: rows are picked by pivoted QR of the features, and C is infinite.
 
+    Copies of a row (up to sign) and zero rows are taken only where nothing else is left.
+
     Args:
         features: ``[K, n]``.
-        k: rows to offer, 1 <= k <= K.
+        k: rows to offer, at least 1; a pool with fewer rows offers them all.
         tol: gap of the designs solved on the way.
         rank_tol: see ``solve``.
         normalise: choose by unit-length rows. Lengths and energy are still reported for the features as given.
 
     Raises:
         DesignError: as ``solve``.
-        ConfigurationError: k out of range.
+        ConfigurationError: k below 1, or a tolerance out of range.
     """
-    return _select(as_pools(features, ndim=2)[None], k, tol=tol, rank_tol=rank_tol, normalise=normalise)[0]
+    return _select([geometry.check_pool(features)], k, tol, rank_tol, normalise)[0]
 
 
 def select_batch(
-    pools: npt.ArrayLike, k: int, *, tol: float = 1e-6, rank_tol: float = _RANK_TOL, normalise: bool = False
+    pools: Pools, k: int, *, tol: float = 1e-6, rank_tol: float = _RANK_TOL, normalise: bool = False
 ) -> list[Selection]:
-    """Return ``select`` of each pool of ``[B, K, n]``, computed together; see ``select``."""
-    return _select(as_pools(pools, ndim=3), k, tol=tol, rank_tol=rank_tol, normalise=normalise)
+    """Return ``select`` of each pool, computed together; see ``select``.
+
+    Args:
+        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
+        k: as in ``select``.
+        tol: as in ``select``.
+        rank_tol: as in ``select``.
+        normalise: as in ``select``.
+    """
+    return _select(geometry.check_pools(pools), k, tol, rank_tol, normalise)
 
 
-def _select(pools: Floats, k: int, *, tol: float, rank_tol: float, normalise: bool) -> list[Selection]:
-    if not 1 <= k <= pools.shape[1]:
-        raise ConfigurationError(f"k must lie in 1..{pools.shape[1]} (the size of the pool); got {k}")
-    used = unit_rows(pools) if normalise else pools
-    designs = _solve(used, solver="auto", tol=tol, rank_tol=rank_tol, normalise=False)
-    full = np.stack([item.weights for item in designs])
-    chosen = np.zeros(full.shape, dtype=np.bool_)
-    weights = np.zeros(full.shape)
-    C = np.full(len(pools), np.inf)
-    for which, group in whiten(used, rank_tol):
-        parts = _select_group(group.rows, rescale(used[which]), full[which], k, tol)
-        chosen[which], weights[which], C[which] = parts
-    scaled = rescale(pools)
-    lengths = (
-        np.sqrt(np.square(scaled).sum(axis=-1)) * np.ldexp(1.0, np.frexp(np.abs(pools).max(axis=(-2, -1)))[1])[:, None]
-    )
-    return [_selection(designs[b], chosen[b], weights[b], C[b], k, scaled[b], lengths[b]) for b in range(len(pools))]
+def _select(pools: list[Floats], k: int, tol: float, rank_tol: float, normalise: bool) -> list[Selection]:
+    if k < 1:
+        raise ConfigurationError(f"k must be at least 1, got {k}")
+    _check("auto", tol, rank_tol)
+    used = [geometry.unit_rows(pool) for pool in pools] if normalise else pools
+    selections: dict[int, Selection] = {}
+    for stack in geometry.prepare(used, rank_tol):
+        for b, item in zip(stack.which.tolist(), _select_stack(stack, k, tol), strict=True):
+            item = _describe(item, pools[b]) if normalise or item.method == "pivoted" else item
+            selections[b] = item
+    return [selections[b] for b in range(len(pools))]
 
 
-def _selection(
-    whole: Design, chosen: Bools, weights: Floats, C: float, k: int, pool: Floats, lengths: Floats
-) -> Selection:
-    indices = np.flatnonzero(chosen)
-    support = np.count_nonzero(whole.weights) <= k
-    return Selection(
-        indices=indices,
-        weights=weights[indices],
-        rank=whole.rank,
-        C=float(C),
-        bound=subset.bound(k, whole.rank),
-        method="pivoted" if k < whole.rank else "support" if support else "exchange",
-        gap=whole.gap,
-        energy=captured_energy(pool, indices),
-        mean_length=float(lengths[indices].mean()),
-        pool_mean_length=float(lengths.mean()),
-    )
+def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
+    """Select in every pool of a stack."""
+    whole = _solve_stack(stack, "auto", tol)
+    full = np.stack([item.weights for item in whole])
+    target = np.minimum(stack.sizes, k)
+    if k < stack.rank:
+        chosen = subset.pivoted(np.where(stack.is_first[..., None], stack.features, 0.0), k)
+        weights, gap = chosen / k, np.full(len(full), np.inf)
+    else:
+        chosen, weights, gap = _cover(stack, full, target, tol)
+    lengths = np.ldexp(np.sqrt(np.square(stack.features).sum(axis=-1)), stack.scale[:, None])
+    lengths_in = np.where(chosen, lengths, 0.0).sum(axis=-1) / chosen.sum(axis=-1)
+    lengths_all = lengths.sum(axis=-1) / stack.sizes
+    weights /= weights.sum(axis=-1, keepdims=True)
+    selections = []
+    for b, item in enumerate(whole):
+        indices = np.flatnonzero(chosen[b])
+        fits = np.count_nonzero(item.weights) <= len(indices)
+        selections.append(
+            Selection(
+                indices=indices,
+                weights=weights[b, indices],
+                rank=stack.rank,
+                C=1 + float(gap[b]),
+                bound=subset.bound(len(indices), stack.rank),
+                method="pivoted" if k < stack.rank else "support" if fits else "exchange",
+                gap=item.gap,
+                energy=float(stack.energy[b]),
+                ridge_gap=None,
+                mean_length=float(lengths_in[b]),
+                pool_mean_length=float(lengths_all[b]),
+            )
+        )
+    return selections
 
 
-def captured_energy(pool: Floats, indices: Ints) -> float:
-    """Return the share of the squared length of the rows ``[K, n]`` that lies in the span of the indexed rows."""
-    _, values, right = np.linalg.svd(pool[indices], full_matrices=False)
-    basis = right[values > _RANK_TOL * values[0]]
-    return float(np.square(pool @ basis.T).sum() / np.square(pool).sum())
-
-
-def _select_group(rows: Floats, raw: Floats, full: Floats, k: int, tol: float) -> tuple[Bools, Floats, Floats]:
-    """Select in pools of one rank: rows whitened ``[B, K, r]``, raw ``[B, K, n]``, their designs ``[B, K]``."""
-    chosen = np.zeros(full.shape, dtype=np.bool_)
-    weights = full.copy()
-    if k < rows.shape[-1]:
-        np.put_along_axis(chosen, subset.pivoted(raw, k), True, axis=-1)
-        return chosen, chosen / k, np.full(len(rows), np.inf)
-    fits = (full > 0).sum(axis=-1) <= k
+def _cover(stack: Stack, full: Floats, target: Ints, tol: float) -> tuple[Bools, Floats, Floats]:
+    """Choose ``target`` rows, at least r, in each pool, given its optimal design ``full``; all ``[B, K]``, gap [B]."""
+    prior = np.where(stack.real, np.where(stack.features.any(axis=-1), -1.0, -2.0), -np.inf)
+    fits = (full > 0).sum(axis=-1) <= target
+    chosen, weights = full > 0, full.copy()
+    gap = np.empty(len(full))
     if fits.any():
-        chosen[fits] = subset.fill(rows[fits], full[fits] > 0, k)
+        chosen[fits] = subset.fill(stack.rows[fits], chosen[fits], target[fits], prior[fits])
+        gap[fits] = geometry.certificate(stack.rows[fits], full[fits])
     if not fits.all():
-        picked, _ = subset.improve(rows[~fits], subset.greedy(rows[~fits], k))
-        chosen[~fits], weights[~fits] = picked, _better_weights(rows[~fits], picked, tol)
-    return chosen, weights, 1 + certificate(rows, weights)
+        rows = stack.rows[~fits]
+        picked = subset.improve(rows, subset.fill(rows, subset.pivoted(rows, stack.rank), target[~fits], prior[~fits]))
+        chosen[~fits] = picked
+        weights[~fits], gap[~fits] = _weigh(rows, picked, tol)
+    return chosen, weights, gap
 
 
-def _better_weights(rows: Floats, chosen: Bools, tol: float) -> Floats:
+def _weigh(rows: Floats, chosen: Bools, tol: float) -> tuple[Floats, Floats]:
     """Return uniform weights on the set or its own optimal design, whichever covers the whole pool better."""
     uniform = chosen / chosen.sum(axis=-1, keepdims=True)
     inside = np.nonzero(chosen)[1].reshape(len(rows), -1)
-    found = solvers.automatic(np.take_along_axis(rows, inside[..., None], axis=1), tol)
-    optimal = np.zeros_like(uniform)
-    np.put_along_axis(optimal, inside, found.weights, axis=-1)
-    better = certificate(rows, optimal) < certificate(rows, uniform)
-    chosen_weights: Floats = np.where(better[:, None], optimal, uniform)
-    return chosen_weights
+    found = _robust(solvers.working_set, np.take_along_axis(rows, inside[..., None], axis=1), tol)
+    optimal = uniform.copy()
+    np.put_along_axis(optimal, inside, np.where(np.isfinite(found.weights), found.weights, 1.0), axis=-1)
+    gaps = np.stack([geometry.certificate(rows, uniform), geometry.certificate(rows, optimal)])
+    better = gaps[1] < gaps[0]
+    return np.where(better[:, None], optimal, uniform), gaps.min(axis=0)
+
+
+def _describe(item: Selection, pool: Floats) -> Selection:
+    """Add what is known only from the features as given: lengths and energy, and the ridge gap where C is infinite."""
+    found = coverage(pool, item.indices)
+    scaled = np.ldexp(pool, -int(np.frexp(np.abs(pool).max())[1]))
+    weights = np.zeros(len(pool))
+    weights[item.indices] = item.weights
+    g, effective = solvers.ridge_leverages(scaled, weights, 1e-2 * float(np.square(scaled).mean()))
+    return replace(
+        item,
+        energy=found.energy,
+        ridge_gap=float(g.max() / effective - 1) if item.method == "pivoted" else None,
+        mean_length=found.mean_length,
+        pool_mean_length=found.pool_mean_length,
+    )
+
+
+def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float = _RANK_TOL) -> Coverage:
+    """Describe a set of rows of a pool: how well it covers the pool, and where it leans.
+
+    Args:
+        features: the pool, ``[K, n]``.
+        indices: rows of the set, ``[k]``; a row named twice counts twice.
+        rank_tol: see ``solve``.
+
+    Raises:
+        DesignError: as ``solve``; or indices that are empty or not rows of the pool.
+    """
+    pool = geometry.check_pool(features)
+    chosen = np.asarray(indices)
+    if chosen.ndim != 1 or chosen.size == 0 or chosen.dtype.kind not in "iu":
+        raise DesignError(f"indices must be a non-empty list of whole numbers, got {indices!r}")
+    if chosen.min() < 0 or chosen.max() >= len(pool):
+        raise DesignError(f"indices must lie in 0..{len(pool) - 1}, got {chosen.min()}..{chosen.max()}")
+    scale = int(np.frexp(np.abs(pool).max())[1])
+    scaled = np.ldexp(pool, -scale)
+    _, gap = leverages(scaled, np.bincount(chosen, minlength=len(pool)), rank_tol=rank_tol)
+    lengths = np.sqrt(np.square(scaled).sum(axis=-1))
+    return Coverage(
+        C=1 + gap,
+        energy=geometry.captured_energy(scaled, chosen),
+        alignment=_alignment(scaled, lengths, chosen),
+        mean_length=float(np.ldexp(lengths[chosen].mean(), scale)),
+        pool_mean_length=float(np.ldexp(lengths.mean(), scale)),
+    )
+
+
+def _alignment(pool: Floats, lengths: Floats, chosen: Ints) -> float:
+    """Return the mean cosine between the chosen rows and the pool's mean; zero rows count as 0."""
+    mean = pool.mean(axis=0)
+    size = float(np.sqrt(np.square(mean).sum()))
+    if size <= 1e-12 * float(lengths.max()):
+        return 0.0
+    products = pool[chosen] @ mean / size
+    cosines = np.divide(products, lengths[chosen], out=np.zeros(len(chosen)), where=lengths[chosen] > 0)
+    return float(cosines.mean())

@@ -20,15 +20,23 @@ from __future__ import annotations
 
 import warnings
 from importlib import import_module
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from eagle_gym.actions.design_geometry import Floats, certificate
-from eagle_gym.actions.design_solvers import Iterate
+from eagle_gym.actions.design_solvers import Iterate, SolverBreakdown
 
 Form = Literal["mvee", "logdet"]
 Backend = Literal["SCS", "CLARABEL"]
+
+FORMS: Final[dict[str, tuple[Form, Backend]]] = {
+    "cvxpy": ("mvee", "SCS"),
+    "cvxpy-clarabel": ("mvee", "CLARABEL"),
+    "cvxpy-logdet": ("logdet", "CLARABEL"),
+    "cvxpy-logdet-scs": ("logdet", "SCS"),
+}
 
 
 class _Stats(Protocol):
@@ -43,17 +51,17 @@ class _Problem(Protocol):
     def solve(self, *, solver: str, **options: float) -> object: ...
 
 
-def conic(rows: Floats, form: Form, backend: Backend, tol: float) -> Iterate:
+def conic(rows: Floats, tol: float, *, form: Form, backend: Backend) -> Iterate:
     """Solve one whitened pool ``[K, r]`` with cvxpy.
 
     Args:
         rows: ``[K, r]`` of full column rank.
+        tol: the gap wanted; the backend is run to tolerances that usually reach it.
         form: "mvee" or "logdet".
         backend: "SCS" or "CLARABEL".
-        tol: the gap wanted; the backend is run to tolerances that usually reach it.
 
     Raises:
-        cvxpy.SolverError: the backend gave up without an answer.
+        SolverBreakdown: the backend gave up without an answer.
     """
     weights, steps = _mvee(rows, backend, tol) if form == "mvee" else _logdet(rows, backend, tol)
     weights = np.maximum(weights, 0.0)
@@ -70,7 +78,7 @@ def _mvee(rows: Floats, backend: Backend, tol: float) -> tuple[Floats, int]:
     triangular = [upper[i, :i] == 0 for i in range(1, rank)]
     problem = cp.Problem(cp.Maximize(cp.sum(cp.log(cp.diag(upper)))), [cone, *triangular])
     steps = _run(problem, backend, tol)
-    return np.asarray(cone.dual_value[0], dtype=np.float64).ravel(), steps
+    return _values(cone.dual_value[0], backend), steps
 
 
 def _logdet(rows: Floats, backend: Backend, tol: float) -> tuple[Floats, int]:
@@ -79,7 +87,13 @@ def _logdet(rows: Floats, backend: Backend, tol: float) -> tuple[Floats, int]:
     q = cp.Variable(len(rows), nonneg=True)
     problem = cp.Problem(cp.Maximize(cp.log_det(rows.T @ cp.diag(q) @ rows)), [cp.sum(q) == 1])
     steps = _run(problem, backend, tol)
-    return np.asarray(q.value, dtype=np.float64).ravel(), steps
+    return _values(q.value, backend), steps
+
+
+def _values(found: npt.ArrayLike | None, backend: Backend) -> Floats:
+    if found is None:
+        raise SolverBreakdown(f"{backend} gave no answer")
+    return np.asarray(found, dtype=np.float64).ravel()
 
 
 def _run(problem: _Problem, backend: Backend, tol: float) -> int:
@@ -95,5 +109,8 @@ def _run(problem: _Problem, backend: Backend, tol: float) -> int:
         options = {"tol_gap_abs": fine, "tol_gap_rel": fine, "tol_feas": max(tol * 1e-3, 1e-12)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-        problem.solve(solver=backend, **options)
+        try:
+            problem.solve(solver=backend, **options)
+        except import_module("cvxpy").SolverError as error:
+            raise SolverBreakdown(f"{backend} gave no answer: {error}") from error
     return int(problem.solver_stats.num_iters or 0)

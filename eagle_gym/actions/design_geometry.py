@@ -1,16 +1,18 @@
-"""Geometry of a pool of feature vectors: validation, whitening, duplicates, leverages and the certificate.
+"""Geometry of pools of feature vectors: validation, whitening, duplicates, leverages and the certificate.
 
-Everything here works on stacks of pools, ``[B, K, n]``, and treats each pool by itself: LAPACK is called once per
-pool, and no reduction runs across pools. So the result for a pool is the same bits whatever else is in the stack.
+Everything works on stacks of pools and treats each pool by itself: LAPACK is called once per pool, no reduction runs
+across pools, and padding depends on a pool's own size. So the result for a pool is the same bits whatever else is in
+the stack.
 
-Notation, as in the documentation page: a pool has rows z_a; ``Y`` holds the same rows in an orthonormal basis of
-their span, scaled by sqrt(K), so that the uniform design has M = I. M(q) = sum_a q_a y_a y_a^T is the information
-matrix, g_a = y_a^T M(q)^-1 y_a the leverage of row a, r the rank, and C(q) = max_a g_a / r.
+Notation, as in the documentation: a pool has K rows z_a; ``rows`` holds them in an orthonormal basis of their span,
+times sqrt(K), so that the uniform design has M = I. M(q) = sum_a q_a y_a y_a^T is the information matrix of a design
+q, g_a = y_a^T M(q)^-1 y_a the leverage of row a, r the rank, and C(q) = max_a g_a / r.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,147 +23,181 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-_SAME_ROW = 1e-12  # two rows this close on a random line (relative to the longest) are compared exactly
-_ZERO_ROW = 1e-14  # whitened rows shorter than this (the longest possible is sqrt(K)) are the zero vector
+_MULTIPLE = 8  # stacks are padded with zero rows to a multiple of this many
+_SAME_ROW = 1e-12  # rows this close on a random line (relative to the longest) are compared exactly
+_SINGULAR = 1e-13  # smallest relative diagonal of R that still counts as spanning
 
 
-class Whitened(NamedTuple):
-    """A stack of pools of one rank, in coordinates in which every direction counts the same.
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Pools of one padded size and one rank, ready to be solved together.
 
     Attributes:
-        rows: orthonormal coordinates times sqrt(K), ``[B, K, r]``; zero rows are exactly zero.
-        spectrum: singular values of each pool, relative to the largest, ``[B, min(K, n)]``.
+        which: positions of these pools among those given, ``[B]``.
+        features: the rows as given, scaled by ``scale``, zero rows as padding, ``[B, K, n]``.
+        scale: power of two by which each pool was divided, as an exponent, ``[B]``.
+        sizes: rows of each pool before padding, ``[B]``.
+        first: for each row, the earliest row of the pool that equals it up to sign, ``[B, K]``.
+        rows: whitened coordinates ``[B, K, r]``; zero for padding, for zero rows and for all but the first of equals.
+        energy: share of the squared length of a pool that its r kept directions hold, ``[B]``.
     """
 
+    which: Ints
+    features: Floats
+    scale: Ints
+    sizes: Ints
+    first: Ints
     rows: Floats
-    spectrum: Floats
+    energy: Floats
+
+    @property
+    def rank(self) -> int:
+        """The numerical rank of these pools."""
+        return int(self.rows.shape[-1])
+
+    @property
+    def real(self) -> Bools:
+        """Which rows are no padding, ``[B, K]``."""
+        real: Bools = np.asarray(np.arange(self.features.shape[1]) < self.sizes[:, None])
+        return real
+
+    @property
+    def is_first(self) -> Bools:
+        """Which rows are the first of their kind, ``[B, K]``."""
+        return self.first == np.arange(self.features.shape[1])
 
 
-def as_pools(features: npt.ArrayLike, *, ndim: int) -> Floats:
-    """Check ``features`` and return them as a C-ordered float64 copy, scaled by a power of two to about one.
-
-    Args:
-        features: ``[K, n]`` (``ndim=2``) or ``[B, K, n]`` (``ndim=3``), any real dtype and memory order.
-        ndim: number of axes expected.
+def check_pools(pools: npt.ArrayLike | Sequence[npt.ArrayLike]) -> list[Floats]:
+    """Return ``[B, K, n]``, or a sequence of ``[K_b, n]`` with one n, as a list of float64 pools.
 
     Raises:
-        DesignError: wrong number of axes, an empty axis, a complex or non-numeric dtype, or a NaN or infinity.
+        DesignError: a shape that is neither, rows of several widths, or a pool that ``check_pool`` refuses.
+    """
+    if isinstance(pools, np.ndarray) and pools.ndim != 3:
+        raise DesignError(f"pools must be [B, K, n] or a sequence of [K, n], got shape {pools.shape}")
+    if not isinstance(pools, (np.ndarray, Sequence)):
+        raise DesignError(f"pools must be [B, K, n] or a sequence of [K, n], got {type(pools).__name__}")
+    checked = [check_pool(pool, f"pool {b}: ") for b, pool in enumerate(pools)]
+    widths = sorted({pool.shape[1] for pool in checked})
+    if len(widths) > 1:
+        raise DesignError(f"all pools must have rows of one width n, got widths {widths}")
+    return checked
+
+
+def check_pool(features: npt.ArrayLike, name: str = "") -> Floats:
+    """Return features ``[K, n]`` of any real dtype and memory order as C-ordered float64.
+
+    Raises:
+        DesignError: wrong number of axes, an empty axis, a dtype that is not of real numbers, a NaN, an infinity, or
+            no row that is not zero.
     """
     try:
         array = np.asarray(features)
         if array.dtype.kind not in "fiub":
-            array = array.astype(np.float64) if array.dtype.kind == "O" else _refuse_dtype(array)
-        pools: Floats = np.array(array, dtype=np.float64, order="C")
+            raise TypeError(f"dtype {array.dtype}")
+        pool: Floats = np.asarray(array, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
-        raise DesignError(f"features must be an array of real numbers [{_axes(ndim)}]: {error}") from error
-    if pools.ndim != ndim or 0 in pools.shape[-2:]:
-        raise DesignError(f"features must be [{_axes(ndim)}] with K, n >= 1, got shape {pools.shape}")
-    finite = np.isfinite(pools)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise DesignError(f"features must be finite, got {pools[where]} at {where}; drop or mend that row")
-    return pools
+        raise DesignError(f"{name}features must be an array of real numbers [K, n], got {error}") from error
+    if pool.ndim != 2 or pool.size == 0:
+        raise DesignError(f"{name}features must be [K, n] with K, n >= 1, got shape {pool.shape}")
+    if not np.isfinite(pool).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(pool))[0])
+        raise DesignError(f"{name}features must be finite, got {pool[row, column]} in row {row}; drop or mend it")
+    if not pool.any():
+        raise DesignError(f"{name}all {len(pool)} feature rows are zero: no direction to cover; add one that moves")
+    return pool
 
 
-def _refuse_dtype(array: npt.NDArray[np.generic]) -> Floats:
-    raise TypeError(f"got dtype {array.dtype}")
+def unit_rows(pool: Floats) -> Floats:
+    """Give every row of ``[K, n]`` unit length; zero rows stay zero."""
+    scaled = np.ldexp(pool, -np.frexp(np.abs(pool).max(axis=-1, keepdims=True))[1])
+    lengths = np.sqrt(np.square(scaled).sum(axis=-1, keepdims=True))
+    unit: Floats = np.divide(scaled, lengths, out=np.zeros_like(scaled), where=lengths > 0)
+    return unit
 
 
-def _axes(ndim: int) -> str:
-    return "K, n" if ndim == 2 else "B, K, n"
+def prepare(pools: Sequence[Floats], rank_tol: float) -> list[Stack]:
+    """Pad, merge duplicates, whiten, and group checked pools by padded size and numerical rank."""
+    padded = np.array([-(-len(pool) // _MULTIPLE) * _MULTIPLE for pool in pools], dtype=np.intp)
+    stacks = []
+    for size in np.unique(padded):
+        which = np.flatnonzero(padded == size)
+        features = np.zeros((len(which), int(size), pools[0].shape[1]))
+        for row, b in enumerate(which.tolist()):
+            features[row, : len(pools[b])] = pools[b]
+        sizes = np.array([len(pools[b]) for b in which.tolist()], dtype=np.intp)
+        stacks += _whiten(which, features, sizes, rank_tol)
+    return stacks
 
 
-def rescale(pools: Floats) -> Floats:
-    """Divide each pool ``[B, K, n]`` by the power of two above its largest entry: exact, and safe from overflow."""
-    largest = np.abs(pools).max(axis=(-2, -1), keepdims=True)
-    if not (largest > 0).all():
-        which = int(np.flatnonzero(largest.ravel() == 0)[0])
-        raise DesignError(f"all features of pool {which} are zero: no direction to cover; add a candidate that moves")
-    scaled: Floats = np.ldexp(pools, -np.frexp(largest)[1])
-    return scaled
-
-
-def whiten(pools: Floats, rank_tol: float) -> list[tuple[Ints, Whitened]]:
-    """Write pools ``[B, K, n]`` in coordinates in which their span is isotropic, grouped by numerical rank.
-
-    The rank counts singular values above ``rank_tol`` times the largest. Directions below it are dropped.
-
-    Returns:
-        ``(which, whitened)`` for each rank found: the positions of its pools in the stack, and their coordinates.
-    """
-    left, values, _ = np.linalg.svd(rescale(pools), full_matrices=False)
-    spectrum = values / values[:, :1]
-    ranks = (spectrum > rank_tol).sum(axis=-1)
-    groups = []
+def _whiten(which: Ints, features: Floats, sizes: Ints, rank_tol: float) -> list[Stack]:
+    """Make stacks, one per rank found, of pools of one padded size."""
+    scale = np.frexp(np.abs(features).max(axis=(-2, -1)))[1].astype(np.intp)
+    features = np.ldexp(features, -scale[:, None, None])  # exact, and safe from overflow
+    first = _first_of_kind(features)
+    keep = (first == np.arange(features.shape[1])) & features.any(axis=-1)
+    left, values, _ = np.linalg.svd(features * keep[..., None], full_matrices=False)
+    ranks = (values > rank_tol * values[:, :1]).sum(axis=-1)
+    stacks = []
     for rank in np.unique(ranks):
-        which = np.flatnonzero(ranks == rank)
-        rows = np.ascontiguousarray(left[which, :, :rank]) * np.sqrt(pools.shape[-2])
-        rows[np.square(rows).sum(axis=-1) < _ZERO_ROW**2] = 0.0
-        groups.append((which, Whitened(rows, spectrum[which])))
-    return groups
+        group = np.flatnonzero(ranks == rank)
+        rows = left[group, :, :rank] * (np.sqrt(features.shape[1]) * keep[group, :, None])
+        energy = np.square(values[group, :rank]).sum(axis=-1) / np.square(values[group]).sum(axis=-1)
+        stacks.append(Stack(which[group], features[group], scale[group], sizes[group], first[group], rows, energy))
+    return stacks
 
 
-def merge_duplicates(pools: Floats) -> tuple[Ints, Ints]:
-    """Find rows with one outer product: z and z again, or z and -z.
+def _first_of_kind(features: Floats) -> Ints:
+    """Find rows with one outer product, z and z again or z and -z: the earliest such row, ``[B, K]``.
 
-    Returns:
-        ``(first, count)``, each ``[B, K]``: the earliest row of the same line and length, and how many share it.
+    Equal rows have equal shadows on any line, up to rounding; only pools in which two shadows meet are compared
+    exactly.
     """
-    batch, size, width = pools.shape
-    first = np.broadcast_to(np.arange(size), (batch, size)).copy()
-    count = np.ones((batch, size), dtype=np.intp)
-    scaled = rescale(pools)
-    probe = np.random.default_rng(0).normal(size=(width, 1))
-    shadow = np.sort(np.abs((scaled @ probe)[..., 0]), axis=-1)
-    suspects = (np.diff(shadow, axis=-1) <= _SAME_ROW * shadow[:, -1:]).any(axis=-1)
-    for b in np.flatnonzero(suspects):
-        first[b], count[b] = _merge(pools[b])
-    return first, count
+    batch, size, width = features.shape
+    first = np.tile(np.arange(size), (batch, 1))
+    line = np.cos(np.arange(1.0, width + 1) ** 2)  # an arbitrary, fixed direction
+    shadow = np.sort(np.abs((features @ line[:, None])[..., 0]), axis=-1)
+    meets = np.diff(shadow, axis=-1) <= _SAME_ROW * shadow[:, -1:]
+    suspect = (meets & (shadow[:, 1:] > 0)).any(axis=-1)
+    for b in np.flatnonzero(suspect):
+        first[b] = _first_exactly(features[b])
+    return first
 
 
-def _merge(pool: Floats) -> tuple[Ints, Ints]:
-    """Return ``first`` and ``count`` of one pool ``[K, n]`` by exact comparison, up to the sign of a row."""
+def _first_exactly(pool: Floats) -> Ints:
     leading = np.argmax(pool != 0, axis=-1)
     sign = np.where(np.take_along_axis(pool, leading[:, None], axis=-1) < 0, -1.0, 1.0)
-    _, index, inverse, counts = np.unique(
-        pool * sign + 0.0, axis=0, return_index=True, return_inverse=True, return_counts=True
-    )
-    return index[inverse.ravel()], counts[inverse.ravel()]
+    _, index, inverse = np.unique(pool * sign + 0.0, axis=0, return_index=True, return_inverse=True)
+    found: Ints = index[inverse.ravel()]
+    return np.where(pool.any(axis=-1), found, np.arange(len(pool)))  # a zero row is nobody's copy
 
 
 def leverages(rows: Floats, weights: Floats) -> Floats:
-    """Return g_a = y_a^T M(q)^-1 y_a for every row, ``[B, K]``, from the QR factor of sqrt(q)·Y.
+    """Return g_a = y_a^T M(q)^-1 y_a for every row, ``[B, K]``, from the R factor of sqrt(q)·Y.
 
-    QR, and not a Cholesky factor of M: it squares no condition number. If the weighted rows do not span the
-    space, the rows outside their span have infinite leverage; all are then reported as infinite.
+    QR, and not a Cholesky factor of M: it squares no condition number. If the weighted rows do not span the space,
+    every leverage is reported as infinite.
 
     Args:
         rows: ``[B, K, r]``.
         weights: ``[B, K]``, non-negative.
     """
-    factor: Floats = np.asarray(np.linalg.qr(rows * np.sqrt(weights)[..., None], mode="r"))
     result = np.full(weights.shape, np.inf)
-    if factor.shape[-2] < rows.shape[-1]:  # fewer rows than dimensions: they cannot span
+    if rows.shape[-2] < rows.shape[-1]:
         return result
+    factor: Floats = np.asarray(np.linalg.qr(rows * np.sqrt(weights)[..., None], mode="r"))
     diagonal = np.abs(np.diagonal(factor, axis1=-2, axis2=-1))
-    spans = diagonal.min(axis=-1) > 1e-13 * diagonal.max(axis=-1)
-    if spans.any():
-        result[spans] = _leverages(rows[spans], factor[spans])
+    spans = diagonal.min(axis=-1) > _SINGULAR * diagonal.max(axis=-1)
+    solved = rows[spans] @ np.linalg.inv(factor[spans])
+    result[spans] = np.square(solved).sum(axis=-1)
     return result
-
-
-def _leverages(rows: Floats, factor: Floats) -> Floats:
-    """Solve R^T x = y for each row and return the squared lengths of the solutions, ``[B, K]``."""
-    solved = np.linalg.solve(factor.swapaxes(-1, -2), rows.swapaxes(-1, -2))
-    squared: Floats = np.square(solved).sum(axis=-2)
-    return squared
 
 
 def certificate(rows: Floats, weights: Floats) -> Floats:
     """Return the gap max_a g_a / r - 1 of each design over all rows of its pool, ``[B]``.
 
     By Kiefer and Wolfowitz the gap is never negative, and zero only for a G-optimal (equally, D-optimal) design;
-    C(q) = 1 + gap exactly, and log det M(q) is within r·log(1 + gap) of the largest possible.
+    C(q) = 1 + gap, and log det M(q) is within r·log(1 + gap) of the largest possible.
 
     Args:
         rows: ``[B, K, r]`` of full column rank.
@@ -169,4 +205,13 @@ def certificate(rows: Floats, weights: Floats) -> Floats:
     """
     total = weights.sum(axis=-1, keepdims=True)
     gap: Floats = leverages(rows, weights / total).max(axis=-1) / rows.shape[-1] - 1
-    return np.where(np.isnan(gap), np.inf, gap)
+    return gap
+
+
+def captured_energy(features: Floats, chosen: Ints) -> float:
+    """Return the share of the squared length of the rows ``[K, n]`` that lies in the span of the chosen rows."""
+    _, values, right = np.linalg.svd(features[chosen], full_matrices=False)
+    if values[0] == 0:
+        return 0.0
+    basis = right[values > 1e-12 * values[0]]
+    return float(np.square(features @ basis.T).sum() / np.square(features).sum())

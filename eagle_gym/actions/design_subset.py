@@ -1,6 +1,7 @@
 """Choosing k rows of a pool: greedy log-det, exchange, and what can be proved of the result.
 
-All functions work on whitened stacks ``[B, K, r]`` and treat each pool by itself; ties go to the earlier row.
+All functions work on stacks ``[B, K, r]`` and treat each pool by itself; ties go to the earlier row. Zero rows of a
+stack stand for nothing (padding, copies, candidates that do not move): they are taken last, in the order of ``prior``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 from eagle_gym.actions.design_geometry import Bools, Floats, Ints
 
 _SWAP = 1e-9  # a swap must raise the determinant by more than this share
+_MAX_SWAPS = 1000
 
 
 def bound(k: int, rank: int) -> float:
@@ -22,65 +24,57 @@ def bound(k: int, rank: int) -> float:
     return max(k / (k - rank + 1), k / rank) if k >= rank else np.inf
 
 
-def pivoted(rows: Floats, k: int) -> Ints:
-    """Pick k <= rank rows by pivoted QR: each time the row furthest from the span of those picked. ``[B, k]``."""
+def pivoted(rows: Floats, k: int) -> Bools:
+    """Pick k <= rank rows by pivoted QR: each time the row furthest from the span of those picked. ``[B, K]``."""
     batch = np.arange(len(rows))
     left = rows.copy()
-    lengths = np.square(left).sum(axis=-1)
-    picked = np.empty((len(rows), k), dtype=np.intp)
-    for position in range(k):
-        best = picked[:, position] = lengths.argmax(axis=-1)
+    chosen = np.zeros(rows.shape[:2], dtype=np.bool_)
+    for _ in range(k):
+        lengths = np.where(chosen, -1.0, np.square(left).sum(axis=-1))
+        best = lengths.argmax(axis=-1)
         axis = left[batch, best] / np.sqrt(lengths[batch, best])[:, None]  # [B, n]
         left -= (left @ axis[..., None]) * axis[:, None, :]
-        lengths = np.square(left).sum(axis=-1)
-        np.put_along_axis(lengths, picked[:, : position + 1], -1.0, axis=-1)
-    return picked
-
-
-def fill(rows: Floats, chosen: Bools, k: int) -> Bools:
-    """Add rows to sets that already span, ``[B, K]``, each time the one that raises log det most, up to k rows."""
-    chosen = chosen.copy()
-    for _ in range(k - int(chosen.sum(axis=-1).min())):
-        short = np.flatnonzero(chosen.sum(axis=-1) < k)
-        g = _leverage(rows[short], chosen[short].astype(np.float64))
-        g[chosen[short]] = -1.0
-        chosen[short, g.argmax(axis=-1)] = True
+        chosen[batch, best] = True
     return chosen
 
 
-def _leverage(rows: Floats, weights: Floats) -> Floats:
-    """Return leverages ``[B, K]`` by a Cholesky factor: quick, good enough to choose by."""
-    information = (rows * weights[..., None]).swapaxes(-1, -2) @ rows
-    solved = np.linalg.solve(np.linalg.cholesky(information), rows.swapaxes(-1, -2))
-    squared: Floats = np.square(solved).sum(axis=-2)
-    return squared
+def fill(rows: Floats, chosen: Bools, target: Ints, prior: Floats) -> Bools:
+    """Add rows to sets that already span, ``[B, K]``, each time the one that raises log det most.
 
-
-def greedy(rows: Floats, k: int) -> Bools:
-    """Pick k >= rank rows: the first ``rank`` by pivoted QR, the others by log det. ``[B, K]``."""
-    chosen = np.zeros(rows.shape[:2], dtype=np.bool_)
-    np.put_along_axis(chosen, pivoted(rows, rows.shape[-1]), True, axis=-1)
-    return fill(rows, chosen, k)
-
-
-def improve(rows: Floats, chosen: Bools, *, max_swaps: int = 1000) -> tuple[Bools, Bools]:
-    """Swap one row in for one row out, each time the best swap, until none raises the determinant.
-
-    Returns:
-        ``(chosen, converged)``, ``[B, K]`` and ``[B]``.
+    Args:
+        rows: ``[B, K, r]``.
+        chosen: the sets to start from, ``[B, K]``.
+        target: rows wanted in each, ``[B]``.
+        prior: breaks the tie among rows without leverage, ``[B, K]``; negative for rows that must not be taken.
     """
     chosen = chosen.copy()
-    converged = np.zeros(len(rows), dtype=np.bool_)
+    while (short := np.flatnonzero(chosen.sum(axis=-1) < target)).size:
+        g = _leverages(rows[short], chosen[short])
+        score = np.where(chosen[short], -np.inf, np.where(g > 0, g, prior[short]))
+        chosen[short, score.argmax(axis=-1)] = True
+    return chosen
+
+
+def _leverages(rows: Floats, chosen: Bools) -> Floats:
+    """Return leverages ``[B, K]`` in the unnormalised matrix of each set: quick, good enough to choose by."""
+    information = (rows * chosen[..., None]).swapaxes(-1, -2) @ rows
+    x = rows @ np.linalg.inv(np.linalg.cholesky(information)).swapaxes(-1, -2)
+    g: Floats = np.square(x).sum(axis=-1)
+    return g
+
+
+def improve(rows: Floats, chosen: Bools) -> Bools:
+    """Swap one row in for one row out, each time the best swap, until none raises the determinant. ``[B, K]``."""
+    chosen = chosen.copy()
     live = np.arange(len(rows))
-    for _ in range(max_swaps):
+    for _ in range(_MAX_SWAPS):
         out, into, ratio = _best_swap(rows[live], chosen[live])
         helps = ratio > 1 + _SWAP
-        converged[live[~helps]] = True
-        live, out, into = live[helps], out[helps], into[helps]
-        if not live.size:
+        if not helps.any():
             break
+        live, out, into = live[helps], out[helps], into[helps]
         chosen[live, out], chosen[live, into] = False, True
-    return chosen, converged
+    return chosen
 
 
 def _best_swap(rows: Floats, chosen: Bools) -> tuple[Ints, Ints, Floats]:
@@ -88,14 +82,36 @@ def _best_swap(rows: Floats, chosen: Bools) -> tuple[Ints, Ints, Floats]:
     batch, size, _ = rows.shape
     inside = np.nonzero(chosen)[1].reshape(batch, -1)  # [B, k]
     picked = np.take_along_axis(rows, inside[..., None], axis=1)
-    information = picked.swapaxes(-1, -2) @ picked
-    solved = np.linalg.solve(np.linalg.cholesky(information), rows.swapaxes(-1, -2))  # [B, r, K]
-    g = np.square(solved).sum(axis=-2)
-    held = np.take_along_axis(solved, inside[:, None, :], axis=-1)
-    ratio = np.square(held.swapaxes(-1, -2) @ solved)  # [B, k, K]
+    factor = np.linalg.cholesky(picked.swapaxes(-1, -2) @ picked)
+    x = rows @ np.linalg.inv(factor).swapaxes(-1, -2)  # [B, K, r]
+    g = np.square(x).sum(axis=-1)
+    held = np.take_along_axis(x, inside[..., None], axis=1)
+    ratio = np.square(held @ x.swapaxes(-1, -2))  # [B, k, K]
     ratio += (1 - np.take_along_axis(g, inside, axis=-1))[..., None] * (1 + g)[:, None, :]
-    ratio.swapaxes(-1, -2)[chosen] = -np.inf
-    flat = ratio.reshape(batch, -1)
+    flat = np.where(chosen[:, None, :], -np.inf, ratio).reshape(batch, -1)
     best = flat.argmax(axis=-1)
     out = np.take_along_axis(inside, (best // size)[:, None], axis=-1)[:, 0]
     return out, best % size, np.take_along_axis(flat, best[:, None], axis=-1)[:, 0]
+
+
+def thin(rows: Floats, weights: Floats) -> Floats:
+    """Move the weights of one design ``[K]`` onto at most r(r+1)/2 rows of ``[K, r]`` without changing M.
+
+    Carathéodory's theorem as an algorithm: along a null vector of the matrix of outer products, M stands still while
+    weights move; go until one of them is zero. The sum stays one wherever every support row has leverage r, as in an
+    optimal design; otherwise the sum enters as one more equation, and at most one more row is kept.
+    """
+    weights = weights.copy()
+    upper = np.triu_indices(rows.shape[1])
+    while True:
+        support = np.flatnonzero(weights > 0)
+        products = np.einsum("ki,kj->kij", rows[support], rows[support])[:, upper[0], upper[1]]
+        equations = np.column_stack([products, np.ones(len(support))]).T
+        _, values, right = np.linalg.svd(equations)
+        if (values > 1e-10 * values[0]).sum() == len(support):
+            return weights
+        null = right[-1] if right[-1].max() > 0 else -right[-1]
+        shrink = np.where(null > 0, weights[support] / np.where(null > 0, null, 1.0), np.inf)
+        gone = int(shrink.argmin())
+        weights[support] = np.maximum(weights[support] - shrink[gone] * null, 0.0)
+        weights[support[gone]] = 0.0
