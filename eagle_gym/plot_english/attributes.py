@@ -73,11 +73,14 @@ class Attributes:
     @staticmethod
     def from_pairs(pairs: Iterable[Pair]) -> Attributes:
         """The record that holds these pairs; of several values for a single slot the last one stays."""
-        result = Attributes()
+        single: dict[str, str] = {}
+        several: dict[str, tuple[str, ...]] = {}
         for slot, value in pairs:
-            kept = result.values(slot) if slot in lexicon.SET_SLOTS else ()
-            result = result.with_values(slot, (*kept, value))
-        return result
+            if slot in lexicon.SET_SLOTS:
+                several[slot] = (*several.get(slot, ()), value)
+            else:
+                single[slot] = value
+        return Attributes(**single, **several)  # type: ignore[arg-type]  # the slots are the fields
 
 
 @cache

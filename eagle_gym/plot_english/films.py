@@ -9,6 +9,8 @@ from functools import cache
 from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 
+_WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*")
+
 
 def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (), overview: str = "") -> Attributes:
     """The attributes of a real film.
@@ -58,16 +60,31 @@ def _from_tags(tags: Iterable[str]) -> list[Pair]:
 
 
 def _from_overview(overview: str) -> list[Pair]:
-    expression, table = _words()
-    return [pair for match in expression.finditer(overview.lower()) for pair in table[match[0]]]
+    words = _WORD.findall(overview.lower())
+    found: list[Pair] = []
+    start = 0
+    while start < len(words):
+        phrase, pairs = next(
+            (
+                entry
+                for entry in _phrases().get(words[start], ())
+                if tuple(words[start : start + len(entry[0])]) == entry[0]
+            ),
+            ((words[start],), ()),
+        )
+        found.extend(pairs)
+        start += len(phrase)
+    return found
 
 
 @cache
-def _words() -> tuple[re.Pattern[str], Mapping[str, tuple[Pair, ...]]]:
-    table: dict[str, list[Pair]] = {}
+def _phrases() -> Mapping[str, Sequence[tuple[tuple[str, ...], tuple[Pair, ...]]]]:
+    """First word -> the phrases that start with it, longest first, each with the pairs it means."""
+    meanings: dict[tuple[str, ...], list[Pair]] = {}
     for entry in lexicon.entries():
-        for word in entry.words:
-            table.setdefault(word.lower(), []).append((entry.slot, entry.value))
-    longest_first = sorted(table, key=len, reverse=True)
-    expression = re.compile(r"(?<![\w'])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![\w'])")
-    return expression, {word: tuple(pairs) for word, pairs in table.items()}
+        for phrase in entry.words:
+            meanings.setdefault(tuple(_WORD.findall(phrase.lower())), []).append((entry.slot, entry.value))
+    table: dict[str, list[tuple[tuple[str, ...], tuple[Pair, ...]]]] = {}
+    for words in sorted(meanings, key=len, reverse=True):
+        table.setdefault(words[0], []).append((words, tuple(meanings[words])))
+    return table

@@ -123,11 +123,12 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
         layout: wording and order; the plain one by default.
     """
     chosen = layout or (Layout() if rng is None else Layout.random(rng))
+    phrases = phrases_of(attributes)
     sentences = (
-        _head(attributes, chosen.head),
-        _plot(attributes, chosen.plot),
-        _content(attributes, chosen.content),
-        _close(attributes, chosen.close),
+        _head(phrases, chosen.head),
+        _first_of(PLOT, phrases, chosen.plot),
+        _both_or_one(CONTENT, "themes", "motifs", phrases, chosen.content),
+        _both_or_one(CLOSE, "styles", "ending", phrases, chosen.close),
     )
     written = [sentences[place] for place in _ORDERS[chosen.order % len(_ORDERS)] if sentences[place]]
     return " ".join(written) or EMPTY
@@ -216,24 +217,11 @@ def phrases_of(attributes: Attributes) -> dict[str, str]:
     return {slot: join(phrases) for slot, phrases in named.items() if phrases}
 
 
-def _head(attributes: Attributes, choice: int) -> str:
-    phrases = phrases_of(attributes)
+def _head(phrases: Mapping[str, str], choice: int) -> str:
     if not any(slot in phrases for slot in _HEAD_SLOTS):
         return ""
     templates = HEAD["placed" if "setting" in phrases else "unplaced"]
     return fill(templates[choice % len(templates)], phrases)
-
-
-def _plot(attributes: Attributes, choice: int) -> str:
-    return _first_of(PLOT, phrases_of(attributes), choice)
-
-
-def _content(attributes: Attributes, choice: int) -> str:
-    return _both_or_one(CONTENT, "themes", "motifs", phrases_of(attributes), choice)
-
-
-def _close(attributes: Attributes, choice: int) -> str:
-    return _both_or_one(CLOSE, "styles", "ending", phrases_of(attributes), choice)
 
 
 def _first_of(groups: Mapping[str, tuple[str, ...]], phrases: Mapping[str, str], choice: int) -> str:

@@ -148,4 +148,3 @@ def random_attributes(rng: np.random.Generator, richness: float = 0.5) -> Attrib
         count = int(rng.binomial(lexicon.CAPACITY[slot], richness))
         pairs.extend((slot, _choose(rng, lexicon.values(slot))) for _ in range(count))
     return Attributes.from_pairs(pairs)
-

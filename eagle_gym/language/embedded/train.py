@@ -62,7 +62,9 @@ def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     )
     rng = np.random.default_rng([recipe.seed, 1])
     drawn = (example(rng) for _ in range(recipe.tokenizer_examples))
-    texts = (text for one in drawn for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer))
+    texts = (
+        text for one in drawn for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer)
+    )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

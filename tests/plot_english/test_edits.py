@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_gym.errors import ConfigurationError, TextError
+from eagle_gym.plot_english import (
+    FEATURES,
+    Attributes,
+    Edit,
+    apply,
+    fulfilled,
+    inventions,
+    is_noop,
+    outcomes,
+    parse_edit,
+    propose,
+    random_attributes,
+    render_edit,
+    unasked,
+)
+from eagle_gym.plot_english.edits import directions, wordings
+from eagle_gym.plot_english.propose import asking_for
+from eagle_gym.plot_english.wordings import FORMS
+
+seeds = st.integers(0, 2**32 - 1)
+SPY = Attributes(genres=("Action",), tone="dark", protagonist="spy", motifs=("robots", "dogs"))
+
+
+def test_every_prompt_is_read_as_what_it_asks() -> None:
+    for (operation, slot), forms in FORMS.items():
+        for value in [value for s, value in FEATURES if s == slot]:
+            old = next(other for s, other in FEATURES if s == slot and other != value)
+            edit = Edit(operation, slot, value if "{" in forms[0] else "", old if operation == "replace" else "")
+            for seed in range(4):
+                assert parse_edit(render_edit(edit, np.random.default_rng(seed))) == (edit,)
+
+
+def test_every_vague_wording_is_read_and_its_outcomes_exist() -> None:
+    for direction in directions().values():
+        for wording in direction.wordings:
+            assert parse_edit(wording + ".") == (Edit("vague", "", direction.name),)
+        assert set(direction.pairs) <= set(FEATURES)
+        assert len(direction.pairs) >= 4
+
+
+@given(seeds, st.sampled_from([1, 3]))
+def test_applying_a_proposed_prompt_fulfils_it_and_nothing_else(seed: int, edits: int) -> None:
+    rng = np.random.default_rng(seed)
+    before = random_attributes(rng)
+    for prompt in propose(before, rng, 8, edits=edits):
+        asked = parse_edit(prompt)
+        after = apply(before, asked, rng)
+        assert len(asked) == edits
+        assert not is_noop(before, asked)
+        assert after != before
+        assert fulfilled(before, asked, after)
+        assert not unasked(before, asked, after)
+        assert not inventions(before, asked, after)
+        assert not fulfilled(before, asked, before), "the unchanged text does not fulfil the prompt"
+
+
+def test_unasked_changes_and_inventions_are_told_apart() -> None:
+    edit = (Edit("set", "setting", "on a submarine"),)
+    after = Attributes(tone="bleak", setting="on a submarine", protagonist="spy", motifs=("robots",), ending="happily")
+    assert fulfilled(SPY, edit, after)
+    assert unasked(SPY, edit, after) == (("genres", "Action"), ("tone", "dark"), ("motifs", "dogs"))
+    assert inventions(SPY, edit, after) == (("tone", "bleak"), ("ending", "happily"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("Set it on a submarine.", Edit("set", "setting", "on a submarine")),
+        ("Make it darker.", Edit("vague", "", "darker")),
+        ("Swap robots for cats.", Edit("replace", "motifs", "cats", "robots")),
+        ("Trade cult for surreal.", Edit("replace", "styles", "surreal", "cult")),
+        ("Push the tone further.", Edit("intensify", "tone")),
+        ("leave out dogs", Edit("remove", "motifs", "dogs")),
+    ],
+)
+def test_known_prompts(prompt: str, expected: Edit) -> None:
+    assert parse_edit(prompt) == (expected,)
+
+
+def test_a_macro_prompt_is_several_edits() -> None:
+    macro = parse_edit("Set it on a submarine; make it darker; leave out dogs.")
+    assert [edit.operation for edit in macro] == ["set", "vague", "remove"]
+
+
+def test_replacing_and_intensifying() -> None:
+    rng = np.random.default_rng(0)
+    assert apply(SPY, Edit("replace", "motifs", "cats", "robots"), rng).motifs == ("dogs", "cats")
+    assert apply(SPY, Edit("intensify", "tone"), rng).tone == "bleak"
+    assert outcomes(SPY, Edit("remove", "motifs", "cats")) == ()
+    assert outcomes(Attributes(), Edit("intensify", "tone")) == ()
+
+
+@pytest.mark.parametrize("prompt", ["", "Do it.", "Set it on a blorp.", "Set it on a submarine; do it.", "🎬"])
+def test_a_prompt_outside_the_language_is_a_typed_error(prompt: str) -> None:
+    with pytest.raises(TextError):
+        parse_edit(prompt)
+
+
+@given(st.text(max_size=100))
+def test_any_unicode_prompt_is_read_or_refused(prompt: str) -> None:
+    with contextlib.suppress(TextError):
+        assert parse_edit(prompt)
+
+
+def test_proposals_are_distinct_seeded_and_as_many_as_asked() -> None:
+    first, again, other = (propose(SPY, np.random.default_rng(seed), 64) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(set(first)) == 64
+    assert len({parse_edit(prompt) for prompt in first}) == 64
+
+
+def test_a_profile_steers_half_of_the_prompts() -> None:
+    likes = (("motifs", "jazz"), ("setting", "on the moon"), ("themes", "revenge"), ("styles", "witty"))
+    dislikes = (("motifs", "robots"),)
+    prompts = propose(SPY, np.random.default_rng(0), 40, likes=likes, dislikes=dislikes)
+    edits = [parse_edit(prompt)[0] for prompt in prompts]
+    assert {asking_for(pair) for pair in likes} <= set(edits)
+    assert Edit("remove", "motifs", "robots") in edits
+    assert asking_for(("motifs", "robots")) not in edits
+
+
+def test_wordings_of_one_edit_vary() -> None:
+    edit = Edit("set", "setting", "on a submarine")
+    assert len({render_edit(edit, np.random.default_rng(seed)) for seed in range(20)}) == len(wordings(edit))
+
+
+def test_asking_for_no_prompts_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="n=0"):
+        propose(SPY, np.random.default_rng(0), 0)
