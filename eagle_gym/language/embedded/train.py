@@ -107,8 +107,8 @@ class Batches(IterableDataset[dict[str, torch.Tensor]]):
         for block in range(self.start // group, -(-self.recipe.steps // group)):
             rng = np.random.default_rng([self.recipe.seed, 2, block])
             rows = sorted((self._row(example(rng)) for _ in range(size * group)), key=lambda row: len(row[0]))
-            for index in rng.permutation(group):
-                if block * group + index >= self.start:
+            for place, index in enumerate(rng.permutation(group)):
+                if block * group + place >= self.start:
                     yield _padded(rows[index * size : (index + 1) * size], self.tokenizer.pad_token_id)
 
     def _row(self, one: Example) -> tuple[list[int], list[int]]:

@@ -1,0 +1,97 @@
+"""The embedded model: its weights, its measured abilities in small, its training script."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from eagle_gym.language.embedded import weights_path
+from eagle_gym.language.embedded.evaluate import evaluate, table
+from eagle_gym.language.embedded.examples import example, held_out
+from eagle_gym.language.embedded.train import Recipe, train
+from eagle_gym.language.model import load_language_model
+from eagle_gym.language.prompts import CONTROL_TOKENS, control_text
+from eagle_gym.plot_english.lexicon import values
+
+TINY = Recipe(steps=4, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400, tokenizer_examples=50)
+
+
+def test_the_weights_load_with_the_auto_classes_and_are_small() -> None:
+    model = AutoModelForCausalLM.from_pretrained(weights_path(), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(weights_path(), local_files_only=True)
+    assert 2e6 <= sum(parameter.numel() for parameter in model.parameters()) <= 8e6
+    assert sum(path.stat().st_size for path in weights_path().glob("*.safetensors")) <= 20e6
+    assert [len(tokenizer(token)["input_ids"]) for token in CONTROL_TOKENS] == [1] * len(CONTROL_TOKENS)
+
+
+@pytest.mark.parametrize("text", ["é\u0301🎬 \u202e漢字\x00", "<|end|>x", "\ud83c", "a" * 2000])
+def test_the_tokenizer_gives_back_any_text(text: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(weights_path(), local_files_only=True)
+    sane = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert tokenizer.decode(tokenizer(sane)["input_ids"]) == sane
+
+
+def test_its_abilities_in_small() -> None:
+    # A tenth of the committed evaluation, with room for its noise: a swapped or broken weight file fails here.
+    measured = evaluate(load_language_model("embedded"), cases=100, seed=1)
+    assert measured["precise_greedy_asked_edit_present"] >= 0.93
+    assert measured["precise_sampled_asked_edit_present"] >= 0.85
+    assert measured["precise_greedy_unasked_change"] <= 0.09
+    assert measured["precise_greedy_parses"] >= 0.97
+    assert measured["vague_varied"] >= 0.3
+    assert measured["propose_usable"] >= 0.8
+    assert "| precise | 0 |" in table(measured)
+
+
+def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums of several threads may differ in their last bit
+    try:
+        train(TINY, tmp_path / "whole", every=2)
+        train(replace(TINY, steps=4), tmp_path / "again", every=2)
+        _train_until_cut(tmp_path / "cut", monkeypatch)
+        train(TINY, tmp_path / "cut", every=2)
+    finally:
+        torch.set_num_threads(threads)
+    whole, again, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "again", "cut"))
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, again[name]), name
+        torch.testing.assert_close(tensor, cut[name], msg=name)
+
+
+def _train_until_cut(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eagle_gym.language.embedded import train as module
+
+    class CutError(Exception):
+        pass
+
+    def cut(step: int, recipe: Recipe) -> float:
+        if step == 3:
+            raise CutError
+        return original(step, recipe)
+
+    original = module.schedule
+    monkeypatch.setattr(module, "schedule", cut)
+    with pytest.raises(CutError):
+        train(TINY, out, every=2)
+    monkeypatch.setattr(module, "schedule", original)
+
+
+def test_training_never_shows_a_held_out_clause() -> None:
+    rng = np.random.default_rng(3)
+    rewrites = [one for one in (example(rng) for _ in range(400)) if one.prompt.task == "rewrite"]
+    assert not any(held_out(one.prompt.instruction) for one in rewrites)
+    clauses = [f"Set it {value}." for value in values("setting")]
+    assert 0 < sum(held_out(clause) for clause in clauses) < len(clauses), "some of each value's wordings are held out"
+
+
+def test_an_example_is_a_prompt_in_control_tokens() -> None:
+    one = example(np.random.default_rng(0))
+    assert control_text(one.prompt).startswith(("<|text|>", "<|attributes|>"))
+    assert one.answer.endswith(".")
