@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def hyperparameter(text: str) -> tuple[str, Any]:
     from baselines.sb3 import PPOConfig
 
     name, _, value = text.partition("=")
-    kinds = {item.name: type(item.default) for item in fields(PPOConfig)}
+    kinds: dict[str, type] = {key: type(default) for key, default in asdict(PPOConfig()).items()}
     if name not in kinds:
         raise ConfigurationError(f"no hyperparameter {name!r}; there are {', '.join(kinds)}")
     try:

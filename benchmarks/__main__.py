@@ -1,0 +1,73 @@
+"""Run experiments from a terminal: ``python -m benchmarks list``, ``python -m benchmarks run NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.suite import Options, find_experiments
+from eagle_gym.errors import ConfigurationError, EagleError
+
+RUN = """examples:
+  python -m benchmarks run demo
+  python -m benchmarks run demo --data ml-latest-small --out runs/demo-ml
+  python -m benchmarks run learning --size reference --data ml-latest-small --out runs/learning
+
+What is done is not done again: kill a run, start it once more with the same --out, and it goes on. Exit status 1 means
+that cells failed; they are listed, and never averaged in.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except EagleError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description="Experiments of eagle_gym.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    lister = commands.add_parser("list", help="name the experiments and their sizes")
+    lister.set_defaults(command=list_experiments)
+    raw = argparse.RawDescriptionHelpFormatter
+    runner = commands.add_parser("run", help="run an experiment", epilog=RUN, formatter_class=raw)
+    runner.add_argument("name", help="one of those that `list` names")
+    runner.add_argument("--size", default="small", help="one of the experiment's sizes (default: %(default)s)")
+    runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME)")
+    runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
+    runner.add_argument("--fresh", action="store_true", help="do again what is done already")
+    runner.set_defaults(command=run_experiment)
+    return top
+
+
+def list_experiments(_: argparse.Namespace) -> None:
+    """``list``."""
+    for name, module in find_experiments().items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        print(f"{name:<12}{', '.join(module.SIZES):<28}{summary}")
+
+
+def run_experiment(options: argparse.Namespace) -> None:
+    """``run``."""
+    found = find_experiments()
+    if options.name not in found:
+        raise ConfigurationError(f"no experiment {options.name!r}; there are {', '.join(found)}")
+    module = found[options.name]
+    if options.size not in module.SIZES:
+        raise ConfigurationError(f"{options.name} has no size {options.size!r}; it has {', '.join(module.SIZES)}")
+    if options.data and not options.data.is_dir():
+        raise ConfigurationError(f"--data should be a folder of MovieLens files; there is no folder {options.data}")
+    out = options.out or Path("runs") / options.name
+    module.run(Options(options.size, out, options.data, options.fresh))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Train PPO for a few minutes and compare it with the reference policies on test users.
+
+On EagleGym/Plots-v0, or on EagleGym/MovieLens-v0 where ``--data`` names a folder of MovieLens ratings.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import numpy as np
+
+from benchmarks import plots
+from benchmarks.report import difference, summarise, table
+from benchmarks.results import circumstances, write_json, write_rows
+from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cells
+
+SIZES = {
+    "smoke": {"steps": 160, "episodes": 16, "num_envs": 16},
+    "small": {"steps": 8_960, "episodes": 128, "num_envs": 64},
+}
+
+
+def cells(options: Options) -> list[Cell]:
+    """PPO and the three reference policies, one seed."""
+    size = SIZES[options.size]
+    name, env_id, kwargs = "plots", "EagleGym/Plots-v0", {}
+    if options.data:
+        name, env_id, kwargs = "movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}
+    training = {"steps": size["steps"]}
+    return [
+        Cell(name, env_id, agent, seed, size["episodes"], size["num_envs"], kwargs, training if agent == "ppo" else {})
+        for agent, seed in agents_by_seed()
+    ]
+
+
+def run(options: Options) -> None:
+    """Do the cells, print the table, write episodes and pictures."""
+    begin = time.perf_counter()
+    results = run_cells(cells(options), options)
+    rng = np.random.default_rng(0)
+    summaries = summarise(results, rng)
+    title = f"{results[0].cell.env_id}, {summaries[0].episodes} episodes of test users for each method"
+    rows = {result.cell.agent: result.rows for result in results}
+    write_rows([row for some in rows.values() for row in some], options.out / "episodes.parquet")
+    plots.save_gains([(title, summaries)], options.out / "gain.png")
+    plots.save_episode(plots.typical(rows["ppo"]), options.out / "episode.png", note=" (the median of PPO's episodes)")
+    write_json(header(results, time.perf_counter() - begin), options.out / "run.json")
+    print(f"\n{title}; gain in catalog standard deviations of utility\n\n{table(summaries)}\n")
+    for other in ("uniform", "optimistic"):
+        print(f"PPO less {other}, same episodes: {difference(results, 'ppo', other, rng)}")
+    print(f"\n{time.perf_counter() - begin:.0f} s; episodes.parquet, run.json, gain.png, episode.png in {options.out}")
+
+
+def header(results: list[CellResult], seconds: float) -> dict[str, object]:
+    """The ``run.json`` of the demo as a whole."""
+    done = [{"cell": asdict(result.cell), "cost": result.header["cost"]} for result in results]
+    return {
+        "experiment": "demo",
+        "seconds": seconds,
+        "cells": done,
+        "hashes": results[0].header["hashes"],
+    } | circumstances()

@@ -1,0 +1,110 @@
+"""Pictures of results. Nothing is estimated here."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.evaluate import EpisodeRow
+from benchmarks.report import TITLES, Summary
+
+INK, FAINT = "#222222", "#888888"
+COLOURS = {"ppo": "#2166ac", "optimistic": "#b35806", "g_optimal": "#1b7837", "uniform": "#777777"}
+WIDTH = 92  # characters of a line of text in the picture of an episode
+
+
+def save_gains(panels: Sequence[tuple[str, Sequence[Summary]]], path: Path) -> None:
+    """Mean gain of every method with its interval, one panel for each environment."""
+    from matplotlib.figure import Figure
+
+    rows = max(len(summaries) for _, summaries in panels)
+    figure = Figure(figsize=(5.2 * len(panels), 1.3 + 0.5 * rows), layout="constrained")
+    for axes, (title, summaries) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        draw_gains(axes, title, summaries)
+    write(figure, path)
+
+
+def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # noqa: ANN401 - matplotlib has no types
+    """One panel: a dot and a line for each method, the best on top."""
+    for place, item in enumerate(reversed(summaries)):
+        colour = COLOURS.get(item.agent, INK)
+        axes.plot([item.gain.low, item.gain.high], [place, place], color=colour, linewidth=3, solid_capstyle="round")
+        axes.plot([item.gain.estimate], [place], "o", color=colour, markersize=8)
+        axes.annotate(f"{item.gain.estimate:.2f}", (item.gain.estimate, place), (0, 8), textcoords="offset points",
+                      ha="center", fontsize=9, color=colour)  # fmt: skip
+    axes.set_yticks(range(len(summaries)), [TITLES.get(item.agent, item.agent) for item in reversed(summaries)])
+    axes.set_ylim(-0.6, len(summaries) - 0.3)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
+    axes.set_xlabel("mean gain in utility over an episode (catalog standard deviations), 95 % interval")
+    axes.set_title(title, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_episode(row: EpisodeRow, path: Path, *, note: str = "") -> None:
+    """One episode as a readable page: its texts from top to bottom, the edits between them, utility at the side."""
+    from matplotlib.figure import Figure
+
+    texts = [textwrap.wrap(text, WIDTH) for text in row.texts]
+    edits = [textwrap.wrap(prompt, WIDTH - 4) for prompt in row.prompts]
+    tops, total = layout([len(lines) for lines in texts], [len(lines) for lines in edits])
+    figure = Figure(figsize=(13, 0.21 * total + 1.1), layout="constrained")
+    page, side = figure.subplots(1, 2, width_ratios=(3.4, 1))
+    draw_page(page, texts, edits, tops)
+    centres = [top + (len(lines) - 1) / 2 for top, lines in zip(tops, texts, strict=True)]
+    draw_utility(side, row.utilities, centres)
+    for axes in (page, side):
+        axes.set_ylim(total, -1)
+    figure.suptitle(
+        f"{TITLES.get(row.method, row.method)}: user {row.user}, from {row.entity}, gain {row.gain:+.2f}{note}",
+        fontsize=10,
+    )
+    write(figure, path)
+
+
+def layout(text_lines: Sequence[int], edit_lines: Sequence[int]) -> tuple[list[float], float]:
+    """The line at which each text begins, and the number of lines in all."""
+    tops, line = [], 0.0
+    for count, edit in zip(text_lines, [*edit_lines, 0], strict=True):
+        tops.append(line)
+        line += count + edit + 1.4
+    return tops, line
+
+
+def draw_page(axes: Any, texts: Sequence[list[str]], edits: Sequence[list[str]], tops: Sequence[float]) -> None:  # noqa: ANN401
+    """Texts in ink, edits in colour."""
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    for step, (lines, top) in enumerate(zip(texts, tops, strict=True)):
+        axes.text(0, top, str(step), fontsize=10, fontweight="bold", color=FAINT, va="center", parse_math=False)
+        for i, line in enumerate(lines):
+            axes.text(0.035, top + i, line, fontsize=9.5, color=INK, va="center", parse_math=False)
+        for i, line in enumerate(edits[step] if step < len(edits) else []):
+            words = f"→ {line}" if i == 0 else f"   {line}"
+            place = top + len(lines) + 0.2 + i
+            axes.text(
+                0.06, place, words, fontsize=9.5, color=COLOURS["ppo"], va="center", style="italic", parse_math=False
+            )
+
+
+def draw_utility(axes: Any, utilities: Sequence[float], heights: Sequence[float]) -> None:  # noqa: ANN401
+    """Utility of each text, level with it."""
+    axes.plot(utilities, heights, "o-", color=COLOURS["ppo"])
+    for value, height in zip(utilities, heights, strict=True):
+        axes.annotate(f"{value:.2f}", (value, height), (6, -9), textcoords="offset points", fontsize=8, color=INK)
+    axes.set_yticks([])
+    axes.set_xlabel("utility", fontsize=9)
+    axes.margins(x=0.2)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def typical(rows: Sequence[EpisodeRow]) -> EpisodeRow:
+    """The episode whose gain is the median, so that what is shown is neither the best nor the worst."""
+    return sorted(rows, key=lambda row: (row.gain, row.episode))[len(rows) // 2]
+
+
+def write(figure: Any, path: Path) -> None:  # noqa: ANN401
+    """Save a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, facecolor="white")

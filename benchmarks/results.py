@@ -1,0 +1,144 @@
+"""What an experiment leaves on disk: episodes as parquet, and a ``run.json`` that says how they came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from baselines.evaluate import EpisodeRow
+from eagle_gym.errors import PreparationError
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = (
+    *("eagle_gym", "gymnasium", "stable_baselines3", "torch", "transformers"),
+    *("numpy", "scipy", "cvxpy", "pandas", "pyarrow"),
+)
+
+
+def write_rows(rows: Iterable[EpisodeRow], path: Path) -> None:
+    """Write episodes to a parquet file, replaced in one move."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, beside, compression="zstd")
+    beside.replace(path)
+
+
+def read_rows(path: Path) -> list[EpisodeRow]:
+    """Read the episodes of a parquet file.
+
+    Raises:
+        PreparationError: The file is missing, broken or has other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise PreparationError(f"{path}: the episodes cannot be read ({error}); run the experiment again") from error
+    expected = [item.name for item in fields(EpisodeRow)]
+    if table.column_names != expected:
+        raise PreparationError(f"{path} should have the columns {expected}; it has {table.column_names}")
+    lists = ("utilities", "texts", "prompts")
+    return [EpisodeRow(**(row | {name: tuple(row[name]) for name in lists})) for row in table.to_pylist()]
+
+
+def schema() -> Any:  # noqa: ANN401 - pyarrow has no types of its own
+    """Columns of the parquet file."""
+    import pyarrow as pa
+
+    kinds = {
+        "str": pa.string(),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "tuple[float, ...]": pa.list_(pa.float64()),
+        "tuple[str, ...]": pa.list_(pa.string()),
+    }
+    return pa.schema([(item.name, kinds[str(item.type)]) for item in fields(EpisodeRow)])
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write JSON, replaced in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        PreparationError: The file is missing or broken.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise PreparationError(f"{path} cannot be read ({error}); run the experiment again") from error
+    if not isinstance(value, dict):
+        raise PreparationError(f"{path} should hold a JSON object; run the experiment again")
+    return value
+
+
+def circumstances() -> dict[str, Any]:
+    """Versions, code and machine behind a run."""
+    return {
+        "versions": {"python": platform.python_version()} | {name: package_version(name) for name in PACKAGES},
+        "commit": commit(),
+        "command": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv)),
+        "machine": {"system": platform.platform(), "processor": processor(), "cores": os.cpu_count()},
+    }
+
+
+def package_version(name: str) -> str | None:
+    """Version of an installed package, None where it is absent."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The checkout's commit, with ``+`` where tracked files differ from it; None outside a checkout."""
+    head, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    return head and head + ("+" if changed else "")
+
+
+def git(*arguments: str) -> str | None:
+    """What git answers, None where it cannot."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names: Sequence[str] = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def hashes(envs: Any) -> dict[str, str | None]:  # noqa: ANN401 - any vector environment
+    """Fingerprints of what an environment is made of: catalog, latent space, language model."""
+    world = getattr(envs.unwrapped, "world", None)
+    if world is None:
+        return {}
+    return {"catalog": world.catalog.hash, "space": world.space.fingerprint, "model": world.model.fingerprint}

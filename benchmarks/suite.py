@@ -1,0 +1,222 @@
+"""What an experiment is, and the cells that experiments are made of.
+
+An experiment is a module of ``benchmarks.experiments`` with a docstring, a table ``SIZES`` and a function ``run``. Most
+are made of cells: a cell is one agent with one seed in one environment; it trains where there is something to train,
+meets its test episodes, and leaves a folder. A folder that is done is not done again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from baselines.agent import Agent
+from baselines.evaluate import FIRST_SEED, Cost, EpisodeRow, Meter, evaluate, make_envs
+from baselines.reference import REFERENCES, make_reference
+from benchmarks import experiments
+from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
+from eagle_gym.errors import ConfigurationError, EagleError
+
+LEARNERS = ("ppo",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says to an experiment.
+
+    Attributes:
+        size: One of the experiment's ``SIZES``.
+        out: Folder for everything it writes.
+        data: Folder of a MovieLens data set, where one is given.
+        fresh: Do cells again that are done.
+    """
+
+    size: str
+    out: Path
+    data: Path | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One agent with one seed in one environment.
+
+    Attributes:
+        environment: Short name of the environment, for tables and folders.
+        env_id: Its id.
+        env_kwargs: Its further arguments, JSON values.
+        agent: A reference policy or a learner.
+        seed: Of the training and of the choice of test episodes.
+        episodes: Test episodes.
+        num_envs: Copies of the environment in a batch; ``episodes`` is a multiple of it.
+        training: Hyperparameters of a learner.
+    """
+
+    environment: str
+    env_id: str
+    agent: str
+    seed: int
+    episodes: int
+    num_envs: int
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Folder of the cell below ``cells/``."""
+        return f"{self.environment}-{self.agent}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell has left: its episodes, its costs and the rest of its ``run.json``."""
+
+    cell: Cell
+    rows: tuple[EpisodeRow, ...]
+    evaluation: Cost
+    training: Cost | None
+    header: Mapping[str, Any]
+
+
+class CellsFailed(EagleError, RuntimeError):
+    """Some cells of an experiment failed; the message lists them. They are never averaged in."""
+
+
+def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
+    """Do every cell that is not done yet, and read them all.
+
+    Args:
+        cells: What to do, in this order.
+        options: Where, and whether done cells are done again.
+
+    Returns:
+        One result for each cell.
+
+    Raises:
+        CellsFailed: After all were tried, if some failed. Those that are done stay done.
+    """
+    failed: dict[str, str] = {}
+    for number, cell in enumerate(cells, start=1):
+        folder = options.out / "cells" / cell.name
+        if not options.fresh and is_done(cell, folder):
+            continue
+        try:
+            run_cell(cell, folder, label=f"[{number}/{len(cells)}] {cell.name}")
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is listed and raised below
+            failed[cell.name] = f"{type(error).__name__}: {error}"
+            write_json({"cell": asdict(cell), "error": failed[cell.name]}, folder / "error.json")
+            tqdm.write(f"{cell.name} failed: {failed[cell.name]}")
+    if failed:
+        listed = "\n".join(f"  {name}: {error}" for name, error in failed.items())
+        raise CellsFailed(
+            f"{len(failed)} of {len(cells)} cells failed; run the same command to do them again\n{listed}"
+        )
+    return [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+
+
+def is_done(cell: Cell, folder: Path) -> bool:
+    """Whether a folder holds this very cell, finished.
+
+    Raises:
+        ConfigurationError: It holds a cell of the same name with other settings.
+    """
+    if not (folder / "run.json").exists():
+        return False
+    found = read_json(folder / "run.json").get("cell")
+    if found != asdict(cell):
+        raise ConfigurationError(
+            f"{folder} holds a cell with other settings ({found}). Name another --out, or add --fresh to do it again."
+        )
+    return True
+
+
+def run_cell(cell: Cell, folder: Path, *, label: str) -> None:
+    """Train if there is something to train, evaluate on test users, write the folder; ``run.json`` comes last.
+
+    A cell that was killed begins again, so that its cost is the cost of one whole run.
+    """
+    (folder / "run.json").unlink(missing_ok=True)
+    (folder / "error.json").unlink(missing_ok=True)
+    agent, training = train_cell(cell, folder, label) if cell.agent in LEARNERS else (None, None)
+    envs = make_envs(cell.env_id, cell.num_envs, split="test", **cell.env_kwargs)
+    try:
+        if agent is None:
+            agent = make_reference(cell.agent, envs.unwrapped, np.random.default_rng(cell.seed))  # type: ignore[arg-type]
+        steps = cell.episodes * int(getattr(envs.unwrapped, "horizon", 0)) or None
+        with tqdm(total=steps, desc=f"{label} test", unit="step") as bar:
+            done = evaluate(
+                agent,
+                envs,
+                method=cell.agent,
+                episodes=cell.episodes,
+                first_seed=first_episode(cell.seed),
+                seed=cell.seed,
+                deterministic=cell.agent in LEARNERS,
+                bar=bar,
+            )
+        made_of = hashes(envs)
+    finally:
+        envs.close()
+    write_rows(done.rows, folder / "episodes.parquet")
+    cost = {"evaluation": asdict(done.cost), "training": training and asdict(training)}
+    write_json({"cell": asdict(cell), "cost": cost, "hashes": made_of} | circumstances(), folder / "run.json")
+
+
+def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
+    """Train a cell's agent on train users."""
+    from baselines.sb3 import PPOConfig, train_ppo
+    from eagle_gym.envs.sb3 import SB3VecEnv
+
+    config = PPOConfig(seed=cell.seed, **cell.training)
+    envs = make_envs(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs)
+    meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
+    try:
+        agent = train_ppo(SB3VecEnv(envs), config, folder=folder / "agent", label=label)
+    finally:
+        envs.close()
+    return agent, meter.cost()
+
+
+def first_episode(seed: int) -> int:
+    """Seed of the first test episode of a run: every run meets episodes of its own, every agent of a run the same."""
+    return FIRST_SEED * (1 + seed)
+
+
+def read_cell(cell: Cell, folder: Path) -> CellResult:
+    """Read what :func:`run_cell` wrote."""
+    header = read_json(folder / "run.json")
+    cost = header["cost"]
+    training = Cost(**cost["training"]) if cost["training"] else None
+    rows = tuple(read_rows(folder / "episodes.parquet"))
+    return CellResult(cell, rows, Cost(**cost["evaluation"]), training, header)
+
+
+def agents_by_seed(
+    agents: Sequence[str] = (*LEARNERS, *REFERENCES), seeds: Sequence[int] = (0,)
+) -> list[tuple[str, int]]:
+    """Every agent with every seed, a whole seed at a time, so that a part of an experiment is a smaller experiment."""
+    return [(agent, seed) for seed in seeds for agent in agents]
+
+
+def find_experiments() -> dict[str, ModuleType]:
+    """Every experiment by name.
+
+    Raises:
+        ConfigurationError: A module of ``benchmarks.experiments`` lacks what an experiment has.
+    """
+    found = {}
+    for item in pkgutil.iter_modules(experiments.__path__):
+        module = importlib.import_module(f"{experiments.__name__}.{item.name}")
+        missing = [name for name in ("__doc__", "SIZES", "run") if not getattr(module, name, None)]
+        if missing:
+            raise ConfigurationError(f"benchmarks/experiments/{item.name}.py should have {missing}")
+        found[item.name] = module
+    return found

@@ -1,0 +1,82 @@
+"""The experiments on the known world: every file they promise is there, and what they print is true."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.image import imread
+
+from benchmarks import plots
+from benchmarks.__main__ import main
+from benchmarks.results import read_json, read_rows
+from tests.fakes import KnownVecEnv, KnownVectorEnv
+
+
+@pytest.fixture
+def known_sb3(known_world: list[KnownVectorEnv], monkeypatch: pytest.MonkeyPatch) -> None:
+    """SB3's view of the known world stands where that of the real one is imported from."""
+
+    def view(envs: KnownVectorEnv) -> KnownVecEnv:
+        venv = KnownVecEnv(num_envs=envs.num_envs, horizon=envs.horizon)
+        venv.envs = envs
+        return venv
+
+    module = types.ModuleType("eagle_gym.envs.sb3")
+    module.SB3VecEnv = view  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "eagle_gym.envs.sb3", module)
+
+
+@pytest.mark.usefixtures("known_sb3")
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    for word in ("PPO (SB3)", "optimistic", "G-optimal", "uniform", "95 % interval", "PPO less uniform"):
+        assert word in shown
+    rows = read_rows(tmp_path / "episodes.parquet")
+    assert {row.method for row in rows} == {"ppo", "optimistic", "g_optimal", "uniform"}
+    assert len(rows) == 4 * 16
+    header = read_json(tmp_path / "run.json")
+    assert header["experiment"] == "demo"
+    assert next(item["cost"]["training"]["calls"] for item in header["cells"] if item["cell"]["agent"] == "ppo") == 160
+    for name in ("gain.png", "episode.png"):
+        assert imread(tmp_path / name).std() > 0.01
+
+
+@pytest.mark.usefixtures("known_sb3")
+def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ml").mkdir()
+    arguments = ["run", "learning", "--size", "smoke", "--data", str(tmp_path / "ml"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    page = (tmp_path / "out" / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert page.count("Budget: 160 environment steps of training for each of 2 seeds") == 2
+    assert "## EagleGym/MovieLens-v0" in page
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 4
+
+
+def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in (
+        (["run", "dmeo"], "no experiment 'dmeo'"),
+        (["run", "demo", "--size", "huge"], "it has smoke, small"),
+        (["run", "demo", "--data", str(tmp_path / "none")], "there is no folder"),
+    ):
+        assert main(arguments) == 1
+        assert message in capsys.readouterr().err
+    assert main(["list"]) == 0
+    assert "learning" in capsys.readouterr().out
+
+
+def test_typical_is_the_median() -> None:
+    rows: Any = [types.SimpleNamespace(gain=gain, episode=0) for gain in (5.0, 1.0, 2.0)]
+    assert plots.typical(rows).gain == 2.0
+
+
+def test_lines_of_an_episode_do_not_overlap() -> None:
+    tops, total = plots.layout([3, 1, 2], [1, 2])
+    assert tops[0] + 3 + 1 < tops[1]
+    assert tops[1] + 1 + 2 < tops[2]
+    assert total >= tops[2] + 2

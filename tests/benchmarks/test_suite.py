@@ -1,0 +1,83 @@
+"""Cells: done once, done again when asked, never averaged in when they failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import benchmarks.suite
+from benchmarks.results import read_json
+from benchmarks.suite import Cell, CellsFailed, Options, agents_by_seed, find_experiments, run_cells
+from eagle_gym.errors import ConfigurationError, LanguageModelError
+from tests.fakes import KnownVectorEnv
+
+UNIFORM = Cell("known", "Known-v0", "uniform", seed=0, episodes=8, num_envs=4)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return Options("small", tmp_path)
+
+
+def test_a_cell_leaves_episodes_and_a_header(known_world: list[KnownVectorEnv], options: Options) -> None:
+    (result,) = run_cells([UNIFORM], options)
+    assert len(result.rows) == 8
+    assert (result.evaluation.calls, result.training) == (40, None)
+    header = read_json(options.out / "cells" / "known-uniform-0" / "run.json")
+    assert header["cell"]["agent"] == "uniform"
+    assert {"versions", "commit", "machine", "cost", "hashes"} <= header.keys()
+
+
+def test_done_cells_are_not_done_again(known_world: list[KnownVectorEnv], options: Options) -> None:
+    first = run_cells([UNIFORM], options)
+    assert run_cells([UNIFORM], options) == first
+    assert len(known_world) == 1
+    run_cells([UNIFORM], replace(options, fresh=True))
+    assert len(known_world) == 2
+    with pytest.raises(ConfigurationError, match="other settings"):
+        run_cells([replace(UNIFORM, episodes=4)], options)
+
+
+def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
+    known_world: list[KnownVectorEnv], options: Options
+) -> None:
+    cells = [
+        replace(UNIFORM, agent=agent, seed=seed) for agent, seed in agents_by_seed(("uniform", "optimistic"), (0, 1))
+    ]
+    rows = [[(row.episode, row.user, row.entity) for row in result.rows] for result in run_cells(cells, options)]
+    assert rows[0] == rows[1]
+    assert rows[2] == rows[3]
+    assert not set(rows[0]) & set(rows[2])
+
+
+def test_failed_cells_are_listed_and_the_others_stay(
+    known_world: list[KnownVectorEnv], options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [replace(UNIFORM, seed=1), UNIFORM, replace(UNIFORM, seed=2)]
+    whole = benchmarks.suite.evaluate
+
+    def breaks(*args: Any, seed: int, **kwargs: Any) -> Any:
+        if seed == 0:
+            raise LanguageModelError("the model fell over")
+        return whole(*args, seed=seed, **kwargs)
+
+    monkeypatch.setattr(benchmarks.suite, "evaluate", breaks)
+    with pytest.raises(
+        CellsFailed, match=r"1 of 3 cells failed.*\n.*known-uniform-0: LanguageModelError: the model fell"
+    ):
+        run_cells(cells, options)
+    assert "fell over" in read_json(options.out / "cells/known-uniform-0/error.json")["error"]
+    monkeypatch.setattr(benchmarks.suite, "evaluate", whole)
+    made = len(known_world)
+    assert len(run_cells(cells, options)) == 3
+    assert len(known_world) == made + 1  # only the one that failed
+    assert not (options.out / "cells/known-uniform-0/error.json").exists()
+
+
+def test_experiments_are_found_and_whole() -> None:
+    found = find_experiments()
+    assert {"demo", "learning"} <= found.keys()
+    assert all("smoke" in module.SIZES for module in found.values())
