@@ -150,8 +150,7 @@ def run_cell(cell: Cell, folder: Path, *, label: str) -> None:
     try:
         if agent is None:
             agent = make_reference(cell.agent, envs.unwrapped, np.random.default_rng(cell.seed))  # type: ignore[arg-type]
-        steps = cell.episodes * int(getattr(envs.unwrapped, "horizon", 0)) or None
-        with tqdm(total=steps, desc=f"{label} test", unit="step") as bar:
+        with tqdm(total=cell.episodes * horizon(envs), desc=f"{label} test", unit="step") as bar:
             done = evaluate(
                 agent,
                 envs,
@@ -170,6 +169,12 @@ def run_cell(cell: Cell, folder: Path, *, label: str) -> None:
     write_json({"cell": asdict(cell), "cost": cost, "hashes": made_of} | circumstances(), folder / "run.json")
 
 
+def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
+    """Steps of an episode, for a progress bar."""
+    world = getattr(envs.unwrapped, "world", None)
+    return int(world.settings.horizon if world else envs.unwrapped.horizon)
+
+
 def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
     """Train a cell's agent on train users."""
     from baselines.sb3 import PPOConfig, train_ppo
@@ -180,9 +185,9 @@ def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     try:
         agent = train_ppo(SB3VecEnv(envs), config, folder=folder / "agent", label=label)
+        return agent, meter.cost()
     finally:
         envs.close()
-    return agent, meter.cost()
 
 
 def first_episode(seed: int) -> int:
