@@ -45,6 +45,7 @@ __all__ = [
     "UninformativeDesignWarning",
     "coverage",
     "leverages",
+    "project",
     "select",
     "select_batch",
     "solve",
@@ -257,10 +258,16 @@ def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
             held = best[b]
             if np.isfinite(found.gap) and (held is None or found.gap < held.gap):
                 best[b] = found
-    solved = [design for design in best if design is not None]
-    if len(solved) < len(best):
+    if solver != "auto" and None in best:
         raise DesignError(f"solver {solver!r} gave no design for pool {best.index(None)} of its stack; use 'auto'")
-    return solved
+    return [_uniform(rows[b], tol) if design is None else design for b, design in enumerate(best)]
+
+
+def _uniform(rows: Floats, tol: float) -> Design:
+    """Return the uniform design on one pool ``[K, r]``: the last resort, with the certificate it has."""
+    weights = rows.any(axis=-1) / rows.any(axis=-1).sum()
+    gap = float(geometry.certificate(rows[None], weights[None])[0])
+    return Design(weights, int(rows.shape[-1]), gap, 1 + gap, gap <= tol, "uniform", _AUTO, 0)
 
 
 def _attempt(rows: Floats, name: str, tol: float, tried: tuple[str, ...]) -> list[Design]:
@@ -360,7 +367,7 @@ def _whole(pool: Floats, rank_tol: float) -> Floats:
 
 
 def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = _RANK_TOL) -> Design:
-    """Return a design with the same information matrix on at most r(r+1)/2 rows (a few more if it is uncertified).
+    """Return a design on at most r(r+1)/2 rows whose information matrix is the same, or the same times more than one.
 
     Optimal weights are not unique where candidates tie, and the interior point spreads them; this gathers them.
 
@@ -372,7 +379,7 @@ def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = _RANK_TOL)
     rows = _whole(geometry.check_pool(features), rank_tol)
     weights = subset.thin(rows[0], found.weights)
     gap = float(geometry.certificate(rows, weights[None])[0])
-    return replace(found, weights=weights / weights.sum(), gap=gap, C=1 + gap)
+    return replace(found, weights=weights, gap=gap, C=1 + gap)
 
 
 def solve_ridge(features: npt.ArrayLike, penalty: float = 1e-2, *, tol: float = 1e-6) -> Design:
@@ -533,6 +540,36 @@ def _describe(item: Selection, pool: Floats) -> Selection:
         mean_length=found.mean_length,
         pool_mean_length=found.pool_mean_length,
     )
+
+
+def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generator | None = None) -> Floats:
+    """Project features to fewer dimensions, so that a design over them says something.
+
+    With as many dimensions as candidates every design is uniform. About a quarter as many dimensions as candidates
+    leaves it a choice. Which of the two projections suits is the caller's decision, so neither is ever a default.
+
+    Args:
+        features: ``[K, n]``.
+        dimensions: columns of the result, at most n.
+        rng: if given, project by a random Gaussian matrix, which treats all directions alike; otherwise onto the
+            leading right singular vectors, which keeps the longest directions (features are not centred).
+
+    Returns:
+        ``[K, dimensions]``.
+
+    Raises:
+        DesignError: as ``solve``.
+        ConfigurationError: dimensions out of range.
+    """
+    pool = geometry.check_pool(features)
+    if not 1 <= dimensions <= pool.shape[1]:
+        raise ConfigurationError(f"dimensions must lie in 1..{pool.shape[1]}, got {dimensions}")
+    if rng is not None:
+        basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
+    else:
+        basis = np.linalg.svd(pool, full_matrices=True)[2][:dimensions].T
+    projected: Floats = pool @ basis
+    return projected
 
 
 def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float = _RANK_TOL) -> Coverage:

@@ -64,7 +64,8 @@ class Stack:
     @property
     def is_first(self) -> Bools:
         """Which rows are the first of their kind, ``[B, K]``."""
-        return self.first == np.arange(self.features.shape[1])
+        own: Bools = np.asarray(self.first == np.arange(self.features.shape[1]))
+        return own
 
 
 def check_pools(pools: npt.ArrayLike | Sequence[npt.ArrayLike]) -> list[Floats]:
@@ -204,7 +205,7 @@ def certificate(rows: Floats, weights: Floats) -> Floats:
         weights: ``[B, K]``, non-negative; they are normalised here.
     """
     total = weights.sum(axis=-1, keepdims=True)
-    gap: Floats = leverages(rows, weights / total).max(axis=-1) / rows.shape[-1] - 1
+    gap: Floats = leverages(rows, weights / np.where(total > 0, total, 1.0)).max(axis=-1) / rows.shape[-1] - 1
     return gap
 
 

@@ -95,23 +95,36 @@ def _best_swap(rows: Floats, chosen: Bools) -> tuple[Ints, Ints, Floats]:
 
 
 def thin(rows: Floats, weights: Floats) -> Floats:
-    """Move the weights of one design ``[K]`` onto at most r(r+1)/2 rows of ``[K, r]`` without changing M.
+    """Move the weights of one design ``[K]`` onto at most r(r+1)/2 rows of ``[K, r]``, leaving M no smaller.
 
     Carathéodory's theorem as an algorithm: along a null vector of the matrix of outer products, M stands still while
-    weights move; go until one of them is zero. The sum stays one wherever every support row has leverage r, as in an
-    optimal design; otherwise the sum enters as one more equation, and at most one more row is kept.
+    weights move; go, in the direction in which their sum does not grow, until one of them is zero; leave that row out
+    of the null space, and repeat. The weights are scaled back to sum to one, which can only enlarge M.
     """
     weights = weights.copy()
+    support = np.flatnonzero(weights > 0)
     upper = np.triu_indices(rows.shape[1])
-    while True:
-        support = np.flatnonzero(weights > 0)
-        products = np.einsum("ki,kj->kij", rows[support], rows[support])[:, upper[0], upper[1]]
-        equations = np.column_stack([products, np.ones(len(support))]).T
-        _, values, right = np.linalg.svd(equations)
-        if (values > 1e-10 * values[0]).sum() == len(support):
-            return weights
-        null = right[-1] if right[-1].max() > 0 else -right[-1]
-        shrink = np.where(null > 0, weights[support] / np.where(null > 0, null, 1.0), np.inf)
-        gone = int(shrink.argmin())
-        weights[support] = np.maximum(weights[support] - shrink[gone] * null, 0.0)
+    products = np.einsum("ki,kj->kij", rows[support], rows[support])[:, upper[0], upper[1]]
+    _, values, right = np.linalg.svd(products.T)
+    null = right[(values > 1e-9 * values[0]).sum() :].T  # [support, dimension], orthonormal
+    while null.shape[1]:
+        along = null[:, 0] if null[:, 0].sum() >= 0 else -null[:, 0]
+        held = weights[support]
+        ahead = along > 1e-12
+        ratio = np.where(ahead, held / np.where(ahead, along, 1.0), np.inf)
+        gone = int(ratio.argmin())
+        weights[support] = np.maximum(held - ratio[gone] * along, 0.0)
         weights[support[gone]] = 0.0
+        null = _without(null, gone)
+    weights /= weights.sum()
+    return weights
+
+
+def _without(null: Floats, row: int) -> Floats:
+    """Return an orthonormal basis ``[m, d - 1]`` of the vectors in the span of ``null`` that vanish at a row."""
+    mirror = null[row].copy()  # Householder: reflect the row's entries onto the first column, and drop that
+    mirror[0] += np.copysign(np.sqrt(mirror @ mirror), mirror[0])
+    mirror /= np.sqrt(mirror @ mirror)
+    left: Floats = (null - 2 * np.outer(null @ mirror, mirror))[:, 1:]
+    left[row] = 0.0  # exactly
+    return left
