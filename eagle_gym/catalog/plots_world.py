@@ -135,7 +135,8 @@ class Tastes:
         charm, quality = self.pulls(films)
         quirks = np.array([self.quirks[row, film].sum() for row, film in zip(rows, films, strict=True)])
         liking: Floats = np.sum(charm * self.taste[rows], axis=1)
-        return self.level[rows] + quality + liking + quirks
+        total: Floats = self.level[rows] + quality + liking + quirks
+        return total
 
     def pulls(self, films: Sequence[NDArray[np.int64]]) -> tuple[Floats, Floats]:
         """Charm [B, DIRECTIONS] and quality [B] of films given as indices of their values."""

@@ -1,0 +1,22 @@
+"""Where texts are scored: the latent space, the encoder into it, and utilities over it."""
+
+from eagle_gym.latent.encoder import Encoder
+from eagle_gym.latent.prepare import prepare_space, space_key
+from eagle_gym.latent.quality import ColdStart, cold_start_report
+from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
+from eagle_gym.latent.utility import ContentGap, Utility, UtilityParts, make_utility
+
+__all__ = [
+    "ColdStart",
+    "ContentGap",
+    "Encoder",
+    "LatentSpace",
+    "SpaceParameters",
+    "Utility",
+    "UtilityParts",
+    "cold_start_report",
+    "fit_space",
+    "make_utility",
+    "prepare_space",
+    "space_key",
+]

@@ -1,0 +1,110 @@
+"""E_D: from a text to its embedding.
+
+The encoder is linear in a text's features, then keeps what lies outside the catalog's ball on its surface: a linear map
+extrapolates without end, and the best of an unbounded utility would be infinity, not a gap.
+
+Each row of a batch is summed feature by feature, in the features' order, by elementwise operations alone. So an
+embedding does not depend, to the last bit, on the texts that happen to be encoded with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from eagle_gym.latent.features import Bag, Features, padded
+
+Floats = NDArray[np.float64]
+
+REMEMBERED = 65_536  # texts whose features are kept
+
+
+class Encoder:
+    """Text -> Z.
+
+    Args:
+        features: Reads the features of a text.
+        weights: What each feature adds, [features.count, n].
+        intercept: Embedding of a text without features, before the ball, [n].
+        radius: Of the ball, Euclidean in Z.
+    """
+
+    def __init__(self, features: Features, weights: Floats, intercept: Floats, radius: float) -> None:
+        self.features = features
+        self.weights = weights
+        self.intercept = intercept
+        self.radius = radius
+        self._rows = np.vstack([weights, np.zeros((1, weights.shape[1]))])  # the last row is for padding
+        self._bags: dict[str, Bag] = {}
+
+    @property
+    def dim(self) -> int:
+        """Dimension n of the latent space."""
+        return int(self.weights.shape[1])
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Embeddings of texts, in the ball.
+
+        Args:
+            texts: Any texts, [B]; what the features do not know is passed over.
+
+        Returns:
+            [B, n]. Row i depends on text i alone, to the last bit.
+        """
+        return project(self.linear([self._bag(text) for text in texts]), self.radius)
+
+    def linear(self, bags: Sequence[Bag]) -> Floats:
+        """Embeddings of texts given by their features, before the ball, [B, n]."""
+        numbers, values = padded(bags, len(self._rows) - 1)
+        z = np.tile(self.intercept, (len(bags), 1))
+        for column in range(numbers.shape[1]):
+            z += values[:, column, None] * self._rows[numbers[:, column]]
+        return z
+
+    def _bag(self, text: str) -> Bag:
+        bag = self._bags.get(text)
+        if bag is None:
+            bag = self.features.bag(text)
+            if len(self._bags) < REMEMBERED:
+                self._bags[text] = bag
+        return bag
+
+
+def project(z: Floats, radius: float) -> Floats:
+    """Points outside the ball go straight to its surface, [B, n]; the others stay as they are."""
+    norm = norms(z)
+    outside = norm > radius
+    return np.where(outside[:, None], z * (radius / np.where(outside, norm, 1.0))[:, None], z)
+
+
+def norms(z: Floats) -> Floats:
+    """Euclidean norm of each row, [B], summed in the order of the columns whatever the shape."""
+    total = np.zeros(len(z))
+    for column in range(z.shape[1]):
+        total += z[:, column] ** 2
+    return np.sqrt(total)
+
+
+def fit_linear(features: sp.csr_array, targets: Floats, weights: Floats, ridge: float) -> tuple[Floats, Floats]:
+    """Weighted ridge regression with an intercept, which is not penalised.
+
+    Args:
+        features: [N, F].
+        targets: [N, k].
+        weights: Of the rows, not negative, at least one positive, [N].
+        ridge: Penalty on each squared weight, in units of row weight.
+
+    Returns:
+        Weights [F, k] and intercept [k].
+    """
+    total = weights.sum()
+    centre = features.T @ weights / total
+    middle = weights @ targets / total
+    scaled = features * np.sqrt(weights)[:, None]
+    gram = (scaled.T @ scaled).toarray() - total * np.outer(centre, centre)
+    right = features.T @ (weights[:, None] * targets) - total * np.outer(centre, middle)
+    solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), right)
+    return solved, middle - centre @ solved

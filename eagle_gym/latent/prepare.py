@@ -1,0 +1,133 @@
+"""A latent space ready for use: shipped with the package, cached, or fitted now and cached.
+
+A space is kept under the hash of everything it was fitted from: the catalog, the split, the parameters, the lexicon
+that the encoder reads, and the version of the fit. A space of another hash is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from eagle_gym.catalog import Catalog, Split
+from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.latent.features import lexicon_hash
+from eagle_gym.latent.space import FORMAT, VERSION, LatentSpace, SpaceParameters, fit_space, parameters_from, with_key
+
+Prepare = Literal["auto", "never"]
+
+SHIPPED = Path(str(files("eagle_gym.latent"))) / "data"  # one folder for each shipped space
+
+
+def prepare_space(
+    catalog: Catalog,
+    split: Split,
+    *,
+    parameters: SpaceParameters | Mapping[str, Any] | None = None,
+    prepare: Prepare = "auto",
+    cache_dir: str | Path | None = None,
+    progress: bool | None = True,
+) -> LatentSpace:
+    """The latent space of a catalog: shipped, from the cache, or fitted now and put there.
+
+    Several processes that ask at once fit it once: the others wait.
+
+    Args:
+        catalog: Entities, users and ratings.
+        split: Says which users train, and which ratings are support.
+        parameters: How it is fitted; those not named have their defaults.
+        prepare: "auto", or "never": raise rather than fit.
+        cache_dir: Where spaces are kept; by default the user's cache folder of this system.
+        progress: Show bars where it takes more than two seconds; None: only on a terminal.
+
+    Raises:
+        ConfigurationError: An unknown parameter, or no such `prepare`.
+        PreparationError: There is none and `prepare` is "never", or it cannot be fitted.
+    """
+    if prepare not in get_args(Prepare):
+        raise ConfigurationError(f"prepare must be one of {get_args(Prepare)}; got {prepare!r}")
+    chosen = parameters_from(parameters if isinstance(parameters, SpaceParameters) else dict(parameters or {}))
+    key = space_key(catalog, split, chosen)
+    found = _shipped(key)
+    if found is not None:
+        return found
+    folder = (Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")) / "spaces" / key[:32]
+    if (folder / "space.json").is_file():
+        return _checked(folder, key)
+    if prepare == "never":
+        raise PreparationError(
+            f"no latent space of catalog {catalog.name!r} with these parameters is prepared ({folder}); "
+            "prepare it with prepare='auto' or python -m eagle_gym prepare"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "space.json").is_file():  # else another process made it while this one waited
+            _keep(with_key(fit_space(catalog, split, chosen, progress=progress), key), folder)
+    return _checked(folder, key)
+
+
+def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> str:
+    """Hash of everything a space is fitted from, 64 hexadecimal digits."""
+    parts = {
+        "format": FORMAT,
+        "version": VERSION,
+        "catalog": catalog.hash,
+        "split": split.hash,
+        "parameters": asdict(parameters),
+        "reads": lexicon_hash() if catalog.language == "plot_english" else "words",
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def ship_plots(folder: Path = SHIPPED / "plots") -> LatentSpace:
+    """Fit the space of the embedded catalog and write it where the package ships it."""
+    from eagle_gym.catalog import load_plots, split_catalog
+
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    space = with_key(fit_space(catalog, split), space_key(catalog, split, SpaceParameters()))
+    space.save(folder)
+    return space
+
+
+def _shipped(key: str) -> LatentSpace | None:
+    """The shipped space of this key, if there is one; one of another key is passed over."""
+    for header in sorted(SHIPPED.glob("*/space.json")):
+        if json.loads(header.read_text(encoding="utf-8")).get("key") == key:
+            return LatentSpace.load(header.parent)
+    return None
+
+
+def _checked(folder: Path, key: str) -> LatentSpace:
+    space = LatentSpace.load(folder)
+    if space.key != key:
+        raise PreparationError(
+            f"{folder}: expected a space of key {key[:12]}…; got {space.key[:12]}…; delete the folder"
+        )
+    return space
+
+
+def _keep(space: LatentSpace, folder: Path) -> None:
+    """Write beside, then rename: whoever finds the folder finds all of it."""
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+    try:
+        space.save(beside)
+        shutil.rmtree(folder, ignore_errors=True)  # left by a version that was interrupted
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    ship_plots()

@@ -1,0 +1,375 @@
+"""The latent space: one artefact that holds the encoder, the embeddings of items and users, and the ball.
+
+How it is fitted, from the support ratings of a split:
+
+1. Ratings of train users are factorised, with biases (`factorization`): dim - 1 factors and one bias for each item.
+2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
+   damped. It is fitted once on all items and once without each of five parts of them, so that every item also has an
+   embedding by an encoder that did not see its ratings.
+3. Z is whitened: over the catalog's texts it has mean 0 and covariance I. Directions in which texts do not differ are
+   dropped.
+4. Texts outside the ball that holds 99 % of the catalog's texts are moved to its surface.
+5. Users are refitted (`users`) on the embeddings of step 2 that did not see the item: these are as good, and as bad,
+   as those of texts nobody has rated. The population comes from the train users; test users are folded in from their
+   support.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from eagle_gym.catalog import Catalog, Split
+from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.latent.encoder import Encoder, fit_linear, norms, project
+from eagle_gym.latent.factorization import factorize
+from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
+from eagle_gym.latent.users import Moments, fit_population
+
+Floats = NDArray[np.float64]
+
+FORMAT = 1  # of the saved files
+VERSION = 1  # of the fit: raise it whenever equal inputs would give another space
+
+
+@dataclass(frozen=True)
+class SpaceParameters:
+    """How a latent space is fitted. Chosen on inner validation; see docs/latent.md.
+
+    Attributes:
+        dim: n, the dimension of Z: dim - 1 factors of taste and one of quality.
+        seed: Of the factorisation's start and of the parts of step 2.
+        factor_ridge: Of the factorisation, ratings.
+        bias_ridge: Of the factorisation's biases, ratings.
+        sweeps: Of the factorisation.
+        encoder_ridge: Of the encoder, in units of item weight.
+        damping: An item with c ratings weighs c · damping / (c + damping) in the encoder's fit.
+        parts: Of step 2.
+        ball: Share of the catalog's texts inside the ball.
+    """
+
+    dim: int = 8
+    seed: int = 0
+    factor_ridge: float = 5.0
+    bias_ridge: float = 3.0
+    sweeps: int = 15
+    encoder_ridge: float = 300.0
+    damping: float = 5.0
+    parts: int = 5
+    ball: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.dim < 2:
+            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality); got {self.dim!r}")
+        if min(self.factor_ridge, self.bias_ridge, self.encoder_ridge, self.damping) <= 0 or self.sweeps < 1:
+            raise ConfigurationError(f"ridges, damping and sweeps must be positive; got {self}")
+        if self.parts < 2 or not 0 < self.ball <= 1:
+            raise ConfigurationError(
+                f"parts must be 2 or more and ball a share of 1; got {self.parts!r}, {self.ball!r}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class LatentSpace:
+    """Encoder, items, users and ball.
+
+    Attributes:
+        encoder: Text -> Z.
+        items: Embeddings of the catalog's texts, [I, n].
+        users: A user's taste (n weights, rating units) and base (rating), [U, n + 1]: the predicted rating of z is
+            ``base + ⟨z, taste⟩``.
+        parameters: How it was fitted.
+        quality: Reported numbers about the fit; no part of the fingerprint.
+        key: Hash of what it was fitted from; "" where it was not kept.
+    """
+
+    encoder: Encoder
+    items: Floats
+    users: Floats
+    parameters: SpaceParameters
+    quality: dict[str, float] = field(default_factory=dict)
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        for array in (self.items, self.users):
+            array.flags.writeable = False
+
+    @property
+    def dim(self) -> int:
+        """Dimension n of Z."""
+        return self.encoder.dim
+
+    @property
+    def radius(self) -> float:
+        """Radius of the catalog's ball."""
+        return self.encoder.radius
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the arrays and of what the encoder reads, 16 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(self.encoder.features.to_json(), sort_keys=True).encode())
+        for name, array in sorted(self._arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array, "<f8").tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: str | Path) -> None:
+        """Write `space.json` and `space.npz` into a folder, which is made when absent."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        header = {
+            "format": FORMAT,
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "parameters": asdict(self.parameters),
+            "quality": self.quality,
+            "features": self.encoder.features.to_json(),
+        }
+        np.savez_compressed(folder / "space.npz", allow_pickle=False, **self._arrays())
+        (folder / "space.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> LatentSpace:
+        """Read what `save` wrote.
+
+        Raises:
+            PreparationError: A file is missing, broken or was changed, or the encoder reads another lexicon.
+        """
+        folder = Path(folder)
+        try:
+            header = json.loads((folder / "space.json").read_text(encoding="utf-8"))
+            if header["format"] != FORMAT:
+                raise PreparationError(f"{folder}: expected format {FORMAT}; got {header['format']!r}; prepare it anew")
+            with np.load(folder / "space.npz", allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            features = features_from_json(header["features"])
+            encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
+            parameters = SpaceParameters(**header["parameters"])
+            space = cls(encoder, arrays["items"], arrays["users"], parameters, header["quality"], header["key"])
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise PreparationError(f"{folder}: expected a space written by LatentSpace.save; {error!r}") from error
+        if space.fingerprint != header["fingerprint"]:
+            raise PreparationError(
+                f"{folder}: the arrays are not those that were saved; delete the folder, prepare anew"
+            )
+        return space
+
+    def predict(self, z: Floats, users: Floats) -> Floats:
+        """Predicted ratings of points z [B, n] by users [B, n + 1]: [B]."""
+        rating: Floats = users[:, -1] + np.sum(z * users[:, :-1], axis=1)
+        return rating
+
+    def _arrays(self) -> dict[str, Floats]:
+        encoder = self.encoder
+        radius = np.array(encoder.radius)
+        arrays = {"weights": encoder.weights, "intercept": encoder.intercept, "radius": radius}
+        return {**arrays, "items": self.items, "users": self.users}
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A linear map of text features.
+
+    Attributes:
+        weights: [F, k].
+        intercept: [k].
+    """
+
+    weights: Floats
+    intercept: Floats
+
+    def __call__(self, features: sp.csr_array) -> Floats:
+        """Values of texts, [N, k]."""
+        values: Floats = features @ self.weights + self.intercept
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class RawMaps:
+    """What steps 1 and 2 give: maps from text to (factors, bias), before whitening.
+
+    Attributes:
+        full: Fitted on all rated items, k = dim.
+        unseen: One for each part, fitted without it.
+        part: The part of each item, [I].
+        mean: Mean rating.
+    """
+
+    full: Linear
+    unseen: tuple[Linear, ...]
+    part: NDArray[np.int64]
+    mean: float
+
+    def out_of_part(self, features: sp.csr_array) -> Floats:
+        """Value of each item by the map that did not see it, [I, k]."""
+        values = np.stack([linear(features) for linear in self.unseen])
+        return values[self.part, np.arange(len(self.part))]
+
+
+def fit_space(
+    catalog: Catalog,
+    split: Split,
+    parameters: SpaceParameters | None = None,
+    *,
+    progress: bool | None = False,
+) -> LatentSpace:
+    """Fit a latent space; nothing but the split's support ratings is read.
+
+    Args:
+        catalog: Entities, users and ratings.
+        split: Says which users train, and which ratings are support.
+        parameters: How; the defaults by default.
+        progress: Show bars where it takes more than two seconds; None: only on a terminal.
+
+    Raises:
+        PreparationError: Fewer than two items are rated, or the texts do not differ in anything that the encoder reads.
+    """
+    parameters = parameters or SpaceParameters()
+    features = features_of(catalog.texts, catalog.language)
+    hidden = None if progress is None else not progress
+    texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
+    bags = [features.bag(text) for text in texts]
+    table = matrix(bags, features.count)
+    ratings = catalog.ratings
+    train = split.support & np.isin(ratings.user, split.train_users)
+    raw = fit_maps(catalog, train, table, parameters, progress=progress)
+    whitening = _whitening(raw.full(table))
+    encoder = _encoder(features, raw.full, whitening, bags, parameters.ball)
+    unseen = project((raw.out_of_part(table) - whitening[0]) @ whitening[1], encoder.radius)
+    return LatentSpace(
+        encoder=encoder,
+        items=project(encoder.linear(bags), encoder.radius),
+        users=fit_users(catalog, split.support, split.train_users, unseen),
+        parameters=parameters,
+        quality={"dim": float(encoder.dim), "radius": encoder.radius},
+    )
+
+
+def fit_maps(
+    catalog: Catalog,
+    rows: NDArray[np.bool_],
+    table: sp.csr_array,
+    parameters: SpaceParameters,
+    *,
+    progress: bool | None = False,
+) -> RawMaps:
+    """Steps 1 and 2, from the ratings that `rows` marks.
+
+    Args:
+        catalog: Entities and ratings.
+        rows: Ratings that may be read, bool [m].
+        table: Features of the catalog's texts, [I, F].
+        parameters: How.
+        progress: Of the factorisation.
+    """
+    rng = np.random.default_rng(parameters.seed)
+    user, item = catalog.ratings.user[rows], catalog.ratings.item[rows]
+    factors = factorize(
+        user,
+        item,
+        catalog.ratings.value[rows].astype(np.float64),
+        (len(catalog.users), len(catalog.entities)),
+        rank=parameters.dim - 1,
+        rng=rng,
+        ridge=parameters.factor_ridge,
+        bias_ridge=parameters.bias_ridge,
+        sweeps=parameters.sweeps,
+        progress=progress,
+    )
+    targets = np.column_stack([factors.items, factors.item_bias])
+    counts = np.bincount(item, minlength=len(catalog.entities)).astype(np.float64)
+    weights = counts * parameters.damping / (counts + parameters.damping)
+
+    def fit(kept: NDArray[np.bool_]) -> Linear:
+        return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
+
+    rated = counts > 0
+    part = _parts(rated, parameters.parts, rng)
+    unseen = tuple(fit(rated & (part != number)) for number in range(part.max() + 1))
+    return RawMaps(fit(rated), unseen, part, factors.mean)
+
+
+def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
+    """Step 5: taste and base of every user, [U, k + 1].
+
+    Args:
+        catalog: Users and ratings.
+        rows: Ratings that may be read, bool [m].
+        train_users: Who makes the population.
+        unseen: Coordinates of the items by maps that did not see them, [I, k].
+    """
+    ratings = catalog.ratings
+    value = ratings.value[rows].astype(np.float64)
+    mean = value[np.isin(ratings.user[rows], train_users)].mean()  # only the train users say where the centre is
+    columns = np.column_stack([unseen, np.ones(len(unseen))])
+    moments = Moments.of(ratings.user[rows], ratings.item[rows], value - mean, columns, len(catalog.users))
+    population = fit_population(moments.take(train_users[moments.count[train_users] > 0]))
+    users, _ = population.posterior(moments)
+    users[:, -1] += mean
+    return users
+
+
+def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A part for each item, [I]; rated items are spread evenly."""
+    if rated.sum() < 2:
+        raise PreparationError(f"a latent space needs at least two items that train users rated; got {rated.sum()}")
+    part = np.zeros(len(rated), dtype=np.int64)
+    part[rng.permutation(np.flatnonzero(rated))] = np.arange(rated.sum()) % most
+    return part
+
+
+def _whitening(raw: Floats) -> tuple[Floats, Floats]:
+    """Centre [k] and matrix [k, n], such that (raw - centre) @ matrix has covariance I."""
+    centre = raw.mean(axis=0)
+    variance, axes = np.linalg.eigh(np.cov(raw.T, bias=True))
+    order = np.argsort(-variance)
+    kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
+    if variance.max() < 1e-12:
+        raise PreparationError(
+            "the catalog's texts do not differ in anything that the encoder reads and ratings follow; "
+            "a latent space needs texts that say different things and ratings of them"
+        )
+    axes = axes[:, kept]
+    axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])  # one sign on every machine
+    return centre, axes / np.sqrt(variance[kept])
+
+
+def _encoder(
+    features: Features, linear: Linear, whitening: tuple[Floats, Floats], bags: list[Bag], ball: float
+) -> Encoder:
+    centre, matrix_ = whitening
+    weights, intercept = linear.weights @ matrix_, (linear.intercept - centre) @ matrix_
+    free = Encoder(features, weights, intercept, np.inf)
+    radius = float(np.quantile(norms(free.linear(bags)), ball))
+    return Encoder(features, weights, intercept, radius)
+
+
+def with_key(space: LatentSpace, key: str) -> LatentSpace:
+    """The same space, remembering what it was fitted from."""
+    return replace(space, key=key)
+
+
+def parameters_from(given: SpaceParameters | dict[str, Any] | None) -> SpaceParameters:
+    """Parameters from a mapping of some of them.
+
+    Raises:
+        ConfigurationError: An unknown one, or a value that cannot be.
+    """
+    if isinstance(given, SpaceParameters):
+        return given
+    known = {entry.name for entry in fields(SpaceParameters)}
+    unknown = sorted(set(given or {}) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"a latent space has the parameters {', '.join(sorted(known))}; got {', '.join(unknown)}"
+        )
+    return SpaceParameters(**(given or {}))

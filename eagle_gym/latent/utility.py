@@ -1,0 +1,179 @@
+"""How good a point of Z is for a user: the reward's source."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from eagle_gym.catalog import Catalog
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent.encoder import norms
+from eagle_gym.latent.space import LatentSpace
+
+Floats = NDArray[np.float64]
+
+METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
+CAP = 0.95  # quantile of the catalog's own novelty above which novelty counts no more
+REMEMBERED = 1024  # users whose predicted ratings of the catalog are kept
+
+
+@dataclass(frozen=True, eq=False)
+class UtilityParts:
+    """Utility and what it is made of, each [B].
+
+    Attributes:
+        total: What is rewarded.
+        affinity: Predicted rating, standardised over the catalog for that user.
+        novelty: Distance to what exists, standardised over the catalog.
+        percentile: Share of the catalog's items with a lower predicted rating for that user, 0..100; ties count half.
+    """
+
+    total: Floats
+    affinity: Floats
+    novelty: Floats
+    percentile: Floats
+
+
+class Utility(Protocol):
+    """Scores points of Z for users."""
+
+    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+        """Utility of points.
+
+        Args:
+            z: [B, n].
+            users: Rows of `LatentSpace.users`, [B, n + 1].
+            exclude: Row of the catalog's item that does not count as existing, -1 for none, [B].
+
+        Returns:
+            Parts, each [B]; entry i depends on the i-th point, user and exclusion alone.
+        """
+        ...
+
+
+class ContentGap:
+    """Affinity + weight · novelty: high where a user would be well served and nothing exists.
+
+    Affinity is ⟨z, taste⟩ / ‖taste‖, which is the predicted rating standardised over the catalog, as Z is white.
+    Novelty is the mean distance to the nearest items of the catalog, capped at the 95 % quantile of the catalog's own,
+    and standardised over the catalog's own (each item's distance to the others, capped too).
+
+    Nearest items come from a k-d tree, exactly; in 8 dimensions it beats comparing with all items from about a thousand
+    items on, and needs no memory that grows with the batch.
+
+    Args:
+        space: Items and their dimension.
+        weight: λ, of novelty.
+        neighbours: k, number of nearest items.
+        metric: "euclidean", "cityblock" or "chebyshev".
+
+    Raises:
+        ConfigurationError: An unknown metric, a weight that is no finite number, fewer than one neighbour or as many as
+            there are items.
+    """
+
+    def __init__(
+        self, space: LatentSpace, weight: float = 1.0, neighbours: int = 10, metric: str = "euclidean"
+    ) -> None:
+        if metric not in METRICS:
+            raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+        if not np.isfinite(weight):
+            raise ConfigurationError(f"weight must be a finite number; got {weight!r}")
+        if not 1 <= neighbours < len(space.items):
+            raise ConfigurationError(
+                f"neighbours must be from 1 to {len(space.items) - 1}, fewer than there are items; got {neighbours!r}"
+            )
+        self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
+        self._items = space.items
+        self._tree = cKDTree(space.items)
+        own = self.distance(space.items, np.arange(len(space.items)))
+        self.cap = float(np.quantile(own, CAP))
+        capped = np.minimum(own, self.cap)
+        self.mean, self.std = float(capped.mean()), max(float(capped.std()), 1e-9)
+        self._scores = lru_cache(REMEMBERED)(self._catalog_scores)
+
+    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+        """Utility of points z [B, n] for users [B, n + 1], an item each left out (-1: none); parts are [B]."""
+        score = dot(z, users[:, :-1])
+        strength = norms(users[:, :-1])
+        affinity = score / np.where(strength > 0, strength, 1.0)
+        novelty = (np.minimum(self.distance(z, exclude), self.cap) - self.mean) / self.std
+        return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(score, users))
+
+    def distance(self, z: Floats, exclude: NDArray[np.integer]) -> Floats:
+        """Mean distance of points [B, n] to their nearest items, an item each left out (-1: none): [B]."""
+        near, rows = self._tree.query(z, k=self.neighbours + 1, p=METRICS[self.metric])
+        total = np.zeros(len(z))
+        taken = np.zeros(len(z), dtype=np.int64)
+        for column in range(self.neighbours + 1):  # one column at a time: sums in one order whatever the batch
+            use = (rows[:, column] != exclude) & (taken < self.neighbours)
+            total += np.where(use, near[:, column], 0.0)
+            taken += use
+        return total / self.neighbours
+
+    def _percentile(self, score: Floats, users: Floats) -> Floats:
+        result = np.empty(len(score))
+        tastes, who = np.unique(users[:, :-1], axis=0, return_inverse=True)
+        for number, taste in enumerate(tastes):
+            mine = np.flatnonzero(who.reshape(-1) == number)
+            ranked = self._scores(taste.tobytes())
+            below = np.searchsorted(ranked, score[mine], side="left")
+            upto = np.searchsorted(ranked, score[mine], side="right")
+            result[mine] = 50.0 * (below + upto) / len(ranked)
+        return result
+
+    def _catalog_scores(self, taste: bytes) -> Floats:
+        """⟨item, taste⟩ of all items, ascending, [I]."""
+        return np.sort(dot(self._items, np.tile(np.frombuffer(taste), (len(self._items), 1))))
+
+
+def dot(a: Floats, b: Floats) -> Floats:
+    """Row by row inner products, [B], summed in the order of the columns whatever the shape."""
+    total = np.zeros(len(a))
+    for column in range(a.shape[1]):
+        total += a[:, column] * b[:, column]
+    return total
+
+
+def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwargs: object) -> Utility:
+    """A utility by name.
+
+    Args:
+        spec: None for `ContentGap`, or "module:factory"; a factory is called as ``factory(space, catalog, **kwargs)``.
+        space: Where it scores.
+        catalog: What exists.
+        **kwargs: For the factory; for `ContentGap` its own arguments.
+
+    Raises:
+        ConfigurationError: The factory cannot be found, does not take these arguments or makes nothing callable.
+    """
+    try:
+        made = (_factory(spec) if spec else _content_gap)(space, catalog, **kwargs)
+    except TypeError as error:
+        raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}; {error}") from error
+    if not callable(made):
+        raise ConfigurationError(f"utility {spec} must make something callable; got {type(made).__name__}")
+    return cast(Utility, made)
+
+
+def _content_gap(space: LatentSpace, catalog: Catalog, **kwargs: Any) -> ContentGap:  # noqa: ANN401 JSON values
+    return ContentGap(space, **kwargs)
+
+
+def _factory(spec: str) -> Callable[..., Any]:
+    module, colon, name = spec.partition(":")
+    if not (module and colon and name):
+        raise ConfigurationError(f"utility must be 'module:factory', such as 'mypackage.mymodule:make'; got {spec!r}")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"utility {spec!r} cannot be found; {error}") from error
+    return cast(Callable[..., Any], found)
