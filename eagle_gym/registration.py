@@ -28,6 +28,4 @@ def register_envs() -> None:
 
     for env_id, kwargs in IDS.items():
         if env_id not in gym.registry:
-            gym.register(
-                id=env_id, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs=dict(kwargs)
-            )
+            gym.register(id=env_id, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs=dict(kwargs))

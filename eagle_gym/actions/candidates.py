@@ -36,9 +36,7 @@ _MACRO_EDITS = 3
 class Candidates(Protocol):
     """Proposes edit prompts for a batch of states."""
 
-    def propose(
-        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
-    ) -> list[list[str]]:
+    def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """Up to ``n`` distinct prompts for each state.
 
         Args:
@@ -70,9 +68,7 @@ class LexiconCandidates:
         self.personalised = personalised
         self.macro = macro
 
-    def propose(
-        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
-    ) -> list[list[str]]:
+    def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
         if n < 1:
             raise ConfigurationError(f"n must be at least 1, got {n}")
@@ -192,7 +188,8 @@ def _wanted(dislikes: tuple[Pair, ...]) -> NDArray[np.bool_]:
     """[E] False where an edit asks for one of these."""
     table = vocabulary.edit_table()
     asks = table.kind == vocabulary.KINDS.index("ask")
-    wanted = ~(asks & np.isin(table.column, [vocabulary.feature_index()[pair] for pair in dislikes]))
+    disliked = np.isin(table.column, [vocabulary.feature_index()[pair] for pair in dislikes])
+    wanted: NDArray[np.bool_] = ~(asks & disliked)
     wanted.flags.writeable = False
     return wanted
 
@@ -273,9 +270,7 @@ class ModelCandidates:
         self.personalised = personalised
         self.temperature = temperature
 
-    def propose(
-        self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]
-    ) -> list[list[str]]:
+    def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """As :class:`Candidates`; a free-text model may leave a pool short."""
         pools: list[dict[str, str]] = [{} for _ in texts]  # folded prompt -> prompt
         for turn in range(_ROUNDS):

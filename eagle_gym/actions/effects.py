@@ -58,9 +58,7 @@ class Rollout:
         ConfigurationError: ``samples`` below 1.
     """
 
-    def __init__(
-        self, model: LanguageModel, space: LatentSpace, *, samples: int = 4, temperature: float = 1.0
-    ) -> None:
+    def __init__(self, model: LanguageModel, space: LatentSpace, *, samples: int = 4, temperature: float = 1.0) -> None:
         if samples < 1:
             raise ConfigurationError(f"samples must be at least 1, got {samples}")
         self.model = model

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.plot_english import Edit, Pair, grammar, lexicon
-from eagle_gym.plot_english.edits import LADDER, directions, wordings
+from eagle_gym.plot_english.edits import directions, wordings
+from eagle_gym.plot_english.wordings import LADDER
 
 SLOT_INDEX = {slot: index for index, slot in enumerate(plot_english.SLOTS)}
 IS_SET = np.array([slot in lexicon.SET_SLOTS for slot in plot_english.SLOTS])
@@ -36,7 +37,8 @@ def feature_slots() -> NDArray[np.intp]:
 @cache
 def slot_members() -> NDArray[np.bool_]:
     """[S, F] which columns belong to which slot."""
-    return feature_slots() == np.arange(len(plot_english.SLOTS))[:, None]
+    members: NDArray[np.bool_] = feature_slots() == np.arange(len(plot_english.SLOTS))[:, None]
+    return members
 
 
 @cache
@@ -146,16 +148,17 @@ def applicable(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
         [B, E].
     """
     table = edit_table()
-    counts = held.astype(np.float64) @ slot_members().T  # [B, S]
+    counts: NDArray[np.float64] = held.astype(np.float64) @ slot_members().T  # [B, S]
     capacity = np.array([lexicon.CAPACITY.get(slot, np.inf) for slot in plot_english.SLOTS])
     holds = held[:, table.column] & (table.column >= 0)
-    room = (counts < capacity)[:, table.slot]
+    room = np.asarray(counts[:, table.slot] < capacity[table.slot])
     fits = {
         "vague": np.ones_like(holds),
         "intensify": np.broadcast_to((held & (ladder() >= 0)).any(1)[:, None], holds.shape),
         "remove": np.where(table.column >= 0, holds, counts[:, table.slot] > 0),
         "ask": ~holds & room,
     }
-    result = np.select([table.kind == index for index in range(len(KINDS))], [fits[name] for name in KINDS], False)
+    kinds = [table.kind == index for index in range(len(KINDS))]
+    result: NDArray[np.bool_] = np.array(np.select(kinds, [fits[name] for name in KINDS], False))
     result[:, : table.vague] = (~held).astype(np.float32) @ table.wanted.T.astype(np.float32) > 0.5
     return result

@@ -61,7 +61,7 @@ class EagleEnv(gym.Env[Any, np.int64]):
     ``time`` [1] (share of the episode that is over).
 
     **Reward.** U(x) = affinity + λ·novelty, both standardised over the catalog: would this reader like it, and is there
-    nothing like it yet? ``reward="improvement"`` pays U(x') - U(x) at each step, ``"terminal"`` pays U of the last text.
+    nothing like it yet? ``reward="improvement"`` pays U(x') - U(x) at each step, ``"terminal"`` U of the last text.
 
     **End.** ``terminated`` after ``horizon`` steps; never truncated by itself.
 
@@ -190,13 +190,18 @@ class EagleEnv(gym.Env[Any, np.int64]):
             return worlds.observe_text(self.world, self.state)
         return {name: rows[0] for name, rows in worlds.observe_latent(self.world, [self.state]).items()}
 
+    def read(self) -> str:
+        """The text observation, whatever the environment's own observation is."""
+        return worlds.observe_text(self.world, self.state)
+
     def action_masks(self) -> NDArray[np.bool_]:
         """[K] which actions the state offers."""
         return self.state.action_set.mask.astype(np.bool_)
 
     def expected_utility(self) -> NDArray[np.float64]:
         """[K] utility of each action's expected next embedding; -inf where no action is offered."""
-        return worlds.expected_utility(self.world, [self.state])[0]
+        row: NDArray[np.float64] = worlds.expected_utility(self.world, [self.state])[0]
+        return row
 
     def get_state(self) -> Snapshot:
         """The episode as it stands, to come back to with ``set_state``, here or in a copy of this environment."""
@@ -216,7 +221,7 @@ class EagleEnv(gym.Env[Any, np.int64]):
         else:
             self.np_random, self._np_random_seed = seeding.np_random(seed)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The episode so far as text; None without a render mode."""
         if self.render_mode is None:
             return None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Literal
 
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
 from eagle_gym.actions.effects import Effects, Rollout
-from eagle_gym.actions.surrogate import Surrogate, prepare_surrogate
-from eagle_gym.catalog import Catalog, load_movielens, load_plots, load_table, split_catalog
+from eagle_gym.actions.surrogate_store import Kind, prepare_surrogate
+from eagle_gym.catalog import Catalog, Profiles, Split, load_movielens, load_plots, load_table, split_catalog
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import LanguageModel, load_language_model
 from eagle_gym.latent import LatentSpace, make_utility, prepare_space
+
+READERS = 100  # train users for whom prompts are tried where a surrogate is fitted on free text
 
 
 def open_resources(settings: Settings) -> Resources:
@@ -44,11 +46,11 @@ def open_resources(settings: Settings) -> Resources:
         parameters={"dim": settings.dim},
         prepare=settings.prepare,
         cache_dir=settings.cache_dir,
-        progress=sys.stderr.isatty() or None,
     )
-    effects, quality = open_effects(settings, catalog, space, model)
+    candidates = open_candidates(settings, catalog, model)
+    effects, quality = open_effects(settings, catalog, split, space, model, candidates)
     action_sets = ActionSets(
-        open_candidates(settings, catalog, model),
+        candidates,
         effects,
         pool=settings.pool,
         k=settings.actions,
@@ -62,9 +64,11 @@ def load_catalog(settings: Settings) -> Catalog:
     """The catalog that the settings name."""
     if settings.catalog == "movielens":
         assert settings.root is not None  # checked with the settings
-        return load_movielens(Path(settings.root).expanduser(), texts=settings.text_kind)
+        texts: Literal["rendered", "overview"] = "overview" if settings.texts == "overview" else "rendered"
+        return load_movielens(Path(settings.root).expanduser(), texts=texts)
     if settings.catalog == "table":
-        assert settings.texts is not None and settings.ratings is not None
+        assert settings.texts is not None
+        assert settings.ratings is not None
         return load_table(Path(settings.texts).expanduser(), Path(settings.ratings).expanduser())
     return load_plots()
 
@@ -77,17 +81,32 @@ def open_candidates(settings: Settings, catalog: Catalog, model: LanguageModel) 
 
 
 def open_effects(
-    settings: Settings, catalog: Catalog, space: LatentSpace, model: LanguageModel
+    settings: Settings,
+    catalog: Catalog,
+    split: Split,
+    space: LatentSpace,
+    model: LanguageModel,
+    candidates: Candidates,
 ) -> tuple[Effects, dict[str, float]]:
     """What estimates the effects, and the surrogate's reported quality."""
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
-    surrogate: Surrogate = prepare_surrogate(
+    profiles = Profiles(catalog, split)
+    surrogate = prepare_surrogate(
         catalog,
         space,
         model,
+        candidates,
+        kind=surrogate_kind(settings, catalog),
+        profiles=[profiles.text(int(user)) for user in split.train_users[:READERS]],
         temperature=settings.temperature,
         prepare=settings.prepare,
         cache_dir=settings.cache_dir,
     )
-    return surrogate, dict(surrogate.quality)
+    return surrogate, surrogate.quality
+
+
+def surrogate_kind(settings: Settings, catalog: Catalog) -> Kind:
+    """Whether the prompts can be parsed: those of the lexicon and of the embedded model, on plot English."""
+    parsed = settings.candidates == "lexicon" or settings.language_model == "embedded"
+    return "plot_english" if catalog.language == "plot_english" and parsed else "free"

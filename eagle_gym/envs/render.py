@@ -55,8 +55,8 @@ def _moment(frame: Frame) -> list[str]:
     asked = [f"  > {frame.prompt}   reward {frame.reward:+.3f}"] if frame.prompt else []
     parts = state.utility
     scores = (
-        f"    utility {parts['total']:+.2f} = affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}; "
-        f"better liked than {parts['percentile']:.0f}% of the catalog"
+        f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "
+        f"predicted to be liked better than {parts['percentile']:.0f}% of the catalog"
     )
     doubt = [] if state.valid else ["    (not well-formed: read leniently)"]
     return ["", *asked, *_wrapped(state.text, "    "), scores, *doubt]

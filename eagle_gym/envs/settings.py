@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from eagle_gym.errors import ConfigurationError
 
@@ -76,12 +76,12 @@ class Settings:
     macro: float = 0.0
     effects: str = "surrogate"
     rollout_samples: int = 4
-    features: str = "displacement"
+    features: Literal["displacement", "next"] = "displacement"
     temperature: float = 1.0
     utility: str | None = None
     utility_kwargs: Mapping[str, Any] | None = None
     dim: int = 8
-    prepare: str = "auto"
+    prepare: Literal["auto", "never"] = "auto"
     cache_dir: str | None = None
     device: str = "cpu"
     dtype: str = "float32"
@@ -191,8 +191,9 @@ def _check_utility(utility: str | None, kwargs: object) -> None:
 
 def _reject(settings: Settings, *names: str) -> None:
     for name in names:
-        if getattr(settings, name) is not None:
-            raise ConfigurationError(f"the catalog {settings.catalog!r} takes no {name}, got {getattr(settings, name)!r}")
+        value = getattr(settings, name)
+        if value is not None:
+            raise ConfigurationError(f"the catalog {settings.catalog!r} takes no {name}, got {value!r}")
 
 
 def _check_plots(settings: Settings) -> None:
@@ -209,7 +210,7 @@ def _check_movielens(settings: Settings) -> None:
             "(https://grouplens.org/datasets/movielens)"
         )
     if not Path(settings.root).expanduser().is_dir():
-        raise ConfigurationError(f"root must be the folder of a GroupLens data set; there is no folder {settings.root!r}")
+        raise ConfigurationError(f"root must be the folder of a GroupLens data set, there is none at {settings.root!r}")
     _check_choice("texts", settings.text_kind, ("rendered", "overview"))
     if settings.text_kind == "overview" and settings.language_model == "embedded":
         raise ConfigurationError(

@@ -49,8 +49,8 @@ class Transition:
 class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """``num_envs`` environments stepped together; see :class:`eagle_gym.EagleEnv` for what each of them is.
 
-    Observations are batched: a tuple of strings, or a Dict of arrays [N, ...]. ``info`` is batched as Gymnasium does it: a
-    key's values in an array, and in ``_key`` which environments have it.
+    Observations are batched: a tuple of strings, or a Dict of arrays [N, ...]. ``info`` is batched as Gymnasium does
+    it: a key's values in an array, and in ``_key`` which environments have it.
 
     Args:
         num_envs: N.
@@ -151,7 +151,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Whether the backend promises equal texts for equal seeds, whatever shares a batch."""
         return self.world.model.deterministic
 
-    @property
+    @property  # type: ignore[misc]  # Gymnasium's can be set; these belong to their environments
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The environments' generators."""
         return tuple(self._rng(i) for i in range(self.num_envs))
@@ -171,13 +171,13 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     # Episodes
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode in every environment, or in those of a mask.
 
         Args:
-            seed: environment i gets ``seed + i``, or its entry of a sequence; None goes on with the randomness there is.
+            seed: environment i gets ``seed + i``, or its entry of a sequence; None goes on with the present randomness.
             options: ``user``, ``entity``, ``text`` (one for all, or a list with one per environment) and ``reset_mask``
                 (bool array [N]: the environments to reset; the others stay where they are).
 
@@ -230,9 +230,8 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         chosen = self._actions(actions)
         over = [self._ended(state) for state in states]
         if self.autoreset_mode is AutoresetMode.DISABLED and any(over):
-            raise EpisodeError(
-                f"episodes {np.flatnonzero(over).tolist()} are over: reset them with reset(options={{'reset_mask': ...}})"
-            )
+            ended = np.flatnonzero(over).tolist()
+            raise EpisodeError(f"episodes {ended} are over: reset them with reset(options={{'reset_mask': ...}})")
         moving = [i for i in range(self.num_envs) if not over[i]]
         indices = [worlds.check_action(states[i], chosen[i]) for i in moving]
         before = self._keep()
@@ -250,7 +249,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
 
     def _resetting(self, moving: list[int], over: list[bool]) -> list[int]:
-        """Which environments start an episode in this step: known beforehand, for the horizon does not depend on texts."""
+        """Which environments start an episode in this step; known beforehand, for no text decides when one ends."""
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return [i for i in moving if self._ends(self.states[i].step + 1)] + [i for i, o in enumerate(over) if o]
         return [i for i, o in enumerate(over) if o]
@@ -293,7 +292,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         array = np.asarray(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise EpisodeError(
-                f"actions must be {self.num_envs} integers, one per environment, got shape {array.shape} of {array.dtype}"
+                f"actions must be {self.num_envs} integers, one per environment; got {array.dtype}, shape {array.shape}"
             )
         return [int(action) for action in array]
 
@@ -345,7 +344,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             infos = self._add_info(infos, worlds.describe(self.world, state), i)
         return infos
 
-    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[str, ...] | None:
         """[N] the episodes so far as texts; None without a render mode."""
         if self.render_mode is None:
             return None
@@ -355,7 +354,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def get_state(self) -> tuple[Snapshot, ...]:
         """[N] the episodes as they stand; each may also be given to a single environment."""
-        states = self._states or [None] * self.num_envs
+        states: Sequence[State | None] = self._states or [None] * self.num_envs
         return tuple(
             Snapshot(state, tuple(frames), copy.deepcopy(self._rng(i).bit_generator.state))
             for i, (state, frames) in enumerate(zip(states, self._frames, strict=True))

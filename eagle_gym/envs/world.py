@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from eagle_gym.language.model import LanguageModel
     from eagle_gym.latent import LatentSpace, Utility, UtilityParts
 
+
 @dataclass(frozen=True, eq=False)
 class Resources:
     """The heavy parts of a world, shared by all worlds of a process that differ in episode and observation alone.

@@ -1,0 +1,379 @@
+"""Fitting the surrogate on real rollouts, and measuring it on states and prompts that the fit never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from scipy import sparse
+from tqdm import tqdm
+
+from eagle_gym import plot_english
+from eagle_gym.actions import vocabulary
+from eagle_gym.actions.candidates import Candidates, LexiconCandidates
+from eagle_gym.actions.effects import encode_distinct
+from eagle_gym.actions.seeding import stable_seed
+from eagle_gym.actions.surrogate import (
+    CLASSES,
+    OPERATIONS,
+    Correction,
+    Effect,
+    Floats,
+    Ints,
+    Items,
+    LinearMap,
+    Symbolic,
+    blocks,
+    empty_slots,
+    gather_items,
+    outcome_groups,
+)
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.prompts import Prompt
+
+if TYPE_CHECKING:
+    from eagle_gym.latent import LatentSpace
+
+HELD_OUT: Final = 10  # one (operation, slot, value) in so many is kept from every fit
+PENALTIES: Final = (3.0, 10.0, 30.0, 100.0)
+# Penalty of each block of the regression, relative to the one that cross-validation chooses.
+RELATIVE: Final = {
+    "bias": 0.01, "effect": 1.0, "embedding": 1.0, "empty": 1.0, "kind": 1.0, "scale": 1.0, "direction": 1.0,
+    "value": 3.0,
+}  # fmt: skip
+_FOLDS: Final = 4
+_CHOICE_PRIORS: Final = (4.0, 16.0, 64.0, 256.0, 1e9)  # observations that each outcome's rate starts with
+_BATCH: Final = 128  # generations between two moves of the progress bar
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Prompts tried on texts: [R] each; ``results`` holds one or more rewritten texts for each."""
+
+    texts: tuple[str, ...]
+    prompts: tuple[str, ...]
+    results: tuple[tuple[str, ...], ...]
+
+    def rows(self, rows: Sequence[int] | NDArray[np.intp]) -> Trials:
+        """A part of the trials."""
+        texts, prompts, results = self.texts, self.prompts, self.results
+        return Trials(*(tuple(column[row] for row in rows) for column in (texts, prompts, results)))  # type: ignore[arg-type]
+
+    def __add__(self, other: Trials) -> Trials:
+        return Trials(self.texts + other.texts, self.prompts + other.prompts, self.results + other.results)
+
+
+def is_held_out(prompt: str) -> bool:
+    """Whether a prompt has an (operation, slot, value) that fits never see."""
+    return any(
+        stable_seed("held out", edit.operation, edit.slot, edit.value) % HELD_OUT == 0
+        for edit in plot_english.parse_edit(prompt)
+        if edit.value
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How prompts are tried.
+
+    Attributes:
+        trials: (text, prompt) pairs to try.
+        samples: generations for each.
+        per_state: prompts tried on one text.
+        rounds: steps from the start texts; each round goes on from results of the one before.
+        held_out: False tries no prompt that ``is_held_out``, True only such, None any.
+        seed: of everything.
+    """
+
+    trials: int
+    samples: int = 1
+    per_state: int = 4
+    rounds: int = 5
+    held_out: bool | None = False
+    seed: int = 0
+
+
+def collect(
+    model: LanguageModel,
+    texts: Sequence[str],
+    plan: Plan,
+    *,
+    candidates: Candidates | None = None,
+    profiles: Sequence[str] = (),
+    temperature: float = 1.0,
+    bar: tqdm[None] | None = None,
+) -> Trials:
+    """Try prompts on texts, and on what comes of them.
+
+    Args:
+        model: rewrites.
+        texts: where to start; drawn from with replacement.
+        plan: how many, and which.
+        candidates: proposes the prompts; by default the lexicon, with random profiles and some macro prompts.
+        profiles: whom the candidates may propose for.
+        temperature: of the rewriting.
+        bar: moved by one for each generation.
+    """
+    rng = np.random.default_rng(stable_seed("collect", plan.seed))
+    count = -(-plan.trials // (plan.per_state * plan.rounds))
+    states = [texts[int(row)] for row in rng.integers(len(texts), size=count)]
+    proposer = candidates or LexiconCandidates(personalised=0.3, macro=0.05)
+    tried = Trials((), (), ())
+    for turn in range(plan.rounds):
+        left = plan.trials - len(tried.texts)
+        asked = _questions(states, plan, proposer, profiles, rng)[:left]
+        results = _answers(model, asked, plan, temperature, stable_seed("collect", plan.seed, turn), bar)
+        tried += Trials(tuple(text for text, _ in asked), tuple(prompt for _, prompt in asked), tuple(results))
+        if results:
+            states = [results[int(row)][0] for row in rng.integers(len(results), size=count)]
+    return tried
+
+
+def _questions(
+    states: Sequence[str], plan: Plan, candidates: Candidates, profiles: Sequence[str], rng: np.random.Generator
+) -> list[tuple[str, str]]:
+    """Up to ``per_state`` prompts for each state, each for some reader."""
+    readers = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
+    seeds = [int(seed) for seed in rng.integers(2**62, size=len(states))]
+    # Held-out prompts are few: only a large pool has enough of them.
+    wanted = plan.per_state if plan.held_out is None else 64
+    asked = []
+    for text, pool in zip(states, candidates.propose(states, readers, wanted, seeds), strict=True):
+        fitting = [prompt for prompt in pool if plan.held_out is None or is_held_out(prompt) == plan.held_out]
+        asked += [(text, prompt) for prompt in fitting[: plan.per_state]]
+    return asked
+
+
+def _random_profile(rng: np.random.Generator) -> str:
+    pairs = [plot_english.FEATURES[int(row)] for row in rng.integers(len(plot_english.FEATURES), size=6)]
+    return plot_english.render_profile(plot_english.Profile(tuple(pairs[:3]), tuple(pairs[3:])))
+
+
+def _answers(
+    model: LanguageModel,
+    asked: Sequence[tuple[str, str]],
+    plan: Plan,
+    temperature: float,
+    seed: int,
+    bar: tqdm[None] | None,
+) -> list[tuple[str, ...]]:
+    samples = plan.samples
+    prompts = [Prompt("rewrite", text=text, instruction=prompt) for text, prompt in asked for _ in range(samples)]
+    results: list[str] = []
+    for begin in range(0, len(prompts), _BATCH):
+        part = prompts[begin : begin + _BATCH]
+        seeds = [stable_seed(seed, begin + row) for row in range(len(part))]
+        results += [answer.text for answer in model.generate(part, seeds, temperature=temperature)]
+        if bar is not None:
+            bar.update(len(part))
+    return [tuple(results[row : row + samples]) for row in range(0, len(results), samples)]
+
+
+def observed(space: LatentSpace, trials: Trials) -> tuple[Floats, Floats]:
+    """[R, n] embeddings of the texts and mean displacements of their results."""
+    z = encode_distinct(space, trials.texts)
+    counts = {len(results) for results in trials.results}
+    samples = counts.pop() if counts else 1
+    after = encode_distinct(space, [text for results in trials.results for text in results])
+    return z, after.reshape(len(z), samples, -1).mean(axis=1) - z
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """What vague edits were seen to bring: counts [G'] for each entry of ``outcome_groups()``, in two halves.
+
+    Attributes:
+        possible: [2, G'] times that an outcome could have come.
+        came: [2, G'] times that it came.
+    """
+
+    possible: Floats
+    came: Floats
+
+
+def count_choices(trials: Trials) -> Choices:
+    """Count the outcomes of vague prompts; even and odd trials apart, to validate one half on the other."""
+    start, columns = outcome_groups()
+    before = vocabulary.one_hot(trials.texts)
+    after = vocabulary.one_hot(results[0] for results in trials.results)
+    items = gather_items([[prompt] for prompt in trials.prompts])
+    single = np.bincount(items.pair, minlength=len(trials.texts)) == 1
+    possible, came = np.zeros((2, len(columns))), np.zeros((2, len(columns)))
+    for direction in range(vocabulary.edit_table().vague):
+        pairs = items.pair[(items.direction == direction) & single[items.pair]]
+        entries = slice(*start[len(plot_english.FEATURES) + direction :][:2])
+        for half in range(2):
+            rows = pairs[pairs % 2 == half]
+            could = ~before[rows][:, columns[entries]]
+            possible[half, entries] = could.sum(axis=0)
+            came[half, entries] = (could & after[rows][:, columns[entries]]).sum(axis=0)
+    return Choices(possible, came)
+
+
+def fit_choice(choices: Choices) -> Floats:
+    """[G'] how likely each outcome of a vague edit is, beside the others; 1 for edits of one outcome.
+
+    The rates are shrunk towards each direction's mean; how much, is what predicts the other half of the counts best.
+    """
+
+    def error(prior: float) -> float:
+        total = 0.0
+        for half in range(2):
+            rate = _rates(choices.possible[half], choices.came[half], prior)
+            possible, came = choices.possible[1 - half], choices.came[1 - half]
+            likely = np.clip(rate, 1e-6, 1 - 1e-6)
+            total -= float((came * np.log(likely) + (possible - came) * np.log1p(-likely)).sum())
+        return total
+
+    best = min(_CHOICE_PRIORS, key=error)
+    return _rates(choices.possible.sum(axis=0), choices.came.sum(axis=0), best)
+
+
+def _rates(possible: Floats, came: Floats, prior: float) -> Floats:
+    start, _ = outcome_groups()
+    rate = np.ones(len(possible))
+    for direction in range(vocabulary.edit_table().vague):
+        entries = slice(*start[len(plot_english.FEATURES) + direction :][:2])
+        mean = (came[entries].sum() + 1.0) / (possible[entries].sum() + entries.stop - entries.start)
+        rate[entries] = (came[entries] + prior * mean) / (possible[entries] + prior)
+    return rate
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """One least-squares problem: what the symbolic effect leaves over.
+
+    Attributes:
+        design: [R, X] sparse, columns in the order of ``surrogate.blocks``.
+        target: [R, n].
+        groups: [R] trials of one text share a number; a text is never on both sides of a validation.
+    """
+
+    design: sparse.csr_matrix
+    target: Floats
+    groups: Ints
+
+
+def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regression:
+    """The problem that trials pose."""
+    z, displacement = observed(space, trials)
+    held = vocabulary.one_hot(trials.texts)
+    rows = np.arange(len(z))
+    effect = symbolic.effect(held, rows, gather_items([[prompt] for prompt in trials.prompts]))
+    base = symbolic.displacement(held, rows, effect)
+    _, groups = np.unique(np.array(trials.texts), return_inverse=True)
+    return Regression(design_matrix(base, z, empty_slots(held), effect), displacement - base, groups)
+
+
+def design_matrix(base: Floats, z: Floats, empty: Floats, effect: Effect) -> sparse.csr_matrix:
+    """[R, X] the columns that ``Correction.displacement`` weighs."""
+    items, n = effect.items, z.shape[1]
+    own = np.repeat(items.pair, n), (items.kind[:, None] * n + np.arange(n)).reshape(-1)
+    scale = sparse.coo_matrix((effect.moved.reshape(-1), own), (len(z), CLASSES * n))
+    table = vocabulary.edit_table()
+    return sparse.hstack(
+        [
+            np.ones((len(z), 1)), base, z, empty, _indicator(items, items.kind, CLASSES, len(z)), scale,
+            _indicator(items, items.direction, table.vague, len(z)),
+            _indicator(items, items.value, len(plot_english.FEATURES), len(z)),
+        ],
+        format="csr",
+    )  # fmt: skip
+
+
+def _indicator(items: Items, index: Ints, size: int, pairs: int) -> sparse.coo_matrix:
+    there = index >= 0
+    return sparse.coo_matrix((np.ones(there.sum()), (items.pair[there], index[there])), (pairs, size))
+
+
+def penalties(n: int) -> Floats:
+    """[X] relative penalty of each column."""
+    return np.concatenate([np.full(int(np.prod(shape)), RELATIVE[name]) for name, shape in blocks(n).items()])
+
+
+def ridge(gram: Floats, moment: Floats, penalty: float) -> Floats:
+    """[X, n] coefficients, from [X, X] and [X, n]."""
+    system = gram.copy()
+    system[np.diag_indices_from(system)] += penalty * penalties(moment.shape[1])
+    solution: Floats = scipy.linalg.solve(system, moment, assume_a="pos", overwrite_a=True)
+    return solution
+
+
+def cross_validated(problem: Regression) -> float:
+    """The penalty with the smallest squared error on texts left out."""
+    errors = dict.fromkeys(PENALTIES, 0.0)
+    whole = _moments(problem.design, problem.target)
+    for fold in range(_FOLDS):
+        out = problem.groups % _FOLDS == fold
+        x, y = problem.design[out], problem.target[out]
+        gram, moment = (total - part for total, part in zip(whole, _moments(x, y), strict=True))
+        for penalty in PENALTIES:
+            errors[penalty] += float(np.square(y - x @ ridge(gram, moment, penalty)).sum())
+    return min(PENALTIES, key=errors.__getitem__)
+
+
+def _moments(x: sparse.csr_matrix, y: Floats) -> tuple[Floats, Floats]:
+    return np.asarray((x.T @ x).todense()), np.asarray(x.T @ y)
+
+
+def fit_correction(problem: Regression) -> Correction:
+    """The ridge regression with its penalty chosen by cross-validation."""
+    coefficients = ridge(*_moments(problem.design, problem.target), cross_validated(problem))
+    n = problem.target.shape[1]
+    arrays, begin = [], 0
+    for shape in blocks(n).values():
+        size = int(np.prod(shape))
+        arrays.append(coefficients[begin : begin + size].reshape(*shape, n))
+        begin += size
+    return Correction(*arrays)
+
+
+def fit(trials: Trials, space: LatentSpace, linear: LinearMap) -> tuple[Floats, Correction]:
+    """Choice weights and correction from trials."""
+    choice = fit_choice(count_choices(trials))
+    return choice, fit_correction(regression(trials, space, Symbolic(linear, choice)))
+
+
+def r_squared(predicted: Floats, seen: Floats) -> float:
+    """Share of the displacements' variance that is predicted, all coordinates together; 1 is perfect."""
+    spread = np.square(seen - seen.mean(axis=0)).sum()
+    return float(1.0 - np.square(seen - predicted).sum() / max(float(spread), 1e-300))
+
+
+def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
+    """The R² that perfect predictions would get on these trials, given the noise of their means."""
+    z = encode_distinct(space, trials.texts)
+    samples = len(trials.results[0])
+    after = encode_distinct(space, [text for results in trials.results for text in results])
+    moved = after.reshape(len(z), samples, -1) - z[:, None]
+    noise = moved.var(axis=1, ddof=1).sum() / samples
+    seen = moved.mean(axis=1)
+    return float(1.0 - noise / np.square(seen - seen.mean(axis=0)).sum())
+
+
+def by_operation(predicted: Floats, seen: Floats, prompts: Sequence[str]) -> dict[str, float]:
+    """R² by operation of single edits, and of macro prompts."""
+
+    def name(prompt: str) -> str:
+        edits = plot_english.parse_edit(prompt)
+        return "macro" if len(edits) > 1 else edits[0].operation
+
+    names = np.array([name(prompt) for prompt in prompts])
+    return {
+        each: r_squared(predicted[names == each], seen[names == each])
+        for each in (*OPERATIONS, "macro")
+        if np.count_nonzero(names == each) > 10
+    }
+
+
+def plain_ridge(design: Floats, target: Floats) -> Floats:
+    """[X, n] ridge coefficients of a dense design; the first column, a constant, is hardly penalised."""
+    gram = design.T @ design
+    weights = np.full(len(gram), 1.0)
+    weights[0] = 0.01
+    solution: Floats = scipy.linalg.solve(gram + np.diag(weights), design.T @ target, assume_a="pos")
+    return solution
