@@ -154,7 +154,7 @@ def applicable(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
     room = np.asarray(counts[:, table.slot] < capacity[table.slot])
     fits = {
         "vague": np.ones_like(holds),
-        "intensify": np.broadcast_to((held & (ladder() >= 0)).any(1)[:, None], holds.shape),
+        "intensify": np.broadcast_to(np.any(held & (ladder() >= 0), axis=1, keepdims=True), holds.shape),
         "remove": np.where(table.column >= 0, holds, counts[:, table.slot] > 0),
         "ask": ~holds & room,
     }
