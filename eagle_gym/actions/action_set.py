@@ -13,10 +13,10 @@ are rounded before they select, so neither the batch nor the process nor the epi
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from eagle_gym.actions import design
 from eagle_gym.actions.candidates import Candidates
 from eagle_gym.actions.effects import Effects
+from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError, DesignError
 
 DECIMALS: Final = 6  # features are rounded to these before they select
@@ -158,12 +159,6 @@ class _Choice:
     C: float
 
 
-def stable_seed(*parts: object) -> int:
-    """A seed in [0, 2**63) from a hash of the parts' texts, the same in every process."""
-    digest = blake2b("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "little") >> 1
-
-
 def _distinct(prompts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(prompts))
 
@@ -178,31 +173,24 @@ def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
 
 
 def _select(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
-    """One design per state, in one batched call over the states that have one."""
+    """One choice per state. States that offer equally many prompts, nearly always all, share one batched design."""
     choices: dict[int, _Choice] = {}
-    todo = []
+    groups: dict[int, list[int]] = {}
     for row, f in enumerate(features):
+        count = min(k, len(f))
         if np.any(f):
-            todo.append(row)
+            groups.setdefault(count, []).append(row)
         else:  # nothing moves: there is no direction to cover, and every choice is as good
-            count = min(k, len(f))
             choices[row] = _Choice(np.arange(count), np.full(count, 1.0 / count), 0.0, 1.0)
-    for row, selection in zip(todo, _batched([features[row] for row in todo], k), strict=True):
-        choices[row] = selection
+    for count, rows in groups.items():
+        with warnings.catch_warnings():
+            # A state with no more candidates than directions offers them all; there is nothing to warn of.
+            warnings.simplefilter("ignore", design.UninformativeDesignWarning)
+            selections = design.select_batch([features[row] for row in rows], count)
+        for row, selection in zip(rows, selections, strict=True):
+            # Indices ascend: a place in the set does not tell how early the design picked it.
+            choices[row] = _Choice(selection.indices, selection.weights, selection.gap, selection.C)
     return [choices[row] for row in range(len(features))]
-
-
-def _batched(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
-    if not features:
-        return []
-    selections = design.select_batch(features, k)
-    return [_sorted(np.asarray(s.indices), np.asarray(s.weights), float(s.gap), float(s.C)) for s in selections]
-
-
-def _sorted(indices: NDArray[np.intp], weights: NDArray[np.float64], gap: float, c: float) -> _Choice:
-    """In the pool's order: a place in the set must not tell how early the design picked it."""
-    order = np.argsort(indices)
-    return _Choice(indices[order], weights[order], gap, c)
 
 
 def _assemble(

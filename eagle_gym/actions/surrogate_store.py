@@ -112,7 +112,8 @@ def load_surrogate(folder: Path, identity: Identity, space: LatentSpace) -> Surr
             f"not {identity.temperature}; {MENDING}"
         )
     try:
-        with np.load(folder / "surrogate.npz", allow_pickle=False) as file:
+        # Opened here, for NumPy leaves a file open that turns out to be broken.
+        with (folder / "surrogate.npz").open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name].astype(np.float64) for name in file.files}
         restore = PlotSurrogate.restore if identity.kind == "plot_english" else FreeSurrogate.restore
         return Surrogate(restore(arrays, space), space, header["quality"])

@@ -105,6 +105,11 @@ class Settings:
                 f"actions (K={self.actions}) are chosen from the pool of candidates: pool must be at least as large, "
                 f"got pool={self.pool}"
             )
+        if self.dim >= self.pool:
+            raise ConfigurationError(
+                f"a design over {self.pool} candidates says nothing in {self.dim} dimensions or more: "
+                f"pool must be larger than dim, better four times as large; got pool={self.pool}, dim={self.dim}"
+            )
         _check_utility(self.utility, self.utility_kwargs)
         _CATALOG_CHECKS[self.catalog](self)
 

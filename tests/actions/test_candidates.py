@@ -1,0 +1,195 @@
+"""Candidate prompts: distinct, able to change something, in the reader's favour, and the same in any batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_gym import plot_english
+from eagle_gym.actions import vocabulary
+from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates, tastes
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.model import Completion, Usage
+from eagle_gym.plot_english import Profile
+from tests.fake_worlds import ScriptedModel
+
+SEEDS = st.integers(0, 2**32)
+
+
+def state(seed: int) -> tuple[str, str]:
+    """A text and a profile."""
+    rng = np.random.default_rng(seed)
+    attributes = plot_english.random_attributes(rng, float(rng.uniform(0.0, 0.8)))
+    pairs = [plot_english.FEATURES[i] for i in rng.choice(len(plot_english.FEATURES), 6, replace=False)]
+    return plot_english.render(attributes, rng), plot_english.render_profile(
+        Profile(tuple(pairs[:3]), tuple(pairs[3:]))
+    )
+
+
+@given(SEEDS)
+def test_lexicon_prompts_are_distinct_and_each_can_change_the_text(seed: int) -> None:
+    text, profile = state(seed)
+    (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
+    assert len(pool) == len(set(pool)) == 64
+    edits = [plot_english.parse_edit(prompt) for prompt in pool]
+    assert len(set(edits)) == 64, "two wordings of one edit take two places"
+    assert not any(plot_english.is_noop(plot_english.read(text), edit) for edit in edits)
+
+
+@given(SEEDS)
+def test_no_prompt_asks_for_a_dislike(seed: int) -> None:
+    text, profile = state(seed)
+    (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
+    asked = {
+        (edit.slot, edit.value)
+        for prompt in pool
+        for edit in plot_english.parse_edit(prompt)
+        if edit.operation in ("set", "add", "replace")
+    }
+    assert not asked & set(plot_english.parse_profile(profile).dislikes)
+
+
+def test_personalised_prompts_ask_for_likes() -> None:
+    likes = (("genres", "Western"), ("tone", "eerie"), ("motifs", "robots"))
+    profile = plot_english.render_profile(Profile(likes))
+    (own,) = LexiconCandidates(personalised=1.0).propose(["A drama film."], [profile], 20, [0])
+    (none,) = LexiconCandidates(personalised=0.0).propose(["A drama film."], [profile], 20, [0])
+
+    def wanted(pool: list[str]) -> set[tuple[str, str]]:
+        return {(e.slot, e.value) for prompt in pool for e in plot_english.parse_edit(prompt)} & set(likes)
+
+    assert wanted(own) == set(likes)
+    assert len(wanted(none)) < len(likes)
+
+
+@given(st.lists(SEEDS, min_size=2, max_size=5, unique=True))
+def test_a_row_does_not_depend_on_its_batch(seeds: list[int]) -> None:
+    candidates = LexiconCandidates(macro=0.2)
+    texts, profiles = zip(*(state(seed) for seed in seeds), strict=True)
+    together = candidates.propose(texts, profiles, 24, seeds)
+    alone = [candidates.propose([t], [p], 24, [s])[0] for t, p, s in zip(texts, profiles, seeds, strict=True)]
+    assert together == alone
+
+
+def test_macro_prompts_ask_for_three_edits_of_three_slots() -> None:
+    text, profile = state(1)
+    (pool,) = LexiconCandidates(macro=1.0).propose([text], [profile], 12, [0])
+    assert len(set(pool)) == 12
+    for prompt in pool:
+        edits = plot_english.parse_edit(prompt)
+        assert len(edits) == len({edit.slot for edit in edits}) == 3
+
+
+def test_shares_of_the_kinds_are_those_of_plot_english_propose() -> None:
+    """Both samplers are read off many small pools and must agree within sampling error."""
+    counts = {"ours": dict.fromkeys(("vague", "remove", "replace"), 0), "theirs": {}}
+    counts["theirs"] = dict(counts["ours"])
+    total = 0
+    for seed in range(60):
+        text, _ = state(seed)
+        attributes = plot_english.read(text)
+        if not attributes.pairs():
+            continue
+        total += 16
+        pools = {
+            "ours": LexiconCandidates(0.0).propose([text], [""], 16, [seed])[0],
+            "theirs": plot_english.propose(attributes, np.random.default_rng(seed), 16),
+        }
+        for name, pool in pools.items():
+            for prompt in pool:
+                operation = plot_english.parse_edit(prompt)[0].operation
+                if operation in counts[name]:
+                    counts[name][operation] += 1
+    for operation, count in counts["ours"].items():
+        assert abs(count - counts["theirs"][operation]) / total < 0.06, (operation, counts)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_shares_outside_0_to_1_are_refused(share: float) -> None:
+    with pytest.raises(ConfigurationError, match="share"):
+        LexiconCandidates(personalised=share)
+    with pytest.raises(ConfigurationError, match="share"):
+        LexiconCandidates(macro=share)
+
+
+def test_a_profile_in_free_text_says_nothing() -> None:
+    assert tastes('I liked "Heat" and loathed "Cats"') == Profile()
+
+
+def test_every_prompt_of_the_table_parses_to_its_edit() -> None:
+    table = vocabulary.edit_table()
+    for edit, prompts in zip(table.edits, table.prompts, strict=True):
+        for prompt in prompts:
+            assert plot_english.parse_edit(prompt) == (edit,)
+
+
+@given(SEEDS)
+def test_applicable_agrees_with_the_grammar(seed: int) -> None:
+    text, _ = state(seed)
+    attributes = plot_english.read(text)
+    fits = vocabulary.applicable(vocabulary.one_hot([text]))[0]
+    for edit, fit in zip(vocabulary.edit_table().edits, fits, strict=True):
+        possible = bool(plot_english.outcomes(attributes, edit))
+        assert possible or not fit, edit
+        if possible and not fit:  # only a full set keeps an edit out that would change something
+            assert edit.operation == "add"
+
+
+def test_one_hot_reads_what_the_text_says() -> None:
+    held = vocabulary.one_hot(["A dark western film set on a train.", "nothing of the kind", ""])
+    said = [plot_english.FEATURES[column] for column in np.flatnonzero(held[0])]
+    assert set(said) == {("genres", "Western"), ("tone", "dark"), ("setting", "on a train")}
+    assert not held[1:].any()
+
+
+def test_model_candidates_are_distinct_and_filled_up() -> None:
+    text, profile = state(3)
+    model = ScriptedModel()
+    pools = ModelCandidates(model, language="plot_english").propose([text, text], [profile, ""], 40, [0, 1])
+    assert [len(set(pool)) for pool in pools] == [40, 40]
+    assert len(model.batches) <= 4
+    for prompt in pools[0]:
+        assert not plot_english.is_noop(plot_english.read(text), plot_english.parse_edit(prompt))
+
+
+class Parrot:
+    """Answers the same few things over and over."""
+
+    name, fingerprint, deterministic = "parrot", "parrot", True
+
+    def __init__(self, answers: list[str]) -> None:
+        self.answers, self.usage, self.prompts = answers, Usage(), []
+
+    def generate(self, prompts, seeds, *, temperature=1.0):
+        self.prompts += prompts
+        return [Completion(self.answers[seed % len(self.answers)], 1, 1, "stop") for seed in seeds]
+
+
+def test_duplicates_noops_and_nonsense_are_dropped_then_the_lexicon_fills_up() -> None:
+    parrot = Parrot(["Make the tone dark.", "make the tone DARK.", "Leave the ending open.", "qwerty", "Add robots."])
+    (pool,) = ModelCandidates(parrot, language="plot_english").propose(["A drama film."], [""], 12, [0])
+    assert len({prompt.casefold() for prompt in pool}) == 12
+    assert "qwerty" not in pool
+    assert "Leave the ending open." not in pool, "there is no ending to leave open"
+    assert sum(prompt.casefold() == "make the tone dark." for prompt in pool) == 1
+
+
+def test_free_text_pools_may_stay_short() -> None:
+    parrot = Parrot(["Move it to the sea.", "move it to the SEA.", "Give her a sister."])
+    (pool,) = ModelCandidates(parrot, language="free").propose(["A woman drives home."], ["She likes dogs."], 8, [0])
+    assert sorted(prompt.casefold() for prompt in pool) == ["give her a sister.", "move it to the sea."]
+
+
+@pytest.mark.parametrize("personalised", [0.0, 0.25, 1.0])
+def test_the_personalised_share_of_questions_shows_the_profile(personalised: float) -> None:
+    parrot = Parrot([f"Add {i}." for i in range(5000)])
+    ModelCandidates(parrot, language="free", personalised=personalised).propose(["x"], ["Likes y."], 40, [0])
+    asked = np.mean([bool(prompt.profile) for prompt in parrot.prompts])
+    assert abs(asked - personalised) <= 0.05
+
+
+def test_proposals_need_a_temperature() -> None:
+    with pytest.raises(ConfigurationError, match="temperature"):
+        ModelCandidates(ScriptedModel(), language="free", temperature=0.0)
