@@ -26,6 +26,8 @@ from torch import Tensor
 from torch.nn import functional
 
 CHUNK = 64  # rows decoded together: more only spills the cache of the processor
+READ_ROWS = 16  # rows whose prompts are read together: more would not fit the processor's cache
+SHARING_ROWS = 8  # rows that begin alike from which on their beginning is read once
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
@@ -188,31 +190,29 @@ class LlamaWeights:
         rotations = torch.polar(torch.ones_like(angles), angles)
         self.rotations = rotations.to(device=device, dtype=torch.complex64)  # [T, E/2]
 
-    def project(self, layer: _Layer, hidden: Tensor, rotation: Tensor) -> Tensor:
-        """Rotated queries and keys, and values: ``[N, D]`` to ``[N, H + 2J, E]``; rotation ``[N, 1, E/2]``."""
-        shape = self.shape
-        normed = functional.rms_norm(hidden, (shape.width,), None, shape.eps)
-        heads = functional.linear(normed, layer.qkv).view(len(hidden), -1, shape.head_width)
-        rotating = heads[:, : shape.heads + shape.kv_heads]
-        if heads.dtype == torch.float32:
-            torch.view_as_complex(rotating.view(*rotating.shape[:2], -1, 2)).mul_(rotation)
-        else:
-            wide = torch.view_as_complex(rotating.float().view(*rotating.shape[:2], -1, 2))
-            rotating.copy_(torch.view_as_real(wide.mul_(rotation)).flatten(2))
+    def rotated(self, projected: Tensor, rotation: Tensor) -> Tensor:
+        """Heads ``[N, P, E]`` of a projection ``[N, P E]``, queries and keys turned by ``rotation [N, 1, E/2]``.
+
+        Attention is computed in float32: bfloat16 is slower there on processors, and no better.
+        """
+        heads = projected.view(len(projected), -1, self.shape.head_width).float()
+        turning = heads[:, : -self.shape.kv_heads]
+        torch.view_as_complex(turning.view(*turning.shape[:2], -1, 2)).mul_(rotation)
         return heads
 
+    def norm(self, hidden: Tensor) -> Tensor:
+        """Root-mean-square norm over the last axis; its weight is folded into the product that follows."""
+        return functional.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
+
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """The rest of a layer after attention: ``mixed [N, H E]`` and ``hidden [N, D]`` to the next hidden states."""
-        shape = self.shape
-        hidden = hidden + functional.linear(mixed, layer.out)
-        normed = functional.rms_norm(hidden, (shape.width,), None, shape.eps)
-        gate, up = functional.linear(normed, layer.gate_up).chunk(2, dim=1)
+        """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
+        hidden = hidden + functional.linear(mixed.to(self.dtype), layer.out)
+        gate, up = functional.linear(self.norm(hidden), layer.gate_up).chunk(2, dim=1)
         return hidden + functional.linear(functional.silu(gate).mul_(up), layer.down)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
-        normed = functional.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
-        return functional.linear(normed, self.head).float()
+        return functional.linear(self.norm(hidden), self.head).float()
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
@@ -234,69 +234,105 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
 
 
 class _Batch:
-    """Rows that are decoded together: their caches, their places and what they have said so far."""
+    """Rows that are decoded together: their caches, and where they stand.
 
-    def __init__(self, weights: LlamaWeights, prompts: Sequence[Sequence[int]], length: int, slots: int) -> None:
-        self.weights = weights
-        shape, device, count = weights.shape, weights.device, len(prompts)
-        tokens = torch.zeros(count, length, dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            tokens[row, length - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        self.tokens = tokens.to(device)
-        self.padding = torch.tensor([length - len(prompt) for prompt in prompts], device=device)  # [B]
-        self.caches = [
-            torch.empty(2, count, shape.kv_heads, slots, shape.head_width, device=device, dtype=weights.dtype)
-            for _ in range(shape.layers)
+    Tokens are read in blocks of slots, the same slots for every row; a row with fewer tokens than slots is padded on
+    the left of the block, and the padding is hidden from attention by a bias. Positions count real tokens only.
+
+    Args:
+        weights: The model.
+        count: How many rows.
+        slots: How many slots each row will need, the prefix not counted.
+        prefix: A batch of one row that has read what all rows begin with; its keys and values are attended to in place.
+    """
+
+    def __init__(self, weights: LlamaWeights, count: int, slots: int, prefix: _Batch | None = None) -> None:
+        self.weights, self.count, self.slots, self.filled = weights, count, slots, 0
+        shared = [cache[:, 0] for cache in prefix.caches] if prefix else []
+        self.prefix: list[Tensor | None] = [*shared] or [None] * weights.shape.layers
+        start = prefix.filled if prefix else 0
+        shape, device = weights.shape, weights.device
+        self.caches: list[Tensor] = [
+            torch.empty(2, count, shape.kv_heads, slots, shape.head_width, device=device) for _ in range(shape.layers)
         ]
-        self.filled = 0
-        slot = torch.arange(slots, device=device)
-        hidden_slots = slot < self.padding[:, None]  # [B, T]
-        self.bias = torch.zeros(count, 1, 1, slots, device=device, dtype=weights.dtype)
-        self.bias.masked_fill_(hidden_slots[:, None, None], -torch.inf)
+        self.position = torch.full((count,), start, device=device)  # real tokens read so far
+        self.bias: Tensor | None = None  # [B, slots], -inf where padding stands; None where there is none
 
-    def prefill(self, last: int = 1) -> Tensor:
-        """Read the prompts; float32 logits ``[B, last, V]`` of what follows each of their last tokens."""
+    def read(self, texts: Sequence[Sequence[int]], length: int, *, last: int = 1) -> Tensor:
+        """Read a block of ``length`` slots; float32 logits ``[B, last, V]`` of what follows each of its last tokens."""
+        device, begin = self.weights.device, self.filled
+        tokens = torch.tensor([[0] * (length - len(text)) + list(text) for text in texts], device=device)
+        padding = torch.tensor([length - len(text) for text in texts], device=device)
+        if int(padding.max()):
+            slot = torch.arange(length, device=device)
+            self.hide(slot < padding[:, None])
+        rows = [slice(at, at + READ_ROWS) for at in range(0, self.count, READ_ROWS)]
+        logits = [self._read_rows(part, tokens[part], padding[part], last) for part in rows]
+        self.position += length - padding
+        self.filled = begin + length
+        return torch.cat(logits)
+
+    def hide(self, hidden: Tensor) -> None:
+        """Hide slots from attention where ``hidden [B, n]`` (the block about to be read) is true."""
+        if self.bias is None:
+            self.bias = torch.zeros(self.count, self.slots, device=self.weights.device)
+        self.bias[:, self.filled : self.filled + hidden.shape[1]].masked_fill_(hidden, -torch.inf)
+
+    def _read_rows(self, rows: slice, tokens: Tensor, padding: Tensor, last: int) -> Tensor:
         weights, shape = self.weights, self.weights.shape
-        count, length = self.tokens.shape
-        position = torch.arange(length, device=self.tokens.device) - self.padding[:, None]  # [B, L]
-        rotation = weights.rotations[position.clamp_(min=0)].view(count * length, 1, -1)
-        hidden = functional.embedding(self.tokens.view(-1), weights.embedding)
-        mask = self._prompt_mask(length)
-        groups = shape.heads // shape.kv_heads
-        for layer, cache in zip(weights.layers, self.caches, strict=True):
-            heads = weights.project(layer, hidden, rotation).view(count, length, -1, shape.head_width).transpose(1, 2)
-            query, key, value = torch.split(heads, [shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
-            cache[0, :, :, :length] = key
-            cache[1, :, :, :length] = value
-            if groups > 1:
-                key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
-            hidden = weights.finish(layer, hidden, mixed.transpose(1, 2).reshape(count * length, -1))
-        self.filled = length
-        return weights.logits(hidden.view(count, length, -1)[:, -last:].flatten(0, 1)).view(count, last, -1)
+        count, length = tokens.shape
+        # Rows of like length stand together, so that these rows may all be shorter than the block.
+        surplus = int(padding.min())
+        tokens, padding, length = tokens[:, surplus:], padding - surplus, length - surplus
+        for cache in self.caches:  # hidden slots are still multiplied, by zero: they must hold numbers
+            cache[:, rows, :, self.filled : self.filled + surplus] = 0.0
+        begin, end = self.filled + surplus, self.filled + surplus + length
+        position = self.position[rows, None] + torch.arange(length, device=tokens.device) - padding[:, None]  # [B, n]
+        rotation = weights.rotations[position.clamp_(0, shape.context - 1)]  # [B, n, E/2]
+        bias = self._block_bias(rows, begin, end, padding)
+        hidden = functional.embedding(tokens, weights.embedding)  # [B, n, D]
+        for index, (layer, cache, prefix) in enumerate(zip(weights.layers, self.caches, self.prefix, strict=True)):
+            query = self._store(layer, cache[:, rows], hidden, rotation, begin)
+            if index == shape.layers - 1:  # what the last layer says is asked of the last tokens only
+                query, hidden, bias = query[:, -last:], hidden[:, -last:], bias[:, -last:]
+            mixed = _attend(query, cache[:, rows, :, :end], bias, prefix)
+            hidden = weights.finish(layer, hidden.flatten(0, 1), mixed.flatten(0, 1)).view_as(hidden)
+        return weights.logits(hidden.flatten(0, 1)).view(count, hidden.shape[1], -1)[:, -last:]
 
-    def _prompt_mask(self, length: int) -> Tensor:
-        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, 1, L, L]``."""
-        slot = torch.arange(length, device=self.tokens.device)
-        seen = (slot[None, :] <= slot[:, None]) & (slot[None, None, :] >= self.padding[:, None, None])  # [B, L, L]
-        return (seen | torch.eye(length, dtype=torch.bool, device=seen.device))[:, None]
+    def _block_bias(self, rows: slice, begin: int, end: int, padding: Tensor) -> Tensor:
+        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, n, end]``."""
+        slot = torch.arange(end, device=padding.device)
+        hidden = slot > slot[begin:, None]  # [n, end]
+        bias = torch.zeros(len(padding), end - begin, end, device=padding.device).masked_fill_(hidden, -torch.inf)
+        if self.bias is not None:
+            bias += self.bias[rows, None, :end]
+            bias.masked_fill_(slot == slot[begin:, None], 0.0)
+        return bias
+
+    def _store(self, layer: _Layer, cache: Tensor, hidden: Tensor, rotation: Tensor, begin: int) -> Tensor:
+        """Project a block, put keys and values into the cache; the queries ``[B, n, H, E]``."""
+        weights, shape = self.weights, self.weights.shape
+        count, length = hidden.shape[:2]
+        projected = functional.linear(weights.norm(hidden.flatten(0, 1)), layer.qkv)
+        heads = weights.rotated(projected, rotation.flatten(0, 1)[:, None]).view(count, length, -1, shape.head_width)
+        stored = heads[:, :, shape.heads :].view(count, length, 2, shape.kv_heads, -1)
+        cache[:, :, :, begin : begin + length] = stored.permute(2, 0, 3, 1, 4)
+        return heads[:, :, : shape.heads]
 
     def step(self, token: Tensor) -> Tensor:
         """Read one more token a row ``[B]``; float32 logits ``[B, V]`` of the next."""
-        weights, shape = self.weights, self.weights.shape
-        count, slot = len(token), self.filled
+        weights, shape, slot = self.weights, self.weights.shape, self.filled
         # A row may run past the context before its surplus is cut: the caller says how much of it counts.
-        rotation = weights.rotations[(slot - self.padding).clamp_(max=shape.context - 1)][:, None]
+        rotation = weights.rotations[self.position.clamp(max=shape.context - 1)][:, None]  # [B, 1, E/2]
+        bias = None if self.bias is None else self.bias[:, None, : slot + 1]
         hidden = functional.embedding(token, weights.embedding)
-        bias = self.bias[..., : slot + 1]
-        for layer, cache in zip(weights.layers, self.caches, strict=True):
-            heads = weights.project(layer, hidden, rotation)
-            cache[:, :, :, slot] = heads[:, shape.heads :].view(count, 2, shape.kv_heads, -1).transpose(0, 1)
-            query = heads[:, : shape.heads].view(count, shape.kv_heads, -1, shape.head_width)  # [B, J, G, E]
-            key, value = cache[0, :, :, : slot + 1], cache[1, :, :, : slot + 1]
-            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
-            hidden = weights.finish(layer, hidden, mixed.reshape(count, -1))
+        for layer, cache, prefix in zip(weights.layers, self.caches, self.prefix, strict=True):
+            heads = weights.rotated(functional.linear(weights.norm(hidden), layer.qkv), rotation)
+            cache[:, :, :, slot] = heads[:, shape.heads :].view(self.count, 2, shape.kv_heads, -1).transpose(0, 1)
+            mixed = _attend(heads[:, None, : shape.heads], cache[:, :, :, : slot + 1], bias, prefix)
+            hidden = weights.finish(layer, hidden, mixed[:, 0])
         self.filled += 1
+        self.position += 1
         return weights.logits(hidden)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
@@ -304,10 +340,47 @@ class _Batch:
         if place:
             for cache in self.caches:
                 cache[:, place, :, : self.filled] = cache[:, last, :, : self.filled]
-            self.padding[place] = self.padding[last]
-            self.bias[place] = self.bias[last]
+            self.position[place] = self.position[last]
+            if self.bias is not None:
+                self.bias[place] = self.bias[last]
+        self.count = remaining
         self.caches = [cache[:, :remaining] for cache in self.caches]
-        self.padding, self.bias = self.padding[:remaining], self.bias[:remaining]
+        self.position = self.position[:remaining]
+        self.bias = None if self.bias is None else self.bias[:remaining]
+
+
+def _attend(query: Tensor, cache: Tensor, bias: Tensor | None, prefix: Tensor | None) -> Tensor:
+    """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
+
+    Args:
+        query: ``[B, n, H, E]``, scaled.
+        cache: Each row's own keys and values ``[2, B, J, T, E]``.
+        bias: Added to the scores of these, ``[B, n, T]`` or None.
+        prefix: Keys and values that all rows begin with ``[2, J, P, E]`` or None.
+
+    Returns:
+        ``[B, n, H E]``.
+    """
+    _, count, kv_heads, slots, width = cache.shape
+    length, heads = query.shape[1:3]
+    keys, values = cache.flatten(1, 2)
+    grouped = query.view(count, length, kv_heads, -1, width).permute(0, 2, 3, 1, 4)  # [B, J, G, n, E]
+    grouped = grouped.reshape(count, kv_heads, -1, width)
+    scores = torch.bmm(grouped.flatten(0, 1), keys.transpose(1, 2))  # [B J, G n, T]
+    if bias is not None:
+        scores.view(count, heads, length, slots).add_(bias[:, None])
+    if prefix is None:
+        mixed = torch.bmm(torch.softmax(scores, dim=-1), values)
+    else:
+        # One product for all rows: the prefix is read from memory once, not once a row.
+        across = grouped.transpose(0, 1).flatten(1, 2)  # [J, B G n, E]
+        common = torch.bmm(across, prefix[0].transpose(1, 2)).view(kv_heads, count, -1, prefix.shape[2]).transpose(0, 1)
+        both = torch.softmax(torch.cat([common, scores.view(count, kv_heads, -1, slots)], dim=-1), dim=-1)
+        common, own = torch.split(both, [prefix.shape[2], slots], dim=-1)
+        mixed = torch.bmm(own.flatten(0, 1), values)
+        shared = torch.bmm(common.transpose(0, 1).flatten(1, 2), prefix[1]).view(kv_heads, count, -1, width)
+        mixed.view(count, kv_heads, -1, width).add_(shared.transpose(0, 1))
+    return mixed.view(count, heads, length, width).transpose(1, 2).reshape(count, length, -1)
 
 
 class LlamaDecoder:
@@ -324,7 +397,12 @@ class LlamaDecoder:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray, *, temperature: float
+        self,
+        prompts: Sequence[Sequence[int]],
+        uniforms: np.ndarray,
+        *,
+        temperature: float,
+        shareable: Sequence[int] | None = None,
     ) -> list[Generated]:
         """Continue each prompt until its text ends or its draws are used up.
 
@@ -332,21 +410,54 @@ class LlamaDecoder:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
             uniforms: float64 ``[B, max_tokens]``: row i's draws.
             temperature: 0 takes the likeliest token.
+            shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too; where
+                :data:`SHARING_ROWS` or more do, these tokens are read once for all of them.
         """
         results: dict[int, Generated] = {}
-        for rows, length in plan_batches(prompts, fixed_tiles=self.fixed_tiles):
-            said = self._decode([prompts[row] for row in rows], length, uniforms[rows], temperature)
-            results.update(zip(rows, said, strict=True))
+        for group, begun in self._sharing(prompts, shareable):
+            prefix = self._read_prefix(prompts[group[0]][:begun])
+            rests = [prompts[row][begun:] for row in group]
+            for places, length in plan_batches(rests, fixed_tiles=self.fixed_tiles):
+                rows = [group[place] for place in places]
+                asked = [rests[place] for place in places]
+                said = self._decode(asked, length, uniforms[rows], temperature, prefix)
+                results.update(zip(rows, said, strict=True))
         return [results[row] for row in range(len(prompts))]
 
+    def _sharing(
+        self, prompts: Sequence[Sequence[int]], shareable: Sequence[int] | None
+    ) -> list[tuple[list[int], int]]:
+        """Rows grouped by a common beginning and its length; those whose beginning is too rare to pay share nothing."""
+        if self.fixed_tiles or shareable is None:  # in tiles, a row must not be computed otherwise for its company
+            return [(list(range(len(prompts))), 0)]
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for row, (prompt, count) in enumerate(zip(prompts, shareable, strict=True)):
+            groups.setdefault(tuple(prompt[:count]), []).append(row)
+        found = [(rows, len(start)) for start, rows in groups.items() if start and len(rows) >= SHARING_ROWS]
+        taken = {row for rows, _ in found for row in rows}
+        alone = [row for row in range(len(prompts)) if row not in taken]
+        return [*found, (alone, 0)] if alone else found
+
+    def _read_prefix(self, tokens: Sequence[int]) -> _Batch | None:
+        if not tokens:
+            return None
+        batch = _Batch(self.weights, 1, len(tokens))
+        batch.read([tokens], len(tokens))
+        return batch
+
     def _decode(
-        self, prompts: Sequence[Sequence[int]], length: int, uniforms: np.ndarray, temperature: float
+        self,
+        prompts: Sequence[Sequence[int]],
+        length: int,
+        uniforms: np.ndarray,
+        temperature: float,
+        prefix: _Batch | None,
     ) -> list[Generated]:
         limit = uniforms.shape[1]
-        batch = _Batch(self.weights, prompts, length, length + limit)
+        batch = _Batch(self.weights, len(prompts), length + limit, prefix)
         draws = torch.from_numpy(uniforms).to(self.weights.device)
         transcript = Transcript(len(prompts), self.ending)
-        logits = batch.prefill()[:, 0]
+        logits = batch.read(prompts, length)[:, 0]
         for index in range(limit):
             token = sample_tokens(logits, draws[:, index], temperature)
             done = transcript.add(token.tolist())
@@ -365,11 +476,14 @@ class LlamaDecoder:
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
         scores = np.empty(len(continuations))
-        texts = [[*prompt, *continuation] for continuation in continuations]
+        begun = len(prompt) - 1 if len(continuations) >= SHARING_ROWS and not self.fixed_tiles else 0
+        prefix = self._read_prefix(prompt[:begun])
+        texts = [[*prompt[begun:], *continuation] for continuation in continuations]
         for rows, length in plan_batches(texts, fixed_tiles=self.fixed_tiles):
             last = max(len(continuations[row]) for row in rows)
+            batch = _Batch(self.weights, len(rows), length, prefix)
             # The last token is read by nobody, but keeping it makes slots and targets line up.
-            logits = _Batch(self.weights, [texts[row] for row in rows], length, length).prefill(last + 1)
+            logits = batch.read([texts[row] for row in rows], length, last=last + 1)
             logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
             for place, row in enumerate(rows):
                 target = torch.tensor(continuations[row], device=logs.device)

@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,7 +53,12 @@ class Decoder(Protocol):
     """What turns token ids into token ids: the lean loop or ``model.generate``."""
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray, *, temperature: float
+        self,
+        prompts: Sequence[Sequence[int]],
+        uniforms: np.ndarray,
+        *,
+        temperature: float,
+        shareable: Sequence[int] | None = None,
     ) -> list[decode.Generated]:
         """Continue each prompt, row i sampled with the draws ``uniforms[i]``."""
         ...
@@ -68,8 +74,8 @@ class Phrasing(Protocol):
     ending: decode.Ending
     default_max_tokens: int
 
-    def encode(self, prompt: Prompt) -> list[int]:
-        """Token ids of the phrased prompt."""
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of the phrased prompt, and how many of the first other prompts are likely to begin with too."""
         ...
 
     def encode_answer(self, text: str) -> list[int]:
@@ -94,13 +100,10 @@ class ControlPhrasing:
         self._ids = {token: known[token] for token in CONTROL_TOKENS}
         self.ending = decode.Ending(frozenset((self._ids[END], self._ids[PAD])))
 
-    def encode(self, prompt: Prompt) -> list[int]:
-        """Token ids of the control-token prompt."""
-        ids = []
-        for control, text in control_segments(prompt):
-            ids.append(self._ids[control])
-            ids += self._plain(text)
-        return ids
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of the control-token prompt; its first segment, the state's text, can be shared."""
+        segments = [[self._ids[control], *self._plain(text)] for control, text in control_segments(prompt)]
+        return list(chain.from_iterable(segments)), len(segments[0])
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer, its end token included."""
@@ -134,14 +137,12 @@ class GeneralPhrasing:
             blank = frozenset(token for token, word in enumerate(words) if not word.strip())
             self.ending = decode.Ending(stop, breaks - stop, blank)
 
-    def encode(self, prompt: Prompt) -> list[int]:
-        """Token ids of the phrased prompt."""
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of the phrased prompt; nothing of it is shared."""
         if not self._chat:
-            ids: list[int] = self._tokenizer(plain_instructions(prompt), split_special_tokens=True)["input_ids"]
-            return ids
+            return self._tokenizer(plain_instructions(prompt), split_special_tokens=True)["input_ids"], 0
         messages = [{**message, "content": self._harmless(message["content"])} for message in chat_messages(prompt)]
-        ids = self._tokenizer(self._template(messages), add_special_tokens=False)["input_ids"]
-        return list(ids)
+        return self._tokenizer(self._template(messages), add_special_tokens=False)["input_ids"], 0
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer, its end token included."""
@@ -190,9 +191,14 @@ class GenerateDecoder:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray, *, temperature: float
+        self,
+        prompts: Sequence[Sequence[int]],
+        uniforms: np.ndarray,
+        *,
+        temperature: float,
+        shareable: Sequence[int] | None = None,
     ) -> list[decode.Generated]:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`."""
+        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared."""
         results: dict[int, decode.Generated] = {}
         for rows, length in decode.plan_batches(prompts, fixed_tiles=self._fixed_tiles):
             said = self._decode([prompts[row] for row in rows], length, uniforms[rows], temperature)
@@ -366,14 +372,14 @@ class TransformersModel:
         check_request(prompts, seeds, temperature)
         shared = self._open()
         encoded = {prompt: shared.phrasing.encode(prompt) for prompt in set(prompts)}
-        for ids in encoded.values():
+        for ids, _ in encoded.values():
             self._room(len(ids))
 
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
             began = time.perf_counter()
-            ids = [encoded[prompt] for prompt in prompts]
+            ids, shareable = zip(*(encoded[prompt] for prompt in prompts), strict=True)
             uniforms = row_uniforms(seeds, max(self._room(len(row)) for row in ids))
-            generated = self._decoder.generate(ids, uniforms, temperature=temperature)
+            generated = self._decoder.generate(ids, uniforms, temperature=temperature, shareable=shareable)
             completions = [self._read(len(row), said) for row, said in zip(ids, generated, strict=True)]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions
@@ -386,7 +392,7 @@ class TransformersModel:
         """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
         shared = self._open()
         began = time.perf_counter()
-        ids = shared.phrasing.encode(prompt)
+        ids, _ = shared.phrasing.encode(prompt)
         answers = [shared.phrasing.encode_answer(text) for text in continuations]
         self._room(len(ids) + max((len(answer) for answer in answers), default=0) - 1)
         scores = self._decoder.log_probabilities(ids, answers)

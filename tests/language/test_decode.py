@@ -67,8 +67,8 @@ def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
     prompts = random_prompts(5, seed=3)
     said = random_prompts(5, seed=4, longest=12)
     with torch.inference_mode():
-        batch = decode._Batch(decoder.weights, prompts, max(map(len, prompts)), 80)
-        logits, rows = batch.prefill()[:, 0], list(range(5))
+        batch = decode._Batch(decoder.weights, len(prompts), 80)
+        logits, rows = batch.read(prompts, max(map(len, prompts)))[:, 0], list(range(5))
         for index in itertools.count():
             for place, row in enumerate(rows):
                 reference = model(torch.tensor([prompts[row] + said[row][:index]])).logits[0, -1]
@@ -82,6 +82,19 @@ def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
             if not rows:
                 break
             logits = batch.step(torch.tensor([said[row][index] for row in rows]))
+
+
+def test_a_shared_beginning_changes_no_text(plain_folder: Path):
+    """Two states with many edits each, others with few, rows interleaved: as if each prompt had been read alone."""
+    decoder = lean(plain_folder)
+    states, edits = random_prompts(12, seed=5), random_prompts(60, seed=6, longest=9)
+    owners = [2 + row % 10 if row % 4 == 0 else row % 2 for row in range(60)]
+    prompts = [states[owner] + edit for owner, edit in zip(owners, edits, strict=True)]
+    shareable = [len(states[owner]) for owner in owners]
+    assert sorted(len(rows) for rows, _ in decoder._sharing(prompts, shareable)) == [15, 15, 30]
+    draws = row_uniforms(range(60), 20)
+    shared = decoder.generate(prompts, draws, temperature=1.0, shareable=shareable)
+    assert shared == decoder.generate(prompts, draws, temperature=1.0)
 
 
 def test_bfloat16_is_near_float32(control_folder: Path):
