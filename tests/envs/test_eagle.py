@@ -1,0 +1,368 @@
+"""The single environment: its contract with Gymnasium, its episodes, its errors, branching and pickling."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.wrappers import TimeLimit
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.world import World
+from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
+from tests.fake_worlds import ScriptedModel, make_tiny_world
+
+TEXT = "A dark western film set on a train."
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+@pytest.mark.parametrize("features", ["displacement", "next"])
+def test_gymnasiums_checker_has_no_complaint(observation: str, features: str) -> None:
+    env = EagleEnv.from_world(make_tiny_world(observation=observation, features=features))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*not having a spec.*")
+        check_env(env)
+
+
+def test_sb3s_checker_has_no_complaint(tiny_latent: World) -> None:
+    from stable_baselines3.common.env_checker import check_env as check_sb3
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sb3(EagleEnv.from_world(tiny_latent), warn=True)
+
+
+def test_an_episode_from_start_to_end(tiny: World, model: ScriptedModel) -> None:
+    env = EagleEnv.from_world(tiny)
+    observation, info = env.reset(seed=0)
+    start = info["utility"]["total"]
+    total = 0.0
+    for step in range(1, 4):
+        prompt, text = info["actions"][2], info["text"]
+        observation, reward, terminated, truncated, info = env.step(2)
+        total += reward
+        assert type(reward) is float
+        assert (terminated, truncated) == (step == 3, False)
+        assert type(terminated) is type(truncated) is bool
+        assert observation in env.observation_space
+        assert model.batches[-1] == 1
+        assert prompt
+        assert info["text"] != text or reward == 0.0
+    assert total == pytest.approx(info["utility"]["total"] - start)
+    with pytest.raises(EpisodeError, match="is over"):
+        env.step(0)
+    assert model.usage.calls == 3
+
+
+def test_info_holds_what_the_manual_says(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    _, info = env.reset(seed=1)
+    assert set(info) == {
+        "text", "user", "entity", "profile", "step", "valid", "actions", "action_mask", "design", "utility",
+    }  # fmt: skip
+    assert info["user"] in tiny.catalog.users
+    assert info["text"] == tiny.catalog.entities[tiny.catalog.entity_index(info["entity"])].text
+    assert len(info["actions"]) == 6
+    assert info["action_mask"].dtype == np.int8
+    assert set(info["design"]) == {"weights", "gap", "C"}
+    assert info["design"]["weights"].sum() == pytest.approx(1.0)
+    assert set(info["utility"]) == {"total", "affinity", "novelty", "percentile"}
+    assert all(type(value) is float for value in info["utility"].values())
+    assert info["valid"] is True
+
+
+def test_the_mask_samples_and_the_method_agrees(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    _, info = env.reset(seed=1)
+    assert env.action_space.sample(info["action_mask"]) in env.action_space
+    np.testing.assert_array_equal(env.action_masks(), info["action_mask"].astype(bool))
+    wrapped = TimeLimit(env, 9)
+    np.testing.assert_array_equal(wrapped.get_wrapper_attr("action_masks")(), env.action_masks())
+
+
+def test_the_text_observation_says_all_an_agent_needs(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    observation, info = env.reset(seed=2)
+    assert info["profile"] in observation
+    assert info["text"] in observation
+    assert "Step 0 of 3." in observation
+    for number, prompt in enumerate(info["actions"]):
+        assert f"\n{number}. {prompt}" in observation
+    assert env.read() == observation
+
+
+def test_the_latent_observation_is_what_the_info_says(tiny_latent: World) -> None:
+    env = EagleEnv.from_world(tiny_latent)
+    observation, info = env.reset(seed=2)
+    chosen, user = env.state.action_set, tiny_latent.space.users[tiny_latent.catalog.user_index(info["user"])]
+    np.testing.assert_allclose(observation["state"], tiny_latent.space.encoder.encode([info["text"]])[0], rtol=1e-6)
+    np.testing.assert_allclose(observation["user"][:-1] * observation["user"][-1], user[:-1], rtol=1e-5)
+    assert np.linalg.norm(observation["user"][:-1]) == pytest.approx(1.0, abs=1e-6)
+    np.testing.assert_allclose(observation["actions"].reshape(6, 4), chosen.features, atol=1e-6)
+    np.testing.assert_allclose(observation["action_weights"], info["design"]["weights"], atol=1e-7)
+    assert observation["action_mask"].tolist() == [1.0] * 6
+    assert observation["time"].tolist() == [0.0]
+    assert env.step(0)[0]["time"].tolist() == pytest.approx([1 / 3])
+
+
+def test_terminal_reward_is_the_last_texts_utility() -> None:
+    env = EagleEnv.from_world(make_tiny_world(reward="terminal"))
+    env.reset(seed=0)
+    steps = [env.step(1) for _ in range(3)]
+    assert [step[1] for step in steps[:2]] == [0.0, 0.0]
+    assert steps[2][1] == steps[2][4]["utility"]["total"]
+
+
+def test_expected_utility_is_the_utility_of_the_expected_embedding(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    state = env.state
+    users = tiny.space.users[[state.user] * 6]
+    wanted = tiny.resources.utility(state.action_set.expected, users, np.full(6, state.entity)).total
+    np.testing.assert_array_equal(env.expected_utility(), wanted)
+
+
+def test_reset_takes_user_entity_and_text(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    _, info = env.reset(seed=0, options={"user": "u3", "entity": "m5"})
+    assert (info["user"], info["entity"]) == ("u3", "m5")
+    _, info = env.reset(options={"text": TEXT})
+    assert (info["text"], info["entity"]) == (TEXT, None)
+    _, info = env.reset(options={"text": TEXT, "entity": "m5"})
+    assert (info["text"], info["entity"]) == (TEXT, "m5")
+
+
+def test_options_do_not_shift_the_randomness(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    _, drawn = env.reset(seed=4)
+    after = env.np_random.bit_generator.state
+    env.reset(seed=4, options={"user": drawn["user"], "entity": drawn["entity"]})
+    assert env.np_random.bit_generator.state == after
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "complaint"),
+    [
+        ({"user": "u33"}, ConfigurationError, "did you mean 'u3'"),
+        ({"entity": "film"}, ConfigurationError, "no entity 'film'"),
+        ({"usr": "u1"}, ConfigurationError, "did you mean 'user'"),
+        ({"text": "The quick brown fox."}, TextError, "plot English"),
+        ({"text": "Ein Film über Züge 🚂"}, TextError, "plot English"),
+        ({"text": "  "}, TextError, "non-empty"),
+        ({"text": 7}, TextError, "non-empty string"),
+        ({"text": "\ud800"}, TextError, "surrogates"),
+    ],
+)
+def test_starts_that_cannot_be_are_typed_errors(
+    tiny: World, options: dict[str, object], error: type[Exception], complaint: str
+) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    before = env.get_state()
+    with pytest.raises(error, match=complaint):
+        env.reset(options=options)
+    assert env.state is before.state
+
+
+@pytest.mark.parametrize("action", [6, -1, 2.0, "1", None, np.array([0, 1])])
+def test_actions_that_are_not_offered_are_errors(tiny: World, model: ScriptedModel, action: object) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    with pytest.raises(EpisodeError, match="action"):
+        env.step(action)
+    assert model.batches == []
+
+
+def test_a_masked_action_is_an_error(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    state = env.state
+    mask = np.array([1, 1, 1, 0, 0, 0], np.int8)
+    env._state = replace(state, action_set=replace(state.action_set, mask=mask))
+    with pytest.raises(EpisodeError, match="offers 3 of 6"):
+        env.step(4)
+
+
+@pytest.mark.parametrize("action", [np.int64(1), np.array(1), np.array([1]), 1])
+def test_actions_may_be_numpy_integers(tiny: World, action: object) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    assert env.step(action)[4]["step"] == 1
+
+
+def test_step_before_reset_and_after_close(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    with pytest.raises(EpisodeError, match="reset"):
+        env.step(0)
+    with pytest.raises(EpisodeError, match="reset"):
+        env.action_masks()
+    env.close()
+    env.close()
+    with pytest.raises(EpisodeError, match="closed"):
+        env.reset()
+
+
+def test_a_failed_call_is_an_error_and_the_episode_stands_where_it_stood() -> None:
+    model = ScriptedModel(fail_on=1)
+    env, twin = EagleEnv.from_world(make_tiny_world(model)), EagleEnv.from_world(make_tiny_world())
+    for each in (env, twin):
+        each.reset(seed=0)
+        each.step(0)
+    before = env.get_state()
+    with pytest.raises(LanguageModelError):
+        env.step(1)
+    assert env.state is before.state
+    assert data_equivalence(env.step(1), twin.step(1), exact=True), "a second try goes on as if nothing had happened"
+
+
+def test_text_that_left_the_language_stays_a_state_and_is_flagged() -> None:
+    env = EagleEnv.from_world(make_tiny_world(ScriptedModel(garble=1.0)))
+    env.reset(seed=0)
+    observation, reward, _, _, info = env.step(0)
+    assert info["valid"] is False
+    assert "qwerty" in observation
+    assert np.isfinite(reward)
+
+
+def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:
+    env, twin = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world())
+    for seed in (0, None, 3):
+        if seed is not None:
+            assert data_equivalence(env.reset(seed=seed), twin.reset(seed=seed), exact=True)
+        else:
+            assert data_equivalence(env.reset(), twin.reset(), exact=True)
+        for action in (1, 0, 5):
+            assert data_equivalence(env.step(action), twin.step(action), exact=True)
+
+
+def test_other_environments_do_not_interfere(tiny: World) -> None:
+    env, other, twin = (EagleEnv.from_world(tiny) for _ in range(3))
+    env.reset(seed=0)
+    other.reset(seed=9)
+    interleaved = []
+    for action in (1, 2, 3):
+        interleaved.append(env.step(action))
+        other.step(action)
+    twin.reset(seed=0)
+    assert data_equivalence(interleaved, [twin.step(action) for action in (1, 2, 3)], exact=True)
+
+
+def test_nothing_returned_is_used_again(tiny_latent: World) -> None:
+    env = EagleEnv.from_world(tiny_latent)
+    observation, info = env.reset(seed=0)
+    kept = copy.deepcopy((observation, info))
+    observation["state"][:] = 0.0
+    info["action_mask"][:] = 0
+    info["design"]["weights"][:] = 0.0
+    info["utility"]["total"] = 99.0
+    assert data_equivalence(env.reset(seed=0), kept, exact=True)
+
+
+def test_a_branch_repeats_and_a_fresh_seed_departs(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    snapshot = env.get_state()
+    first = [env.step(action) for action in (0, 2)]
+    env.set_state(snapshot)
+    assert data_equivalence(first, [env.step(action) for action in (0, 2)], exact=True)
+    texts = set()
+    for seed in range(8):
+        env.set_state(snapshot, seed=seed)
+        assert env.state is snapshot.state
+        texts.add(env.step(0)[4]["text"])
+    assert len(texts) > 1
+
+
+def test_a_branch_goes_to_another_copy_and_through_pickle(tiny: World) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    other.set_state(pickle.loads(pickle.dumps(env.get_state())))
+    assert data_equivalence(env.step(3), other.step(3), exact=True)
+
+
+def test_render_shows_the_episode(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny, render_mode="ansi")
+    assert env.render() == "No episode yet."
+    _, info = env.reset(seed=0)
+    shown = env.render()
+    assert shown.startswith("Reader ")
+    assert info["actions"][1] in shown
+    for _ in range(3):
+        env.step(1)
+    assert f"> {info['actions'][1]}" in env.render()
+    assert "The end: utility" in env.render()
+    assert EagleEnv.from_world(tiny).render() is None
+
+
+def test_usage_and_determinism_are_the_models(tiny: World, model: ScriptedModel) -> None:
+    env = EagleEnv.from_world(tiny)
+    assert env.usage is model.usage
+    assert env.deterministic is True
+
+
+def test_a_time_limit_truncates(tiny: World) -> None:
+    env = TimeLimit(EagleEnv.from_world(tiny), 2)
+    env.reset(seed=0)
+    assert env.step(0)[2:4] == (False, False)
+    assert env.step(0)[2:4] == (False, True)
+
+
+class EpisodeMachine(RuleBasedStateMachine):
+    """Any order of calls: the environment does what it says, or raises a typed error and stays as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.env = EagleEnv.from_world(make_tiny_world(horizon=2))
+        self.steps: int | None = None
+        self.snapshots = []
+
+    @rule(seed=st.integers(0, 99), text=st.none() | st.just(TEXT) | st.text(max_size=8))
+    def reset(self, seed: int, text: str | None) -> None:
+        try:
+            self.env.reset(seed=seed, options={"text": text})
+            self.steps = 0
+        except TextError:
+            assert text is not None
+
+    @rule(action=st.integers(-1, 6))
+    def step(self, action: int) -> None:
+        possible = self.steps in (0, 1) and 0 <= action < 6
+        try:
+            terminated = self.env.step(action)[2]
+        except EpisodeError:
+            assert not possible
+            return
+        assert possible
+        self.steps += 1
+        assert terminated == (self.steps == 2)
+
+    @precondition(lambda self: self.steps is not None)
+    @rule()
+    def keep(self) -> None:
+        self.snapshots.append((self.env.get_state(), self.steps))
+
+    @precondition(lambda self: self.snapshots)
+    @rule(fresh=st.booleans())
+    def go_back(self, fresh: bool) -> None:
+        snapshot, self.steps = self.snapshots[-1]
+        self.env.set_state(snapshot, seed=1 if fresh else None)
+
+    @invariant()
+    def steps_agree(self) -> None:
+        if self.steps is not None:
+            assert self.env.state.step == self.steps
+
+
+EpisodeMachine.TestCase.settings = hypothesis_settings(max_examples=12, stateful_step_count=12, deadline=None)
+TestEpisodeMachine = EpisodeMachine.TestCase

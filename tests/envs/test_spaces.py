@@ -1,0 +1,86 @@
+"""The space of free text, and the boxes of the latent observation."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, create_shared_memory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_gym.envs.spaces import FreeText, latent_space
+from eagle_gym.errors import ConfigurationError
+
+
+@given(st.text())
+def test_any_unicode_is_contained(text: str) -> None:
+    assert text in FreeText()
+
+
+@pytest.mark.parametrize("stranger", [3, None, b"bytes", np.array("x"), ["x"], "lone \ud800 surrogate"])
+def test_other_things_are_not(stranger: object) -> None:
+    assert stranger not in FreeText()
+
+
+def test_length_is_limited_where_asked() -> None:
+    assert "abc" in FreeText(3)
+    assert "abcd" not in FreeText(3)
+    with pytest.raises(ConfigurationError, match="max_length"):
+        FreeText(-1)
+
+
+@given(st.integers(0, 2**31), st.none() | st.integers(0, 50))
+def test_samples_are_contained_and_seeded(seed: int, longest: int | None) -> None:
+    space, twin = FreeText(longest, seed=seed), FreeText(longest, seed=seed)
+    samples = [space.sample() for _ in range(5)]
+    assert all(sample in space for sample in samples)
+    assert samples == [twin.sample() for _ in range(5)]
+
+
+def test_samples_take_no_mask() -> None:
+    with pytest.raises(ConfigurationError, match="mask"):
+        FreeText().sample(mask=np.ones(3, np.int8))
+
+
+def test_equality_copies_and_json() -> None:
+    space = FreeText(9)
+    assert space == copy.deepcopy(space) == pickle.loads(pickle.dumps(space))
+    assert space != FreeText()
+    assert space != gym.spaces.Text(9)
+    assert len({space, FreeText(9), FreeText()}) == 2
+    assert space.from_jsonable(space.to_jsonable(["é", "x"])) == ["é", "x"]
+    assert repr(FreeText()) == "FreeText()"
+
+
+def test_a_batch_is_a_tuple_of_texts() -> None:
+    batch = batch_space(FreeText(), 2)
+    assert isinstance(batch, gym.spaces.Tuple)
+    assert ("é", "") in batch
+    assert concatenate(FreeText(), ["a", "b"], create_empty_array(FreeText(), 2)) == ("a", "b")
+
+
+def test_shared_memory_refuses_loudly() -> None:
+    with pytest.raises(gym.error.CustomSpaceError):
+        create_shared_memory(FreeText(), 2)
+
+
+def test_a_text_space_would_go_stale_there_and_ours_must_not_be_one() -> None:
+    assert not isinstance(FreeText(), gym.spaces.Text)
+
+
+@pytest.mark.parametrize(("features", "reach"), [("displacement", 6.0), ("next", 3.0)])
+def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: float) -> None:
+    space = latent_space(n=4, actions=5, radius=3.0, strength=2.0, features=features)
+    shapes = {"state": 4, "user": 5, "actions": 20, "action_weights": 5, "action_mask": 5, "time": 1}
+    assert {name: box.shape for name, box in space.spaces.items()} == {k: (n,) for k, n in shapes.items()}
+    for box in space.spaces.values():
+        assert isinstance(box, gym.spaces.Box)
+        assert box.dtype == np.float32
+        assert box.is_bounded()
+        assert (box.low < box.high).all()
+    assert space["actions"].high.max() == pytest.approx(reach)
+    assert space["user"].high.tolist() == [1, 1, 1, 1, 2]
