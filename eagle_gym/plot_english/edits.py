@@ -21,6 +21,8 @@ from eagle_gym.plot_english import grammar, lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.wordings import DIRECTIONS, FORMS, LADDER
 
+FIRST_SLOT = 0.7  # share of vague edits that take the first slot they can
+
 Operation = Literal["set", "add", "remove", "replace", "intensify", "vague"]
 
 
@@ -119,19 +121,29 @@ def outcomes(attributes: Attributes, edit: Edit) -> tuple[tuple[Pair, ...], ...]
 def apply(attributes: Attributes, edits: Edit | Iterable[Edit], rng: np.random.Generator) -> Attributes:
     """The attributes after the edits, one after the other; ``rng`` chooses among a vague edit's outcomes.
 
-    An edit that cannot change them leaves them as they are.
+    A vague edit mostly takes the first slot of its direction that it can change: were all slots as likely, leaving
+    each single one alone would be the likeliest thing to do, and a greedy reader of the result would do nothing.
+    An edit that cannot change the attributes leaves them as they are.
     """
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         possible = outcomes(attributes, edit)
         if not possible:
             continue
-        chosen = possible[int(rng.integers(len(possible)))] if len(possible) > 1 else possible[0]
+        chosen = _choose(possible, rng)
         for slot, value in _removed(attributes, edit):
             attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
         for slot, value in chosen:
             kept = attributes.values(slot) if slot in lexicon.SET_SLOTS else ()
             attributes = attributes.with_values(slot, (*kept, value))
     return attributes
+
+
+def _choose(possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator) -> tuple[Pair, ...]:
+    if len(possible) == 1:
+        return possible[0]
+    first = [outcome for outcome in possible if outcome[0][0] == possible[0][0][0]]
+    among = first if rng.random() < FIRST_SLOT else possible
+    return among[int(rng.integers(len(among)))]
 
 
 def is_noop(attributes: Attributes, edits: Iterable[Edit]) -> bool:

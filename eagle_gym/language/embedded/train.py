@@ -126,25 +126,28 @@ def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Te
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), labels[wanted])
 
 
-def train(recipe: Recipe, out: Path, every: int = 250) -> LlamaForCausalLM:
+def train(recipe: Recipe, out: Path, every: int = 250, initial: Path | None = None) -> LlamaForCausalLM:
     """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
 
     Args:
         recipe: what to train.
         out: folder of the result; its ``checkpoint`` folder is resumed from, and kept.
         every: steps between checkpoints.
+        initial: folder of a trained model to go on from, with its tokenizer, instead of fresh weights.
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)  # sharp attention underflows, and denormal numbers are slow on a CPU
     checkpoint = out / "checkpoint"
-    tokenizer = _tokenizer(recipe, checkpoint)
+    tokenizer = _tokenizer(recipe, checkpoint, initial)
     model = build_model(recipe, tokenizer)
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     plain = [parameter for parameter in model.parameters() if parameter.ndim == 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
     start = resume(checkpoint, model, optimizer)
+    if initial is not None and not start:
+        model.load_state_dict(LlamaForCausalLM.from_pretrained(initial).state_dict())
     loader = DataLoader(Batches(recipe, tokenizer, start), batch_size=None, num_workers=1, prefetch_factor=16)
     model, optimizer = accelerator.prepare(model, optimizer)
     bar = tqdm(total=recipe.steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
@@ -222,9 +225,10 @@ def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFas
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
 
-def _tokenizer(recipe: Recipe, checkpoint: Path) -> PreTrainedTokenizerFast:
-    if (checkpoint / "tokenizer.json").exists():
-        return PreTrainedTokenizerFast.from_pretrained(checkpoint)
+def _tokenizer(recipe: Recipe, checkpoint: Path, initial: Path | None) -> PreTrainedTokenizerFast:
+    for folder in (checkpoint, initial):
+        if folder is not None and (folder / "tokenizer.json").exists():
+            return PreTrainedTokenizerFast.from_pretrained(folder)
     return build_tokenizer(recipe)
 
 
@@ -251,8 +255,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of weights and examples (%(default)s)")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="optimiser steps (%(default)s)")
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=defaults.learning_rate, help="at its height (%(default)s)"
+    )
+    parser.add_argument("--initial", type=Path, help="folder of a trained model to go on from")
     arguments = parser.parse_args()
-    train(Recipe(seed=arguments.seed, steps=arguments.steps), arguments.out, arguments.every)
+    recipe = Recipe(seed=arguments.seed, steps=arguments.steps, learning_rate=arguments.learning_rate)
+    train(recipe, arguments.out, arguments.every, arguments.initial)
 
 
 if __name__ == "__main__":
