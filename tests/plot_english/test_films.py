@@ -24,9 +24,8 @@ def test_a_film_from_genres_year_tags_and_overview() -> None:
         "A retired cop must rob a bank in Paris.",
     )
     assert film == Attributes(
-        genres=("Action", "Thriller"), decade="1990s", setting="in Paris", trait="retired", protagonist="police officer",
-        goal="rob a bank", motifs=("time travel",),
-        styles=("quirky",),
+        genres=("Action", "Thriller"), decade="1990s", setting="in Paris", trait="retired",
+        protagonist="police officer", goal="rob a bank", motifs=("time travel",), styles=("quirky",),
     )  # fmt: skip
 
 
