@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 Language = Literal["plot_english", "free"]
@@ -199,18 +199,17 @@ class Catalog:
             header = json.loads((folder / "catalog.json").read_text(encoding="utf-8"))
             if header["format"] != FORMAT:
                 raise CatalogError(f"{folder / 'catalog.json'}: expected format {FORMAT}; got {header['format']!r}")
-            with np.load(folder / "ratings.npz", allow_pickle=False) as arrays:
-                ratings = Ratings(arrays["user"], arrays["item"], arrays["value"])
+            arrays = read_arrays(folder / "ratings.npz")
             catalog = cls(
                 name=header["name"],
                 entities=tuple(Entity(*row) for row in header["entities"]),
                 users=tuple(header["users"]),
-                ratings=ratings,
+                ratings=Ratings(arrays["user"], arrays["item"], arrays["value"]),
                 scale=cast(tuple[float, float], tuple(header["scale"])),
                 language=header["language"],
                 skipped=tuple(Skipped(count, what, why, tuple(few)) for count, what, why, few in header["skipped"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, CatalogError):
                 raise
             raise CatalogError(f"{folder}: expected a catalog written by Catalog.save; {error!r}") from error

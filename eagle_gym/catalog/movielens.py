@@ -150,7 +150,8 @@ def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool)
         if required:
             existing(path, 'texts="overview" needs it, with the columns movieId (or tmdbId, or imdbId) and overview')
         return
-    header = path.open(encoding="utf-8-sig", newline="").readline().strip().split(",")
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = file.readline().strip().split(",")
     key = next((name for name in ("movieId", "tmdbId", "imdbId") if name in header), "movieId")
     links = _read_links(folder / "links.csv", key, films) if key != "movieId" else {str(id): [id] for id in films}
     seen: dict[str, int] = {}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.catalog.catalog import Catalog, Entity, Ratings
+from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import CatalogError
 
 PATH = Path(str(files("eagle_gym.catalog"))) / "data" / "plots" / "catalog.npz"
@@ -28,9 +29,8 @@ def load_plots() -> Catalog:
         CatalogError: The file is missing or broken.
     """
     try:
-        with np.load(PATH, allow_pickle=False) as arrays:
-            return _unpack({name: arrays[name] for name in arrays.files})
-    except (OSError, KeyError, ValueError) as error:
+        return _unpack(read_arrays(PATH))
+    except (KeyError, ValueError) as error:
         raise CatalogError(f"{PATH}: expected the embedded catalog; {error}; reinstall the package") from error
 
 

@@ -6,9 +6,13 @@ Rows are counted as a spreadsheet shows them: the header, where there is one, is
 from __future__ import annotations
 
 import csv
+import io
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +88,19 @@ def number(path: Path | str, row: int, column: str, value: str) -> float:
     if not np.isfinite(result):
         raise CatalogError(f"{path}, row {row}: expected a number as {column}; got {value!r}")
     return result
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file.
+
+    Raises:
+        ValueError: The file is missing or broken.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, EOFError, AttributeError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: expected a readable npz file; {error!r}") from error
 
 
 def row_number(path: Path, index: int) -> int:

@@ -57,11 +57,9 @@ def load_table(
         raise ConfigurationError(f"language must be one of {get_args(Language)} or None; got {language!r}")
     entities, rows = _read_texts(texts, names)
     users, checked, bounds = _read_ratings(ratings, names, entities, scale)
-    notes = Skipped.of(
-        [entity.id for row, entity in enumerate(entities) if row not in set(checked.item.tolist())],
-        "items",
-        "no ratings (kept)",
-    )
+    rated = set(checked.item.tolist())
+    unrated = [entity.id for row, entity in enumerate(entities) if row not in rated]
+    notes = Skipped.of(unrated, "items", "no ratings (kept)")
     if scale is None:
         given = f"the ratings that were given run from {bounds[0]:g} to {bounds[1]:g}"
         notes += (Skipped(1, "default", f"no scale was named; {given}"),)

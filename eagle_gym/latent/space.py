@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from eagle_gym.catalog import Catalog, Split
+from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.encoder import Encoder, fit_linear, norms, project
 from eagle_gym.latent.factorization import factorize
@@ -149,13 +149,12 @@ class LatentSpace:
             header = json.loads((folder / "space.json").read_text(encoding="utf-8"))
             if header["format"] != FORMAT:
                 raise PreparationError(f"{folder}: expected format {FORMAT}; got {header['format']!r}; prepare it anew")
-            with np.load(folder / "space.npz", allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_arrays(folder / "space.npz")
             features = features_from_json(header["features"])
             encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
             space = cls(encoder, arrays["items"], arrays["users"], parameters, header["quality"], header["key"])
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise PreparationError(f"{folder}: expected a space written by LatentSpace.save; {error!r}") from error
         if space.fingerprint != header["fingerprint"]:
             raise PreparationError(

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eagle_gym import plot_english
+from eagle_gym.catalog import Catalog, load_movielens
+from eagle_gym.errors import CatalogError, ConfigurationError
+
+REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "ml-latest-small"
+
+MOVIES = """movieId,title,genres\r
+1,Toy Story (1995),Adventure|Animation|Children|Comedy\r
+2,"American President, The (1995) ",Comedy|Drama\r
+5,Babylon 5,Sci-Fi\r
+7,Pokémon (1998),(no genres listed)\r
+9,La cravate,(no genres listed)\r
+"""
+RATINGS = "userId,movieId,rating,timestamp\r\n4,1,4.0,1\r\n4,2,0.5,2\r\n12,5,5.0,3\r\n12,1,3.5,4\r\n12,9,2.0,4\r\n"
+TAGS = "userId,movieId,tag,timestamp\r\n4,1,Pixar,1\r\n4,2,politics,2\r\n12,2,Politics,2\r\n12,7,dark,3\r\n"
+LINKS = (
+    "movieId,imdbId,tmdbId\r\n1,0114709,862\r\n2,0112346,9087\r\n5,0105946,\r\n7,0190641,10228\r\n9,0050000,10228\r\n"
+)
+OVERVIEWS = 'movieId,overview\n1,"Led by Woody, the toys fear a new arrival."\n2,A widowed president falls in love.\n'
+
+
+def folder(tmp_path: Path, **files: str | bytes | None) -> Path:
+    contents = {"movies.csv": MOVIES, "ratings.csv": RATINGS, "tags.csv": TAGS}
+    contents |= {name.replace("_", "."): content for name, content in files.items()}  # type: ignore[misc]
+    for name, content in contents.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return tmp_path
+
+
+def notes(catalog: Catalog) -> list[str]:
+    return [str(note) for note in catalog.skipped]
+
+
+def test_films_users_and_ratings_are_read(tmp_path: Path) -> None:
+    catalog = load_movielens(folder(tmp_path))
+    assert [entity.id for entity in catalog.entities] == ["1", "2", "5", "7"]
+    assert catalog.entities[1].title == "American President, The (1995)"
+    assert catalog.users == ("4", "12")
+    assert catalog.ratings.user.tolist() == [0, 0, 1, 1]
+    assert catalog.ratings.item.tolist() == [0, 1, 0, 2]
+    assert catalog.ratings.value.tolist() == [4.0, 0.5, 3.5, 5.0]
+    assert (catalog.scale, catalog.language, catalog.name) == ((0.5, 5.0), "plot_english", tmp_path.name)
+
+
+def test_texts_say_genres_year_and_tags(tmp_path: Path) -> None:
+    said = [plot_english.parse(text) for text in load_movielens(folder(tmp_path)).texts]
+    assert set(said[0].genres) == {"Adventure", "Animation", "Children", "Comedy"}
+    assert said[0].decade == "1990s"
+    assert any("politics" in value for _, value in said[1].pairs())
+    assert said[2].decade is None
+    assert ("tone", "dark") in said[3].pairs()
+
+
+def test_what_is_left_out_or_lacking_is_said(tmp_path: Path) -> None:
+    assert notes(load_movielens(folder(tmp_path))) == [
+        "1 films: no ratings (kept) (such as Pokémon (1998))",
+        "2 films: no year at the end of the title (kept) (such as Babylon 5, La cravate)",
+        "2 films: no genres listed (kept) (such as Pokémon (1998), La cravate)",
+        "1 films left out: nothing to describe them with (such as La cravate)",
+        "1 ratings left out: their films were left out",
+    ]
+
+
+def test_overviews_as_texts(tmp_path: Path) -> None:
+    catalog = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "overview")
+    assert catalog.texts == ["Led by Woody, the toys fear a new arrival.", "A widowed president falls in love."]
+    assert catalog.language == "free"
+    assert "3 films left out: no overview (such as Babylon 5, Pokémon (1998), La cravate)" in notes(catalog)
+    assert "2 ratings left out: their films were left out" in notes(catalog)
+
+
+def test_users_who_rated_only_what_is_left_out_go_too(tmp_path: Path) -> None:
+    overviews = "movieId,overview\n2,A president.\n"
+    catalog = load_movielens(folder(tmp_path, overviews_csv=overviews), "overview")
+    assert catalog.users == ("4",)
+    assert "1 users left out: rated only films that were left out (such as 12)" in notes(catalog)
+
+
+def test_words_of_overviews_reach_rendered_texts(tmp_path: Path) -> None:
+    plain = load_movielens(folder(tmp_path)).texts[1]
+    richer = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS)).texts[1]
+    assert len(plot_english.parse(richer).pairs()) > len(plot_english.parse(plain).pairs())
+
+
+@pytest.mark.parametrize(("key", "ids"), [("tmdbId", ("862", "10228")), ("imdbId", ("tt114709", "0190641"))])
+def test_overviews_by_other_databases_are_joined_through_links(tmp_path: Path, key: str, ids: tuple[str, str]) -> None:
+    overviews = f"{key},overview\n{ids[0]},Toys.\n{ids[1]},Monsters.\n"
+    catalog = load_movielens(folder(tmp_path, links_csv=LINKS, overviews_csv=overviews), "overview")
+    texts = {entity.id: entity.text for entity in catalog.entities}
+    assert texts["1"] == "Toys."
+    assert texts["7"] == "Monsters."
+    assert ("9" in texts) == (key == "tmdbId")  # two films share a tmdbId
+
+
+def test_rare_films_are_left_out_on_request(tmp_path: Path) -> None:
+    catalog = load_movielens(folder(tmp_path), min_ratings=2)
+    assert [entity.id for entity in catalog.entities] == ["1"]
+    assert any(note.startswith("4 films left out: fewer than 2 ratings") for note in notes(catalog))
+
+
+def test_one_films_text_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    everything = {entity.id: entity.text for entity in load_movielens(folder(tmp_path)).entities}
+    some = load_movielens(tmp_path, min_ratings=2)
+    assert all(everything[entity.id] == entity.text for entity in some.entities)
+
+
+def test_order_of_rows_changes_nothing(tmp_path: Path) -> None:
+    first = load_movielens(folder(tmp_path))
+    header, *rows = RATINGS.splitlines(keepends=True)
+    again = load_movielens(folder(tmp_path, ratings_csv=header + "".join(reversed(rows))))
+    assert first == again
+
+
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
+    shuffled = "rating,timestamp,movieId,userId,source\n" + "4.0,1,1,4,web\n3.5,2,2,4,\n"
+    catalog = load_movielens(folder(tmp_path, ratings_csv=shuffled))
+    assert catalog.ratings.value.tolist() == [4.0, 3.5]
+
+
+# ratings.csv, movies.csv and so on: what stands in the file -> what the message must say
+BAD = {
+    "rating out of range": (
+        {"ratings_csv": RATINGS.replace("0.5,2", "7.5,2")},
+        r"ratings.csv, row 3 .*user 4, item 2.*7.5",
+    ),
+    "rating of zero": ({"ratings_csv": RATINGS.replace("0.5,2", "0,2")}, "ratings.csv, row 3 .*got 0"),
+    "rating not a number": (
+        {"ratings_csv": RATINGS.replace("0.5,2", "good,2")},
+        "ratings.csv, row 3: .*rating; got 'good'",
+    ),
+    "rating empty": ({"ratings_csv": RATINGS.replace("0.5,2", ",2")}, "ratings.csv, row 3: .*rating; got ''"),
+    "rating nan": ({"ratings_csv": RATINGS.replace("0.5,2", "nan,2")}, "ratings.csv, row 3: rating is nan"),
+    "user not whole": ({"ratings_csv": RATINGS.replace("12,5", "1.5,5")}, "ratings.csv, row 4: .*userId; got 1.5"),
+    "pair twice": ({"ratings_csv": RATINGS + "4,2,3.0,9\r\n"}, "ratings.csv, row 7: user '4' rated item '2' before"),
+    "unknown film": (
+        {"ratings_csv": RATINGS + "4,99,3.0,9\r\n"},
+        "ratings.csv, row 7: movieId 99 is not in movies.csv",
+    ),
+    "short row": ({"ratings_csv": RATINGS + "4,7\r\n"}, r"ratings.csv, row 7: expected 4 fields; got 2: \['4', '7'\]"),
+    "long row": ({"ratings_csv": RATINGS + "4,7,3.0,9,9\r\n"}, "ratings.csv, row 7: expected 4 fields; got 5"),
+    "all rows long": (
+        {"ratings_csv": "userId,movieId,rating\n4,1,4.0,1\n"},
+        "ratings.csv, row 2: expected 3 fields; got 4",
+    ),
+    "no column": (
+        {"ratings_csv": RATINGS.replace("rating,", "stars,")},
+        "ratings.csv, row 1: expected a column 'rating'",
+    ),
+    "no ratings": ({"ratings_csv": "userId,movieId,rating,timestamp\n"}, "ratings.csv: expected ratings"),
+    "empty file": ({"ratings_csv": ""}, "ratings.csv, row 1: expected a column 'userId'"),
+    "no file": ({"ratings_csv": None}, "ratings.csv: no such file; expected a folder with"),
+    "film twice": ({"movies_csv": MOVIES + "2,Again (1999),Drama\n"}, "movies.csv, row 7: movieId '2' stands in row 3"),
+    "film without id": ({"movies_csv": MOVIES + "x,Again (1999),Drama\n"}, "movies.csv, row 7: .*movieId; got 'x'"),
+    "film without title": (
+        {"movies_csv": MOVIES + "8, ,Drama\n"},
+        "movies.csv, row 7: the title of movieId '8' is empty",
+    ),
+    "film short": ({"movies_csv": MOVIES + "8,Again (1999)\n"}, "movies.csv, row 7: expected 3 fields; got 2"),
+    "open quote": ({"movies_csv": MOVIES + '8,"Again (1999),Drama\n'}, "movies.csv, row 7: expected CSV in UTF-8"),
+    "not UTF-8": ({"movies_csv": MOVIES.encode("iso-8859-1")}, "movies.csv, row .*: expected CSV in UTF-8"),
+    "no films": ({"movies_csv": "movieId,title,genres\n"}, "movies.csv: expected films"),
+    "tag of no film": ({"tags_csv": TAGS + "4,99,odd,1\n"}, "tags.csv, row 6: movieId '99' is not in movies.csv"),
+    "tag short": ({"tags_csv": TAGS + "4,7\n"}, "tags.csv, row 6: expected 4 fields; got 2"),
+    "overview of no film": (
+        {"overviews_csv": OVERVIEWS + "99,Odd.\n"},
+        "overviews.csv, row 4: no film has movieId '99'",
+    ),
+    "overview twice": ({"overviews_csv": OVERVIEWS + "2,Odd.\n"}, "overviews.csv, row 4: movieId '2' stands in row 3"),
+    "overview without column": (
+        {"overviews_csv": "movieId,plot\n1,Toys.\n"},
+        "overviews.csv, row 1: .*column 'overview'",
+    ),
+    "overview without links": ({"overviews_csv": "tmdbId,overview\n862,Toys.\n"}, "links.csv: no such file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_with_file_row_and_value(tmp_path: Path, case: str) -> None:
+    files, message = BAD[case]
+    path = folder(tmp_path, **files)  # type: ignore[arg-type]
+    if files.get("ratings_csv", "") is None:
+        (path / "ratings.csv").unlink(missing_ok=True)
+    with pytest.raises(CatalogError, match=message):
+        load_movielens(path)
+
+
+def test_no_folder_says_where_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"nowhere: no such folder; .*grouplens.org"):
+        load_movielens(tmp_path / "nowhere")
+
+
+def test_overview_texts_need_overviews(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"overviews.csv: no such file; texts=\"overview\" needs it"):
+        load_movielens(folder(tmp_path), "overview")
+
+
+def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"texts must be one of .*got 'plots'"):
+        load_movielens(tmp_path, "plots")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="min_ratings must be 0 or more; got -1"):
+        load_movielens(tmp_path, min_ratings=-1)
+
+
+def old_folder(tmp_path: Path, *, ratings: str = "1::1::5::97\n2::1::3::97\n", **files: str) -> Path:
+    """The layout of ml-1m, in its encoding."""
+    movies = "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Misérables, Les (1995)::Drama|Musical\n"
+    contents = {"movies.dat": movies, "ratings.dat": ratings, "users.dat": "1::F::1::10::48067\n2::M::56::16::70072\n"}
+    for name, content in (contents | {name.replace("_", "."): content for name, content in files.items()}).items():
+        (tmp_path / name).write_bytes(content.encode("iso-8859-1"))
+    return tmp_path
+
+
+def test_dat_files_of_ml_1m(tmp_path: Path) -> None:
+    catalog = load_movielens(old_folder(tmp_path))
+    assert catalog.entities[1].title == "Misérables, Les (1995)"
+    assert "Children" in plot_english.parse(catalog.texts[0]).genres
+    assert catalog.scale == (1.0, 5.0)
+    assert catalog.users == ("1", "2")
+
+
+def test_dat_files_of_ml_10m_have_half_stars_utf_8_and_tags(tmp_path: Path) -> None:
+    folder = old_folder(tmp_path, ratings="1::1::4.5::97\n2::1::3::97\n")
+    (folder / "movies.dat").write_text("1::Léon (1994)::Crime|Drama\n", encoding="utf-8")
+    (folder / "tags.dat").write_text("1::1::dark::97\n", encoding="utf-8")
+    catalog = load_movielens(folder)
+    assert catalog.entities[0].title == "Léon (1994)"
+    assert catalog.scale == (0.5, 5.0)
+    assert ("tone", "dark") in plot_english.parse(catalog.texts[0]).pairs()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"ratings": "1::1::5::97\n2::1::6::97\n"}, "ratings.dat, row 2 .*from 1 to 5; got 6"),
+        (
+            {"ratings": "1::1::5::97\n2::1::3\n"},
+            "ratings.dat, row 2: expected userId::movieId::rating::timestamp; got '2::1::3'",
+        ),
+        ({"ratings": "1::1::5::97\n2:1:3:97\n"}, "ratings.dat, row 2: expected userId::movieId"),
+        ({"ratings": "1::1::5::97\n2::1::x::97\n"}, "ratings.dat, row 2: expected a number as rating; got 'x'"),
+        ({"ratings": "1::1::5::97\n"}, "users.dat, row 2: user '2' has no rating"),
+        (
+            {"movies_dat": "1::Toy Story (1995)\n"},
+            "movies.dat, row 1: expected movieId::title::genres; got '1::Toy Story",
+        ),
+        ({"users_dat": "1::F\n"}, "users.dat, row 1: expected userId::gender"),
+    ],
+)
+def test_bad_dat_files_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
+        load_movielens(old_folder(tmp_path, **files))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+def test_the_real_data_set() -> None:
+    catalog = load_movielens(REAL, progress=False)
+    assert len(catalog.users) == 610
+    assert len(catalog.entities) + _left_out(catalog, "films left out") == 9742
+    assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836
+    assert len(catalog.entities) > 9700
+    said = [plot_english.parse(text).pairs() for text in catalog.texts]
+    assert all(said)
+    assert any(note.startswith("18 films: no ratings (kept)") for note in notes(catalog))
+    assert any(note.startswith("13 films: no year") for note in notes(catalog))
+    assert any(note.startswith("34 films: no genres listed") for note in notes(catalog))
+    counts = np.bincount(catalog.ratings.item, minlength=len(catalog.entities))
+    extra = [
+        sum(slot not in ("genres", "decade") for slot, _ in pairs)
+        for pairs, n in zip(said, counts, strict=True)
+        if n >= 5
+    ]
+    assert np.median(extra) >= 3
+    assert np.mean(np.array(extra) >= 1) >= 0.9
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+def test_the_real_overviews() -> None:
+    catalog = load_movielens(REAL, "overview", progress=False)
+    assert len(catalog.entities) == 8199
+    assert _left_out(catalog, "films left out") == 9742 - 8199
+    assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836
+
+
+def _left_out(catalog: Catalog, what: str) -> int:
+    return sum(note.count for note in catalog.skipped if note.what == what)

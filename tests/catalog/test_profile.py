@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from eagle_gym import plot_english
+from eagle_gym.catalog import Catalog, Entity, Profiles, Ratings, load_plots, profile_of, split_catalog
+from eagle_gym.errors import ConfigurationError
+
+DRAMA, WAR = ("genres", "Drama"), ("genres", "War")
+
+
+def opposites(language: str = "plot_english") -> Catalog:
+    """Even users love drama and hate war films, odd ones the other way round."""
+    pairs = [[DRAMA], [WAR]] * 6
+    texts = [plot_english.render(plot_english.Attributes.from_pairs(found)) for found in pairs]
+    entities = tuple(Entity(str(row), f"title {row}", text) for row, text in enumerate(texts))
+    user, item = np.repeat(np.arange(8), 12), np.tile(np.arange(12), 8)
+    value = np.where((user + item) % 2 == 0, 5.0, 1.0)
+    ids = tuple(map(str, range(8)))
+    return Catalog("c", entities, ids, Ratings.of(user, item, value), (1, 5), language)  # type: ignore[arg-type]
+
+
+def test_likes_and_dislikes_are_found() -> None:
+    catalog = opposites()
+    profiles = Profiles(catalog, split_catalog(catalog))
+    assert profiles.of(0) == plot_english.Profile((DRAMA,), (WAR,))
+    assert profiles.of(1) == plot_english.Profile((WAR,), (DRAMA,))
+    assert profiles.text(0) == plot_english.render_profile(profiles.of(0))
+    assert profile_of(catalog, split_catalog(catalog), 1) == profiles.of(1)
+
+
+def test_free_text_profiles_name_titles() -> None:
+    catalog = opposites("free")
+    profiles = Profiles(catalog, split_catalog(catalog), size=1)
+    user = int(split_catalog(catalog).train_users[0])
+    said = re.fullmatch(r'The user liked "title (\d+)". The user disliked "title (\d+)".', profiles.text(user))
+    assert said is not None
+    assert [int(title) % 2 for title in said.groups()] == [user % 2, 1 - user % 2]
+    with pytest.raises(ConfigurationError, match="free text"):
+        profiles.of(0)
+
+
+def test_someone_who_likes_everything_alike_has_no_profile() -> None:
+    catalog = opposites()
+    flat = Catalog(
+        "c", catalog.entities, ("a", "b"), Ratings.of([0, 0, 1, 1], [0, 1, 0, 1], [3, 3, 4, 4]), (1, 5), "free"
+    )
+    assert Profiles(flat, split_catalog(flat)).text(0) == ""
+
+
+def test_the_judges_ratings_are_never_read() -> None:
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    changed = np.where(split.judge, 5.5 - catalog.ratings.value, catalog.ratings.value)
+    ratings = Ratings.of(catalog.ratings.user, catalog.ratings.item, changed)
+    other = Catalog("c", catalog.entities, catalog.users, ratings, catalog.scale, catalog.language)
+    before, after = Profiles(catalog, split), Profiles(other, split)
+    for user in split.test_users[:20].tolist():
+        assert before.of(user) == after.of(user)
+
+
+def test_profiles_of_plots_are_small_and_mean_something() -> None:
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    profiles = Profiles(catalog, split, size=2)
+    made = [profiles.of(int(user)) for user in split.test_users[:50]]
+    assert all(len(profile.likes) <= 2 and len(profile.dislikes) <= 2 for profile in made)
+    assert all(not set(profile.likes) & set(profile.dislikes) for profile in made)
+    assert len(set(made)) > 45
+    agreement = [
+        _agreement(catalog, split.judge, user, profile) for user, profile in zip(split.test_users, made, strict=False)
+    ]
+    assert np.nanmean(agreement) > 0.1  # rating units, on the half that the profiles did not see
+
+
+def _agreement(catalog: Catalog, judge: np.ndarray, user: int, profile: plot_english.Profile) -> float:
+    """How much higher the user rated entities with liked values than with disliked ones, in the judge's half."""
+    rows = np.flatnonzero(judge & (catalog.ratings.user == user))
+    said = [set(plot_english.read(catalog.texts[item]).pairs()) for item in catalog.ratings.item[rows]]
+    sides = [
+        [value for value, pairs in zip(catalog.ratings.value[rows], said, strict=True) if pairs & set(side)]
+        for side in (profile.likes, profile.dislikes)
+    ]
+    return float(np.mean(sides[0]) - np.mean(sides[1])) if all(sides) else float("nan")
+
+
+@pytest.mark.parametrize("user", [-1, 8])
+def test_users_that_do_not_exist_are_refused(user: int) -> None:
+    catalog = opposites()
+    with pytest.raises(ConfigurationError, match=f"user row from 0 to 7; got {user}"):
+        Profiles(catalog, split_catalog(catalog)).text(user)
+
+
+def test_a_size_below_one_is_refused() -> None:
+    catalog = opposites()
+    with pytest.raises(ConfigurationError, match="size must be 1 or more; got 0"):
+        Profiles(catalog, split_catalog(catalog), size=0)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_gym.catalog import Catalog, Entity, Ratings, split_catalog
+from eagle_gym.errors import ConfigurationError
+
+
+def catalog(users: int, items: int, per_user: int) -> Catalog:
+    entities = tuple(Entity(str(row), f"t{row}", f"text {row}") for row in range(items))
+    user = np.repeat(np.arange(users), per_user)
+    item = (np.arange(users * per_user) * 7) % items if per_user == 1 else np.tile(np.arange(per_user), users)
+    return Catalog("c", entities, tuple(map(str, range(users))), Ratings.of(user, item, user % 5 + 1), (1, 5), "free")
+
+
+@given(
+    users=st.integers(2, 30),
+    items=st.integers(5, 30),
+    per_user=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    fraction=st.sampled_from([0.01, 0.2, 0.5, 0.99]),
+)
+def test_a_split_divides(users: int, items: int, per_user: int, seed: int, fraction: float) -> None:
+    data = catalog(users, items, per_user)
+    split = split_catalog(data, seed=seed, test_fraction=fraction)
+    for train, test, count in (
+        (split.train_users, split.test_users, users),
+        (split.train_entities, split.test_entities, items),
+    ):
+        assert len(train) >= 1
+        assert len(test) >= 1
+        assert sorted([*train, *test]) == list(range(count))
+    assert np.array_equal(split.judge, ~split.support)
+    assert not split.judge[np.isin(data.ratings.user, split.train_users)].any()
+    for user in split.test_users:
+        assert split.judge[data.ratings.user == user].sum() == per_user // 2
+
+
+def test_seeds_decide_and_nothing_else() -> None:
+    data = catalog(30, 20, 4)
+    assert split_catalog(data).hash == split_catalog(data, seed=0).hash
+    assert split_catalog(data).hash != split_catalog(data, seed=1).hash
+    assert split_catalog(data).hash != split_catalog(data, test_fraction=0.3).hash
+
+
+def test_the_judges_half_is_drawn_not_the_last_ratings() -> None:
+    data = catalog(10, 20, 5)
+    halves = {
+        tuple(split.judge[data.ratings.user == user])
+        for split in (split_catalog(data, seed=seed) for seed in range(8))
+        for user in split.test_users
+    }
+    assert len(halves) > 3
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0, float("nan")])
+def test_fractions_outside_are_refused(fraction: float) -> None:
+    with pytest.raises(ConfigurationError, match="test_fraction must lie between 0 and 1"):
+        split_catalog(catalog(4, 5, 2), test_fraction=fraction)
+
+
+def test_a_single_user_cannot_be_divided() -> None:
+    with pytest.raises(ConfigurationError, match="at least two users; the catalog has 1"):
+        split_catalog(catalog(1, 5, 2))
+
+
+def test_arrays_are_read_only() -> None:
+    split = split_catalog(catalog(4, 5, 2))
+    with pytest.raises(ValueError, match="read-only"):
+        split.support[0] = False
