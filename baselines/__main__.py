@@ -102,7 +102,8 @@ def run_train(options: argparse.Namespace) -> None:
     from eagle_gym.envs.sb3 import SB3VecEnv
 
     config = PPOConfig(**dict(hyperparameter(text) for text in options.set))
-    envs = make_envs(options.env, options.num_envs, split="train", **options.kwargs)
+    kwargs = {"split": "train", "autoreset_mode": "SameStep"} | options.kwargs
+    envs = make_envs(options.env, options.num_envs, **kwargs)
     try:
         agent = train_ppo(SB3VecEnv(envs), config, folder=options.out, resume=options.resume)
     finally:

@@ -12,7 +12,7 @@ from benchmarks.report import TITLES, Summary
 
 INK, FAINT = "#222222", "#888888"
 COLOURS = {"ppo": "#2166ac", "optimistic": "#b35806", "g_optimal": "#1b7837", "uniform": "#777777"}
-WIDTH = 92  # characters of a line of text in the picture of an episode
+WIDTH = 105  # characters of a line of text in the picture of an episode
 
 
 def save_gains(panels: Sequence[tuple[str, Sequence[Summary]]], path: Path) -> None:
@@ -20,7 +20,7 @@ def save_gains(panels: Sequence[tuple[str, Sequence[Summary]]], path: Path) -> N
     from matplotlib.figure import Figure
 
     rows = max(len(summaries) for _, summaries in panels)
-    figure = Figure(figsize=(5.2 * len(panels), 1.3 + 0.5 * rows), layout="constrained")
+    figure = Figure(figsize=(6 * len(panels), 1.3 + 0.5 * rows), layout="constrained")
     for axes, (title, summaries) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw_gains(axes, title, summaries)
     write(figure, path)
@@ -37,7 +37,7 @@ def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # 
     axes.set_yticks(range(len(summaries)), [TITLES.get(item.agent, item.agent) for item in reversed(summaries)])
     axes.set_ylim(-0.6, len(summaries) - 0.3)
     axes.axvline(0, color=FAINT, linewidth=0.8)
-    axes.set_xlabel("mean gain in utility over an episode (catalog standard deviations), 95 % interval")
+    axes.set_xlabel("mean gain in utility, catalog standard deviations; 95 % interval")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -49,7 +49,7 @@ def save_episode(row: EpisodeRow, path: Path, *, note: str = "") -> None:
     texts = [textwrap.wrap(text, WIDTH) for text in row.texts]
     edits = [textwrap.wrap(prompt, WIDTH - 4) for prompt in row.prompts]
     tops, total = layout([len(lines) for lines in texts], [len(lines) for lines in edits])
-    figure = Figure(figsize=(13, 0.21 * total + 1.1), layout="constrained")
+    figure = Figure(figsize=(11.5, 0.21 * total + 1.1), layout="constrained")
     page, side = figure.subplots(1, 2, width_ratios=(3.4, 1))
     draw_page(page, texts, edits, tops)
     centres = [top + (len(lines) - 1) / 2 for top, lines in zip(tops, texts, strict=True)]

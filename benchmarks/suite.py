@@ -181,7 +181,7 @@ def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
     from eagle_gym.envs.sb3 import SB3VecEnv
 
     config = PPOConfig(seed=cell.seed, **cell.training)
-    envs = make_envs(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs)
+    envs = make_envs(cell.env_id, cell.num_envs, split="train", autoreset_mode="SameStep", **cell.env_kwargs)
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     try:
         agent = train_ppo(SB3VecEnv(envs), config, folder=folder / "agent", label=label)
