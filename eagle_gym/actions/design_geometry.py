@@ -202,10 +202,9 @@ def certificate(rows: Floats, weights: Floats) -> Floats:
 
     Args:
         rows: ``[B, K, r]`` of full column rank.
-        weights: ``[B, K]``, non-negative; they are normalised here.
+        weights: ``[B, K]``, non-negative, each row summing to one.
     """
-    total = weights.sum(axis=-1, keepdims=True)
-    gap: Floats = leverages(rows, weights / np.where(total > 0, total, 1.0)).max(axis=-1) / rows.shape[-1] - 1
+    gap: Floats = leverages(rows, weights).max(axis=-1) / rows.shape[-1] - 1
     return gap
 
 
