@@ -1,0 +1,68 @@
+"""``python -m baselines`` on the known world."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import baselines.__main__
+from baselines.__main__ import hyperparameter, main
+from eagle_gym.errors import ConfigurationError
+from tests.fakes import KnownVecEnv, KnownVectorEnv
+
+
+@pytest.fixture(autouse=True)
+def known_world(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Commands find the known world, whatever id they name; the list has the arguments it was made with."""
+    asked: list[dict[str, Any]] = []
+
+    def make(env_id: str, num_envs: int, **kwargs: Any) -> KnownVectorEnv:
+        asked.append({"env_id": env_id, "num_envs": num_envs, **kwargs})
+        return KnownVectorEnv(num_envs=num_envs)
+
+    module = types.ModuleType("eagle_gym.envs.sb3")
+    module.SB3VecEnv = lambda envs: KnownVecEnv(num_envs=envs.num_envs)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "eagle_gym.envs.sb3", module)
+    monkeypatch.setattr(baselines.__main__, "make_envs", make)
+    return asked
+
+
+def test_train_then_evaluate(
+    tmp_path: Path, known_world: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, rows = tmp_path / "ppo", tmp_path / "rows.json"
+    small = ["--set", "steps=40", "--set", "hidden=8", "--num-envs", "4"]
+    assert main(["train", "ppo", "--out", str(out), *small]) == 0
+    assert "trained for 40 steps" in capsys.readouterr().out
+    arguments = ["evaluate", "uniform", "optimistic", "g_optimal", str(out), "--episodes", "10", "--num-envs", "4"]
+    assert main([*arguments, "--rows", str(rows), "--kwargs", '{"horizon": 3}']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["uniform", "optimistic", "g_optimal", str(out)]
+    assert lines[1].split()[1] == "12"  # rounded up to whole batches
+    assert len(json.loads(rows.read_text())) == 4 * 12
+    assert [asked["split"] for asked in known_world] == ["train", "test"]
+    assert known_world[1]["horizon"] == 3
+
+
+def test_errors_are_shown_and_not_traced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path / "nothing")]) == 1
+    assert "PreparationError" in capsys.readouterr().err
+    assert main(["train", "ppo", "--out", str(tmp_path), "--set", "gama=1"]) == 1
+    assert "no hyperparameter 'gama'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["evaluate", "uniform", "--kwargs", "[1]"])
+
+
+def test_hyperparameters_have_their_kinds() -> None:
+    assert hyperparameter("steps=12") == ("steps", 12)
+    assert hyperparameter("gamma=0.5") == ("gamma", 0.5)
+    assert hyperparameter("anneal=False") == ("anneal", False)
+    assert hyperparameter("policy=stock") == ("policy", "stock")
+    for text in ("steps=many", "anneal=perhaps"):
+        with pytest.raises(ConfigurationError, match="should be a"):
+            hyperparameter(text)
