@@ -66,6 +66,7 @@ def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
     if completion.finish_reason == "length":
         return (
             f"the answer to the {asked} was still cut off at {completion.completion_tokens} tokens after {tries} "
-            f"(the prompt has {completion.prompt_tokens}); raise max_tokens, or shorten the text if the context is full"
+            f"(the prompt has {completion.prompt_tokens}); raise max_new_tokens, or shorten the text where the context "
+            "is full"
         )
     return f"the answer to the {asked} was still empty after {tries}"

@@ -337,7 +337,7 @@ class TransformersModel:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; ``"auto"`` lets accelerate spread a large model.
         dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         batch_invariant: Compute in fixed tiles; on a CPU a row's text then depends on its prompt and seed alone.
-        max_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
+        max_new_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
 
     Raises:
         ConfigurationError: An unknown dtype, or a device that this machine lacks.
@@ -352,7 +352,7 @@ class TransformersModel:
         device: str = "cpu",
         dtype: str = "float32",
         batch_invariant: bool = False,
-        max_tokens: int | None = None,
+        max_new_tokens: int | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise ConfigurationError(f"unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
@@ -362,7 +362,7 @@ class TransformersModel:
         self._source = _resolve(target)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
         self._decoder = self._held.decoder(fixed_tiles=batch_invariant)
-        self._max_tokens = max_tokens or self._held.phrasing.default_max_tokens
+        self._max_new_tokens = max_new_tokens or self._held.phrasing.default_max_tokens
         self.fingerprint = self._held.fingerprint
 
     def generate(
@@ -417,20 +417,20 @@ class TransformersModel:
         return self._held
 
     def _room(self, prompt_tokens: int) -> int:
-        """How many tokens may follow a prompt: max_tokens, or what the context leaves.
+        """How many tokens may follow a prompt: max_new_tokens, or what the context leaves.
 
         Raises:
             LanguageModelError: The context leaves none.
         """
         context = self._open().context
         if context is None:
-            return self._max_tokens
+            return self._max_new_tokens
         if prompt_tokens >= context:
             raise LanguageModelError(
                 f"the prompt has {prompt_tokens} tokens, the context of {self.name!r} is {context}: shorten the text, "
                 "or use a model with a longer context"
             )
-        return min(self._max_tokens, context - prompt_tokens)
+        return min(self._max_new_tokens, context - prompt_tokens)
 
     def _read(self, prompt_tokens: int, generated: decode.Generated) -> Completion:
         room = self._room(prompt_tokens)

@@ -150,7 +150,7 @@ def test_a_prompt_beyond_the_context_is_an_error_with_numbers(control_folder: Pa
 
 
 def test_a_text_that_reaches_the_end_of_the_context_is_cut_off_not_wrapped(plain_folder: Path):
-    model = open_tiny(plain_folder, max_tokens=10_000)
+    model = open_tiny(plain_folder, max_new_tokens=10_000)
     room = model._room(1020)
     assert room == 4
     completion = model._read(1020, backend.decode.Generated([50] * 9, stopped=True))
@@ -158,7 +158,7 @@ def test_a_text_that_reaches_the_end_of_the_context_is_cut_off_not_wrapped(plain
 
 
 def test_a_text_cut_off_at_every_attempt_is_an_error(control_folder: Path):
-    model = open_tiny(control_folder, max_tokens=1)
+    model = open_tiny(control_folder, max_new_tokens=1)
     with pytest.raises(LanguageModelError, match="cut off at 1 tokens after 3 attempts"):
         model.generate(prompts(4), range(4))
     assert model.usage.retries > 0
@@ -248,7 +248,7 @@ def test_load_gives_a_model_of_the_callers_own(control_folder: Path):
         ("transformers:TINY", {"dtype": "float8"}, ConfigurationError, "expected one of float32, bfloat16"),
         ("transformers:TINY", {"device": "toaster"}, ConfigurationError, "unknown device 'toaster'"),
         ("transformers:TINY", {"device": "cuda:99"}, ConfigurationError, "not on this machine"),
-        ("transformers:TINY", {"max_tokens": 0}, ConfigurationError, "max_tokens"),
+        ("transformers:TINY", {"max_new_tokens": 0}, ConfigurationError, "max_new_tokens"),
     ],
 )
 def test_what_cannot_be_opened_says_why(control_folder: Path, spec: str, kwargs: dict, error: type, message: str):

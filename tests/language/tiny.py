@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from eagle_gym.language import Completion, Prompt, Usage
 from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD
 
 WORDS = [
@@ -85,3 +88,34 @@ CHAT_TEMPLATE = (
 def edit_config(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+class ScriptedModel:
+    """A language model whose answers are a function of the question; counts what it is asked."""
+
+    name = "scripted"
+    fingerprint = "f00d"
+    deterministic = False
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.asked: list[tuple[Prompt, int]] = []
+        self.closed = False
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        self.asked += zip(prompts, seeds, strict=True)
+        answers = [
+            Completion(f"{prompt.text}|{prompt.instruction}|{seed}|{len(self.asked)}", 10, 5, "stop")
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        self.usage.add(answers, seconds=0.1)
+        return answers
+
+    def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
+        self.usage.calls += len(continuations)
+        return np.array([-len(text) / 3 for text in continuations])
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,126 @@
+"""Prices and budgets: a language model that knows what its tokens cost and stops where it may spend no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from eagle_gym.errors import ConfigurationError, LanguageModelError
+from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
+from eagle_gym.language.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be spent, and what tokens cost.
+
+    Attributes:
+        max_calls: Generations in all; a batch that would pass it is refused before it is asked.
+        max_tokens: Prompt and generated tokens in all; a batch begun below the limit is finished, the next refused.
+        max_cost: US dollars in all, with the same rule.
+        prompt_price: US dollars per million prompt tokens.
+        completion_price: US dollars per million generated tokens.
+
+    Raises:
+        ConfigurationError: A negative number, or a max_cost without prices.
+    """
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value >= 0:
+                raise ConfigurationError(f"{field.name} must not be negative, got {value!r}")
+        if self.max_cost is not None and not self.prompt_price + self.completion_price:
+            raise ConfigurationError("max_cost needs prompt_price or completion_price (US dollars per million tokens)")
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is neither a limit nor a price."""
+        return self == Limits()
+
+    def cost(self, used: UsageSnapshot) -> float:
+        """Price of the tokens used, in US dollars."""
+        return (used.prompt_tokens * self.prompt_price + used.completion_tokens * self.completion_price) / 1e6
+
+
+class MeteredModel:
+    """Another model within limits (see :class:`~eagle_gym.language.model.LanguageModel`)."""
+
+    def __init__(self, inner: LanguageModel, limits: Limits) -> None:
+        self.inner, self.limits = inner, limits
+        self.name, self.fingerprint, self.deterministic = inner.name, inner.fingerprint, inner.deterministic
+
+    @property
+    def usage(self) -> Usage:
+        """The inner model's count, costs added."""
+        return self.inner.usage
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        """Answer all prompts in one batched call, unless that passes a limit; see the protocol.
+
+        Raises:
+            LanguageModelError: A budget is used up.
+        """
+        self._check(len(prompts))
+        before = self.usage.snapshot()
+        try:
+            return self.inner.generate(prompts, seeds, temperature=temperature)
+        finally:
+            self._charge(before)
+
+    def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of each continuation; counts as one call for each."""
+        self._check(len(continuations))
+        before = self.usage.snapshot()
+        try:
+            return self.inner.score(prompt, continuations)
+        finally:
+            self._charge(before)
+
+    def load(self) -> tuple[Any, Any]:
+        """The inner model's ``(model, tokenizer)``, where it lives in this process."""
+        return load_inner(self.inner)
+
+    def close(self) -> None:
+        """Close the inner model."""
+        self.inner.close()
+
+    def _check(self, calls: int) -> None:
+        used, limits = self.usage.snapshot(), self.limits
+        tokens = used.prompt_tokens + used.completion_tokens
+        if limits.max_calls is not None and used.calls + calls > limits.max_calls:
+            self._stop(f"max_calls={limits.max_calls} allows no {calls} more calls after {used.calls}")
+        if calls and limits.max_tokens is not None and tokens >= limits.max_tokens:
+            self._stop(f"max_tokens={limits.max_tokens} is used up ({tokens} tokens)")
+        if calls and limits.max_cost is not None and used.cost >= limits.max_cost:
+            self._stop(f"max_cost={limits.max_cost} is used up (${used.cost:.4f})")
+
+    def _stop(self, reason: str) -> None:
+        raise LanguageModelError(f"the budget of {self.name!r} stops here: {reason}")
+
+    def _charge(self, before: UsageSnapshot) -> None:
+        self.usage.cost += self.limits.cost(self.usage.snapshot() - before)
+
+
+def load_inner(model: LanguageModel) -> tuple[Any, Any]:
+    """``(model, tokenizer)`` of a model in this process.
+
+    Raises:
+        ConfigurationError: The model is not in this process.
+    """
+    load = getattr(model, "load", None)
+    if load is None:
+        raise ConfigurationError(f"{model.name!r} is not in this process, so its weights cannot be loaded")
+    pair: tuple[Any, Any] = load()
+    return pair

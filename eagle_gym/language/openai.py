@@ -1,0 +1,315 @@
+"""Models behind an OpenAI-compatible server (vLLM, SGLang, TGI, llama.cpp, Ollama, a hosted API).
+
+The spec is ``openai:MODEL@URL``, for example ``openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1``. Options
+stand in the URL's query: ``?phrasing=chat|plain|control&concurrency=64&timeout=120&retries=6``.
+
+- ``phrasing``: ``chat`` (default) asks ``/chat/completions``; ``plain`` and ``control`` ask ``/completions`` with
+  instructions to be continued or with the embedded model's control tokens.
+- ``concurrency``: requests under way at once. The server batches them: one server feeds many environments.
+- ``timeout``: seconds that a request may take; ``retries``: how often it is sent again.
+
+Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
+time that ``Retry-After`` names or with jittered exponential back-off. The key comes from ``OPENAI_API_KEY`` and is
+never shown.
+
+Each request carries its row's seed, but a server may ignore it and its batches shift its numbers: such a model is not
+deterministic. Record it (``record=PATH``) where a run must be repeatable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import threading
+import time
+import weakref
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+import numpy as np
+
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language.model import Completion, FinishReason, Usage, check_request
+from eagle_gym.language.prompts import (
+    CONTROL_TOKENS,
+    END,
+    Prompt,
+    chat_messages,
+    clean_answer,
+    control_segments,
+    plain_instructions,
+)
+from eagle_gym.language.sampling import draw_until_finished
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+MAX_NEW_TOKENS = 512
+LONGEST_WAIT = 120.0  # seconds between two attempts: what the client grants a Retry-After
+MALFORMED_ATTEMPTS = 3  # how often a request is made whose answer is no completion
+
+Phrasing = Literal["chat", "plain", "control"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model on a server and how to ask it; what a spec says.
+
+    Raises:
+        ConfigurationError: The spec is not ``openai:MODEL@URL``, holds credentials, or has an option that cannot be.
+    """
+
+    model: str
+    url: str
+    phrasing: Phrasing = "chat"
+    concurrency: int = 32
+    timeout: float = 60.0
+    retries: int = 5
+
+    @classmethod
+    def from_spec(cls, spec: str) -> Endpoint:
+        """Read ``openai:MODEL@URL``."""
+        found = re.fullmatch(r"openai:(?P<model>.+)@(?P<url>https?://.+)", spec)
+        if found is None:
+            raise ConfigurationError(
+                f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {_masked(spec)!r}"
+            )
+        parts = urlsplit(found["url"])
+        if parts.username is not None or parts.password is not None:
+            raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        known = {field.name for field in fields(cls)} - {"model", "url"}
+        if unknown := sorted(set(options) - known):
+            raise ConfigurationError(f"unknown option {unknown[0]!r} in the URL: expected {', '.join(sorted(known))}")
+        url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        try:
+            numbers = {name: kind(options[name]) for name, kind in _NUMBERS.items() if name in options}
+        except ValueError as error:
+            raise ConfigurationError(f"an option in the URL is not a number: {error}") from error
+        phrasing = options.get("phrasing", "chat")
+        if phrasing not in get_args(Phrasing):
+            raise ConfigurationError(f"unknown phrasing {phrasing!r}: expected {', '.join(get_args(Phrasing))}")
+        endpoint = cls(found["model"], url, phrasing, **numbers)  # type: ignore[arg-type]
+        if endpoint.concurrency < 1 or not endpoint.timeout > 0 or endpoint.retries < 0:
+            raise ConfigurationError(f"concurrency and timeout must be positive and retries not negative: {numbers}")
+        return endpoint
+
+
+_NUMBERS = {"concurrency": int, "timeout": float, "retries": int}
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible server (see :class:`~eagle_gym.language.model.LanguageModel`).
+
+    Args:
+        spec: ``openai:MODEL@URL``.
+        max_new_tokens: Longest generation; None takes 512.
+
+    Raises:
+        ConfigurationError: The spec cannot be.
+        PreparationError: The package ``openai`` is not installed.
+    """
+
+    deterministic = False
+
+    def __init__(self, spec: str, *, max_new_tokens: int | None = None) -> None:
+        self.endpoint = Endpoint.from_spec(spec)
+        self.name = spec
+        where = f"{self.endpoint.model}@{self.endpoint.url}?{self.endpoint.phrasing}"
+        self.fingerprint = hashlib.blake2b(where.encode(), digest_size=16).hexdigest()
+        self.usage = Usage()
+        self._max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
+        self._key = os.environ.get("OPENAI_API_KEY", "")
+        self._client = self._connect()
+        self._loop: _Loop | None = _Loop()
+        self._slots = asyncio.Semaphore(self.endpoint.concurrency)
+        # Also where nobody calls close: no thread or socket outlives the handle or the program.
+        self._release = weakref.finalize(self, _release, self._loop, self._client)
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.name!r})"
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        """Answer all prompts, at most ``concurrency`` at a time; see the protocol."""
+        check_request(prompts, seeds, temperature)
+
+        def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
+            began = time.perf_counter()
+            completions = self._open().run(self._ask_all(prompts, seeds, temperature))
+            self.usage.add(completions, seconds=time.perf_counter() - began)
+            return completions
+
+        if not prompts:
+            return []
+        return draw_until_finished(draw, prompts, seeds, temperature=temperature, usage=self.usage)
+
+    def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
+        """Not offered: servers disagree on whether and how they give log-probabilities of a given text.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError(f"{self.name!r} cannot score texts: use a model in this process (transformers:PATH)")
+
+    def close(self) -> None:
+        """Close the connections and end the thread that served them."""
+        self._release()
+        self._loop = None
+
+    def _connect(self) -> AsyncOpenAI:
+        try:
+            from openai import AsyncOpenAI
+        except ImportError as error:
+            raise PreparationError(
+                "openai:MODEL@URL needs the package openai: pip install 'eagle_gym[serve]'"
+            ) from error
+        # The client insists on a key; servers of one's own ask for none.
+        return AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=self.endpoint.url,
+            timeout=self.endpoint.timeout,
+            max_retries=self.endpoint.retries,
+        )
+
+    def _open(self) -> _Loop:
+        if self._loop is None:
+            raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
+        return self._loop
+
+    async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> list[Completion]:
+        tasks = [
+            asyncio.ensure_future(self._ask(prompt, int(seed), temperature))
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:  # one failed row fails the call: do not pay for the others
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def _ask(self, prompt: Prompt, seed: int, temperature: float) -> Completion:
+        """One answer; a malformed one is asked for again.
+
+        Raises:
+            LanguageModelError: The server refused, could not be reached, or answered nothing that can be read.
+        """
+        from openai import OpenAIError
+
+        # Errors are raised outside the except clauses: the causes may quote the key.
+        failure = ""
+        async with self._slots:
+            for _ in range(MALFORMED_ATTEMPTS):
+                try:
+                    return self._read(await self._send(prompt, seed, temperature))
+                except OpenAIError as error:
+                    failure = self._explain(error)
+                    break
+                except TimeoutError:
+                    failure = f"{self.name!r} did not answer in time"
+                    break
+                except (ValueError, AttributeError, TypeError, IndexError) as error:
+                    problem = self._redact(f"{type(error).__name__}: {error}")
+                    failure = f"{self.name!r} gave {MALFORMED_ATTEMPTS} answers that are no completions ({problem})"
+        raise LanguageModelError(failure)
+
+    async def _send(self, prompt: Prompt, seed: int, temperature: float) -> Any:  # noqa: ANN401  # two response types
+        common: dict[str, Any] = {
+            "model": self.endpoint.model,
+            "temperature": temperature,
+            "max_tokens": self._max_new_tokens,
+            "seed": seed % 2**31,  # some servers hold seeds in 32 bits
+        }
+        # The client's timeout is per read; a server that sends a byte now and then is held to this one.
+        async with asyncio.timeout((self.endpoint.timeout + LONGEST_WAIT) * (self.endpoint.retries + 1)):
+            if self.endpoint.phrasing == "chat":
+                messages: Any = chat_messages(prompt)
+                return await self._client.chat.completions.create(messages=messages, **common)
+            if self.endpoint.phrasing == "control":
+                return await self._client.completions.create(prompt=_control(prompt), stop=[END], **common)
+            return await self._client.completions.create(prompt=plain_instructions(prompt), stop=["\n\n"], **common)
+
+    def _read(self, response: Any) -> Completion:  # noqa: ANN401  # two response types, and whatever a server sends
+        choice = response.choices[0]
+        raw = choice.message.content if self.endpoint.phrasing == "chat" else choice.text
+        if choice.finish_reason not in get_args(FinishReason):
+            raise LanguageModelError(f"{self.name!r} ended a text with finish_reason {choice.finish_reason!r}")
+        reason: FinishReason = choice.finish_reason
+        if self.endpoint.phrasing == "control":
+            text, whole = (raw or "").partition(END)[0].strip(), END in (raw or "")
+        else:
+            text, whole = clean_answer(raw or "")
+        used = response.usage  # some servers leave it out
+        asked, said = (used.prompt_tokens, used.completion_tokens) if used is not None else (0, 0)
+        return Completion(text, int(asked), int(said), "stop" if whole else reason)
+
+    def _explain(self, error: Exception) -> str:
+        status = getattr(error, "status_code", None)
+        what = f"status {status}" if status is not None else type(error).__name__
+        return f"{self.name!r} failed after {self.endpoint.retries} retries ({what}): {self._redact(str(error))}"
+
+    def _redact(self, text: str) -> str:
+        return (text.replace(self._key, "***") if self._key else text)[:500]
+
+
+def _release(loop: _Loop, client: AsyncOpenAI) -> None:
+    loop.run(client.close())
+    loop.close()
+
+
+class _Loop:
+    """An event loop in a thread of its own, so that models can be asked from anywhere, a notebook's loop included."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="eagle_gym.openai", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for the work to be done in the loop's thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Let what is closing close, then stop the loop and its thread."""
+        self.run(_settle())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _settle() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(5):  # a closed transport lets go of its socket some turns later
+        await asyncio.sleep(0)
+
+
+def _control(prompt: Prompt) -> str:
+    """The control-token prompt, with control tokens inside its texts pulled apart."""
+    return "".join(control + _harmless(text) for control, text in control_segments(prompt))
+
+
+def _harmless(text: str) -> str:
+    for token in CONTROL_TOKENS:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def _masked(spec: str) -> str:
+    """The spec without what stands before an @ in a URL, which may be a password."""
+    return re.sub(r"//[^/@]*@", "//***@", spec)

@@ -1,0 +1,371 @@
+"""Against a real server that this project did not write (``transformers serve``), and against one that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language import Prompt, load_language_model
+from eagle_gym.language import openai as backend
+from eagle_gym.language.embedded import weights_path
+from tests.language.tiny import WORDS
+
+pytest.importorskip("openai", reason="the extra 'serve' is not installed")
+
+PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
+
+
+def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: object) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    return json.dumps({**body, **more}).encode()
+
+
+class Server:
+    """A server on loopback that answers each request as a plan says, then with a good answer."""
+
+    def __init__(self) -> None:
+        self.plan: list[Callable[[BaseHTTPRequestHandler], None]] = []
+        self.requests: list[dict] = []
+        self.headers: list[dict] = []
+        self.busiest = self.busy = 0
+        self.lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with server.lock:
+                    server.requests.append(body)
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
+                    server.busy += 1
+                    server.busiest = max(server.busiest, server.busy)
+                    act = server.plan.pop(0) if server.plan else answer(chat())
+                try:
+                    act(self)
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True  # the client has given up, as it should
+                finally:
+                    with server.lock:
+                        server.busy -= 1
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}/v1"
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+def answer(body: bytes, status: int = 200, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return act
+
+
+def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    return answer(json.dumps({"error": {"message": f"no {status}"}}).encode(), status, **headers)
+
+
+def hang(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(1.0)
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"choices": [')
+    handler.wfile.flush()
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(30):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's pauses between attempts, shortened; no key from the surroundings."""
+    import openai._base_client as client
+
+    monkeypatch.setattr(client, "INITIAL_RETRY_DELAY", 0.02)
+    monkeypatch.setattr(client, "MAX_RETRY_DELAY", 0.05)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def model(server: Server) -> Iterator[backend.OpenAIModel]:
+    model = load_language_model(f"openai:m@{server.url}?timeout=0.5&retries=2&concurrency=4", max_new_tokens=50)
+    assert isinstance(model, backend.OpenAIModel)
+    yield model
+    model.close()
+
+
+def test_answers_keep_their_order_and_usage_counts(server: Server, model: backend.OpenAIModel):
+    def echo(handler: BaseHTTPRequestHandler) -> None:
+        seed = server.requests[-1]["seed"]
+        answer(chat(f"Film {seed}."))(handler)
+
+    for _ in range(3):
+        server.plan = [echo]
+        seed = len(server.requests)
+        assert model.generate(PROMPTS[:1], [seed])[0].text == f"Film {seed}."
+    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (3, 21, 9)
+    assert model.usage.seconds > 0
+
+
+def test_a_request_says_what_is_asked(server: Server, model: backend.OpenAIModel):
+    model.generate(PROMPTS[:1], [2**63 - 1], temperature=0.5)
+    request = server.requests[0]
+    assert "Edit: add a robot" in request["messages"][1]["content"]
+    assert (request["model"], request["temperature"], request["max_tokens"]) == ("m", 0.5, 50)
+    assert 0 <= request["seed"] < 2**31
+
+
+def test_concurrency_is_bounded_and_used(server: Server, model: backend.OpenAIModel):
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.05)
+        answer(chat())(handler)
+
+    server.plan = [slow] * 16
+    assert len(model.generate(PROMPTS * 4, range(16))) == 16
+    assert 2 <= server.busiest <= 4
+
+
+FAULTS = {
+    "408": refuse(408),
+    "429": refuse(429),
+    "429 with Retry-After": refuse(429, Retry_After="0.05"),
+    "500": refuse(500),
+    "503": refuse(503),
+    "hang": hang,
+    "cut connection": cut,
+    "no choices": answer(chat(choices=[])),
+    "truncated JSON": answer(chat()[:-20]),
+    "not JSON": answer(b"<html>"),
+    "null choices": answer(chat(choices=None)),
+    "empty text": answer(chat("")),
+    "no text": answer(chat(None)),
+    "cut off": answer(chat("A fil", "length")),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_passing_fault_is_overcome(server: Server, model: backend.OpenAIModel, fault: str):
+    server.plan = [FAULTS[fault]]
+    assert [completion.text for completion in model.generate(PROMPTS[:1], [0])] == ["A film."]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_lasting_fault_is_a_typed_error_after_three_attempts(server: Server, model: backend.OpenAIModel, fault: str):
+    server.plan = [FAULTS[fault]] * 20
+    with pytest.raises(LanguageModelError):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 3
+
+
+def test_a_new_attempt_at_an_empty_text_has_a_new_seed(server: Server, model: backend.OpenAIModel):
+    server.plan = [answer(chat(""))]
+    model.generate(PROMPTS[:1], [0])
+    assert server.requests[0]["seed"] != server.requests[1]["seed"]
+    assert model.usage.retries == 1
+
+
+@pytest.mark.parametrize(("fault", "message"), [(refuse(400), "status 400.*no 400"), (refuse(404), "status 404")])
+def test_a_refusal_for_good_is_not_repeated(server: Server, model: backend.OpenAIModel, fault: Callable, message: str):
+    server.plan = [fault]
+    with pytest.raises(LanguageModelError, match=message):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 1
+
+
+def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel):
+    server.plan = [answer(chat("A", "content_filter"))]
+    with pytest.raises(LanguageModelError, match="finish_reason 'content_filter'"):
+        model.generate(PROMPTS[:1], [0])
+
+
+def test_one_failed_row_fails_the_call_and_stops_the_others(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(400)]
+    with pytest.raises(LanguageModelError):
+        model.generate(PROMPTS * 25, range(100))
+    assert len(server.requests) < 100
+    assert model.generate(PROMPTS[:1], [0])  # and the model still answers
+
+
+def test_a_server_that_drips_is_given_up(server: Server, model: backend.OpenAIModel, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(backend, "LONGEST_WAIT", -0.4)  # leaves 0.1 s an attempt
+    server.plan = [drip]
+    with pytest.raises(LanguageModelError, match="did not answer in time"):
+        model.generate(PROMPTS[:1], [0])
+
+
+def test_nobody_there_is_a_typed_error():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    model = load_language_model(f"openai:m@http://127.0.0.1:{port}/v1?retries=1")
+    with pytest.raises(LanguageModelError, match="APIConnectionError"):
+        model.generate(PROMPTS[:1], [0])
+    model.close()
+    model.close()
+    with pytest.raises(LanguageModelError, match="closed"):
+        model.generate(PROMPTS[:1], [0])
+
+
+def test_the_key_is_sent_and_never_shown(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
+    path = tmp_path / "calls.jsonl"
+    model = load_language_model(f"openai:m@{server.url}?retries=0", record=str(path))
+    model.generate(PROMPTS[:1], [0])
+    assert server.headers[0]["authorization"] == "Bearer sk-secret-123"
+    server.plan = [answer(b'{"error": {"message": "bad key sk-secret-123"}}', 401)]
+    with pytest.raises(LanguageModelError, match=r"status 401.*bad key \*\*\*") as caught:
+        model.generate(PROMPTS[:1], [1])
+    chain = [caught.value, caught.value.__cause__, caught.value.__context__]
+    shown = [*map(str, chain), repr(model.inner), model.name, model.fingerprint, path.read_text()]
+    assert not any("secret" in text for text in shown)
+    model.close()
+
+
+def test_a_running_event_loop_does_not_matter(server: Server, model: backend.OpenAIModel):
+    async def notebook() -> int:
+        return len(model.generate(PROMPTS, range(4)))
+
+    assert asyncio.run(notebook()) == 4
+
+
+def test_scores_are_not_offered(model: backend.OpenAIModel):
+    with pytest.raises(ConfigurationError, match="cannot score"):
+        model.score(PROMPTS[0], ["a"])
+    assert model.generate([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("openai:m", "expected 'openai:MODEL@URL'"),
+        ("openai:m@localhost:8000", "expected 'openai:MODEL@URL'"),
+        ("openai:m@http://me:pass@host/v1", "credentials do not belong in a spec"),
+        ("openai:m@http://host/v1?api_key=x", "unknown option 'api_key'"),
+        ("openai:m@http://host/v1?timeout=soon", "not a number"),
+        ("openai:m@http://host/v1?concurrency=0", "must be positive"),
+        ("openai:m@http://host/v1?phrasing=sung", "unknown phrasing 'sung'"),
+    ],
+)
+def test_bad_specs_say_why(spec: str, message: str):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_language_model(spec)
+    assert "pass@" not in str(caught.value)
+
+
+def test_specs_name_model_and_server():
+    endpoint = backend.Endpoint.from_spec("openai:org/model:7b@https://host:8000/v1/?phrasing=plain&timeout=9")
+    assert (endpoint.model, endpoint.url) == ("org/model:7b", "https://host:8000/v1")
+    assert (endpoint.phrasing, endpoint.timeout, endpoint.concurrency) == ("plain", 9.0, 32)
+
+
+def test_a_missing_client_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(PreparationError, match=r"pip install 'eagle_gym\[serve\]'"):
+        load_language_model("openai:m@http://host/v1")
+
+
+def test_control_tokens_in_a_text_do_not_reach_the_server_whole():
+    asked = backend._control(Prompt("rewrite", "A film.<|end|>", "add a robot"))
+    assert asked == "<|text|>A film.< |end|><|edit|>add a robot<|rewrite|>"
+
+
+@pytest.fixture(scope="module")
+def transformers_server() -> Iterator[str]:
+    """``transformers serve`` with the embedded model, offline, on loopback."""
+    for package in ("fastapi", "uvicorn"):
+        pytest.importorskip(package, reason="transformers[serving] is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("transformers"), "serve", weights_path()]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    process = subprocess.Popen(
+        [*map(str, command), *options],
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", process)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_for(url: str, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("the server did not start")
+
+
+def test_a_real_server_says_what_the_model_says(transformers_server: str):
+    """Greedy, so that the sampling of two programs does not matter."""
+    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?phrasing=control&timeout=120")
+    asked = [Prompt("rewrite", WORDS[0], "Make it darker."), Prompt("propose", WORDS[1])]
+    there = remote.generate(asked, [0, 1], temperature=0.0)
+    remote.close()
+    here = load_language_model("embedded").generate(asked, [0, 1], temperature=0.0)
+    assert [answer.text for answer in there] == [answer.text for answer in here]
+    assert [answer.prompt_tokens for answer in there] == [answer.prompt_tokens for answer in here]
+    assert all(answer.completion_tokens > 3 for answer in there)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language import Prompt, load_language_model
+from eagle_gym.language.replay import RecordedModel, Recording, ReplayedModel
+from tests.language.tiny import WORDS, ScriptedModel
+
+PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
+
+
+def record(path: Path, count: int = 4, seed: int = 0) -> list:
+    return RecordedModel(ScriptedModel(), path).generate(PROMPTS[:count], range(seed, seed + count))
+
+
+def test_replay_answers_bit_for_bit(tmp_path: Path):
+    path = tmp_path / "calls.jsonl"
+    recorder = RecordedModel(ScriptedModel(), path)
+    answers = recorder.generate(PROMPTS, range(4), temperature=0.7)
+    scores = recorder.score(PROMPTS[0], ["a", "bcd"])
+    model = load_language_model(f"replay:{path}")
+    assert model.generate(PROMPTS[::-1], [3, 2, 1, 0], temperature=0.7) == answers[::-1]
+    np.testing.assert_array_equal(model.score(PROMPTS[0], ["bcd", "a"]), scores[::-1])
+    assert (model.name, model.fingerprint, model.deterministic) == ("scripted", "f00d", True)
+    assert (model.usage.calls, model.usage.completion_tokens) == (6, 20)
+
+
+def test_a_recorder_asks_each_question_once(tmp_path: Path):
+    inner = ScriptedModel()
+    model = RecordedModel(inner, tmp_path / "calls.jsonl")
+    first = model.generate([PROMPTS[0], PROMPTS[0], PROMPTS[1]], [5, 5, 5])
+    assert first[0] == first[1]
+    assert model.generate([PROMPTS[1], PROMPTS[2]], [5, 5])[0] == first[2]
+    assert len(inner.asked) == 3
+    later = ScriptedModel()
+    assert RecordedModel(later, tmp_path / "calls.jsonl").generate([PROMPTS[0]], [5]) == first[:1]
+    assert later.asked == []
+    assert model.usage is inner.usage
+
+
+def test_a_miss_shows_the_nearest_question(tmp_path: Path):
+    path = tmp_path / "calls.jsonl"
+    record(path)
+    model = ReplayedModel(path)
+    with pytest.raises(LanguageModelError, match=r"seed 9 at .* nearest of 4 recorded is: .*submarine.* with seed 0"):
+        model.generate([PROMPTS[0]], [9])
+    with pytest.raises(
+        LanguageModelError, match=r"temperature 0.5; .* recorded is: .*spy.* with seed 1 at temperature 1"
+    ):
+        model.generate([PROMPTS[1]], [1], temperature=0.5)
+    with pytest.raises(LanguageModelError, match="no answer to: score of 'x' as propose"):
+        model.score(Prompt("propose", "A film.", profile="Likes robots."), ["x"])
+
+
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(cut=st.integers(1, 400))
+def test_a_file_cut_anywhere_loses_only_what_was_cut(tmp_path_factory: pytest.TempPathFactory, cut: int):
+    path = tmp_path_factory.mktemp("cut") / "calls.jsonl"
+    answers = record(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    lines = whole[:-cut].count(b"\n")
+    assert len(Recording(path, "scripted", "f00d").answers) == max(0, lines - 1)
+    inner = ScriptedModel()
+    again = RecordedModel(inner, path).generate(PROMPTS, range(4))
+    kept = max(0, lines - 1)
+    assert again[:kept] == answers[:kept]
+    assert len(inner.asked) == 4 - kept
+    assert len(ReplayedModel(path).generate(PROMPTS, range(4))) == 4
+
+
+def test_recorders_can_share_a_file(tmp_path: Path):
+    path = tmp_path / "calls.jsonl"
+    first, second = RecordedModel(ScriptedModel(), path), RecordedModel(ScriptedModel(), path)
+    first.generate(PROMPTS[:2], [0, 1])
+    second.generate(PROMPTS[2:], [2, 3])
+    assert len(ReplayedModel(path).generate(PROMPTS, range(4))) == 4
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(text=st.text(st.characters(), min_size=1).filter(str.strip))
+def test_any_unicode_is_kept(tmp_path_factory: pytest.TempPathFactory, text: str):
+    path = tmp_path_factory.mktemp("unicode") / "calls.jsonl"
+    prompt = Prompt("rewrite", text, text)
+    answer = RecordedModel(ScriptedModel(), path).generate([prompt], [1])
+    assert ReplayedModel(path).generate([prompt], [1]) == answer
+
+
+def test_a_recording_belongs_to_one_model(tmp_path: Path):
+    path = tmp_path / "calls.jsonl"
+    record(path)
+    other = ScriptedModel()
+    other.fingerprint = "beef"
+    with pytest.raises(ConfigurationError, match="holds answers of 'scripted'"):
+        RecordedModel(other, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("hello\n", "line 1: not a JSON object"),
+        ("[1]\n", "line 1: not a JSON object"),
+        ('{"format": "zip"}\n', "line 1: expected the header"),
+        ("HEADER{}\nHEADER", "line 2: not a recorded answer"),
+        ('HEADER{"question": {"prompt": {"task": "sing"}}, "answer": 1}\n', "line 2: not a recorded answer"),
+        ('HEADER{"question": 3, "answer": 1}\n', "line 2: not a recorded answer"),
+        ("HEADERHEADER2", "line 2: a second model"),
+    ],
+)
+def test_what_is_no_recording_says_where(tmp_path: Path, content: str, message: str):
+    header = json.dumps({"format": "eagle_gym recording 1", "model": "m", "fingerprint": "f"}) + "\n"
+    path = tmp_path / "calls.jsonl"
+    path.write_text(content.replace("HEADER2", header.replace('"f"', '"g"')).replace("HEADER", header))
+    with pytest.raises(PreparationError, match=message):
+        ReplayedModel(path)
+
+
+def test_a_missing_recording_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(PreparationError, match="does not exist: make it with record="):
+        load_language_model(f"replay:{tmp_path / 'no.jsonl'}")
+
+
+def test_recording_comes_with_the_loader(control_folder: Path, tmp_path: Path):
+    path = tmp_path / "deep" / "calls.jsonl"
+    model = load_language_model(f"transformers:{control_folder}", record=str(path), max_calls=40)
+    answers = model.generate(PROMPTS, range(4))
+    assert model.load()[1]("A")["input_ids"]
+    model.close()
+    assert load_language_model(f"replay:{path}").generate(PROMPTS, range(4)) == answers
