@@ -92,7 +92,7 @@ class LexiconCandidates:
         macros = _macros(fits & _wanted(taste.dislikes), round(n * self.macro), rng)
         own = _personal(attributes, taste, rng)[: round((n - len(macros)) * self.personalised)]
         rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
-        prompts = [*macros, *(_word(edit, rng) for edit in own), *rest]
+        prompts = [*macros, *(vocabulary.word(edit, rng.random()) for edit in own), *rest]
         # Shuffled: a place in the pool must not tell how a prompt was made.
         return [prompts[i] for i in rng.permutation(len(prompts))]
 
@@ -151,28 +151,32 @@ def _generic(
     table = vocabulary.edit_table()
     taken_rows = [row for row in (_row_of().get(edit, -1) for edit in taken) if row >= 0]
     allowed[taken_rows] = False
-    rows = _weighted_order(allowed, rng)[: n - len(replacements)]
+    rows = _weighted_order(allowed, n - len(replacements), rng)
     forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
     return [*replacements, *(table.prompts[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True))]
 
 
-def _weighted_order(allowed: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
-    """The allowed rows of the table in a random order in which heavy ones come early (drawn without replacement)."""
-    keys = rng.standard_exponential(len(allowed)) / np.where(allowed, _weights(allowed), 1.0)
+def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Up to ``count`` allowed rows of the table, drawn by weight without replacement, in the order of the draws."""
     rows = np.flatnonzero(allowed)
-    return rows[np.argsort(keys[rows], kind="stable")]
+    keys = rng.standard_exponential(len(rows)) / _weights(rows)
+    if count < len(rows):
+        first = np.argpartition(keys, count)[:count]
+        rows, keys = rows[first], keys[first]
+    return rows[np.argsort(keys)]
 
 
-def _weights(allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """[E] chance of each edit to be drawn: its kind's share; removals are few, and share theirs among the possible."""
-    weights = _static_weights().copy()
-    removals = vocabulary.edit_table().kind == vocabulary.KINDS.index("remove")
-    weights[removals] /= max(int(np.count_nonzero(allowed & removals)), 1)
+def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Chance of each edit to be drawn: its kind's share; removals are few, and share theirs among the possible."""
+    static, removals = _static_weights()
+    weights, removed = static[rows], removals[rows]
+    weights[removed] /= max(int(np.count_nonzero(removed)), 1)
     return weights
 
 
 @cache
-def _static_weights() -> NDArray[np.float64]:
+def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """[E] weights, those of removals not yet shared, and [E] which edits are removals."""
     table = vocabulary.edit_table()
     share = np.array([_SHARES[kind] for kind in vocabulary.KINDS])[table.kind]
     share[: table.vague] /= table.vague
@@ -180,7 +184,7 @@ def _static_weights() -> NDArray[np.float64]:
     per_value = slots / slots.sum() / vocabulary.slot_members().sum(1)
     asks = table.kind == vocabulary.KINDS.index("ask")
     share[asks] *= per_value[table.slot[asks]]
-    return share
+    return share, table.kind == vocabulary.KINDS.index("remove")
 
 
 @lru_cache(maxsize=4096)
@@ -214,7 +218,7 @@ def _replacements(
         value = values[int(new * len(values))]
         if value not in attributes.values(slot) and (slot, value) not in taste.dislikes:
             drawn[Edit("replace", slot, value, old)] = None
-    return [_word(edit, rng) for edit in drawn if edit not in taken]
+    return [vocabulary.word(edit, rng.random()) for edit in drawn if edit not in taken]
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:
@@ -225,17 +229,12 @@ def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) ->
         if len(prompts) == count:
             break
         edits: dict[int, Edit] = {}
-        for row in _weighted_order(allowed, rng).tolist():
+        for row in _weighted_order(allowed, len(allowed), rng).tolist():
             edits.setdefault(int(table.slot[row]), table.edits[row])
             if len(edits) == _MACRO_EDITS:
                 break
         prompts[plot_english.render_edit(tuple(edits.values()), rng)] = None
     return list(prompts)
-
-
-def _word(edit: Edit, rng: np.random.Generator) -> str:
-    forms = vocabulary.all_wordings(edit)
-    return forms[int(rng.random() * len(forms))]
 
 
 class ModelCandidates:

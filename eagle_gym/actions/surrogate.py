@@ -106,7 +106,7 @@ def outcome_groups() -> tuple[Ints, Ints]:
 def compile_prompt(prompt: str) -> tuple[tuple[int, ...], ...]:
     """A prompt's edits as rows of ``Items`` without the pair; () where it cannot be read."""
     try:
-        edits = plot_english.parse_edit(prompt)
+        edits = vocabulary.edits_of(prompt)
     except TextError:
         return ()
     return tuple(_compile_edit(edit) for edit in edits)
@@ -194,9 +194,7 @@ class Symbolic:
         moved[goes] -= self.linear.weights[items.column[goes]]
         emptied = np.flatnonzero(items.slot >= 0)
         moved[emptied] -= cleared[state[emptied], items.slot[emptied]]
-        change = np.zeros((len(rows), moved.shape[1]))
-        np.add.at(change, items.pair, moved)
-        return Effect(change, items, moved)
+        return Effect(segment_sums(moved, items.pair, len(rows)), items, moved)
 
     def displacement(self, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
         """[P, n] the symbolic displacement: the change, with the ball's wall where it is in the way."""
@@ -230,14 +228,24 @@ class Symbolic:
         entry = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts) + self._start[group][item]
         column = self._columns[entry]
         weight = self.choice[entry] * ~held[state[item], column]
-        total = np.zeros(len(group))
-        np.add.at(total, item, weight)
+        total = segment_sums(weight[:, None], item, len(group))[:, 0]
         share = weight / np.where(total > 0, total, 1.0)[item]
         slot = vocabulary.feature_slots()[column]
         displaced = cleared[state[item], slot] * ~vocabulary.IS_SET[slot][:, None]
-        moved = np.zeros((len(group), cleared.shape[2]))
-        np.add.at(moved, item, share[:, None] * (self.linear.weights[column] - displaced))
-        return moved
+        return segment_sums(share[:, None] * (self.linear.weights[column] - displaced), item, len(group))
+
+
+def segment_sums(rows: Floats, segment: Ints, count: int) -> Floats:
+    """[count, n] sums of the rows of each segment, in their order; segments ascend, and may be empty.
+
+    A segment's sum does not depend, to the last bit, on the others.
+    """
+    result = np.zeros((count, rows.shape[1]))
+    if len(segment) == 0:
+        return result
+    first = np.flatnonzero(np.diff(segment, prepend=-1))
+    result[segment[first]] = rows if len(first) == len(rows) else np.add.reduceat(rows, first, axis=0)
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,22 +277,23 @@ class Correction:
         """No correction."""
         return Correction(*(np.zeros((*shape, n)) for shape in blocks(n).values()))
 
-    def displacement(self, base: Floats, z: Floats, empty: Floats, effect: Effect) -> Floats:
+    def displacement(self, base: Floats, z: Floats, empty: Floats, rows: Ints, effect: Effect) -> Floats:
         """[P, n] what to add to the symbolic displacement.
 
         Args:
             base: [P, n] symbolic displacements.
-            z: [P, n] embeddings of the states.
-            empty: [P, S] 1.0 where a slot of the state is empty.
+            z: [B, n] embeddings of the states.
+            empty: [B, S] 1.0 where a slot of the state is empty.
+            rows: [P] the state of each pair.
             effect: of the same pairs.
         """
         items = effect.items
-        result = self.bias + _product(base, self.effect) + _product(z, self.embedding) + _product(empty, self.empty)
+        drift = self.bias + _product(z, self.embedding) + _product(empty, self.empty)  # [B, n]
         own = self.kind[items.kind] + _product(effect.moved, self.scale[items.kind])
-        own += np.where((items.direction >= 0)[:, None], self.direction[items.direction], 0.0)
-        own += np.where((items.value >= 0)[:, None], self.value[items.value], 0.0)
-        np.add.at(result, items.pair, own)
-        return result
+        # An index of -1 takes the zeros that stand last.
+        own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
+        own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
+        return drift[rows] + _product(base, self.effect) + segment_sums(own, items.pair, len(rows))
 
 
 def blocks(n: int) -> dict[str, tuple[int, ...]]:
@@ -311,8 +320,10 @@ def empty_slots(held: NDArray[np.bool_]) -> Floats:
 
 def _product(rows: Floats, matrix: Floats) -> Floats:
     """``rows @ matrix``, summed in one fixed order, so that a row's bits do not depend on how many there are."""
-    product: Floats = (rows[..., None] * matrix).sum(axis=-2)
-    return product
+    result = rows[..., 0, None] * matrix[..., 0, :]
+    for i in range(1, matrix.shape[-2]):
+        result += rows[..., i, None] * matrix[..., i, :]
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,7 +347,7 @@ class PlotSurrogate:
         rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in prompts])
         effect = symbolic.effect(held, rows, gather_items(prompts))
         base = symbolic.displacement(held, rows, effect)
-        return base + self.correction.displacement(base, z[rows], empty_slots(held)[rows], effect)
+        return base + self.correction.displacement(base, z, empty_slots(held), rows, effect)
 
     def arrays(self) -> dict[str, Floats]:
         """What was fitted, by name."""

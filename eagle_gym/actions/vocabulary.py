@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,10 +94,12 @@ KINDS = ("vague", "intensify", "remove", "ask")
 def edit_table() -> EditTable:
     """The table, made once."""
     edits = [*_vague(), Edit("intensify", "tone"), *_removals(), *_askings()]
+    prompts = tuple(all_wordings(edit) for edit in edits)
+    _KNOWN.update({prompt: (edit,) for edit, forms in zip(edits, prompts, strict=True) for prompt in forms})
     return EditTable(
         edits=tuple(edits),
-        prompts=tuple(all_wordings(edit) for edit in edits),
-        forms=np.array([len(all_wordings(edit)) for edit in edits]),
+        prompts=prompts,
+        forms=np.array([len(forms) for forms in prompts]),
         kind=np.array([_kind(edit) for edit in edits]),
         column=np.array([feature_index().get((edit.slot, edit.value), -1) for edit in edits]),
         slot=np.array([SLOT_INDEX.get(edit.slot, -1) for edit in edits]),
@@ -105,14 +107,53 @@ def edit_table() -> EditTable:
     )
 
 
-@lru_cache(maxsize=65536)
 def all_wordings(edit: Edit) -> tuple[str, ...]:
-    """Every prompt that asks for just this edit."""
+    """Every prompt that asks for just this edit, as ``plot_english.render_edit`` words it."""
+    if edit.operation == "replace":
+        # Tens of thousands of these are possible, so they are worded when they are drawn, and in the quickest way.
+        old, new = lexicon.surfaces()[edit.slot, edit.old], lexicon.surfaces()[edit.slot, edit.value]
+        return tuple(form.replace("{old}", old).replace("{new}", new) for form in _replacement_forms()[edit.slot])
+    return _filled(edit)
+
+
+@cache
+def _filled(edit: Edit) -> tuple[str, ...]:
     surfaces = lexicon.surfaces()
     phrases = {} if edit.operation == "vague" or not edit.value else {edit.slot: surfaces[edit.slot, edit.value]}
-    if edit.old:
-        phrases["old"] = surfaces[edit.slot, edit.old]
     return tuple(grammar.fill(wording, phrases) + "." for wording in wordings(edit))
+
+
+@cache
+def _replacement_forms() -> dict[str, tuple[str, ...]]:
+    """How replacements in each set slot are worded, with ``{old}`` and ``{new}`` to be filled in."""
+    return {
+        slot: tuple(form.replace(f"{{{slot}}}", "{new}") + "." for form in wordings(Edit("replace", slot)))
+        for slot in lexicon.SET_SLOTS
+    }
+
+
+# What prompts ask for, where that is known without reading them: a cache of ``plot_english.parse_edit``.
+_KNOWN: dict[str, tuple[Edit, ...]] = {}
+_KNOWN_MOST = 200_000
+
+
+def word(edit: Edit, chance: float) -> str:
+    """One of an edit's prompts; ``chance`` in [0, 1) says which. What it asks for is remembered."""
+    forms = all_wordings(edit)
+    prompt = forms[int(chance * len(forms))]
+    if len(_KNOWN) >= _KNOWN_MOST:
+        _KNOWN.clear()
+    _KNOWN[prompt] = (edit,)
+    return prompt
+
+
+def edits_of(prompt: str) -> tuple[Edit, ...]:
+    """What a prompt asks for.
+
+    Raises:
+        TextError: it is no edit prompt of plot English.
+    """
+    return _KNOWN.get(prompt) or plot_english.parse_edit(prompt)
 
 
 def _vague() -> list[Edit]:

@@ -109,7 +109,7 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self,
         method_name: str,
-        *method_args: Any,
+        *method_args: Any,  # noqa: ANN401
         indices: Indices = None,
         **method_kwargs: Any,  # noqa: ANN401
     ) -> list[Any]:

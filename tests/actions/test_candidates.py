@@ -126,6 +126,20 @@ def test_every_prompt_of_the_table_parses_to_its_edit() -> None:
 
 
 @given(SEEDS)
+def test_quick_wordings_are_those_of_the_grammar_and_what_they_ask_for_is_known(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    slot = ("genres", "themes", "motifs", "styles")[seed % 4]
+    values = [value for name, value in plot_english.FEATURES if name == slot]
+    old, value = (values[i] for i in rng.choice(len(values), 2, replace=False))
+    edit = plot_english.Edit("replace", slot, value, old)
+    spoken = {plot_english.render_edit(edit, np.random.default_rng(i)) for i in range(20)}
+    assert set(vocabulary.all_wordings(edit)) == spoken
+    prompt = vocabulary.word(edit, 0.99)
+    assert prompt in spoken
+    assert vocabulary.edits_of(prompt) == plot_english.parse_edit(prompt) == (edit,)
+
+
+@given(SEEDS)
 def test_applicable_agrees_with_the_grammar(seed: int) -> None:
     text, _ = state(seed)
     attributes = plot_english.read(text)

@@ -59,6 +59,9 @@ class Always:
     def integers(self, high: int) -> int:
         return self.choice
 
+    def random(self) -> float:
+        return 1.0
+
 
 @given(st.integers(0, 2**32))
 def test_the_symbolic_effect_is_the_mean_over_an_edits_outcomes(seed: int) -> None:
