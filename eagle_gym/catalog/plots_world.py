@@ -270,7 +270,10 @@ def _interact(one: int, other: int) -> bool:
 
 def _draw_ratings(rng: np.random.Generator, tastes: Tastes, films: Sequence[NDArray[np.int64]]) -> Ratings:
     charm, quality = tastes.pulls(films)
-    quirks = np.array([[row[film].sum() for film in films] for row in tastes.quirks])
+    values = np.zeros((len(films), tastes.quirks.shape[1]))
+    for row, film in enumerate(films):
+        values[row, film] = 1.0
+    quirks = tastes.quirks @ values.T
     # Rounded so that the last bits of a matrix product, which differ between machines, decide nothing.
     liking = np.round(tastes.taste @ charm.T + quality + quirks, 9)
     popularity = POPULARITY_SPREAD * rng.gumbel(size=len(films))

@@ -76,8 +76,8 @@ class Encoder:
 def project(z: Floats, radius: float) -> Floats:
     """Points outside the ball go straight to its surface, [B, n]; the others stay as they are."""
     norm = norms(z)
-    outside = norm > radius
-    return np.where(outside[:, None], z * (radius / np.where(outside, norm, 1.0))[:, None], z)
+    scale = np.divide(radius, norm, out=np.ones(len(z)), where=norm > radius)
+    return z * scale[:, None]
 
 
 def norms(z: Floats) -> Floats:

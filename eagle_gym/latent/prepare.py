@@ -127,7 +127,3 @@ def _keep(space: LatentSpace, folder: Path) -> None:
         os.replace(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    ship_plots()

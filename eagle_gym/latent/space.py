@@ -44,7 +44,7 @@ VERSION = 1  # of the fit: raise it whenever equal inputs would give another spa
 
 @dataclass(frozen=True)
 class SpaceParameters:
-    """How a latent space is fitted. Chosen on inner validation; see docs/latent.md.
+    """How a latent space is fitted. The README of this folder says how the defaults were chosen.
 
     Attributes:
         dim: n, the dimension of Z: dim - 1 factors of taste and one of quality.
@@ -89,7 +89,8 @@ class LatentSpace:
         users: A user's taste (n weights, rating units) and base (rating), [U, n + 1]: the predicted rating of z is
             ``base + ⟨z, taste⟩``.
         parameters: How it was fitted.
-        quality: Reported numbers about the fit; no part of the fingerprint.
+        quality: Shares of the variance of the items' factors (`explained_taste`) and of their biases
+            (`explained_quality`) that texts explain for items that the encoder did not see; no part of the fingerprint.
         key: Hash of what it was fitted from; "" where it was not kept.
     """
 
@@ -200,18 +201,18 @@ class RawMaps:
         full: Fitted on all rated items, k = dim.
         unseen: One for each part, fitted without it.
         part: The part of each item, [I].
-        mean: Mean rating.
+        explained: Share of the variance of (factors, bias) over rated items, weighted as in the fit, that maps which
+            did not see the item explain.
     """
 
     full: Linear
     unseen: tuple[Linear, ...]
     part: NDArray[np.int64]
-    mean: float
+    explained: tuple[float, float]
 
     def out_of_part(self, features: sp.csr_array) -> Floats:
         """Value of each item by the map that did not see it, [I, k]."""
-        values = np.stack([linear(features) for linear in self.unseen])
-        return values[self.part, np.arange(len(self.part))]
+        return _out_of_part(self.unseen, self.part, features)
 
 
 def fit_space(
@@ -249,7 +250,7 @@ def fit_space(
         items=project(encoder.linear(bags), encoder.radius),
         users=fit_users(catalog, split.support, split.train_users, unseen),
         parameters=parameters,
-        quality={"dim": float(encoder.dim), "radius": encoder.radius},
+        quality={"explained_taste": raw.explained[0], "explained_quality": raw.explained[1]},
     )
 
 
@@ -294,7 +295,11 @@ def fit_maps(
     rated = counts > 0
     part = _parts(rated, parameters.parts, rng)
     unseen = tuple(fit(rated & (part != number)) for number in range(part.max() + 1))
-    return RawMaps(fit(rated), unseen, part, factors.mean)
+    guess = _out_of_part(unseen, part, table)
+    explained = tuple(
+        _explained(guess[:, columns], targets[:, columns], weights) for columns in (slice(-1), slice(-1, None))
+    )
+    return RawMaps(fit(rated), unseen, part, (explained[0], explained[1]))
 
 
 def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
@@ -315,6 +320,18 @@ def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np
     users, _ = population.posterior(moments)
     users[:, -1] += mean
     return users
+
+
+def _out_of_part(unseen: tuple[Linear, ...], part: NDArray[np.int64], features: sp.csr_array) -> Floats:
+    values = np.stack([linear(features) for linear in unseen])
+    return values[part, np.arange(len(part))]
+
+
+def _explained(guess: Floats, truth: Floats, weights: Floats) -> float:
+    """R² over all columns together, rows weighted."""
+    spread = truth - np.average(truth, axis=0, weights=weights)
+    missed, total = (float(np.sum(weights[:, None] * error**2)) for error in (truth - guess, spread))
+    return 1.0 - missed / max(total, 1e-300)
 
 
 def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_gym.latent import LatentSpace
+from eagle_gym.latent.encoder import fit_linear, norms, project
+
+
+def test_a_text_is_the_sum_of_its_features(space: LatentSpace) -> None:
+    encoder = space.encoder
+    text = "A dark 1990s comedy film."
+    numbers, _ = encoder.features.bag(text)
+    expected = encoder.intercept + encoder.weights[list(numbers)].sum(axis=0)
+    np.testing.assert_allclose(encoder.encode([text])[0], project(expected[None], encoder.radius)[0])
+
+
+def test_an_embedding_does_not_depend_on_its_batch(space: LatentSpace, rng: np.random.Generator) -> None:
+    texts = space_texts(rng)
+    whole = space.encoder.encode(texts)
+    alone = np.vstack([space.encoder.encode([text]) for text in texts])
+    shuffle = rng.permutation(len(texts))
+    shuffled = space.encoder.encode([texts[row] for row in shuffle])
+    assert whole.tobytes() == alone.tobytes()
+    assert whole[shuffle].tobytes() == shuffled.tobytes()
+
+
+def space_texts(rng: np.random.Generator) -> list[str]:
+    from eagle_gym import plot_english
+
+    return [plot_english.render(plot_english.random_attributes(rng), rng) for _ in range(70)] + ["", "zzz", "A film."]
+
+
+def test_what_is_encoded_twice_is_equal(space: LatentSpace) -> None:
+    assert (
+        space.encoder.encode(["A war film."] * 2).tobytes()
+        == np.tile(space.encoder.encode(["A war film."]), (2, 1)).tobytes()
+    )
+
+
+def test_no_texts_give_no_rows(space: LatentSpace) -> None:
+    assert space.encoder.encode([]).shape == (0, space.dim)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_any_text_has_an_embedding_in_the_ball(texts: list[str]) -> None:
+    for encoder in ENCODERS:
+        z = encoder.encode(texts)
+        assert z.shape == (len(texts), encoder.dim)
+        assert np.all(norms(z) <= encoder.radius * (1 + 1e-12))
+
+
+ENCODERS: list = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _encoders(space: LatentSpace) -> None:
+    ENCODERS.append(space.encoder)
+
+
+def test_points_outside_the_ball_go_straight_to_its_surface() -> None:
+    z = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
+    np.testing.assert_allclose(project(z, 1.0), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])
+    np.testing.assert_array_equal(project(z, np.inf), z)
+
+
+def test_the_ridge_solves_its_normal_equations(rng: np.random.Generator) -> None:
+    x, y, w = rng.normal(size=(40, 5)), rng.normal(size=(40, 2)), rng.random(40)
+    weights, intercept = fit_linear(sp.csr_array(x), y, w, 3.0)
+    columns = np.column_stack([x, np.ones(40)])
+    left = columns.T @ (w[:, None] * columns) + np.diag([3.0] * 5 + [0.0])
+    expected = np.linalg.solve(left, columns.T @ (w[:, None] * y))
+    np.testing.assert_allclose(weights, expected[:5])
+    np.testing.assert_allclose(intercept, expected[5])
+
+
+def test_rows_without_weight_are_not_read(rng: np.random.Generator) -> None:
+    x, y = sp.csr_array(rng.normal(size=(9, 3))), rng.normal(size=(9, 1))
+    w = np.array([1.0] * 6 + [0.0] * 3)
+    all_rows, some = fit_linear(x, y, w, 1.0), fit_linear(x[:6], y[:6], w[:6], 1.0)
+    np.testing.assert_allclose(all_rows[0], some[0])

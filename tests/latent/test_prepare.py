@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eagle_gym.catalog import Catalog, Split, load_plots, plots_world, split_catalog
+from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space, prepare, prepare_space, space_key
+from tests.latent.conftest import with_ratings
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the catalogs that were fitted since."""
+    done: list[str] = []
+
+    def counted(catalog: Catalog, *args: object, **kwargs: object) -> LatentSpace:
+        done.append(catalog.name)
+        time.sleep(0.05)
+        return fit_space(catalog, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prepare, "fit_space", counted)
+    return done
+
+
+def test_a_second_call_loads(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, space: LatentSpace, tmp_path: Path, fits: list[str]
+) -> None:
+    made = [prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path) for _ in range(2)]
+    assert len(fits) == 1
+    assert {found.fingerprint for found in made} == {space.fingerprint}
+    assert made[0].key == space_key(catalog, split, parameters)
+    never = prepare_space(catalog, split, parameters=asdict(parameters), prepare="never", cache_dir=tmp_path)
+    assert never.fingerprint == space.fingerprint
+
+
+def test_whoever_may_not_prepare_is_told_how(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, tmp_path: Path
+) -> None:
+    with pytest.raises(PreparationError, match=r"no latent space .*prepare='auto'"):
+        prepare_space(catalog, split, parameters=parameters, prepare="never", cache_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_goes_into_a_fit_is_in_its_key(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [
+        space_key(catalog, split, parameters),
+        space_key(with_ratings(catalog, split.judge), split, parameters),
+        space_key(catalog, split_catalog(catalog, seed=1), parameters),
+        space_key(catalog, split, replace(parameters, dim=5)),
+    ]
+    monkeypatch.setattr(prepare, "VERSION", -1)
+    keys.append(space_key(catalog, split, parameters))
+    monkeypatch.setattr(prepare, "lexicon_hash", lambda: "other")
+    keys.append(space_key(catalog, split, parameters))
+    assert len(set(keys)) == len(keys)
+
+
+def test_many_who_ask_at_once_fit_once(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, tmp_path: Path, fits: list[str]
+) -> None:
+    found: list[str] = []
+
+    def ask() -> None:
+        found.append(
+            prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path, progress=False).fingerprint
+        )
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fits) == 1
+    assert len(found) == 4
+    assert len(set(found)) == 1
+
+
+def test_an_interrupted_fit_leaves_nothing_to_be_taken_for_whole(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: LatentSpace, folder: Path) -> None:
+        (Path(folder) / "space.npz").write_bytes(b"half")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LatentSpace, "save", broken)
+        with pytest.raises(OSError, match="disk full"):
+            prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
+    assert not list(tmp_path.rglob("space.npz"))
+    assert prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path).dim == 4
+
+
+def test_a_folder_of_another_key_is_refused(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, tmp_path: Path
+) -> None:
+    prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
+    header = next(tmp_path.rglob("space.json"))
+    header.write_text(json.dumps({**json.loads(header.read_text()), "key": "0" * 64}))
+    with pytest.raises(PreparationError, match=r"expected a space of key .*got 000000000000"):
+        prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
+
+
+def test_wrong_arguments_are_refused(catalog: Catalog, split: Split) -> None:
+    with pytest.raises(ConfigurationError, match="prepare must be one of"):
+        prepare_space(catalog, split, prepare="always")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"has the parameters .*; got rank"):
+        prepare_space(catalog, split, parameters={"rank": 3})
+
+
+def test_plots_is_shipped_ready(tmp_path: Path, fits: list[str]) -> None:
+    start = time.perf_counter()
+    catalog = load_plots()
+    space = prepare_space(catalog, split_catalog(catalog), parameters={"dim": 8}, prepare="never", cache_dir=tmp_path)
+    assert time.perf_counter() - start < 3
+    assert space.dim == 8
+    assert fits == []
+
+
+def test_the_shipped_space_is_what_a_fit_gives() -> None:
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    shipped = LatentSpace.load(prepare.SHIPPED / "plots")
+    assert shipped.key == space_key(catalog, split, SpaceParameters()), "run python -m eagle_gym.latent"
+    fitted = fit_space(catalog, split)
+    np.testing.assert_allclose(shipped.items, fitted.items, atol=1e-6)
+    np.testing.assert_allclose(shipped.users, fitted.users, atol=1e-6)
+
+
+def test_the_shipped_space_predicts_true_tastes_on_unseen_texts() -> None:
+    """Texts of another seed, users whose ratings no fit saw."""
+    world = plots_world.make_world()
+    split = split_catalog(world.catalog)
+    space = LatentSpace.load(prepare.SHIPPED / "plots")
+    texts = plots_world.make_world(seed=5, films=100, users=2).catalog.texts
+    assert not set(texts) & set(world.catalog.texts)
+    z = space.encoder.encode(texts)
+    correlations = []
+    for user in split.test_users[:60]:
+        true = world.tastes.rate([int(user)] * len(texts), texts)
+        correlations.append(np.corrcoef(true, space.predict(z, np.tile(space.users[user], (len(z), 1))))[0, 1])
+    assert np.mean(correlations) > 0.5
