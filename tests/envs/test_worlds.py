@@ -1,0 +1,232 @@
+"""Real worlds: the embedded one, MovieLens, a table; nothing on the path is a fake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+
+import eagle_gym
+from eagle_gym import plot_english
+from eagle_gym.actions import surrogate_fit as fitting
+from eagle_gym.actions import surrogate_store as store
+from eagle_gym.envs import checks
+from eagle_gym.envs.world import World, make_world
+from eagle_gym.errors import ConfigurationError, PreparationError, TextError
+
+MOVIELENS = Path(__file__).parents[3] / "shared/data/ml-latest-small"
+SMALL = {"actions": 6, "pool": 20, "horizon": 3}
+PLOTS = "EagleGym/Plots-v0"
+
+
+def test_the_five_lines_of_the_readme(plots: World) -> None:
+    env = gym.make(PLOTS, prepare="never")
+    observation, info = env.reset(seed=0)
+    assert isinstance(observation, str)
+    assert observation in env.observation_space
+    following, reward, terminated, truncated, info = env.step(3)
+    assert following != observation
+    assert isinstance(reward, float)
+    assert not terminated
+    assert not truncated
+    assert plot_english.read(info["text"]).pairs()
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+def test_gymnasiums_checker_warnings_as_errors(plots: World, observation: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gym.make(PLOTS, observation=observation, prepare="never").unwrapped)
+
+
+def test_sb3s_checker_warnings_as_errors(plots: World) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checks.sb3_latent(PLOTS, {"prepare": "never"})
+
+
+def test_spec_round_trip(plots: World) -> None:
+    checks.spec_round_trip(PLOTS, SMALL | {"utility_kwargs": {"weight": 0.5}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        envs = gym.make_vec(PLOTS, num_envs=2, autoreset_mode="SameStep", **SMALL)
+    spec = gym.envs.registration.EnvSpec.from_json(envs.spec.to_json())
+    twin = gym.make_vec(spec)
+    assert data_equivalence(envs.reset(seed=0), twin.reset(seed=0), exact=True)
+
+
+def test_vector_equals_single_environments(plots: World) -> None:
+    checks.vector_equals_single(PLOTS, SMALL | {"horizon": 2}, num_envs=3, steps=3)
+
+
+def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> None:
+    one, other = gym.make(PLOTS).unwrapped, gym.make(PLOTS, observation="latent", split="test").unwrapped
+    assert one.world.resources is other.world.resources is plots.resources
+    assert set(one.world.users).isdisjoint(other.world.users)
+    assert set(one.world.entities).isdisjoint(other.world.entities)
+    one.close()
+    other.reset(seed=0)
+
+
+def test_the_model_is_closed_with_the_last_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = eagle_gym.EagleEnv(**SMALL, temperature=0.5, effects="rollout")  # settings that nobody else holds open
+    model, closed = env.world.model, []
+    monkeypatch.setattr(type(model), "close", lambda self: closed.append(self))
+    twin = pickle.loads(pickle.dumps(env))
+    env.close()
+    assert not closed
+    twin.close()
+    assert closed == [model]
+
+
+def test_pickling_reopens_the_world_and_goes_on(plots: World) -> None:
+    env = gym.make(PLOTS, **SMALL)
+    env.reset(seed=0)
+    env.step(1)
+    again = pickle.loads(pickle.dumps(env))
+    assert again.unwrapped.world.resources is env.unwrapped.world.resources
+    assert data_equivalence(env.step(2), again.step(2), exact=True)
+    envs = gym.make_vec(PLOTS, num_envs=2, **SMALL)
+    envs.reset(seed=0)
+    twins = pickle.loads(pickle.dumps(envs))
+    assert data_equivalence(envs.step(np.array([1, 2])), twins.step(np.array([1, 2])), exact=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "Ein Film über Züge 🚂.", "A film. " * 3, "x" * 5000, "\u202e\x00", "\ud800"]
+)
+def test_text_outside_the_language_is_a_typed_error(plots: World, text: str) -> None:
+    env = gym.make(PLOTS)
+    env.reset(seed=0)
+    with pytest.raises(TextError):
+        env.reset(options={"text": text})
+
+
+def test_unknown_users_and_entities_are_typed_errors(plots: World) -> None:
+    env = gym.make(PLOTS)
+    for options in ({"user": "nobody"}, {"entity": "nothing"}):
+        with pytest.raises(ConfigurationError, match="has no"):
+            env.reset(options=options)
+
+
+PROGRAM = """
+import gymnasium as gym, hashlib, json, eagle_gym
+envs = gym.make_vec("EagleGym/Plots-v0", num_envs=3, observation="latent", prepare="never", batch_invariant=True)
+digest = hashlib.sha256()
+_, infos = envs.reset(seed=11)
+for step in range(3):
+    observation, rewards, *_, infos = envs.step([step, 5, 15 - step])
+    for part in (*observation.values(), rewards):
+        digest.update(part.tobytes())
+    digest.update(json.dumps([infos["text"].tolist(), infos["actions"].tolist()]).encode())
+print(digest.hexdigest())
+"""
+
+
+def test_trajectories_are_the_same_in_every_process_and_under_every_hash_seed(plots: World) -> None:
+    digests = set()
+    for hash_seed in ("0", "1"):
+        environment = {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1", "PATH": "", "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1
+
+
+def test_the_shipped_surrogate_holds_on_fresh_rollouts(plots: World) -> None:
+    """R² of displacements on states and prompts that no fit saw, against fresh means of eight generations."""
+    quality = plots.resources.surrogate_quality
+    assert quality["r2"] >= 0.8
+    assert quality["r2_unseen_edits"] >= 0.8
+    effects = plots.resources.action_sets.effects
+    plan = fitting.Plan(40, samples=8, held_out=True, seed=1234, rounds=2)
+    trials = fitting.collect(plots.model, plots.catalog.texts, plan)
+    assert store.measure(effects.model, plots.space, trials)["r2"] >= 0.75  # few trials: the mean is above 0.8
+
+
+def test_never_raises_where_nothing_is_prepared(tmp_path: Path) -> None:
+    with pytest.raises(PreparationError, match="prepare"):
+        make_world(dim=5, prepare="never", cache_dir=str(tmp_path))
+
+
+def test_a_world_of_rollouts_and_model_candidates(plots: World) -> None:
+    env = gym.make(
+        PLOTS, candidates="model", effects="rollout", rollout_samples=1, pool=12, actions=4, dim=8, horizon=1
+    )
+    _, info = env.reset(seed=0)
+    assert len(set(info["actions"])) == 4
+    *_, info = env.step(0)
+    assert info["step"] == 1
+
+
+@pytest.fixture
+def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "EMBEDDED_BUDGET", store.Budget(trials=160, checks=20, check_samples=1))
+
+
+@pytest.mark.skipif(not MOVIELENS.is_dir(), reason="the MovieLens ratings are not beside this checkout")
+def test_real_movielens_ratings(tmp_path: Path, quick_fit: None) -> None:
+    arguments = SMALL | {"root": str(MOVIELENS), "cache_dir": str(tmp_path)}
+    env = gym.make("EagleGym/MovieLens-v0", **arguments)
+    observation, info = env.reset(seed=0)
+    assert plot_english.parse(info["text"])
+    total = 0.0
+    start = info["utility"]["total"]
+    for _ in range(3):
+        action = int(np.argmax(env.unwrapped.expected_utility()))
+        observation, reward, terminated, _, info = env.step(action)
+        total += reward
+    assert terminated
+    assert total == pytest.approx(info["utility"]["total"] - start)
+    assert observation in env.observation_space
+    again = gym.make("EagleGym/MovieLens-v0", **arguments, prepare="never", observation="latent")
+    assert again.reset(seed=0)[0] in again.observation_space
+
+
+def test_a_table_of_ones_own(plots: World, tmp_path: Path, quick_fit: None) -> None:
+    catalog = plots.catalog
+    items, users = 80, 40
+    with (tmp_path / "items.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["item", "text"])
+        rows.writerows([entity.id, entity.text] for entity in catalog.entities[:items])
+    ratings = catalog.ratings
+    kept = [row for row in range(len(ratings)) if ratings.item[row] < items and ratings.user[row] < users]
+    with (tmp_path / "ratings.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["user", "item", "rating"])
+        rows.writerows(
+            [f"u{ratings.user[row]}", catalog.entities[ratings.item[row]].id, ratings.value[row]] for row in kept
+        )
+    env = gym.make(
+        "EagleGym/Table-v0",
+        texts=str(tmp_path / "items.csv"),
+        ratings=str(tmp_path / "ratings.csv"),
+        cache_dir=str(tmp_path / "cache"),
+        utility_kwargs={"neighbours": 3},
+        **SMALL,
+    )
+    _, info = env.reset(seed=0)
+    assert info["entity"] in {entity.id for entity in catalog.entities[:items]}
+    assert np.isfinite(env.step(0)[1])
+    spec = json.loads(env.spec.to_json())
+    assert spec["kwargs"]["utility_kwargs"] == {"neighbours": 3}
+
+
+def test_a_utility_of_ones_own(plots: World) -> None:
+    env = gym.make(PLOTS, utility="tests.fake_worlds:make_plain_utility", **SMALL)
+    _, info = env.reset(seed=0)
+    assert info["utility"]["total"] == info["utility"]["affinity"]
+    with pytest.raises(ConfigurationError, match="cannot be found"):
+        gym.make(PLOTS, utility="no.such.module:factory")

@@ -1,0 +1,109 @@
+"""``python -m eagle_gym``: what it prints, what it asks, and how it fails."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from eagle_gym import __main__ as command
+from eagle_gym.envs import opening
+from eagle_gym.errors import ConfigurationError, EagleError
+
+QUICK = ["horizon=2", "actions=4", "pool=16"]
+
+
+def run(*arguments: str, typed: str = "", monkeypatch: pytest.MonkeyPatch | None = None) -> int:
+    if monkeypatch is not None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    return command.main(list(arguments))
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    shown = capsys.readouterr().out
+    for word in ("prepare", "play", "check", "info", "EagleGym/MovieLens-v0 root=", "examples:"):
+        assert word in shown
+    with pytest.raises(SystemExit):
+        run("play", "--help")
+    assert "--seed" in capsys.readouterr().out
+
+
+def test_values_are_json_or_strings() -> None:
+    given = command.keywords(
+        ["horizon=3", "reward=terminal", 'utility_kwargs={"weight": 0.5}', "utility=None", "a=b=c"]
+    )
+    assert given == {
+        "horizon": 3,
+        "reward": "terminal",
+        "utility_kwargs": {"weight": 0.5},
+        "utility": None,
+        "a": "b=c",
+    }
+    with pytest.raises(ConfigurationError, match="name=value"):
+        command.keywords(["horizon"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["info", "EagleGym/Plot-v0"], "did you mean 'EagleGym/Plots-v0'"),
+        (["info", "EagleGym/Plots-v0", "horizn=3"], "did you mean 'horizon'"),
+        (["prepare", "EagleGym/MovieLens-v0"], "needs root="),
+        (["play", "EagleGym/Plots-v0", "horizon"], "name=value"),
+    ],
+)
+def test_wrong_arguments_end_with_2_and_a_hint(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "open_resources", lambda settings: pytest.fail("something was loaded"))
+    assert run(*arguments) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_other_errors_end_with_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(settings: object) -> None:
+        raise EagleError("the disk is full")
+
+    monkeypatch.setattr(opening, "open_resources", broken)
+    assert run("info", "horizon=17") == 1
+    assert "the disk is full" in capsys.readouterr().err
+
+
+def test_info_prints_what_the_world_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", "EagleGym/Plots-v0", "observation=latent") == 0
+    shown = capsys.readouterr().out
+    for word in ("observation space", "Discrete(16)", "plots:", "embedded", "latent space", "radius", "surrogate r2"):
+        assert word in shown
+    assert '{"observation": "latent"}' in shown
+
+
+def test_prepare_says_that_it_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prepare") == 0
+    assert "EagleGym/Plots-v0 is prepared." in capsys.readouterr().out
+
+
+def test_a_person_plays_an_episode(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "99\nx\n1\n\n5\nr\nq\n"
+    code = run("play", "EagleGym/Plots-v0", *QUICK, "--seed", "3", typed=typed, monkeypatch=monkeypatch)
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert shown.count("number of a prompt, Enter for") >= 5  # two refusals teach what may be typed
+    assert "The end: utility" in shown
+    assert shown.count("Step 0 of 2") == 2, "r starts another episode"
+
+
+def test_play_starts_where_it_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "A dark western film set on a train."
+    assert run("play", *QUICK, "--text", text, typed="", monkeypatch=monkeypatch) == 0
+    assert text in capsys.readouterr().out
+    assert run("play", *QUICK, "--text", "quack", typed="", monkeypatch=monkeypatch) == 1
+    assert "plot English" in capsys.readouterr().err
+
+
+def test_check_runs_every_checker(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "EagleGym/Plots-v0", *QUICK, "batch_invariant=true") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("ok  ") == 5
+    assert "FAIL" not in shown
