@@ -25,8 +25,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CHUNK = 64  # rows decoded together: more only spills the cache of the processor
-READ_ROWS = 16  # rows whose prompts are read together: more would not fit the processor's cache
+# Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
+ROWS = {"cpu": 64, "cuda": 1024}
+READ_ROWS = {"cpu": 16, "cuda": 256}
 SHARING_ROWS = 8  # rows that begin alike from which on their beginning is read once
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
@@ -151,6 +152,8 @@ class LlamaWeights:
         self, shape: LlamaShape, state: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.shape, self.device, self.dtype = shape, device, dtype
+        self.rows = ROWS.get(device.type, ROWS["cuda"])
+        self.read_rows = READ_ROWS.get(device.type, READ_ROWS["cuda"])
         heads, kv_heads, width, head_width = shape.heads, shape.kv_heads, shape.width, shape.head_width
 
         def take(name: str, *size: int) -> Tensor:
@@ -236,8 +239,8 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
 class _Batch:
     """Rows that are decoded together: their caches, and where they stand.
 
-    Tokens are read in blocks of slots, the same slots for every row; a row with fewer tokens than slots is padded on
-    the left of the block, and the padding is hidden from attention by a bias. Positions count real tokens only.
+    All rows fill the same slots: a prompt shorter than the longest is padded on its left, and the padding is hidden
+    from attention by a bias. Positions count real tokens only.
 
     Args:
         weights: The model.
@@ -259,64 +262,61 @@ class _Batch:
         self.bias: Tensor | None = None  # [B, slots], -inf where padding stands; None where there is none
 
     def read(self, texts: Sequence[Sequence[int]], length: int, *, last: int = 1) -> Tensor:
-        """Read a block of ``length`` slots; float32 logits ``[B, last, V]`` of what follows each of its last tokens."""
-        device, begin = self.weights.device, self.filled
+        """Read the prompts into ``length`` slots; float32 logits ``[B, last, V]`` after each of the last tokens."""
+        device, count = self.weights.device, self.count
         tokens = torch.tensor([[0] * (length - len(text)) + list(text) for text in texts], device=device)
-        padding = torch.tensor([length - len(text) for text in texts], device=device)
+        padding = torch.tensor([length - len(text) for text in texts], device=device)  # [B]
         if int(padding.max()):
-            slot = torch.arange(length, device=device)
-            self.hide(slot < padding[:, None])
-        rows = [slice(at, at + READ_ROWS) for at in range(0, self.count, READ_ROWS)]
-        logits = [self._read_rows(part, tokens[part], padding[part], last) for part in rows]
+            self.bias = torch.zeros(count, self.slots, device=device)
+            self.bias.masked_fill_(torch.arange(self.slots, device=device) < padding[:, None], -torch.inf)
+        rows = min(count, self.weights.read_rows)
+        parts = [slice(at, at + rows) for at in range(0, count, rows)]
+        # Rows of like length stand together, so that all rows of a part may be shorter than the longest prompt.
+        surplus = [int(padding[part].min()) if len(parts) > 1 else 0 for part in parts]
+        logits = [
+            self._read_rows(part, tokens[part, start:], padding[part] - start, start, last)
+            for part, start in zip(parts, surplus, strict=True)
+        ]
         self.position += length - padding
-        self.filled = begin + length
+        self.filled = length
         return torch.cat(logits)
 
-    def hide(self, hidden: Tensor) -> None:
-        """Hide slots from attention where ``hidden [B, n]`` (the block about to be read) is true."""
-        if self.bias is None:
-            self.bias = torch.zeros(self.count, self.slots, device=self.weights.device)
-        self.bias[:, self.filled : self.filled + hidden.shape[1]].masked_fill_(hidden, -torch.inf)
-
-    def _read_rows(self, rows: slice, tokens: Tensor, padding: Tensor, last: int) -> Tensor:
+    def _read_rows(self, rows: slice, tokens: Tensor, padding: Tensor, start: int, last: int) -> Tensor:
         weights, shape = self.weights, self.weights.shape
         count, length = tokens.shape
-        # Rows of like length stand together, so that these rows may all be shorter than the block.
-        surplus = int(padding.min())
-        tokens, padding, length = tokens[:, surplus:], padding - surplus, length - surplus
-        for cache in self.caches:  # hidden slots are still multiplied, by zero: they must hold numbers
-            cache[:, rows, :, self.filled : self.filled + surplus] = 0.0
-        begin, end = self.filled + surplus, self.filled + surplus + length
+        for cache in self.caches:  # hidden slots are multiplied too, by zero: they must hold numbers
+            cache[:, rows, :, :start] = 0.0
         position = self.position[rows, None] + torch.arange(length, device=tokens.device) - padding[:, None]  # [B, n]
         rotation = weights.rotations[position.clamp_(0, shape.context - 1)]  # [B, n, E/2]
-        bias = self._block_bias(rows, begin, end, padding)
+        bias = self._prompt_bias(rows, start, length)
         hidden = functional.embedding(tokens, weights.embedding)  # [B, n, D]
         for index, (layer, cache, prefix) in enumerate(zip(weights.layers, self.caches, self.prefix, strict=True)):
-            query = self._store(layer, cache[:, rows], hidden, rotation, begin)
+            query = self._store(layer, cache[:, rows, :, start : start + length], hidden, rotation)
             if index == shape.layers - 1:  # what the last layer says is asked of the last tokens only
                 query, hidden, bias = query[:, -last:], hidden[:, -last:], bias[:, -last:]
-            mixed = _attend(query, cache[:, rows, :, :end], bias, prefix)
+            mixed = _attend(query, cache[:, rows, :, : start + length], bias, prefix)
             hidden = weights.finish(layer, hidden.flatten(0, 1), mixed.flatten(0, 1)).view_as(hidden)
-        return weights.logits(hidden.flatten(0, 1)).view(count, hidden.shape[1], -1)[:, -last:]
+        return weights.logits(hidden.flatten(0, 1)).view(count, -1, shape.vocab)
 
-    def _block_bias(self, rows: slice, begin: int, end: int, padding: Tensor) -> Tensor:
-        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, n, end]``."""
-        slot = torch.arange(end, device=padding.device)
-        hidden = slot > slot[begin:, None]  # [n, end]
-        bias = torch.zeros(len(padding), end - begin, end, device=padding.device).masked_fill_(hidden, -torch.inf)
+    def _prompt_bias(self, rows: slice, start: int, length: int) -> Tensor:
+        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, n, T]``."""
+        slot = torch.arange(start + length, device=self.position.device)
+        asking = slot[start:, None]  # [n, 1]
+        bias = torch.zeros(len(self.position[rows]), length, start + length, device=slot.device)
+        bias.masked_fill_(slot > asking, -torch.inf)
         if self.bias is not None:
-            bias += self.bias[rows, None, :end]
-            bias.masked_fill_(slot == slot[begin:, None], 0.0)
+            bias += self.bias[rows, None, : start + length]
+            bias.masked_fill_(slot == asking, 0.0)
         return bias
 
-    def _store(self, layer: _Layer, cache: Tensor, hidden: Tensor, rotation: Tensor, begin: int) -> Tensor:
-        """Project a block, put keys and values into the cache; the queries ``[B, n, H, E]``."""
+    def _store(self, layer: _Layer, cache: Tensor, hidden: Tensor, rotation: Tensor) -> Tensor:
+        """Project tokens and put keys and values into their slots ``[2, B, J, n, E]``; the queries ``[B, n, H, E]``."""
         weights, shape = self.weights, self.weights.shape
         count, length = hidden.shape[:2]
         projected = functional.linear(weights.norm(hidden.flatten(0, 1)), layer.qkv)
         heads = weights.rotated(projected, rotation.flatten(0, 1)[:, None]).view(count, length, -1, shape.head_width)
         stored = heads[:, :, shape.heads :].view(count, length, 2, shape.kv_heads, -1)
-        cache[:, :, :, begin : begin + length] = stored.permute(2, 0, 3, 1, 4)
+        cache.copy_(stored.permute(2, 0, 3, 1, 4))
         return heads[:, :, : shape.heads]
 
     def step(self, token: Tensor) -> Tensor:
@@ -408,7 +408,7 @@ class LlamaDecoder:
 
         Args:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
-            uniforms: float64 ``[B, max_tokens]``: row i's draws.
+            uniforms: float64 ``[B, max_new_tokens]``: row i's draws.
             temperature: 0 takes the likeliest token.
             shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too; where
                 :data:`SHARING_ROWS` or more do, these tokens are read once for all of them.
@@ -417,7 +417,7 @@ class LlamaDecoder:
         for group, begun in self._sharing(prompts, shareable):
             prefix = self._read_prefix(prompts[group[0]][:begun])
             rests = [prompts[row][begun:] for row in group]
-            for places, length in plan_batches(rests, fixed_tiles=self.fixed_tiles):
+            for places, length in plan_batches(rests, self.weights.rows, fixed_tiles=self.fixed_tiles):
                 rows = [group[place] for place in places]
                 asked = [rests[place] for place in places]
                 said = self._decode(asked, length, uniforms[rows], temperature, prefix)
@@ -479,8 +479,8 @@ class LlamaDecoder:
         begun = len(prompt) - 1 if len(continuations) >= SHARING_ROWS and not self.fixed_tiles else 0
         prefix = self._read_prefix(prompt[:begun])
         texts = [[*prompt[begun:], *continuation] for continuation in continuations]
-        for rows, length in plan_batches(texts, fixed_tiles=self.fixed_tiles):
-            last = max(len(continuations[row]) for row in rows)
+        for rows, length in plan_batches(texts, self.weights.rows, fixed_tiles=self.fixed_tiles):
+            last = length - 1 if self.fixed_tiles else max(len(continuations[row]) for row in rows)
             batch = _Batch(self.weights, len(rows), length, prefix)
             # The last token is read by nobody, but keeping it makes slots and targets line up.
             logits = batch.read([texts[row] for row in rows], length, last=last + 1)
@@ -530,16 +530,18 @@ class Transcript:
         return [Generated(tokens, stopped=stopped) for tokens, stopped in zip(self._said, self._stopped, strict=True)]
 
 
-def plan_batches(prompts: Sequence[Sequence[int]], *, fixed_tiles: bool) -> list[tuple[list[int], int]]:
+def plan_batches(
+    prompts: Sequence[Sequence[int]], most: int = ROWS["cpu"], *, fixed_tiles: bool
+) -> list[tuple[list[int], int]]:
     """Which rows are decoded together, and to how many slots their prompts are padded.
 
-    Rows of like length go together. A *fixed tile* always has :data:`TILE` rows, all of them padded to one multiple of
-    :data:`PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the same operations on the same
-    shapes run for a row whatever else is in the call.
+    Rows of like length go together, at most ``most`` of them. A *fixed tile* always has :data:`TILE` rows, all of
+    them padded to one multiple of :data:`PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
+    same operations on the same shapes run for a row whatever else is in the call.
     """
     by_length = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))
     if not fixed_tiles:
-        chunks = [by_length[at : at + CHUNK] for at in range(0, len(by_length), CHUNK)]
+        chunks = [by_length[at : at + most] for at in range(0, len(by_length), most)]
         return [(chunk, len(prompts[chunk[0]])) for chunk in chunks]
     tiles = []
     for length in sorted({_padded(len(prompt)) for prompt in prompts}):

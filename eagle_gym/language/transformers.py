@@ -274,6 +274,8 @@ class _Shared:
             self.model = _load_hugging_face(source, device, DTYPES[dtype])
             self.config = self.model.config.get_text_config().to_dict()
         self.phrasing = self._make_phrasing()
+        if self.model is not None:
+            self._forget_generation_habits()
         self.context: int | None = self.config.get("max_position_embeddings")
         self.fingerprint = _hash_folder(folder) if self.is_folder else self._hash_name()
 
@@ -303,6 +305,12 @@ class _Shared:
         for value in stated:
             stop.update([value] if isinstance(value, int) else value or [])
         return frozenset(stop)
+
+    def _forget_generation_habits(self) -> None:
+        """Drop repetition penalties and the like that a model ships: a text is drawn from softmax(logits / T) alone."""
+        from transformers import GenerationConfig
+
+        self.model.generation_config = GenerationConfig(eos_token_id=sorted(self.phrasing.ending.stop) or None)
 
     def _hash_name(self) -> str:
         commit = getattr(self.model.config, "_commit_hash", None) or "unknown"
@@ -378,7 +386,7 @@ class TransformersModel:
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
             began = time.perf_counter()
             ids, shareable = zip(*(encoded[prompt] for prompt in prompts), strict=True)
-            uniforms = row_uniforms(seeds, max(self._room(len(row)) for row in ids))
+            uniforms = row_uniforms(seeds, self._most())
             generated = self._decoder.generate(ids, uniforms, temperature=temperature, shareable=shareable)
             completions = [self._read(len(row), said) for row, said in zip(ids, generated, strict=True)]
             self.usage.add(completions, seconds=time.perf_counter() - began)
@@ -415,6 +423,11 @@ class TransformersModel:
         if self._held is None:
             raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
         return self._held
+
+    def _most(self) -> int:
+        """The most tokens that any text may have: as many slots are kept, whatever the prompts."""
+        context = self._open().context
+        return self._max_new_tokens if context is None else min(self._max_new_tokens, context)
 
     def _room(self, prompt_tokens: int) -> int:
         """How many tokens may follow a prompt: max_new_tokens, or what the context leaves.

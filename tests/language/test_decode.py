@@ -126,6 +126,33 @@ def test_plans_cover_every_row_and_fit_it(lengths: list[int], fixed_tiles: bool)
         assert all(len(rows) == decode.TILE and length == decode._padded(lengths[rows[0]]) for rows, length in plan)
 
 
+def test_a_fixed_tile_has_the_same_shapes_whatever_its_rows(plain_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Equal numbers could be luck on this machine: the operations themselves are the same."""
+    decoder = lean(plain_folder, fixed_tiles=True)
+    attend, seen = decode._attend, []
+
+    def spy(query, cache, bias, prefix):
+        seen.append((query.shape, cache.shape, cache.stride(), None if bias is None else bias.shape))
+        return attend(query, cache, bias, prefix)
+
+    monkeypatch.setattr(decode, "_attend", spy)
+    prompts = [prompt[:10] for prompt in random_prompts(8, seed=7)] + [[5] * 15]
+    draws = row_uniforms(range(9), 12)
+    decoder.generate(prompts[:8], draws[:8], temperature=1.0)
+    together = [*seen]
+    seen.clear()
+    decoder.generate(prompts[-1:], draws[-1:], temperature=1.0)
+    shorter = min(len(seen), len(together))
+    assert shorter > 10
+    assert seen[:shorter] == together[:shorter]
+    seen.clear()
+    decoder.log_probabilities(prompts[0], [prompt[:3] for prompt in prompts])
+    together = [*seen]
+    seen.clear()
+    decoder.log_probabilities(prompts[0], [prompts[1][:1]])
+    assert seen == together[: len(seen)]
+
+
 def test_sampled_tokens_follow_the_distribution():
     logits = torch.tensor([[0.0, 1.0, -torch.inf, 2.0]])
     draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000

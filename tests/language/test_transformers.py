@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_no_prompts_no_completions(control_folder: Path):
 def test_fixed_tiles_give_one_text_per_row_whatever_the_batch(control_folder: Path, dtype: str):
     model = open_tiny(control_folder, batch_invariant=True, dtype=dtype)
     assert model.deterministic
-    rows = list(range(40))
+    rows = list(range(20))
     together = texts(model, rows)
     assert [texts(model, [row])[0] for row in rows] == together
     assert texts(model, rows[::-1]) == together[::-1]
@@ -196,6 +197,15 @@ def test_templates_without_a_system_role_get_one_message(chat_folder: Path, tmp_
     model = open_tiny(tmp_path / "model")
     asked = model.load()[1].decode(model._held.phrasing.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
     assert asked.startswith("<user>You rewrite descriptions.")
+
+
+def test_habits_that_a_model_ships_are_dropped(chat_folder: Path, tmp_path: Path):
+    shutil.copytree(chat_folder, tmp_path / "model")
+    path = tmp_path / "model" / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "repetition_penalty": 9.0, "top_k": 1}))
+    first, second = open_tiny(chat_folder), open_tiny(tmp_path / "model")
+    ids, draws = [first._held.phrasing.encode(prompts(1)[0])[0]], backend.row_uniforms([0], 30)
+    assert first._decoder.generate(ids, draws, temperature=1.0) == second._decoder.generate(ids, draws, temperature=1.0)
 
 
 def test_models_without_a_template_continue_an_instruction(plain_folder: Path):
