@@ -165,11 +165,12 @@ def _distinct(prompts: Sequence[str]) -> list[str]:
 
 def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """Rows of which no two are equal, in order; where fewer than k are, the first of the others fill up."""
-    _, first = np.unique(features + 0.0, axis=0, return_index=True)  # + 0.0 makes -0.0 and 0.0 one
-    if len(first) < k:
-        rest = np.setdiff1d(np.arange(len(features)), first)
-        first = np.concatenate([first, rest[: k - len(first)]])
-    return np.sort(first)
+    first: dict[bytes, int] = {}
+    for row, values in enumerate(features + 0.0):  # + 0.0 makes -0.0 and 0.0 one
+        first.setdefault(values.tobytes(), row)
+    chosen = set(first.values())
+    rest = [row for row in range(len(features)) if row not in chosen]
+    return np.array(sorted([*chosen, *rest[: max(0, k - len(chosen))]]), np.intp)
 
 
 def _select(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import pickle
 import subprocess
@@ -22,6 +23,7 @@ from eagle_gym.actions import surrogate_store as store
 from eagle_gym.envs import checks
 from eagle_gym.envs.world import World, make_world
 from eagle_gym.errors import ConfigurationError, PreparationError, TextError
+from eagle_gym.language.transformers import TransformersModel
 
 MOVIELENS = Path(__file__).parents[3] / "shared/data/ml-latest-small"
 SMALL = {"actions": 6, "pool": 20, "horizon": 3}
@@ -78,13 +80,16 @@ def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> 
 
 
 def test_the_model_is_closed_with_the_last_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = eagle_gym.EagleEnv(**SMALL, temperature=0.5, effects="rollout")  # settings that nobody else holds open
-    model, closed = env.world.model, []
-    monkeypatch.setattr(type(model), "close", lambda self: closed.append(self))
+    closed = []
+    monkeypatch.setattr(TransformersModel, "close", lambda self: closed.append(self))
+    # Settings that nobody else holds open.
+    env = eagle_gym.EagleEnv(**SMALL, temperature=0.5, effects="rollout", prepare="never")
     twin = pickle.loads(pickle.dumps(env))
+    model = env.world.model
     env.close()
     assert not closed
     twin.close()
+    gc.collect()
     assert closed == [model]
 
 
