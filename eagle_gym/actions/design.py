@@ -57,6 +57,7 @@ __all__ = [
 Solver = Literal["auto", "interior-point", "exchange", "cvxpy", "cvxpy-clarabel", "cvxpy-logdet", "cvxpy-logdet-scs"]
 _AUTO: Final = ("interior-point", "exchange", "cvxpy")  # what "auto" tries, in order
 _RANK_TOL: Final = 1e-8
+_ENTRIES: Final = 2**24  # of the K x K matrices that a stack may need at once (128 MiB)
 
 Pools = npt.NDArray[np.floating] | Sequence[npt.ArrayLike]
 
@@ -310,33 +311,52 @@ def _stacked(parts: list[solvers.Iterate]) -> solvers.Iterate:
 
 
 def _robust(run: Callable[[Floats, float], solvers.Iterate], rows: Floats, tol: float) -> solvers.Iterate:
-    """Run a solver on a stack; if it breaks down, run it on each pool alone, so that only the broken one fails."""
+    """Run a solver on a stack, in parts that fit in memory; if it breaks down, on each pool alone.
+
+    So only the pool that breaks fails, and its weights are zero.
+    """
+    part = max(1, _ENTRIES // rows.shape[1] ** 2)
+    if len(rows) > part:
+        return _stacked([_robust(run, rows[b : b + part], tol) for b in range(0, len(rows), part)])
     try:
         with np.errstate(all="ignore"):
             return run(rows, tol)
     except (np.linalg.LinAlgError, solvers.SolverBreakdown):
         if len(rows) > 1:
             return _stacked([_robust(run, rows[b : b + 1], tol) for b in range(len(rows))])
-        return solvers.Iterate(np.full(rows.shape[:2], np.nan), np.array([np.inf]), np.zeros(1, dtype=np.intp))
+        return solvers.Iterate(np.zeros(rows.shape[:2]), np.array([np.inf]), np.zeros(1, dtype=np.intp))
 
 
 def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
-    """Set weights that mean nothing to exact zeros where the certificate allows it; return weights and gaps."""
-    raw = np.where(weights > 0, weights, 0.0)
-    small = raw < 1e-3 * np.sqrt(tol) / rows.shape[-1]
-    clean = np.where(small, 0.0, raw)
-    total = clean.sum(axis=-1, keepdims=True)
-    clean = np.divide(clean, total, out=np.zeros_like(clean), where=total > 0)
-    gap = geometry.certificate(rows, clean)
-    for b in np.flatnonzero(~(gap <= tol)):
-        if raw[b].any():
-            whole = raw[b : b + 1] / raw[b].sum()
-            gap_whole = geometry.certificate(rows[b : b + 1], whole)[0]
-            if gap_whole < gap[b] or np.isnan(gap[b]):
-                clean[b], gap[b] = whole, gap_whole
-        else:
-            gap[b] = np.inf
-    return clean, gap
+    """Take weights off rows that no optimal design can use, else off rows that hardly have any, if it does no harm.
+
+    Returns:
+        The weights ``[B, K]``, and their certified gaps ``[B]``, infinite where there is no design.
+    """
+    rank = rows.shape[-1]
+    weights = _normalised(np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0))
+    g = geometry.leverages(rows, weights)
+    gap: Floats = np.asarray(g.max(axis=-1) / rank - 1)
+    allowed = np.maximum(gap, tol)
+    with np.errstate(invalid="ignore"):
+        idle = (solvers.removable(g, rank), weights < 1e-3 * np.sqrt(tol) / rank, weights < 0.1 * tol / rank)
+    todo = np.arange(len(rows))
+    for mask in idle:
+        clean = _normalised(np.where(mask[todo], 0.0, weights[todo]))
+        gap_clean = geometry.certificate(rows[todo], clean)
+        use = gap_clean <= allowed[todo]
+        weights[todo[use]], gap[todo[use]] = clean[use], gap_clean[use]
+        todo = todo[~use]
+        if not todo.size:
+            break
+    return weights, gap
+
+
+def _normalised(weights: Floats) -> Floats:
+    """Scale weights ``[B, K]`` to sum to one; those that are all zero stay zero."""
+    total = weights.sum(axis=-1, keepdims=True)
+    scaled: Floats = weights / np.where(total > 0, total, 1.0)
+    return scaled
 
 
 def leverages(features: npt.ArrayLike, weights: npt.ArrayLike, *, rank_tol: float = _RANK_TOL) -> tuple[Floats, float]:
@@ -471,9 +491,9 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
         weights, gap = chosen / k, np.full(len(full), np.inf)
     else:
         chosen, weights, gap = _cover(stack, full, target, tol)
-    lengths = np.ldexp(np.sqrt(np.square(stack.features).sum(axis=-1)), stack.scale[:, None])
-    lengths_in = np.where(chosen, lengths, 0.0).sum(axis=-1) / chosen.sum(axis=-1)
-    lengths_all = lengths.sum(axis=-1) / stack.sizes
+    lengths = np.sqrt(np.square(stack.features).sum(axis=-1))  # scaled; the means are scaled back
+    lengths_in = np.ldexp(np.where(chosen, lengths, 0.0).sum(axis=-1) / chosen.sum(axis=-1), stack.scale)
+    lengths_all = np.ldexp(lengths.sum(axis=-1) / stack.sizes, stack.scale)
     weights /= weights.sum(axis=-1, keepdims=True)
     selections = []
     for b, item in enumerate(whole):
@@ -519,8 +539,8 @@ def _weigh(rows: Floats, chosen: Bools, tol: float) -> tuple[Floats, Floats]:
     uniform = chosen / chosen.sum(axis=-1, keepdims=True)
     inside = np.nonzero(chosen)[1].reshape(len(rows), -1)
     found = _robust(solvers.working_set, np.take_along_axis(rows, inside[..., None], axis=1), tol)
-    optimal = uniform.copy()
-    np.put_along_axis(optimal, inside, np.where(np.isfinite(found.weights), found.weights, 1.0), axis=-1)
+    optimal = np.zeros_like(uniform)
+    np.put_along_axis(optimal, inside, found.weights, axis=-1)
     gaps = np.stack([geometry.certificate(rows, uniform), geometry.certificate(rows, optimal)])
     better = gaps[1] < gaps[0]
     return np.where(better[:, None], optimal, uniform), gaps.min(axis=0)

@@ -56,7 +56,10 @@ class Iterate(NamedTuple):
 
 
 def working_set(rows: Floats, tol: float) -> Iterate:
-    """Solve a stack of whitened pools ``[B, K, r]``; zero rows are allowed."""
+    """Solve a stack of whitened pools ``[B, K, r]``; zero rows are allowed.
+
+    The interior point aims at a tenth of ``tol``: half an iteration more, and idle rows are told from used ones.
+    """
     batch, size, rank = rows.shape
     kind = (size > _TINY) + (size > _SMALL)
     u, score = _warm_start(rows, _WARM_STEPS[kind])
@@ -89,10 +92,10 @@ def _width(count: Ints, size: int) -> Ints:
 def _solve_top(rows: Floats, u: Floats, score: Floats, width: int, tol: float) -> Iterate:
     """Run the interior point on the ``width`` rows of each pool that score highest."""
     if width == rows.shape[1]:
-        return interior_point(rows, u, tol / 2)
+        return interior_point(rows, u, tol / 10)
     inside = np.sort(np.argsort(-score, axis=-1, kind="stable")[:, :width], axis=-1)
     start = np.take_along_axis(u, inside, axis=-1)
-    found = interior_point(np.take_along_axis(rows, inside[..., None], axis=1), start, tol / 2)
+    found = interior_point(np.take_along_axis(rows, inside[..., None], axis=1), start, tol / 10)
     weights = np.zeros(u.shape)
     np.put_along_axis(weights, inside, found.weights, axis=-1)
     return found._replace(weights=weights)

@@ -57,9 +57,8 @@ def fill(rows: Floats, chosen: Bools, target: Ints, prior: Floats) -> Bools:
 
 def _leverages(rows: Floats, chosen: Bools) -> Floats:
     """Return leverages ``[B, K]`` in the unnormalised matrix of each set: quick, good enough to choose by."""
-    information = (rows * chosen[..., None]).swapaxes(-1, -2) @ rows
-    x = rows @ np.linalg.inv(np.linalg.cholesky(information)).swapaxes(-1, -2)
-    g: Floats = np.square(x).sum(axis=-1)
+    solved = rows @ np.linalg.inv((rows * chosen[..., None]).swapaxes(-1, -2) @ rows)
+    g: Floats = (solved * rows).sum(axis=-1)
     return g
 
 
@@ -82,11 +81,9 @@ def _best_swap(rows: Floats, chosen: Bools) -> tuple[Ints, Ints, Floats]:
     batch, size, _ = rows.shape
     inside = np.nonzero(chosen)[1].reshape(batch, -1)  # [B, k]
     picked = np.take_along_axis(rows, inside[..., None], axis=1)
-    factor = np.linalg.cholesky(picked.swapaxes(-1, -2) @ picked)
-    x = rows @ np.linalg.inv(factor).swapaxes(-1, -2)  # [B, K, r]
-    g = np.square(x).sum(axis=-1)
-    held = np.take_along_axis(x, inside[..., None], axis=1)
-    ratio = np.square(held @ x.swapaxes(-1, -2))  # [B, k, K]
+    solved = rows @ np.linalg.inv(picked.swapaxes(-1, -2) @ picked)  # [B, K, r]
+    g = (solved * rows).sum(axis=-1)
+    ratio = np.square(np.take_along_axis(solved, inside[..., None], axis=1) @ rows.swapaxes(-1, -2))  # [B, k, K]
     ratio += (1 - np.take_along_axis(g, inside, axis=-1))[..., None] * (1 + g)[:, None, :]
     flat = np.where(chosen[:, None, :], -np.inf, ratio).reshape(batch, -1)
     best = flat.argmax(axis=-1)
