@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from eagle_gym import plot_english
+from eagle_gym.catalog.cache import cached_catalog, hash_files
 from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped, check_ratings
 from eagle_gym.catalog.reading import existing, read_numbers, read_records, row_number, unique_key
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 Texts = Literal["rendered", "overview"]
 
+SOURCES = ("movies", "ratings", "tags", "links", "overviews", "users")
 NO_GENRES = "(no genres listed)"
 _YEAR = re.compile(r"\((\d{4})\)$")
 
@@ -53,7 +55,8 @@ def load_movielens(
     *,
     min_ratings: int = 0,
     seed: int = 0,
-    progress: bool = True,
+    cache_dir: str | Path | None = None,
+    progress: bool | None = True,
 ) -> Catalog:
     """Read a MovieLens data set.
 
@@ -63,7 +66,9 @@ def load_movielens(
             overview are left out, with their ratings).
         min_ratings: Films with fewer ratings are left out, with their ratings.
         seed: Of the order and wording of rendered texts; each film has a generator of its own.
-        progress: Show a bar where rendering takes more than two seconds.
+        cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it;
+            by default it is not kept.
+        progress: Show a bar where rendering takes more than two seconds; None: only on a terminal.
 
     Returns:
         A catalog whose `skipped` says what was left out or incomplete.
@@ -77,6 +82,19 @@ def load_movielens(
     if min_ratings < 0:
         raise ConfigurationError(f"min_ratings must be 0 or more; got {min_ratings!r}")
     folder, suffix = _layout(Path(root))
+
+    def read() -> Catalog:
+        return _read(folder, suffix, texts, min_ratings, seed, progress)
+
+    if cache_dir is None:
+        return read()
+    makers = sorted([Path(__file__), *Path(plot_english.__file__).parent.glob("*.py")])
+    sources = [folder / f"{name}{end}" for name in SOURCES for end in (".csv", ".dat")]
+    key = hash_files([*sources, *makers], folder.name, texts, min_ratings, seed)
+    return cached_catalog(Path(cache_dir), key, read)
+
+
+def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, progress: bool | None) -> Catalog:
     films = _read_films(folder / f"movies{suffix}")
     _read_tags(folder / f"tags{suffix}", films)
     _read_overviews(folder, films, required=texts == "overview")
@@ -256,12 +274,13 @@ def _overview(id: int, film: _Film) -> str:
 
 
 def _describe(
-    films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool
+    films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool | None
 ) -> tuple[dict[int, Entity], list[str]]:
     """Entities by film id, and the titles of the films that no text can be made for."""
     entities: dict[int, Entity] = {}
     mute: list[str] = []
-    for id, film in tqdm(films.items(), desc="films", delay=2.0, leave=False, disable=not progress):
+    hidden = None if progress is None else not progress
+    for id, film in tqdm(films.items(), desc="films", delay=2.0, leave=False, disable=hidden):
         text = describe(id, film)
         if text:
             entities[id] = Entity(str(id), film.title, text)

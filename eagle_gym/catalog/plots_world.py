@@ -209,6 +209,7 @@ def _draw_film(rng: np.random.Generator, logits: Floats) -> plot_english.Attribu
     return plot_english.Attributes.from_pairs(pairs)
 
 
+@cache
 def _rows_of(slot: str) -> NDArray[np.int64]:
     return np.array([row for row, pair in enumerate(plot_english.FEATURES) if pair[0] == slot])
 

