@@ -15,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -32,7 +32,7 @@ from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
 from eagle_gym.language.prompts import Prompt
 
 if TYPE_CHECKING:
-    from eagle_gym.catalog import Catalog, Profiles, Split
+    from eagle_gym.catalog import Catalog, Split
     from eagle_gym.language.model import LanguageModel
     from eagle_gym.latent import LatentSpace, Utility, UtilityParts
 
@@ -70,14 +70,11 @@ class Resources:
         return float(np.linalg.norm(self.space.users[:, :-1], axis=1).max())
 
     @cached_property
-    def _profiles(self) -> Profiles:
+    def profile(self) -> Callable[[int], str]:
+        """The profile of a user (a row of the catalog) as text; each is made once."""
         from eagle_gym.catalog import Profiles
 
-        return Profiles(self.catalog, self.split)
-
-    def profile(self, user: int) -> str:
-        """The profile of a user (a row of the catalog) as text."""
-        return self._profiles.text(user)
+        return cache(Profiles(self.catalog, self.split).text)
 
 
 @dataclass(frozen=True, eq=False)
