@@ -28,7 +28,7 @@ from torch.nn import functional
 # Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
-SHARING_ROWS = 8  # rows that begin alike from which on their beginning is read once
+SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
@@ -410,8 +410,8 @@ class LlamaDecoder:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
             uniforms: float64 ``[B, max_new_tokens]``: row i's draws.
             temperature: 0 takes the likeliest token.
-            shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too; where
-                :data:`SHARING_ROWS` or more do, these tokens are read once for all of them.
+            shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too. Where
+                all prompts do, or :data:`SHARING_ROWS` or more, these tokens are read once for all of them.
         """
         results: dict[int, Generated] = {}
         for group, begun in self._sharing(prompts, shareable):
@@ -433,7 +433,8 @@ class LlamaDecoder:
         groups: dict[tuple[int, ...], list[int]] = {}
         for row, (prompt, count) in enumerate(zip(prompts, shareable, strict=True)):
             groups.setdefault(tuple(prompt[:count]), []).append(row)
-        found = [(rows, len(start)) for start, rows in groups.items() if start and len(rows) >= SHARING_ROWS]
+        enough = 2 if len(groups) == 1 else SHARING_ROWS
+        found = [(rows, len(start)) for start, rows in groups.items() if start and len(rows) >= enough]
         taken = {row for rows, _ in found for row in rows}
         alone = [row for row in range(len(prompts)) if row not in taken]
         return [*found, (alone, 0)] if alone else found
@@ -476,7 +477,7 @@ class LlamaDecoder:
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
         scores = np.empty(len(continuations))
-        begun = len(prompt) - 1 if len(continuations) >= SHARING_ROWS and not self.fixed_tiles else 0
+        begun = len(prompt) - 1 if len(continuations) > 1 and not self.fixed_tiles else 0
         prefix = self._read_prefix(prompt[:begun])
         texts = [[*prompt[begun:], *continuation] for continuation in continuations]
         for rows, length in plan_batches(texts, self.weights.rows, fixed_tiles=self.fixed_tiles):

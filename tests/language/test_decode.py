@@ -87,14 +87,19 @@ def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
 def test_a_shared_beginning_changes_no_text(plain_folder: Path):
     """Two states with many edits each, others with few, rows interleaved: as if each prompt had been read alone."""
     decoder = lean(plain_folder)
-    states, edits = random_prompts(12, seed=5), random_prompts(60, seed=6, longest=9)
-    owners = [2 + row % 10 if row % 4 == 0 else row % 2 for row in range(60)]
+    states, edits = random_prompts(12, seed=5), random_prompts(100, seed=6, longest=9)
+    owners = [2 + row % 10 if row % 5 == 0 else row % 2 for row in range(100)]
     prompts = [states[owner] + edit for owner, edit in zip(owners, edits, strict=True)]
     shareable = [len(states[owner]) for owner in owners]
-    assert sorted(len(rows) for rows, _ in decoder._sharing(prompts, shareable)) == [15, 15, 30]
-    draws = row_uniforms(range(60), 20)
+    assert sorted(len(rows) for rows, _ in decoder._sharing(prompts, shareable)) == [20, 40, 40]
+    draws = row_uniforms(range(100), 20)
     shared = decoder.generate(prompts, draws, temperature=1.0, shareable=shareable)
     assert shared == decoder.generate(prompts, draws, temperature=1.0)
+    few = [row for row in range(100) if owners[row] == 1][:3]
+    asked = [prompts[row] for row in few]
+    assert decoder._sharing(asked, [len(states[1])] * 3) == [([0, 1, 2], len(states[1]))]
+    alone = decoder.generate(asked, draws[few], temperature=1.0, shareable=[len(states[1])] * 3)
+    assert alone == [shared[row] for row in few]
 
 
 def test_bfloat16_is_near_float32(control_folder: Path):
