@@ -63,8 +63,8 @@ def working_set(rows: Floats, tol: float) -> Iterate:
     batch, size, rank = rows.shape
     kind = (size > _TINY) + (size > _SMALL)
     u, score = _warm_start(rows, _WARM_STEPS[kind])
-    count = (score >= _NEAR[kind] * rank).sum(axis=-1)
-    best = Iterate(u, np.full(batch, np.inf), np.zeros(batch, dtype=np.intp))
+    count = np.maximum((score >= _NEAR[kind] * rank).sum(axis=-1), 2 * rank)
+    best = Iterate(u.copy(), np.full(batch, np.inf), np.zeros(batch, dtype=np.intp))
     todo = np.arange(batch)
     while todo.size:
         width = _width(count, size)

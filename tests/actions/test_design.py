@@ -579,6 +579,26 @@ class TestFallback:
         assert found.gap <= 1e-12
 
 
+class TestWorkingSet:
+    @pytest.mark.parametrize("shape", [(100, 8), (300, 12)])
+    def test_rows_that_were_left_out_come_back(self, monkeypatch, shape):
+        """With a threshold that no row reaches, the first working set is far too small."""
+        z = gaussian(2, *shape)
+        plain = design.solve(z, tol=1e-8)
+        monkeypatch.setattr(design_solvers, "_NEAR", (0.0, 10.0, 10.0))
+        found = design.solve(z, tol=1e-8)
+        assert (found.certified, found.solver) == (True, "interior-point")
+        assert found.fallback == ()
+        assert log_det(z, found.weights) == pytest.approx(log_det(z, plain.weights), abs=1e-7)
+
+    def test_large_stacks_are_solved_in_parts(self, monkeypatch):
+        pools = np.random.default_rng(3).normal(size=(7, 40, 5))
+        whole = design.solve_batch(pools)
+        monkeypatch.setattr(design, "_ENTRIES", 2 * 40**2)
+        for one, other in zip(whole, design.solve_batch(pools), strict=True):
+            assert one.weights.tobytes() == other.weights.tobytes()
+
+
 class TestRemovable:
     @given(st.integers(0, 10_000), st.sampled_from([0.5, 0.1, 1e-2, 1e-4]))
     def test_no_support_row_is_removed(self, seed, tol):

@@ -116,6 +116,14 @@ class TestCases:
         assert found.weights[:4] == pytest.approx([0.25] * 4, abs=1e-6)
         assert found.weights[4:].tolist() == [0, 0]
 
+    @given(st.integers(0, 10_000))
+    def test_a_support_of_just_k_rows_is_taken(self, seed):
+        z = gaussian(seed, 20, 8)
+        support = design.solve(z).support
+        found = design.select(z, len(support))
+        assert np.array_equal(found.indices, support)
+        assert found.C <= 1 + 1e-6
+
     def test_polynomial_regression_offers_its_nodes(self):
         grid = np.linspace(-1, 1, 41)
         found = design.select(np.polynomial.polynomial.polyvander(grid, 2), 3)
