@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 Bag = tuple[tuple[int, ...], tuple[float, ...]]
 """Numbers of the features of a text, ascending, and their values."""
 
-WORDS = 4000  # most words of a free-text vocabulary
+WORDS = 3000  # most words of a free-text vocabulary
 SEEN = 3  # texts that a word must stand in
-NORM = 3.0  # of a free text's values; a description in plot English has about nine features of value 1
+NORM = 2.0  # of a free text's values: with more, words are over-read at the ridge that suits plot English
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
