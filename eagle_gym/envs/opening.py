@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from platformdirs import user_cache_path
+
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
 from eagle_gym.actions.effects import Effects, Rollout
@@ -65,7 +67,8 @@ def load_catalog(settings: Settings) -> Catalog:
     if settings.catalog == "movielens":
         assert settings.root is not None  # checked with the settings
         texts: Literal["rendered", "overview"] = "overview" if settings.texts == "overview" else "rendered"
-        return load_movielens(Path(settings.root).expanduser(), texts=texts)
+        cache_dir = settings.cache_dir or user_cache_path("eagle_gym")
+        return load_movielens(Path(settings.root).expanduser(), texts=texts, cache_dir=cache_dir)
     if settings.catalog == "table":
         assert settings.texts is not None
         assert settings.ratings is not None
