@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import qr
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from eagle_gym.actions.design_geometry import Bools, Floats, Ints
 
@@ -73,10 +73,15 @@ def working_set(rows: Floats, tol: float) -> Iterate:
             found = _solve_top(rows[todo[group]], u[todo[group]], score[group], int(w), tol)
             best.weights[todo[group]] = found.weights
             best.iterations[todo[group]] += found.iterations
+            best.gap[todo[group]] = found.gap
+        part = width < size
+        todo, width = todo[part], width[part]
+        if not todo.size:
+            break
         g = _leverages(rows[todo], best.weights[todo])[0]
         best.gap[todo] = g.max(axis=-1) / rank - 1
         missed = (g > rank * (1 + tol)) & (best.weights[todo] == 0)
-        again = missed.any(axis=-1) & (width < size)
+        again = missed.any(axis=-1)
         count = (width + missed.sum(axis=-1))[again]
         score = np.where(best.weights[todo] > 0, np.inf, g)[again]
         todo = todo[again]
@@ -113,8 +118,22 @@ def _warm_start(rows: Floats, steps: int) -> tuple[Floats, Floats]:
 
 def _leverages(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return the leverages ``[B, K]`` of every row, and Y M^-1 ``[B, K, r]``."""
-    solved = rows @ np.linalg.inv((rows * weights[..., None]).swapaxes(-1, -2) @ rows)
+    solved = rows @ _inverse((rows * weights[..., None]).swapaxes(-1, -2) @ rows)
     return np.maximum((solved * rows).sum(axis=-1), 0.0), solved
+
+
+def _inverse(matrices: Floats) -> Floats:
+    """Invert positive definite matrices ``[B, r, r]``; from r = 32 on by Cholesky factors, which is then faster."""
+    if matrices.shape[-1] < 32:
+        return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+    result = np.empty_like(matrices)
+    for b, matrix in enumerate(matrices):
+        factor, info = dpotrf(matrix.T, lower=1)
+        if info:
+            raise np.linalg.LinAlgError("the information matrix is not positive definite")
+        lower = dpotri(factor, lower=1)[0]
+        result[b] = lower + np.tril(lower, -1).T
+    return result
 
 
 def interior_point(rows: Floats, u: Floats, tol: float, *, max_iterations: int = 60) -> Iterate:

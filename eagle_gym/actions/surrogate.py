@@ -157,11 +157,13 @@ class Effect:
         change: [P, n] expected change of the encoder's linear part.
         items: the pairs' edits.
         moved: [I, n] each edit's share of the change.
+        mixup: [I, n] what would come on top if, of a set's values, another one went than the one that was to go.
     """
 
     change: Floats
     items: Items
     moved: Floats
+    mixup: Floats
 
 
 class Symbolic:
@@ -192,14 +194,24 @@ class Symbolic:
         moved = self._brought(held, cleared, state, group, possible)
         goes = np.flatnonzero(possible & (items.column >= 0) & self._replaceable(held, state, items))
         moved[goes] -= self.linear.weights[items.column[goes]]
+        mixup = np.zeros_like(moved)
+        mixup[goes] = self._mixup(held, cleared, state[goes], items.column[goes])
         emptied = np.flatnonzero(items.slot >= 0)
         moved[emptied] -= cleared[state[emptied], items.slot[emptied]]
-        return Effect(segment_sums(moved, items.pair, len(rows)), items, moved)
+        return Effect(segment_sums(moved, items.pair, len(rows)), items, moved, mixup)
 
     def displacement(self, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
         """[P, n] the symbolic displacement: the change, with the ball's wall where it is in the way."""
         start = self.linear.offset + self._cleared(held).sum(axis=1)
         return self.linear.project(start[rows] + effect.change) - self.linear.project(start)[rows]
+
+    def _mixup(self, held: NDArray[np.bool_], cleared: Floats, state: Ints, column: Ints) -> Floats:
+        """[I, n] the mean of the slot's other values goes, and the value that was to go stays; 0 where it is alone."""
+        slot = vocabulary.feature_slots()[column]
+        counts = held.astype(np.float64) @ vocabulary.slot_members().T  # [B, S]
+        others = (counts[state, slot] - 1.0)[:, None]
+        stays = self.linear.weights[column]
+        return np.where(others > 0, stays - (cleared[state, slot] - stays) / np.maximum(others, 1.0), 0.0)
 
     def _cleared(self, held: NDArray[np.bool_]) -> Floats:
         """[B, S, n] what a state would lose if a slot were emptied; the sum over the slot's values."""
@@ -257,8 +269,10 @@ class Correction:
         effect: [n, n] acts on the symbolic displacement.
         embedding: [n, n] acts on the state's embedding.
         empty: [S, n] a drift for each empty slot.
+        held: [F, n] a drift for each value that the state has.
         kind: [CLASSES, n] an offset for each operation and slot.
         scale: [CLASSES, n, n] acts on an edit's own share of the symbolic effect, by operation and slot.
+        mixup: [n, n] acts on ``Effect.mixup``.
         direction: [V, n] an offset for each vague direction.
         value: [F, n] an offset for each value asked for.
     """
@@ -267,8 +281,10 @@ class Correction:
     effect: Floats
     embedding: Floats
     empty: Floats
+    held: Floats
     kind: Floats
     scale: Floats
+    mixup: Floats
     direction: Floats
     value: Floats
 
@@ -277,19 +293,22 @@ class Correction:
         """No correction."""
         return Correction(*(np.zeros((*shape, n)) for shape in blocks(n).values()))
 
-    def displacement(self, base: Floats, z: Floats, empty: Floats, rows: Ints, effect: Effect) -> Floats:
+    def displacement(self, base: Floats, z: Floats, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
         """[P, n] what to add to the symbolic displacement.
 
         Args:
             base: [P, n] symbolic displacements.
             z: [B, n] embeddings of the states.
-            empty: [B, S] 1.0 where a slot of the state is empty.
+            held: [B, F] what the states say.
             rows: [P] the state of each pair.
             effect: of the same pairs.
         """
         items = effect.items
-        drift = self.bias + _product(z, self.embedding) + _product(empty, self.empty)  # [B, n]
+        drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
+        state, column = np.nonzero(held)
+        drift += segment_sums(self.held[column], state, len(held))
         own = self.kind[items.kind] + _product(effect.moved, self.scale[items.kind])
+        own += _product(effect.mixup, self.mixup)
         # An index of -1 takes the zeros that stand last.
         own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
         own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
@@ -304,8 +323,10 @@ def blocks(n: int) -> dict[str, tuple[int, ...]]:
         "effect": (n,),
         "embedding": (n,),
         "empty": (S,),
+        "held": (len(plot_english.FEATURES),),
         "kind": (CLASSES,),
         "scale": (CLASSES, n),
+        "mixup": (n,),
         "direction": (table.vague,),
         "value": (len(plot_english.FEATURES),),
     }
@@ -347,7 +368,7 @@ class PlotSurrogate:
         rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in prompts])
         effect = symbolic.effect(held, rows, gather_items(prompts))
         base = symbolic.displacement(held, rows, effect)
-        return base + self.correction.displacement(base, z, empty_slots(held), rows, effect)
+        return base + self.correction.displacement(base, z, held, rows, effect)
 
     def arrays(self) -> dict[str, Floats]:
         """What was fitted, by name."""
@@ -356,7 +377,8 @@ class PlotSurrogate:
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> PlotSurrogate:
         """The inverse of ``arrays``."""
-        correction = Correction(**{f.name: arrays[f.name] for f in fields(Correction)})
+        zero = Correction.zero(space.dim)
+        correction = Correction(**{f.name: arrays.get(f.name, getattr(zero, f.name)) for f in fields(Correction)})
         return PlotSurrogate(linear_map(space), arrays["choice"], correction)
 
 

@@ -31,6 +31,7 @@ from eagle_gym.actions.surrogate import (
     empty_slots,
     gather_items,
     outcome_groups,
+    segment_sums,
 )
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
@@ -39,13 +40,13 @@ if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
 
 HELD_OUT: Final = 10  # one (operation, slot, value) in so many is kept from every fit
-PENALTIES: Final = (3.0, 10.0, 30.0, 100.0)
+PENALTIES: Final = (30.0, 100.0, 300.0)
 # Penalty of each block of the regression, relative to the one that cross-validation chooses.
 RELATIVE: Final = {
-    "bias": 0.01, "effect": 1.0, "embedding": 1.0, "empty": 1.0, "kind": 1.0, "scale": 1.0, "direction": 1.0,
-    "value": 3.0,
+    "bias": 0.01, "effect": 1.0, "embedding": 1.0, "empty": 1.0, "held": 1.0, "kind": 1.0, "scale": 1.0,
+    "mixup": 0.1, "direction": 1.0, "value": 3.0,
 }  # fmt: skip
-_FOLDS: Final = 4
+_FOLDS: Final = 3
 _CHOICE_PRIORS: Final = (4.0, 16.0, 64.0, 256.0, 1e9)  # observations that each outcome's rate starts with
 _BATCH: Final = 128  # generations between two moves of the progress bar
 
@@ -68,11 +69,14 @@ class Trials:
 
 
 def is_held_out(prompt: str) -> bool:
-    """Whether a prompt has an (operation, slot, value) that fits never see."""
+    """Whether a prompt has an (operation, slot, value) that fits never see.
+
+    Vague directions are never held out: a direction that was never seen has no meaning to learn.
+    """
     return any(
         stable_seed("held out", edit.operation, edit.slot, edit.value) % HELD_OUT == 0
         for edit in plot_english.parse_edit(prompt)
-        if edit.value
+        if edit.value and edit.operation != "vague"
     )
 
 
@@ -217,29 +221,48 @@ def count_choices(trials: Trials) -> Choices:
 def fit_choice(choices: Choices) -> Floats:
     """[G'] how likely each outcome of a vague edit is, beside the others; 1 for edits of one outcome.
 
-    The rates are shrunk towards each direction's mean; how much, is what predicts the other half of the counts best.
+    The rates are shrunk towards what all directions have in common: outcomes in the slot that a direction names first
+    are likelier. How much, is what predicts the other half of the counts best.
     """
+    guess = _guess(choices)
 
     def error(prior: float) -> float:
         total = 0.0
         for half in range(2):
-            rate = _rates(choices.possible[half], choices.came[half], prior)
+            rate = _rates(choices.possible[half], choices.came[half], guess, prior)
             possible, came = choices.possible[1 - half], choices.came[1 - half]
             likely = np.clip(rate, 1e-6, 1 - 1e-6)
             total -= float((came * np.log(likely) + (possible - came) * np.log1p(-likely)).sum())
         return total
 
     best = min(_CHOICE_PRIORS, key=error)
-    return _rates(choices.possible.sum(axis=0), choices.came.sum(axis=0), best)
+    return _rates(choices.possible.sum(axis=0), choices.came.sum(axis=0), guess, best)
 
 
-def _rates(possible: Floats, came: Floats, prior: float) -> Floats:
+def _entries() -> slice:
+    """Where the outcomes of vague edits stand in the columns of ``outcome_groups()``."""
     start, _ = outcome_groups()
+    features = len(plot_english.FEATURES)
+    return slice(int(start[features]), int(start[features + vocabulary.edit_table().vague]))
+
+
+def _guess(choices: Choices) -> Floats:
+    """[G'] rates by place alone: in the direction's first slot or not, and among how many."""
+    table = vocabulary.edit_table()
+    row, column = np.nonzero(table.wanted)
+    first = table.first[row, column]
+    came = choices.came.sum(axis=0)[_entries()]
+    share = (came[first].sum() + 1.0) / (came.sum() + 2.0)
+    counts = np.array([table.first.sum(axis=1), (table.wanted & ~table.first).sum(axis=1)])  # [2, V]
+    rate = np.ones(choices.came.shape[1])
+    rate[_entries()] = np.where(first, share / counts[0, row], (1.0 - share) / np.maximum(counts[1, row], 1))
+    return rate
+
+
+def _rates(possible: Floats, came: Floats, guess: Floats, prior: float) -> Floats:
     rate = np.ones(len(possible))
-    for direction in range(vocabulary.edit_table().vague):
-        entries = slice(*start[len(plot_english.FEATURES) + direction :][:2])
-        mean = (came[entries].sum() + 1.0) / (possible[entries].sum() + entries.stop - entries.start)
-        rate[entries] = (came[entries] + prior * mean) / (possible[entries] + prior)
+    entries = _entries()
+    rate[entries] = (came[entries] + prior * guess[entries]) / (possible[entries] + prior)
     return rate
 
 
@@ -251,11 +274,13 @@ class Regression:
         design: [R, X] sparse, columns in the order of ``surrogate.blocks``.
         target: [R, n].
         groups: [R] trials of one text share a number; a text is never on both sides of a validation.
+        penalty: [X] relative penalty of each column.
     """
 
     design: sparse.csr_matrix
     target: Floats
     groups: Ints
+    penalty: Floats
 
 
 def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regression:
@@ -266,23 +291,26 @@ def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regres
     effect = symbolic.effect(held, rows, gather_items([[prompt] for prompt in trials.prompts]))
     base = symbolic.displacement(held, rows, effect)
     _, groups = np.unique(np.array(trials.texts), return_inverse=True)
-    return Regression(design_matrix(base, z, empty_slots(held), effect), displacement - base, groups)
+    return Regression(design_matrix(base, z, held, effect), displacement - base, groups, penalties(z.shape[1]))
 
 
-def design_matrix(base: Floats, z: Floats, empty: Floats, effect: Effect) -> sparse.csr_matrix:
+def design_matrix(base: Floats, z: Floats, held: NDArray[np.bool_], effect: Effect) -> sparse.csr_matrix:
     """[R, X] the columns that ``Correction.displacement`` weighs."""
     items, n = effect.items, z.shape[1]
     own = np.repeat(items.pair, n), (items.kind[:, None] * n + np.arange(n)).reshape(-1)
-    scale = sparse.coo_matrix((effect.moved.reshape(-1), own), (len(z), CLASSES * n))
-    table = vocabulary.edit_table()
-    return sparse.hstack(
-        [
-            np.ones((len(z), 1)), base, z, empty, _indicator(items, items.kind, CLASSES, len(z)), scale,
-            _indicator(items, items.direction, table.vague, len(z)),
-            _indicator(items, items.value, len(plot_english.FEATURES), len(z)),
-        ],
-        format="csr",
-    )  # fmt: skip
+    columns = {
+        "bias": np.ones((len(z), 1)),
+        "effect": base,
+        "embedding": z,
+        "empty": empty_slots(held),
+        "held": held.astype(np.float64),
+        "kind": _indicator(items, items.kind, CLASSES, len(z)),
+        "scale": sparse.coo_matrix((effect.moved.reshape(-1), own), (len(z), CLASSES * n)),
+        "mixup": segment_sums(effect.mixup, items.pair, len(z)),
+        "direction": _indicator(items, items.direction, vocabulary.edit_table().vague, len(z)),
+        "value": _indicator(items, items.value, len(plot_english.FEATURES), len(z)),
+    }
+    return sparse.hstack([columns[name] for name in blocks(n)], format="csr")
 
 
 def _indicator(items: Items, index: Ints, size: int, pairs: int) -> sparse.coo_matrix:
@@ -295,24 +323,24 @@ def penalties(n: int) -> Floats:
     return np.concatenate([np.full(int(np.prod(shape)), RELATIVE[name]) for name, shape in blocks(n).items()])
 
 
-def ridge(gram: Floats, moment: Floats, penalty: float) -> Floats:
-    """[X, n] coefficients, from [X, X] and [X, n]."""
+def ridge(gram: Floats, moment: Floats, penalty: Floats) -> Floats:
+    """[X, n] coefficients, from [X, X], [X, n] and a penalty [X] on each."""
     system = gram.copy()
-    system[np.diag_indices_from(system)] += penalty * penalties(moment.shape[1])
+    system[np.diag_indices_from(system)] += penalty
     solution: Floats = scipy.linalg.solve(system, moment, assume_a="pos", overwrite_a=True)
     return solution
 
 
 def cross_validated(problem: Regression) -> float:
-    """The penalty with the smallest squared error on texts left out."""
+    """The factor on all penalties with the smallest squared error on texts left out."""
     errors = dict.fromkeys(PENALTIES, 0.0)
     whole = _moments(problem.design, problem.target)
     for fold in range(_FOLDS):
         out = problem.groups % _FOLDS == fold
         x, y = problem.design[out], problem.target[out]
         gram, moment = (total - part for total, part in zip(whole, _moments(x, y), strict=True))
-        for penalty in PENALTIES:
-            errors[penalty] += float(np.square(y - x @ ridge(gram, moment, penalty)).sum())
+        for factor in PENALTIES:
+            errors[factor] += float(np.square(y - x @ ridge(gram, moment, factor * problem.penalty)).sum())
     return min(PENALTIES, key=errors.__getitem__)
 
 
@@ -322,8 +350,13 @@ def _moments(x: sparse.csr_matrix, y: Floats) -> tuple[Floats, Floats]:
 
 def fit_correction(problem: Regression) -> Correction:
     """The ridge regression with its penalty chosen by cross-validation."""
-    coefficients = ridge(*_moments(problem.design, problem.target), cross_validated(problem))
     n = problem.target.shape[1]
+    coefficients = np.zeros((problem.design.shape[1], n))
+    # Columns that are zero throughout, a third of them, would cost time and stay zero.
+    used = np.flatnonzero(problem.design.getnnz(axis=0))
+    part = Regression(problem.design[:, used], problem.target, problem.groups, problem.penalty[used])
+    factor = cross_validated(part)
+    coefficients[used] = ridge(*_moments(part.design, part.target), factor * part.penalty)
     arrays, begin = [], 0
     for shape in blocks(n).values():
         size = int(np.prod(shape))

@@ -71,6 +71,7 @@ class EditTable:
         column: [E] the column that is set, added or removed; -1 for a single slot's removal, ``intensify`` and vague.
         slot: [E] the slot concerned, -1 for vague.
         wanted: [V, F] the columns any one of which fulfils a vague edit; row v is edit v.
+        first: [V, F] those of them in the slot that the direction names first.
     """
 
     edits: tuple[Edit, ...]
@@ -80,6 +81,7 @@ class EditTable:
     column: NDArray[np.intp]
     slot: NDArray[np.intp]
     wanted: NDArray[np.bool_]
+    first: NDArray[np.bool_]
 
     @property
     def vague(self) -> int:
@@ -104,6 +106,7 @@ def edit_table() -> EditTable:
         column=np.array([feature_index().get((edit.slot, edit.value), -1) for edit in edits]),
         slot=np.array([SLOT_INDEX.get(edit.slot, -1) for edit in edits]),
         wanted=np.stack([_columns(direction.pairs) for direction in directions().values()]),
+        first=np.stack([_columns(_first_slot(direction.pairs)) for direction in directions().values()]),
     )
 
 
@@ -171,6 +174,10 @@ def _askings() -> list[Edit]:
 
 def _kind(edit: Edit) -> int:
     return KINDS.index("ask" if edit.operation in ("set", "add") else edit.operation)
+
+
+def _first_slot(pairs: Sequence[Pair]) -> list[Pair]:
+    return [pair for pair in pairs if pair[0] == pairs[0][0]]
 
 
 def _columns(pairs: Sequence[Pair]) -> NDArray[np.bool_]:
