@@ -131,8 +131,10 @@ def _inverse(matrices: Floats) -> Floats:
         factor, info = dpotrf(matrix.T, lower=1)
         if info:
             raise np.linalg.LinAlgError("the information matrix is not positive definite")
-        lower = dpotri(factor, lower=1)[0]
-        result[b] = lower + np.tril(lower, -1).T
+        lower = dpotri(factor, lower=1)[0]  # zero above the diagonal
+        np.add(lower, lower.T, out=result[b])
+    diagonal = np.arange(matrices.shape[-1])
+    result[:, diagonal, diagonal] /= 2
     return result
 
 
