@@ -369,7 +369,7 @@ class TransformersModel:
         self.deterministic = batch_invariant and device == "cpu"
         self._source = _resolve(target)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
-        self._decoder = self._held.decoder(fixed_tiles=batch_invariant)
+        self._decoder: Decoder | None = self._held.decoder(fixed_tiles=batch_invariant)
         self._max_new_tokens = max_new_tokens or self._held.phrasing.default_max_tokens
         self.fingerprint = self._held.fingerprint
 
@@ -378,7 +378,7 @@ class TransformersModel:
     ) -> list[Completion]:
         """Answer all prompts in one batched call; see the protocol."""
         check_request(prompts, seeds, temperature)
-        shared = self._open()
+        shared, decoder = self._open()
         encoded = {prompt: shared.phrasing.encode(prompt) for prompt in set(prompts)}
         for ids, _ in encoded.values():
             self._room(len(ids))
@@ -387,7 +387,7 @@ class TransformersModel:
             began = time.perf_counter()
             ids, shareable = zip(*(encoded[prompt] for prompt in prompts), strict=True)
             uniforms = row_uniforms(seeds, self._most())
-            generated = self._decoder.generate(ids, uniforms, temperature=temperature, shareable=shareable)
+            generated = decoder.generate(ids, uniforms, temperature=temperature, shareable=shareable)
             completions = [self._read(len(row), said) for row, said in zip(ids, generated, strict=True)]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions
@@ -398,12 +398,12 @@ class TransformersModel:
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
-        shared = self._open()
+        shared, decoder = self._open()
         began = time.perf_counter()
         ids, _ = shared.phrasing.encode(prompt)
         answers = [shared.phrasing.encode_answer(text) for text in continuations]
         self._room(len(ids) + max((len(answer) for answer in answers), default=0) - 1)
-        scores = self._decoder.log_probabilities(ids, answers)
+        scores = decoder.log_probabilities(ids, answers)
         self.usage.calls += len(answers)
         self.usage.prompt_tokens += sum(len(ids) + len(answer) for answer in answers)
         self.usage.seconds += time.perf_counter() - began
@@ -416,17 +416,16 @@ class TransformersModel:
 
     def close(self) -> None:
         """Let go of the weights; the last handle to do so frees them."""
-        self._held = None
-        self.__dict__.pop("_decoder", None)
+        self._held = self._decoder = None
 
-    def _open(self) -> _Shared:
-        if self._held is None:
+    def _open(self) -> tuple[_Shared, Decoder]:
+        if self._held is None or self._decoder is None:
             raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
-        return self._held
+        return self._held, self._decoder
 
     def _most(self) -> int:
         """The most tokens that any text may have: as many slots are kept, whatever the prompts."""
-        context = self._open().context
+        context = self._open()[0].context
         return self._max_new_tokens if context is None else min(self._max_new_tokens, context)
 
     def _room(self, prompt_tokens: int) -> int:
@@ -435,7 +434,7 @@ class TransformersModel:
         Raises:
             LanguageModelError: The context leaves none.
         """
-        context = self._open().context
+        context = self._open()[0].context
         if context is None:
             return self._max_new_tokens
         if prompt_tokens >= context:
@@ -450,7 +449,7 @@ class TransformersModel:
         tokens, stopped = generated.tokens, generated.stopped
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
-        text, whole = self._open().phrasing.read(tokens)
+        text, whole = self._open()[0].phrasing.read(tokens)
         reason: FinishReason = "stop" if stopped or whole else "length"
         return Completion(text, prompt_tokens, len(tokens) + stopped, reason)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -101,7 +102,8 @@ def test_fixed_tiles_agree_across_processes(control_folder: Path):
     )
     spec = f"transformers:{control_folder}"
     command = [sys.executable, "-c", program, spec, *WORDS]
-    there = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"}).stdout
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    there = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     model = load_language_model(spec, batch_invariant=True)
     here = [model.generate([Prompt("rewrite", text, "add a robot")], [row])[0].text for row, text in enumerate(WORDS)]
     assert there == repr(here)
@@ -213,6 +215,17 @@ def test_models_without_a_template_continue_an_instruction(plain_folder: Path):
     asked = model.load()[1].decode(model._held.phrasing.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
     assert asked.endswith("Rewritten description:")
     assert model._held.phrasing.ending.breaks
+
+
+def test_the_embedded_model_opens_without_importing_transformers():
+    """Which takes longer than all else that making an environment does."""
+    program = (
+        "import sys\n"
+        "from eagle_gym.language import Prompt, load_language_model\n"
+        "load_language_model().generate([Prompt('propose', 'It is a drama.')], [0])\n"
+        "sys.exit('transformers' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_story_model_answers(stories: Path):
