@@ -47,7 +47,8 @@ class Profiles:
         self._size = size
         self._user = catalog.ratings.user[split.support]
         self._item = catalog.ratings.item[split.support]
-        self._surprise = _surprise(self._user, self._item, catalog.ratings.value[split.support].astype(np.float64))
+        value = catalog.ratings.value[split.support].astype(np.float64)
+        self._surprise = _surprise(self._user, self._item, value, np.isin(self._user, split.train_users))
         self._made: dict[int, plot_english.Profile] = {}
 
     def of(self, user: int) -> plot_english.Profile:
@@ -125,17 +126,25 @@ def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot
     return Profiles(catalog, split, size).of(user)
 
 
-def _surprise(user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each rating less what was to be expected of that user and that entity, [m]; its mean over each user is 0."""
+def _surprise(
+    user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64], fitted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Each rating less what was to be expected of that user and that entity, [m]; its mean over each user is 0.
+
+    What is expected of an entity comes from the ratings marked ``fitted`` alone: those of train users.
+    """
     centred = value - _means(user, value)[user]
-    centred = centred - _means(item, centred, prior=ENTITY_PRIOR)[item]
+    of_item = _means(item[fitted], centred[fitted], prior=ENTITY_PRIOR, groups=int(item.max(initial=-1)) + 1)
+    centred = centred - of_item[item]
     return centred - _means(user, centred)[user]
 
 
-def _means(group: NDArray[np.int32], value: NDArray[np.float64], prior: float = 0.0) -> NDArray[np.float64]:
+def _means(
+    group: NDArray[np.int32], value: NDArray[np.float64], prior: float = 0.0, groups: int = 0
+) -> NDArray[np.float64]:
     """Mean of each group, shrunk towards 0; 0 for groups without a member."""
-    counts = np.bincount(group) + prior
-    return np.bincount(group, weights=value) / np.where(counts > 0, counts, 1.0)
+    counts = np.bincount(group, minlength=groups) + prior
+    return np.bincount(group, weights=value, minlength=groups) / np.where(counts > 0, counts, 1.0)
 
 
 def _quoted(titles: Iterable[str]) -> str:

@@ -98,3 +98,17 @@ def test_a_size_below_one_is_refused() -> None:
     catalog = opposites()
     with pytest.raises(ConfigurationError, match="size must be 1 or more; got 0"):
         Profiles(catalog, split_catalog(catalog), size=0)
+
+
+def test_test_users_never_enter_a_train_users_profile() -> None:
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    theirs = np.isin(catalog.ratings.user, split.test_users)
+    turned = np.where(theirs, catalog.scale[1] + catalog.scale[0] - catalog.ratings.value, catalog.ratings.value)
+    other = Catalog(
+        catalog.name, catalog.entities, catalog.users,
+        Ratings.of(catalog.ratings.user, catalog.ratings.item, turned), catalog.scale, catalog.language,
+    )  # fmt: skip
+    before, after = Profiles(catalog, split), Profiles(other, split)
+    assert all(before.of(int(user)) == after.of(int(user)) for user in split.train_users[:200])
+    assert any(before.of(int(user)) != after.of(int(user)) for user in split.test_users[:20])
