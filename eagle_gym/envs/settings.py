@@ -140,12 +140,13 @@ class Settings:
 
     @property
     def key(self) -> str:
-        """What a world's heavy parts depend on, as a string: all settings but those of episode and observation."""
-        values = {name: value for name, value in self.as_kwargs().items() if name not in _EPISODE_SETTINGS}
+        """What a world's heavy parts depend on, as a string."""
+        values = {name: value for name, value in self.as_kwargs().items() if name not in _LIGHT_SETTINGS}
         return json.dumps(values, sort_keys=True)
 
 
-_EPISODE_SETTINGS = ("observation", "split", "horizon", "reward")
+# Arguments that worlds may differ in and share everything heavy; what is open already needs no preparation.
+_LIGHT_SETTINGS = ("observation", "split", "horizon", "reward", "prepare")
 _CHOICES: dict[str, Sequence[str]] = {
     "catalog": CATALOGS,
     "observation": OBSERVATIONS,
