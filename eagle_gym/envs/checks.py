@@ -58,10 +58,10 @@ def vector_equals_single(env_id: str, arguments: Arguments, num_envs: int = 3, s
 
     Fixed tiles are asked for, since otherwise the last bits of a batch's logits may, in rare ties, flip a token.
     """
-    arguments = {"batch_invariant": True} | arguments
+    settings: dict[str, Any] = {"batch_invariant": True} | dict(arguments)
     for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
-        batch = gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=mode, **arguments)
-        single = SyncVectorEnv([lambda: gym.make(env_id, **arguments)] * num_envs, autoreset_mode=mode)
+        batch = gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=mode, **settings)
+        single = SyncVectorEnv([lambda: gym.make(env_id, **settings)] * num_envs, autoreset_mode=mode)
         compare(batch, single, steps)
         batch.close()
         single.close()
