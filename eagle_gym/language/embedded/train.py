@@ -127,9 +127,9 @@ def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Te
 
 
 def train(recipe: Recipe, out: Path, every: int = 250, initial: Path | None = None) -> LlamaForCausalLM:
-    """As ``run_training``, with denormal numbers flushed meanwhile: sharp attention underflows to them, and they are slow.
+    """As ``run_training``, with denormal numbers flushed: sharp attention underflows to them, and they are slow.
 
-    The flag is the whole process's, so it is taken back.
+    The flag is the whole process's, so it is taken back afterwards.
     """
     torch.set_flush_denormal(True)
     try:
