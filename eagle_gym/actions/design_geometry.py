@@ -204,8 +204,8 @@ def _first_exactly(pool: Floats) -> Ints:
     leading = np.argmax(pool != 0, axis=-1)
     sign = np.where(np.take_along_axis(pool, leading[:, None], axis=-1) < 0, -1.0, 1.0)
     _, index, inverse = np.unique(pool * sign + 0.0, axis=0, return_index=True, return_inverse=True)
-    found: Ints = index[inverse.ravel()]
-    return np.where(pool.any(axis=-1), found, np.arange(len(pool)))  # a zero row is nobody's copy
+    first: Ints = index[inverse.ravel()]
+    return first
 
 
 def leverages(rows: Floats, weights: Floats) -> Floats:

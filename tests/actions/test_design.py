@@ -381,6 +381,12 @@ class TestDegeneratePools:
         assert design.solve(z).rank == 3
         assert design.solve(z, rank_tol=1e-12).rank == 4
 
+    def test_a_lost_direction_that_no_diagonal_shows(self):
+        """The R factor of this pool has ones on its diagonal, and a singular value of 1e-12."""
+        z = np.eye(40) - np.triu(np.ones((40, 40)), 1)
+        assert design.solve(z).rank == 39
+        assert design.solve(z, rank_tol=1e-14).rank == 40
+
     def test_nearly_equal_rows(self):
         z = gaussian(6, 100, 16)
         found = design.solve(np.concatenate([z, z + 1e-9 * gaussian(7, 100, 16)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -84,14 +83,14 @@ class TestInvariants:
 
     @given(st.integers(0, 10_000))
     def test_no_swap_is_left_that_helps(self, seed):
-        z = gaussian(seed, 20, 3)
-        found = design.select(z, 5)
-        if found.method != "exchange":
+        z = gaussian(seed, 150, 4)
+        found = design.select(z, 7)
+        if found.method != "exchange":  # an optimal design on seven rows is rare
             return
-        volume = np.linalg.det(z[found.indices].T @ z[found.indices])
-        for out, into in itertools.product(found.indices, np.setdiff1d(np.arange(20), found.indices)):
-            swapped = np.append(np.setdiff1d(found.indices, out), into)
-            assert np.linalg.det(z[swapped].T @ z[swapped]) <= volume * (1 + 1e-8)
+        others = np.setdiff1d(np.arange(150), found.indices)
+        swapped = np.array([[*np.delete(found.indices, i), j] for i in range(7) for j in others])
+        volumes = np.linalg.det(z[swapped].swapaxes(-1, -2) @ z[swapped])
+        assert volumes.max() <= np.linalg.det(z[found.indices].T @ z[found.indices]) * (1 + 1e-8)
 
     @given(st.integers(0, 10_000))
     def test_weights_are_no_worse_than_uniform(self, seed):
