@@ -337,6 +337,22 @@ def coverage_lines(pools: Sequence[Floats]) -> list[str]:
         found = design.coverage(panel.pool, panel.chosen)
         numbers = f"{found.C:.2f} | {found.energy:.3f} | {found.alignment:+.2f} | {found.mean_length:.2f}"
         lines.append(f"| {panel.title} | {numbers} | {found.pool_mean_length:.2f} |")
+    return [*lines, *averages(pools)]
+
+
+def averages(pools: Sequence[Floats], k: int = 16, seed: int = 0) -> list[str]:
+    """Two rows of the table over all pools, the four panels being extremes: by design, and uniform subsets."""
+    rng = np.random.default_rng(seed)
+    chosen = [found.indices for found in design.select_batch(pools, min(k, *map(len, pools)))]
+    drawn = [rng.choice(len(pool), len(own), replace=False) for pool, own in zip(pools, chosen, strict=True)]
+    lines = []
+    for name, sets in (("by design", chosen), ("random", drawn)):
+        found = [design.coverage(pool, rows) for pool, rows in zip(pools, sets, strict=True)]
+        C, energy, lean, length, whole = np.array(
+            [(f.C, f.energy, f.alignment, f.mean_length, f.pool_mean_length) for f in found]
+        ).T
+        numbers = f"{np.median(C):.2f} | {energy.mean():.3f} | {lean.mean():+.2f} | {length.mean():.2f}"
+        lines.append(f"| {name}, {len(pools)} pools: median C, else means | {numbers} | {whole.mean():.2f} |")
     return lines
 
 

@@ -43,6 +43,7 @@ def test_run_on_recorded_pools(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "REPORT.md").read_text()
     assert "not run: about 0 s: --size large" in page
     assert "good coverage" in page
+    assert "random, 4 pools" in page
     assert "targets met" in capsys.readouterr().out
     assert imread(tmp_path / "coverage.png").std() > 0.01
 
