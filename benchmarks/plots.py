@@ -99,11 +99,6 @@ def draw_utility(axes: Any, utilities: Sequence[float], heights: Sequence[float]
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def typical(rows: Sequence[EpisodeRow]) -> EpisodeRow:
-    """The episode whose gain is the median, so that what is shown is neither the best nor the worst."""
-    return sorted(rows, key=lambda row: (row.gain, row.episode))[len(rows) // 2]
-
-
 def write(figure: Any, path: Path) -> None:  # noqa: ANN401
     """Save a figure as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)

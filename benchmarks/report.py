@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,3 +121,18 @@ def keyed(results: Sequence[CellResult], agent: str) -> list[tuple[Any, Any, Any
     """``(seed, episode, user, gain)`` of an agent's episodes."""
     rows: list[EpisodeRow] = [row for result in results if result.cell.agent == agent for row in result.rows]
     return [(row.seed, row.episode, row.user, row.gain) for row in rows]
+
+
+def typical(rows: Sequence[EpisodeRow]) -> EpisodeRow:
+    """The episode to show: of median gain among those whose texts are all well-formed (among all, where none is)."""
+    shown = [row for row in rows if row.valid] or list(rows)
+    return sorted(shown, key=lambda row: (row.gain, row.episode))[len(shown) // 2]
+
+
+def transcript(row: EpisodeRow, width: int = 110) -> str:
+    """An episode in plain text: utility and text of every step, the chosen edits between them."""
+    lines = []
+    for step, (text, utility) in enumerate(zip(row.texts, row.utilities, strict=True)):
+        lines += textwrap.wrap(text, width, initial_indent=f"{utility:+5.2f}  ", subsequent_indent=" " * 7)
+        lines += [f"       > {row.prompts[step]}"] if step < len(row.prompts) else []
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 
 from benchmarks import plots
-from benchmarks.report import difference, summarise, table
+from benchmarks.report import difference, summarise, table, transcript, typical
 from benchmarks.results import circumstances, write_json, write_rows
 from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cells
 
@@ -44,9 +44,11 @@ def run(options: Options) -> None:
     rows = {result.cell.agent: result.rows for result in results}
     write_rows([row for some in rows.values() for row in some], options.out / "episodes.parquet")
     plots.save_gains([(title, summaries)], options.out / "gain.png")
-    plots.save_episode(plots.typical(rows["ppo"]), options.out / "episode.png", note=" (the median of PPO's episodes)")
+    shown = typical(rows["ppo"])
+    plots.save_episode(shown, options.out / "episode.png", note=" (median of PPO's well-formed episodes)")
     write_json(header(results, time.perf_counter() - begin), options.out / "run.json")
     print(f"\n{title}; gain in catalog standard deviations of utility\n\n{table(summaries)}\n")
+    print(f"PPO's episode of median gain, for user {shown.user}: utility, text, > edit\n\n{transcript(shown)}\n")
     for other in ("uniform", "optimistic"):
         print(f"PPO less {other}, same episodes: {difference(results, 'ppo', other, rng)}")
     print(f"\n{time.perf_counter() - begin:.0f} s; episodes.parquet, run.json, gain.png, episode.png in {options.out}")

@@ -43,7 +43,7 @@ def test_run_on_recorded_pools(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "REPORT.md").read_text()
     assert "not run: about 0 s: --size large" in page
     assert "good coverage" in page
-    assert "random, 4 pools" in page
+    assert "4 pools, random" in page
     assert "targets met" in capsys.readouterr().out
     assert imread(tmp_path / "coverage.png").std() > 0.01
 
@@ -109,4 +109,4 @@ def test_panels_tell_good_from_poor_and_biased():
     assert numbers[3].C < numbers[2].C
     assert good.pool is poor.pool
     assert biased.pool is reduced.pool
-    assert numbers[2].alignment > numbers[1].alignment
+    assert numbers[3].crowding < numbers[2].crowding

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.image import imread
@@ -68,11 +67,6 @@ def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
         assert message in capsys.readouterr().err
     assert main(["list"]) == 0
     assert "learning" in capsys.readouterr().out
-
-
-def test_typical_is_the_median() -> None:
-    rows: Any = [types.SimpleNamespace(gain=gain, episode=0) for gain in (5.0, 1.0, 2.0)]
-    assert plots.typical(rows).gain == 2.0
 
 
 def test_lines_of_an_episode_do_not_overlap() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from baselines.evaluate import Cost, EpisodeRow
-from benchmarks.report import aligned, difference, summarise, table
+from benchmarks.report import aligned, difference, summarise, table, transcript, typical
 from benchmarks.suite import Cell, CellResult
 
 
@@ -52,3 +52,14 @@ def test_tables_line_up() -> None:
 def test_one_sided_pairs_are_refused(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="one method alone"):
         difference([result("ppo", 0, [1.0]), result("uniform", 1, [1.0])], "ppo", "uniform", rng)
+
+
+def test_typical_is_the_median_of_the_well_formed() -> None:
+    rows = result("ppo", 0, [9.0, 5.0, 1.0, 2.0]).rows  # the first is not well-formed
+    assert typical(rows).gain == 2.0
+    assert typical(rows[:1]).gain == 9.0
+
+
+def test_transcript_alternates_texts_and_edits() -> None:
+    (row,) = result("ppo", 0, [1.5]).rows
+    assert transcript(row).splitlines() == ["+0.00  a", "       > x", "+1.50  b"]
