@@ -304,16 +304,16 @@ class Panel:
 def panels(pools: Sequence[Floats], k: int = 16, seed: int = 0) -> list[Panel]:
     """Four action sets: good and poor coverage of one pool, bias and reduced bias in another.
 
-    The first pool is the least biased (least mean alignment with its own mean), the second the most. "Good" and
+    The first pool is the least crowded along any axis (see ``design.Coverage``), the second the most. "Good" and
     "reduced bias" are selections by design; "poor" is the worst covering of 200 uniform subsets, and "biased" the one
-    of 200 whose alignment is their median: what a uniform choice of candidates gives.
+    of 200 whose crowding is their median: what a uniform choice of candidates gives.
     """
     rng = np.random.default_rng(seed)
     k = min(k, *map(len, pools))
-    lean = [design.coverage(pool, np.arange(len(pool))).alignment for pool in pools]
-    even, biased = pools[int(np.argmin(lean))], pools[int(np.argmax(lean))]
+    crowding = [design.coverage(pool, np.arange(len(pool))).crowding for pool in pools]
+    even, biased = pools[int(np.argmin(crowding))], pools[int(np.argmax(crowding))]
     poor = sorted(subsets(even, k, rng), key=lambda s: min(design.coverage(even, s).C, 1e300))[-1]
-    typical = sorted(subsets(biased, k, rng), key=lambda s: design.coverage(biased, s).alignment)[100]
+    typical = sorted(subsets(biased, k, rng), key=lambda s: design.coverage(biased, s).crowding)[100]
     return [
         Panel("good coverage (by design)", even, design.select(even, k).indices),
         Panel("poor coverage (worst of 200 random sets)", even, poor),
@@ -332,28 +332,33 @@ def coverage_lines(pools: Sequence[Floats]) -> list[str]:
     if not pools:
         return []
     lines = ["## Action sets of EagleGym/Plots-v0", "", "![](coverage.png)", ""]
-    lines += ["| set | C | energy | alignment | mean length | the pool's |", "|---|---|---|---|---|---|"]
+    lines += ["| set | C | energy | alignment | crowding | mean length | the pool's |", "|---|---|---|---|---|---|---|"]
     for panel in panels(pools):
-        found = design.coverage(panel.pool, panel.chosen)
-        numbers = f"{found.C:.2f} | {found.energy:.3f} | {found.alignment:+.2f} | {found.mean_length:.2f}"
-        lines.append(f"| {panel.title} | {numbers} | {found.pool_mean_length:.2f} |")
+        lines.append(numbers(panel.title, [design.coverage(panel.pool, panel.chosen)]))
     return [*lines, *averages(pools)]
 
 
 def averages(pools: Sequence[Floats], k: int = 16, seed: int = 0) -> list[str]:
-    """Two rows of the table over all pools, the four panels being extremes: by design, and uniform subsets."""
+    """Rows of the table over all pools, the four panels being extremes: designs, uniform and longest rows."""
     rng = np.random.default_rng(seed)
-    chosen = [found.indices for found in design.select_batch(pools, min(k, *map(len, pools)))]
-    drawn = [rng.choice(len(pool), len(own), replace=False) for pool, own in zip(pools, chosen, strict=True)]
-    lines = []
-    for name, sets in (("by design", chosen), ("random", drawn)):
-        found = [design.coverage(pool, rows) for pool, rows in zip(pools, sets, strict=True)]
-        C, energy, lean, length, whole = np.array(
-            [(f.C, f.energy, f.alignment, f.mean_length, f.pool_mean_length) for f in found]
-        ).T
-        numbers = f"{np.median(C):.2f} | {energy.mean():.3f} | {lean.mean():+.2f} | {length.mean():.2f}"
-        lines.append(f"| {name}, {len(pools)} pools: median C, else means | {numbers} | {whole.mean():.2f} |")
-    return lines
+    k = min(k, *map(len, pools))
+    ways: dict[str, Callable[[Floats], NDArray[np.intp]]] = {
+        "by design": lambda pool: design.select(pool, k).indices,
+        "by design, normalise=True": lambda pool: design.select(pool, k, normalise=True).indices,
+        "random": lambda pool: rng.choice(len(pool), k, replace=False),
+        "longest": lambda pool: np.argsort(-np.linalg.norm(pool, axis=1))[:k],
+    }
+    return [
+        numbers(f"{len(pools)} pools, {name}", [design.coverage(pool, way(pool)) for pool in pools])
+        for name, way in ways.items()
+    ]
+
+
+def numbers(name: str, found: Sequence[design.Coverage]) -> str:
+    """A row of the table: the median of C, the means of the others."""
+    columns = ("energy", "alignment", "crowding", "mean_length", "pool_mean_length")
+    means = [f"{np.mean([getattr(item, column) for item in found]):.2f}" for column in columns]
+    return f"| {name} | {np.median([item.C for item in found]):.2f} | {' | '.join(means)} |"
 
 
 def save_figure(pools: Sequence[Floats], path: Path) -> None:
@@ -387,7 +392,8 @@ def draw(axes: Any, panel: Panel) -> None:  # noqa: ANN401 - matplotlib has no t
     reach = 1.15 * np.abs(flat).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set_title(
-        f"{panel.title}\nC = {found.C:.2f}, alignment with the pool's mean (red) {found.alignment:+.2f}\n"
+        f"{panel.title}\nC {found.C:.2f}, crowding {found.crowding:.2f}, "
+        f"alignment with the pool's mean (red) {found.alignment:+.2f}\n"
         f"mean length {found.mean_length:.2f}, the pool's {found.pool_mean_length:.2f}",
         fontsize=9,
     )

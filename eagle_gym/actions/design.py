@@ -103,8 +103,12 @@ class Coverage:
     Attributes:
         C: max_a g_a / r over the pool, for uniform weights on the set; infinite if the set does not span the pool.
         energy: share of the pool's squared length that lies in the span of the set, 0 to 1.
-        alignment: mean cosine between the set's rows and the pool's mean, -1 to 1. High means bias: the set leans to
-            where many candidates happen to lie. 0 if the pool's mean is zero.
+        alignment: mean cosine between the set's rows and the pool's mean, -1 to 1; 0 if the pool's mean is zero. High
+            means bias: the set leans the way that the pool leans. Long candidates make the mean, so a design, which
+            takes the long ones, may well align more than a random set.
+        crowding: mean squared cosine between a row of the set and a candidate of the pool, 0 to 1. High means bias of
+            another kind: the set lies along the axes where many candidates lie, whatever their lengths and signs. It
+            is 1/n where no axis is favoured.
         mean_length: mean length of the set's rows, in the features' units.
         pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
     """
@@ -112,6 +116,7 @@ class Coverage:
     C: float
     energy: float
     alignment: float
+    crowding: float
     mean_length: float
     pool_mean_length: float
 
@@ -616,18 +621,22 @@ def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float
     return Coverage(
         C=1 + gap,
         energy=geometry.captured_energy(scaled, chosen),
-        alignment=_alignment(scaled, lengths, chosen),
+        alignment=_alignment(scaled, chosen),
+        crowding=_crowding(scaled, chosen),
         mean_length=float(np.ldexp(lengths[chosen].mean(), scale)),
         pool_mean_length=float(np.ldexp(lengths.mean(), scale)),
     )
 
 
-def _alignment(pool: Floats, lengths: Floats, chosen: Ints) -> float:
+def _alignment(pool: Floats, chosen: Ints) -> float:
     """Return the mean cosine between the chosen rows and the pool's mean; zero rows count as 0."""
     mean = pool.mean(axis=0)
-    size = float(np.sqrt(np.square(mean).sum()))
-    if size <= 1e-12 * float(lengths.max()):
+    if float(np.abs(mean).max()) <= 1e-12 * float(np.abs(pool).max()):
         return 0.0
-    products = pool[chosen] @ mean / size
-    cosines = np.divide(products, lengths[chosen], out=np.zeros(len(chosen)), where=lengths[chosen] > 0)
-    return float(cosines.mean())
+    return float((geometry.unit_rows(pool[chosen]) @ geometry.unit_rows(mean[None])[0]).mean())
+
+
+def _crowding(pool: Floats, chosen: Ints) -> float:
+    """Return the mean squared cosine between chosen rows and rows of the pool; zero rows are left out."""
+    ours, all_ = (geometry.unit_rows(rows[rows.any(axis=-1)]) for rows in (pool[chosen], pool))
+    return float(np.square(ours @ all_.T).mean()) if len(ours) else 0.0

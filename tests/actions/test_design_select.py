@@ -228,6 +228,13 @@ class TestCoverage:
         assert balanced.alignment == pytest.approx((2 * 3 / math.sqrt(10) - 2 / math.sqrt(2)) / 4)
         assert biased.alignment > balanced.alignment
 
+    def test_crowding_knows_axes_not_signs_nor_lengths(self):
+        z = np.array([[3.0, 0], [-1, 0], [2, 0], [0, 5]])
+        assert design.coverage(z, [0, 1]).crowding == pytest.approx(3 / 4)
+        assert design.coverage(z, [3]).crowding == pytest.approx(1 / 4)
+        assert design.coverage(z, [0, 3]).crowding == pytest.approx(1 / 2)
+        assert design.coverage(z * [[7], [1], [-2], [0.1]], [0, 1]).crowding == pytest.approx(3 / 4)
+
     def test_no_mean_no_alignment(self):
         assert design.coverage(np.concatenate([np.eye(3), -np.eye(3)]), [0, 1]).alignment == 0
 
@@ -235,6 +242,8 @@ class TestCoverage:
         z = np.array([[1.0, 0], [0, 1], [0, 0]])
         assert design.coverage(z, [0, 2]).alignment == pytest.approx(1 / math.sqrt(2) / 2)
         assert design.coverage(z, [2]).energy == 0
+        assert design.coverage(z, [2]).crowding == 0
+        assert design.coverage(z, [0, 2]).crowding == pytest.approx(1 / 2)
 
     def test_lengths(self):
         found = design.coverage([[3.0, 4], [0, 1], [0, 0]], [0, 1])
@@ -247,6 +256,7 @@ class TestCoverage:
         assert pytest.approx(plain.C) == scaled.C
         assert scaled.energy == pytest.approx(plain.energy)
         assert scaled.alignment == pytest.approx(plain.alignment)
+        assert scaled.crowding == pytest.approx(plain.crowding)
         assert scaled.mean_length == pytest.approx(plain.mean_length * 10.0**exponent)
 
     @pytest.mark.parametrize("indices", [[], [0.5], [[0, 1]], [-1], [3]])
