@@ -136,7 +136,7 @@ def info(options: argparse.Namespace) -> int:
     """Print what an environment is made of."""
     env = open_env(options)
     for name, value in facts(env):
-        print(f"{name:<20}{value}")
+        print(f"{name:<34}{value}")
     env.close()
     return 0
 

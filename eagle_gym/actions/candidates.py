@@ -90,7 +90,7 @@ class LexiconCandidates:
         if not self.personalised:
             taste = plot_english.Profile()
         macros = _macros(fits & _wanted(taste.dislikes), round(n * self.macro), rng)
-        own = _personal(attributes, taste, rng)[: round((n - len(macros)) * self.personalised)]
+        own = _personal(attributes, taste, fits, rng)[: round((n - len(macros)) * self.personalised)]
         rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
         prompts = [*macros, *(vocabulary.word(edit, rng.random()) for edit in own), *rest]
         # Shuffled: a place in the pool must not tell how a prompt was made.
@@ -106,7 +106,9 @@ def tastes(profile: str) -> plot_english.Profile:
         return plot_english.Profile()
 
 
-def _personal(attributes: Attributes, taste: plot_english.Profile, rng: np.random.Generator) -> list[Edit]:
+def _personal(
+    attributes: Attributes, taste: plot_english.Profile, fits: NDArray[np.bool_], rng: np.random.Generator
+) -> list[Edit]:
     """Every personalised edit of a state, in random order."""
     held = set(attributes.pairs())
     likes = [pair for pair in taste.likes if pair not in held]
@@ -120,7 +122,8 @@ def _personal(attributes: Attributes, taste: plot_english.Profile, rng: np.rando
         for old in attributes.values(slot)
         if (slot, old) not in taste.likes
     ]
-    edits += [edit for edit in _leading_to(taste.likes) if plot_english.outcomes(attributes, edit)]
+    table = vocabulary.edit_table()
+    edits += [table.edits[row] for row in _leading_to(taste.likes) if fits[row]]
     return [edits[i] for i in rng.permutation(len(edits))]
 
 
@@ -130,11 +133,10 @@ def _has_room(attributes: Attributes, pair: Pair) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _leading_to(likes: tuple[Pair, ...]) -> tuple[Edit, ...]:
-    """The vague directions that may bring one of these."""
-    table = vocabulary.edit_table()
+def _leading_to(likes: tuple[Pair, ...]) -> tuple[int, ...]:
+    """Rows of the vague directions that may bring one of these."""
     columns = [vocabulary.feature_index()[pair] for pair in likes]
-    return tuple(table.edits[row] for row in np.flatnonzero(table.wanted[:, columns].any(1)))
+    return tuple(np.flatnonzero(vocabulary.edit_table().wanted[:, columns].any(1)).tolist())
 
 
 def _generic(
@@ -207,18 +209,20 @@ def _replacements(
     attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Edit], rng: np.random.Generator
 ) -> list[str]:
     """Up to ``count`` trades of a held value of a set for another one."""
-    held = [pair for pair in attributes.pairs() if pair[0] in lexicon.SET_SLOTS]
+    pairs = attributes.pairs()
+    held = [pair for pair in pairs if pair[0] in lexicon.SET_SLOTS]
     if not held or not count:
         return []
-    drawn: dict[Edit, None] = {}
-    olds, news = rng.integers(len(held), size=count), rng.random(count)
-    for old_row, new in zip(olds.tolist(), news.tolist(), strict=True):
+    unwanted = {*pairs, *taste.dislikes}
+    drawn: dict[Edit, float] = {}
+    olds, chances = rng.integers(len(held), size=count).tolist(), rng.random((count, 2)).tolist()
+    for old_row, (which, wording) in zip(olds, chances, strict=True):
         slot, old = held[old_row]
         values = lexicon.values(slot)
-        value = values[int(new * len(values))]
-        if value not in attributes.values(slot) and (slot, value) not in taste.dislikes:
-            drawn[Edit("replace", slot, value, old)] = None
-    return [vocabulary.word(edit, rng.random()) for edit in drawn if edit not in taken]
+        value = values[int(which * len(values))]
+        if (slot, value) not in unwanted:
+            drawn[Edit("replace", slot, value, old)] = wording
+    return [vocabulary.word(edit, wording) for edit, wording in drawn.items() if edit not in taken]
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:

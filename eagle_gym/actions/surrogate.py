@@ -377,8 +377,7 @@ class PlotSurrogate:
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> PlotSurrogate:
         """The inverse of ``arrays``."""
-        zero = Correction.zero(space.dim)
-        correction = Correction(**{f.name: arrays.get(f.name, getattr(zero, f.name)) for f in fields(Correction)})
+        correction = Correction(**{f.name: arrays[f.name] for f in fields(Correction)})
         return PlotSurrogate(linear_map(space), arrays["choice"], correction)
 
 

@@ -169,7 +169,7 @@ def prepare_surrogate(
         PreparationError: it is absent and ``prepare="never"``, or broken.
     """
     identity = Identity(kind, space.fingerprint, model.fingerprint, temperature)
-    if (SHIPPED / "surrogate.json").exists() and _matches(SHIPPED, identity):
+    if _is_shipped(identity):
         return load_surrogate(SHIPPED, identity, space)
     folder = cache_folder(cache_dir) / identity.key
     if (folder / "surrogate.json").exists():
@@ -190,8 +190,14 @@ def prepare_surrogate(
         return load_surrogate(folder, identity, space)
 
 
-def _matches(folder: Path, identity: Identity) -> bool:
-    header = read_header(folder)
+def _is_shipped(identity: Identity) -> bool:
+    """Whether the package's own surrogate is the one; of another space, model, temperature or format it is not."""
+    if not (SHIPPED / "surrogate.json").exists():
+        return False
+    try:
+        header = read_header(SHIPPED)
+    except PreparationError:
+        return False
     return identity == Identity(header["kind"], header["space"], header["model"], header["temperature"])
 
 

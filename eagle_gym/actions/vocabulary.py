@@ -113,10 +113,15 @@ def edit_table() -> EditTable:
 def all_wordings(edit: Edit) -> tuple[str, ...]:
     """Every prompt that asks for just this edit, as ``plot_english.render_edit`` words it."""
     if edit.operation == "replace":
-        # Tens of thousands of these are possible, so they are worded when they are drawn, and in the quickest way.
-        old, new = lexicon.surfaces()[edit.slot, edit.old], lexicon.surfaces()[edit.slot, edit.value]
-        return tuple(form.replace("{old}", old).replace("{new}", new) for form in _replacement_forms()[edit.slot])
+        return tuple(_replacement(edit, form) for form in range(len(_replacement_forms()[edit.slot])))
     return _filled(edit)
+
+
+def _replacement(edit: Edit, form: int) -> str:
+    """Tens of thousands of these are possible, so each is worded when it is drawn, and in the quickest way."""
+    surfaces = lexicon.surfaces()
+    old, new = surfaces[edit.slot, edit.old], surfaces[edit.slot, edit.value]
+    return _replacement_forms()[edit.slot][form].replace("{old}", old).replace("{new}", new)
 
 
 @cache
@@ -142,8 +147,11 @@ _KNOWN_MOST = 200_000
 
 def word(edit: Edit, chance: float) -> str:
     """One of an edit's prompts; ``chance`` in [0, 1) says which. What it asks for is remembered."""
-    forms = all_wordings(edit)
-    prompt = forms[int(chance * len(forms))]
+    if edit.operation == "replace":
+        prompt = _replacement(edit, int(chance * len(_replacement_forms()[edit.slot])))
+    else:
+        forms = _filled(edit)
+        prompt = forms[int(chance * len(forms))]
     if len(_KNOWN) >= _KNOWN_MOST:
         _KNOWN.clear()
     _KNOWN[prompt] = (edit,)
