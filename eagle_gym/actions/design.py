@@ -474,8 +474,8 @@ def select_batch(
 
 
 def _select(pools: list[Floats], k: int, tol: float, rank_tol: float, normalise: bool) -> list[Selection]:
-    if k < 1:
-        raise ConfigurationError(f"k must be at least 1, got {k}")
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ConfigurationError(f"k must be a whole number of at least 1, got {k!r}")
     _check("auto", tol, rank_tol)
     used = [geometry.unit_rows(pool) for pool in pools] if normalise else pools
     selections: dict[int, Selection] = {}

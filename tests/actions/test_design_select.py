@@ -185,7 +185,7 @@ class TestCases:
         assert turned.pool_mean_length == pytest.approx(plain.pool_mean_length)
         assert turned.mean_length < plain.mean_length
 
-    @pytest.mark.parametrize("k", [0, -1])
+    @pytest.mark.parametrize("k", [0, -1, 2.0, None])
     def test_k_must_be_positive(self, k):
         with pytest.raises(ConfigurationError, match="at least 1"):
             design.select(np.eye(3), k)
