@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.readme import renew
+from benchmarks.results import ROOT
 from benchmarks.suite import Options, find_experiments
 from eagle_gym.errors import ConfigurationError, EagleError
 
@@ -45,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
     runner.set_defaults(command=run_experiment)
+    readme = commands.add_parser("readme", help="put what runs have measured into the README")
+    readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
+    readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
+    readme.set_defaults(command=lambda options: renew(ROOT / "README.md", demo=options.demo, learning=options.learning))
     return top
 
 

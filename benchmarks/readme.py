@@ -1,0 +1,75 @@
+"""Puts what was measured into the README: a real episode from the demo, the tables of the learning experiment.
+
+Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens stays out of the repository.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmarks.report import transcript, typical
+from benchmarks.results import read_json, read_rows
+from eagle_gym.errors import ConfigurationError, PreparationError
+
+PLOTS = "EagleGym/Plots-v0"
+
+
+def fill(page: str, mark: str, content: str) -> str:
+    """Replace what stands between ``<!-- mark -->`` and ``<!-- /mark -->``.
+
+    Raises:
+        ConfigurationError: The page has no such marks, or more than one pair.
+    """
+    pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.S)
+    if len(pattern.findall(page)) != 1:
+        raise ConfigurationError(f"the page should have <!-- {mark} --> and <!-- /{mark} --> once")
+    return pattern.sub(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", page)
+
+
+def episode(demo: Path) -> str:
+    """The demo's episode of median gain, as Markdown.
+
+    Raises:
+        ConfigurationError: The demo ran on another catalog than Plots.
+    """
+    (cell,) = (item["cell"] for item in read_json(demo / "run.json")["cells"] if item["cell"]["agent"] == "ppo")
+    if cell["env_id"] != PLOTS:
+        raise ConfigurationError(f"{demo} ran on {cell['env_id']}; only texts of {PLOTS} go into the README")
+    row = typical([row for row in read_rows(demo / "episodes.parquet") if row.method == "ppo"])
+    return (
+        f"A real episode of `make demo`: PPO after {cell['training']['steps']:,} steps, writing for test user "
+        f"{row.user} (of its well-formed episodes the one with the median gain, {row.gain:+.2f}). The number is the "
+        f"utility in catalog standard deviations, `>` the edit that was chosen:\n\n"
+        f"```text\n{transcript(row)}\n```"
+    )
+
+
+def results(learning: Path) -> str:
+    """The pages of the learning experiment, as Markdown, with the command and the code behind them.
+
+    Raises:
+        PreparationError: It is not finished.
+    """
+    page, headers = learning / "REPORT.md", sorted(learning.glob("cells/*/run.json"))
+    if not page.exists() or not headers:
+        raise PreparationError(f"{learning} holds no REPORT.md with its cells; run the learning experiment there first")
+    found = [read_json(path) for path in headers]
+    commits = sorted({str(header["commit"])[:10] for header in found})
+    return (
+        "Mean gain in utility over an episode of five steps, on users and start texts that training never saw; "
+        "`valid` is the share of episodes in which every text was well-formed.\n\n"
+        f"```sh\npython -m benchmarks run learning --size reference --data ml-latest-small\n```\n\n"
+        f"Commit {', '.join(commits)}, {found[0]['machine']['processor']}.\n\n"
+        + re.sub(r"^## ", "### ", page.read_text(), flags=re.M)
+    )
+
+
+def renew(readme: Path, *, demo: Path | None, learning: Path | None) -> None:
+    """Rewrite the README's measured parts from the runs that are given."""
+    page = readme.read_text()
+    if demo:
+        page = fill(page, "episode", episode(demo))
+    if learning:
+        page = fill(page, "results", results(learning))
+    readme.write_text(page)

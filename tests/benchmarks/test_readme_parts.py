@@ -1,0 +1,58 @@
+"""What goes into the README comes from runs, and no text of MovieLens does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baselines.evaluate import EpisodeRow
+from benchmarks.readme import fill, renew
+from benchmarks.results import write_json, write_rows
+from eagle_gym.errors import ConfigurationError, PreparationError
+
+PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
+
+
+def write_demo(folder: Path, env_id: str) -> None:
+    values = (0.0, 1.25)
+    row = EpisodeRow(
+        "ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 50, 80, True, values, ("A film.", "A dark film."), ("Darker.",)
+    )
+    write_rows([row], folder / "episodes.parquet")
+    cell = {"agent": "ppo", "env_id": env_id, "training": {"steps": 7680}}
+    write_json({"cells": [{"cell": cell}]}, folder / "run.json")
+
+
+def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
+    readme, demo, learning = tmp_path / "README.md", tmp_path / "demo", tmp_path / "learning"
+    readme.write_text(PAGE)
+    write_demo(demo, "EagleGym/Plots-v0")
+    header = {"commit": "0123456789abcdef", "machine": {"processor": "a processor"}}
+    write_json(header, learning / "cells" / "plots-ppo-0" / "run.json")
+    (learning / "REPORT.md").write_text("## EagleGym/Plots-v0\n\nnumbers\n")
+    renew(readme, demo=demo, learning=learning)
+    page = readme.read_text()
+    assert "old" not in page
+    assert "+1.25  A dark film." in page
+    assert "after 7,680 steps" in page
+    assert "### EagleGym/Plots-v0\n\nnumbers\n<!-- /results -->\nend" in page
+    assert "Commit 0123456789, a processor." in page
+    renew(readme, demo=demo, learning=learning)
+    assert readme.read_text() == page
+
+
+def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(PAGE)
+    write_demo(tmp_path / "demo", "EagleGym/MovieLens-v0")
+    with pytest.raises(ConfigurationError, match="only texts of EagleGym/Plots-v0"):
+        renew(tmp_path / "README.md", demo=tmp_path / "demo", learning=None)
+    assert (tmp_path / "README.md").read_text() == PAGE
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="<!-- episode -->"):
+        fill("nothing here", "episode", "x")
+    (tmp_path / "README.md").write_text(PAGE)
+    with pytest.raises(PreparationError, match="run the learning experiment"):
+        renew(tmp_path / "README.md", demo=None, learning=tmp_path)
