@@ -17,7 +17,7 @@ from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cell
 
 SIZES = {
     "smoke": {"steps": 160, "episodes": 16, "num_envs": 16},
-    "small": {"steps": 7_680, "episodes": 128, "num_envs": 64},
+    "small": {"steps": 8_960, "episodes": 256, "num_envs": 64},
 }
 
 
