@@ -35,8 +35,8 @@ from eagle_gym.plot_english.propose import asking_for
 
 REWORD = 0.3  # share of rewrites that are worded anew
 INVENT = 0.12  # share of rewrites that fill one empty attribute
-MACRO = {1: 0.84, 2: 0.04, 3: 0.12}  # share of prompts with so many edits
-TASKS = {"rewrite": 0.76, "propose": 0.07, "personal": 0.07, "write": 0.10}
+MACRO = {1: 0.82, 2: 0.03, 3: 0.15}  # share of prompts with so many edits
+TASKS = {"rewrite": 0.73, "propose": 0.08, "personal": 0.11, "write": 0.08}
 HELD_OUT = 20  # one precise clause in so many is kept from training
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.examples import Example, example
@@ -35,11 +35,12 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 3000  # optimiser steps
+    steps: int = 8000  # optimiser steps
     batch: int = 64  # examples a step
-    learning_rate: float = 2e-3  # at its height
+    learning_rate: float = 8e-3  # of the matrices, by Muon (Jordan et al., 2024), at its height
+    embedding_learning_rate: float = 6e-3  # of embeddings and norms, by AdamW, at its height
     warmup: int = 100  # steps to the height
-    weight_decay: float = 0.1
+    weight_decay: float = 0.1  # of the matrices
     width: int = 192
     layers: int = 4
     heads: int = 6
@@ -92,7 +93,8 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return LlamaForCausalLM(config)
+    # Eager attention: with autocast on CPUs, the backward pass of fused bf16 attention takes four times as long.
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
 
 
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
@@ -126,58 +128,72 @@ def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Te
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]).float(), labels[wanted])
 
 
-def train(recipe: Recipe, out: Path, every: int = 250, initial: Path | None = None) -> LlamaForCausalLM:
+def build_optimizers(recipe: Recipe, model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings and norms.
+
+    On these texts Muon reaches AdamW's loss in about three quarters of the steps.
+    """
+    matrices = [parameter for parameter in model.model.layers.parameters() if parameter.ndim == 2]
+    inside = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+    return [
+        torch.optim.Muon(
+            matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=recipe.embedding_learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def train(recipe: Recipe, out: Path, every: int = 250, *, compiled: bool = False) -> LlamaForCausalLM:
     """As ``run_training``, with denormal numbers flushed: sharp attention underflows to them, and they are slow.
 
     The flag is the whole process's, so it is taken back afterwards.
     """
     torch.set_flush_denormal(True)
     try:
-        return run_training(recipe, out, every, initial)
+        return run_training(recipe, out, every, compiled=compiled)
     finally:
         torch.set_flush_denormal(False)
 
 
-def run_training(recipe: Recipe, out: Path, every: int, initial: Path | None) -> LlamaForCausalLM:
+def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> LlamaForCausalLM:
     """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
 
     Args:
         recipe: what to train.
         out: folder of the result; its ``checkpoint`` folder is resumed from, and kept.
         every: steps between checkpoints.
-        initial: folder of a trained model to go on from, with its tokenizer, instead of fresh weights.
+        compiled: compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
     checkpoint = out / "checkpoint"
-    tokenizer = _tokenizer(recipe, checkpoint, initial)
+    tokenizer = _tokenizer(recipe, checkpoint)
     model = build_model(recipe, tokenizer)
-    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    plain = [parameter for parameter in model.parameters() if parameter.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
-    start = resume(checkpoint, model, optimizer)
-    if initial is not None and not start:
-        model.load_state_dict(LlamaForCausalLM.from_pretrained(initial).state_dict())
+    optimizers = build_optimizers(recipe, model)
+    start = resume(checkpoint, model, optimizers)
+    if compiled:
+        model.model.compile(dynamic=True)
+    heights = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     loader = DataLoader(Batches(recipe, tokenizer, start), batch_size=None, num_workers=1, prefetch_factor=16)
-    model, optimizer = accelerator.prepare(model, optimizer)
+    model, *optimizers = accelerator.prepare(model, *optimizers)
     bar = tqdm(total=recipe.steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
     for step, batch in enumerate(loader, start=start):
         if step >= recipe.steps:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * schedule(step, recipe)
         with accelerator.autocast():
             loss = loss_of(model, {name: tensor.to(accelerator.device) for name, tensor in batch.items()})
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer, height in zip(optimizers, heights, strict=True):
+            optimizer.param_groups[0]["lr"] = height * schedule(step, recipe)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         bar.update()
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}")
         if (step + 1) % every == 0:
-            save(checkpoint, accelerator.unwrap_model(model), optimizer, tokenizer, step + 1)
+            save(checkpoint, accelerator.unwrap_model(model), optimizers, tokenizer, step + 1)
     bar.close()
     export(out, accelerator.unwrap_model(model), tokenizer, recipe)
     return accelerator.unwrap_model(model)
@@ -194,34 +210,40 @@ def schedule(step: int, recipe: Recipe) -> float:
 def save(
     checkpoint: Path,
     model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     tokenizer: PreTrainedTokenizerFast,
     step: int,
 ) -> None:
-    """Write a checkpoint: weights, the optimiser's moments, the step, the tokenizer."""
+    """Write a checkpoint: weights, the optimisers' moments, the step, the tokenizer."""
     checkpoint.mkdir(parents=True, exist_ok=True)
-    names = [name for name, _ in model.named_parameters()]
-    tensors = {f"model.{name}": parameter.detach().clone() for name, parameter in model.named_parameters()}
-    for name, parameter in zip(names, model.parameters(), strict=True):
-        tensors.update({f"{key}.{name}": value for key, value in optimizer.state[parameter].items() if value.ndim})
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        tensors[f"model.{name}"] = parameter.detach().clone()
+        moments = next(optimizer.state[parameter] for optimizer in optimizers if parameter in optimizer.state)
+        tensors.update({f"{key}.{name}": value for key, value in moments.items() if value.ndim})
     save_file(tensors, checkpoint / "state.tmp", metadata={"step": str(step)})
     (checkpoint / "state.tmp").replace(checkpoint / "state.safetensors")
     (checkpoint / "step.json").write_text(json.dumps({"step": step}))
     tokenizer.save_pretrained(checkpoint)
 
 
-def resume(checkpoint: Path, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> int:
-    """Load a checkpoint into model and optimiser where there is one; return the step to go on from."""
+def resume(checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """Load a checkpoint into model and optimisers where there is one; return the step to go on from."""
     if not (checkpoint / "step.json").exists():
         return 0
     step = int(json.loads((checkpoint / "step.json").read_text())["step"])
     tensors = load_file(checkpoint / "state.safetensors")
-    for name, parameter in model.named_parameters():
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for parameter, name in names.items():
         parameter.data.copy_(tensors[f"model.{name}"])
-        optimizer.state[parameter] = {
+    muon, adamw = optimizers
+    for parameter in muon.param_groups[0]["params"]:
+        muon.state[parameter] = {"momentum_buffer": tensors[f"momentum_buffer.{names[parameter]}"]}
+    for parameter in adamw.param_groups[0]["params"]:
+        adamw.state[parameter] = {
             "step": torch.tensor(float(step)),
-            "exp_avg": tensors[f"exp_avg.{name}"],
-            "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+            "exp_avg": tensors[f"exp_avg.{names[parameter]}"],
+            "exp_avg_sq": tensors[f"exp_avg_sq.{names[parameter]}"],
         }
     return step
 
@@ -236,10 +258,9 @@ def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFas
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
 
-def _tokenizer(recipe: Recipe, checkpoint: Path, initial: Path | None) -> PreTrainedTokenizerFast:
-    for folder in (checkpoint, initial):
-        if folder is not None and (folder / "tokenizer.json").exists():
-            return PreTrainedTokenizerFast.from_pretrained(folder)
+def _tokenizer(recipe: Recipe, checkpoint: Path) -> PreTrainedTokenizerFast:
+    if (checkpoint / "tokenizer.json").exists():
+        return PreTrainedTokenizerFast.from_pretrained(checkpoint)
     return build_tokenizer(recipe)
 
 
@@ -251,11 +272,11 @@ def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> dict[str, torc
 
 
 def _has_bf16() -> bool:
-    """Whether bf16 runs on matrix units here; emulated, it is several times slower than float32."""
+    """Whether bf16 is computed by the processor here; emulated, it is several times slower than float32."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    return "amx_bf16" in flags
+    return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
 def main() -> None:
@@ -269,10 +290,10 @@ def main() -> None:
     parser.add_argument(
         "--learning-rate", type=float, default=defaults.learning_rate, help="at its height (%(default)s)"
     )
-    parser.add_argument("--initial", type=Path, help="folder of a trained model to go on from")
+    parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
     arguments = parser.parse_args()
     recipe = Recipe(seed=arguments.seed, steps=arguments.steps, learning_rate=arguments.learning_rate)
-    train(recipe, arguments.out, arguments.every, arguments.initial)
+    train(recipe, arguments.out, arguments.every, compiled=arguments.compile)
 
 
 if __name__ == "__main__":
