@@ -35,7 +35,7 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 8000  # optimiser steps
+    steps: int = 6000  # optimiser steps
     batch: int = 64  # examples a step
     learning_rate: float = 8e-3  # of the matrices, by Muon (Jordan et al., 2024), at its height
     embedding_learning_rate: float = 6e-3  # of embeddings and norms, by AdamW, at its height
