@@ -58,7 +58,14 @@ class Attributes:
 
     def pairs(self) -> tuple[Pair, ...]:
         """Every (slot, value) pair, in the lexicon's order of slots."""
-        return tuple((slot, value) for slot in lexicon.SLOTS for value in self.values(slot))
+        found: list[Pair] = []
+        for slot in lexicon.SLOTS:
+            value = getattr(self, slot)
+            if isinstance(value, str):
+                found.append((slot, value))
+            elif value:
+                found.extend((slot, each) for each in value)
+        return tuple(found)
 
     def with_values(self, slot: str, values: Iterable[str]) -> Attributes:
         """A copy whose slot holds just these values (at most one where the slot is no set)."""

@@ -224,8 +224,9 @@ def _parse_clause(clause: str) -> Edit:
     stream = grammar.tokens(clause)
     if direction := _vague().get(" ".join(token.word for token in stream)):
         return Edit("vague", "", direction)
+    written = grammar.shape(stream)
     for expression, edit in _clauses():
-        if expression.fullmatch(grammar.shape(stream)):
+        if expression.fullmatch(written):
             return _with_values(edit, [token.value for token in stream if token.slot == edit.slot], expression)
     shown = " ".join(token.word for token in stream)
     raise TextError(f"not an edit prompt of plot English: {shown[:200]!r}; eagle_gym.plot_english.propose makes some")

@@ -145,7 +145,7 @@ def parse(text: str) -> Attributes:
     found: list[Pair] = []
     kinds: list[str] = []
     for sentence in _sentences(tokens(text)):
-        kind = _kind(sentence)
+        kind = _kind(shape(sentence))
         if kind is None or kind in kinds:
             raise TextError(_complaint(sentence, repeated=kind is not None))
         kinds.append(kind)
@@ -161,17 +161,23 @@ def read(text: str) -> Attributes:
     return Attributes.from_pairs((token.slot, token.value) for token in tokens(text) if token.slot)
 
 
-def tokens(text: str) -> list[Token]:
+@lru_cache(maxsize=16384)  # a text is read, encoded, proposed for and parsed within one step
+def tokens(text: str) -> tuple[Token, ...]:
     """The text as lexicon phrases (longest match first) and plain words, in lower case."""
     words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    phrases = _phrases_by_word()
     result: list[Token] = []
     start = 0
     while start < len(words):
-        length, pair = _longest(words, start)
-        slot, value = pair or ("", "")
-        result.append(Token(" ".join(words[start : start + length]), slot, value))
-        start += length
-    return result
+        for phrase, token in phrases.get(words[start], ()):
+            if words[start : start + len(phrase)] == phrase:
+                result.append(token)
+                start += len(phrase)
+                break
+        else:
+            result.append(_plain(words[start]))
+            start += 1
+    return tuple(result)
 
 
 def shape(sentence: Iterable[Token]) -> str:
@@ -258,8 +264,9 @@ def _sentences(stream: Iterable[Token]) -> list[list[Token]]:
     return [sentence for sentence in result if sentence]
 
 
-def _kind(sentence: Sequence[Token]) -> str | None:
-    written = shape(sentence)
+@lru_cache(maxsize=16384)  # there are few shapes: a template with some of its slots filled
+def _kind(written: str) -> str | None:
+    """The kind of a sentence of this shape."""
     return next((kind for kind, expression in _expressions() if expression.fullmatch(written)), None)
 
 
@@ -305,19 +312,17 @@ def _shape_pattern(piece: str) -> str:
 
 
 @cache
-def _trie() -> dict[str, list[tuple[tuple[str, ...], Pair]]]:
+def _phrases_by_word() -> dict[str, list[tuple[list[str], Token]]]:
     """First word -> the phrases that start with it, longest first."""
-    table: dict[str, list[tuple[tuple[str, ...], Pair]]] = {}
+    table: dict[str, list[tuple[list[str], Token]]] = {}
     for pair, surface in lexicon.surfaces().items():
-        words = tuple(_WORD.findall(surface.lower()))
-        table.setdefault(words[0], []).append((words, pair))
+        words = _WORD.findall(surface.lower())
+        table.setdefault(words[0], []).append((words, Token(" ".join(words), *pair)))
     for phrases in table.values():
         phrases.sort(key=lambda phrase: -len(phrase[0]))
     return table
 
 
-def _longest(words: Sequence[str], start: int) -> tuple[int, Pair | None]:
-    for phrase, pair in _trie().get(words[start], ()):
-        if tuple(words[start : start + len(phrase)]) == phrase:
-            return len(phrase), pair
-    return 1, None
+@lru_cache(maxsize=4096)
+def _plain(word: str) -> Token:
+    return Token(word)
