@@ -108,6 +108,8 @@ class Catalog:
         scale: Lowest and highest rating that can be given.
         language: "plot_english" (every text is plot English, which the embedded model speaks) or "free".
         skipped: What the loader left out or could not use, for people.
+        authors: Ids of the users whose own words stand in the texts, such as their tags. They never test: an encoder
+            reads every text, so a test user's words must not be among them.
 
     Raises:
         CatalogError: The parts do not fit together; the message names the row and the value.
@@ -120,6 +122,7 @@ class Catalog:
     scale: tuple[float, float]
     language: Language
     skipped: tuple[Skipped, ...] = ()
+    authors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.language not in get_args(Language):
@@ -131,6 +134,10 @@ class Catalog:
             raise CatalogError("a catalog needs at least one entity; got none")
         _check_unique([entity.id for entity in self.entities], "entity")
         _check_unique(self.users, "user")
+        _check_unique(self.authors, "author")
+        strange = sorted(set(self.authors) - set(self.users))
+        if strange:
+            raise CatalogError(f"an author must be a user of the catalog; {strange[0]!r} is none")
         for row, entity in enumerate(self.entities):
             if not entity.text.strip():
                 raise CatalogError(
@@ -155,7 +162,7 @@ class Catalog:
 
     @cached_property
     def hash(self) -> str:
-        """Hash of the content (entities, users, ratings, scale, language): 64 hexadecimal digits."""
+        """Hash of the content (entities, users, ratings, scale, language, authors): 64 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(self._content(), ensure_ascii=True).encode())
         for column in (self.ratings.user, self.ratings.item, self.ratings.value):
             digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"))).tobytes())
@@ -208,6 +215,7 @@ class Catalog:
                 scale=cast(tuple[float, float], tuple(header["scale"])),
                 language=header["language"],
                 skipped=tuple(Skipped(count, what, why, tuple(few)) for count, what, why, few in header["skipped"]),
+                authors=tuple(header.get("authors", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, CatalogError):
@@ -220,7 +228,14 @@ class Catalog:
     def _content(self) -> dict[str, Any]:
         entities = [[entity.id, entity.title, entity.text] for entity in self.entities]
         scale = [float(bound) for bound in self.scale]
-        return {"scale": scale, "language": self.language, "entities": entities, "users": list(self.users)}
+        authors = {"authors": list(self.authors)} if self.authors else {}
+        return {
+            "scale": scale,
+            "language": self.language,
+            "entities": entities,
+            "users": list(self.users),
+            **authors,
+        }
 
     @cached_property
     def _entity_rows(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ Two layouts:
   `tags.dat` where present.
 
 A film's text is either rendered in plot English from its genres, year, tags and overview, or its overview as it stands.
+Users whose tags are rendered are the catalog's authors: a split never makes them test users.
 F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015,
 https://doi.org/10.1145/2827872. Their conditions of use are in the README.txt of each data set.
 """
@@ -96,7 +97,7 @@ def load_movielens(
 
 def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, progress: bool | None) -> Catalog:
     films = _read_films(folder / f"movies{suffix}")
-    _read_tags(folder / f"tags{suffix}", films)
+    taggers = _read_tags(folder / f"tags{suffix}", films)
     _read_overviews(folder, films, required=texts == "overview")
     user_ids, film_ids, value, scale = _read_ratings(folder / f"ratings{suffix}", films)
     _check_users(folder / "users.dat", set(user_ids.tolist()))
@@ -111,7 +112,8 @@ def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, 
     notes += Skipped.of(
         mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview"
     )
-    return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes)
+    authors = taggers if texts == "rendered" else set()
+    return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes, authors)
 
 
 def _layout(root: Path) -> tuple[Path, str]:
@@ -152,14 +154,16 @@ def _genre(name: str) -> str:
     return "Children" if name == "Children's" else name
 
 
-def _read_tags(path: Path, films: Mapping[int, _Film]) -> None:
-    """Count each film's tags, ignoring case and outer spaces."""
+def _read_tags(path: Path, films: Mapping[int, _Film]) -> set[int]:
+    """Count each film's tags, ignoring case and outer spaces; the ids of those who wrote them."""
+    taggers: set[int] = set()
     if not path.is_file():
-        return
-    columns = ("userId", "movieId", "tag", "timestamp") if path.suffix == ".dat" else ("movieId", "tag")
-    for row, record in read_records(path, columns):
-        id, tag = record[columns.index("movieId")], record[columns.index("tag")]
+        return taggers
+    columns = ("userId", "movieId", "tag", "timestamp") if path.suffix == ".dat" else ("userId", "movieId", "tag")
+    for row, (user, id, tag, *_) in read_records(path, columns):
+        taggers.add(_identifier(path, row, "userId", user))
         films[_known_film(path, row, id, films)].tags[tag.strip().lower()] += 1
+    return taggers
 
 
 def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool) -> None:
@@ -298,6 +302,7 @@ def _assemble(
     scale: tuple[float, float],
     texts: Texts,
     notes: tuple[Skipped, ...],
+    taggers: set[int],
 ) -> Catalog:
     """Number users and films, leaving out ratings of films that have no entity and users who rated nothing else."""
     kept = np.isin(film_ids, np.fromiter(entities, np.int64, len(entities)))
@@ -310,6 +315,8 @@ def _assemble(
     item = np.searchsorted(ids, film_ids[kept])
     if not kept.all():
         notes += (Skipped(int((~kept).sum()), "ratings left out", "their films were left out"),)
+    authors = tuple(str(id) for id in users if int(id) in taggers)
+    notes += Skipped.of(authors, "users", "wrote tags, which are part of the texts (kept, they never test)")
     return Catalog(
         name=name,
         entities=tuple(entities[int(id)] for id in ids),
@@ -318,4 +325,5 @@ def _assemble(
         scale=scale,
         language="plot_english" if texts == "rendered" else "free",
         skipped=notes,
+        authors=authors,
     )

@@ -1,7 +1,8 @@
 """Who trains and who tests.
 
 Users are split into train and test, start entities too. A test user enters no fit: half of that user's ratings (the
-support) fold the user in and make the text profile, the other half is the judge's.
+support) fold the user in and make the text profile, the other half is the judge's. Users whose own words stand in the
+catalog's texts (its authors) always train, since encoders read every text.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2
     """Divide users, start entities and the test users' ratings at random.
 
     Args:
-        catalog: At least two users and two entities.
+        catalog: At least two users, one of them no author, and two entities.
         seed: Equal seeds divide equal catalogs equally.
-        test_fraction: Share of users, and of entities, that test; each side keeps at least one.
+        test_fraction: Share of users, and of entities, that test; each side keeps at least one. Where nearly all users
+            are authors, fewer users test.
 
     Raises:
         ConfigurationError: The fraction is not between 0 and 1, or there is too little to divide.
@@ -70,20 +72,26 @@ def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2
     if not 0.0 < test_fraction < 1.0:
         raise ConfigurationError(f"test_fraction must lie between 0 and 1; got {test_fraction!r}")
     rng = np.random.default_rng(seed)
-    train_users, test_users = _divide(len(catalog.users), test_fraction, rng, "users")
+    authors = np.array([catalog.user_index(user) for user in catalog.authors], np.int32)
+    train_users, test_users = _divide(len(catalog.users), test_fraction, rng, "users", authors)
     train_entities, test_entities = _divide(len(catalog.entities), test_fraction, rng, "entities")
     judge = np.isin(catalog.ratings.user, test_users) & _second_half(catalog.ratings.user, rng)
     return Split(train_users, test_users, train_entities, test_entities, ~judge, judge)
 
 
 def _divide(
-    count: int, fraction: float, rng: np.random.Generator, what: str
+    count: int, fraction: float, rng: np.random.Generator, what: str, never: NDArray[np.int32] | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Rows that train and rows that test, the latter without those that `never` test."""
     if count < 2:
         raise ConfigurationError(f"a split needs at least two {what}; the catalog has {count}")
     size = min(max(round(count * fraction), 1), count - 1)
     order = rng.permutation(count).astype(np.int32)
-    return np.sort(order[size:]), np.sort(order[:size])
+    free = order if never is None else order[~np.isin(order, never)]
+    if not free.size:
+        raise ConfigurationError(f"all {count} {what} wrote part of the texts, so that nobody is left to test")
+    test = np.sort(free[:size])
+    return np.setdiff1d(order, test), test
 
 
 def _second_half(user: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -59,6 +59,7 @@ def test_unlike_ids_show_an_example() -> None:
         ({"entities": (*ENTITIES[:2], Entity("", "x", "y"))}, "entity row 2: the id is empty"),
         ({"entities": ()}, "at least one entity"),
         ({"users": ("ann", "ann")}, "user row 1: id 'ann' is used by row 0"),
+        ({"authors": ("zoe",)}, "author must be a user of the catalog; 'zoe' is none"),
         ({"scale": (5.0, 0.5)}, "lowest < highest"),
         ({"language": "klingon"}, "klingon"),
     ],
@@ -100,6 +101,7 @@ def test_hash_follows_content_and_nothing_else() -> None:
         make(language="free"),
         make(scale=(0.0, 5.0)),
         make(entities=(*ENTITIES[:2], Entity("f3", "Three", "A war film!"))),
+        make(authors=(make().users[0],)),
     ]
     assert len({catalog.hash for catalog in [make(), *others]}) == len(others) + 1
 
@@ -124,9 +126,11 @@ def test_saving_and_loading_keeps_everything(
     entities = tuple(Entity(str(row), text, text) for row, text in enumerate(texts))
     ratings = Ratings.of([0, 1], [0, 0], [value, 1.0])
     catalog = make(entities=entities, ratings=ratings, skipped=(Skipped(2, "films", "no year", ("a", "b")),))
+    catalog = replace(catalog, authors=("bob",))
     catalog.save(folder)
     again = Catalog.load(folder)
     assert again == catalog
+    assert again.authors == ("bob",)
     assert (again.name, again.skipped) == (catalog.name, catalog.skipped)
     assert again.ratings.value.dtype == np.float32
 

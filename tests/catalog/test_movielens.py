@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eagle_gym import plot_english
-from eagle_gym.catalog import Catalog, load_movielens, movielens
+from eagle_gym.catalog import Catalog, load_movielens, movielens, split_catalog
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "ml-latest-small"
@@ -66,7 +66,16 @@ def test_what_is_left_out_or_lacking_is_said(tmp_path: Path) -> None:
         "2 films: no genres listed (kept) (such as Pokémon (1998), La cravate)",
         "1 films left out: nothing to describe them with (such as La cravate)",
         "1 ratings left out: their films were left out",
+        "2 users: wrote tags, which are part of the texts (kept, they never test) (such as 4, 12)",
     ]
+
+
+def test_who_wrote_tags_is_an_author_of_the_rendered_texts(tmp_path: Path) -> None:
+    root = folder(tmp_path, tags_csv="userId,movieId,tag,timestamp\n12,7,dark,3\n99,1,odd,4\n", overviews_csv=OVERVIEWS)
+    catalog = load_movielens(root)
+    assert catalog.authors == ("12",)  # user 99 rated nothing and is no user of the catalog
+    assert load_movielens(root, "overview").authors == ()
+    assert [catalog.users[row] for row in split_catalog(catalog, test_fraction=0.9).test_users] == ["4"]
 
 
 def test_overviews_as_texts(tmp_path: Path) -> None:
@@ -168,6 +177,7 @@ BAD = {
     "not UTF-8": ({"movies_csv": MOVIES.encode("iso-8859-1")}, "movies.csv, row .*: expected CSV in UTF-8"),
     "no films": ({"movies_csv": "movieId,title,genres\n"}, "movies.csv: expected films"),
     "tag of no film": ({"tags_csv": TAGS + "4,99,odd,1\n"}, "tags.csv, row 6: movieId '99' is not in movies.csv"),
+    "tag of nobody": ({"tags_csv": TAGS + "x,1,odd,1\n"}, "tags.csv, row 6: .*userId; got 'x'"),
     "tag short": ({"tags_csv": TAGS + "4,7\n"}, "tags.csv, row 6: expected 4 fields; got 2"),
     "overview of no film": (
         {"overviews_csv": OVERVIEWS + "99,Odd.\n"},
@@ -291,6 +301,8 @@ def test_the_real_data_set() -> None:
     assert len(catalog.entities) + _left_out(catalog, "films left out") == 9742
     assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836
     assert len(catalog.entities) > 9700
+    assert len(catalog.authors) == 58
+    assert not set(split_catalog(catalog).test_users) & {catalog.user_index(user) for user in catalog.authors}
     said = [plot_english.parse(text).pairs() for text in catalog.texts]
     assert all(said)
     assert any(note.startswith("18 films: no ratings (kept)") for note in notes(catalog))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,6 +67,23 @@ def test_fractions_outside_are_refused(fraction: float) -> None:
 def test_a_single_user_cannot_be_divided() -> None:
     with pytest.raises(ConfigurationError, match="at least two users; the catalog has 1"):
         split_catalog(catalog(1, 5, 2))
+
+
+@given(users=st.integers(2, 30), seed=st.integers(0, 99), data=st.data())
+def test_authors_never_test(users: int, seed: int, data: st.DataObject) -> None:
+    plain = catalog(users, 5, 3)
+    authors = data.draw(st.sets(st.integers(0, users - 1), max_size=users - 1))
+    split = split_catalog(replace(plain, authors=tuple(str(user) for user in authors)), seed=seed, test_fraction=0.5)
+    assert not authors & set(split.test_users.tolist())
+    assert len(split.test_users) == min(max(round(users / 2), 1), users - len(authors))
+    assert sorted([*split.train_users, *split.test_users]) == list(range(users))
+    if not authors & set(split_catalog(plain, seed=seed, test_fraction=0.5).test_users.tolist()):
+        assert split.hash == split_catalog(plain, seed=seed, test_fraction=0.5).hash
+
+
+def test_somebody_must_be_left_to_test() -> None:
+    with pytest.raises(ConfigurationError, match="all 4 users wrote part of the texts"):
+        split_catalog(replace(catalog(4, 5, 2), authors=("0", "1", "2", "3")))
 
 
 def test_arrays_are_read_only() -> None:
