@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
-from baselines.reference import REFERENCES, make_reference
+from baselines.reference import FIXED, make_reference
 from eagle_gym.errors import ConfigurationError, EagleError
 
 TRAIN = """examples:
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(run=run_train)
     test = commands.add_parser("evaluate", help="evaluate agents on test users", epilog=EVALUATE, formatter_class=raw)
-    test.add_argument("agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(REFERENCES)}")
+    test.add_argument("agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(FIXED)}")
     add_environment(test, num_envs=32)
     test.add_argument("--split", choices=["train", "test"], default="test", help="whose episodes (default: test users)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
@@ -134,7 +134,7 @@ def hyperparameter(text: str) -> tuple[str, Any]:
 
 def make_agent(name: str, envs: Any, rng: np.random.Generator) -> Agent:  # noqa: ANN401 - a vector env with foresight
     """A reference policy by name, or a trained agent by folder."""
-    if name in REFERENCES:
+    if name in FIXED:
         return make_reference(name, envs.unwrapped, rng)
     from baselines.sb3 import SB3Agent
 

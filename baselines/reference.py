@@ -1,13 +1,13 @@
-"""Reference policies: uniform, optimistic and G-optimal.
+"""Policies that need no training: no-op, uniform, optimistic and G-optimal.
 
-They need no training. Agents are compared with them, and an agent may be held near one by a KL term, for which it is
-floored first (:func:`floored`): a policy that gives an action no probability at all would forbid it.
+Agents are compared with them. The last three are *reference* policies too: an agent may be held near one by a KL term,
+for which it is floored first (:func:`floored`), since a policy that gives an action no probability would forbid it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from baselines.agent import AgentState, Latent, read_latent
 from eagle_gym.errors import ConfigurationError
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
+FIXED = ("no_op", *REFERENCES)
 
 Probabilities = NDArray[np.float64]
 
@@ -59,6 +60,30 @@ class Uniform(Reference):
         return uniform_probabilities(offered(read_latent(observation)))
 
 
+class NoOp(Reference):
+    """The action that is expected to change the text least: as near to doing nothing as a state allows.
+
+    No offered action leaves the text alone, so what this policy gains is what being rewritten does by itself.
+
+    Args:
+        rng: For actions that tie exactly.
+        features: What the observation's actions are: displacements, or next embeddings.
+    """
+
+    def __init__(self, rng: np.random.Generator, features: Literal["displacement", "next"] = "displacement") -> None:
+        super().__init__(rng)
+        if features not in ("displacement", "next"):
+            raise ConfigurationError(f'features are "displacement" or "next"; {features!r} came')
+        self._next = features == "next"
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """One on the shortest displacement (shared by exact ties), ``[B, K]``."""
+        latent = read_latent(observation)
+        moves = latent.actions - latent.state[:, None] if self._next else latent.actions
+        lengths = np.where(offered(latent), np.linalg.norm(moves.astype(np.float64), axis=2), np.inf)
+        return uniform_probabilities(lengths == lengths.min(axis=1, keepdims=True))
+
+
 class GOptimal(Reference):
     """Samples from the design over the offered actions: covers all directions of the latent space alike."""
 
@@ -99,9 +124,12 @@ class Optimistic(Reference):
 
 
 def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> Reference:
-    """A reference policy by its name, one of :data:`REFERENCES`."""
-    if name not in REFERENCES:
-        raise ConfigurationError(f"no reference policy {name!r}; there are {', '.join(REFERENCES)}")
+    """A policy that needs no training by its name, one of :data:`FIXED`."""
+    if name not in FIXED:
+        raise ConfigurationError(f"no reference policy {name!r}; there are {', '.join(FIXED)}")
+    if name == "no_op":
+        settings = getattr(env, "settings", None)
+        return NoOp(rng, settings.features if settings else "displacement")
     if name == "optimistic":
         return Optimistic(env, rng)
     return Uniform(rng) if name == "uniform" else GOptimal(rng)

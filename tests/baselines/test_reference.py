@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from baselines.reference import GOptimal, Optimistic, Uniform, floored, sample
+from baselines.reference import FIXED, GOptimal, NoOp, Optimistic, Uniform, floored, make_reference, sample
 from eagle_gym.errors import ConfigurationError
 from tests.fakes import KnownVectorEnv
 
@@ -42,6 +42,27 @@ def test_g_optimal_ignores_weight_off_the_mask(envs: KnownVectorEnv, rng: np.ran
     observation["action_weights"][:] = [0, 0, 0, 1]
     with pytest.raises(ConfigurationError, match="no design"):
         GOptimal(rng).probabilities(observation)
+
+
+@pytest.mark.parametrize("features", ["displacement", "next"])
+def test_no_op_moves_least(envs: KnownVectorEnv, rng: np.random.Generator, features: str) -> None:
+    observation, _ = envs.reset(seed=0)
+    lengths = np.tile([3.0, 1.0, 2.0, 0.5], (6, 1))  # the shortest is masked
+    moves = np.stack([lengths, np.zeros_like(lengths)], axis=2)
+    here = observation["state"][:, None] if features == "next" else 0
+    observation["actions"] = (moves + here).reshape(6, 8).astype(np.float32)
+    agent = NoOp(rng, features)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(agent.predict(observation)[0], np.ones(6))
+    with pytest.raises(ConfigurationError, match="features"):
+        NoOp(rng, "previous")  # type: ignore[arg-type]
+
+
+def test_policies_are_found_by_name(envs: KnownVectorEnv, rng: np.random.Generator) -> None:
+    observation, _ = envs.reset(seed=0)
+    for name in FIXED:
+        probabilities = make_reference(name, envs, rng).probabilities(observation)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        assert np.all(probabilities[:, 3] == 0), f"{name} takes a masked action"
 
 
 def test_optimistic_takes_the_best_offered_action(envs: KnownVectorEnv, rng: np.random.Generator) -> None:
