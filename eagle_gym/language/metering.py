@@ -57,7 +57,8 @@ class MeteredModel:
 
     def __init__(self, inner: LanguageModel, limits: Limits) -> None:
         self.inner, self.limits = inner, limits
-        self.name, self.fingerprint, self.deterministic = inner.name, inner.fingerprint, inner.deterministic
+        self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
+        self.deterministic = inner.deterministic
 
     @property
     def usage(self) -> Usage:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eagle_gym.language.prompts import Prompt
 
 FinishReason = Literal["stop", "length"]
+Speech = Literal["plot_english", "free"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class UsageSnapshot:
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         seconds: Wall-clock time spent in the model.
-        retries: Generations that were drawn again because they came back empty or cut off.
+        retries: Generations that were drawn again because they came back empty, cut off or, where plot English was
+            asked for, outside it.
         cost: Price of the tokens in US dollars, 0 where no price is known.
     """
 
@@ -99,6 +101,11 @@ class LanguageModel(Protocol):
     @property
     def fingerprint(self) -> str:
         """A hash that changes when weights or tokenizer change (for a remote model: its name and address)."""
+        ...
+
+    @property
+    def speech(self) -> Speech:
+        """What it writes: ``"plot_english"`` if it was trained on that alone, ``"free"`` text otherwise."""
         ...
 
     @property

@@ -3,8 +3,9 @@
 A recording is an append-only file of JSON lines: a header that names the model, then one line per answer with all that
 determines it (prompt, seed, temperature). Lines are written whole, so a process that dies loses at most its last one.
 
-While recording, a question that has been recorded is answered from the file. So a recorded environment is
-deterministic even where its server is not, and an interrupted run picks up where it stopped.
+While recording, a question that has been recorded is answered from the file, whoever recorded it: several processes
+can share one. So a recorded environment is deterministic even where its server is not, and an interrupted run picks up
+where it stopped.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+from filelock import FileLock
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.metering import load_inner
-from eagle_gym.language.model import Completion, LanguageModel, Usage, check_request
+from eagle_gym.language.model import Completion, LanguageModel, Speech, Usage, check_request
 from eagle_gym.language.prompts import Prompt
 
-FORMAT = "eagle_gym recording 1"
+FORMAT = "eagle_gym recording 2"
 NEAREST_AMONG = 2000  # recorded questions that a miss is compared with
 
 
@@ -49,13 +51,21 @@ class Question:
 Answer = Completion | float
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The model that gave the answers: its name, its fingerprint, and what it writes."""
+
+    model: str
+    fingerprint: str
+    speech: Speech
+
+
 class Recording:
-    """The answers in a recording file, and the name and fingerprint of the model that gave them.
+    """The answers in a recording file, and the model that gave them.
 
     Args:
         path: The file.
-        name: The model's name; None takes the one in the file.
-        fingerprint: Its fingerprint.
+        origin: The model; None takes the one in the file.
 
     Raises:
         PreparationError: The file is absent (where no model is given), is no recording, or has a broken line before
@@ -63,34 +73,34 @@ class Recording:
         ConfigurationError: The file belongs to another model.
     """
 
-    def __init__(self, path: str | Path, name: str | None = None, fingerprint: str = "") -> None:
+    def __init__(self, path: str | Path, origin: Origin | None = None) -> None:
         self.path = Path(path).expanduser()
         self.answers: dict[Question, Answer] = {}
-        self._written = self.path.is_file() and self._read()
-        if not self._written:
-            if name is None:
-                found = "is empty" if self.path.is_file() else "does not exist"
-                raise PreparationError(f"the recording {self.path} {found}: make it with record={str(path)!r}")
-            self.name, self.fingerprint = name, fingerprint
-        elif name is not None and self.fingerprint != fingerprint:
-            raise ConfigurationError(
-                f"{self.path} holds answers of {self.name!r} ({self.fingerprint}), not of {name!r} ({fingerprint}): "
-                "record into another file"
-            )
+        self._bytes_read = self._lines_read = 0
+        self._stated: Origin | None = None  # in the file
+        if self.path.is_file():
+            self._read()
+        if self._stated is None and origin is None:
+            found = "is empty" if self.path.is_file() else "does not exist"
+            raise PreparationError(f"the recording {self.path} {found}: make it with record={str(path)!r}")
+        self.origin = cast("Origin", origin or self._stated)
+        self._check_origin()
 
     def add(self, items: Iterable[tuple[Question, Answer]]) -> None:
-        """Append answers to the file, each as one whole line."""
-        fresh = dict(items)
-        self.answers.update(fresh)
-        lines = [_dump({"question": _plain(question), "answer": _plain(answer)}) for question, answer in fresh.items()]
-        if not self._written:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lines.insert(0, _dump({"format": FORMAT, "model": self.name, "fingerprint": self.fingerprint}))
-        # One write to a file opened for appending: recorders that share a file do not cut each other's lines.
-        with self.path.open("ab+", buffering=0) as file:
+        """Append answers to the file, each as one whole line.
+
+        Where another recorder of the file has answered a question meanwhile, its answer is the one that counts.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"), self.path.open("ab+", buffering=0) as file:
             _drop_cut_line(file)
+            self._read()
+            self._check_origin()
+            lines = [] if self._stated else [_dump({"format": FORMAT, **asdict(self.origin)})]
+            fresh = {question: answer for question, answer in items if question not in self.answers}
+            lines += [_dump({"question": _plain(asked), "answer": _plain(said)}) for asked, said in fresh.items()]
             file.write("".join(lines).encode("ascii"))
-        self._written = True
+            self._read()
 
     def find(self, question: Question) -> Answer:
         """The recorded answer.
@@ -106,28 +116,41 @@ class Recording:
                 f"{self.path} has no answer to: {question}; the nearest of {len(self.answers)} recorded is: {nearest}"
             ) from None
 
-    def _read(self) -> bool:
-        """Read the whole lines; whether there is at least a header."""
-        *lines, _ = self.path.read_bytes().split(b"\n")
-        if not lines:
-            return False
-        self.name, self.fingerprint = self._header(self._parse(lines[0], 1), 1)
-        for number, line in enumerate(lines[1:], start=2):
-            record = self._parse(line, number)
-            if "format" in record:  # two recorders began the file at once
-                self._same_model(self._header(record, number), number)
+    def _check_origin(self) -> None:
+        if self._stated is not None and self._stated.fingerprint != self.origin.fingerprint:
+            stated, own = self._stated, self.origin
+            raise ConfigurationError(
+                f"{self.path} holds answers of {stated.model!r} ({stated.fingerprint}), not of {own.model!r} "
+                f"({own.fingerprint}): record into another file"
+            )
+
+    def _read(self) -> None:
+        """Read the whole lines that have come since the last time."""
+        with self.path.open("rb") as file:
+            file.seek(self._bytes_read)
+            *lines, _ = file.read().split(b"\n")
+        for line in lines:
+            self._bytes_read += len(line) + 1
+            self._lines_read += 1
+            record = self._parse(line, self._lines_read)
+            if self._stated is None or "format" in record:
+                self._head(record, self._lines_read)
             else:
-                self._take(record, number)
-        return True
+                self._take(record, self._lines_read)
 
-    def _header(self, record: dict[str, Any], number: int) -> tuple[str, str]:
-        if record.get("format") != FORMAT or not {"model", "fingerprint"} <= set(record):
+    def _head(self, record: dict[str, Any], number: int) -> None:
+        """Take a header; there may be several, where recordings of one model were put together."""
+        try:
+            known, origin = record.pop("format") == FORMAT, Origin(**record)
+        except (KeyError, TypeError):
+            known = False
+        if not known:
             raise PreparationError(f"{self.path}, line {number}: expected the header of a recording ({FORMAT!r})")
-        return str(record["model"]), str(record["fingerprint"])
-
-    def _same_model(self, header: tuple[str, str], number: int) -> None:
-        if header[1] != self.fingerprint:
-            raise PreparationError(f"{self.path}, line {number}: a second model, {header[0]!r}; expected {self.name!r}")
+        if self._stated is not None and origin.fingerprint != self._stated.fingerprint:
+            raise PreparationError(
+                f"{self.path}, line {number}: a second model, {origin.model!r}; expected {self._stated.model!r}"
+            )
+        self._stated = origin
 
     def _take(self, record: dict[str, Any], number: int) -> None:
         try:
@@ -158,15 +181,19 @@ class Recording:
 class RecordedModel:
     """A model whose every answer is kept (see :class:`~eagle_gym.language.model.LanguageModel`).
 
+    Deterministic as long as the file is kept: no question is answered twice.
+
     Args:
         inner: The model that answers what has not been recorded.
         path: The recording file; made where it is absent.
     """
 
+    deterministic = True
+
     def __init__(self, inner: LanguageModel, path: str | Path) -> None:
         self.inner = inner
-        self.name, self.fingerprint, self.deterministic = inner.name, inner.fingerprint, inner.deterministic
-        self._recording = Recording(path, inner.name, inner.fingerprint)
+        self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
+        self._recording = Recording(path, Origin(inner.name, inner.fingerprint, inner.speech))
 
     @property
     def usage(self) -> Usage:
@@ -214,7 +241,8 @@ class ReplayedModel:
 
     def __init__(self, path: str | Path) -> None:
         self._recording = Recording(path)
-        self.name, self.fingerprint = self._recording.name, self._recording.fingerprint
+        origin = self._recording.origin
+        self.name, self.fingerprint, self.speech = origin.model, origin.fingerprint, origin.speech
         self.usage = Usage()
 
     def generate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -36,23 +36,45 @@ def draw_until_finished(
 
     Raises:
         LanguageModelError: A row is still empty or cut off after the last attempt (the first one at temperature 0,
-            where
-            another draw cannot differ).
+            where another draw cannot differ).
     """
-    completions = draw(prompts, seeds)
     attempts = ATTEMPTS if temperature > 0 else 1
-    for attempt in range(1, attempts):
-        rows = [row for row, completion in enumerate(completions) if not is_finished(completion)]
-        if not rows:
-            break
-        usage.retries += len(rows)
-        again = draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
-        for row, completion in zip(rows, again, strict=True):
-            completions[row] = completion
+
+    def again(rows: Sequence[int], attempt: int) -> list[Completion]:
+        return draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+
+    completions = draw_again(draw(prompts, seeds), is_finished, again, range(1, attempts), usage)
     for prompt, completion in zip(prompts, completions, strict=True):
         if not is_finished(completion):
             raise LanguageModelError(_failure(prompt, completion, attempts))
     return completions
+
+
+def draw_again(
+    completions: Sequence[Completion],
+    is_good: Callable[[Completion], bool],
+    draw: Callable[[Sequence[int], int], list[Completion]],
+    attempts: Iterable[int],
+    usage: Usage,
+) -> list[Completion]:
+    """Replace completions that are not good by further draws, until all are or the attempts are over.
+
+    Args:
+        completions: [B] the first draws.
+        is_good: Whether a completion may stay.
+        draw: Draws some rows anew, all in one call; is given the rows and the number of the attempt.
+        attempts: Numbers of the attempts.
+        usage: Where the further draws are counted as retries.
+    """
+    result = list(completions)
+    for attempt in attempts:
+        rows = [row for row, completion in enumerate(result) if not is_good(completion)]
+        if not rows:
+            break
+        usage.retries += len(rows)
+        for row, completion in zip(rows, draw(rows, attempt), strict=True):
+            result[row] = completion
+    return result
 
 
 def is_finished(completion: Completion) -> bool:

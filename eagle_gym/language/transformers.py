@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import decode
-from eagle_gym.language.model import Completion, FinishReason, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Speech, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -73,6 +73,7 @@ class Phrasing(Protocol):
 
     ending: decode.Ending
     default_max_tokens: int
+    speech: Speech
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
         """Token ids of the phrased prompt, and how many of the first other prompts are likely to begin with too."""
@@ -91,6 +92,7 @@ class ControlPhrasing:
     """Prompts in control tokens, for the embedded model and others trained on its format."""
 
     default_max_tokens = CONTROL_MAX_TOKENS
+    speech: Speech = "plot_english"
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -122,6 +124,7 @@ class GeneralPhrasing:
     """Prompts as chat messages where the tokenizer has a chat template, as plain instructions where it has none."""
 
     default_max_tokens = GENERAL_MAX_TOKENS
+    speech: Speech = "free"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: frozenset[int]) -> None:
         self._tokenizer = tokenizer
@@ -372,6 +375,7 @@ class TransformersModel:
         self._decoder: Decoder | None = self._held.decoder(fixed_tiles=batch_invariant)
         self._max_new_tokens = max_new_tokens or self._held.phrasing.default_max_tokens
         self.fingerprint = self._held.fingerprint
+        self.speech: Speech = self._held.phrasing.speech
 
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
-from eagle_gym.language import Completion, Usage
+from eagle_gym.language import Completion, Prompt, Usage, load_language_model
 
 
 def test_usage_counts_and_snapshots_subtract():
@@ -19,3 +20,15 @@ def test_usage_counts_and_snapshots_subtract():
 def test_importing_the_room_is_light():
     program = "import sys, eagle_gym.language; sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_models_say_what_they_write(control_folder: Path, plain_folder: Path, tmp_path: Path):
+    control = load_language_model(f"transformers:{control_folder}", record=str(tmp_path / "calls"), max_calls=9)
+    assert control.speech == "plot_english"
+    control.generate([Prompt("rewrite", "A film.", "Make it dark.")], [0])
+    assert load_language_model(f"replay:{tmp_path / 'calls'}").speech == "plot_english"
+    assert load_language_model(f"transformers:{plain_folder}").speech == "free"
+    for phrasing, speech in (("chat", "free"), ("plain", "free"), ("control", "plot_english")):
+        server = load_language_model(f"openai:m@http://127.0.0.1:9/v1?phrasing={phrasing}")
+        assert server.speech == speech
+        server.close()

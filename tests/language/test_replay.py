@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
-from eagle_gym.language.replay import RecordedModel, Recording, ReplayedModel
+from eagle_gym.language.replay import FORMAT, Origin, RecordedModel, Recording, ReplayedModel
 from tests.language.tiny import WORDS, ScriptedModel
 
 PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
@@ -28,7 +29,8 @@ def test_replay_answers_bit_for_bit(tmp_path: Path):
     model = load_language_model(f"replay:{path}")
     assert model.generate(PROMPTS[::-1], [3, 2, 1, 0], temperature=0.7) == answers[::-1]
     np.testing.assert_array_equal(model.score(PROMPTS[0], ["bcd", "a"]), scores[::-1])
-    assert (model.name, model.fingerprint, model.deterministic) == ("scripted", "f00d", True)
+    assert (model.name, model.fingerprint, model.speech) == ("scripted", "f00d", "free")
+    assert model.deterministic
     assert (model.usage.calls, model.usage.completion_tokens) == (6, 20)
 
 
@@ -67,7 +69,7 @@ def test_a_file_cut_anywhere_loses_only_what_was_cut(tmp_path_factory: pytest.Te
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     lines = whole[:-cut].count(b"\n")
-    assert len(Recording(path, "scripted", "f00d").answers) == max(0, lines - 1)
+    assert len(Recording(path, Origin("scripted", "f00d", "free")).answers) == max(0, lines - 1)
     inner = ScriptedModel()
     again = RecordedModel(inner, path).generate(PROMPTS, range(4))
     kept = max(0, lines - 1)
@@ -76,12 +78,43 @@ def test_a_file_cut_anywhere_loses_only_what_was_cut(tmp_path_factory: pytest.Te
     assert len(ReplayedModel(path).generate(PROMPTS, range(4))) == 4
 
 
-def test_recorders_can_share_a_file(tmp_path: Path):
+def test_recorders_can_share_a_file_and_agree(tmp_path: Path):
     path = tmp_path / "calls.jsonl"
     first, second = RecordedModel(ScriptedModel(), path), RecordedModel(ScriptedModel(), path)
-    first.generate(PROMPTS[:2], [0, 1])
-    second.generate(PROMPTS[2:], [2, 3])
-    assert len(ReplayedModel(path).generate(PROMPTS, range(4))) == 4
+    assert first.deterministic
+    assert second.deterministic
+    answers = first.generate(PROMPTS[:3], range(3))
+    second.generate(PROMPTS[3:], [3])  # so that its answers would be others: this model counts what it is asked
+    assert second.generate(PROMPTS[:3], range(3)) == answers, "what another has recorded meanwhile counts"
+    assert ReplayedModel(path).generate(PROMPTS[:3], range(3)) == answers
+    assert path.read_text().count("format") == 1
+
+
+def record_many(path: Path, process: int) -> None:
+    model = RecordedModel(ScriptedModel(), path)
+    for seed in range(20):
+        model.generate(PROMPTS[: 1 + (process + seed) % 4], [seed] * (1 + (process + seed) % 4))
+
+
+def test_processes_can_share_a_file(tmp_path: Path):
+    path = tmp_path / "calls.jsonl"
+    workers = [get_context("fork").Process(target=record_many, args=(path, process)) for process in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    lines = path.read_text().splitlines()
+    asked = [json.dumps(json.loads(line)["question"]) for line in lines[1:]]
+    assert len(set(asked)) == len(asked), "no question is recorded twice"
+    assert len(ReplayedModel(path).generate(PROMPTS, [3] * 4)) == 4
+
+
+def test_recordings_of_one_model_can_be_put_together(tmp_path: Path):
+    for name, seed in (("a", 0), ("b", 10)):
+        record(tmp_path / name, seed=seed)
+    (tmp_path / "both").write_bytes((tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes())
+    assert len(ReplayedModel(tmp_path / "both").generate([PROMPTS[0]] * 2, [0, 10])) == 2
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
@@ -116,7 +149,7 @@ def test_a_recording_belongs_to_one_model(tmp_path: Path):
     ],
 )
 def test_what_is_no_recording_says_where(tmp_path: Path, content: str, message: str):
-    header = json.dumps({"format": "eagle_gym recording 1", "model": "m", "fingerprint": "f"}) + "\n"
+    header = json.dumps({"format": FORMAT, "model": "m", "fingerprint": "f", "speech": "free"}) + "\n"
     path = tmp_path / "calls.jsonl"
     path.write_text(content.replace("HEADER2", header.replace('"f"', '"g"')).replace("HEADER", header))
     with pytest.raises(PreparationError, match=message):

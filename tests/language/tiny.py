@@ -95,6 +95,7 @@ class ScriptedModel:
 
     name = "scripted"
     fingerprint = "f00d"
+    speech = "free"
     deterministic = False
 
     def __init__(self) -> None:
