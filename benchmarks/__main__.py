@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME)")
     runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
+    runner.add_argument("--device", default="cpu", help="where throughput is measured, such as cuda (default: cpu)")
     runner.set_defaults(command=run_experiment)
     readme = commands.add_parser("readme", help="put what runs have measured into the README")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
@@ -72,7 +73,7 @@ def run_experiment(options: argparse.Namespace) -> None:
     if options.data and not options.data.is_dir():
         raise ConfigurationError(f"--data should be a folder of MovieLens files; there is no folder {options.data}")
     out = options.out or Path("runs") / options.name
-    module.run(Options(options.size, out, options.data, options.fresh))
+    module.run(Options(options.size, out, options.data, options.fresh, options.device))
 
 
 if __name__ == "__main__":

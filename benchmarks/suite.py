@@ -37,12 +37,14 @@ class Options:
         out: Folder for everything it writes.
         data: Folder of a MovieLens data set, where one is given.
         fresh: Do cells again that are done.
+        device: Where language models run; heeded by experiments on speed.
     """
 
     size: str
     out: Path
     data: Path | None = None
     fresh: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
