@@ -1,4 +1,4 @@
-"""Train and evaluate agents from a terminal: ``python -m baselines train``, ``python -m baselines evaluate``."""
+"""Record, train and evaluate agents from a terminal: ``python -m baselines record``, ``train`` and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from tqdm import tqdm
 
 from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
-from baselines.reference import FIXED, make_reference
+from baselines.reference import FIXED, REFERENCES, make_reference
 from eagle_gym.errors import ConfigurationError, EagleError
 
+RECORD = """examples:
+  python -m baselines record --env EagleGym/Plots-v0 --out runs/data
+  python -m baselines record --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/data
+
+Whole episodes of train users, one Minari dataset for each reference policy. What is there already is not done again.
+"""
 TRAIN = """examples:
   python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
   python -m baselines train ppo --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/ml
@@ -49,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m baselines", description="Train and evaluate agents for eagle_gym.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     raw = argparse.RawDescriptionHelpFormatter
+    data = commands.add_parser("record", help="record the reference policies", epilog=RECORD, formatter_class=raw)
+    add_environment(data, num_envs=64)
+    data.add_argument("--out", type=Path, required=True, help="root of the datasets")
+    data.add_argument("--episodes", type=int, default=128, help="of each policy (default: %(default)s)")
+    data.add_argument("--seed", type=int, default=0, help="of the episodes (default: %(default)s)")
+    data.set_defaults(run=run_record)
     train = commands.add_parser("train", help="train an agent", epilog=TRAIN, formatter_class=raw)
     train.add_argument("name", choices=["ppo"], help="ppo: PPO of Stable-Baselines3")
     add_environment(train, num_envs=64)
@@ -94,6 +106,20 @@ def hyperparameters() -> str:
     from baselines.sb3 import PPOConfig
 
     return ", ".join(f"{name}={value}" for name, value in asdict(PPOConfig()).items())
+
+
+def run_record(options: argparse.Namespace) -> None:
+    """``record``: play the reference policies on train users and write what happened."""
+    from baselines.dataset import RecordConfig, record
+
+    num_envs = min(options.num_envs, options.episodes)
+    episodes = -(-options.episodes // num_envs) * num_envs
+    envs = make_envs(options.env, num_envs, **({"split": "train"} | options.kwargs))
+    try:
+        record(envs, options.out, RecordConfig(episodes=episodes, seed=options.seed))
+    finally:
+        envs.close()
+    print(f"{episodes} episodes of each of {', '.join(REFERENCES)}: {options.out}")
 
 
 def run_train(options: argparse.Namespace) -> None:

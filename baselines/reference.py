@@ -80,8 +80,8 @@ class NoOp(Reference):
         """One on the shortest displacement (shared by exact ties), ``[B, K]``."""
         latent = read_latent(observation)
         moves = latent.actions - latent.state[:, None] if self._next else latent.actions
-        lengths = np.where(offered(latent), np.linalg.norm(moves.astype(np.float64), axis=2), np.inf)
-        return uniform_probabilities(lengths == lengths.min(axis=1, keepdims=True))
+        lengths = np.linalg.norm(moves.astype(np.float64), axis=2)
+        return uniform_probabilities(offered_best(-lengths, offered(latent)))
 
 
 class GOptimal(Reference):
@@ -119,8 +119,7 @@ class Optimistic(Reference):
                 f"the environment values {values.shape} actions and the observation offers {latent.mask.shape}: "
                 "an optimistic policy acts in the environment that it was made with"
             )
-        values = np.where(offered(latent), values, -np.inf)
-        return uniform_probabilities(values == values.max(axis=1, keepdims=True))
+        return uniform_probabilities(offered_best(values, offered(latent)))
 
 
 def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> Reference:
@@ -140,6 +139,13 @@ def offered(latent: Latent) -> NDArray[np.bool_]:
     if not latent.mask.any(axis=1).all():
         raise ConfigurationError(f"row {int(np.argmin(latent.mask.any(axis=1)))} of the observation offers no action")
     return latent.mask
+
+
+def offered_best(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where each row's highest value on the mask is, ``[B, K]``; several in a row where they tie exactly."""
+    values = np.where(mask, values, -np.inf)
+    best: NDArray[np.bool_] = values == values.max(axis=1, keepdims=True)
+    return best
 
 
 def uniform_probabilities(mask: NDArray[np.bool_]) -> Probabilities:

@@ -12,7 +12,10 @@ import pytest
 
 import baselines.__main__
 from baselines.__main__ import hyperparameter, main
+from baselines.dataset import load
+from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError
+from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVecEnv, KnownVectorEnv
 
 
@@ -47,6 +50,16 @@ def test_train_then_evaluate(
     assert len(json.loads(rows.read_text())) == 4 * 12
     assert [asked["split"] for asked in known_world] == ["train", "test"]
     assert known_world[1]["horizon"] == 3
+
+
+def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    world = make_tiny_world(observation="latent", split="train")
+    monkeypatch.setattr(
+        baselines.__main__, "make_envs", lambda env_id, num_envs, **kwargs: EagleVectorEnv.from_world(world, num_envs)
+    )
+    assert main(["record", "--out", str(tmp_path), "--episodes", "3", "--num-envs", "2"]) == 0
+    assert "4 episodes" in capsys.readouterr().out  # rounded up to whole batches
+    assert len(load(tmp_path, ["optimistic"])) == 4 * 3
 
 
 def test_errors_are_shown_and_not_traced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
