@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.engines import NAMES as ENGINES
 from benchmarks.readme import renew
 from benchmarks.results import ROOT
 from benchmarks.suite import Options, find_experiments
@@ -15,10 +16,10 @@ from eagle_gym.errors import ConfigurationError, EagleError
 RUN = """examples:
   python -m benchmarks run demo
   python -m benchmarks run demo --data ml-latest-small --out runs/demo-ml
-  python -m benchmarks run learning --size reference --data ml-latest-small --out runs/learning
+  python -m benchmarks run learning --size reference --data ml-latest-small --out runs/learning --jobs 2
 
 What is done is not done again: kill a run, start it once more with the same --out, and it goes on. Exit status 1 means
-that cells failed; they are listed, and never averaged in.
+that cells failed; they are listed, never averaged in, and done again with --resume.
 """
 
 
@@ -47,6 +48,11 @@ def parser() -> argparse.ArgumentParser:
     runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
     runner.add_argument("--device", default="cpu", help="where throughput is measured, such as cuda (default: cpu)")
+    runner.add_argument("--resume", action="store_true", help="do again what has failed")
+    runner.add_argument("--jobs", type=int, default=1, help="cells done at a time (default: %(default)s)")
+    runner.add_argument(
+        "--engine", choices=ENGINES, default="local", help="processes here, or a Ray cluster (default: %(default)s)"
+    )
     runner.set_defaults(command=run_experiment)
     readme = commands.add_parser("readme", help="put what runs have measured into the README")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")

@@ -22,6 +22,7 @@ from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, Cost, EpisodeRow, Meter, evaluate, make_envs
 from baselines.reference import REFERENCES, make_reference
 from benchmarks import experiments
+from benchmarks.engines import make_engine
 from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError
 
@@ -37,6 +38,9 @@ class Options:
         out: Folder for everything it writes.
         data: Folder of a MovieLens data set, where one is given.
         fresh: Do cells again that are done.
+        resume: Do cells again that have failed.
+        jobs: Cells done at a time.
+        engine: Where they are done: ``"local"`` or ``"ray"``.
         device: Where language models run; heeded by experiments on speed.
     """
 
@@ -44,6 +48,9 @@ class Options:
     out: Path
     data: Path | None = None
     fresh: bool = False
+    resume: bool = False
+    jobs: int = 1
+    engine: str = "local"
     device: str = "cpu"
 
 
@@ -88,6 +95,15 @@ class CellResult:
     header: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Task:
+    """A cell to do, the folder it leaves, and what its progress bars say."""
+
+    cell: Cell
+    folder: Path
+    label: str
+
+
 class CellsFailed(EagleError, RuntimeError):
     """Some cells of an experiment failed; the message lists them. They are never averaged in."""
 
@@ -97,31 +113,67 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
 
     Args:
         cells: What to do, in this order.
-        options: Where, and whether done cells are done again.
+        options: Where and how; whether done cells are done again, and failed ones tried again.
 
     Returns:
         One result for each cell.
 
     Raises:
-        CellsFailed: After all were tried, if some failed. Those that are done stay done.
+        CellsFailed: After all were tried, if some failed now or before. Those that are done stay done.
     """
+    engine = make_engine(options.engine, options.jobs)
+    tasks, failed = plan(cells, options)
+    if options.jobs > 1:
+        prepare([task.cell for task in tasks])
+    with tqdm(total=len(tasks), desc="cells", unit="cell", disable=options.jobs == 1) as bar:
+        for task, error in engine(do, tasks):
+            bar.update()
+            if error is not None:
+                failed[task.cell.name] = error
+                write_json({"cell": asdict(task.cell), "error": error}, task.folder / "error.json")
+                tqdm.write(f"{task.cell.name} failed: {error}")
+    if failed:
+        listed = "\n".join(f"  {name}: {error}" for name, error in failed.items())
+        raise CellsFailed(f"{len(failed)} of {len(cells)} cells failed; add --resume to do them again\n{listed}")
+    return [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+
+
+def plan(cells: Sequence[Cell], options: Options) -> tuple[list[Task], dict[str, str]]:
+    """What there is to do, and the errors of the cells that failed before and are not tried again."""
+    tasks: list[Task] = []
     failed: dict[str, str] = {}
     for number, cell in enumerate(cells, start=1):
         folder = options.out / "cells" / cell.name
-        if not options.fresh and is_done(cell, folder):
-            continue
-        try:
-            run_cell(cell, folder, label=f"[{number}/{len(cells)}] {cell.name}")
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is listed and raised below
-            failed[cell.name] = f"{type(error).__name__}: {error}"
-            write_json({"cell": asdict(cell), "error": failed[cell.name]}, folder / "error.json")
-            tqdm.write(f"{cell.name} failed: {failed[cell.name]}")
-    if failed:
-        listed = "\n".join(f"  {name}: {error}" for name, error in failed.items())
-        raise CellsFailed(
-            f"{len(failed)} of {len(cells)} cells failed; run the same command to do them again\n{listed}"
-        )
-    return [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+        task = Task(cell, folder, label=f"[{number}/{len(cells)}] {cell.name}")
+        if options.fresh:
+            tasks.append(task)
+        elif not is_done(cell, folder):
+            error = None if options.resume else failure(folder)
+            if error is None:
+                tasks.append(task)
+            else:
+                failed[cell.name] = error
+    return tasks, failed
+
+
+def failure(folder: Path) -> str | None:
+    """The error with which a cell failed; None where it did not."""
+    path = folder / "error.json"
+    return str(read_json(path)["error"]) if path.exists() else None
+
+
+def prepare(cells: Sequence[Cell]) -> None:
+    """Make what the cells share (latent spaces, surrogates) once, before several processes would."""
+    made: list[tuple[str, Mapping[str, Any]]] = []
+    for cell in cells:
+        if (cell.env_id, cell.env_kwargs) not in made:
+            made.append((cell.env_id, cell.env_kwargs))
+            make_envs(cell.env_id, 1, **cell.env_kwargs).close()
+
+
+def do(task: Task) -> None:
+    """A task, for an engine."""
+    run_cell(task.cell, task.folder, label=task.label)
 
 
 def is_done(cell: Cell, folder: Path) -> bool:
