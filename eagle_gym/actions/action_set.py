@@ -54,6 +54,21 @@ class ActionSet:
     C: float
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What an action set is chosen from.
+
+    Attributes:
+        prompts: [P] distinct edit prompts.
+        expected: [P, n] expected next embeddings, rounded.
+        features: [P, n] what the design sees.
+    """
+
+    prompts: tuple[str, ...]
+    expected: NDArray[np.float64]
+    features: NDArray[np.float64]
+
+
 class ActionSets:
     """Builds and remembers action sets.
 
@@ -125,25 +140,31 @@ class ActionSets:
             self._cache.popitem(last=False)
 
     def _make(self, keys: list[tuple[str, str]], z: NDArray[np.float64]) -> list[ActionSet]:
-        texts, profiles = [key[0] for key in keys], [key[1] for key in keys]
-        seeds = [stable_seed(self.seed, text, profile) for text, profile in keys]
-        pools = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
-        if not all(pools):
-            at = next(row for row, pool in enumerate(pools) if not pool)
-            raise DesignError(f"no candidate prompt was proposed for the text {texts[at]!r}")
-        expected = self.effects.expected(texts, pools, z, seeds)
-        return self._choose(pools, [np.round(e, DECIMALS) for e in expected], z)
-
-    def _choose(
-        self, pools: list[list[str]], expected: list[NDArray[np.float64]], z: NDArray[np.float64]
-    ) -> list[ActionSet]:
-        features = [self._features(e, row) for e, row in zip(expected, z, strict=True)]
-        offered = [_representatives(f, self.k) for f in features]
-        chosen = _select([f[rows] for f, rows in zip(features, offered, strict=True)], self.k)
+        pools = self.pools([text for text, _ in keys], [profile for _, profile in keys], z)
+        offered = [_representatives(pool.features, self.k) for pool in pools]
+        chosen = _select([pool.features[rows] for pool, rows in zip(pools, offered, strict=True)], self.k)
         return [
-            _assemble(self.k, pool, e, f, rows, choice)
-            for pool, e, f, rows, choice in zip(pools, expected, features, offered, chosen, strict=True)
+            _assemble(self.k, pool, rows, choice) for pool, rows, choice in zip(pools, offered, chosen, strict=True)
         ]
+
+    def pools(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[Pool]:
+        """The pools that the action sets of a batch of states are chosen from; nothing is remembered.
+
+        Args:
+            texts: [B] the states' texts.
+            profiles: [B] the users' profiles, as text.
+            z: [B, n] the texts' embeddings.
+
+        Raises:
+            DesignError: a state for which no prompt was proposed.
+        """
+        seeds = [stable_seed(self.seed, text, profile) for text, profile in zip(texts, profiles, strict=True)]
+        prompts = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
+        if not all(prompts):
+            at = next(row for row, pool in enumerate(prompts) if not pool)
+            raise DesignError(f"no candidate prompt was proposed for the text {texts[at]!r}")
+        expected = [np.round(e, DECIMALS) for e in self.effects.expected(texts, prompts, z, seeds)]
+        return [Pool(tuple(pool), e, self._features(e, row)) for pool, e, row in zip(prompts, expected, z, strict=True)]
 
     def _features(self, expected: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.features == "next":
@@ -196,9 +217,7 @@ def _select(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
 
 def _assemble(
     k: int,
-    pool: list[str],
-    expected: NDArray[np.float64],
-    features: NDArray[np.float64],
+    pool: Pool,
     rows: NDArray[np.intp],
     choice: _Choice,
 ) -> ActionSet:
@@ -206,9 +225,9 @@ def _assemble(
     count = len(picked)
     weights = np.clip(choice.weights, 0.0, None)
     return ActionSet(
-        prompts=tuple(pool[i] for i in picked) + ("",) * (k - count),
-        expected=_padded(expected[picked], k),
-        features=_padded(features[picked], k),
+        prompts=tuple(pool.prompts[i] for i in picked) + ("",) * (k - count),
+        expected=_padded(pool.expected[picked], k),
+        features=_padded(pool.features[picked], k),
         weights=_padded(weights / weights.sum(), k),
         mask=_padded(np.ones(count, np.int8), k),
         gap=choice.gap,

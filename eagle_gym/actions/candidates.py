@@ -21,14 +21,8 @@ from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.plot_english import Attributes, Edit, Pair, lexicon
-from eagle_gym.plot_english.propose import asking_for
+from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
 
-# Shares of a pool's generic prompts by kind, and of its precise ones by slot.
-_SHARES = {"vague": 0.25, "intensify": 0.01, "remove": 0.12, "ask": 0.50, "replace": 0.12}
-_SLOT_WEIGHTS = {
-    "genres": 2.0, "decade": 1.0, "tone": 1.5, "setting": 2.0, "protagonist": 1.5, "trait": 1.0, "goal": 1.5,
-    "antagonist": 1.5, "themes": 2.0, "motifs": 3.0, "styles": 2.0, "ending": 0.7,
-}  # fmt: skip
 _ROUNDS = 4  # times that a model is asked again for what is missing
 _MACRO_EDITS = 3
 
@@ -148,14 +142,17 @@ def _generic(
     rng: np.random.Generator,
 ) -> list[str]:
     """``n`` prompts drawn without regard to likes; none asks for a dislike or is taken already."""
-    replacements = _replacements(attributes, taste, round(n * _SHARES["replace"]), taken, rng)
+    replacements = _replacements(attributes, taste, round(n * SHARES["replace"]), taken, rng)
     allowed = fits & _wanted(taste.dislikes)
     table = vocabulary.edit_table()
     taken_rows = [row for row in (_row_of().get(edit, -1) for edit in taken) if row >= 0]
     allowed[taken_rows] = False
     rows = _weighted_order(allowed, n - len(replacements), rng)
     forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
-    return [*replacements, *(table.prompts[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True))]
+    prompts = [table.prompts[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True)]
+    missing = n - len(replacements) - len(prompts)
+    more = _further_replacements(attributes, taste, missing, taken, replacements, rng) if missing else []
+    return [*replacements, *prompts, *more]
 
 
 def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -180,9 +177,9 @@ def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
 def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """[E] weights, those of removals not yet shared, and [E] which edits are removals."""
     table = vocabulary.edit_table()
-    share = np.array([_SHARES[kind] for kind in vocabulary.KINDS])[table.kind]
+    share = np.array([SHARES[kind] for kind in vocabulary.KINDS])[table.kind]
     share[: table.vague] /= table.vague
-    slots = np.array([_SLOT_WEIGHTS[slot] for slot in plot_english.SLOTS])
+    slots = np.array([SLOT_WEIGHTS[slot] for slot in plot_english.SLOTS])
     per_value = slots / slots.sum() / vocabulary.slot_members().sum(1)
     asks = table.kind == vocabulary.KINDS.index("ask")
     share[asks] *= per_value[table.slot[asks]]
@@ -223,6 +220,29 @@ def _replacements(
         if (slot, value) not in unwanted:
             drawn[Edit("replace", slot, value, old)] = wording
     return [vocabulary.word(edit, wording) for edit, wording in drawn.items() if edit not in taken]
+
+
+def _further_replacements(
+    attributes: Attributes,
+    taste: plot_english.Profile,
+    count: int,
+    taken: set[Edit],
+    replacements: Sequence[str],
+    rng: np.random.Generator,
+) -> list[str]:
+    """Up to ``count`` more trades: what a pool larger than the table of edits is filled with."""
+    pairs = attributes.pairs()
+    unwanted = {*pairs, *taste.dislikes}
+    taken = {*taken, *(vocabulary.edits_of(prompt)[0] for prompt in replacements)}
+    edits = [
+        Edit("replace", slot, value, old)
+        for slot, old in pairs
+        if slot in lexicon.SET_SLOTS
+        for value in lexicon.values(slot)
+        if (slot, value) not in unwanted
+    ]
+    free = [edit for edit in edits if edit not in taken]
+    return [vocabulary.word(free[i], rng.random()) for i in rng.permutation(len(free))[:count]]
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final
 
 import numpy as np
 
@@ -11,8 +13,9 @@ from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.edits import Edit, directions, outcomes, render_edit, slots_of
 
-_VAGUE, _REMOVE, _REPLACE, _INTENSIFY = 0.25, 0.12, 0.12, 0.01
-_SLOT_WEIGHTS = {
+# Shares of the generic prompts by kind ("ask" sets or adds a value), and how often each slot is asked for.
+SHARES: Final = {"vague": 0.25, "remove": 0.12, "replace": 0.12, "intensify": 0.01, "ask": 0.50}
+SLOT_WEIGHTS: Final = {
     "genres": 2.0, "decade": 1.0, "tone": 1.5, "setting": 2.0, "protagonist": 1.5, "trait": 1.0, "goal": 1.5,
     "antagonist": 1.5, "themes": 2.0, "motifs": 3.0, "styles": 2.0, "ending": 0.7,
 }  # fmt: skip
@@ -82,16 +85,17 @@ def _several(
 
 
 def _generic(attributes: Attributes, rng: np.random.Generator) -> Edit | None:
+    vague, remove, replace, intensify, _ = accumulate(SHARES.values())
     draw = float(rng.random())
-    if draw < _VAGUE:
+    if draw < vague:
         return Edit("vague", "", _choose(rng, tuple(directions())))
-    if draw < _VAGUE + _REMOVE:
+    if draw < remove:
         return _removal(rng, attributes.pairs())
-    if draw < _VAGUE + _REMOVE + _REPLACE:
+    if draw < replace:
         return _replacement(attributes, rng)
-    if draw < _VAGUE + _REMOVE + _REPLACE + _INTENSIFY:
+    if draw < intensify:
         return Edit("intensify", "tone")
-    slots, weights = tuple(_SLOT_WEIGHTS), np.array(list(_SLOT_WEIGHTS.values()))
+    slots, weights = tuple(SLOT_WEIGHTS), np.array(list(SLOT_WEIGHTS.values()))
     slot = slots[int(np.searchsorted(np.cumsum(weights), float(rng.random()) * weights.sum(), side="right"))]
     return asking_for((slot, _choose(rng, lexicon.values(slot))))
 

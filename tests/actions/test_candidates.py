@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eagle_gym import plot_english
@@ -207,3 +207,21 @@ def test_the_personalised_share_of_questions_shows_the_profile(personalised: flo
 def test_proposals_need_a_temperature() -> None:
     with pytest.raises(ConfigurationError, match="temperature"):
         ModelCandidates(ScriptedModel(), language="free", temperature=0.0)
+
+
+@given(SEEDS)
+@settings(max_examples=5)
+def test_a_pool_larger_than_the_table_is_filled_with_trades(seed: int) -> None:
+    values = {slot: plot_english.lexicon.values(slot)[:2] for slot in ("genres", "themes", "motifs", "styles")}
+    text = plot_english.render(plot_english.Attributes(**values), np.random.default_rng(seed))
+    (pool,) = LexiconCandidates().propose([text], [""], 1000, [seed])
+    edits = [plot_english.parse_edit(prompt) for prompt in pool]
+    assert len(pool) == len(set(edits)) == 1000
+    assert not any(plot_english.is_noop(plot_english.read(text), edit) for edit in edits)
+
+
+def test_a_text_without_sets_has_no_trades_to_fill_a_pool_with() -> None:
+    (pool,) = LexiconCandidates().propose(["A film set in New York."], [""], 2000, [0])
+    operations = {plot_english.parse_edit(prompt)[0].operation for prompt in pool}
+    assert "replace" not in operations
+    assert 500 < len(pool) < 2000
