@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
     runner.add_argument("--device", default="cpu", help="where throughput is measured, such as cuda (default: cpu)")
+    runner.add_argument("--figure", action="store_true", help="draw the figure alone, where an experiment has one")
     runner.add_argument("--resume", action="store_true", help="do again what has failed")
     runner.add_argument("--jobs", type=int, default=1, help="cells done at a time (default: %(default)s)")
     runner.add_argument(
@@ -79,7 +80,8 @@ def run_experiment(options: argparse.Namespace) -> None:
     if options.data and not options.data.is_dir():
         raise ConfigurationError(f"--data should be a folder of MovieLens files; there is no folder {options.data}")
     out = options.out or Path("runs") / options.name
-    module.run(Options(options.size, out, options.data, options.fresh, options.device))
+    given = {name: getattr(options, name) for name in ("data", "fresh", "resume", "jobs", "engine", "device", "figure")}
+    module.run(Options(options.size, out, **given))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Options:
         jobs: Cells done at a time.
         engine: Where they are done: ``"local"`` or ``"ray"``.
         device: Where language models run; heeded by experiments on speed.
+        figure: Draw the figure and measure nothing; heeded by ``design``.
     """
 
     size: str
@@ -52,6 +53,7 @@ class Options:
     jobs: int = 1
     engine: str = "local"
     device: str = "cpu"
+    figure: bool = False
 
 
 @dataclass(frozen=True)
