@@ -377,6 +377,16 @@ class TransformersModel:
         self.fingerprint = self._held.fingerprint
         self.speech: Speech = self._held.phrasing.speech
 
+    @property
+    def phrasing(self) -> Phrasing:
+        """How its prompts become token ids, and token ids its answers."""
+        return self._open()[0].phrasing
+
+    @property
+    def decoder(self) -> Decoder:
+        """What turns token ids into token ids."""
+        return self._open()[1]
+
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
