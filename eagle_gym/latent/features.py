@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -63,8 +63,7 @@ class AttributeFeatures:
 
     def bag(self, text: str) -> Bag:
         """Values that stand in the text, which may hold other words too."""
-        rank = _rank()
-        numbers = tuple(sorted({rank[pair] for pair in plot_english.read(text).pairs()}))
+        numbers = _values_in(text)
         return numbers, (1.0,) * len(numbers)
 
     def to_json(self) -> dict[str, object]:
@@ -166,6 +165,13 @@ def matrix(bags: Sequence[Bag], count: int) -> sp.csr_array:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+
+
+@lru_cache(65_536)
+def _values_in(text: str) -> tuple[int, ...]:
+    """Numbers of the attribute values in a text; remembered, since fits of several splits read the same texts."""
+    rank = _rank()
+    return tuple(sorted({rank[pair] for pair in plot_english.read(text).pairs()}))
 
 
 @cache

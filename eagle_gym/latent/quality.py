@@ -1,19 +1,29 @@
-"""How well ratings of films nobody has rated are predicted from their texts."""
+"""How well ratings of items nobody has rated are predicted from their texts, and how parameters are chosen by that.
+
+Items are held out whole. The space is fitted, by the very steps of `space`, on a catalog that never had them: without
+their texts, and without their ratings. So whitening, ball and refitted users are those of an environment. The texts
+held out are then encoded, and the ratings they got, from train and from test users, are predicted.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eagle_gym.catalog import Catalog
+from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.features import features_of, matrix
-from eagle_gym.latent.space import SpaceParameters, fit_maps, fit_users
+from eagle_gym.latent.space import ItemFactors, Reading, SpaceParameters, complete, factor_items, fit_maps
 
 Floats = NDArray[np.float64]
+
+WHO = ("all", "train", "test")
+RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0)  # of the encoder, that are weighed against each other
+# Coordinates of the space that each prediction may use; the last one is the item's quality.
+PREDICTIONS = {"bias_only": slice(-1, None), "taste_only": slice(0, -1), "text": slice(None)}
 
 
 @dataclass(frozen=True)
@@ -22,9 +32,9 @@ class ColdStart:
 
     Attributes:
         user_mean: The user's mean rating of other items.
-        bias_only: Base of the user and predicted quality of the item.
-        taste_only: Base of the user, and taste and predicted factors, without the quality.
-        text: All of it: what the latent space predicts.
+        bias_only: A space of the predicted quality alone.
+        taste_only: A space of the predicted factors alone (z without the item bias).
+        text: The whole space.
         splits: Number of splits.
     """
 
@@ -39,81 +49,239 @@ class ColdStart:
         return 100.0 * (1.0 - float(getattr(self, name)) / self.user_mean)
 
     def __str__(self) -> str:
-        names = ("bias_only", "taste_only", "text")
-        shown = ", ".join(f"{name} {getattr(self, name):.4f} ({self.gain(name):+.2f} %)" for name in names)
+        shown = ", ".join(f"{name} {getattr(self, name):.4f} ({self.gain(name):+.2f} %)" for name in PREDICTIONS)
         return f"RMSE on unseen items, mean of {self.splits} splits: user_mean {self.user_mean:.4f}, {shown}"
+
+
+@dataclass(frozen=True)
+class ColdStartReport:
+    """What `cold_start_report` finds.
+
+    Attributes:
+        errors: For the ratings of "all", of "train" and of "test" users, where there are any.
+        ridges: The encoder's ridge in each split.
+    """
+
+    errors: Mapping[str, ColdStart]
+    ridges: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A catalog without some of its items, and the ratings that these got.
+
+    Attributes:
+        catalog: Without the items, their ratings, and users who rated nothing else.
+        split: The whole catalog's, restricted to it.
+        texts: Of the items held out.
+        user: Rows of ``catalog.users``, [m].
+        item: Indices into ``texts``, [m].
+        value: What they rated, [m].
+    """
+
+    catalog: Catalog
+    split: Split
+    texts: list[str]
+    user: NDArray[np.intp]
+    item: NDArray[np.intp]
+    value: Floats
 
 
 def cold_start_report(
     catalog: Catalog,
+    split: Split,
     parameters: SpaceParameters | None = None,
     *,
+    ridges: Sequence[float] = (),
     splits: int = 5,
     held_out: float = 0.2,
     seed: int = 0,
-    items: NDArray[np.integer] | None = None,
     progress: bool | None = False,
-) -> ColdStart:
-    """Hold items out whole, fit on the ratings of the others, predict the ratings of those held out from their texts.
+) -> ColdStartReport:
+    """Hold items out whole, fit on the others as an environment does, predict the ratings of those held out.
+
+    Test users enter no fit; they are folded in from their support, and all their ratings of held-out items are judged.
 
     Args:
-        catalog: All its users take part; no user is a test user here.
+        catalog: Entities, users and ratings.
+        split: Who trains, and what is support.
         parameters: Of the latent space.
+        ridges: Of the encoder, to choose from anew in every split: see `weigh_ridges`, which sees the train users'
+            ratings of the items that the split keeps, and nothing else. By default that of ``parameters``.
         splits: How many times, each time with other items.
         held_out: Share of the items.
         seed: Of the choice of items.
-        items: Rows of the items that take part, all by default; a choice of parameters must not see the others.
         progress: Show a bar; None: only on a terminal.
 
     Raises:
         ConfigurationError: No split, or a share that is not between 0 and 1.
     """
-    if splits < 1 or not 0 < held_out < 1:
-        raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1; got {splits!r}, {held_out!r}")
-    pool = np.arange(len(catalog.entities)) if items is None else np.asarray(items)
+    parameters = parameters or SpaceParameters()
+    rows: dict[str, list[list[float]]] = {who: [] for who in WHO}
+    chosen = []
+    for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
+        ridge = parameters.encoder_ridge
+        if ridges:
+            gains = weigh_ridges(held.catalog, held.split, ridges, parameters, held_out=held_out, seed=seed)
+            ridge = max(gains, key=lambda key: gains[key])
+        chosen.append(ridge)
+        squares = _squared_errors(held, replace(parameters, encoder_ridge=ridge))
+        testing = np.isin(held.user, held.split.test_users)
+        for who, mask in zip(WHO, (testing | True, ~testing, testing), strict=True):
+            if mask.any():
+                rows[who].append([float(np.sqrt(column[mask].mean())) for column in squares])
+    return ColdStartReport({who: _means_of(found) for who, found in rows.items() if found}, tuple(chosen))
+
+
+def _means_of(rows: list[list[float]]) -> ColdStart:
+    user_mean, bias_only, taste_only, text = (float(mean) for mean in np.mean(rows, axis=0))
+    return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
+
+
+def weigh_ridges(
+    catalog: Catalog,
+    split: Split,
+    ridges: Sequence[float] = RIDGES,
+    parameters: SpaceParameters | None = None,
+    *,
+    splits: int = 3,
+    held_out: float = 0.2,
+    seed: int = 0,
+    progress: bool | None = False,
+) -> dict[float, float]:
+    """Weigh ridges of the encoder by inner validation: items held out of the train users' ratings alone.
+
+    Args:
+        catalog: Entities, users and ratings.
+        split: Who trains.
+        ridges: To weigh.
+        parameters: All the others.
+        splits: How many times items are held out.
+        held_out: Share of the items, each time.
+        seed: Of the choice of items.
+        progress: Show a bar; None: only on a terminal.
+
+    Returns:
+        Mean gain over the user mean, in percent, by ridge.
+
+    Raises:
+        ConfigurationError: As `cold_start_report`.
+    """
+    parameters = parameters or SpaceParameters()
+    gains = dict.fromkeys(ridges, 0.0)
+    train = _train_alone(catalog, split)
+    for held in _holding_out(*train, splits, held_out, seed, "weighing ridges", progress):
+        reading, items = Reading.of(held.catalog), factor_items(held.catalog, held.split, parameters)
+        base = _rmse(_user_means(held) - held.value)
+        for ridge in ridges:
+            weighed = replace(parameters, encoder_ridge=ridge)
+            predicted = _predict(held, reading, items, weighed, PREDICTIONS["text"])
+            gains[ridge] += 100.0 * (1.0 - _rmse(predicted - held.value) / base) / splits
+    return gains
+
+
+def _holding_out(
+    catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool | None
+) -> Iterator[HeldOut]:
+    if splits < 1 or not 0 < share < 1:
+        raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1; got {splits!r}, {share!r}")
     hidden = None if progress is None else not progress
-    rows = []
-    for number in tqdm(range(splits), desc="cold start", delay=2.0, leave=False, disable=hidden):
-        order = np.random.default_rng([seed, number]).permutation(pool)
-        cold = order[: max(round(held_out * len(pool)), 1)]
-        rows.append(_one_split(catalog, parameters or SpaceParameters(), pool, cold))
-    user_mean, bias_only, taste_only, text = (float(value) for value in np.mean(rows, axis=0))
-    return ColdStart(user_mean, bias_only, taste_only, text, splits)
+    for number in tqdm(range(splits), desc=label, delay=2.0, leave=False, disable=hidden):
+        order = np.random.default_rng([seed, number]).permutation(len(catalog.entities))
+        yield hold_out(catalog, split, order[: max(round(share * len(order)), 1)])
 
 
-def _one_split(
-    catalog: Catalog, parameters: SpaceParameters, pool: NDArray[np.integer], cold: NDArray[np.integer]
-) -> list[float]:
-    """Errors, in the order of `ColdStart`."""
+def hold_out(catalog: Catalog, split: Split, cold: NDArray[np.integer]) -> HeldOut:
+    """Take items out of a catalog.
+
+    Args:
+        catalog: Entities, users and ratings.
+        split: Of them.
+        cold: Rows of the items.
+    """
+    is_cold = np.isin(catalog.ratings.item, cold)
+    warm = np.setdiff1d(np.arange(len(catalog.entities)), cold)
+    rest, rows = _restrict(catalog, split, ~is_cold, warm)
+    users = np.searchsorted(rows, catalog.ratings.user)
+    known = is_cold & np.isin(catalog.ratings.user, rows[_supported(*rest)])
+    numbers = np.zeros(len(catalog.entities), dtype=np.intp)
+    numbers[cold] = np.arange(len(cold))
+    return HeldOut(
+        catalog=rest[0],
+        split=rest[1],
+        texts=[catalog.texts[row] for row in cold],
+        user=users[known],
+        item=numbers[catalog.ratings.item[known]],
+        value=catalog.ratings.value[known].astype(np.float64),
+    )
+
+
+def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
+    """Users with support: only theirs is a mean of other ratings."""
+    return np.flatnonzero(np.bincount(catalog.ratings.user[split.support], minlength=len(catalog.users)))
+
+
+def _train_alone(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
+    """The train users' ratings, as if there were no others."""
+    mine = np.isin(catalog.ratings.user, split.train_users)
+    return _restrict(catalog, split, mine, np.arange(len(catalog.entities)))[0]
+
+
+def _restrict(
+    catalog: Catalog, split: Split, kept: NDArray[np.bool_], items: NDArray[np.integer]
+) -> tuple[tuple[Catalog, Split], NDArray[np.intp]]:
+    """Some items and some of their ratings, with the users who gave these; also the rows these users had."""
     ratings = catalog.ratings
-    is_cold = np.isin(ratings.item, cold)
-    seen = np.isin(ratings.item, pool) & ~is_cold
-    features = features_of([catalog.texts[row] for row in np.setdiff1d(pool, cold)], catalog.language)
-    table = matrix([features.bag(text) for text in catalog.texts], features.count)
-    maps = fit_maps(catalog, seen, table, parameters)
-    raw, unseen = maps.full(table), maps.out_of_part(table)
-    warm = np.unique(ratings.item[seen])
-    scale = raw[warm].std(axis=0) + 1e-12
-    user, item = ratings.user[is_cold], ratings.item[is_cold]
-    truth = ratings.value[is_cold].astype(np.float64)
-    everybody = np.arange(len(catalog.users))
+    rows = np.unique(ratings.user[kept]).astype(np.intp)
+    rest = Catalog(
+        name=catalog.name,
+        entities=tuple(catalog.entities[row] for row in items),
+        users=tuple(catalog.users[row] for row in rows),
+        ratings=Ratings.of(
+            np.searchsorted(rows, ratings.user[kept]), np.searchsorted(items, ratings.item[kept]), ratings.value[kept]
+        ),
+        scale=catalog.scale,
+        language=catalog.language,
+    )
 
-    def error(columns: slice) -> float:
-        users = fit_users(catalog, seen, everybody, unseen[:, columns] / scale[columns])
-        predicted = users[user, -1] + np.sum(raw[item, columns] / scale[columns] * users[user, :-1], axis=1)
-        return _rmse(predicted, truth)
+    def renumber(old: NDArray[np.integer], among: NDArray[np.integer]) -> NDArray[np.int32]:
+        return np.flatnonzero(np.isin(among, old)).astype(np.int32)
 
-    quality, taste, everything = slice(-1, None), slice(0, -1), slice(None)
-    return [_rmse(_user_means(catalog, seen)[user], truth), error(quality), error(taste), error(everything)]
-
-
-def _user_means(catalog: Catalog, rows: NDArray[np.bool_]) -> Floats:
-    """Mean rating of each user over the marked ratings, [U]; the general mean for users without one."""
-    user, value = catalog.ratings.user[rows], catalog.ratings.value[rows].astype(np.float64)
-    counts = np.bincount(user, minlength=len(catalog.users))
-    sums = np.bincount(user, weights=value, minlength=len(catalog.users))
-    return np.where(counts > 0, sums / np.maximum(counts, 1), value.mean())
+    parts = Split(
+        train_users=renumber(split.train_users, rows),
+        test_users=renumber(split.test_users, rows),
+        train_entities=renumber(split.train_entities, items),
+        test_entities=renumber(split.test_entities, items),
+        support=split.support[kept],
+        judge=split.judge[kept],
+    )
+    return (rest, parts), rows
 
 
-def _rmse(predicted: Floats, truth: Floats) -> float:
-    return float(np.sqrt(np.mean((predicted - truth) ** 2)))
+def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
+    """Of each judged rating, [m], by each predictor, in the order of `ColdStart`."""
+    reading, items = Reading.of(held.catalog), factor_items(held.catalog, held.split, parameters)
+    predicted = [_predict(held, reading, items, parameters, columns) for columns in PREDICTIONS.values()]
+    return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
+
+
+def _predict(
+    held: HeldOut, reading: Reading, items: ItemFactors, parameters: SpaceParameters, columns: slice
+) -> Floats:
+    """The judged ratings, [m], by a space of some of the coordinates."""
+    maps = fit_maps(reading, items, parameters).only(columns)
+    space = complete(held.catalog, held.split, reading, maps, parameters)
+    z = space.encoder.encode(held.texts)
+    return space.predict(z[held.item], space.users[held.user])
+
+
+def _user_means(held: HeldOut) -> Floats:
+    """The mean of its user's support, for each judged rating, [m]."""
+    ratings, rows, count = held.catalog.ratings, held.split.support, len(held.catalog.users)
+    sums = np.bincount(ratings.user[rows], weights=ratings.value[rows].astype(np.float64), minlength=count)
+    means: Floats = (sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1))[held.user]
+    return means
+
+
+def _rmse(errors: Floats) -> float:
+    return float(np.sqrt(np.mean(errors**2)))

@@ -192,10 +192,53 @@ class Linear:
         values: Floats = features @ self.weights + self.intercept
         return values
 
+    def only(self, columns: slice) -> Linear:
+        """The same map to some of its values."""
+        return Linear(self.weights[:, columns], self.intercept[columns])
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the encoder sees of a catalog's texts.
+
+    Attributes:
+        features: Read the texts.
+        bags: Features of each text, I of them.
+        table: The same as a sparse matrix, [I, F].
+    """
+
+    features: Features
+    bags: list[Bag]
+    table: sp.csr_array
+
+    @classmethod
+    def of(cls, catalog: Catalog, progress: bool | None = False) -> Reading:
+        """Read a catalog's texts, with a bar where that takes more than two seconds."""
+        features = features_of(catalog.texts, catalog.language)
+        hidden = None if progress is None else not progress
+        texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
+        bags = [features.bag(text) for text in texts]
+        return cls(features, bags, matrix(bags, features.count))
+
+
+@dataclass(frozen=True, eq=False)
+class ItemFactors:
+    """What step 1 gives for the encoder to learn.
+
+    Attributes:
+        targets: Factors and bias of each item, [I, dim].
+        weights: Of each item in the encoder's fit, 0 where nobody rated it, [I].
+        part: The part of each item in step 2, [I].
+    """
+
+    targets: Floats
+    weights: Floats
+    part: NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class RawMaps:
-    """What steps 1 and 2 give: maps from text to (factors, bias), before whitening.
+    """What step 2 gives: maps from text to (factors, bias), before whitening.
 
     Attributes:
         full: Fitted on all rated items, k = dim.
@@ -213,6 +256,10 @@ class RawMaps:
     def out_of_part(self, features: sp.csr_array) -> Floats:
         """Value of each item by the map that did not see it, [I, k]."""
         return _out_of_part(self.unseen, self.part, features)
+
+    def only(self, columns: slice) -> RawMaps:
+        """The same maps to some of the coordinates; the last one is the bias."""
+        return replace(self, full=self.full.only(columns), unseen=tuple(part.only(columns) for part in self.unseen))
 
 
 def fit_space(
@@ -234,44 +281,17 @@ def fit_space(
         PreparationError: Fewer than two items are rated, or the texts do not differ in anything that the encoder reads.
     """
     parameters = parameters or SpaceParameters()
-    features = features_of(catalog.texts, catalog.language)
-    hidden = None if progress is None else not progress
-    texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
-    bags = [features.bag(text) for text in texts]
-    table = matrix(bags, features.count)
-    ratings = catalog.ratings
-    train = split.support & np.isin(ratings.user, split.train_users)
-    raw = fit_maps(catalog, train, table, parameters, progress=progress)
-    whitening = _whitening(raw.full(table))
-    encoder = _encoder(features, raw.full, whitening, bags, parameters.ball)
-    unseen = project((raw.out_of_part(table) - whitening[0]) @ whitening[1], encoder.radius)
-    return LatentSpace(
-        encoder=encoder,
-        items=project(encoder.linear(bags), encoder.radius),
-        users=fit_users(catalog, split.support, split.train_users, unseen),
-        parameters=parameters,
-        quality={"explained_taste": raw.explained[0], "explained_quality": raw.explained[1]},
-    )
+    reading = Reading.of(catalog, progress)
+    maps = fit_maps(reading, factor_items(catalog, split, parameters, progress=progress), parameters)
+    return complete(catalog, split, reading, maps, parameters)
 
 
-def fit_maps(
-    catalog: Catalog,
-    rows: NDArray[np.bool_],
-    table: sp.csr_array,
-    parameters: SpaceParameters,
-    *,
-    progress: bool | None = False,
-) -> RawMaps:
-    """Steps 1 and 2, from the ratings that `rows` marks.
-
-    Args:
-        catalog: Entities and ratings.
-        rows: Ratings that may be read, bool [m].
-        table: Features of the catalog's texts, [I, F].
-        parameters: How.
-        progress: Of the factorisation.
-    """
+def factor_items(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, *, progress: bool | None = False
+) -> ItemFactors:
+    """Step 1, from the ratings of train users."""
     rng = np.random.default_rng(parameters.seed)
+    rows = split.support & np.isin(catalog.ratings.user, split.train_users)
     user, item = catalog.ratings.user[rows], catalog.ratings.item[rows]
     factors = factorize(
         user,
@@ -285,21 +305,42 @@ def fit_maps(
         sweeps=parameters.sweeps,
         progress=progress,
     )
-    targets = np.column_stack([factors.items, factors.item_bias])
     counts = np.bincount(item, minlength=len(catalog.entities)).astype(np.float64)
     weights = counts * parameters.damping / (counts + parameters.damping)
+    targets = np.column_stack([factors.items, factors.item_bias])
+    return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
+
+
+def fit_maps(reading: Reading, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
+    """Step 2."""
+    table, targets, weights, part = reading.table, items.targets, items.weights, items.part
 
     def fit(kept: NDArray[np.bool_]) -> Linear:
         return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
 
-    rated = counts > 0
-    part = _parts(rated, parameters.parts, rng)
+    rated = weights > 0
     unseen = tuple(fit(rated & (part != number)) for number in range(part.max() + 1))
     guess = _out_of_part(unseen, part, table)
     explained = tuple(
         _explained(guess[:, columns], targets[:, columns], weights) for columns in (slice(-1), slice(-1, None))
     )
     return RawMaps(fit(rated), unseen, part, (explained[0], explained[1]))
+
+
+def complete(
+    catalog: Catalog, split: Split, reading: Reading, maps: RawMaps, parameters: SpaceParameters
+) -> LatentSpace:
+    """Steps 3 to 5: whiten, find the ball, refit the users."""
+    whitening = _whitening(maps.full(reading.table))
+    encoder = _encoder(reading.features, maps.full, whitening, reading.bags, parameters.ball)
+    unseen = project((maps.out_of_part(reading.table) - whitening[0]) @ whitening[1], encoder.radius)
+    return LatentSpace(
+        encoder=encoder,
+        items=project(encoder.linear(reading.bags), encoder.radius),
+        users=fit_users(catalog, split.support, split.train_users, unseen),
+        parameters=parameters,
+        quality={"explained_taste": maps.explained[0], "explained_quality": maps.explained[1]},
+    )
 
 
 def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
@@ -346,7 +387,7 @@ def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDA
 def _whitening(raw: Floats) -> tuple[Floats, Floats]:
     """Centre [k] and matrix [k, n], such that (raw - centre) @ matrix has covariance I."""
     centre = raw.mean(axis=0)
-    variance, axes = np.linalg.eigh(np.cov(raw.T, bias=True))
+    variance, axes = np.linalg.eigh(np.atleast_2d(np.cov(raw.T, bias=True)))
     order = np.argsort(-variance)
     kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
     if variance.max() < 1e-12:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,7 +126,7 @@ def test_saving_and_loading_keeps_everything(
     entities = tuple(Entity(str(row), text, text) for row, text in enumerate(texts))
     ratings = Ratings.of([0, 1], [0, 0], [value, 1.0])
     catalog = make(entities=entities, ratings=ratings, skipped=(Skipped(2, "films", "no year", ("a", "b")),))
-    catalog = replace(catalog, authors=("bob",))
+    catalog = dataclasses.replace(catalog, authors=("bob",))
     catalog.save(folder)
     again = Catalog.load(folder)
     assert again == catalog
