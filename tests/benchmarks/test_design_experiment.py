@@ -9,9 +9,13 @@ import pytest
 from matplotlib.image import imread
 
 from benchmarks.__main__ import main
+from benchmarks.coverage import ellipse, panels
 from benchmarks.experiments import design as experiment
+from benchmarks.pools import displacements, recorded, synthetic
 from benchmarks.results import read_json
 from eagle_gym.actions import design
+from eagle_gym.actions.action_set import ActionSets
+from eagle_gym.errors import PreparationError
 
 
 def pools(count=3):
@@ -24,36 +28,100 @@ def quick(monkeypatch):
     """One thread, one repeat, no cvxpy cell."""
     for name in experiment.THREADS:
         monkeypatch.setenv(name, "1")
-    monkeypatch.setitem(experiment.SIZES["smoke"], "repeats", 1)
-    monkeypatch.setitem(experiment.SIZES["smoke"], "patience", 0.0)
+    monkeypatch.setattr(experiment, "STEADY", 0.0)
+    for size in ("smoke", "huge"):
+        settings = {"shapes": [(20, 8)], "repeats": 1, "patience": 0.0, "pools": 4, "prepare": "never"}
+        monkeypatch.setitem(experiment.SIZES, size, settings)
 
 
-@pytest.mark.usefixtures("quick")
-def test_run_on_recorded_pools(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(experiment, "recorded", lambda count: (pools(count), ""))
+@pytest.fixture
+def prepared(monkeypatch):
+    """An environment whose start states have the pools above."""
+    monkeypatch.setattr(experiment, "recorded", lambda size, width, count, prepare: pools(count))
+
+
+def absent(*_args, **_kwargs):
+    raise PreparationError("nothing is there")
+
+
+@pytest.mark.usefixtures("quick", "prepared")
+def test_run_on_recorded_pools(tmp_path, capsys):
     assert main(["run", "design", "--size", "smoke", "--out", str(tmp_path)]) == 0
     rows = read_json(tmp_path / "run.json")["rows"]
     own = [row for row in rows if row["method"] == "auto"]
     assert [row["kind"] for row in own] == ["gaussian", "clustered", "deficient", "recorded"]
     assert all(row["gap"] <= 1e-6 for row in own)
+    assert own[-1]["size"] == 47, "of eight start states, the one with the most candidates"
     assert {row["method"] for row in rows if row["kind"] == "4 recorded"} == {
         "solve_batch, a pool",
         "select_batch k=16, a pool",
     }
     page = (tmp_path / "REPORT.md").read_text()
-    assert "not run: about 0 s: --size large" in page
-    assert "good coverage" in page
+    assert "not run: gaussian 20, 8, cvxpy: about 0 s: --size large" in page
+    assert "(a) good coverage" in page
     assert "4 pools, random" in page
-    assert "targets met" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "targets met" in printed
+    assert all(experiment.line(experiment.Row(**row)) in printed for row in rows)
     assert imread(tmp_path / "coverage.png").std() > 0.01
+
+
+@pytest.mark.usefixtures("quick", "prepared")
+def test_rows_are_on_disk_as_they_come(tmp_path, monkeypatch):
+    def killed(pools, repeats):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "batches", killed)
+    with pytest.raises(KeyboardInterrupt):
+        main(["run", "design", "--size", "smoke", "--out", str(tmp_path)])
+    assert len(read_json(tmp_path / "run.json")["rows"]) == 4 * 6
 
 
 @pytest.mark.usefixtures("quick")
 def test_run_without_an_environment_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(experiment, "recorded", lambda count: ([], "nothing is prepared"))
+    monkeypatch.setattr(experiment, "recorded", absent)
     assert main(["run", "design", "--size", "smoke", "--out", str(tmp_path)]) == 0
-    assert "not run: nothing is prepared" in capsys.readouterr().out
+    assert "not run: the environment is not prepared (nothing is there)" in capsys.readouterr().out
     assert not (tmp_path / "coverage.png").exists()
+
+
+@pytest.mark.usefixtures("quick", "prepared")
+def test_the_giant_cell_is_asked_for_by_name_run_last_and_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "GIGABYTES", {("cvxpy-clarabel", (20, 8)): 14})
+    monkeypatch.setattr(experiment, "save_figure", lambda pools, folder: None)
+    assert main(["run", "design", "--size", "smoke", "--out", str(tmp_path / "smoke")]) == 0
+    assert capsys.readouterr().out.count("needs 14 GB of memory: --size huge") == 3
+    assert main(["run", "design", "--size", "huge", "--out", str(tmp_path / "huge")]) == 0
+    assert "warning: cvxpy-clarabel at (20, 8) needs about 14 GB of memory; " in capsys.readouterr().out
+    last = read_json(tmp_path / "huge" / "run.json")["rows"][-1]
+    assert (last["kind"], last["method"]) == ("gaussian", "cvxpy-clarabel")
+    assert last["gap"] < 1e-3
+    assert last["speedup"] > 1
+
+
+def test_one_cell_needs_that_much_and_the_demanded_ones_do_not():
+    assert set(experiment.GIGABYTES) == {("cvxpy-clarabel", (1000, 64))}
+    assert not any(shape in experiment.TARGETS.get(method, {}) for method, shape in experiment.GIGABYTES)
+    assert experiment.SIZES["large"]["patience"] == np.inf
+
+
+def test_available_memory_is_in_gigabytes():
+    there = experiment.available()
+    assert np.isnan(there) or 0.01 < there < 1e5
+
+
+@pytest.mark.usefixtures("prepared")
+def test_the_figure_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(experiment, "measure", absent)
+    assert main(["run", "design", "--figure", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coverage.pdf", "coverage.png"]
+    assert "| (d) reduced bias, by design |" in capsys.readouterr().out
+
+
+def test_no_figure_without_an_environment(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(experiment, "recorded", absent)
+    assert main(["run", "design", "--figure", "--out", str(tmp_path)]) == 1
+    assert "nothing is there" in capsys.readouterr().err
 
 
 def test_more_threads_start_the_run_again_on_one(tmp_path, monkeypatch):
@@ -62,34 +130,60 @@ def test_more_threads_start_the_run_again_on_one(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment.subprocess, "run", lambda command, **kwargs: calls.append((command, kwargs["env"])))
     assert main(["run", "design", "--size", "smoke", "--out", str(tmp_path)]) == 0
     [(command, environment)] = calls
-    assert command[1:] == ["-m", "benchmarks.experiments.design", "--size", "smoke", "--out", str(tmp_path)]
+    assert command[1:] == ["-m", "benchmarks", "run", "design", "--size", "smoke", "--out", str(tmp_path)]
     assert {environment[name] for name in experiment.THREADS} == {"1"}
 
 
+def test_accbpg_where_it_is_installed():
+    pytest.importorskip("accbpg", reason="accbpg is an extra")
+    pool = synthetic("deficient", 40, 8)
+    assert design.leverages(pool, experiment.by_accbpg(pool))[1] <= 1e-6
+
+
+def test_accbpg_where_it_is_not(monkeypatch):
+    monkeypatch.setattr(experiment.importlib.util, "find_spec", lambda name: None)
+    row = experiment.cell("gaussian", synthetic("gaussian", 20, 8), "accbpg", 1.0, experiment.SIZES["smoke"])
+    assert (row.ms, row.target) == (None, 1.0)
+    assert "pip install" in row.note
+
+
 def test_synthetic_pools_are_what_they_say():
-    assert design.solve(experiment.synthetic("deficient", 20, 8)).rank == 4
-    assert design.solve(experiment.synthetic("gaussian", 20, 8)).rank == 8
-    clustered = experiment.synthetic("clustered", 100, 16)
+    assert design.solve(synthetic("deficient", 20, 8)).rank == 4
+    assert design.solve(synthetic("gaussian", 20, 8)).rank == 8
+    clustered = synthetic("clustered", 100, 16)
     near = np.sort(np.linalg.norm(clustered[:, None] - clustered[None], axis=-1), axis=1)[:, 1]
     assert np.median(near) < 0.1 * np.median(np.linalg.norm(clustered, axis=1))
 
 
-def test_displacements_are_those_of_all_candidates():
+def test_displacements_are_what_the_designs_of_the_states_saw():
+    class Steps:
+        """A prompt is a number, and moves a state by that much."""
+
+        def propose(self, texts, profiles, n, seeds):
+            return [[f"{j + seed % 7}" for j in range(n)] for seed in seeds]
+
+        def expected(self, texts, prompts, z, seeds):
+            return [row + np.array([[float(p), 1.0] for p in pool]) for row, pool in zip(z, prompts, strict=True)]
+
     z = np.array([[1.0, 2.0], [3.0, 4.0]])
-    sets = types.SimpleNamespace(
-        pool=5,
-        candidates=types.SimpleNamespace(propose=lambda texts, profiles, n, seeds: [[text] * n for text in texts]),
-        effects=types.SimpleNamespace(
-            expected=lambda texts, prompts, z, seeds: [
-                row + np.arange(len(p))[:, None] for row, p in zip(z, prompts, strict=True)
-            ]
-        ),
-    )
+    sets = ActionSets(Steps(), Steps(), pool=5, k=3)
     resources = types.SimpleNamespace(action_sets=sets, profile=lambda user: f"likes {user}")
     states = [types.SimpleNamespace(text=str(i), user=i, z=row) for i, row in enumerate(z)]
     envs = types.SimpleNamespace(world=types.SimpleNamespace(resources=resources), states=states)
-    for found in experiment.displacements(envs):
-        assert found.tolist() == [[float(i), float(i)] for i in range(5)]
+    offered = sets.build(["0", "1"], ["likes 0", "likes 1"], z)
+    for found, chosen in zip(displacements(envs), offered, strict=True):
+        assert found.shape == (5, 2)
+        assert (found[:, 1] == 1).all()
+        assert {tuple(row) for row in chosen.features} <= {tuple(row) for row in found}
+
+
+def test_pools_of_the_real_environment_are_recorded():
+    try:
+        found = recorded(24, 8, 3, prepare="never")
+    except PreparationError as error:
+        pytest.skip(f"the environment is not prepared: {error}")
+    assert [pool.shape for pool in found] == [(24, 8)] * 3
+    assert all(np.linalg.norm(pool, axis=1).mean() > 0.1 for pool in found)
 
 
 def test_verdicts():
@@ -103,10 +197,21 @@ def test_verdicts():
 
 
 def test_panels_tell_good_from_poor_and_biased():
-    good, poor, biased, reduced = experiment.panels(pools(5))
+    good, poor, biased, reduced = panels(pools(5))
     numbers = [design.coverage(panel.pool, panel.chosen) for panel in (good, poor, biased, reduced)]
     assert numbers[0].C < 2 < numbers[1].C
     assert numbers[3].C < numbers[2].C
     assert good.pool is poor.pool
     assert biased.pool is reduced.pool
     assert numbers[3].crowding < numbers[2].crowding
+
+
+def test_what_lies_outside_the_ellipse_is_covered_worse_than_by_an_optimal_design():
+    pool, directions = pools(1)[0], np.eye(8)[:2]
+    chosen = design.select(pool, 16).indices
+    outline = ellipse(pool, chosen, directions)
+    g, _ = design.leverages(pool, np.bincount(chosen, minlength=len(pool)))
+    shape = np.linalg.inv(outline.T @ outline / len(outline) * 2)  # of a curve (cos, sin), the mean of xx^T is half
+    outside = np.einsum("ki,ij,kj->k", pool[:, :2], shape, pool[:, :2]) > 1 + 1e-6
+    assert (g[outside] > 8).all()
+    assert ellipse(pool, [0, 1], directions) is None
