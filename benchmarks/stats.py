@@ -1,15 +1,17 @@
 """Estimates with bootstrap intervals. Pure functions of arrays; randomness is a Generator passed in.
 
-Scores come one per episode, with the seed of the training run and the user of each. The intervals are those of a
-nested bootstrap: seeds are drawn again with replacement, and within each drawn seed its users; all episodes of a drawn
-user come along, since they are not independent of one another.
+Scores come one per episode, with the seed of the training run and the user of each. The same users can stand under
+every seed, so the two are crossed: seeds are drawn again with replacement, then users, and one draw of users serves all
+seeds of a replicate. An episode counts as often as its seed was drawn times as often as its user was (A. B. Owen, The
+Pigeonhole Bootstrap, Annals of Applied Statistics 1(2), 2007). Were users drawn anew within each seed, their part of
+the error would be divided by the number of seeds, as if every seed had met other people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,9 +82,8 @@ def bootstrap(
     statistic: Statistic = weighted_mean,
     replicates: int = 2000,
     level: float = 0.95,
-    users_are: Literal["nested", "crossed"] = "nested",
 ) -> Interval:
-    """Estimate with a percentile interval of the bootstrap over seeds and users.
+    """Estimate with a percentile interval of the bootstrap over seeds, then users.
 
     Args:
         values: ``[m]`` one score per episode.
@@ -92,8 +93,6 @@ def bootstrap(
         statistic: What is estimated.
         replicates: How many.
         level: Share of the replicates inside the interval.
-        users_are: ``"nested"``: users are drawn anew within each drawn seed. ``"crossed"``: one draw of users serves
-            all seeds of a replicate; wider, and right where the same few users stand under every seed.
 
     Returns:
         The statistic of the scores as they are, and its interval. With one seed the interval speaks of users alone.
@@ -102,69 +101,153 @@ def bootstrap(
         ConfigurationError: Lengths differ, a score is not finite, or there are none.
     """
     array = check_values(values)
-    seed_ids = np.unique(np.asarray(seeds), return_inverse=True)[1].ravel()
-    user_ids = np.unique(np.asarray(users), return_inverse=True)[1].ravel()
-    if not len(array) == len(seed_ids) == len(user_ids):
-        raise ConfigurationError(f"{len(array)} values, {len(seed_ids)} seeds, {len(user_ids)} users: not as many")
-    draw = nested_weights if users_are == "nested" else crossed_weights
-    weights = draw(seed_ids, user_ids, rng, replicates)
-    weights = weights[weights.sum(axis=1) > 0]  # crossed users may all miss the drawn seeds
-    drawn = statistic(array, weights)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(statistic(array, np.ones((1, len(array))))[0]), float(low), float(high))
+    drawn = statistic(array, draw_weights(array, seeds, users, rng, replicates))
+    return percentiles(float(statistic(array, np.ones((1, len(array))))[0]), drawn, level)
+
+
+def percentiles(estimate: float, drawn: Floats, level: float) -> Interval:
+    """The middle ``level`` of the replicates ``[R]``, around an estimate."""
+    # observed values, not means of two of them: a replicate may be infinite
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    return Interval(estimate, float(low), float(high))
+
+
+Keyed = Sequence[tuple[Any, Any, Any, float]]
+"""``(seed, episode, user, score)`` of one method."""
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Scores of several methods on the episodes that all of them met.
+
+    Attributes:
+        scores: ``[methods, m]``.
+        seeds: ``[m]``.
+        users: ``[m]``.
+    """
+
+    scores: Floats
+    seeds: list[Any]
+    users: list[Any]
+
+    @classmethod
+    def of(cls, *methods: Keyed) -> Paired:
+        """Match episodes by (seed, episode).
+
+        Raises:
+            ConfigurationError: An episode stands in one of them alone, or twice.
+        """
+        tables = [{(seed, episode): (user, score) for seed, episode, user, score in rows} for rows in methods]
+        if any(len(table) != len(rows) for table, rows in zip(tables, methods, strict=True)):
+            raise ConfigurationError("an episode occurs twice within one method; pairs need each (seed, episode) once")
+        alone = sorted(set().union(*tables) - set(tables[0]).intersection(*tables[1:]), key=str)
+        if alone:
+            raise ConfigurationError(
+                f"{len(alone)} episodes are in one method alone, such as (seed, episode) = {alone[0]}"
+            )
+        keys = list(tables[0])
+        scores = np.array([[table[key][1] for key in keys] for table in tables], dtype=np.float64)
+        return cls(scores, [key[0] for key in keys], [tables[0][key][0] for key in keys])
 
 
 def paired_difference(
-    first: Sequence[tuple[Any, Any, Any, float]],
-    second: Sequence[tuple[Any, Any, Any, float]],
+    first: Keyed,
+    second: Keyed,
     rng: np.random.Generator,
     **options: Any,  # noqa: ANN401 - those of bootstrap
 ) -> Interval:
-    """Mean of ``first - second`` over the episodes that both have met.
+    """Mean of ``first - second`` over the episodes that both have met; arguments and errors as :class:`Paired`."""
+    pairs = Paired.of(first, second)
+    return bootstrap(pairs.scores[0] - pairs.scores[1], pairs.seeds, pairs.users, rng, **options)
+
+
+def probability_of_improvement(
+    first: Keyed,
+    second: Keyed,
+    rng: np.random.Generator,
+    **options: Any,  # noqa: ANN401 - those of bootstrap
+) -> Interval:
+    """Share of the episodes that both have met on which ``first`` scores more than ``second``; a tie counts half."""
+    pairs = Paired.of(first, second)
+    wins = (np.sign(pairs.scores[0] - pairs.scores[1]) + 1) / 2
+    return bootstrap(wins, pairs.seeds, pairs.users, rng, **options)
+
+
+def normalised(
+    method: Keyed,
+    top: Keyed,
+    rng: np.random.Generator,
+    *,
+    bottom: Keyed | None = None,
+    replicates: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """How far a method comes from ``bottom`` (0) to ``top`` (1): the ratio of two paired mean differences.
 
     Args:
-        first: ``(seed, episode, user, score)`` of one method.
-        second: The same of another, with the same seeds and episodes.
-        rng: Draws the replicates.
-        **options: Further arguments of :func:`bootstrap`.
+        method: Its episodes.
+        top: What scores 1, such as an oracle, on the same episodes.
+        rng: Draws the replicates, the same ones for both means.
+        bottom: What scores 0, such as the uniform policy; without it, a score of 0 does.
+        replicates: How many.
+        level: Share of the replicates inside the interval.
+
+    Returns:
+        The ratio. An end of its interval is infinite where in that many replicates ``top`` is not above ``bottom``.
 
     Raises:
-        ConfigurationError: An episode stands in one of them alone, or twice.
+        ConfigurationError: The episodes are not the same, or ``top`` is not above ``bottom``.
     """
-    one, two = ({(seed, episode): (user, score) for seed, episode, user, score in rows} for rows in (first, second))
-    if len(one) != len(first) or len(two) != len(second):
-        raise ConfigurationError("an episode occurs twice within one method; pairs need each (seed, episode) once")
-    if one.keys() != two.keys():
-        alone = sorted(one.keys() ^ two.keys(), key=str)
-        raise ConfigurationError(f"{len(alone)} episodes are in one method alone, such as (seed, episode) = {alone[0]}")
-    keys = list(one)
-    differences = [one[key][1] - two[key][1] for key in keys]
-    return bootstrap(differences, [key[0] for key in keys], [one[key][0] for key in keys], rng, **options)
+    pairs = Paired.of(method, top, *([bottom] if bottom is not None else []))
+    base = pairs.scores[2] if bottom is not None else np.zeros(pairs.scores.shape[1])
+    way, whole = pairs.scores[0] - base, pairs.scores[1] - base
+    if not whole.mean() > 0:
+        raise ConfigurationError(
+            f"the top of a normalised score must be above its bottom; they are {whole.mean():.4g} apart"
+        )
+    weights = draw_weights(whole, pairs.seeds, pairs.users, rng, replicates)
+    above, below = weighted_mean(way, weights), weighted_mean(whole, weights)
+    unbounded = np.where(np.arange(len(below)) % 2, np.inf, -np.inf)  # such replicates bound neither side
+    drawn = np.where(below > 0, above / np.where(below > 0, below, 1.0), unbounded)
+    return percentiles(float(way.mean() / whole.mean()), drawn, level)
 
 
-def nested_weights(
-    seeds: NDArray[np.intp], users: NDArray[np.intp], rng: np.random.Generator, replicates: int
+def performance_profile(
+    values: ArrayLike,
+    thresholds: ArrayLike,
+    seeds: ArrayLike,
+    users: Sequence[Any] | NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    replicates: int = 2000,
+    level: float = 0.95,
+) -> list[Interval]:
+    """Share of the episodes that score more than each threshold, with pointwise intervals (R. Agarwal et al., 2021)."""
+    array = check_values(values)
+    weights = draw_weights(array, seeds, users, rng, replicates)
+    found = []
+    for threshold in check_values(thresholds):
+        above = (array > threshold).astype(np.float64)
+        found.append(percentiles(float(above.mean()), weighted_mean(above, weights), level))
+    return found
+
+
+def draw_weights(
+    values: Floats, seeds: ArrayLike, users: Sequence[Any] | NDArray[Any], rng: np.random.Generator, replicates: int
 ) -> Floats:
-    """How often each episode is drawn in each replicate, ``[replicates, m]``; seeds first, then users within them."""
-    weights = np.zeros((replicates, len(seeds)))
-    seed_counts = counts(int(seeds.max()) + 1, rng, replicates)
-    for seed in range(seed_counts.shape[1]):
-        rows = np.flatnonzero(seeds == seed)
-        local = np.unique(users[rows], return_inverse=True)[1].ravel()
-        present = int(local.max()) + 1
-        # A seed drawn k times draws its users k times over, each time anew: k * present draws in all.
-        drawn = rng.multinomial(seed_counts[:, seed] * present, np.full(present, 1 / present))
-        weights[:, rows] = drawn[:, local]
-    return weights
+    """How often each episode counts in each replicate, ``[replicates, m]``: its seed's count times its user's.
 
-
-def crossed_weights(
-    seeds: NDArray[np.intp], users: NDArray[np.intp], rng: np.random.Generator, replicates: int
-) -> Floats:
-    """The same where one draw of users serves all seeds: the product of a seed's and a user's count."""
-    seed_counts = counts(int(seeds.max()) + 1, rng, replicates)
-    user_counts = counts(int(users.max()) + 1, rng, replicates)
-    return (seed_counts[:, seeds] * user_counts[:, users]).astype(np.float64)
+    Raises:
+        ConfigurationError: Lengths differ.
+    """
+    seed_ids = np.unique(np.asarray(seeds), return_inverse=True)[1].ravel()
+    user_ids = np.unique(np.asarray(users), return_inverse=True)[1].ravel()
+    if not len(values) == len(seed_ids) == len(user_ids):
+        raise ConfigurationError(f"{len(values)} values, {len(seed_ids)} seeds, {len(user_ids)} users: not as many")
+    seed_counts = counts(int(seed_ids.max()) + 1, rng, replicates)
+    user_counts = counts(int(user_ids.max()) + 1, rng, replicates)
+    weights = (seed_counts[:, seed_ids] * user_counts[:, user_ids]).astype(np.float64)
+    return weights[weights.sum(axis=1) > 0]  # the drawn users may all have missed the drawn seeds
 
 
 def counts(size: int, rng: np.random.Generator, replicates: int) -> NDArray[np.int64]:

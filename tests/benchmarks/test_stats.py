@@ -11,12 +11,15 @@ from scipy import stats as sps
 from benchmarks.stats import (
     Interval,
     bootstrap,
-    crossed_weights,
+    draw_weights,
     iqm,
     mean,
-    nested_weights,
+    normalised,
     paired_difference,
+    performance_profile,
+    probability_of_improvement,
     weighted_iqm,
+    weighted_mean,
 )
 from eagle_gym.errors import ConfigurationError
 
@@ -62,24 +65,47 @@ def test_episodes_of_one_user_stay_together(rng: np.random.Generator) -> None:
     assert bootstrap(values, np.zeros(200), users, rng) == Interval(0.5, 0.0, 1.0)
 
 
-def test_nested_draws_users_within_seeds_and_crossed_draws_them_once(rng: np.random.Generator) -> None:
-    # Only users vary, the same way under four seeds. Variance of the mean of two users drawn from {0, 1} is 1/8;
-    # nested averages it over four independent draws, crossed does not.
+def test_a_seed_and_a_user_that_both_matter_by_hand(rng: np.random.Generator) -> None:
+    # Score = seed + user, each 0 or 1. A replicate is the sum of two independent means of two draws from {0, 1}:
+    # 0, 1/2, 1, 3/2, 2 with probability 1/16, 4/16, 6/16, 4/16, 1/16.
+    values, seeds, users = np.array([0.0, 1.0, 1.0, 2.0]), np.array([5, 5, 8, 8]), np.array(["a", "b", "a", "b"])
+    assert bootstrap(values, seeds, users, rng) == Interval(1.0, 0.0, 2.0)
+    assert bootstrap(values, seeds, users, rng, level=0.7) == Interval(1.0, 0.5, 1.5)
+    assert bootstrap(values, seeds, users, rng, level=0.2) == Interval(1.0, 1.0, 1.0)
+    drawn = weighted_mean(values, draw_weights(values, seeds, users, rng, 40_000))
+    shares = [np.mean(drawn == value) for value in (0.0, 0.5, 1.0, 1.5, 2.0)]
+    np.testing.assert_allclose(shares, np.array([1, 4, 6, 4, 1]) / 16, atol=0.01)
+
+
+def test_users_who_stand_under_every_seed_are_drawn_once(rng: np.random.Generator) -> None:
+    # Only users vary, the same way under four seeds: more seeds do not make the two users more.
     values, seeds, users = np.tile([0.0, 1.0], 4), np.repeat(np.arange(4), 2), np.tile([0, 1], 4)
-    spread = {}
-    for name, draw in (("nested", nested_weights), ("crossed", crossed_weights)):
-        weights = draw(seeds, users, rng, 40_000)
-        weights = weights[weights.sum(axis=1) > 0]
-        spread[name] = float(np.var(weights @ values / weights.sum(axis=1)))
-    assert spread["nested"] == pytest.approx(1 / 32, rel=0.05)
-    assert spread["crossed"] == pytest.approx(1 / 8, rel=0.05)
+    drawn = weighted_mean(values, draw_weights(values, seeds, users, rng, 40_000))
+    assert np.var(drawn) == pytest.approx(1 / 8, rel=0.05)  # of the mean of two draws from {0, 1}
 
 
-def test_weights_draw_as_many_as_there_are(rng: np.random.Generator) -> None:
+def test_weights_are_products_of_counts(rng: np.random.Generator) -> None:
     seeds, users = np.repeat(np.arange(3), 4), np.tile(np.arange(4), 3)
-    weights = nested_weights(seeds, users, rng, 100)
-    np.testing.assert_array_equal(weights.sum(axis=1), 12)
-    assert weights.mean() == pytest.approx(1)
+    weights = draw_weights(np.zeros(12), seeds, users, rng, 100).reshape(-1, 3, 4)
+    np.testing.assert_array_equal(weights.sum(axis=(1, 2)), 12)
+    np.testing.assert_array_equal(weights.sum(axis=2)[:, :, None] * weights.sum(axis=1)[:, None, :], 12 * weights)
+
+
+def test_replicates_whose_users_missed_the_drawn_seeds_are_left_out(rng: np.random.Generator) -> None:
+    # Each user stands under one seed alone: a quarter of the draws pair a seed with the other seed's user.
+    found = bootstrap([0.0, 1.0], [0, 1], ["a", "b"], rng)
+    assert found == Interval(0.5, 0.0, 1.0)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(rng: np.random.Generator) -> None:
+    """The learning experiment's design: 5 seeds, 128 episodes each, their users drawn from one population of 120."""
+    seeds, hits = np.repeat(np.arange(5), 128), 0
+    for _ in range(100):
+        population, users = 0.7 * rng.normal(size=120), rng.integers(120, size=640)
+        values = (0.2 * rng.normal(size=5))[seeds] + population[users] + 1.5 * rng.normal(size=640)
+        found = bootstrap(values, seeds, users, rng, replicates=300)
+        hits += found.low <= 0 <= found.high
+    assert hits >= 92
 
 
 def test_same_generator_same_interval() -> None:
@@ -98,6 +124,40 @@ def test_paired_difference_is_narrower_than_the_spread_of_users(rng: np.random.G
     found = paired_difference(first, second, rng)
     assert found.estimate == pytest.approx(1)
     assert (found.low, found.high) == (pytest.approx(1), pytest.approx(1))
+
+
+def keyed(scores: list[float], users: str = "abcdefgh") -> list[tuple[int, int, str, float]]:
+    return [(0, i, users[i], score) for i, score in enumerate(scores)]
+
+
+def test_normalised_scores_by_hand(rng: np.random.Generator) -> None:
+    uniform, method, oracle = keyed([1, 1, 2, 2]), keyed([2, 4, 3, 5]), keyed([3, 7, 4, 8])
+    assert normalised(method, oracle, rng, bottom=uniform) == Interval(0.5, 0.5, 0.5)  # half the way, everywhere
+    assert normalised(method, oracle, rng).estimate == pytest.approx(14 / 22)
+    # Two users: the way is (0, 1), the whole (1, 1). The ratio of a replicate is 0, 1/2 or 1.
+    assert normalised(keyed([0, 1]), keyed([1, 1]), rng) == Interval(0.5, 0.0, 1.0)
+    assert normalised(keyed([0, 1]), keyed([1, 1]), rng, level=0.4) == Interval(0.5, 0.5, 0.5)
+
+
+def test_a_top_that_may_be_no_top_bounds_nothing(rng: np.random.Generator) -> None:
+    found = normalised(keyed([1, 1]), keyed([3, -1]), rng)  # a quarter of the replicates have a top of -1
+    assert (found.estimate, found.low, found.high) == (1.0, -np.inf, np.inf)
+    with pytest.raises(ConfigurationError, match="must be above its bottom; they are -1 apart"):
+        normalised(keyed([1, 1]), keyed([0, 0]), rng, bottom=keyed([1, 1]))
+
+
+def test_probability_of_improvement_by_hand(rng: np.random.Generator) -> None:
+    found = probability_of_improvement(keyed([1, 5, 2, 3]), keyed([0, 4, 2, 9]), rng)
+    assert found.estimate == pytest.approx((1 + 1 + 0.5 + 0) / 4)
+    assert probability_of_improvement(keyed([1, 2]), keyed([0, 1]), rng) == Interval(1.0, 1.0, 1.0)
+
+
+def test_performance_profiles_by_hand(rng: np.random.Generator) -> None:
+    values, seeds, users = [0.0, 1.0, 2.0, 3.0], np.zeros(4), list("abcd")
+    profile = performance_profile(values, [-1.0, 0.5, 2.0, 3.0], seeds, users, rng)
+    assert [point.estimate for point in profile] == [1.0, 0.75, 0.25, 0.0]
+    assert (profile[0], profile[3]) == (Interval(1.0, 1.0, 1.0), Interval(0.0, 0.0, 0.0))
+    assert profile[1].low < 0.75 < profile[1].high
 
 
 def test_pairs_must_be_pairs(rng: np.random.Generator) -> None:
