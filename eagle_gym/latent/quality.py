@@ -21,7 +21,6 @@ from eagle_gym.latent.space import ItemFactors, Reading, SpaceParameters, comple
 Floats = NDArray[np.float64]
 
 WHO = ("all", "train", "test")
-RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0)  # of the encoder, that are weighed against each other
 # Coordinates of the space that each prediction may use; the last one is the item's quality.
 PREDICTIONS = {"bias_only": slice(-1, None), "taste_only": slice(0, -1), "text": slice(None)}
 
@@ -59,11 +58,11 @@ class ColdStartReport:
 
     Attributes:
         errors: For the ratings of "all", of "train" and of "test" users, where there are any.
-        ridges: The encoder's ridge in each split.
+        parameters: What each split was fitted with.
     """
 
     errors: Mapping[str, ColdStart]
-    ridges: tuple[float, ...]
+    parameters: tuple[SpaceParameters, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +91,7 @@ def cold_start_report(
     split: Split,
     parameters: SpaceParameters | None = None,
     *,
-    ridges: Sequence[float] = (),
+    choices: Sequence[SpaceParameters] = (),
     splits: int = 5,
     held_out: float = 0.2,
     seed: int = 0,
@@ -105,9 +104,9 @@ def cold_start_report(
     Args:
         catalog: Entities, users and ratings.
         split: Who trains, and what is support.
-        parameters: Of the latent space.
-        ridges: Of the encoder, to choose from anew in every split: see `weigh_ridges`, which sees the train users'
-            ratings of the items that the split keeps, and nothing else. By default that of ``parameters``.
+        parameters: Of the latent space; the defaults by default.
+        choices: Parameters to choose from anew in every split, by `weigh` on the items that the split keeps, so that no
+            choice has seen what it is measured on. Instead of ``parameters``.
         splits: How many times, each time with other items.
         held_out: Share of the items.
         seed: Of the choice of items.
@@ -116,21 +115,20 @@ def cold_start_report(
     Raises:
         ConfigurationError: No split, or a share that is not between 0 and 1.
     """
-    parameters = parameters or SpaceParameters()
     rows: dict[str, list[list[float]]] = {who: [] for who in WHO}
-    chosen = []
+    used: list[SpaceParameters] = []
     for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
-        ridge = parameters.encoder_ridge
-        if ridges:
-            gains = weigh_ridges(held.catalog, held.split, ridges, parameters, held_out=held_out, seed=seed)
-            ridge = max(gains, key=lambda key: gains[key])
-        chosen.append(ridge)
-        squares = _squared_errors(held, replace(parameters, encoder_ridge=ridge))
+        chosen = parameters or SpaceParameters()
+        if choices:
+            gains = weigh(held.catalog, held.split, choices, held_out=held_out, seed=seed)
+            chosen = choices[int(np.argmax(gains))]
+        used.append(chosen)
+        squares = _squared_errors(held, chosen)
         testing = np.isin(held.user, held.split.test_users)
         for who, mask in zip(WHO, (testing | True, ~testing, testing), strict=True):
             if mask.any():
                 rows[who].append([float(np.sqrt(column[mask].mean())) for column in squares])
-    return ColdStartReport({who: _means_of(found) for who, found in rows.items() if found}, tuple(chosen))
+    return ColdStartReport({who: _means_of(found) for who, found in rows.items() if found}, tuple(used))
 
 
 def _means_of(rows: list[list[float]]) -> ColdStart:
@@ -138,46 +136,46 @@ def _means_of(rows: list[list[float]]) -> ColdStart:
     return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
 
 
-def weigh_ridges(
+def weigh(
     catalog: Catalog,
     split: Split,
-    ridges: Sequence[float] = RIDGES,
-    parameters: SpaceParameters | None = None,
+    choices: Sequence[SpaceParameters],
     *,
     splits: int = 3,
     held_out: float = 0.2,
     seed: int = 0,
     progress: bool | None = False,
-) -> dict[float, float]:
-    """Weigh ridges of the encoder by inner validation: items held out of the train users' ratings alone.
+) -> list[float]:
+    """Weigh parameters by inner validation: items held out of the train users' ratings, and of nothing else.
 
     Args:
         catalog: Entities, users and ratings.
         split: Who trains.
-        ridges: To weigh.
-        parameters: All the others.
+        choices: To weigh.
         splits: How many times items are held out.
         held_out: Share of the items, each time.
         seed: Of the choice of items.
         progress: Show a bar; None: only on a terminal.
 
     Returns:
-        Mean gain over the user mean, in percent, by ridge.
+        Mean gain of each choice over the user mean, in percent.
 
     Raises:
         ConfigurationError: As `cold_start_report`.
     """
-    parameters = parameters or SpaceParameters()
-    gains = dict.fromkeys(ridges, 0.0)
+    gains = np.zeros((splits, len(choices)))
     train = _train_alone(catalog, split)
-    for held in _holding_out(*train, splits, held_out, seed, "weighing ridges", progress):
-        reading, items = Reading.of(held.catalog), factor_items(held.catalog, held.split, parameters)
+    for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "weighing", progress)):
+        reading = Reading.of(held.catalog)
+        factors: dict[SpaceParameters, ItemFactors] = {}
         base = _rmse(_user_means(held) - held.value)
-        for ridge in ridges:
-            weighed = replace(parameters, encoder_ridge=ridge)
-            predicted = _predict(held, reading, items, weighed, PREDICTIONS["text"])
-            gains[ridge] += 100.0 * (1.0 - _rmse(predicted - held.value) / base) / splits
-    return gains
+        for column, choice in enumerate(choices):
+            same = replace(choice, encoder_ridge=1.0, ball=1.0)  # what these are changes no factor
+            if same not in factors:
+                factors[same] = factor_items(held.catalog, held.split, choice)
+            predicted = _predict(held, reading, factors[same], choice, PREDICTIONS["text"])
+            gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
+    return [float(gain) for gain in gains.mean(axis=0)]
 
 
 def _holding_out(
