@@ -34,14 +34,20 @@ class ScriptedModel:
         invent: chance that something is added that nobody asked for.
         fail_on: number of the batched call that raises, -1 for none.
         garble: chance that the answer is not plot English.
+        lazy: whether texts come back as they are.
+        garble_greedy: whether answers at temperature 0 are not.
+        speech: what it says that it writes.
     """
 
     fidelity: float = 0.95
     invent: float = 0.1
     fail_on: int = -1
     garble: float = 0.0
+    lazy: bool = False
+    garble_greedy: bool = False
     name: str = "embedded"
     fingerprint: str = "scripted"
+    speech: str = "plot_english"
     deterministic: bool = True
     usage: Usage = field(default_factory=Usage)
     batches: list[int] = field(default_factory=list)
@@ -61,7 +67,9 @@ class ScriptedModel:
         if prompt.task == "propose":
             likes = plot_english.parse_profile(prompt.profile).likes if prompt.profile else ()
             return plot_english.propose(attributes, rng, 1, likes=likes)[0]
-        if rng.random() < self.garble:
+        if self.lazy:
+            return prompt.text
+        if rng.random() < self.garble or (self.garble_greedy and temperature == 0):
             return "Once upon a time, qwerty! " + prompt.text
         try:
             edits = plot_english.parse_edit(prompt.instruction)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, SupportsInt
 
 import gymnasium as gym
@@ -13,62 +10,47 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from eagle_gym.envs import world as worlds
+from eagle_gym.envs.episode import METADATA, SEEDS, Inhabitant, Snapshot, check_render_mode, unmoved_by_failure
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
-from eagle_gym.errors import ConfigurationError, EpisodeError
-from eagle_gym.language.model import Usage
-
-METADATA: Mapping[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}
-SEEDS = 2**63  # generation seeds are drawn below this
+from eagle_gym.errors import EpisodeError
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """An episode at one moment: its state, its history and its randomness. Immutable and picklable.
-
-    Attributes:
-        state: where the episode is; None before the first reset.
-        frames: what was rendered up to here.
-        rng: state of the environment's generator.
-    """
-
-    state: State | None
-    frames: tuple[Frame, ...]
-    rng: Mapping[str, Any]
-
-
-class EagleEnv(gym.Env[Any, np.int64]):
+class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
     """A language model as an environment: states are texts, actions are edit prompts, rewards come from ratings.
 
     **Ids.** ``EagleGym/Plots-v0`` (embedded catalog), ``EagleGym/MovieLens-v0`` (``root=``), ``EagleGym/Table-v0``
     (``texts=``, ``ratings=``). With the defaults a small language model that ships with the package does the writing.
 
     **Start.** ``reset`` draws a reader (a user of the catalog) and an entity (its text is the first state).
-    ``reset(options={"user": id, "entity": id, "text": "..."})`` names any of them.
+    ``reset(options={"user": id, "entity": id, "text": "..."})`` names any of them. A user or entity of the other split
+    is an error, lest test users stand among train episodes unnoticed; ``"any_split": True`` allows it.
 
     **Actions.** ``Discrete(K)``: index of one of the K edit prompts that the state offers. They are chosen by G-optimal
     design from a pool of candidates, so that they cover the directions of the latent space. Where a state has fewer,
     the mask (``info["action_mask"]``, ``action_masks()``) says which indices are real; another index is an error.
 
     **Transition.** The language model rewrites the text as the chosen prompt asks, sampled with a seed drawn from
-    ``np_random``. A failed generation raises ``LanguageModelError``; it leaves the episode where it was.
+    ``np_random``. Where texts are plot English, one that does not parse is drawn again. A generation that fails for
+    good raises ``LanguageModelError`` and leaves the episode where it was.
 
     **Observation.** ``observation="text"``: one string with the reader's profile, the text, the step and the numbered
     prompts, in ``FreeText()``. ``observation="latent"``: a Dict of bounded float32 boxes: ``state`` [n] (embedding),
-    ``user`` [n+1] (unit direction of taste, and its strength in rating units), ``actions`` [K·n] (what each prompt is
-    expected to do: displacements, or next embeddings), ``action_weights`` [K] (the design's), ``action_mask`` [K],
-    ``time`` [1] (share of the episode that is over).
+    ``user`` [n+1] (unit direction of taste, and its strength in rating units, shown up to twice that of the train
+    users), ``actions`` [K·n] (what each prompt is expected to do: displacements, or next embeddings),
+    ``action_weights`` [K] (the design's), ``action_mask`` [K], ``time`` [1] (share of the episode that is over).
 
     **Reward.** U(x) = affinity + λ·novelty, both standardised over the catalog: would this reader like it, and is there
     nothing like it yet? ``reward="improvement"`` pays U(x') - U(x) at each step, ``"terminal"`` U of the last text.
 
     **End.** ``terminated`` after ``horizon`` steps; never truncated by itself.
 
-    **Info.** ``text``, ``user``, ``entity`` (None where the text was given), ``profile``, ``step``, ``valid`` (False
-    where the model's text left plot English; it stays a state, read leniently), ``actions`` (K prompts),
-    ``action_mask`` (int8), ``design`` (``weights``, ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``,
-    ``percentile``). Two runs with one seed have equal infos; counts of calls and tokens are on ``usage``.
+    **Info.** ``text``, ``user``, ``entity`` (None where the text was given), ``profile``, ``step``, ``valid`` (always
+    True in plot English; in free text False where the language model gave the text back unchanged, or one over twice
+    the length of the catalog's longest), ``actions`` (K prompts), ``action_mask`` (int8), ``design`` (``weights``,
+    ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``, ``percentile``). Two runs with one seed have
+    equal infos; counts of calls and tokens are on ``usage``.
 
     **Arguments.** Those of :class:`eagle_gym.Settings`, all JSON values, and ``render_mode`` (None or ``"ansi"``).
 
@@ -97,27 +79,11 @@ class EagleEnv(gym.Env[Any, np.int64]):
 
     def _join(self, world: World, render_mode: str | None) -> None:
         self.render_mode = render_mode
-        self._world: World | None = world
+        self._world = world
         self.observation_space = world.observation_space()
         self.action_space = gym.spaces.Discrete(world.settings.actions)
         self._state: State | None = None
         self._frames: list[Frame] = []
-
-    @property
-    def world(self) -> World:
-        """The world that this environment shares with its copies.
-
-        Raises:
-            EpisodeError: the environment is closed.
-        """
-        if self._world is None:
-            raise EpisodeError("this environment is closed; make a new one")
-        return self._world
-
-    @property
-    def settings(self) -> Settings:
-        """The arguments of this environment."""
-        return self.world.settings
 
     @property
     def state(self) -> State:
@@ -130,35 +96,29 @@ class EagleEnv(gym.Env[Any, np.int64]):
             raise EpisodeError("there is no episode yet: call reset() first")
         return self._state
 
-    @property
-    def usage(self) -> Usage:
-        """Calls, tokens and seconds of the language model, which copies of this environment share."""
-        return self.world.model.usage
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the backend promises equal texts for equal seeds, whatever shares a batch."""
-        return self.world.model.deterministic
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
 
         Args:
             seed: seeds ``np_random``; None goes on with the randomness there is.
             options: ``user``, ``entity`` (ids) and ``text`` name the start; what is not named is drawn.
+                ``any_split=True`` allows users and entities of the other split too.
 
         Returns:
             Observation and info.
 
         Raises:
-            ConfigurationError: an unknown option, user or entity.
+            ConfigurationError: an unknown option, user or entity, or one of the other split.
             TextError: a text that the environment's language does not know.
+            EagleError: what the start needs could not be made. Whatever is raised, the environment is as it was.
         """
         world = self.world
-        super().reset(seed=seed)
-        self._state = worlds.start(world, [worlds.place(world, self.np_random, options)])[0]
-        self._frames = [Frame(self._state)]
-        return self._observation(), worlds.describe(world, self._state)
+        rng, own_seed = (self.np_random, self.np_random_seed) if seed is None else seeding.np_random(seed)
+        with unmoved_by_failure([rng]):
+            (state,) = worlds.start(world, [worlds.place(world, rng, options)])
+        self._np_random, self._np_random_seed = rng, own_seed
+        self._state, self._frames = state, [Frame(state)]
+        return worlds.observe(world, state), worlds.describe(world, state)
 
     def step(self, action: SupportsInt) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Let the language model rewrite the text as prompt ``action`` asks.
@@ -174,21 +134,12 @@ class EagleEnv(gym.Env[Any, np.int64]):
         if worlds.is_over(world, state):
             raise EpisodeError(f"the episode is over after {world.settings.horizon} steps: call reset()")
         index = worlds.check_action(state, as_index(action))
-        before = self.np_random.bit_generator.state
-        seed = int(self.np_random.integers(SEEDS))
-        try:
+        with unmoved_by_failure([self.np_random]):
+            seed = int(self.np_random.integers(SEEDS))
             (after,), (reward,) = worlds.advance(world, [state], [index], [seed])
-        except BaseException:
-            self.np_random.bit_generator.state = before
-            raise
         self._state = after
         self._frames.append(Frame(after, state.action_set.prompts[index], reward))
-        return self._observation(), reward, worlds.is_over(world, after), False, worlds.describe(world, after)
-
-    def _observation(self) -> str | dict[str, NDArray[np.float32]]:
-        if self.settings.observation == "text":
-            return worlds.observe_text(self.world, self.state)
-        return {name: rows[0] for name, rows in worlds.observe_latent(self.world, [self.state]).items()}
+        return worlds.observe(world, after), reward, worlds.is_over(world, after), False, worlds.describe(world, after)
 
     def read(self) -> str:
         """The text observation, whatever the environment's own observation is."""
@@ -205,7 +156,7 @@ class EagleEnv(gym.Env[Any, np.int64]):
 
     def get_state(self) -> Snapshot:
         """The episode as it stands, to come back to with ``set_state``, here or in a copy of this environment."""
-        return Snapshot(self._state, tuple(self._frames), copy.deepcopy(self.np_random.bit_generator.state))
+        return Snapshot.of(self._state, self._frames, self.np_random, self.np_random_seed)
 
     def set_state(self, snapshot: Snapshot, seed: int | None = None) -> None:
         """Go back to a snapshot.
@@ -214,12 +165,9 @@ class EagleEnv(gym.Env[Any, np.int64]):
             snapshot: from ``get_state`` of an environment with the same settings.
             seed: a fresh seed for what follows; None goes on with the snapshot's own randomness.
         """
-        self._state = snapshot.state
-        self._frames = list(snapshot.frames)
-        if seed is None:
-            self.np_random = restored(snapshot.rng)
-        else:
-            self.np_random, self._np_random_seed = seeding.np_random(seed)
+        fresh = (snapshot.generator(), snapshot.seed) if seed is None else seeding.np_random(seed)
+        self._np_random, self._np_random_seed = fresh
+        self._state, self._frames = snapshot.state, list(snapshot.frames)
 
     def render(self) -> str | None:
         """The episode so far as text; None without a render mode."""
@@ -230,23 +178,6 @@ class EagleEnv(gym.Env[Any, np.int64]):
     def close(self) -> None:
         """Let go of the world; the language model is closed with the last environment that uses it."""
         self._world = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The settings and the episode; the world is opened again by its settings."""
-        values = dict(self.__dict__)
-        values["_world"] = None if self._world is None else self._world.settings
-        return values
-
-    def __setstate__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-        if isinstance(values["_world"], Settings):
-            self._world = worlds.make_world(values["_world"])
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Raise ConfigurationError on a render mode that there is not."""
-    if render_mode is not None and render_mode not in METADATA["render_modes"]:
-        raise ConfigurationError(f"render_mode must be None or one of {METADATA['render_modes']}, got {render_mode!r}")
 
 
 def as_index(action: SupportsInt) -> int:
@@ -259,10 +190,3 @@ def as_index(action: SupportsInt) -> int:
     if array.size != 1 or array.dtype.kind not in "iu":
         raise EpisodeError(f"an action is one integer, got {action!r}")
     return int(array.reshape(()))
-
-
-def restored(state: Mapping[str, Any]) -> np.random.Generator:
-    """A generator in the state of another."""
-    rng = np.random.Generator(np.random.PCG64())
-    rng.bit_generator.state = copy.deepcopy(dict(state))
-    return rng

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from platformdirs import user_cache_path
 
@@ -29,26 +31,15 @@ def open_resources(settings: Settings) -> Resources:
         ConfigurationError: a model or utility that cannot be, or texts that the model does not speak.
         PreparationError: something is absent or does not match, and ``prepare="never"``.
     """
-    catalog = load_catalog(settings)
-    if settings.language_model == "embedded" and catalog.language != "plot_english":
+    catalog = shared(_CATALOGS, settings.catalog_key, lambda: load_catalog(settings))
+    model = load_language_model(settings.language_model, **settings.model_arguments)
+    if model.speech == "plot_english" and catalog.language != "plot_english":
         raise ConfigurationError(
-            f"the texts of the catalog {catalog.name!r} are free text, which the embedded model does not speak: name a "
-            "general language_model, such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct'"
+            f"the texts of the catalog {catalog.name!r} are free text, which the language model {model.name!r} does "
+            "not speak: name a general one, such as language_model='transformers:Qwen/Qwen2.5-0.5B-Instruct'"
         )
-    model = load_language_model(
-        settings.language_model,
-        device=settings.device,
-        dtype=settings.dtype,
-        batch_invariant=settings.batch_invariant,
-    )
     split = split_catalog(catalog)
-    space = prepare_space(
-        catalog,
-        split,
-        parameters={"dim": settings.dim},
-        prepare=settings.prepare,
-        cache_dir=settings.cache_dir,
-    )
+    space = shared(_SPACES, f"{catalog.hash}-{settings.dim}", lambda: open_space(settings, catalog, split))
     candidates = open_candidates(settings, catalog, model)
     effects, quality = open_effects(settings, catalog, split, space, model, candidates)
     action_sets = ActionSets(
@@ -60,6 +51,32 @@ def open_resources(settings: Settings) -> Resources:
     )
     utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
     return Resources(catalog, split, space, model, action_sets, utility, quality)
+
+
+T = TypeVar("T")
+
+# What worlds share though they differ in language model or action sets; gone with the last of them.
+_CATALOGS: weakref.WeakValueDictionary[str, Catalog] = weakref.WeakValueDictionary()
+_SPACES: weakref.WeakValueDictionary[str, LatentSpace] = weakref.WeakValueDictionary()
+
+
+def shared(open_now: weakref.WeakValueDictionary[str, T], key: str, make: Callable[[], T]) -> T:
+    """What is open under the key, else what is made now."""
+    found = open_now.get(key)
+    if found is None:
+        found = open_now[key] = make()
+    return found
+
+
+def open_space(settings: Settings, catalog: Catalog, split: Split) -> LatentSpace:
+    """The latent space of a catalog, prepared where it is absent."""
+    return prepare_space(
+        catalog,
+        split,
+        parameters={"dim": settings.dim},
+        prepare=settings.prepare,
+        cache_dir=settings.cache_dir,
+    )
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -100,7 +117,7 @@ def open_effects(
         space,
         model,
         candidates,
-        kind=surrogate_kind(settings, catalog),
+        kind=surrogate_kind(settings, catalog, model),
         profiles=[profiles.text(int(user)) for user in split.train_users[:READERS]],
         temperature=settings.temperature,
         prepare=settings.prepare,
@@ -109,7 +126,7 @@ def open_effects(
     return surrogate, surrogate.quality
 
 
-def surrogate_kind(settings: Settings, catalog: Catalog) -> Kind:
-    """Whether the prompts can be parsed: those of the lexicon and of the embedded model, on plot English."""
-    parsed = settings.candidates == "lexicon" or settings.language_model == "embedded"
+def surrogate_kind(settings: Settings, catalog: Catalog, model: LanguageModel) -> Kind:
+    """Whether the prompts can be parsed: those of the lexicon and of models of plot English, on plot English."""
+    parsed = settings.candidates == "lexicon" or model.speech == "plot_english"
     return "plot_english" if catalog.language == "plot_english" and parsed else "free"

@@ -58,7 +58,7 @@ def _moment(frame: Frame) -> list[str]:
         f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "
         f"predicted to be liked better than {parts['percentile']:.0f}% of the catalog"
     )
-    doubt = [] if state.valid else ["    (not well-formed: read leniently)"]
+    doubt = [] if state.valid else ["    (no proper rewrite: unchanged, or far too long)"]
     return ["", *asked, *_wrapped(state.text, "    "), scores, *doubt]
 
 

@@ -81,7 +81,7 @@ class SB3VecEnv(VecEnv):
             info = worlds.describe(world, result.final.get(i, state))
             info["TimeLimit.truncated"] = bool(result.truncated[i] and not result.terminated[i])
             if i in result.final:
-                info["terminal_observation"] = _single(world, result.final[i])
+                info["terminal_observation"] = worlds.observe(world, result.final[i])
                 self.reset_infos[i] = worlds.describe(world, state)
             infos.append(info)
         return worlds.observe_latent(world, result.states), result.rewards.astype(np.float32), dones, infos
@@ -143,10 +143,6 @@ def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
         max_episode_steps=envs.max_episode_steps,
         render_mode=envs.render_mode,
     )
-
-
-def _single(world: worlds.World, state: worlds.State) -> dict[str, NDArray[np.float32]]:
-    return {name: rows[0] for name, rows in worlds.observe_latent(world, [state]).items()}
 
 
 __all__ = ["SB3VecEnv"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.metering import Limits
 
 CATALOGS: Final = ("plots", "movielens", "table")
 OBSERVATIONS: Final = ("text", "latent")
@@ -33,7 +34,7 @@ class Settings:
         texts: ``"movielens"``: ``"rendered"`` (plot English, the default) or ``"overview"`` (free text);
             ``"table"``: path of the file of entities.
         ratings: path of the file of ratings (``"table"``).
-        language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``.
+        language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``, ``"openai:MODEL@URL"`` or ``"replay:PATH"``.
         observation: ``"text"`` (one string) or ``"latent"`` (a flat Dict of float32 boxes).
         split: whose episodes these are: ``"train"`` or ``"test"`` users and start entities.
         horizon: steps in an episode.
@@ -55,6 +56,15 @@ class Settings:
         device: of the language model, such as ``"cpu"`` or ``"cuda"``.
         dtype: of the language model: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         batch_invariant: compute in fixed tiles, so that trajectories do not depend on the batch to the last bit.
+        max_new_tokens: the longest generation; None for the language model's own limit.
+        record: file to which every answer of the language model is appended, and from which it is taken where it stands
+            there already; ``language_model="replay:PATH"`` then needs no model.
+        max_calls: generations after which the language model stops with an error, those of preparing included; copies
+            of an environment in one process spend from one budget.
+        max_tokens: tokens after which it does, prompts included.
+        max_cost: US dollars after which it does; needs prices.
+        prompt_price: US dollars per million tokens read.
+        completion_price: US dollars per million tokens written.
 
     Raises:
         ConfigurationError: a value that cannot be, or one that the catalog needs and lacks.
@@ -86,18 +96,23 @@ class Settings:
     device: str = "cpu"
     dtype: str = "float32"
     batch_invariant: bool = False
+    max_new_tokens: int | None = None
+    record: str | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
         for name, lowest in _INTEGERS.items():
-            _check_integer(name, getattr(self, name), lowest)
+            _check_integer(name, getattr(self, name), lowest, optional=name in _OPTIONAL)
         for name, (low, high) in _NUMBERS.items():
-            _check_number(name, getattr(self, name), low, high)
-        for name in ("root", "texts", "ratings", "utility", "cache_dir"):
-            _check_string(name, getattr(self, name), optional=True)
-        for name in ("language_model", "device"):
-            _check_string(name, getattr(self, name), optional=False)
+            _check_number(name, getattr(self, name), low, high, optional=name in _OPTIONAL)
+        for name in ("root", "texts", "ratings", "utility", "cache_dir", "record", "language_model", "device"):
+            _check_string(name, getattr(self, name), optional=name in _OPTIONAL)
         if not isinstance(self.batch_invariant, bool):
             raise ConfigurationError(f"batch_invariant must be True or False, got {self.batch_invariant!r}")
         if self.actions > self.pool:
@@ -110,6 +125,7 @@ class Settings:
                 f"a design over {self.pool} candidates says nothing in {self.dim} dimensions or more: "
                 f"pool must be larger than dim, better four times as large; got pool={self.pool}, dim={self.dim}"
             )
+        Limits(self.max_calls, self.max_tokens, self.max_cost, self.prompt_price, self.completion_price)
         _check_utility(self.utility, self.utility_kwargs)
         _CATALOG_CHECKS[self.catalog](self)
 
@@ -139,14 +155,49 @@ class Settings:
         return self.texts or "rendered"
 
     @property
+    def model_arguments(self) -> dict[str, Any]:
+        """The keywords of the language model, beside its name."""
+        return {name: getattr(self, name) for name in _MODEL_ARGUMENTS}
+
+    @property
+    def catalog_key(self) -> str:
+        """What the catalog is read from: files that were changed since make another key."""
+        files = {"root": self.root, "ratings": self.ratings}
+        if self.catalog == "table":
+            files["texts"] = self.texts
+        located = {name: _located(path) for name, path in files.items() if path is not None}
+        return json.dumps([self.catalog, self.text_kind if self.catalog != "table" else "", located], sort_keys=True)
+
+    @property
     def key(self) -> str:
-        """What a world's heavy parts depend on, as a string."""
+        """What a world's heavy parts depend on: worlds whose settings have one key share them.
+
+        A key says what is meant, not how it was written: ``1`` is ``1.0``, and a file stands by where it is.
+        """
         values = {name: value for name, value in self.as_kwargs().items() if name not in _LIGHT_SETTINGS}
+        values |= {name: float(values[name]) for name in _NUMBERS if values[name] is not None}
+        values["catalog"] = self.catalog_key
+        values["language_model"] = _located_model(self.language_model)
+        values["record"] = str(Path(self.record).expanduser().resolve()) if self.record is not None else None
+        values["utility_kwargs"] = dict(self.utility_kwargs or {})
         return json.dumps(values, sort_keys=True)
 
 
-# Arguments that worlds may differ in and share everything heavy; what is open already needs no preparation.
-_LIGHT_SETTINGS = ("observation", "split", "horizon", "reward", "prepare")
+# Arguments that worlds may differ in and share everything heavy: what an episode is and shows, how what is open came
+# to be (it needs no preparation any more), and what the catalog's own key says.
+_LIGHT_SETTINGS = (
+    *("observation", "split", "horizon", "reward"),
+    *("prepare", "cache_dir"),
+    *("root", "texts", "ratings"),
+)
+_MODEL_ARGUMENTS = (
+    *("device", "dtype", "batch_invariant", "max_new_tokens", "record"),
+    *("max_calls", "max_tokens", "max_cost", "prompt_price", "completion_price"),
+)
+_OPTIONAL = (
+    *("root", "texts", "ratings", "utility", "cache_dir", "record"),
+    *("max_new_tokens", "max_calls", "max_tokens", "max_cost"),
+)
 _CHOICES: dict[str, Sequence[str]] = {
     "catalog": CATALOGS,
     "observation": OBSERVATIONS,
@@ -158,8 +209,14 @@ _CHOICES: dict[str, Sequence[str]] = {
     "prepare": PREPARE,
     "dtype": DTYPES,
 }
-_INTEGERS = {"horizon": 1, "actions": 2, "pool": 2, "rollout_samples": 1, "dim": 2}
-_NUMBERS = {"personalised": (0.0, 1.0), "macro": (0.0, 1.0), "temperature": (0.0, 10.0)}
+_INTEGERS = {
+    **{"horizon": 1, "actions": 2, "pool": 2, "rollout_samples": 1, "dim": 2},
+    **{"max_new_tokens": 1, "max_calls": 0, "max_tokens": 0},
+}
+_NUMBERS = {
+    **{"personalised": (0.0, 1.0), "macro": (0.0, 1.0), "temperature": (0.0, 10.0)},
+    **{"max_cost": (0.0, 1e9), "prompt_price": (0.0, 1e9), "completion_price": (0.0, 1e9)},
+}
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -167,19 +224,23 @@ def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ConfigurationError(f"{name} must be one of {list(choices)}, got {value!r}{suggest(value, choices)}")
 
 
-def _check_integer(name: str, value: object, lowest: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise ConfigurationError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+def _check_integer(name: str, value: object, lowest: int, *, optional: bool) -> None:
+    right = isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+    _require(right, f"{name} must be an integer of at least {lowest}", value, optional)
 
 
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigurationError(f"{name} must be a number from {low} to {high}, got {value!r}")
+def _check_number(name: str, value: object, low: float, high: float, *, optional: bool) -> None:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    _require(right, f"{name} must be a number from {low:g} to {high:g}", value, optional)
 
 
 def _check_string(name: str, value: object, *, optional: bool) -> None:
-    if not (isinstance(value, str) and value.strip()) and not (optional and value is None):
-        raise ConfigurationError(f"{name} must be a non-empty string{' or None' if optional else ''}, got {value!r}")
+    _require(isinstance(value, str) and bool(value.strip()), f"{name} must be a non-empty string", value, optional)
+
+
+def _require(right: bool, rule: str, value: object, optional: bool) -> None:
+    if not right and not (optional and value is None):
+        raise ConfigurationError(f"{rule}{' or None' if optional else ''}, got {value!r}")
 
 
 def _check_utility(utility: str | None, kwargs: object) -> None:
@@ -240,6 +301,22 @@ _CATALOG_CHECKS: dict[str, Callable[[Settings], None]] = {
     "movielens": _check_movielens,
     "table": _check_table,
 }
+
+
+def _located(path: str) -> list[Any]:
+    """A file or folder by where it is and what stands there now: names, sizes and times of its files."""
+    place = Path(path).expanduser().resolve()
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    stamps = [(file.name, file.stat()) for file in files if file.is_file()]
+    return [str(place), [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stamps]]
+
+
+def _located_model(spec: str) -> list[Any]:
+    """A language model's spec, its file or folder by where it is; a recording also by what stands there now."""
+    kind, _, target = spec.partition(":")
+    if not target or not Path(target).expanduser().exists():
+        return [spec]
+    return [kind, *(_located(target) if kind == "replay" else [str(Path(target).expanduser().resolve())])]
 
 
 def suggest(word: object, known: Sequence[str]) -> str:

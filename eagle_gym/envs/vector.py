@@ -6,8 +6,7 @@ which a single environment draws, and everything computed for it depends on its 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +18,11 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs import world as worlds
-from eagle_gym.envs.eagle import METADATA, SEEDS, Snapshot, check_render_mode, restored
+from eagle_gym.envs.episode import METADATA, SEEDS, Inhabitant, Snapshot, check_render_mode, unmoved_by_failure
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError
-from eagle_gym.language.model import Usage
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class Transition:
     final: Mapping[int, State] = field(default_factory=dict)
 
 
-class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
+class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
     """``num_envs`` environments stepped together; see :class:`eagle_gym.EagleEnv` for what each of them is.
 
     Observations are batched: a tuple of strings, or a Dict of arrays [N, ...]. ``info`` is batched as Gymnasium does
@@ -97,7 +95,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def _join(
         self, world: World, num_envs: int, mode: AutoresetMode, max_episode_steps: int | None, render_mode: str | None
     ) -> None:
-        self._world: World | None = world
+        self._world = world
         self.num_envs = num_envs
         self.autoreset_mode = mode
         self.max_episode_steps = max_episode_steps
@@ -107,28 +105,11 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.single_action_space = gym.spaces.Discrete(world.settings.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rngs: list[np.random.Generator | None] = [None] * num_envs
-        self._seeds: list[int] = [-1] * num_envs
+        self._rngs, self._seeds = _unzipped(seeding.np_random() for _ in range(num_envs))
         self._states: list[State] | None = None
         self._frames: list[list[Frame]] = [[] for _ in range(num_envs)]
 
     # What there is
-
-    @property
-    def world(self) -> World:
-        """The world that these environments share with their copies.
-
-        Raises:
-            EpisodeError: the environment is closed.
-        """
-        if self._world is None:
-            raise EpisodeError("this environment is closed; make a new one")
-        return self._world
-
-    @property
-    def settings(self) -> Settings:
-        """The arguments of these environments."""
-        return self.world.settings
 
     @property
     def states(self) -> list[State]:
@@ -141,24 +122,14 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             raise EpisodeError("there are no episodes yet: call reset() first")
         return list(self._states)
 
-    @property
-    def usage(self) -> Usage:
-        """Calls, tokens and seconds of the language model, which copies of this environment share."""
-        return self.world.model.usage
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the backend promises equal texts for equal seeds, whatever shares a batch."""
-        return self.world.model.deterministic
-
     @property  # type: ignore[misc]  # Gymnasium's can be set; these belong to their environments
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The environments' generators."""
-        return tuple(self._rng(i) for i in range(self.num_envs))
+        return tuple(self._rngs)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The seeds of the environments' generators, -1 where there is none to tell."""
+        """The seeds of the environments' generators, -1 where nobody knows."""
         return tuple(self._seeds)
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -178,26 +149,25 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
         Args:
             seed: environment i gets ``seed + i``, or its entry of a sequence; None goes on with the present randomness.
-            options: ``user``, ``entity``, ``text`` (one for all, or a list with one per environment) and ``reset_mask``
-                (bool array [N]: the environments to reset; the others stay where they are).
+            options: ``user``, ``entity``, ``text``, ``any_split`` (one for all, or a list with one per environment) and
+                ``reset_mask`` (bool array [N]: the environments to reset; the others stay where they are).
 
         Returns:
             Observations and infos; the infos of reset environments alone.
+
+        Raises:
+            EagleError: as in :meth:`eagle_gym.EagleEnv.reset`; every environment is as it was.
         """
         world = self.world
         single, rows = self._reset_options(options)
         seeds = _per_environment(seed, self.num_envs)
-        before = self._keep()
-        try:
-            for i in rows:
-                self._seed(i, seeds[i])
-            starts = [worlds.place(world, self._rng(i), single[i]) for i in rows]
+        generators = {i: _generator(seeds[i], (self._rngs[i], self._seeds[i])) for i in rows}
+        with unmoved_by_failure(rng for rng, _ in generators.values()):
+            starts = [worlds.place(world, rng, single[i]) for i, (rng, _) in generators.items()]
             fresh = dict(zip(rows, worlds.start(world, starts), strict=True))
-        except BaseException:
-            self._restore(before)
-            raise
         self._states = [fresh[i] if i in fresh else self.states[i] for i in range(self.num_envs)]
         for i, state in fresh.items():
+            self._rngs[i], self._seeds[i] = generators[i]
             self._frames[i] = [Frame(state)]
         return self._observations(self._states), self._infos(fresh)
 
@@ -219,7 +189,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         for i, state in enumerate(result.states):
             if i in result.final:
                 last = result.final[i]
-                ended = {"final_obs": self._observation(last), "final_info": worlds.describe(self.world, last)}
+                ended = {"final_obs": worlds.observe(self.world, last), "final_info": worlds.describe(self.world, last)}
                 infos = self._add_info(infos, ended, i)
             infos = self._add_info(infos, worlds.describe(self.world, state), i)
         return self._observations(result.states), result.rewards, result.terminated, result.truncated, infos
@@ -234,16 +204,12 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             raise EpisodeError(f"episodes {ended} are over: reset them with reset(options={{'reset_mask': ...}})")
         moving = [i for i in range(self.num_envs) if not over[i]]
         indices = [worlds.check_action(states[i], chosen[i]) for i in moving]
-        before = self._keep()
-        try:
-            seeds = [int(self._rng(i).integers(SEEDS)) for i in moving]
-            resetting = self._resetting(moving, over)
-            starts = [worlds.place(world, self._rng(i)) for i in resetting]
+        resetting = self._resetting(moving, over)
+        with unmoved_by_failure(self.np_random):
+            seeds = [int(self._rngs[i].integers(SEEDS)) for i in moving]
+            starts = [worlds.place(world, self._rngs[i]) for i in resetting]
             moved = worlds.rewrite(world, [states[i] for i in moving], indices, seeds)
             arrived = worlds.arrive(world, [*moved, *starts])
-        except BaseException:
-            self._restore(before)
-            raise
         after = dict(zip(moving, arrived[: len(moving)], strict=True))
         fresh = dict(zip(resetting, arrived[len(moving) :], strict=True))
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
@@ -274,7 +240,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             final={i: after[i] for i in fresh if i in after},
         )
 
-    def _mask(self, rows: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - any iterable of rows
+    def _mask(self, rows: Iterable[int]) -> NDArray[np.bool_]:
         mask = np.zeros(self.num_envs, np.bool_)
         mask[list(rows)] = True
         return mask
@@ -305,38 +271,12 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         columns = {name: _per_environment(value, self.num_envs, name) for name, value in given.items()}
         return [{name: values[i] for name, values in columns.items()} for i in range(self.num_envs)], rows
 
-    # Randomness
-
-    def _rng(self, i: int) -> np.random.Generator:
-        rng = self._rngs[i]
-        if rng is None:
-            rng, self._seeds[i] = seeding.np_random()
-            self._rngs[i] = rng
-        return rng
-
-    def _seed(self, i: int, seed: int | None) -> None:
-        if seed is not None:
-            self._rngs[i], self._seeds[i] = seeding.np_random(int(seed))
-
-    def _keep(self) -> list[tuple[np.random.Generator, Mapping[str, Any], int]]:
-        return [(self._rng(i), self._rng(i).bit_generator.state, self._seeds[i]) for i in range(self.num_envs)]
-
-    def _restore(self, kept: list[tuple[np.random.Generator, Mapping[str, Any], int]]) -> None:
-        for i, (rng, state, seed) in enumerate(kept):
-            rng.bit_generator.state = dict(state)
-            self._rngs[i], self._seeds[i] = rng, seed
-
     # What is shown
 
     def _observations(self, states: Sequence[State]) -> Any:  # noqa: ANN401 - a tuple of strings or a dict of arrays
         if self.settings.observation == "text":
             return tuple(worlds.observe_text(self.world, state) for state in states)
         return worlds.observe_latent(self.world, states)
-
-    def _observation(self, state: State) -> Any:  # noqa: ANN401
-        if self.settings.observation == "text":
-            return worlds.observe_text(self.world, state)
-        return {name: rows[0] for name, rows in worlds.observe_latent(self.world, [state]).items()}
 
     def _infos(self, states: Mapping[int, State]) -> dict[str, Any]:
         infos: dict[str, Any] = {}
@@ -356,7 +296,7 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """[N] the episodes as they stand; each may also be given to a single environment."""
         states: Sequence[State | None] = self._states or [None] * self.num_envs
         return tuple(
-            Snapshot(state, tuple(frames), copy.deepcopy(self._rng(i).bit_generator.state))
+            Snapshot.of(state, frames, self._rngs[i], self._seeds[i])
             for i, (state, frames) in enumerate(zip(states, self._frames, strict=True))
         )
 
@@ -376,27 +316,15 @@ class EagleVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         states = [snapshot.state for snapshot in snapshots if snapshot.state is not None]
         if states and len(states) < self.num_envs:
             raise EpisodeError("some snapshots were taken before the first reset(): all or none may be")
-        self._states = states or None
         seeds = _per_environment(seed, self.num_envs)
-        for i, snapshot in enumerate(snapshots):
-            self._frames[i] = list(snapshot.frames)
-            self._rngs[i], self._seeds[i] = restored(snapshot.rng), -1
-            self._seed(i, seeds[i])
+        kept = [(snapshot.generator(), snapshot.seed) for snapshot in snapshots]
+        self._rngs, self._seeds = _unzipped(map(_generator, seeds, kept))
+        self._states = states or None
+        self._frames = [list(snapshot.frames) for snapshot in snapshots]
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Let go of the world; the language model is closed with the last environment that uses it."""
         self._world = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The settings and the episodes; the world is opened again by its settings."""
-        values = dict(self.__dict__)
-        values["_world"] = None if self._world is None else self._world.settings
-        return values
-
-    def __setstate__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-        if isinstance(values["_world"], Settings):
-            self._world = worlds.make_world(values["_world"])
 
 
 def as_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
@@ -433,6 +361,19 @@ def _per_environment(value: Any, num_envs: int, name: str = "seed") -> list[Any]
     if name == "seed" and value is not None:
         return [int(value) + i for i in range(num_envs)]
     return [value] * num_envs
+
+
+Seeded = tuple[np.random.Generator, int]  # a generator, and what it was seeded with
+
+
+def _generator(seed: int | None, own: Seeded) -> Seeded:
+    """A fresh generator where there is a seed, the present one where there is none."""
+    return own if seed is None else seeding.np_random(int(seed))
+
+
+def _unzipped(pairs: Iterable[Seeded]) -> tuple[list[np.random.Generator], list[int]]:
+    rngs, seeds = zip(*pairs, strict=True)
+    return list(rngs), list(seeds)
 
 
 def _check_reset_mask(mask: object, num_envs: int) -> list[int]:

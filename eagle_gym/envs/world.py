@@ -4,7 +4,8 @@ A ``World`` is a frozen bundle (catalog, split, latent space, language model, ac
 of an environment in a process. Episodes are frozen ``State`` records, and the functions that move them are batched:
 
 - ``arrive``   texts become states: one encoder pass, one utility, one batched build of action sets
-- ``rewrite``  chosen prompts become new texts: one batched call of the language model
+- ``rewrite``  chosen prompts become new texts: one batched call of the language model, and where texts are to be plot
+  English and some are not, another for these alone
 - ``start``, ``advance``, ``observe``, ``expected_utility`` are made of these
 
 The single environment is the case of one row. Randomness comes in as seeds; nothing here draws any.
@@ -18,7 +19,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import gymnasium as gym
 import numpy as np
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSet, ActionSets
-from eagle_gym.envs.settings import Settings, suggest
+from eagle_gym.envs.rewriting import rewrite_strictly
+from eagle_gym.envs.settings import SPLITS, Settings, suggest
 from eagle_gym.envs.spaces import FreeText, latent_space
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
 from eagle_gym.language.prompts import Prompt
@@ -62,12 +64,21 @@ class Resources:
     @cached_property
     def speaks_plot_english(self) -> bool:
         """Whether texts are plot English, all of them: the catalog's and the model's."""
-        return self.catalog.language == "plot_english" and self.model.name == "embedded"
+        return self.catalog.language == "plot_english" and self.model.speech == "plot_english"
 
     @cached_property
     def strength(self) -> float:
-        """Largest norm of a user's taste, rating units."""
-        return float(np.linalg.norm(self.space.users[:, :-1], axis=1).max())
+        """Largest strength of a taste that is shown, rating units: twice that of the train users.
+
+        Test users have no part in it; one whose taste is stronger still is shown at the bound.
+        """
+        tastes = self.space.users[self.split.train_users, :-1]
+        return 2.0 * float(np.linalg.norm(tastes, axis=1).max())
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the catalog's longest text."""
+        return max(map(len, self.catalog.texts))
 
     @cached_property
     def profile(self) -> Callable[[int], str]:
@@ -135,6 +146,9 @@ class World:
         return space
 
 
+OPTIONS: Final = ("user", "entity", "text", "any_split")  # of reset
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A text that an episode has come to, before anything is computed from it.
@@ -144,12 +158,14 @@ class Arrival:
         user: row of the user it is written for.
         entity: row of the entity the episode started from, -1 for a text of the caller's own.
         step: steps taken.
+        valid: as in :class:`State`.
     """
 
     text: str
     user: int
     entity: int
     step: int = 0
+    valid: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +180,9 @@ class State:
         z: [n] embedding of the text.
         utility: total utility and its parts, by name.
         action_set: the K actions offered.
-        valid: whether the text is well-formed; a text of the embedded model that does not parse strictly is not.
+        valid: whether the text is a proper rewrite. Plot English always is, since other texts are drawn again. Free
+            text is not where the language model gave back the text it got, or one over twice the length of the
+            catalog's longest.
     """
 
     text: str
@@ -190,27 +208,41 @@ def place(world: World, rng: np.random.Generator, options: Mapping[str, Any] | N
     Args:
         world: the world.
         rng: the environment's generator.
-        options: may hold ``user`` (id), ``entity`` (id) and ``text`` (a text of the caller's own).
+        options: may hold ``user`` (id), ``entity`` (id), ``text`` (a text of the caller's own) and ``any_split`` (True
+            where user and entity may be of the other split).
 
     Raises:
-        ConfigurationError: an unknown option, user or entity.
+        ConfigurationError: an unknown option, user or entity, or one of the other split.
         TextError: a text that the environment's language does not know.
     """
     user = int(world.users[rng.integers(len(world.users))])
     entity = int(world.entities[rng.integers(len(world.entities))])
-    options = dict(options or {})
-    for name in options:
-        if name not in ("user", "entity", "text"):
-            known = ("user", "entity", "text")
-            raise ConfigurationError(f"unknown reset option {name!r}{suggest(name, known)}; options: {list(known)}")
-    if options.get("user") is not None:
+    for name in options or {}:
+        if name not in OPTIONS:
+            raise ConfigurationError(f"unknown reset option {name!r}{suggest(name, OPTIONS)}; options: {list(OPTIONS)}")
+    options = {name: value for name, value in (options or {}).items() if value is not None}
+    if not isinstance(options.get("any_split", False), bool):
+        raise ConfigurationError(f"the reset option any_split must be True or False, got {options['any_split']!r}")
+    if "user" in options:
         user = world.catalog.user_index(str(options["user"]))
-    if options.get("entity") is not None:
+        _check_split(world, "user", world.users, user, options)
+    if "entity" in options:
         entity = world.catalog.entity_index(str(options["entity"]))
-    if options.get("text") is not None:
-        text = check_text(world, options["text"])
-        return Arrival(text, user, entity if options.get("entity") is not None else -1)
+        _check_split(world, "entity", world.entities, entity, options)
+    if "text" in options:
+        return Arrival(check_text(world, options["text"]), user, entity if "entity" in options else -1)
     return Arrival(world.catalog.entities[entity].text, user, entity)
+
+
+def _check_split(world: World, what: str, rows: NDArray[np.int64], row: int, options: Mapping[str, Any]) -> None:
+    if row in rows or options.get("any_split"):
+        return
+    own = world.settings.split
+    other = next(split for split in SPLITS if split != own)
+    raise ConfigurationError(
+        f"{what} {options[what]!r} belongs to the {other} split, and this environment to the {own} split: make it with "
+        f"split={other!r}, or add the option any_split=True where the two are to be mixed"
+    )
 
 
 def check_text(world: World, text: object) -> str:
@@ -248,7 +280,7 @@ def arrive(world: World, arrivals: Sequence[Arrival]) -> list[State]:
     scores = utility_rows(parts.utility(z, parts.space.users[users], entities))
     action_sets = parts.action_sets.build(texts, [parts.profile(int(user)) for user in users], z)
     return [
-        State(a.text, a.user, a.entity, a.step, row, score, action_set, is_valid(world, a.text))
+        State(a.text, a.user, a.entity, a.step, row, score, action_set, a.valid)
         for a, row, score, action_set in zip(arrivals, z, scores, action_sets, strict=True)
     ]
 
@@ -259,19 +291,10 @@ def utility_rows(parts: UtilityParts) -> list[dict[str, float]]:
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), 1).tolist()]
 
 
-def is_valid(world: World, text: str) -> bool:
-    """Whether a text is well-formed: it parses strictly where the world speaks plot English."""
-    if not world.resources.speaks_plot_english:
-        return True
-    try:
-        plot_english.parse(text)
-    except TextError:
-        return False
-    return True
-
-
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[Arrival]:
     """Chosen prompts become new texts, in one batched call of the language model.
+
+    Where texts are plot English, those of the batch that do not parse are drawn again (:mod:`.rewriting`).
 
     Args:
         world: the world.
@@ -281,7 +304,7 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
 
     Raises:
         EpisodeError: an action that its state does not offer.
-        LanguageModelError: a generation that failed.
+        LanguageModelError: a generation that failed, or left plot English again and again.
     """
     if not states:
         return []
@@ -289,11 +312,22 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         Prompt("rewrite", text=state.text, instruction=state.action_set.prompts[check_action(state, action)])
         for state, action in zip(states, actions, strict=True)
     ]
-    completions = world.model.generate(prompts, seeds, temperature=world.settings.temperature)
+    temperature = world.settings.temperature
+    if world.resources.speaks_plot_english:
+        texts = rewrite_strictly(world.model, prompts, seeds, temperature=temperature)
+    else:
+        texts = [answer.text for answer in world.model.generate(prompts, seeds, temperature=temperature)]
     return [
-        Arrival(completion.text, state.user, state.entity, state.step + 1)
-        for completion, state in zip(completions, states, strict=True)
+        Arrival(text, state.user, state.entity, state.step + 1, is_proper(world, state.text, text))
+        for text, state in zip(texts, states, strict=True)
     ]
+
+
+def is_proper(world: World, before: str, after: str) -> bool:
+    """Whether a text is a proper rewrite of another, as :class:`State` says of ``valid``."""
+    if world.resources.speaks_plot_english:
+        return True
+    return after != before and len(after) <= 2 * world.resources.longest
 
 
 def check_action(state: State, action: int) -> int:
@@ -345,6 +379,13 @@ def expected_utility(world: World, states: Sequence[State]) -> NDArray[np.float6
     users = parts.space.users[np.repeat([state.user for state in states], k)]
     totals = parts.utility(z, users, np.repeat([state.entity for state in states], k)).total.reshape(len(states), k)
     return np.where(np.stack([state.action_set.mask for state in states]) > 0, totals, -np.inf)
+
+
+def observe(world: World, state: State) -> str | dict[str, NDArray[np.float32]]:
+    """The observation of one environment."""
+    if world.settings.observation == "text":
+        return observe_text(world, state)
+    return {name: rows[0] for name, rows in observe_latent(world, [state]).items()}
 
 
 def observe_text(world: World, state: State) -> str:
@@ -416,11 +457,12 @@ def make_world(settings: Settings | None = None, **arguments: Any) -> World:  # 
     elif arguments:
         raise ConfigurationError(f"give settings or keywords, not both; got also {sorted(arguments)}")
     with _OPENING:
-        resources = _OPEN.get(settings.key)
+        key = settings.key
+        resources = _OPEN.get(key)
         if resources is None:
             from eagle_gym.envs.opening import open_resources
 
             resources = open_resources(settings)
             weakref.finalize(resources, resources.model.close)
-            _OPEN[settings.key] = resources
+            _OPEN[key] = resources
     return World(settings, resources)

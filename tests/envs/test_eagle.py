@@ -15,12 +15,21 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from eagle_gym import plot_english
+from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 TEXT = "A dark western film set on a train."
+
+
+def raiser(error: Exception):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize("observation", ["text", "latent"])
@@ -133,12 +142,25 @@ def test_expected_utility_is_the_utility_of_the_expected_embedding(tiny: World) 
 
 def test_reset_takes_user_entity_and_text(tiny: World) -> None:
     env = EagleEnv.from_world(tiny)
-    _, info = env.reset(seed=0, options={"user": "u3", "entity": "m5"})
-    assert (info["user"], info["entity"]) == ("u3", "m5")
+    _, info = env.reset(seed=0, options={"user": "u4", "entity": "m5"})
+    assert (info["user"], info["entity"]) == ("u4", "m5")
     _, info = env.reset(options={"text": TEXT})
     assert (info["text"], info["entity"]) == (TEXT, None)
     _, info = env.reset(options={"text": TEXT, "entity": "m5"})
     assert (info["text"], info["entity"]) == (TEXT, "m5")
+
+
+@pytest.mark.parametrize(("split", "user", "entity"), [("train", "u3", "m10"), ("test", "u4", "m5")])
+def test_the_other_split_is_entered_on_purpose_alone(split: str, user: str, entity: str) -> None:
+    env = EagleEnv.from_world(make_tiny_world(split=split))
+    other = {"train": "test", "test": "train"}[split]
+    for options in ({"user": user}, {"entity": entity}, {"user": user, "any_split": False}):
+        with pytest.raises(ConfigurationError, match=f"belongs to the {other} split, and this .* {split} split"):
+            env.reset(seed=0, options=options)
+    _, info = env.reset(seed=0, options={"user": user, "entity": entity, "any_split": True})
+    assert (info["user"], info["entity"]) == (user, entity)
+    own = EagleEnv.from_world(make_tiny_world(split=other))
+    assert data_equivalence(own.reset(seed=0, options={"user": user, "entity": entity})[1], info, exact=True)
 
 
 def test_options_do_not_shift_the_randomness(tiny: World) -> None:
@@ -155,6 +177,8 @@ def test_options_do_not_shift_the_randomness(tiny: World) -> None:
         ({"user": "u33"}, ConfigurationError, "did you mean 'u3'"),
         ({"entity": "film"}, ConfigurationError, "no entity 'film'"),
         ({"usr": "u1"}, ConfigurationError, "did you mean 'user'"),
+        ({"usr": None}, ConfigurationError, "did you mean 'user'"),
+        ({"user": "u3", "any_split": "yes"}, ConfigurationError, "any_split must be True or False"),
         ({"text": "The quick brown fox."}, TextError, "plot English"),
         ({"text": "Ein Film über Züge 🚂"}, TextError, "plot English"),
         ({"text": "  "}, TextError, "non-empty"),
@@ -165,12 +189,31 @@ def test_options_do_not_shift_the_randomness(tiny: World) -> None:
 def test_starts_that_cannot_be_are_typed_errors(
     tiny: World, options: dict[str, object], error: type[Exception], complaint: str
 ) -> None:
-    env = EagleEnv.from_world(tiny)
+    env = EagleEnv.from_world(tiny, render_mode="ansi")
     env.reset(seed=0)
-    before = env.get_state()
-    with pytest.raises(error, match=complaint):
-        env.reset(options=options)
-    assert env.state is before.state
+    env.step(1)
+    before, generator, shown = env.get_state(), env.np_random, env.render()
+    for seed in (None, 5):
+        with pytest.raises(error, match=complaint):
+            env.reset(seed=seed, options=options)
+        assert env.state is before.state
+        assert env.get_state() == before, "history, randomness and seed are as they were"
+        assert env.np_random is generator
+        assert env.render() == shown
+
+
+def test_a_reset_that_fails_in_the_making_leaves_all_as_it_was(tiny: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    env, twin = EagleEnv.from_world(tiny), EagleEnv.from_world(tiny)
+    for each in (env, twin):
+        each.reset(seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(ActionSets, "build", raiser(LanguageModelError("no candidate came")))
+        for seed in (None, 9):
+            with pytest.raises(LanguageModelError, match="no candidate"):
+                env.reset(seed=seed)
+    assert env.np_random_seed == 0
+    assert data_equivalence(env.step(2), twin.step(2), exact=True)
+    assert data_equivalence(env.reset(), twin.reset(), exact=True)
 
 
 @pytest.mark.parametrize("action", [6, -1, 2.0, "1", None, np.array([0, 1])])
@@ -224,13 +267,63 @@ def test_a_failed_call_is_an_error_and_the_episode_stands_where_it_stood() -> No
     assert data_equivalence(env.step(1), twin.step(1), exact=True), "a second try goes on as if nothing had happened"
 
 
-def test_text_that_left_the_language_stays_a_state_and_is_flagged() -> None:
-    env = EagleEnv.from_world(make_tiny_world(ScriptedModel(garble=1.0)))
+def test_text_that_left_the_language_is_drawn_again() -> None:
+    model = ScriptedModel(garble=0.5)
+    env, twin = EagleEnv.from_world(make_tiny_world(model)), EagleEnv.from_world(make_tiny_world())
+    texts = []
+    for seed in range(8):
+        for each in (env, twin):
+            each.reset(seed=seed)
+        for action in (0, 3, 1):
+            *_, info = env.step(action)
+            assert plot_english.parse(info["text"])
+            assert info["valid"] is True
+            texts.append(info["text"])
+    assert set(model.batches) == {1}
+    assert model.usage.retries == len(model.batches) - len(texts) > 5
+    assert model.usage.calls == len(model.batches)
+
+
+def test_text_that_never_parses_is_an_error_and_no_reward() -> None:
+    model = ScriptedModel(garble=1.0)
+    env = EagleEnv.from_world(make_tiny_world(model))
+    _, info = env.reset(seed=0)
+    before = env.get_state()
+    with pytest.raises(
+        LanguageModelError, match=r"left plot English in each of 16 answers to .*; the last was .*qwerty"
+    ):
+        env.step(0)
+    assert env.get_state() == before
+    assert len(model.batches) == 16
+    assert info["actions"][0]
+
+
+def test_greedy_text_that_left_the_language_is_drawn_from_text_and_prompt_alone() -> None:
+    texts = set()
+    for seed in range(4):
+        env = EagleEnv.from_world(make_tiny_world(ScriptedModel(garble_greedy=True), temperature=0.0))
+        env.reset(seed=seed, options={"user": "u1", "entity": "m5"})
+        texts.add(env.step(2)[4]["text"])
+    assert len(texts) == 1, "at temperature 0 the transition is a function of text and prompt"
+    assert plot_english.parse(texts.pop())
+
+
+def test_free_text_is_kept_and_judged() -> None:
+    model = ScriptedModel(speech="free", garble=1.0)
+    env = EagleEnv.from_world(make_tiny_world(model))
     env.reset(seed=0)
-    observation, reward, _, _, info = env.step(0)
-    assert info["valid"] is False
-    assert "qwerty" in observation
-    assert np.isfinite(reward)
+    *_, info = env.step(0)
+    assert info["text"].startswith("Once upon a time, qwerty!")
+    assert info["valid"] is True
+    assert model.usage.retries == 0
+    long = "A film. " * 200
+    assert env.reset(options={"text": long})[1]["valid"] is True
+    assert env.step(0)[4]["valid"] is False, "far longer than any text of the catalog"
+    model.lazy = True
+    env.reset(options={"text": TEXT})
+    *_, info = env.step(0)
+    assert info["text"] == TEXT
+    assert info["valid"] is False, "given back as it came"
 
 
 def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:
@@ -272,12 +365,14 @@ def test_a_branch_repeats_and_a_fresh_seed_departs(tiny: World) -> None:
     env.reset(seed=0)
     env.step(1)
     snapshot = env.get_state()
+    assert snapshot.seed == 0
     first = [env.step(action) for action in (0, 2)]
     env.set_state(snapshot)
     assert data_equivalence(first, [env.step(action) for action in (0, 2)], exact=True)
     texts = set()
     for seed in range(8):
         env.set_state(snapshot, seed=seed)
+        assert env.np_random_seed == seed
         assert env.state is snapshot.state
         texts.add(env.step(0)[4]["text"])
     assert len(texts) > 1
@@ -287,7 +382,10 @@ def test_a_branch_goes_to_another_copy_and_through_pickle(tiny: World) -> None:
     env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(tiny)
     env.reset(seed=0)
     env.step(1)
+    other.reset(seed=8)
     other.set_state(pickle.loads(pickle.dumps(env.get_state())))
+    assert other.np_random_seed == env.np_random_seed == 0
+    assert other.get_state().rng == env.get_state().rng
     assert data_equivalence(env.step(3), other.step(3), exact=True)
 
 

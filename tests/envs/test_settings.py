@@ -40,6 +40,14 @@ WRONG = [
     ({"language_model": ""}, "language_model must be a non-empty string"),
     ({"cache_dir": 3}, "cache_dir must be a non-empty string or None"),
     ({"batch_invariant": 1}, "batch_invariant must be True or False"),
+    ({"record": ""}, "record must be a non-empty string or None"),
+    ({"max_new_tokens": 0}, "max_new_tokens must be an integer of at least 1 or None"),
+    ({"max_calls": -1}, "max_calls must be an integer of at least 0 or None"),
+    ({"max_tokens": 2.5}, "max_tokens must be an integer"),
+    ({"max_cost": float("nan")}, "max_cost must be a number from 0"),
+    ({"max_cost": 1.0}, "max_cost needs prompt_price or completion_price"),
+    ({"prompt_price": None}, "prompt_price must be a number from 0"),
+    ({"completion_price": float("inf")}, "completion_price must be a number from 0"),
     ({"catalog": "plotz"}, "did you mean 'plots'"),
     ({"root": "somewhere"}, "takes no root"),
     ({"texts": "overview"}, "texts='rendered' only"),
@@ -78,11 +86,72 @@ def test_free_text_and_the_embedded_model_do_not_go_together(tmp_path: Path) -> 
 
 
 def test_settings_survive_json() -> None:
-    settings = Settings(horizon=3, utility_kwargs={"weight": 0.5}, observation="latent")
+    settings = Settings(
+        horizon=3,
+        utility_kwargs={"weight": 0.5},
+        observation="latent",
+        record="calls.jsonl",
+        max_calls=9,
+        max_cost=0.5,
+        prompt_price=1.0,
+    )
     assert Settings.of(json.loads(json.dumps(settings.as_kwargs()))) == settings
 
 
 def test_worlds_that_differ_in_the_episode_alone_share_a_key() -> None:
     base = Settings()
     assert Settings(observation="latent", split="test", horizon=9, reward="terminal").key == base.key
-    assert Settings(pool=32).key != base.key
+    assert Settings(prepare="never", cache_dir="elsewhere").key == base.key
+    assert Settings(temperature=1, personalised=0.5, utility_kwargs={}, texts="rendered").key == base.key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pool": 32},
+        {"temperature": 0.5},
+        {"utility_kwargs": {"weight": 2.0}},
+        {"record": "calls.jsonl"},
+        {"max_calls": 5},
+        {"prompt_price": 0.1},
+        {"max_new_tokens": 99},
+        {"batch_invariant": True},
+    ],
+)
+def test_worlds_that_differ_in_what_is_heavy_do_not(change: dict[str, object]) -> None:
+    assert Settings(**change).key != Settings().key
+
+
+def test_files_are_known_by_where_they_are_and_what_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "ratings.csv").write_text("a")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(root)
+
+    def key(path: str) -> str:
+        return Settings(catalog="movielens", root=path).key
+
+    before = key(str(root))
+    assert key("data") == key("./data/../data") == key("link") == before
+    (root / "ratings.csv").write_text("other ratings")
+    assert key("data") != before
+    tables = [Settings(catalog="table", texts=path, ratings=path) for path in ("data/ratings.csv", "link/ratings.csv")]
+    assert tables[0].key == tables[1].key
+
+
+def test_language_models_are_known_by_where_they_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    one, other = (Settings(language_model=f"transformers:{path}") for path in ("model", tmp_path / "model"))
+    assert one.key == other.key
+    assert Settings(language_model="transformers:another").key != one.key
+    assert Settings(record="calls").key == Settings(record=str(tmp_path / "calls")).key
+    (tmp_path / "calls").write_text("1")
+    replayed = Settings(language_model="replay:calls")
+    before = replayed.key
+    assert before == Settings(language_model=f"replay:{tmp_path}/calls").key
+    (tmp_path / "calls").write_text("12")
+    assert replayed.key != before

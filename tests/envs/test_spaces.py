@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 
 import gymnasium as gym
@@ -12,8 +13,11 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.spaces import FreeText, latent_space
+from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
+from tests.fake_worlds import make_tiny_world
 
 
 @given(st.text())
@@ -84,3 +88,24 @@ def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: flo
         assert (box.low < box.high).all()
     assert space["actions"].high.max() == pytest.approx(reach)
     assert space["user"].high.tolist() == [1, 1, 1, 1, 2]
+
+
+def with_strengths(world: World, test: float) -> World:
+    """The same world, where every test user's taste is as strong as said."""
+    users = world.space.users.copy()
+    rows = world.resources.split.test_users
+    users[rows, :-1] *= test / np.linalg.norm(users[rows, :-1], axis=1, keepdims=True)
+    resources = dataclasses.replace(world.resources, space=dataclasses.replace(world.space, users=users))
+    return dataclasses.replace(world, resources=resources)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1e6])
+def test_test_users_set_no_bound_and_lie_within_it(strength: float) -> None:
+    world = make_tiny_world(observation="latent", split="test")
+    train = np.linalg.norm(world.space.users[world.resources.split.train_users, :-1], axis=1)
+    env = EagleEnv.from_world(with_strengths(world, strength))
+    assert env.observation_space == world.observation_space()
+    assert env.observation_space["user"].high[-1] == pytest.approx(2 * train.max())
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    assert observation["user"][-1] == pytest.approx(min(strength, 2 * train.max()))

@@ -161,7 +161,7 @@ def test_seeds_may_be_a_list_and_options_one_for_each(tiny: World) -> None:
     _, one = envs.reset(seed=7)
     _, other = envs.reset(seed=[7, 8, 9])
     assert same(one, other)
-    _, infos = envs.reset(options={"user": ["u1", None, "u3"], "text": [None, TEXT, None]})
+    _, infos = envs.reset(options={"user": ["u1", None, "u3"], "text": [None, TEXT, None], "any_split": True})
     assert (infos["user"][0], infos["user"][2]) == ("u1", "u3")
     assert infos["text"][1] == TEXT
     assert infos["entity"][1] is None
@@ -169,6 +169,8 @@ def test_seeds_may_be_a_list_and_options_one_for_each(tiny: World) -> None:
     assert len(envs.np_random) == 3
     for wrong in (
         {"user": ["u1"]},
+        {"user": ["u1", "u2", "u3"]},
+        {"user": ["u1", "u2", "u3"], "any_split": [True, True, False]},
         {"usr": "u1"},
         {"reset_mask": np.array([1, 0, 1])},
         {"reset_mask": np.zeros(3, bool)},
@@ -216,14 +218,57 @@ def test_a_failed_call_leaves_every_episode_where_it_stood() -> None:
     assert same(envs.step(np.ones(3, int)), twin.step(np.ones(3, int)))
 
 
-def test_a_failed_reset_leaves_every_episode_where_it_stood(tiny: World) -> None:
-    envs = vector(tiny)
+@pytest.mark.parametrize("seed", [None, 5, [5, None, -1], [1, 2]])
+def test_a_failed_reset_leaves_every_episode_where_it_stood(tiny: World, seed: object) -> None:
+    envs = vector(tiny, render_mode="ansi")
     envs.reset(seed=0)
-    before, randomness = envs.states, [rng.bit_generator.state for rng in envs.np_random]
+    envs.step(np.zeros(3, int))
+    before, generators, shown = envs.get_state(), envs.np_random, envs.render()
+    with pytest.raises((ConfigurationError, gym.error.Error)):
+        envs.reset(seed=seed, options={"user": ["u1", "u2", "nobody"]})
+    assert envs.get_state() == before
+    assert all(now is then for now, then in zip(envs.np_random, generators, strict=True))
+    assert envs.np_random_seed == (0, 1, 2)
+    assert envs.render() == shown
+
+
+def test_a_failed_first_reset_leaves_nothing_behind(tiny: World) -> None:
+    envs = vector(tiny)
+    before = envs.get_state()
     with pytest.raises(ConfigurationError):
-        envs.reset(seed=5, options={"user": ["u1", "u2", "nobody"]})
-    assert all(now is then for now, then in zip(envs.states, before, strict=True))
-    assert [rng.bit_generator.state for rng in envs.np_random] == randomness
+        envs.reset(seed=5, options={"user": "nobody"})
+    assert envs.get_state() == before
+    with pytest.raises(EpisodeError, match="reset"):
+        envs.step(np.zeros(3, int))
+
+
+@pytest.mark.parametrize("mode", MODES[:2], ids=lambda mode: mode.value)
+def test_texts_that_left_the_language_are_drawn_again_row_by_row(mode: AutoresetMode) -> None:
+    model = ScriptedModel(garble=0.4)
+    world = make_tiny_world(model)
+    envs = vector(world, 8, mode)
+    envs.reset(seed=0)
+    envs.step(np.zeros(8, int))
+    assert len(model.batches) > 1
+    assert model.batches[0] == 8
+    assert model.batches == sorted(model.batches, reverse=True), "those that parse are not drawn again"
+    assert model.usage.retries == sum(model.batches[1:])
+    single = SyncVectorEnv([lambda: EagleEnv.from_world(world)] * 8, autoreset_mode=mode)
+    compare(envs, single, steps=8)
+
+
+def test_a_row_that_never_parses_stops_the_step_and_moves_nothing() -> None:
+    model = ScriptedModel()
+    envs, twin = vector(make_tiny_world(model)), vector(make_tiny_world())
+    for each in (envs, twin):
+        each.reset(seed=0)
+    before = envs.get_state()
+    model.garble = 1.0
+    with pytest.raises(LanguageModelError, match="left plot English"):
+        envs.step(np.ones(3, int))
+    assert envs.get_state() == before
+    model.garble = 0.0
+    assert same(envs.step(np.ones(3, int)), twin.step(np.ones(3, int)))
 
 
 def test_masks_and_expected_utilities_are_the_single_ones(tiny: World) -> None:
@@ -241,6 +286,7 @@ def test_branching_one_episode_into_many(tiny: World) -> None:
     single.reset(seed=0)
     single.step(1)
     envs.set_state([single.get_state()] * 3)
+    assert envs.np_random_seed == (0, 0, 0)
     *_, infos = envs.step(np.array([0, 0, 0]))
     assert set(infos["text"]) == {single.step(0)[4]["text"]}
     envs.set_state(envs.get_state(), seed=[1, 1, 2])
@@ -249,14 +295,19 @@ def test_branching_one_episode_into_many(tiny: World) -> None:
     with pytest.raises(ConfigurationError, match="3 snapshots"):
         envs.set_state([single.get_state()])
     fresh = EagleEnv.from_world(tiny).get_state()
+    before = envs.get_state()
     with pytest.raises(EpisodeError, match="before the first reset"):
         envs.set_state([single.get_state(), fresh, fresh])
+    with pytest.raises(ConfigurationError, match="seed"):
+        envs.set_state([single.get_state()] * 3, seed=[1, 2])
+    assert envs.get_state() == before
 
 
 def test_snapshots_of_a_batch_repeat_it_and_pass_through_pickle(tiny: World) -> None:
     envs, other = vector(tiny), vector(tiny)
     envs.reset(seed=0)
     other.set_state(pickle.loads(pickle.dumps(envs.get_state())))
+    assert other.np_random_seed == (0, 1, 2)
     for _ in range(5):
         assert same(envs.step(np.array([1, 2, 3])), other.step(np.array([1, 2, 3])))
 
