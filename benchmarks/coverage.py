@@ -43,27 +43,34 @@ class Panel:
 def panels(pools: Sequence[Floats], k: int = 16, seed: int = 0) -> list[Panel]:
     """Four action sets: good and poor coverage of one pool, bias and reduced bias in another.
 
-    The first pool is the least crowded along any axis (see ``design.Coverage``), the second the most. "Good" and
-    "reduced bias" are selections by design; "poor" is the worst covering of 200 uniform subsets that span, "biased" the
-    one of 200 whose crowding is their median: what a uniform choice of candidates gives. The first pool is seen along
-    the direction that the poor set covers worst, the second along the one on which its candidates crowd.
+    The first pool is the least crowded along any axis (see ``design.Coverage``). "Good" is the selection by design,
+    "poor" the worst covering of 200 uniform subsets that span; they are seen along the direction that the poor set
+    covers worst. The second pool is the one that leans most, as directions: its rows are given unit length, since the
+    long ones make the mean, and a design prefers long ones. "Biased" is the one of 200 uniform subsets whose alignment
+    with the pool's mean is their median, what a uniform choice of candidates gives; "reduced bias" is the selection by
+    design, ``normalise=True``; they are seen along the mean.
     """
     rng = np.random.default_rng(seed)
     k = min(k, *map(len, pools))
-    crowding = [design.coverage(pool, np.arange(len(pool))).crowding for pool in pools]
-    even, biased = pools[int(np.argmin(crowding))], pools[int(np.argmax(crowding))]
+    even = min(pools, key=lambda pool: _whole(pool).crowding)
     poor = max(subsets(even, k, rng), key=lambda s: _finite(design.coverage(even, s).C))
-    typical = sorted(subsets(biased, k, rng), key=lambda s: design.coverage(biased, s).crowding)[SUBSETS // 2]
+    leaning = max((unit_rows(pool) for pool in pools), key=lambda pool: _whole(pool).alignment)
+    typical = sorted(subsets(leaning, k, rng), key=lambda s: design.coverage(leaning, s).alignment)[SUBSETS // 2]
     weak = plane(weakest(even, poor), longest(even))
-    crowd = plane(longest(unit_rows(biased)), longest(biased, 2))
-    names = ("the pool's longest direction", "direction that set (b) covers worst")
-    others = ("the pool's longest direction across it", "direction on which candidates crowd")
+    mean = plane(leaning.mean(axis=0), longest(leaning - leaning.mean(axis=0)))
+    names = ("longest direction of the pool, across", "direction that (b) covers worst")
+    others = ("longest direction of the pool, across", "direction of the pool's mean")
     return [
         Panel("(a) good coverage", "by design", even, design.select(even, k).indices, weak, names),
         Panel("(b) poor coverage", f"worst of {SUBSETS} random sets", even, poor, weak, names),
-        Panel("(c) biased", f"median of {SUBSETS} random sets", biased, typical, crowd, others),
-        Panel("(d) reduced bias", "by design", biased, design.select(biased, k).indices, crowd, others),
+        Panel("(c) biased", f"median of {SUBSETS} random sets, unit lengths", leaning, typical, mean, others),
+        Panel("(d) reduced bias", "by design, unit lengths", leaning, design.select(leaning, k).indices, mean, others),
     ]
+
+
+def _whole(pool: Floats) -> design.Coverage:
+    """A pool's coverage of itself."""
+    return design.coverage(pool, np.arange(len(pool)))
 
 
 def _finite(value: float) -> float:
@@ -142,47 +149,60 @@ def save_figure(pools: Sequence[Floats], folder: Path) -> None:
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(10, 11), layout="constrained")
+    figure = Figure(figsize=(10, 11.2), layout="constrained")
     four = panels(pools)
     for axes, panel in zip(figure.subplots(2, 2).ravel(), four, strict=True):
         draw(axes, panel)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(*legend(figure.axes[0]), loc="outside lower center", ncols=2, frameon=False)
     figure.suptitle(
-        f"Action sets of EagleGym/Plots-v0: {len(four[0].chosen)} edits offered out of {len(four[0].pool)} in (a), (b) "
-        f"and {len(four[2].pool)} in (c), (d)",
-        fontsize=12,
+        f"Action sets of EagleGym/Plots-v0: {len(four[0].chosen)} of {len(four[0].pool)} edits", fontsize=13
     )
-    for name, options in (("coverage.png", {"dpi": 150}), ("coverage.pdf", {"metadata": {"CreationDate": None}})):
-        figure.savefig(folder / name, **options)
+    figure.savefig(folder / "coverage.png", dpi=150)
+    figure.savefig(folder / "coverage.pdf", metadata={"CreationDate": None})
 
 
 def draw(axes: Any, panel: Panel) -> None:  # noqa: ANN401 - matplotlib has no types
     """One panel: the pool as dots, the set as arrows, the ellipse that the set covers as well as an optimal design."""
     flat = panel.pool @ panel.axes.T
-    axes.scatter(*flat.T, s=16, color=GREY, zorder=2, linewidths=0, label="expected displacement of a candidate edit")
-    arrows(axes, flat[panel.chosen], color=BLUE, width=0.006, label="of an edit that is offered")
-    arrows(axes, flat.mean(axis=0)[None], color=RED, width=0.013, label="mean of the pool")
+    axes.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
+    axes.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)
+    axes.scatter(*flat.T, s=18, color=GREY, zorder=2, linewidths=0)
+    arrows(axes, flat[panel.chosen], color=BLUE, width=0.006)
+    arrows(axes, flat.mean(axis=0)[None], color=RED, width=0.01)
     outline = ellipse(panel.pool, panel.chosen, panel.axes)
-    label = "covered as well as by an optimal design: leverage r (shadow of the ellipsoid)"
     if outline is not None:
-        axes.plot(*outline.T, color=ORANGE, linewidth=1.3, label=label)
+        axes.plot(*outline.T, color=ORANGE, linewidth=1.3)
     reach = 1.12 * np.abs(flat).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set_xlabel(panel.names[0])
     axes.set_ylabel(panel.names[1])
+    axes.set_title(f"$\\bf{{{panel.title.replace(' ', '~')}}}$: {panel.how}\n{caption(panel)}", fontsize=10)
+
+
+def caption(panel: Panel) -> str:
+    """The numbers of a set."""
     found = design.coverage(panel.pool, panel.chosen)
-    axes.set_title(
-        f"$\\bf{{{panel.title.replace(' ', '~')}}}$: {panel.how}\n"
-        f"C = {found.C:.2f}    crowding {found.crowding:.3f}    alignment {found.alignment:+.2f}\n"
-        f"mean length {found.mean_length:.2f}, the pool's {found.pool_mean_length:.2f}",
-        fontsize=10,
+    return (
+        f"C = {found.C:.2f}    alignment {found.alignment:+.2f}    crowding {found.crowding:.2f}\n"
+        f"mean length {found.mean_length:.2f}, of the pool {found.pool_mean_length:.2f}"
     )
+
+
+def legend(axes: Any) -> tuple[list[Any], list[str]]:  # noqa: ANN401
+    """Handles and labels; an arrow has no handle of its own that looks like one."""
+    shown = {
+        "expected displacement of a candidate edit": {"marker": "o", "linestyle": "", "color": GREY, "markersize": 5},
+        "of an edit that is offered": {"color": BLUE, "linewidth": 2},
+        "mean of the pool": {"color": RED, "linewidth": 4},
+        "leverage r: covered as by an optimal design (shadow of the ellipsoid)": {"color": ORANGE, "linewidth": 1.3},
+    }
+    return [axes.plot([], [], **style)[0] for style in shown.values()], list(shown)
 
 
 def arrows(axes: Any, tips: Floats, **style: Any) -> None:  # noqa: ANN401 - matplotlib has no types
     """Arrows from the origin to tips ``[N, 2]``, in the units of the axes."""
     zero = np.zeros(len(tips))
-    axes.quiver(zero, zero, *tips.T, angles="xy", scale_units="xy", scale=1, zorder=3, **style)
+    axes.quiver(zero, zero, *tips.T, angles="xy", scale_units="xy", scale=1, zorder=3, minshaft=1, **style)
 
 
 def ellipse(pool: Floats, chosen: Ints, axes: Floats) -> Floats | None:

@@ -203,7 +203,19 @@ def test_panels_tell_good_from_poor_and_biased():
     assert numbers[3].C < numbers[2].C
     assert good.pool is poor.pool
     assert biased.pool is reduced.pool
-    assert numbers[3].crowding < numbers[2].crowding
+    assert numbers[3].alignment < numbers[2].alignment
+    assert np.linalg.norm(biased.pool, axis=1) == pytest.approx(np.ones(len(biased.pool)))
+    for panel in (good, poor, biased, reduced):
+        assert panel.axes @ panel.axes.T == pytest.approx(np.eye(2))
+
+
+def test_the_poor_set_is_seen_along_the_direction_that_it_covers_worst():
+    poor = panels(pools(5))[1]
+    picked = poor.pool[poor.chosen]
+    up = poor.axes[1]
+    spread = np.square(picked @ up).mean()
+    worst = np.square(poor.pool @ up).max() / spread / 8
+    assert worst == pytest.approx(design.coverage(poor.pool, poor.chosen).C)
 
 
 def test_what_lies_outside_the_ellipse_is_covered_worse_than_by_an_optimal_design():
