@@ -115,7 +115,7 @@ def test_the_figure_alone(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(experiment, "measure", absent)
     assert main(["run", "design", "--figure", "--size", "smoke", "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coverage.pdf", "coverage.png"]
-    assert "| (d) reduced bias, by design |" in capsys.readouterr().out
+    assert "| (d) reduced bias, by design, unit lengths |" in capsys.readouterr().out
 
 
 def test_no_figure_without_an_environment(tmp_path, capsys, monkeypatch):
