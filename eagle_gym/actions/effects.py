@@ -1,7 +1,8 @@
 """Expected effects: where each candidate prompt would lead, z_a = E[E_D(x')].
 
-``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results. The surrogate
-(surrogate.py) predicts the same from features of text and prompt.
+``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results; a text outside
+plot English is drawn again, as the environment does it. The surrogate (surrogate.py) predicts the same from features
+of text and prompt.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.actions.rewriting import rewrite
 from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import LanguageModel
@@ -81,8 +83,7 @@ class Rollout:
                 own_seeds += [stable_seed(seed, candidate, j) for j in range(self.samples)]
         if not asked:
             return [np.zeros((0, z.shape[1])) for _ in texts]
-        answers = self.model.generate(asked, own_seeds, temperature=self.temperature)
-        means = encode_distinct(self.space, [answer.text for answer in answers])
+        means = encode_distinct(self.space, rewrite(self.model, asked, own_seeds, temperature=self.temperature))
         means = means.reshape(len(asked) // self.samples, self.samples, -1).mean(axis=1)
         return np.split(means, np.cumsum([len(candidates) for candidates in prompts])[:-1])
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSet, ActionSets
-from eagle_gym.envs.rewriting import rewrite_strictly
+from eagle_gym.actions.rewriting import rewrite_strictly
 from eagle_gym.envs.settings import SPLITS, Settings, suggest
 from eagle_gym.envs.spaces import FreeText, latent_space
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
@@ -294,7 +294,8 @@ def utility_rows(parts: UtilityParts) -> list[dict[str, float]]:
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[Arrival]:
     """Chosen prompts become new texts, in one batched call of the language model.
 
-    Where texts are plot English, those of the batch that do not parse are drawn again (:mod:`.rewriting`).
+    Where texts are plot English, those of the batch that do not parse are drawn again; see
+    :mod:`eagle_gym.actions.rewriting`.
 
     Args:
         world: the world.

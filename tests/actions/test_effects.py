@@ -72,3 +72,20 @@ def test_equal_texts_are_encoded_once() -> None:
     space = Counting()
     assert encode_distinct(space, ["a", "b", "a", "a"])[:, 0].tolist() == [0, 1, 0, 0]
     assert space.calls == [2]
+
+
+def test_texts_outside_the_language_are_drawn_again_as_in_the_environment() -> None:
+    """Half of the answers are garbled, and the estimate is the same mean over those that are not."""
+    model = ScriptedModel(fidelity=1.0, invent=0.0, garble=0.5)
+    z = SPACE.encoder.encode([TEXT])
+    (expected,) = Rollout(model, SPACE, samples=8).expected([TEXT], [["Make the tone eerie."]], z, [0])
+    np.testing.assert_allclose(expected, SPACE.encoder.encode(["An eerie western film set on a train."]))
+    assert model.usage.retries > 0
+
+
+def test_free_text_is_taken_as_it_comes() -> None:
+    model = ScriptedModel(garble=1.0)
+    model.speech = "free"
+    z = SPACE.encoder.encode([TEXT])
+    Rollout(model, SPACE, samples=2).expected([TEXT], [["Make the tone eerie."]], z, [0])
+    assert model.batches == [2]

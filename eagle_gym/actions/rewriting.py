@@ -1,7 +1,8 @@
-"""Rewriting in plot English: a text that left the language is drawn again, as an empty or cut-off one is.
+"""Rewriting: what environments do when an edit is chosen, and what estimates of effects have to imitate.
 
-Drawing until a text parses samples the language model's own distribution given that it parses. Each row has seeds of
-its own, so that its text depends on no other row.
+A language model of plot English whose text left the language is asked again, as it is for an empty or cut-off one.
+Drawing until a text parses samples its own distribution given that it parses. Each row has seeds of its own, so that
+its text depends on no other row.
 """
 
 from __future__ import annotations
@@ -20,6 +21,15 @@ from eagle_gym.language.prompts import Prompt
 ATTEMPTS: Final = 16
 # The language model itself derives the seeds of attempts below its own limit.
 _NUMBERS: Final = range(sampling.ATTEMPTS, sampling.ATTEMPTS + ATTEMPTS - 1)
+
+
+def rewrite(
+    model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float
+) -> list[str]:
+    """[B] texts: ``rewrite_strictly`` where the model writes plot English, else whatever it writes."""
+    if model.speech == "plot_english":
+        return rewrite_strictly(model, prompts, seeds, temperature=temperature)
+    return [answer.text for answer in model.generate(prompts, seeds, temperature=temperature)]
 
 
 def rewrite_strictly(
