@@ -6,6 +6,7 @@ import copy
 import pickle
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.replay import RecordedModel, ReplayedModel
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 TEXT = "A dark western film set on a train."
@@ -282,6 +286,20 @@ def test_text_that_left_the_language_is_drawn_again() -> None:
     assert set(model.batches) == {1}
     assert model.usage.retries == len(model.batches) - len(texts) > 5
     assert model.usage.calls == len(model.batches)
+
+
+def test_texts_drawn_again_are_recorded_and_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    inner = ScriptedModel(garble=0.5)
+
+    def episodes(model: LanguageModel) -> list[object]:
+        envs = EagleVectorEnv.from_world(make_tiny_world(model), 6)
+        return [envs.reset(seed=0), *(envs.step(np.full(6, action)) for action in (0, 3, 1))]
+
+    recorded = episodes(RecordedModel(inner, path))
+    replayed = ReplayedModel(path)
+    assert data_equivalence(recorded, episodes(replayed), exact=True)
+    assert inner.usage.retries == replayed.usage.retries > 0
 
 
 def test_text_that_never_parses_is_an_error_and_no_reward() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gc
 import json
@@ -22,8 +23,9 @@ from eagle_gym.actions import surrogate_fit as fitting
 from eagle_gym.actions import surrogate_store as store
 from eagle_gym.envs import checks
 from eagle_gym.envs.world import World, make_world
-from eagle_gym.errors import ConfigurationError, PreparationError, TextError
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError, TextError
 from eagle_gym.language.transformers import TransformersModel
+from tests.trajectories import digests
 
 MOVIELENS = Path(__file__).parents[3] / "shared/data/ml-latest-small"
 SMALL = {"actions": 6, "pool": 20, "horizon": 3}
@@ -79,6 +81,58 @@ def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> 
     other.reset(seed=0)
 
 
+def test_worlds_with_other_action_sets_share_catalog_and_space(plots: World) -> None:
+    env = gym.make(PLOTS, **SMALL, effects="rollout").unwrapped
+    assert env.world.resources is not plots.resources
+    assert env.world.catalog is plots.catalog
+    assert env.world.space is plots.space
+    assert env.world.model is not plots.model, "each counts its own calls"
+
+
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TransformersModel, "__init__", lambda *a, **k: pytest.fail("a language model was loaded"))
+
+
+def test_a_recorded_episode_is_replayed_without_the_model(
+    plots: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "calls.jsonl")
+    env = gym.make(PLOTS, **SMALL, record=path, max_calls=50)
+    episode = [env.reset(seed=3), *(env.step(action) for action in (4, 0, 2))]
+    assert env.unwrapped.deterministic
+    no_model(monkeypatch)
+    replayed = gym.make(PLOTS, **SMALL, language_model=f"replay:{path}", prepare="never")
+    again = [replayed.reset(seed=3), *(replayed.step(action) for action in (4, 0, 2))]
+    assert data_equivalence(episode, again, exact=True)
+    assert replayed.unwrapped.deterministic
+    assert replayed.unwrapped.world.resources.speaks_plot_english
+    assert replayed.unwrapped.world.resources.surrogate_quality == plots.resources.surrogate_quality
+    with pytest.raises(TextError):
+        replayed.reset(options={"text": "Ein Film."})
+    envs = gym.make_vec(PLOTS, num_envs=2, **SMALL, language_model=f"replay:{path}")
+    envs.reset(seed=[3, 3])
+    assert set(envs.step(np.array([4, 4]))[4]["text"]) == {episode[1][4]["text"]}
+    replayed.reset(seed=3)
+    with pytest.raises(LanguageModelError, match="nearest"):
+        replayed.step(1)
+
+
+def test_budgets_stop_with_an_error_and_prices_make_costs(plots: World) -> None:
+    env = gym.make(PLOTS, **SMALL, max_tokens=1, prompt_price=1.0, completion_price=2.0).unwrapped
+    env.reset(seed=0)
+    env.step(0)
+    usage = env.usage
+    assert usage.cost == pytest.approx((usage.prompt_tokens + 2 * usage.completion_tokens) / 1e6)
+    before = env.get_state()
+    with pytest.raises(LanguageModelError, match="max_tokens=1 is used up"):
+        env.step(0)
+    assert env.get_state() == before
+    env = gym.make(PLOTS, **SMALL, max_calls=0).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(LanguageModelError, match="max_calls=0"):
+        env.step(0)
+
+
 def test_the_model_is_closed_with_the_last_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
     monkeypatch.setattr(TransformersModel, "close", lambda self: closed.append(self))
@@ -123,30 +177,40 @@ def test_unknown_users_and_entities_are_typed_errors(plots: World) -> None:
             env.reset(options=options)
 
 
-PROGRAM = """
-import gymnasium as gym, hashlib, json, eagle_gym
-envs = gym.make_vec("EagleGym/Plots-v0", num_envs=2, observation="latent", prepare="never", batch_invariant=True)
-digest = hashlib.sha256()
-_, infos = envs.reset(seed=11)
-for step in range(2):
-    observation, rewards, *_, infos = envs.step([step, 15 - step])
-    for part in (*observation.values(), rewards):
-        digest.update(part.tobytes())
-    digest.update(json.dumps([infos["text"].tolist(), infos["actions"].tolist()]).encode())
-print(digest.hexdigest())
-"""
+def test_fixed_tiles_give_one_trajectory_in_every_batch(plots: World) -> None:
+    seeds = list(range(64))
+    together = digests(seeds)
+    shuffled = np.random.default_rng(0).permutation(seeds).tolist()
+    assert digests(shuffled) == together
+    assert digests(seeds[8:16]) == {seed: together[seed] for seed in seeds[8:16]}
+    assert digests([63]) == {63: together[63]}
+    assert len(set(together.values())) == 64
+
+
+def test_so_do_worlds_whose_action_sets_ask_the_model(plots: World) -> None:
+    asking = {"candidates": "model", "effects": "rollout", "rollout_samples": 1, "pool": 10}
+    together = digests([5, 6, 7], steps=1, **asking)
+    assert digests([7], steps=1, **asking) == {7: together[7]}
+
+
+PROGRAM = "from tests.trajectories import digests; print(digests([12, 11]))"
 
 
 def test_trajectories_are_the_same_in_every_process_and_under_every_hash_seed(plots: World) -> None:
-    digests = set()
+    here = digests([11, 12, 13])
     for hash_seed in ("0", "1"):
         environment = {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1", "PATH": "", "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=200, check=False
+            [sys.executable, "-c", PROGRAM],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
-        digests.add(done.stdout.strip())
-    assert len(digests) == 1
+        assert ast.literal_eval(done.stdout) == {12: here[12], 11: here[11]}
 
 
 def test_the_shipped_surrogate_holds_on_fresh_rollouts(plots: World) -> None:
