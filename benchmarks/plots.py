@@ -11,7 +11,13 @@ from baselines.evaluate import EpisodeRow
 from benchmarks.report import TITLES, Summary
 
 INK, FAINT = "#222222", "#888888"
-COLOURS = {"ppo": "#2166ac", "optimistic": "#b35806", "g_optimal": "#1b7837", "uniform": "#777777"}
+COLOURS = {
+    "ppo": "#2166ac",
+    "ppo-stock": "#67a9cf",
+    "optimistic": "#b35806",
+    "g_optimal": "#1b7837",
+    "uniform": "#777777",
+}
 WIDTH = 105  # characters of a line of text in the picture of an episode
 
 

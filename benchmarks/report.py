@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.stats import Interval, bootstrap, paired_difference, weighted_iqm
+from benchmarks.stats import Interval, bootstrap, normalised, paired_difference, weighted_iqm
 from benchmarks.suite import CellResult
 
-TITLES = {"ppo": "PPO (SB3)", "optimistic": "optimistic", "g_optimal": "G-optimal", "uniform": "uniform"}
+TITLES = {
+    "ppo": "PPO (SB3), equivariant policy",
+    "ppo-stock": "PPO (SB3), stock policy",
+    "optimistic": "optimistic",
+    "g_optimal": "G-optimal",
+    "uniform": "uniform",
+}
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,11 @@ def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 def difference(results: Sequence[CellResult], first: str, second: str, rng: np.random.Generator) -> Interval:
     """Mean paired difference of the gains of two agents, over the episodes that both have met."""
     return paired_difference(keyed(results, first), keyed(results, second), rng)
+
+
+def share(results: Sequence[CellResult], first: str, second: str, rng: np.random.Generator) -> Interval:
+    """Gain of one agent over that of another, over the episodes that both have met."""
+    return normalised(keyed(results, first), keyed(results, second), rng)
 
 
 def keyed(results: Sequence[CellResult], agent: str) -> list[tuple[Any, Any, Any, float]]:

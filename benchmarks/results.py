@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -12,6 +13,8 @@ from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from baselines.evaluate import EpisodeRow
 from eagle_gym.errors import PreparationError
@@ -136,9 +139,27 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def hashes(envs: Any) -> dict[str, str | None]:  # noqa: ANN401 - any vector environment
-    """Fingerprints of what an environment is made of: catalog, latent space, language model."""
+def hashes(envs: Any) -> dict[str, str]:  # noqa: ANN401 - any vector environment
+    """Fingerprints of what an environment is made of: catalog, split, latent space, language model, effects."""
     world = getattr(envs.unwrapped, "world", None)
     if world is None:
         return {}
-    return {"catalog": world.catalog.hash, "space": world.space.fingerprint, "model": world.model.fingerprint}
+    return {
+        "catalog": world.catalog.hash,
+        "split": world.resources.split.hash,
+        "space": world.space.fingerprint,
+        "model": world.model.fingerprint,
+        "effects": hash_of_effects(world.resources.action_sets.effects),
+    }
+
+
+def hash_of_effects(effects: Any) -> str:  # noqa: ANN401 - any of eagle_gym.actions.effects.Effects
+    """Hash of a surrogate's arrays; a rollout is what model and settings make it, so its name is enough."""
+    kind = type(effects).__name__
+    arrays = getattr(getattr(effects, "model", None), "arrays", None)
+    if arrays is None:
+        return kind
+    digest = hashlib.sha256(kind.encode())
+    for name, array in sorted(arrays().items()):
+        digest.update(f"{name} {array.shape}".encode() + np.ascontiguousarray(array, "<f8").tobytes())
+    return f"{kind} {digest.hexdigest()[:16]}"

@@ -247,7 +247,8 @@ def draw_weights(
     seed_counts = counts(int(seed_ids.max()) + 1, rng, replicates)
     user_counts = counts(int(user_ids.max()) + 1, rng, replicates)
     weights = (seed_counts[:, seed_ids] * user_counts[:, user_ids]).astype(np.float64)
-    return weights[weights.sum(axis=1) > 0]  # the drawn users may all have missed the drawn seeds
+    used: Floats = weights[weights.sum(axis=1) > 0]  # the drawn users may all have missed the drawn seeds
+    return used
 
 
 def counts(size: int, rng: np.random.Generator, replicates: int) -> NDArray[np.int64]:

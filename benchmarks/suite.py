@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,10 @@ from benchmarks.engines import make_engine
 from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError
 
-LEARNERS = ("ppo",)
+# Learners, each with what sets it apart from the others; a cell's `training` holds the rest.
+LEARNERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"ppo": {"policy": "equivariant"}, "ppo-stock": {"policy": "stock"}}
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ class Task:
     label: str
 
 
+class CellsDiffer(ConfigurationError):
+    """Cells that would stand in one report were made with different catalogs, spaces, models or surrogates."""
+
+
 class CellsFailed(EagleError, RuntimeError):
     """Some cells of an experiment failed; the message lists them. They are never averaged in."""
 
@@ -121,6 +128,7 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
         One result for each cell.
 
     Raises:
+        CellsDiffer: A done cell was made of other things than it would be made of now.
         CellsFailed: After all were tried, if some failed now or before. Those that are done stay done.
     """
     engine = make_engine(options.engine, options.jobs)
@@ -137,19 +145,28 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
     if failed:
         listed = "\n".join(f"  {name}: {error}" for name, error in failed.items())
         raise CellsFailed(f"{len(failed)} of {len(cells)} cells failed; add --resume to do them again\n{listed}")
-    return [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+    results = [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+    check_alike(results)
+    if len(commits(results)) > 1:
+        tqdm.write(
+            f"the cells in {options.out} come from {len(commits(results))} commits: {', '.join(commits(results))}"
+        )
+    return results
 
 
 def plan(cells: Sequence[Cell], options: Options) -> tuple[list[Task], dict[str, str]]:
     """What there is to do, and the errors of the cells that failed before and are not tried again."""
     tasks: list[Task] = []
     failed: dict[str, str] = {}
+    fingerprints = Fingerprints()
     for number, cell in enumerate(cells, start=1):
         folder = options.out / "cells" / cell.name
         task = Task(cell, folder, label=f"[{number}/{len(cells)}] {cell.name}")
         if options.fresh:
             tasks.append(task)
-        elif not is_done(cell, folder):
+        elif is_done(cell, folder):
+            check_made_of(folder, fingerprints.of(cell))
+        else:
             error = None if options.resume else failure(folder)
             if error is None:
                 tasks.append(task)
@@ -194,6 +211,71 @@ def is_done(cell: Cell, folder: Path) -> bool:
     return True
 
 
+class Fingerprints:
+    """What cells would be made of now; each environment is opened once."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, Mapping[str, Any], dict[str, str]]] = []
+
+    def of(self, cell: Cell) -> dict[str, str]:
+        """Fingerprints by part (see :func:`benchmarks.results.hashes`)."""
+        for env_id, kwargs, found in self._known:
+            if (env_id, kwargs) == (cell.env_id, cell.env_kwargs):
+                return found
+        envs = make_envs(cell.env_id, 1, split="test", **cell.env_kwargs)
+        try:
+            self._known.append((cell.env_id, cell.env_kwargs, hashes(envs)))
+        finally:
+            envs.close()
+        return self._known[-1][2]
+
+
+def check_made_of(folder: Path, now: Mapping[str, str]) -> None:
+    """Check that a done cell is made of what it would be made of now.
+
+    Raises:
+        CellsDiffer: It is not; the message names the parts.
+    """
+    differ = differences(read_json(folder / "run.json").get("hashes") or {}, now)
+    if differ:
+        raise CellsDiffer(
+            f"{folder} was made with another {differ}. Name another --out, or add --fresh to do every cell again."
+        )
+
+
+def check_alike(results: Sequence[CellResult]) -> None:
+    """Check that the cells of each environment are made of the same things.
+
+    Raises:
+        CellsDiffer: They are not; the message names two cells and the parts.
+    """
+    first: dict[str, CellResult] = {}
+    for result in results:
+        other = first.setdefault(result.cell.environment, result)
+        differ = differences(other.header.get("hashes") or {}, result.header.get("hashes") or {})
+        if differ:
+            raise CellsDiffer(
+                f"{result.cell.name} and {other.cell.name} cannot stand in one report: they differ in {differ}. "
+                "Add --fresh to do every cell again."
+            )
+
+
+def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """The parts in which two sets of fingerprints differ, for a message; "" where there is none."""
+    names = [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+    return ", ".join(f"{name} ({_short(one.get(name))}, {_short(other.get(name))})" for name in names)
+
+
+def _short(fingerprint: str | None) -> str:
+    return "none" if fingerprint is None else f"{fingerprint:.24}"
+
+
+def commits(results: Sequence[CellResult]) -> list[str]:
+    """The commits that results come from, shortened; a ``+`` says that tracked files differed from it."""
+    found = dict.fromkeys(str(result.header.get("commit")) for result in results)
+    return [f"{commit[:10]}{'+' if commit.endswith('+') else ''}" for commit in found]
+
+
 def run_cell(cell: Cell, folder: Path, *, label: str) -> None:
     """Train if there is something to train, evaluate on test users, write the folder; ``run.json`` comes last.
 
@@ -236,7 +318,7 @@ def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
     from baselines.sb3 import PPOConfig, train_ppo
     from eagle_gym.envs.sb3 import SB3VecEnv
 
-    config = PPOConfig(seed=cell.seed, **cell.training)
+    config = PPOConfig(seed=cell.seed, **LEARNERS[cell.agent], **cell.training)
     envs = make_envs(cell.env_id, cell.num_envs, split="train", autoreset_mode="SameStep", **cell.env_kwargs)
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     try:
@@ -260,9 +342,7 @@ def read_cell(cell: Cell, folder: Path) -> CellResult:
     return CellResult(cell, rows, Cost(**cost["evaluation"]), training, header)
 
 
-def agents_by_seed(
-    agents: Sequence[str] = (*LEARNERS, *REFERENCES), seeds: Sequence[int] = (0,)
-) -> list[tuple[str, int]]:
+def agents_by_seed(agents: Sequence[str] = ("ppo", *REFERENCES), seeds: Sequence[int] = (0,)) -> list[tuple[str, int]]:
     """Every agent with every seed, a whole seed at a time, so that a part of an experiment is a smaller experiment."""
     return [(agent, seed) for seed in seeds for agent in agents]
 

@@ -54,7 +54,8 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page in capsys.readouterr().out
     assert page.count("Budget: 160 environment steps of training for each of 2 seeds") == 2
     assert "## EagleGym/MovieLens-v0" in page
-    assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 4
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 5
+    assert page.count("PPO (SB3), stock policy: less uniform, same episodes") == 2
 
 
 def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

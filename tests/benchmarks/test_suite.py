@@ -13,7 +13,17 @@ import pytest
 
 import benchmarks.suite
 from benchmarks.results import read_json
-from benchmarks.suite import Cell, CellsFailed, Options, agents_by_seed, find_experiments, run_cells
+from benchmarks.suite import (
+    LEARNERS,
+    Cell,
+    CellsDiffer,
+    CellsFailed,
+    Options,
+    agents_by_seed,
+    commits,
+    find_experiments,
+    run_cells,
+)
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from tests.fakes import KnownVectorEnv
 
@@ -37,11 +47,79 @@ def test_a_cell_leaves_episodes_and_a_header(known_world: list[KnownVectorEnv], 
 def test_done_cells_are_not_done_again(known_world: list[KnownVectorEnv], options: Options) -> None:
     first = run_cells([UNIFORM], options)
     assert run_cells([UNIFORM], options) == first
-    assert len(known_world) == 1
+    assert evaluations(known_world) == 1
     run_cells([UNIFORM], replace(options, fresh=True))
-    assert len(known_world) == 2
+    assert evaluations(known_world) == 2
     with pytest.raises(ConfigurationError, match="other settings"):
         run_cells([replace(UNIFORM, episodes=4)], options)
+
+
+def evaluations(made: list[KnownVectorEnv]) -> int:
+    """Environments in which episodes were played, among those that were opened."""
+    return sum(envs.usage.calls > 0 for envs in made)
+
+
+MADE_OF = {"catalog": "c" * 64, "space": "s0", "model": "m0", "effects": "Surrogate e0"}
+
+
+@pytest.fixture
+def made_of(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What environments are made of; a test may change it."""
+    parts = dict(MADE_OF)
+    monkeypatch.setattr(benchmarks.suite, "hashes", lambda envs: dict(parts))
+    return parts
+
+
+@pytest.mark.parametrize("part", MADE_OF)
+def test_a_done_cell_of_another_world_is_refused(
+    known_world: list[KnownVectorEnv], options: Options, made_of: dict[str, str], part: str
+) -> None:
+    run_cells([UNIFORM], options)
+    run_cells([UNIFORM], options)
+    made_of[part] = "other"
+    cells = [UNIFORM, replace(UNIFORM, seed=1)]
+    with pytest.raises(
+        CellsDiffer, match=rf"known-uniform-0 was made with another {part} \({MADE_OF[part][:9]}.*other"
+    ):
+        run_cells(cells, options)
+    assert not (options.out / "cells" / "known-uniform-1").exists()  # refused before anything is done
+    assert len(run_cells(cells, replace(options, fresh=True))) == 2
+
+
+def test_worlds_that_change_within_a_run_are_refused(
+    known_world: list[KnownVectorEnv], options: Options, made_of: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = iter(range(9))
+    monkeypatch.setattr(benchmarks.suite, "hashes", lambda envs: made_of | {"model": f"m{next(counter)}"})
+    with pytest.raises(CellsDiffer, match=r"known-uniform-1 and known-uniform-0 .* differ in model \(m0, m1\)"):
+        run_cells([UNIFORM, replace(UNIFORM, seed=1)], options)
+
+
+def test_cells_of_several_commits_are_told(
+    known_world: list[KnownVectorEnv],
+    options: Options,
+    made_of: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for seed, commit in enumerate(("a" * 40, "b" * 40 + "+")):
+        monkeypatch.setattr(benchmarks.suite, "circumstances", lambda commit=commit: {"commit": commit})
+        results = run_cells([replace(UNIFORM, seed=number) for number in range(seed + 1)], options)
+    assert commits(results) == ["aaaaaaaaaa", "bbbbbbbbbb+"]
+    assert "come from 2 commits: aaaaaaaaaa, bbbbbbbbbb+" in capsys.readouterr().out
+
+
+def test_learners_are_what_their_names_say(monkeypatch: pytest.MonkeyPatch, options: Options) -> None:
+    import baselines.sb3
+    import eagle_gym.envs.sb3
+
+    asked: list[Any] = []
+    monkeypatch.setattr(baselines.sb3, "train_ppo", lambda venv, config, **rest: asked.append(config))
+    monkeypatch.setattr(benchmarks.suite, "make_envs", lambda *args, **kwargs: KnownVectorEnv())
+    monkeypatch.setattr(eagle_gym.envs.sb3, "SB3VecEnv", lambda envs: envs)
+    for agent in LEARNERS:
+        benchmarks.suite.train_cell(replace(UNIFORM, agent=agent, training={"steps": 40}), options.out, "")
+    assert [(config.policy, config.steps) for config in asked] == [("equivariant", 40), ("stock", 40)]
 
 
 def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
@@ -74,12 +152,12 @@ def test_failed_cells_are_listed_and_the_others_stay(
         run_cells(cells, options)
     assert "fell over" in read_json(options.out / "cells/known-uniform-0/error.json")["error"]
     monkeypatch.setattr(benchmarks.suite, "evaluate", whole)
-    made = len(known_world)
+    made = evaluations(known_world)
     with pytest.raises(CellsFailed, match="the model fell"):
         run_cells(cells, options)
-    assert len(known_world) == made, "what failed waits until it is asked for"
+    assert evaluations(known_world) == made, "what failed waits until it is asked for"
     assert len(run_cells(cells, replace(options, resume=True))) == 3
-    assert len(known_world) == made + 1  # only the one that failed
+    assert evaluations(known_world) == made + 1  # only the one that failed
     assert not (options.out / "cells/known-uniform-0/error.json").exists()
 
 
