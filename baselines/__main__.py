@@ -36,6 +36,7 @@ EVALUATE = """examples:
   python -m baselines evaluate runs/ppo --env EagleGym/Plots-v0 --episodes 256 --rows runs/ppo/test.json
 
 Every agent meets the same episodes: users, texts and seeds. Gains are in catalog standard deviations of utility.
+Trained agents take their most probable action, as in the experiments of benchmarks; --sample lets them sample.
 """
 
 
@@ -80,7 +81,12 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--split", choices=["train", "test"], default="test", help="whose episodes (default: test users)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
     test.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first (default: %(default)s)")
-    test.add_argument("--deterministic", action="store_true", help="take the most probable action instead of sampling")
+    test.add_argument(
+        "--sample",
+        action="store_true",
+        help="let trained agents sample their actions (default: they take the most probable one; "
+        "policies that need no training always do as they are defined)",
+    )
     test.add_argument("--rows", type=Path, help="write every episode to this JSON file")
     test.set_defaults(run=run_evaluate)
     return top
@@ -101,6 +107,19 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def environment_kwargs(options: argparse.Namespace, **own: str) -> dict[str, Any]:
+    """What ``--kwargs`` says, and what the command itself sets.
+
+    Raises:
+        ConfigurationError: ``--kwargs`` holds something that has an option of its own.
+    """
+    homes = {"id": "--env", "env_id": "--env", "num_envs": "--num-envs"} | {name: f"--{name}" for name in own}
+    for name in options.kwargs:
+        if name in homes:
+            raise ConfigurationError(f"--kwargs holds {name!r}, which is given by {homes[name]}")
+    return own | options.kwargs
+
+
 def hyperparameters() -> str:
     """Names and defaults, for the help text."""
     from baselines.sb3 import PPOConfig
@@ -114,7 +133,7 @@ def run_record(options: argparse.Namespace) -> None:
 
     num_envs = min(options.num_envs, options.episodes)
     episodes = -(-options.episodes // num_envs) * num_envs
-    envs = make_envs(options.env, num_envs, **({"split": "train"} | options.kwargs))
+    envs = make_envs(options.env, num_envs, **({"split": "train"} | environment_kwargs(options)))
     try:
         record(envs, options.out, RecordConfig(episodes=episodes, seed=options.seed))
     finally:
@@ -128,7 +147,7 @@ def run_train(options: argparse.Namespace) -> None:
     from eagle_gym.envs.sb3 import SB3VecEnv
 
     config = PPOConfig(**dict(hyperparameter(text) for text in options.set))
-    kwargs = {"split": "train", "autoreset_mode": "SameStep"} | options.kwargs
+    kwargs = {"split": "train", "autoreset_mode": "SameStep"} | environment_kwargs(options)
     envs = make_envs(options.env, options.num_envs, **kwargs)
     try:
         agent = train_ppo(SB3VecEnv(envs), config, folder=options.out, resume=options.resume)
@@ -171,7 +190,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     """``evaluate``: the same episodes for each agent, one line each."""
     num_envs = min(options.num_envs, options.episodes)
     episodes = -(-options.episodes // num_envs) * num_envs
-    envs = make_envs(options.env, num_envs, split=options.split, **options.kwargs)
+    envs = make_envs(options.env, num_envs, **environment_kwargs(options, split=options.split))
     rows: list[dict[str, Any]] = []
     try:
         print(f"{'agent':<24}{'episodes':>9}{'mean gain':>11}{'std. error':>12}{'model calls':>13}")
@@ -184,7 +203,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
                     method=name,
                     episodes=episodes,
                     first_seed=options.first_seed,
-                    deterministic=options.deterministic,
+                    deterministic=name not in FIXED and not options.sample,
                     bar=bar,
                 )
             gains = np.array([row.gain for row in done.rows])

@@ -71,6 +71,38 @@ def test_errors_are_shown_and_not_traced(tmp_path: Path, capsys: pytest.CaptureF
         main(["evaluate", "uniform", "--kwargs", "[1]"])
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "home"),
+    [
+        (["evaluate", "uniform"], "split", "--split"),
+        (["evaluate", "uniform"], "num_envs", "--num-envs"),
+        (["train", "ppo", "--out", "x"], "id", "--env"),
+        (["train", "ppo", "--out", "x"], "num_envs", "--num-envs"),
+    ],
+)
+def test_what_has_an_option_does_not_stand_in_kwargs(
+    command: list[str], name: str, home: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--kwargs", json.dumps({name: 1})]) == 1
+    assert f"--kwargs holds {name!r}, which is given by {home}" in capsys.readouterr().err
+
+
+def test_trained_agents_are_evaluated_as_in_the_benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    whole = baselines.__main__.evaluate
+
+    def noted(*args: Any, method: str, deterministic: bool, **kwargs: Any) -> Any:
+        asked.append((Path(method).name, deterministic))
+        return whole(*args, method=method, deterministic=deterministic, **kwargs)
+
+    monkeypatch.setattr(baselines.__main__, "evaluate", noted)
+    out = str(tmp_path / "ppo")
+    main(["train", "ppo", "--out", out, "--set", "steps=20", "--set", "hidden=8", "--num-envs", "4"])
+    for flags in ([], ["--sample"]):
+        assert main(["evaluate", "g_optimal", out, "--episodes", "4", "--num-envs", "4", *flags]) == 0
+    assert asked == [("g_optimal", False), ("ppo", True), ("g_optimal", False), ("ppo", False)]
+
+
 def test_hyperparameters_have_their_kinds() -> None:
     assert hyperparameter("steps=12") == ("steps", 12)
     assert hyperparameter("gamma=0.5") == ("gamma", 0.5)
