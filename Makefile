@@ -1,6 +1,6 @@
-# make demo                             train PPO on EagleGym/Plots-v0 and compare it with the reference policies
-# make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings
-# make test                             lint, types and tests;  make check: lint and types alone
+# make demo                               train PPO on EagleGym/Plots-v0, compare it with the reference policies: runs/demo
+# make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings: runs/demo-ml-latest-small
+# make test                               lint, types and tests;  make check: lint and types alone
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 .DELETE_ON_ERROR:
 
 demo: setup
-	$(RUN) -m benchmarks run demo --size small --out runs/demo --fresh $(if $(DATA),--data "$(DATA)")
+	$(RUN) -m benchmarks run demo --size small --fresh $(if $(DATA),--data "$(DATA)")
 
 test: check
 	$(RUN) -m pytest

@@ -117,7 +117,8 @@ def environment_kwargs(options: argparse.Namespace, **own: str) -> dict[str, Any
     for name in options.kwargs:
         if name in homes:
             raise ConfigurationError(f"--kwargs holds {name!r}, which is given by {homes[name]}")
-    return own | options.kwargs
+    given: dict[str, Any] = options.kwargs
+    return own | given
 
 
 def hyperparameters() -> str:

@@ -15,7 +15,7 @@ from eagle_gym.errors import ConfigurationError, EagleError
 
 RUN = """examples:
   python -m benchmarks run demo
-  python -m benchmarks run demo --data ml-latest-small --out runs/demo-ml
+  python -m benchmarks run demo --data ml-latest-small        (into runs/demo-ml-latest-small)
   python -m benchmarks run learning --size reference --data ml-latest-small --out runs/learning --jobs 2
 
 What is done is not done again: kill a run, start it once more with the same --out, and it goes on. Exit status 1 means
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     runner = commands.add_parser("run", help="run an experiment", epilog=RUN, formatter_class=raw)
     runner.add_argument("name", help="one of those that `list` names")
     runner.add_argument("--size", default="small", help="one of the experiment's sizes (default: %(default)s)")
-    runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME)")
+    runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME; with --data, runs/NAME-DATA)")
     runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
     runner.add_argument("--device", default="cpu", help="where throughput is measured, such as cuda (default: cpu)")
@@ -79,7 +79,8 @@ def run_experiment(options: argparse.Namespace) -> None:
         raise ConfigurationError(f"{options.name} has no size {options.size!r}; it has {', '.join(module.SIZES)}")
     if options.data and not options.data.is_dir():
         raise ConfigurationError(f"--data should be a folder of MovieLens files; there is no folder {options.data}")
-    out = options.out or Path("runs") / options.name
+    data = f"-{options.data.resolve().name}" if options.data else ""
+    out = options.out or Path("runs") / f"{options.name}{data}"
     given = {name: getattr(options, name) for name in ("data", "fresh", "resume", "jobs", "engine", "device", "figure")}
     module.run(Options(options.size, out, **given))
 

@@ -58,6 +58,18 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.count("PPO (SB3), stock policy: less uniform, same episodes") == 2
 
 
+@pytest.mark.parametrize(("data", "folder"), [(None, "runs/demo"), ("films/ml-1m/", "runs/demo-ml-1m")])
+def test_runs_on_other_data_have_a_folder_of_their_own(
+    data: str | None, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("films/ml-1m").mkdir(parents=True)
+    asked: list[Path] = []
+    monkeypatch.setattr("benchmarks.experiments.demo.run", lambda options: asked.append(options.out))
+    assert main(["run", "demo", *(["--data", data] if data else [])]) == 0
+    assert asked == [Path(folder)]
+
+
 def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
         (["run", "dmeo"], "no experiment 'dmeo'"),
