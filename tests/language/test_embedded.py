@@ -11,12 +11,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from eagle_gym.errors import PreparationError
+from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
-from eagle_gym.language.embedded.evaluate import evaluate, table
-from eagle_gym.language.embedded.examples import example, held_out
-from eagle_gym.language.embedded.train import Recipe, train
+from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
+from eagle_gym.language.embedded.examples import description, example, held_out
+from eagle_gym.language.embedded.train import Batches, Recipe, build_tokenizer, train
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, control_text
+from eagle_gym.plot_english import apply, parse_edit, read, render
 from eagle_gym.plot_english.lexicon import values
 
 TINY = Recipe(steps=4, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400, tokenizer_examples=50)
@@ -47,6 +50,58 @@ def test_its_abilities_in_small() -> None:
     assert measured["vague_varied"] >= 0.3
     assert measured["propose_usable"] >= 0.5
     assert "| precise | 0 |" in table(measured)
+
+
+SMALL = replace(TINY, steps=12, tokenizer_examples=30)
+
+
+def test_what_training_showed_is_what_its_batches_hold() -> None:
+    tokenizer = build_tokenizer(SMALL)
+    texts = []
+    for batch in Batches(SMALL, tokenizer, 0):
+        for row in batch["input_ids"]:
+            parts = tokenizer.decode(row).removesuffix("<|end|>").replace("<|pad|>", "").removesuffix("<|end|>")
+            if parts.startswith("<|text|>"):
+                texts.append(parts.removeprefix("<|text|>").split("<|")[0])
+            if "<|rewrite|>" in parts or "<|write|>" in parts:
+                texts.append(parts.split("|>")[-1])
+    shown = {checksum(read(text)) for text in texts}
+    seen = trained_on(SMALL, jobs=1)
+    assert len(shown) > 40
+    assert shown <= seen
+    assert len(seen) > len(shown)  # the tokenizer saw more, and so did the rows that no batch was made of
+
+
+def test_no_case_is_a_description_that_training_showed() -> None:
+    first = [checksum(description(np.random.default_rng(seed))) for seed in range(20)]
+    for seed in range(20):
+        assert checksum(unseen(np.random.default_rng(seed), frozenset())) == first[seed]
+        assert checksum(unseen(np.random.default_rng(seed), frozenset(first))) not in first
+
+
+def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    (case,) = [evaluation._vague(rng, description)]
+    after = {apply(case.attributes, parse_edit(case.instruction), rng) for _ in range(40)}
+    assert len(after) >= 2
+    one, two = (render(attributes) for attributes in list(after)[:2])
+    broken, other = one.removesuffix("."), "A war film."
+
+    def measured(texts: list[str]) -> dict[str, float]:
+        return evaluation._variety([case], lambda prompts, temperature: texts)
+
+    assert measured([one] * 4 + [two] * 4) == {"vague_varied": 1.0, "vague_distinct": 2.0, "vague_as_asked": 1.0}
+    assert measured([one] * 4 + [broken, other, case.text, ""]) == {
+        "vague_varied": 0.0,
+        "vague_distinct": 1.0,
+        "vague_as_asked": 0.5,
+    }
+
+
+def test_a_model_without_its_recipe_is_told_how_to_be_measured(tmp_path: Path) -> None:
+    assert recipe_of("embedded").steps > 0
+    with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe .* --quick"):
+        recipe_of(f"transformers:{tmp_path}")
 
 
 def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,30 @@
 """Measure the plot-English model: ``python -m eagle_gym.language.embedded.evaluate --help``.
 
-Descriptions are drawn anew, and every precise clause asked for is one that training never showed (``held_out``);
-vague directions are known to the model, their descriptions are not. The table goes into the README of the folder.
+No description is one that training showed: the recipe's examples are drawn again, and a case whose attributes stand in
+one of them is drawn anew. Every precise clause asked for is one that training never showed (``held_out``); vague
+directions are known to the model, their descriptions are not. The table goes into the README of the folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from eagle_gym.errors import TextError
-from eagle_gym.language.embedded.examples import description, held_out, listing
+from eagle_gym.errors import PreparationError, TextError
+from eagle_gym.language.embedded import weights_path
+from eagle_gym.language.embedded.examples import Example, description, held_out, listing
 from eagle_gym.language.model import LanguageModel, load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.plot_english import (
@@ -37,7 +45,11 @@ from eagle_gym.plot_english import (
     unasked,
 )
 
+if TYPE_CHECKING:
+    from eagle_gym.language.embedded.train import Recipe
+
 Ask = Callable[[Sequence[Prompt], float], list[str]]
+Draw = Callable[[np.random.Generator], Attributes]
 
 SAMPLES = 8  # of each vague prompt, to measure variety
 START, STOP = "<!-- measured -->", "<!-- /measured -->"
@@ -57,26 +69,77 @@ class Case:
         return parse_edit(self.instruction)
 
 
-def evaluate(model: LanguageModel, *, cases: int = 1000, seed: int = 0, batch: int = 128) -> dict[str, float]:
-    """Every measured share, in [0, 1] (``*_distinct`` counts attribute sets), by name.
+def evaluate(
+    model: LanguageModel, *, cases: int = 1000, seed: int = 0, batch: int = 128, seen: frozenset[int] = frozenset()
+) -> dict[str, float]:
+    """Every measured share, in [0, 1] (``vague_distinct`` and ``trained_on`` are counts), by name.
 
     Args:
         model: the model under test.
         cases: rewrites per kind of prompt (precise, vague, macro) and proposals per kind.
         seed: of cases and generations.
         batch: generations a call.
+        seen: what :func:`trained_on` found; no case has a description among them.
     """
     rng = np.random.default_rng([seed, 7])
+    fresh = partial(unseen, seen=seen)
     ask = _asker(model, rng, batch)
     result: dict[str, float] = {}
     for kind, draw in (("precise", _precise), ("vague", _vague), ("macro", _macro)):
-        drawn = [draw(rng) for _ in range(cases)]
+        drawn = [draw(rng, fresh) for _ in range(cases)]
         for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
             texts = ask([Prompt("rewrite", text=c.text, instruction=c.instruction) for c in drawn], temperature)
             result.update({f"{kind}_{name}_{key}": value for key, value in _rewrites(drawn, texts).items()})
         if kind == "vague":
             result.update(_variety(drawn[: max(1, cases // 4)], ask))
-    return result | _proposals(rng, ask, cases) | _writing(rng, ask, cases)
+    result |= _proposals(rng, ask, cases, fresh) | _writing(rng, ask, cases, fresh)
+    return result | {"trained_on": float(len(seen))}
+
+
+def unseen(rng: np.random.Generator, seen: frozenset[int]) -> Attributes:
+    """A description that training did not show."""
+    while checksum(attributes := description(rng)) in seen:
+        pass
+    return attributes
+
+
+def checksum(attributes: Attributes) -> int:
+    """64 bits that stand for a set of attributes."""
+    return int.from_bytes(hashlib.blake2b(repr(attributes.pairs()).encode(), digest_size=8).digest(), "big")
+
+
+def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
+    """Checksums of every description that training showed, to the tokenizer too, as an input or as an answer.
+
+    The recipe's examples are drawn once more: minutes for a whole training, with a progress bar.
+
+    Args:
+        recipe: what was trained.
+        jobs: processes that draw; as many as there are processors by default.
+    """
+    from eagle_gym.language.embedded.train import GROUP
+
+    blocks = [-1, *range(-(-recipe.steps // GROUP))]  # -1 stands for the tokenizer's examples
+    found: set[int] = set()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=context) as pool:
+        drawn = pool.map(partial(_block_trained_on, recipe), blocks, chunksize=4)
+        for part in tqdm(drawn, total=len(blocks), desc="drawing what training showed", unit="block"):
+            found |= part
+    return frozenset(found)
+
+
+def _block_trained_on(recipe: Recipe, block: int) -> set[int]:
+    from eagle_gym.language.embedded.train import block_of_examples, tokenizer_examples
+
+    drawn = tokenizer_examples(recipe) if block < 0 else block_of_examples(recipe, block)[0]
+    return {checksum(read(text)) for one in drawn for text in descriptions_of(one)}
+
+
+def descriptions_of(one: Example) -> list[str]:
+    """The descriptions that an example shows; a listing of attributes says what its answer says."""
+    texts = [one.prompt.text] if one.prompt.task != "write" else []
+    return texts + ([one.answer] if one.prompt.task != "propose" else [])
 
 
 def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
@@ -91,28 +154,28 @@ def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
     return ask
 
 
-def _precise(rng: np.random.Generator) -> Case:
+def _precise(rng: np.random.Generator, draw: Draw) -> Case:
     """A single precise edit whose clause training never showed."""
     while True:
-        attributes = description(rng)
+        attributes = draw(rng)
         for prompt in propose(attributes, rng, 64):
             if held_out(prompt):
                 return Case(attributes, render(attributes, rng), prompt)
 
 
-def _vague(rng: np.random.Generator) -> Case:
+def _vague(rng: np.random.Generator, draw: Draw) -> Case:
     while True:
-        attributes = description(rng)
+        attributes = draw(rng)
         for prompt in propose(attributes, rng, 8):
             edit = parse_edit(prompt)[0]
             if edit.operation == "vague" and len(outcomes(attributes, edit)) > 1:
                 return Case(attributes, render(attributes, rng), prompt)
 
 
-def _macro(rng: np.random.Generator) -> Case:
+def _macro(rng: np.random.Generator, draw: Draw) -> Case:
     """Three edits in one prompt, at least one of them in a clause that training never showed."""
     while True:
-        attributes = description(rng)
+        attributes = draw(rng)
         for prompt in propose(attributes, rng, 16, edits=3):
             if held_out(prompt):
                 return Case(attributes, render(attributes, rng), prompt)
@@ -130,24 +193,38 @@ def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
 
 
 def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
-    """Different attribute sets among eight samples of a vague prompt; inventions taken out before comparing."""
+    """Different attribute sets among eight samples of a vague prompt; inventions taken out before comparing.
+
+    Samples that fail are no variety: only those count that parse, do as asked and change nothing else.
+    """
     prompts = [
         Prompt("rewrite", text=case.text, instruction=case.instruction) for case in cases for _ in range(SAMPLES)
     ]
     texts = ask(prompts, 1.0)
-    distinct = []
+    distinct, good = [], 0
     for index, case in enumerate(cases):
-        rows = [read(text) for text in texts[index * SAMPLES : (index + 1) * SAMPLES]]
+        rows = [read(text) for text in texts[index * SAMPLES : (index + 1) * SAMPLES] if _as_asked(case, text)]
+        good += len(rows)
         distinct.append(len({_without_inventions(case, row) for row in rows}))
-    return {"vague_varied": _share(count >= 2 for count in distinct), "vague_distinct": float(np.mean(distinct))}
+    return {
+        "vague_varied": _share(count >= 2 for count in distinct),
+        "vague_distinct": float(np.mean(distinct)),
+        "vague_as_asked": good / len(texts),
+    }
+
+
+def _as_asked(case: Case, text: str) -> bool:
+    after = read(text)
+    changed = unasked(case.attributes, case.edits, after)
+    return _parses(text) and not changed and fulfilled(case.attributes, case.edits, after)
 
 
 def _without_inventions(case: Case, after: Attributes) -> frozenset[tuple[str, str]]:
     return frozenset(after.pairs()) - set(inventions(case.attributes, case.edits, after))
 
 
-def _proposals(rng: np.random.Generator, ask: Ask, cases: int) -> dict[str, float]:
-    drawn = [description(rng) for _ in range(cases)]
+def _proposals(rng: np.random.Generator, ask: Ask, cases: int, draw: Draw) -> dict[str, float]:
+    drawn = [draw(rng) for _ in range(cases)]
     generic = ask([Prompt("propose", text=render(each, rng)) for each in drawn], 1.0)
     users = [_user(rng) for _ in drawn]
     asked = list(zip(drawn, users, strict=True))
@@ -160,8 +237,8 @@ def _proposals(rng: np.random.Generator, ask: Ask, cases: int) -> dict[str, floa
     }
 
 
-def _writing(rng: np.random.Generator, ask: Ask, cases: int) -> dict[str, float]:
-    drawn = [each for each in (description(rng) for _ in range(cases)) if each.pairs()]
+def _writing(rng: np.random.Generator, ask: Ask, cases: int, draw: Draw) -> dict[str, float]:
+    drawn = [each for each in (draw(rng) for _ in range(cases)) if each.pairs()]
     texts = ask([Prompt("write", text=listing(each)) for each in drawn], 0.0)
     return {"write_exact": _share(read(text) == each for text, each in zip(texts, drawn, strict=True))}
 
@@ -216,7 +293,8 @@ def table(measured: dict[str, float]) -> str:
             rows.append(f"| {kind} | {temperature} | {cells} |")
     rows += ["", "| measure | value |", "|---|---|"]
     labels = {
-        "vague_varied": f"vague prompts with ≥ 2 different attribute sets in {SAMPLES} samples",
+        "vague_varied": f"vague prompts with ≥ 2 different attribute sets among the good ones of {SAMPLES} samples",
+        "vague_as_asked": "good samples of a vague prompt: they parse, do as asked and change nothing else",
         "propose_usable": "proposed prompts that parse and can change the text",
         "propose_distinct": "distinct prompts among all proposed",
         "personal_usable": "personalised prompts that parse and can change the text",
@@ -225,9 +303,31 @@ def table(measured: dict[str, float]) -> str:
     }
     rows += [f"| {label} | {100 * measured[key]:.1f} % |" for key, label in labels.items()]
     rows.append(
-        f"| different attribute sets in {SAMPLES} samples of a vague prompt, mean | {measured['vague_distinct']:.1f} |"
+        f"| different attribute sets among the good ones of {SAMPLES} samples of a vague prompt, mean "
+        f"| {measured['vague_distinct']:.1f} |"
     )
+    if measured["trained_on"]:
+        rows.append(
+            f"| distinct descriptions that training showed, none of them a case here | {measured['trained_on']:,.0f} |"
+        )
     return "\n".join(rows)
+
+
+def recipe_of(spec: str) -> Recipe:
+    """The recipe that lies beside a model's weights.
+
+    Raises:
+        PreparationError: there is none.
+    """
+    from eagle_gym.language.embedded.train import Recipe
+
+    folder = weights_path() if spec == "embedded" else Path(spec.partition(":")[2])
+    try:
+        return Recipe(**json.loads((folder / "recipe.json").read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise PreparationError(
+            f"{folder / 'recipe.json'}: expected the recipe of the model; {error}; without it, measure with --quick"
+        ) from error
 
 
 def main() -> None:
@@ -237,8 +337,13 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000, help="cases per kind of prompt (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of cases and generations (%(default)s)")
     parser.add_argument("--readme", type=Path, help="a README whose marked part is replaced by the table")
+    parser.add_argument(
+        "--quick", action="store_true", help="do not keep to descriptions that training never showed: saves minutes"
+    )
     arguments = parser.parse_args()
-    measured = evaluate(load_language_model(arguments.model), cases=arguments.cases, seed=arguments.seed)
+    model = load_language_model(arguments.model)
+    seen = frozenset() if arguments.quick else trained_on(recipe_of(arguments.model))
+    measured = evaluate(model, cases=arguments.cases, seed=arguments.seed, seen=seen)
     print(table(measured))  # noqa: T201
     if arguments.readme:
         before, _, rest = arguments.readme.read_text(encoding="utf-8").partition(START)

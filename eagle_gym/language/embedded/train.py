@@ -61,10 +61,10 @@ def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    rng = np.random.default_rng([recipe.seed, 1])
-    drawn = (example(rng) for _ in range(recipe.tokenizer_examples))
     texts = (
-        text for one in drawn for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer)
+        text
+        for one in tokenizer_examples(recipe)
+        for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer)
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
@@ -97,20 +97,35 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
 
 
+GROUP = 8  # batches drawn together and sorted by length, to pad less
+
+
+def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
+    """What the tokenizer is fitted on."""
+    rng = np.random.default_rng([recipe.seed, 1])
+    return (example(rng) for _ in range(recipe.tokenizer_examples))
+
+
+def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
+    """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
+    rng = np.random.default_rng([recipe.seed, 2, block])
+    return [example(rng) for _ in range(recipe.batch * GROUP)], rng
+
+
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
-    """Batches ``start``, ``start + 1``, … of a recipe; eight at a time are sorted by length, to pad less."""
+    """Batches ``start``, ``start + 1``, … of a recipe."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int) -> None:
         self.recipe, self.tokenizer, self.start = recipe, tokenizer, start
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yield ``input_ids`` and ``labels`` [batch, longest]."""
-        size, group = self.recipe.batch, 8
-        for block in range(self.start // group, -(-self.recipe.steps // group)):
-            rng = np.random.default_rng([self.recipe.seed, 2, block])
-            rows = sorted((self._row(example(rng)) for _ in range(size * group)), key=lambda row: len(row[0]))
-            for place, index in enumerate(rng.permutation(group)):
-                if block * group + place >= self.start:
+        size = self.recipe.batch
+        for block in range(self.start // GROUP, -(-self.recipe.steps // GROUP)):
+            drawn, rng = block_of_examples(self.recipe, block)
+            rows = sorted(map(self._row, drawn), key=lambda row: len(row[0]))
+            for place, index in enumerate(rng.permutation(GROUP)):
+                if block * GROUP + place >= self.start:
                     yield _padded(rows[index * size : (index + 1) * size], self.tokenizer.pad_token_id)
 
     def _row(self, one: Example) -> tuple[list[int], list[int]]:
