@@ -3,8 +3,9 @@
 ``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
 concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
 are read into fused projections (q, k and v in one product, gate and up in one, the norms' weights folded into the
-product that follows), keys and values go into a cache of fixed size, and a row that is done gives its place to one
-that is not.
+product that follows, residuals added by the product), keys and values go into a cache that grows by blocks and is
+looked at through views that are made once, and a row that is done gives its place to one that is not. A token takes 26
+calls of torch in each layer.
 
 Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
 that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
@@ -29,6 +30,7 @@ from torch.nn import functional
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
 SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
+GROWTH = 32  # slots by which caches grow: loose ones cost a third of attention's speed
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
@@ -122,10 +124,10 @@ def unsupported(config: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    qkv: Tensor  # [(H + 2J) E, D]
-    out: Tensor  # [D, H E]
-    gate_up: Tensor  # [2 inner, D]
-    down: Tensor  # [D, inner]
+    qkv: Tensor  # [D, (H + 2J) E]
+    out: Tensor  # [H E, D]
+    gate_up: Tensor  # [D, 2 inner]
+    down: Tensor  # [inner, D]
 
 
 def _pair_up(weight: Tensor, head_width: int) -> Tensor:
@@ -165,6 +167,9 @@ class LlamaWeights:
         def place(tensor: Tensor) -> Tensor:
             return tensor.to(device=device, dtype=dtype).contiguous()
 
+        def factor(tensor: Tensor) -> Tensor:
+            return place(tensor).t()  # rows are multiplied by it from the left
+
         self.layers: list[_Layer] = []
         for index in range(shape.layers):
             at = f"model.layers.{index}."
@@ -178,16 +183,16 @@ class LlamaWeights:
             post = take(at + "post_attention_layernorm.weight", width)
             self.layers.append(
                 _Layer(
-                    qkv=place(qkv * norm),
-                    out=place(take(at + "self_attn.o_proj.weight", width, heads * head_width)),
-                    gate_up=place(torch.cat([gate, up]) * post),
-                    down=place(take(at + "mlp.down_proj.weight", width, shape.inner)),
+                    qkv=factor(qkv * norm),
+                    out=factor(take(at + "self_attn.o_proj.weight", width, heads * head_width)),
+                    gate_up=factor(torch.cat([gate, up]) * post),
+                    down=factor(take(at + "mlp.down_proj.weight", width, shape.inner)),
                 )
             )
         embedding = take("model.embed_tokens.weight", shape.vocab, width)
         head = embedding if shape.tied else take("lm_head.weight", shape.vocab, width)
         self.embedding = place(embedding)
-        self.head = place(head * take("model.norm.weight", width))
+        self.head = factor(head * take("model.norm.weight", width))
         frequency = shape.theta ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
         angles = torch.outer(torch.arange(shape.context, dtype=torch.float64), frequency)
         rotations = torch.polar(torch.ones_like(angles), angles)
@@ -198,24 +203,23 @@ class LlamaWeights:
 
         Attention is computed in float32: bfloat16 is slower there on processors, and no better.
         """
-        heads = projected.view(len(projected), -1, self.shape.head_width).float()
-        turning = heads[:, : -self.shape.kv_heads]
-        torch.view_as_complex(turning.view(*turning.shape[:2], -1, 2)).mul_(rotation)
-        return heads
+        heads = projected.float().view(len(projected), -1, self.shape.head_width // 2, 2)
+        torch.view_as_complex(heads)[:, : -self.shape.kv_heads].mul_(rotation)
+        return heads.view(len(projected), -1, self.shape.head_width)
 
     def norm(self, hidden: Tensor) -> Tensor:
         """Root-mean-square norm over the last axis; its weight is folded into the product that follows."""
-        return functional.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
+        return torch.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
 
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
-        hidden = hidden + functional.linear(mixed.to(self.dtype), layer.out)
-        gate, up = functional.linear(self.norm(hidden), layer.gate_up).chunk(2, dim=1)
-        return hidden + functional.linear(functional.silu(gate).mul_(up), layer.down)
+        hidden = torch.addmm(hidden, mixed.to(self.dtype), layer.out)
+        gate, up = torch.mm(self.norm(hidden), layer.gate_up).chunk(2, dim=1)
+        return torch.addmm(hidden, functional.silu(gate).mul_(up), layer.down)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
-        return functional.linear(self.norm(hidden), self.head).float()
+        return torch.mm(self.norm(hidden), self.head).float()
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
@@ -236,6 +240,20 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
     return torch.searchsorted(mass, threshold, right=True)[:, 0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """Three ways to look at the cache of a layer; S slots, of which some are filled."""
+
+    keys: Tensor  # [B J, E, S]
+    values: Tensor  # [B J, S, E]
+    by_slot: Tensor  # [S, B, 2, J, E]
+
+    @staticmethod
+    def of(cache: Tensor) -> _Views:
+        keys, values = cache.flatten(1, 2)
+        return _Views(keys.transpose(1, 2), values, cache.permute(3, 1, 0, 2, 4))
+
+
 class _Batch:
     """Rows that are decoded together: their caches, and where they stand.
 
@@ -245,7 +263,7 @@ class _Batch:
     Args:
         weights: The model.
         count: How many rows.
-        slots: How many slots each row will need, the prefix not counted.
+        slots: How many slots each row has at first, the prefix not counted.
         prefix: A batch of one row that has read what all rows begin with; its keys and values are attended to in place.
     """
 
@@ -259,7 +277,8 @@ class _Batch:
             torch.empty(2, count, shape.kv_heads, slots, shape.head_width, device=device) for _ in range(shape.layers)
         ]
         self.position = torch.full((count,), start, device=device)  # real tokens read so far
-        self.bias: Tensor | None = None  # [B, slots], -inf where padding stands; None where there is none
+        self.bias: Tensor | None = None  # [B J, 1, S], -inf where padding stands; None where there is none
+        self._look()
 
     def read(self, texts: Sequence[Sequence[int]], length: int, *, last: int = 1) -> Tensor:
         """Read the prompts into ``length`` slots; float32 logits ``[B, last, V]`` after each of the last tokens."""
@@ -267,8 +286,9 @@ class _Batch:
         tokens = torch.tensor([[0] * (length - len(text)) + list(text) for text in texts], device=device)
         padding = torch.tensor([length - len(text) for text in texts], device=device)  # [B]
         if int(padding.max()):
-            self.bias = torch.zeros(count, self.slots, device=device)
-            self.bias.masked_fill_(torch.arange(self.slots, device=device) < padding[:, None], -torch.inf)
+            hidden = torch.arange(self.slots, device=device) < padding[:, None]
+            bias = torch.zeros(count, self.slots, device=device).masked_fill_(hidden, -torch.inf)
+            self.bias = bias.repeat_interleave(self.weights.shape.kv_heads, dim=0)[:, None]
         rows = min(count, self.weights.read_rows)
         parts = [slice(at, at + rows) for at in range(0, count, rows)]
         # Rows of like length stand together, so that all rows of a part may be shorter than the longest prompt.
@@ -287,100 +307,113 @@ class _Batch:
         for cache in self.caches:  # hidden slots are multiplied too, by zero: they must hold numbers
             cache[:, rows, :, :start] = 0.0
         position = self.position[rows, None] + torch.arange(length, device=tokens.device) - padding[:, None]  # [B, n]
-        rotation = weights.rotations[position.clamp_(0, shape.context - 1)]  # [B, n, E/2]
-        bias = self._prompt_bias(rows, start, length)
+        rotation = weights.rotations[position.clamp_(0, shape.context - 1)].flatten(0, 1)[:, None]  # [B n, 1, E/2]
+        bias = self._prompt_bias(padding, start, length)
         hidden = functional.embedding(tokens, weights.embedding)  # [B, n, D]
         for index, (layer, cache, prefix) in enumerate(zip(weights.layers, self.caches, self.prefix, strict=True)):
-            query = self._store(layer, cache[:, rows, :, start : start + length], hidden, rotation)
+            heads = weights.rotated(torch.mm(weights.norm(hidden.flatten(0, 1)), layer.qkv), rotation)
+            heads = heads.view(count, length, -1, shape.head_width)
+            stored = heads[:, :, shape.heads :].view(count, length, 2, shape.kv_heads, -1)
+            cache[:, rows, :, start : start + length] = stored.permute(2, 0, 3, 1, 4)
+            query = heads[:, :, : shape.heads]
             if index == shape.layers - 1:  # what the last layer says is asked of the last tokens only
-                query, hidden, bias = query[:, -last:], hidden[:, -last:], bias[:, -last:]
-            mixed = _attend(query, cache[:, rows, :, : start + length], bias, prefix)
-            hidden = weights.finish(layer, hidden.flatten(0, 1), mixed.flatten(0, 1)).view_as(hidden)
+                query, hidden, bias = query[:, -last:], hidden[:, -last:], bias[:, :, -last:]
+            keys, values = cache[:, rows, :, : start + length].flatten(1, 2)
+            mixed = _attend(_grouped(query, shape.kv_heads), keys.transpose(1, 2), values, _spread(bias, shape), prefix)
+            mixed = mixed.view(count, shape.heads, -1, shape.head_width).transpose(1, 2)
+            hidden = weights.finish(layer, hidden.flatten(0, 1), mixed.flatten(2).flatten(0, 1)).view_as(hidden)
         return weights.logits(hidden.flatten(0, 1)).view(count, -1, shape.vocab)
 
-    def _prompt_bias(self, rows: slice, start: int, length: int) -> Tensor:
-        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, n, T]``."""
-        slot = torch.arange(start + length, device=self.position.device)
+    def _prompt_bias(self, padding: Tensor, start: int, length: int) -> Tensor:
+        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, 1, n, T]``."""
+        slot = torch.arange(start + length, device=padding.device)
         asking = slot[start:, None]  # [n, 1]
-        bias = torch.zeros(len(self.position[rows]), length, start + length, device=slot.device)
-        bias.masked_fill_(slot > asking, -torch.inf)
-        if self.bias is not None:
-            bias += self.bias[rows, None, : start + length]
-            bias.masked_fill_(slot == asking, 0.0)
-        return bias
-
-    def _store(self, layer: _Layer, cache: Tensor, hidden: Tensor, rotation: Tensor) -> Tensor:
-        """Project tokens and put keys and values into their slots ``[2, B, J, n, E]``; the queries ``[B, n, H, E]``."""
-        weights, shape = self.weights, self.weights.shape
-        count, length = hidden.shape[:2]
-        projected = functional.linear(weights.norm(hidden.flatten(0, 1)), layer.qkv)
-        heads = weights.rotated(projected, rotation.flatten(0, 1)[:, None]).view(count, length, -1, shape.head_width)
-        stored = heads[:, :, shape.heads :].view(count, length, 2, shape.kv_heads, -1)
-        cache.copy_(stored.permute(2, 0, 3, 1, 4))
-        return heads[:, :, : shape.heads]
+        unseen = (slot > asking) | ((slot < start + padding[:, None, None]) & (slot != asking))  # [B, n, T]
+        bias = torch.zeros(unseen.shape, device=padding.device).masked_fill_(unseen, -torch.inf)
+        return bias[:, None]
 
     def step(self, token: Tensor) -> Tensor:
         """Read one more token a row ``[B]``; float32 logits ``[B, V]`` of the next."""
         weights, shape, slot = self.weights, self.weights.shape, self.filled
+        if slot == self.slots:
+            self._grow()
         # A row may run past the context before its surplus is cut: the caller says how much of it counts.
         rotation = weights.rotations[self.position.clamp(max=shape.context - 1)][:, None]  # [B, 1, E/2]
-        bias = None if self.bias is None else self.bias[:, None, : slot + 1]
+        bias = None if self.bias is None else self.bias[:, :, : slot + 1]
         hidden = functional.embedding(token, weights.embedding)
-        for layer, cache, prefix in zip(weights.layers, self.caches, self.prefix, strict=True):
-            heads = weights.rotated(functional.linear(weights.norm(hidden), layer.qkv), rotation)
-            cache[:, :, :, slot] = heads[:, shape.heads :].view(self.count, 2, shape.kv_heads, -1).transpose(0, 1)
-            mixed = _attend(heads[:, None, : shape.heads], cache[:, :, :, : slot + 1], bias, prefix)
-            hidden = weights.finish(layer, hidden, mixed[:, 0])
+        for layer, look, prefix in zip(weights.layers, self.views, self.prefix, strict=True):
+            heads = weights.rotated(torch.mm(weights.norm(hidden), layer.qkv), rotation)
+            look.by_slot[slot].copy_(heads[:, shape.heads :].view(self.count, 2, shape.kv_heads, -1))
+            query = heads[:, : shape.heads].reshape(self.count * shape.kv_heads, -1, shape.head_width)  # [B J, G, E]
+            mixed = _attend(query, look.keys[:, :, : slot + 1], look.values[:, : slot + 1], bias, prefix)
+            hidden = weights.finish(layer, hidden, mixed.view(self.count, -1))
         self.filled += 1
         self.position += 1
         return weights.logits(hidden)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
         """Move the rows ``last`` into the places ``place`` of rows that are done; keep the first ``remaining`` rows."""
+        bias = None if self.bias is None else self.bias.view(self.count, -1, self.slots)
         if place:
             for cache in self.caches:
                 cache[:, place, :, : self.filled] = cache[:, last, :, : self.filled]
             self.position[place] = self.position[last]
-            if self.bias is not None:
-                self.bias[place] = self.bias[last]
+            if bias is not None:
+                bias[place] = bias[last]
         self.count = remaining
         self.caches = [cache[:, :remaining] for cache in self.caches]
         self.position = self.position[:remaining]
-        self.bias = None if self.bias is None else self.bias[:remaining]
+        self.bias = None if bias is None else bias[:remaining].view(-1, 1, self.slots)
+        self._look()
+
+    def _grow(self) -> None:
+        """More slots, in new memory."""
+        more = (0, 0, 0, GROWTH)
+        self.caches = [functional.pad(cache, more) for cache in self.caches]
+        self.bias = None if self.bias is None else functional.pad(self.bias, (0, GROWTH))
+        self.slots += GROWTH
+        self._look()
+
+    def _look(self) -> None:
+        self.views = [_Views.of(cache) for cache in self.caches]
 
 
-def _attend(query: Tensor, cache: Tensor, bias: Tensor | None, prefix: Tensor | None) -> Tensor:
+def _grouped(query: Tensor, kv_heads: int) -> Tensor:
+    """Queries ``[B, n, H, E]`` by key-value head: ``[B J, G n, E]``."""
+    return query.transpose(1, 2).reshape(len(query) * kv_heads, -1, query.shape[3])
+
+
+def _spread(bias: Tensor, shape: LlamaShape) -> Tensor:
+    """A bias ``[B, 1, n, T]`` for every head: ``[B J, G n, T]``."""
+    return bias.expand(-1, shape.heads, -1, -1).reshape(len(bias) * shape.kv_heads, -1, bias.shape[3])
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, prefix: Tensor | None) -> Tensor:
     """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
 
     Args:
-        query: ``[B, n, H, E]``, scaled.
-        cache: Each row's own keys and values ``[2, B, J, T, E]``.
-        bias: Added to the scores of these, ``[B, n, T]`` or None.
+        query: ``[B J, M, E]``, scaled; M queries share a key-value head.
+        keys: Each row's own ``[B J, E, T]``.
+        values: Each row's own ``[B J, T, E]``.
+        bias: Added to the scores of these, ``[B J, M or 1, T]`` or None.
         prefix: Keys and values that all rows begin with ``[2, J, P, E]`` or None.
 
     Returns:
-        ``[B, n, H E]``.
+        ``[B J, M, E]``.
     """
-    _, count, kv_heads, slots, width = cache.shape
-    length, heads = query.shape[1:3]
-    keys, values = cache.flatten(1, 2)
-    grouped = query.view(count, length, kv_heads, -1, width).permute(0, 2, 3, 1, 4)  # [B, J, G, n, E]
-    grouped = grouped.reshape(count, kv_heads, -1, width)
-    scores = torch.bmm(grouped.flatten(0, 1), keys.transpose(1, 2))  # [B J, G n, T]
-    if bias is not None:
-        scores.view(count, heads, length, slots).add_(bias[:, None])
+    scores = torch.bmm(query, keys) if bias is None else torch.baddbmm(bias, query, keys)
     if prefix is None:
-        mixed = torch.bmm(torch.softmax(scores, dim=-1), values)
-    else:
-        # One product for all rows: the prefix is read from memory once, not once a row.
-        across = grouped.transpose(0, 1).flatten(1, 2)  # [J, B G n, E]
-        common = torch.bmm(across, prefix[0].transpose(1, 2)).view(kv_heads, count, -1, prefix.shape[2]).transpose(0, 1)
-        both = torch.softmax(torch.cat([common, scores.view(count, kv_heads, -1, slots)], dim=-1), dim=-1)
-        common, own = torch.split(both, [prefix.shape[2], slots], dim=-1)
-        mixed = torch.bmm(own.flatten(0, 1), values)
-        shared = torch.bmm(common.transpose(0, 1).flatten(1, 2), prefix[1]).view(kv_heads, count, -1, width)
-        mixed.view(count, kv_heads, -1, width).add_(shared.transpose(0, 1))
-    return mixed.view(count, heads, length, width).transpose(1, 2).reshape(count, length, -1)
+        return torch.bmm(torch.softmax(scores, dim=-1), values)
+    # One product for all rows: the prefix is read from memory once, not once a row.
+    _, kv_heads, length, width = prefix.shape
+    asked = query.shape[1]
+    across = query.view(-1, kv_heads, asked, width).transpose(0, 1).reshape(kv_heads, -1, width)  # [J, B M, E]
+    common = torch.bmm(across, prefix[0].transpose(1, 2)).view(kv_heads, -1, asked, length).transpose(0, 1)
+    both = torch.softmax(torch.cat([common, scores.view(-1, kv_heads, asked, scores.shape[2])], dim=-1), dim=-1)
+    common, own = both[..., :length], both[..., length:].flatten(0, 1)
+    shared = torch.bmm(common.transpose(0, 1).reshape(kv_heads, -1, length), prefix[1])  # [J, B M, E]
+    shared = shared.view(kv_heads, -1, asked, width).transpose(0, 1).reshape(-1, asked, width)
+    return torch.baddbmm(shared, own, values)
 
 
 class LlamaDecoder:
@@ -455,7 +488,7 @@ class LlamaDecoder:
         prefix: _Batch | None,
     ) -> list[Generated]:
         limit = uniforms.shape[1]
-        batch = _Batch(self.weights, len(prompts), length + limit, prefix)
+        batch = _Batch(self.weights, len(prompts), length + GROWTH, prefix)
         draws = torch.from_numpy(uniforms).to(self.weights.device)
         transcript = Transcript(len(prompts), self.ending)
         logits = batch.read(prompts, length)[:, 0]
