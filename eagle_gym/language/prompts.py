@@ -1,9 +1,9 @@
 """What is asked of a language model, and how each kind of model is asked.
 
-Three tasks: ``rewrite`` a text as an instruction says, ``propose`` an instruction for a text (and a user's profile),
-``write`` a text from an attribute listing. The embedded model reads *control tokens*; general models read *chat
-messages* where they have a chat template and *plain instructions* where they have none, and their answers are cleaned
-to one paragraph.
+Four tasks: ``rewrite`` a text as an instruction says, ``propose`` an instruction for a text (and a user's profile),
+``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model cannot).
+The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and *plain
+instructions* where they have none, and their answers are cleaned to one paragraph.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Literal, get_args
 
 from eagle_gym.errors import ConfigurationError
 
-Task = Literal["rewrite", "propose", "write"]
+Task = Literal["rewrite", "propose", "write", "rate"]
+
+_NEEDED = {"rewrite": ("instruction",), "rate": ("profile",)}  # beside the text
 
 TEXT, EDIT, REWRITE, USER = "<|text|>", "<|edit|>", "<|rewrite|>", "<|user|>"
 PROPOSE, ATTRIBUTES, WRITE = "<|propose|>", "<|attributes|>", "<|write|>"
@@ -27,10 +29,11 @@ class Prompt:
     """One thing to ask.
 
     Attributes:
-        task: ``"rewrite"``, ``"propose"`` or ``"write"``.
+        task: ``"rewrite"``, ``"propose"``, ``"write"`` or ``"rate"``.
         text: The description to work on; for ``"write"`` the attribute listing.
         instruction: What to change (``"rewrite"`` only).
-        profile: A sentence about the user the proposal is for (``"propose"`` only, may be empty).
+        profile: A sentence about the user the proposal or the rating is for (``"propose"``, where it may be empty, and
+            ``"rate"``).
 
     Raises:
         ConfigurationError: An unknown task, a field that is not a string, or a field the task needs and lacks.
@@ -48,8 +51,7 @@ class Prompt:
             value = getattr(self, name)
             if not isinstance(value, str):
                 raise ConfigurationError(f"Prompt.{name} must be a string, got {type(value).__name__}")
-        needed = ("text", "instruction") if self.task == "rewrite" else ("text",)
-        for name in needed:
+        for name in ("text", *_NEEDED.get(self.task, ())):
             if not getattr(self, name).strip():
                 raise ConfigurationError(f"a {self.task} prompt needs a non-empty {name}")
 
@@ -63,8 +65,13 @@ def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
     """The prompt for the embedded model: pairs of a control token and the text that follows it.
 
     The first pair is the state's text, so prompts about one text share their beginning.
+
+    Raises:
+        ConfigurationError: The embedded model does not know the task.
     """
     text = well_formed(prompt.text)
+    if prompt.task == "rate":
+        raise ConfigurationError("the embedded model rates no texts: name a general language model as the judge")
     if prompt.task == "write":
         return (ATTRIBUTES, text), (WRITE, "")
     if prompt.task == "rewrite":
@@ -85,6 +92,14 @@ _RULES = {
     "description, and nothing else.",
     "write": "You write descriptions. Write one description that has all the listed attributes and no others. "
     "Answer with the description only, in one paragraph.",
+    "rate": "You judge descriptions for one reader. Say how much this reader would like what is described, as a whole "
+    "number from 1 (not at all) to 10 (very much). Answer with the number alone.",
+}
+_HEADINGS = {
+    "rewrite": "Rewritten description:",
+    "propose": "Instruction:",
+    "write": "Description:",
+    "rate": "Number:",
 }
 
 
@@ -95,8 +110,7 @@ def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
 
 def plain_instructions(prompt: Prompt) -> str:
     """The prompt as a text to be continued, for a model without a chat template."""
-    heading = {"rewrite": "Rewritten description:", "propose": "Instruction:", "write": "Description:"}[prompt.task]
-    return f"{_RULES[prompt.task]}\n\n{_request(prompt)}\n\n{heading}"
+    return f"{_RULES[prompt.task]}\n\n{_request(prompt)}\n\n{_HEADINGS[prompt.task]}"
 
 
 def _request(prompt: Prompt) -> str:
@@ -106,6 +120,8 @@ def _request(prompt: Prompt) -> str:
     if prompt.task == "rewrite":
         return f"Description: {text}\n\nEdit: {well_formed(prompt.instruction)}"
     profile = f"\n\nThe reader: {well_formed(prompt.profile)}" if prompt.profile else ""
+    if prompt.task == "rate":
+        return f"Description: {text}{profile}\n\nHow much would this reader like it, from 1 to 10?"
     aim = " that this reader would enjoy" if prompt.profile else ""
     return f"Description: {text}{profile}\n\nPropose one edit{aim}."
 

@@ -34,12 +34,18 @@ def test_control_text_is_the_format_the_embedded_model_was_trained_on():
         (("rewrite", "A film."), "non-empty instruction"),
         (("rewrite", " ", "add a robot"), "non-empty text"),
         (("write", ""), "non-empty text"),
+        (("rate", "A film."), "a rate prompt needs a non-empty profile"),
         (("rewrite", "A film.", None), "must be a string, got NoneType"),
     ],
 )
 def test_bad_prompts_are_refused(arguments: tuple, message: str):
     with pytest.raises(ConfigurationError, match=message):
         Prompt(*arguments)
+
+
+def test_the_embedded_model_is_no_judge():
+    with pytest.raises(ConfigurationError, match="the embedded model rates no texts"):
+        control_text(Prompt("rate", "A film.", profile="Likes robots."))
 
 
 @settings(max_examples=100, derandomize=True)
@@ -67,6 +73,7 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
         Prompt("rewrite", "A film.", "add a robot"),
         Prompt("propose", "A film.", "", "Likes robots."),
         Prompt("write", "tone: dark"),
+        Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
 def test_general_phrasings_carry_every_field(prompt: Prompt):
