@@ -26,7 +26,10 @@ examples:
 Arguments of an environment are given as name=value, the value as JSON (horizon=3, reward=terminal,
 utility_kwargs='{"weight": 0.5}'); an unknown name is answered with the list of those there are.
 """
-PLAY_HELP = "number of a prompt, Enter for the design's heaviest, r to reset, q to quit"
+PLAY_INTRODUCTION = """\
+You are the agent. Choose edits, and the language model rewrites the text. Make it one that this reader would love
+(affinity) and that is like nothing in the catalog (novelty): the utility has both, and the reward is what it gains."""
+PLAY_HELP = "number of a prompt, Enter for the heaviest, r for another episode, q to quit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         ("prepare", prepare, "make what first use needs (latent space, surrogate), with progress, and cache it"),
         ("play", play, "play an episode: read the text, choose an edit, see what the model makes of it"),
         ("check", check, "run Gymnasium's and Stable-Baselines3's checkers, warnings as errors, and our own"),
-        ("info", info, "print spaces, catalog, language model, and the quality of latent space and surrogate"),
+        ("info", info, "print spaces, catalog, language model, and how good latent space and surrogate are"),
     ):
         _add_command(commands, name, function, text)
     return top
@@ -74,6 +77,12 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
         help=f"an environment's id: {', '.join(IDS)} (default: %(default)s)",
     )
     command.add_argument("arguments", nargs="*", metavar="name=value", help="arguments of the environment")
+    if name == "info":
+        command.add_argument(
+            "--measure",
+            action="store_true",
+            help="also hold items out and measure how well their ratings are predicted from text (takes a while)",
+        )
     if name == "play":
         command.add_argument("--seed", type=int, default=None, help="seed of the episode (default: a random one)")
         command.add_argument("--user", default=None, help="id of the reader (default: drawn)")
@@ -135,18 +144,22 @@ def prepare(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> int:
     """Print what an environment is made of."""
     env = open_env(options)
-    for name, value in facts(env):
-        print(f"{name:<34}{value}")
+    told = list(facts(env))
+    width = max(len(name) for name, _ in told) + 2
+    for name, value in told:
+        print(f"{name:<{width}}{value}")
+    if options.measure:
+        print(*("", *cold_start(env)), sep="\n")
     env.close()
     return 0
 
 
 def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
-    """Names and values for people."""
+    """Names and values for people; names that are parts of the one above are indented."""
     from eagle_gym.envs.settings import Settings
 
     world = env.world
-    catalog, space, parts = world.catalog, world.space, world.resources
+    catalog, space, parts, split = world.catalog, world.space, world.resources, world.resources.split
     yield "observation space", str(env.observation_space)
     yield "action space", str(env.action_space)
     yield (
@@ -155,40 +168,72 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
         f"{len(catalog.ratings):,} ratings from {catalog.scale[0]:g} to {catalog.scale[1]:g}; {catalog.language}",
     )
     for skipped in catalog.skipped:
-        yield "  left out", str(skipped)
-    yield "split", f"{len(world.users)} {world.settings.split} users, {len(world.entities)} start entities"
+        yield "  note", str(skipped)
+    for name, users, entities in (
+        ("train", split.train_users, split.train_entities),
+        ("test", split.test_users, split.test_entities),
+    ):
+        mine = " (this environment's)" if name == world.settings.split else ""
+        yield f"  {name} split", f"{len(users):,} users, {len(entities):,} start entities{mine}"
     model = world.model
-    yield "language model", f"{model.name} ({model.fingerprint}), deterministic: {model.deterministic}"
+    yield "language model", f"{model.name}, fingerprint {model.fingerprint}, writes {model.speech}"
+    yield "  deterministic", f"{model.deterministic} (batch_invariant={world.settings.batch_invariant})"
     yield "latent space", f"dimension {space.dim}, radius {space.radius:.3f}, fingerprint {space.fingerprint}"
     for name, number in space.quality.items():
-        yield f"  {name}", f"{number:.4g}"
+        yield f"  {_words(name)}", _number(number)
+    if parts.surrogate_quality:
+        yield "surrogate of the language model", "predicts where an edit leads"
     for name, number in parts.surrogate_quality.items():
-        yield f"  surrogate {name}", f"{number:.4g}"
+        yield f"  {_words(name)}", _number(number)
     default = Settings().as_kwargs()
     changed = {name: value for name, value in world.settings.as_kwargs().items() if value != default[name]}
     yield "arguments", json.dumps(changed) if changed else "all as by default"
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(number: float) -> str:
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:.4g}"
+
+
+def cold_start(env: EagleEnv) -> Iterator[str]:
+    """How well the latent space predicts ratings of items that it never saw, measured now, as lines of a table."""
+    from eagle_gym.latent import cold_start_report
+
+    world = env.world
+    report = cold_start_report(world.catalog, world.resources.split, world.space.parameters, progress=True)
+    splits = report.errors["all"].splits
+    yield f"RMSE of ratings of items held out whole, in rating units, mean of {splits} splits"
+    yield f"{'users':<10}{'user mean':>16}{'bias only':>20}{'z without bias':>20}{'text (all of z)':>20}"
+    for who, found in report.errors.items():
+        cells = "".join(
+            f"{f'{getattr(found, name):.4f} ({found.gain(name):+.1f} %)':>20}"
+            for name in ("bias_only", "taste_only", "text")
+        )
+        yield f"{who:<10}{found.user_mean:>16.4f}{cells}"
+
+
 def play(options: argparse.Namespace) -> int:
     """Let a person choose the edits."""
+    from eagle_gym.envs.render import draw_last
+
     env = open_env(options, render_mode="ansi")
     start = {name: getattr(options, name) for name in ("user", "entity", "text") if getattr(options, name) is not None}
     env.reset(seed=options.seed, options=start)
-    print(env.render())
+    print(f"{PLAY_INTRODUCTION}\n\n{env.render()}")
     over = False
     while (answer := _ask(over)) is not None:
         if answer == "r":
             env.reset(options=start)
             over = False
-        elif over:
-            continue
-        else:
-            action = _as_action(env, answer)
-            if action is None:
-                print(f"({PLAY_HELP})")
-                continue
+            print(f"\n{'=' * 100}\n{env.render()}")
+        elif not over and (action := _as_action(env, answer)) is not None:
             over = env.step(action)[2]
-        print("\n" + "=" * 100 + f"\n{env.render()}")
+            print(f"\n{draw_last(env.world, env.frames)}")
+        else:
+            print(f"{answer!r} is none of what may be typed now")
     env.close()
     return 0
 
@@ -196,8 +241,9 @@ def play(options: argparse.Namespace) -> int:
 def _ask(over: bool) -> str | None:
     """What the person typed; None to quit."""
     try:
-        answer = input("r for another episode, q to quit: " if over else f"{PLAY_HELP}: ").strip().lower()
+        answer = input(f"\n{'r for another episode, q to quit' if over else PLAY_HELP}: ").strip().lower()
     except EOFError:
+        print()
         return None
     return None if answer in ("q", "quit", "exit") else answer
 

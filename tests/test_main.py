@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
+from functools import partial
 
 import pytest
 
 from eagle_gym import __main__ as command
+from eagle_gym import latent
 from eagle_gym.envs import opening
 from eagle_gym.errors import ConfigurationError, EagleError
 
-QUICK = ["horizon=2", "actions=4", "pool=16"]
+QUICK = ["horizon=2", "actions=4", "pool=16", "prepare=never"]
 
 
 def run(*arguments: str, typed: str = "", monkeypatch: pytest.MonkeyPatch | None = None) -> int:
@@ -72,15 +75,33 @@ def test_other_errors_end_with_1(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 def test_info_prints_what_the_world_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", "EagleGym/Plots-v0", "observation=latent") == 0
+    assert run("info", "EagleGym/Plots-v0", "observation=latent", "prepare=never") == 0
     shown = capsys.readouterr().out
-    for word in ("observation space", "Discrete(16)", "plots:", "embedded", "latent space", "radius", "surrogate r2"):
+    for word in ("observation space", "Discrete(16)", "plots:", "embedded", "latent space", "radius", "plot_english"):
         assert word in shown
-    assert '{"observation": "latent"}' in shown
+    for pattern in (
+        r"\n  train split +800 users, .*this environment's",
+        r"\n  test split +200 users",
+        r"\n  r2 +0\.\d+\n",
+    ):
+        assert re.search(pattern, shown)
+    assert '{"observation": "latent", "prepare": "never"}' in shown
+    assert "RMSE" not in shown
+
+
+def test_info_measures_on_request(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent, "cold_start_report", partial(latent.cold_start_report, splits=1))
+    assert run("info", "prepare=never", "--measure") == 0
+    table = capsys.readouterr().out.split("RMSE of ratings")[1].splitlines()
+    assert [line.split()[0] for line in table[2:]] == ["all", "train", "test"]
+    for line in table[2:]:
+        user_mean, *others = [float(number) for number in re.findall(r" (\d\.\d{4})", line)]
+        assert len(others) == 3
+        assert 0 < others[2] < user_mean, "texts tell something"
 
 
 def test_prepare_says_that_it_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("prepare") == 0
+    assert run("prepare", "prepare=never") == 0
     assert "EagleGym/Plots-v0 is prepared." in capsys.readouterr().out
 
 
@@ -89,9 +110,13 @@ def test_a_person_plays_an_episode(capsys: pytest.CaptureFixture[str], monkeypat
     code = run("play", "EagleGym/Plots-v0", *QUICK, "--seed", "3", typed=typed, monkeypatch=monkeypatch)
     shown = capsys.readouterr().out
     assert code == 0
-    assert shown.count("number of a prompt, Enter for") >= 5  # two refusals teach what may be typed
-    assert "The end: utility" in shown
-    assert shown.count("Step 0 of 2") == 2, "r starts another episode"
+    assert shown.startswith("You are the agent.")
+    assert "'99' is none of what may be typed now" in shown
+    assert "'x' is none of what may be typed now" in shown
+    assert shown.count("\nStart: ") == 2, "r starts another episode, and a step shows what is new alone"
+    assert [shown.count(f"Step {step} of 2.") for step in range(3)] == [2, 1, 0]
+    assert shown.count("The end: utility") == 1
+    assert "'5' is none of what may be typed now" in shown, "the episode was over"
 
 
 def test_play_starts_where_it_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,11 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
         self._frames.append(Frame(after, state.action_set.prompts[index], reward))
         return worlds.observe(world, after), reward, worlds.is_over(world, after), False, worlds.describe(world, after)
 
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The episode so far, moment by moment, for :mod:`eagle_gym.envs.render`."""
+        return tuple(self._frames)
+
     def read(self) -> str:
         """The text observation, whatever the environment's own observation is."""
         return worlds.observe_text(self.world, self.state)

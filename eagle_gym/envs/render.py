@@ -25,16 +25,13 @@ def draw(world: World, frames: Sequence[Frame]) -> str:
     """The whole episode: reader, texts, prompts and rewards, and the prompts now offered."""
     if not frames:
         return "No episode yet."
-    lines = _head(world, frames[0].state)
-    for frame in frames:
-        lines += _moment(frame)
-    last = frames[-1].state
-    if last.step >= world.settings.horizon:
-        gain = last.total - frames[0].state.total
-        lines += ["", f"The end: utility {frames[0].state.total:+.2f} -> {last.total:+.2f}, a gain of {gain:+.2f}."]
-    else:
-        lines += ["", f"Step {last.step} of {world.settings.horizon}. Prompts:", *offers(last)]
-    return "\n".join(lines)
+    lines = [_head(world, frames[0].state), *map(_moment, frames), _foot(world, frames)]
+    return "\n\n".join(lines)
+
+
+def draw_last(world: World, frames: Sequence[Frame]) -> str:
+    """The last moment of an episode alone: what :func:`draw` has added since the step before."""
+    return f"{_moment(frames[-1])}\n\n{_foot(world, frames)}"
 
 
 def offers(state: State) -> list[str]:
@@ -44,13 +41,22 @@ def offers(state: State) -> list[str]:
     return [f"  {i:>2}  {prompt}  ({weight:.0%})" for i, prompt, weight, offered in rows if offered]
 
 
-def _head(world: World, first: State) -> list[str]:
+def _foot(world: World, frames: Sequence[Frame]) -> str:
+    """What may be done next, or how it ended."""
+    first, last = frames[0].state, frames[-1].state
+    if last.step >= world.settings.horizon:
+        gain = last.total - first.total
+        return f"The end: utility {first.total:+.2f} -> {last.total:+.2f}, a gain of {gain:+.2f}."
+    return "\n".join([f"Step {last.step} of {world.settings.horizon}. Prompts, with their weights:", *offers(last)])
+
+
+def _head(world: World, first: State) -> str:
     origin = world.catalog.entities[first.entity].title if first.entity >= 0 else "a text of your own"
     reader = f"Reader {world.catalog.users[first.user]}: {world.resources.profile(first.user)}"
-    return [*_wrapped(reader, ""), f"Start: {origin}"]
+    return "\n".join([*_wrapped(reader, ""), f"Start: {origin}"])
 
 
-def _moment(frame: Frame) -> list[str]:
+def _moment(frame: Frame) -> str:
     state = frame.state
     asked = [f"  > {frame.prompt}   reward {frame.reward:+.3f}"] if frame.prompt else []
     parts = state.utility
@@ -59,7 +65,7 @@ def _moment(frame: Frame) -> list[str]:
         f"predicted to be liked better than {parts['percentile']:.0f}% of the catalog"
     )
     doubt = [] if state.valid else ["    (no proper rewrite: unchanged, or far too long)"]
-    return ["", *asked, *_wrapped(state.text, "    "), scores, *doubt]
+    return "\n".join([*asked, *_wrapped(state.text, "    "), scores, *doubt])
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

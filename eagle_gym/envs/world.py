@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
+from eagle_gym.actions import rewriting
 from eagle_gym.actions.action_set import ActionSet, ActionSets
-from eagle_gym.actions.rewriting import rewrite_strictly
 from eagle_gym.envs.settings import SPLITS, Settings, suggest
 from eagle_gym.envs.spaces import FreeText, latent_space
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
@@ -313,11 +313,7 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         Prompt("rewrite", text=state.text, instruction=state.action_set.prompts[check_action(state, action)])
         for state, action in zip(states, actions, strict=True)
     ]
-    temperature = world.settings.temperature
-    if world.resources.speaks_plot_english:
-        texts = rewrite_strictly(world.model, prompts, seeds, temperature=temperature)
-    else:
-        texts = [answer.text for answer in world.model.generate(prompts, seeds, temperature=temperature)]
+    texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [
         Arrival(text, state.user, state.entity, state.step + 1, is_proper(world, state.text, text))
         for text, state in zip(texts, states, strict=True)

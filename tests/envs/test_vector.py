@@ -33,15 +33,17 @@ def same(one: object, other: object) -> bool:
 
 
 @pytest.mark.parametrize("observation", ["text", "latent"])
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("num_envs", [1, 4])
 def test_equal_step_by_step_to_single_environments(observation: str, mode: AutoresetMode, num_envs: int) -> None:
     world = make_tiny_world(observation=observation)
     single = SyncVectorEnv([lambda: EagleEnv.from_world(world)] * num_envs, autoreset_mode=mode)
-    compare(vector(world, num_envs, mode), single, steps=8)
+    batch = vector(world, num_envs, mode)
+    assert batch.metadata["autoreset_mode"] is single.metadata["autoreset_mode"] is mode
+    compare(batch, single, steps=8)
 
 
-def test_equal_without_autoreset_too() -> None:
+def test_equal_where_some_are_reset_before_their_end() -> None:
     world = make_tiny_world(observation="latent")
     mode = AutoresetMode.DISABLED
     batch = vector(world, 3, mode)
@@ -61,7 +63,7 @@ def test_equal_without_autoreset_too() -> None:
 
 def test_a_time_limit_truncates_as_gymnasiums_wrapper_does() -> None:
     world = make_tiny_world()
-    for mode in MODES[:2]:
+    for mode in MODES:
         batch = vector(world, 2, mode, max_episode_steps=2)
         single = SyncVectorEnv([lambda: TimeLimit(EagleEnv.from_world(world), 2)] * 2, autoreset_mode=mode)
         compare(batch, single, steps=6)
@@ -242,7 +244,7 @@ def test_a_failed_first_reset_leaves_nothing_behind(tiny: World) -> None:
         envs.step(np.zeros(3, int))
 
 
-@pytest.mark.parametrize("mode", MODES[:2], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 def test_texts_that_left_the_language_are_drawn_again_row_by_row(mode: AutoresetMode) -> None:
     model = ScriptedModel(garble=0.4)
     world = make_tiny_world(model)

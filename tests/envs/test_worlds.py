@@ -29,6 +29,7 @@ from tests.trajectories import digests
 
 MOVIELENS = Path(__file__).parents[3] / "shared/data/ml-latest-small"
 SMALL = {"actions": 6, "pool": 20, "horizon": 3}
+SHIPPED = SMALL | {"prepare": "never"}  # all parts are in the package
 PLOTS = "EagleGym/Plots-v0"
 
 
@@ -59,17 +60,17 @@ def test_sb3s_checker_warnings_as_errors(plots: World) -> None:
 
 
 def test_spec_round_trip(plots: World) -> None:
-    checks.spec_round_trip(PLOTS, SMALL | {"utility_kwargs": {"weight": 0.5}})
+    checks.spec_round_trip(PLOTS, SHIPPED | {"utility_kwargs": {"weight": 0.5}})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        envs = gym.make_vec(PLOTS, num_envs=2, autoreset_mode="SameStep", **SMALL)
+        envs = gym.make_vec(PLOTS, num_envs=2, autoreset_mode="SameStep", **SHIPPED)
     spec = gym.envs.registration.EnvSpec.from_json(envs.spec.to_json())
     twin = gym.make_vec(spec)
     assert data_equivalence(envs.reset(seed=0), twin.reset(seed=0), exact=True)
 
 
 def test_vector_equals_single_environments(plots: World) -> None:
-    checks.vector_equals_single(PLOTS, SMALL | {"horizon": 2}, num_envs=2, steps=3)
+    checks.vector_equals_single(PLOTS, SHIPPED | {"horizon": 2}, num_envs=2, steps=3)
 
 
 def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> None:
@@ -82,7 +83,7 @@ def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> 
 
 
 def test_worlds_with_other_action_sets_share_catalog_and_space(plots: World) -> None:
-    env = gym.make(PLOTS, **SMALL, effects="rollout").unwrapped
+    env = gym.make(PLOTS, **SHIPPED, effects="rollout").unwrapped
     assert env.world.resources is not plots.resources
     assert env.world.catalog is plots.catalog
     assert env.world.space is plots.space
@@ -97,11 +98,11 @@ def test_a_recorded_episode_is_replayed_without_the_model(
     plots: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "calls.jsonl")
-    env = gym.make(PLOTS, **SMALL, record=path, max_calls=50)
+    env = gym.make(PLOTS, **SHIPPED, record=path, max_calls=50)
     episode = [env.reset(seed=3), *(env.step(action) for action in (4, 0, 2))]
     assert env.unwrapped.deterministic
     no_model(monkeypatch)
-    replayed = gym.make(PLOTS, **SMALL, language_model=f"replay:{path}", prepare="never")
+    replayed = gym.make(PLOTS, **SHIPPED, language_model=f"replay:{path}")
     again = [replayed.reset(seed=3), *(replayed.step(action) for action in (4, 0, 2))]
     assert data_equivalence(episode, again, exact=True)
     assert replayed.unwrapped.deterministic
@@ -109,7 +110,7 @@ def test_a_recorded_episode_is_replayed_without_the_model(
     assert replayed.unwrapped.world.resources.surrogate_quality == plots.resources.surrogate_quality
     with pytest.raises(TextError):
         replayed.reset(options={"text": "Ein Film."})
-    envs = gym.make_vec(PLOTS, num_envs=2, **SMALL, language_model=f"replay:{path}")
+    envs = gym.make_vec(PLOTS, num_envs=2, **SHIPPED, language_model=f"replay:{path}")
     envs.reset(seed=[3, 3])
     assert set(envs.step(np.array([4, 4]))[4]["text"]) == {episode[1][4]["text"]}
     replayed.reset(seed=3)
@@ -118,7 +119,7 @@ def test_a_recorded_episode_is_replayed_without_the_model(
 
 
 def test_budgets_stop_with_an_error_and_prices_make_costs(plots: World) -> None:
-    env = gym.make(PLOTS, **SMALL, max_tokens=1, prompt_price=1.0, completion_price=2.0).unwrapped
+    env = gym.make(PLOTS, **SHIPPED, max_tokens=1, prompt_price=1.0, completion_price=2.0).unwrapped
     env.reset(seed=0)
     env.step(0)
     usage = env.usage
@@ -127,7 +128,7 @@ def test_budgets_stop_with_an_error_and_prices_make_costs(plots: World) -> None:
     with pytest.raises(LanguageModelError, match="max_tokens=1 is used up"):
         env.step(0)
     assert env.get_state() == before
-    env = gym.make(PLOTS, **SMALL, max_calls=0).unwrapped
+    env = gym.make(PLOTS, **SHIPPED, max_calls=0).unwrapped
     env.reset(seed=0)
     with pytest.raises(LanguageModelError, match="max_calls=0"):
         env.step(0)
@@ -137,7 +138,7 @@ def test_the_model_is_closed_with_the_last_environment(monkeypatch: pytest.Monke
     closed = []
     monkeypatch.setattr(TransformersModel, "close", lambda self: closed.append(self))
     # Settings that nobody else holds open.
-    env = eagle_gym.EagleEnv(**SMALL, temperature=0.5, effects="rollout", prepare="never")
+    env = eagle_gym.EagleEnv(**SHIPPED, temperature=0.5, effects="rollout")
     twin = pickle.loads(pickle.dumps(env))
     model = env.world.model
     env.close()
@@ -148,13 +149,13 @@ def test_the_model_is_closed_with_the_last_environment(monkeypatch: pytest.Monke
 
 
 def test_pickling_reopens_the_world_and_goes_on(plots: World) -> None:
-    env = gym.make(PLOTS, **SMALL)
+    env = gym.make(PLOTS, **SHIPPED)
     env.reset(seed=0)
     env.step(1)
     again = pickle.loads(pickle.dumps(env))
     assert again.unwrapped.world.resources is env.unwrapped.world.resources
     assert data_equivalence(env.step(2), again.step(2), exact=True)
-    envs = gym.make_vec(PLOTS, num_envs=2, **SMALL)
+    envs = gym.make_vec(PLOTS, num_envs=2, **SHIPPED)
     envs.reset(seed=0)
     twins = pickle.loads(pickle.dumps(envs))
     assert data_equivalence(envs.step(np.array([1, 2])), twins.step(np.array([1, 2])), exact=True)
@@ -294,7 +295,7 @@ def test_a_table_of_ones_own(plots: World, tmp_path: Path, quick_fit: None) -> N
 
 
 def test_a_utility_of_ones_own(plots: World) -> None:
-    env = gym.make(PLOTS, utility="tests.fake_worlds:make_plain_utility", **SMALL)
+    env = gym.make(PLOTS, utility="tests.fake_worlds:make_plain_utility", **SHIPPED)
     _, info = env.reset(seed=0)
     assert info["utility"]["total"] == info["utility"]["affinity"]
     with pytest.raises(ConfigurationError, match="cannot be found"):
