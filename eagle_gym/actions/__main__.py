@@ -1,22 +1,37 @@
-"""Fit the surrogate of the embedded catalog and model anew and write it where the package ships it."""
+"""Fit the surrogate of the embedded catalog and model anew and write it where the package ships it.
+
+Prints what it measures on fresh rollouts, each number with its meaning, and what it has cost. A fit that was killed
+goes on where it stopped.
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
 from eagle_gym.actions.candidates import LexiconCandidates
-from eagle_gym.actions.surrogate_store import SHIPPED, SHIPPED_BUDGET, Identity, make_surrogate, save_surrogate
+from eagle_gym.actions.surrogate_make import Budget, describe, make_surrogate
+from eagle_gym.actions.surrogate_store import SHIPPED, SHIPPED_BUDGET, identify, rollouts_file, save_surrogate
 from eagle_gym.catalog import load_plots, split_catalog
 from eagle_gym.language.model import load_language_model
 from eagle_gym.latent import prepare_space
 
 
-def main() -> None:
-    """Fit, measure, write."""
-    catalog, model = load_plots(), load_language_model("embedded")
+def main(arguments: Sequence[str] | None = None, budget: Budget = SHIPPED_BUDGET) -> None:
+    """Fit, measure, write, print."""
+    parser = argparse.ArgumentParser(prog="python -m eagle_gym.actions", description=__doc__)
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: the package's own data)")
+    parser.add_argument("--cache-dir", type=Path, help="where rollouts are kept (default: the user's cache folder)")
+    options = parser.parse_args(arguments)
+    catalog, model, candidates = load_plots(), load_language_model("embedded"), LexiconCandidates()
     space = prepare_space(catalog, split_catalog(catalog))
-    identity = Identity("plot_english", space.fingerprint, model.fingerprint, 1.0)
-    made = make_surrogate(catalog.texts, space, model, LexiconCandidates(), identity, budget=SHIPPED_BUDGET)
-    save_surrogate(made, identity, SHIPPED)
-    print(made.quality)
+    identity = identify(catalog, space, model, candidates, kind="plot_english", budget=budget)
+    record = rollouts_file(identity, options.cache_dir)
+    made = make_surrogate(catalog.texts, space, model, candidates, kind="plot_english", budget=budget, record=record)
+    save_surrogate(made, identity, options.out)
+    print(f"The surrogate of {catalog.name!r} and the model {model.name!r} ({model.fingerprint}), in {options.out}:")
+    print(describe(made))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ _MACRO_EDITS = 3
 class Candidates(Protocol):
     """Proposes edit prompts for a batch of states."""
 
+    @property
+    def settings(self) -> dict[str, str | float]:
+        """What decides its proposals beside texts, profiles and seeds, as JSON values."""
+        ...
+
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """Up to ``n`` distinct prompts for each state.
 
@@ -61,6 +66,11 @@ class LexiconCandidates:
                 raise ConfigurationError(f"{name} is a share from 0 to 1, got {share!r}")
         self.personalised = personalised
         self.macro = macro
+
+    @property
+    def settings(self) -> dict[str, str | float]:
+        """As :class:`Candidates`."""
+        return {"candidates": "lexicon", "personalised": self.personalised, "macro": self.macro}
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
@@ -292,6 +302,23 @@ class ModelCandidates:
         self.language = language
         self.personalised = personalised
         self.temperature = temperature
+
+    @property
+    def settings(self) -> dict[str, str | float]:
+        """As :class:`Candidates`."""
+        return {
+            "candidates": "model",
+            "model": self.model.fingerprint,
+            "language": self.language,
+            "personalised": self.personalised,
+            "temperature": self.temperature,
+        }
+
+    def asking(self, model: LanguageModel) -> ModelCandidates:
+        """The same proposals, asked of another handle on the model."""
+        return ModelCandidates(
+            model, language=self.language, personalised=self.personalised, temperature=self.temperature
+        )
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """As :class:`Candidates`; a free-text model may leave a pool short."""

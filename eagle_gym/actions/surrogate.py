@@ -435,13 +435,25 @@ class Surrogate:
     Args:
         model: what was fitted.
         space: the latent space it was fitted in.
-        quality: reported numbers: R² of displacements on states and prompts that the fit never saw, and the like.
+        quality: reported numbers: R² of displacements on states and prompts that the fit never saw, and the like;
+            :data:`eagle_gym.actions.surrogate_make.MEANINGS` says what each is.
+        cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
+            all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
+            so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
+            the language model, without what was recorded.
     """
 
-    def __init__(self, model: PlotSurrogate | FreeSurrogate, space: LatentSpace, quality: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        model: PlotSurrogate | FreeSurrogate,
+        space: LatentSpace,
+        quality: Mapping[str, float],
+        cost: Mapping[str, float],
+    ) -> None:
         self.model = model
         self.space = space
         self.quality = dict(quality)
+        self.cost = dict(cost)
 
     def expected(
         self, texts: Sequence[str], prompts: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]

@@ -16,10 +16,10 @@ from eagle_gym import plot_english
 from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates
 from eagle_gym.actions.effects import encode_distinct
+from eagle_gym.actions.rewriting import rewrite
 from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.actions.surrogate import (
     CLASSES,
-    OPERATIONS,
     Correction,
     Effect,
     Floats,
@@ -53,19 +53,27 @@ _BATCH: Final = 128  # generations between two moves of the progress bar
 
 @dataclass(frozen=True)
 class Trials:
-    """Prompts tried on texts: [R] each; ``results`` holds one or more rewritten texts for each."""
+    """Prompts tried on texts: [R] each.
+
+    Attributes:
+        texts: the texts.
+        prompts: the prompts.
+        results: one or more rewritten texts for each.
+        roots: number of the start text that each text descends from.
+    """
 
     texts: tuple[str, ...]
     prompts: tuple[str, ...]
     results: tuple[tuple[str, ...], ...]
-
-    def rows(self, rows: Sequence[int] | NDArray[np.intp]) -> Trials:
-        """A part of the trials."""
-        texts, prompts, results = self.texts, self.prompts, self.results
-        return Trials(*(tuple(column[row] for row in rows) for column in (texts, prompts, results)))  # type: ignore[arg-type]
+    roots: tuple[int, ...]
 
     def __add__(self, other: Trials) -> Trials:
-        return Trials(self.texts + other.texts, self.prompts + other.prompts, self.results + other.results)
+        return Trials(
+            self.texts + other.texts,
+            self.prompts + other.prompts,
+            self.results + other.results,
+            self.roots + other.roots,
+        )
 
 
 def is_held_out(prompt: str) -> bool:
@@ -90,6 +98,7 @@ class Plan:
         per_state: prompts tried on one text.
         rounds: steps from the start texts; each round goes on from results of the one before.
         held_out: False tries no prompt that ``is_held_out``, True only such, None any.
+        vague: tries vague prompts alone, whatever ``held_out`` says.
         seed: of everything.
     """
 
@@ -98,7 +107,14 @@ class Plan:
     per_state: int = 4
     rounds: int = 5
     held_out: bool | None = False
+    vague: bool = False
     seed: int = 0
+
+    def suits(self, prompt: str) -> bool:
+        """Whether the plan tries such a prompt."""
+        if self.vague:
+            return all(edit.operation == "vague" for edit in plot_english.parse_edit(prompt))
+        return self.held_out is None or is_held_out(prompt) == self.held_out
 
 
 def collect(
@@ -114,8 +130,8 @@ def collect(
     """Try prompts on texts, and on what comes of them.
 
     Args:
-        model: rewrites.
-        texts: where to start; drawn from with replacement.
+        model: rewrites, as :mod:`eagle_gym.actions.rewriting` does in environments.
+        texts: where to start; all of them before any comes twice.
         plan: how many, and which.
         candidates: proposes the prompts; by default the lexicon, with random profiles and some macro prompts.
         profiles: whom the candidates may propose for.
@@ -124,31 +140,39 @@ def collect(
     """
     rng = np.random.default_rng(stable_seed("collect", plan.seed))
     count = -(-plan.trials // (plan.per_state * plan.rounds))
-    states = [texts[int(row)] for row in rng.integers(len(texts), size=count)]
+    roots = np.concatenate([rng.permutation(len(texts)) for _ in range(-(-count // len(texts)))])[:count]
+    states = [(int(root), texts[root]) for root in roots]
     proposer = candidates or LexiconCandidates(personalised=0.3, macro=0.05)
-    tried = Trials((), (), ())
+    tried = Trials((), (), (), ())
     for turn in range(plan.rounds):
         left = plan.trials - len(tried.texts)
         asked = _questions(states, plan, proposer, profiles, rng)[:left]
+        if not asked:
+            break
         results = _answers(model, asked, plan, temperature, stable_seed("collect", plan.seed, turn), bar)
-        tried += Trials(tuple(text for text, _ in asked), tuple(prompt for _, prompt in asked), tuple(results))
-        if results:
-            states = [results[int(row)][0] for row in rng.integers(len(results), size=count)]
+        began, before, prompts = zip(*asked, strict=True)
+        tried += Trials(before, prompts, tuple(results), began)
+        go_on = rng.permutation(len(results))[:count]
+        states = [(began[row], results[row][0]) for row in go_on]
     return tried
 
 
 def _questions(
-    states: Sequence[str], plan: Plan, candidates: Candidates, profiles: Sequence[str], rng: np.random.Generator
-) -> list[tuple[str, str]]:
-    """Up to ``per_state`` prompts for each state, each for some reader."""
+    states: Sequence[tuple[int, str]],
+    plan: Plan,
+    candidates: Candidates,
+    profiles: Sequence[str],
+    rng: np.random.Generator,
+) -> list[tuple[int, str, str]]:
+    """(Root, text, prompt) for up to ``per_state`` prompts of each state, each for some reader."""
     readers = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
     seeds = [int(seed) for seed in rng.integers(2**62, size=len(states))]
-    # Held-out prompts are few: only a large pool has enough of them.
-    wanted = plan.per_state if plan.held_out is None else 64
+    # Held-out prompts and vague ones are few: only a large pool has enough of them.
+    wanted = plan.per_state if plan.held_out is None and not plan.vague else 64
     asked = []
-    for text, pool in zip(states, candidates.propose(states, readers, wanted, seeds), strict=True):
-        fitting = [prompt for prompt in pool if plan.held_out is None or is_held_out(prompt) == plan.held_out]
-        asked += [(text, prompt) for prompt in fitting[: plan.per_state]]
+    pools = candidates.propose([text for _, text in states], readers, wanted, seeds)
+    for (root, text), pool in zip(states, pools, strict=True):
+        asked += [(root, text, prompt) for prompt in pool if plan.suits(prompt)][: plan.per_state]
     return asked
 
 
@@ -159,19 +183,19 @@ def _random_profile(rng: np.random.Generator) -> str:
 
 def _answers(
     model: LanguageModel,
-    asked: Sequence[tuple[str, str]],
+    asked: Sequence[tuple[int, str, str]],
     plan: Plan,
     temperature: float,
     seed: int,
     bar: tqdm[None] | None,
 ) -> list[tuple[str, ...]]:
     samples = plan.samples
-    prompts = [Prompt("rewrite", text=text, instruction=prompt) for text, prompt in asked for _ in range(samples)]
+    prompts = [Prompt("rewrite", text=text, instruction=prompt) for _, text, prompt in asked for _ in range(samples)]
     results: list[str] = []
     for begin in range(0, len(prompts), _BATCH):
         part = prompts[begin : begin + _BATCH]
         seeds = [stable_seed(seed, begin + row) for row in range(len(part))]
-        results += [answer.text for answer in model.generate(part, seeds, temperature=temperature)]
+        results += rewrite(model, part, seeds, temperature=temperature)
         if bar is not None:
             bar.update(len(part))
     return [tuple(results[row : row + samples]) for row in range(0, len(results), samples)]
@@ -388,19 +412,19 @@ def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
     return float(1.0 - noise / np.square(seen - seen.mean(axis=0)).sum())
 
 
-def by_operation(predicted: Floats, seen: Floats, prompts: Sequence[str]) -> dict[str, float]:
-    """R² by operation of single edits, and of macro prompts."""
-
-    def name(prompt: str) -> str:
-        edits = plot_english.parse_edit(prompt)
-        return "macro" if len(edits) > 1 else edits[0].operation
-
-    names = np.array([name(prompt) for prompt in prompts])
-    return {
-        each: r_squared(predicted[names == each], seen[names == each])
-        for each in (*OPERATIONS, "macro")
-        if np.count_nonzero(names == each) > 10
-    }
+def r_squared_interval(
+    predicted: Floats, seen: Floats, roots: Sequence[int], *, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of ``r_squared``: a bootstrap over start texts, all trials of one going together."""
+    _, group = np.unique(np.asarray(roots), return_inverse=True)
+    member = np.zeros((group.max() + 1, len(group)))
+    member[group, np.arange(len(group))] = 1.0
+    count, total = member.sum(axis=1), member @ seen
+    error, square = (member @ np.square(rows).sum(axis=1) for rows in (seen - predicted, seen))
+    times = np.random.default_rng(seed).multinomial(len(count), np.full(len(count), 1 / len(count)), size=draws)
+    spread = times @ square - np.square(times @ total).sum(axis=1) / (times @ count)
+    low, high = np.quantile(1.0 - times @ error / np.maximum(spread, 1e-300), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def plain_ridge(design: Floats, target: Floats) -> Floats:

@@ -6,18 +6,19 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from tqdm import tqdm
 
-from eagle_gym.actions import surrogate_fit as fitting
+from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import Candidates
 from eagle_gym.actions.seeding import stable_seed
-from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
+from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate
+from eagle_gym.actions.surrogate_fit import HELD_OUT
+from eagle_gym.actions.surrogate_make import Budget, make_surrogate, measure
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import LanguageModel
 
@@ -25,55 +26,92 @@ if TYPE_CHECKING:
     from eagle_gym.catalog import Catalog
     from eagle_gym.latent import LatentSpace
 
+__all__ = [
+    "EMBEDDED_BUDGET",
+    "GENERAL_BUDGET",
+    "SHIPPED",
+    "SHIPPED_BUDGET",
+    "Budget",
+    "Identity",
+    "Kind",
+    "cache_folder",
+    "identify",
+    "load_surrogate",
+    "make_surrogate",
+    "measure",
+    "prepare_surrogate",
+    "rollouts_file",
+    "save_surrogate",
+]
+
 Kind = Literal["plot_english", "free"]
 
-FORMAT: Final = 2  # of the files and of the fit: raise it whenever either changes
+FORMAT: Final = 3  # of the files
+FIT: Final = 3  # of the code that tries, fits and measures: raise it whenever that changes what is fitted
 SHIPPED: Final = Path(__file__).parent / "data" / "plots"
 MENDING: Final = "python -m eagle_gym prepare ID makes it, and so does prepare='auto'"
+
+EMBEDDED_BUDGET: Final = Budget()
+SHIPPED_BUDGET: Final = Budget(trials=6000, checks=450, check_samples=3)
+GENERAL_BUDGET: Final = Budget(trials=1200, checks=100, check_samples=2)  # a general model is slow
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a surrogate was fitted for; another space, model or temperature needs another surrogate.
+    """Everything that decides a surrogate; one of another identity is never used.
 
     Attributes:
         kind: ``"plot_english"`` where prompts can be parsed, else ``"free"``.
         space: fingerprint of the latent space.
         model: fingerprint of the language model.
         temperature: of the rewriting.
+        texts: hash of the texts that rollouts start from.
+        budget: generations.
+        prompts: what decides which prompts are tried: for plot English a hash of its edits, since the rest is fixed;
+            for free text the settings of the candidates and a hash of the readers.
+        fit: version of the code that tries, fits and measures.
+        held_out: one (operation, slot, value) in so many is kept from the fit.
     """
 
     kind: Kind
     space: str
     model: str
     temperature: float
+    texts: str
+    budget: Budget
+    prompts: Mapping[str, Any]
+    fit: int = FIT
+    held_out: int = HELD_OUT
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
     @property
     def key(self) -> str:
         """Name of the folder in the cache."""
-        seed = stable_seed(FORMAT, self.kind, self.space, self.model, float(self.temperature))
-        return f"{self.kind}-{seed:016x}"
+        return f"{self.kind}-{stable_seed(FORMAT, json.dumps(self.as_json(), sort_keys=True)):016x}"
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Generations that a fit may use.
-
-    Attributes:
-        trials: (text, prompt) pairs fitted on, one generation each.
-        checks: pairs that it is measured on, from texts never fitted on; half of them have prompts of an (operation,
-            slot, value) never fitted on.
-        check_samples: generations for each of those.
-    """
-
-    trials: int = 4000
-    checks: int = 300
-    check_samples: int = 4
-
-
-EMBEDDED_BUDGET: Final = Budget()
-SHIPPED_BUDGET: Final = Budget(trials=6000, checks=400, check_samples=6)
-GENERAL_BUDGET: Final = Budget(trials=1200, checks=100, check_samples=2)  # a general model is slow
+def identify(
+    catalog: Catalog,
+    space: LatentSpace,
+    model: LanguageModel,
+    candidates: Candidates,
+    *,
+    kind: Kind,
+    budget: Budget,
+    profiles: Sequence[str] = (),
+    temperature: float = 1.0,
+) -> Identity:
+    """The identity of the surrogate that ``make_surrogate`` makes of these."""
+    if kind == "plot_english":
+        prompts: dict[str, Any] = {"edits": vocabulary.fingerprint()}
+    else:
+        prompts = {"candidates": candidates.settings, "readers": f"{stable_seed(*profiles):016x}"}
+    texts = f"{stable_seed(*catalog.texts):016x}"
+    return Identity(kind, space.fingerprint, model.fingerprint, float(temperature), texts, budget, prompts)
 
 
 def save_surrogate(surrogate: Surrogate, identity: Identity, folder: Path) -> None:
@@ -81,11 +119,9 @@ def save_surrogate(surrogate: Surrogate, identity: Identity, folder: Path) -> No
     folder.mkdir(parents=True, exist_ok=True)
     header = {
         "format": FORMAT,
-        "kind": identity.kind,
-        "space": identity.space,
-        "model": identity.model,
-        "temperature": float(identity.temperature),
+        "identity": identity.as_json(),
         "quality": surrogate.quality,
+        "cost": surrogate.cost,
     }
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         arrays = {name: array.astype(np.float32) for name, array in surrogate.model.arrays().items()}
@@ -99,26 +135,22 @@ def load_surrogate(folder: Path, identity: Identity, space: LatentSpace) -> Surr
     """Read what ``save_surrogate`` wrote.
 
     Raises:
-        PreparationError: it is absent or broken, or was fitted for another space, model or temperature.
+        PreparationError: it is absent or broken, or has another identity.
     """
     header = read_header(folder)
-    for name, wanted in (("kind", identity.kind), ("space", identity.space), ("model", identity.model)):
-        if header.get(name) != wanted:
+    found, wanted = header["identity"], identity.as_json()
+    for name in wanted:
+        if found.get(name) != wanted[name]:
             raise PreparationError(
-                f"the surrogate in {folder} was fitted for another {name}: expected {wanted!r}, "
-                f"got {header.get(name)!r}; {MENDING}"
+                f"the surrogate in {folder} was made for another {name}: expected {wanted[name]!r}, "
+                f"got {found.get(name)!r}; {MENDING}"
             )
-    if header.get("temperature") != float(identity.temperature):
-        raise PreparationError(
-            f"the surrogate in {folder} was fitted at temperature {header.get('temperature')}, "
-            f"not {identity.temperature}; {MENDING}"
-        )
     try:
         # Opened here, for NumPy leaves a file open that turns out to be broken.
         with (folder / "surrogate.npz").open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name].astype(np.float64) for name in file.files}
         restore = PlotSurrogate.restore if identity.kind == "plot_english" else FreeSurrogate.restore
-        return Surrogate(restore(arrays, space), space, header["quality"])
+        return Surrogate(restore(arrays, space), space, header["quality"], header["cost"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PreparationError(f"the surrogate in {folder} is broken ({error!r}): delete it; {MENDING}") from error
 
@@ -133,7 +165,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         header = json.loads((folder / "surrogate.json").read_text())
     except (OSError, ValueError) as error:
         raise PreparationError(f"there is no surrogate in {folder} ({error}); {MENDING}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("format") != FORMAT or not isinstance(header.get("identity"), dict):
         raise PreparationError(f"the surrogate in {folder} has another format than {FORMAT}; {MENDING}")
     return header
 
@@ -168,9 +200,20 @@ def prepare_surrogate(
     Raises:
         PreparationError: it is absent and ``prepare="never"``, or broken.
     """
-    identity = Identity(kind, space.fingerprint, model.fingerprint, temperature)
-    if _is_shipped(identity):
-        return load_surrogate(SHIPPED, identity, space)
+    shipped = identify(
+        catalog,
+        space,
+        model,
+        candidates,
+        kind=kind,
+        budget=SHIPPED_BUDGET,
+        profiles=profiles,
+        temperature=temperature,
+    )
+    if _is_shipped(shipped):
+        return load_surrogate(SHIPPED, shipped, space)
+    budget = EMBEDDED_BUDGET if model.speech == "plot_english" else GENERAL_BUDGET
+    identity = replace(shipped, budget=budget)
     folder = cache_folder(cache_dir) / identity.key
     if (folder / "surrogate.json").exists():
         return load_surrogate(folder, identity, space)
@@ -184,21 +227,30 @@ def prepare_surrogate(
     with FileLock(f"{folder}.lock"):
         if not (folder / "surrogate.json").exists():  # another process may have made it meanwhile
             made = make_surrogate(
-                catalog.texts, space, model, candidates, identity, profiles=profiles, progress=progress
+                catalog.texts,
+                space,
+                model,
+                candidates,
+                kind=kind,
+                budget=budget,
+                profiles=profiles,
+                temperature=temperature,
+                record=rollouts_file(identity, cache_dir),
+                progress=progress,
             )
             save_surrogate(made, identity, folder)
         return load_surrogate(folder, identity, space)
 
 
 def _is_shipped(identity: Identity) -> bool:
-    """Whether the package's own surrogate is the one; of another space, model, temperature or format it is not."""
+    """Whether the package's own surrogate is the one; of another identity or format it is not."""
     if not (SHIPPED / "surrogate.json").exists():
         return False
     try:
         header = read_header(SHIPPED)
     except PreparationError:
         return False
-    return identity == Identity(header["kind"], header["space"], header["model"], header["temperature"])
+    return bool(header["identity"] == identity.as_json())
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
@@ -209,92 +261,6 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
     return root / "effects"
 
 
-def make_surrogate(
-    texts: Sequence[str],
-    space: LatentSpace,
-    model: LanguageModel,
-    candidates: Candidates,
-    identity: Identity,
-    *,
-    profiles: Sequence[str] = (),
-    budget: Budget | None = None,
-    progress: bool = True,
-) -> Surrogate:
-    """Fit a surrogate on fresh rollouts and measure it on others.
-
-    Start texts of the measurement are kept from the fit.
-    """
-    budget = budget or (EMBEDDED_BUDGET if model.name == "embedded" else GENERAL_BUDGET)
-    order = np.random.default_rng(stable_seed("surrogate", identity.space)).permutation(len(texts))
-    kept = max(1, len(texts) // 10)
-    fresh, seen = [texts[i] for i in order[:kept]], [texts[i] for i in order[kept:] if len(texts) > 1] or list(texts)
-    total = budget.trials + budget.checks * budget.check_samples
-    with tqdm(total=total, desc="rollouts for the surrogate", unit="text", disable=not progress) as bar:
-        if identity.kind == "plot_english":
-            return _make_plot(seen, fresh, space, model, identity, budget, bar)
-        return _make_free(seen, fresh, space, model, candidates, profiles, identity, budget, bar)
-
-
-def _make_plot(
-    seen: Sequence[str],
-    fresh: Sequence[str],
-    space: LatentSpace,
-    model: LanguageModel,
-    identity: Identity,
-    budget: Budget,
-    bar: tqdm[Any],
-) -> Surrogate:
-    linear = linear_map(space)
-    temperature = identity.temperature
-    trials = fitting.collect(model, seen, fitting.Plan(budget.trials), temperature=temperature, bar=bar)
-    surrogate = PlotSurrogate(linear, *fitting.fit(trials, space, linear))
-    quality: dict[str, float] = {"trials": float(budget.trials), "samples": float(budget.check_samples)}
-    for name, held_out in (("", None), ("_unseen_edits", True)):
-        plan = _check_plan(budget, held_out)
-        checks = fitting.collect(model, fresh, plan, temperature=temperature, bar=bar)
-        quality |= measure(surrogate, space, checks, name)
-    return Surrogate(surrogate, space, quality)
-
-
-def _check_plan(budget: Budget, held_out: bool | None) -> fitting.Plan:
-    # Few prompts for each text, so that the check sees many texts.
-    return fitting.Plan(budget.checks // 2, samples=budget.check_samples, per_state=2, held_out=held_out, seed=1)
-
-
-def measure(
-    surrogate: PlotSurrogate | FreeSurrogate, space: LatentSpace, trials: fitting.Trials, name: str = ""
-) -> dict[str, float]:
-    """R² of displacements on fresh rollouts, and what a perfect prediction would get there."""
-    if not trials.texts:
-        return {}
-    z, displacement = fitting.observed(space, trials)
-    predicted = surrogate.displacements(trials.texts, [[prompt] for prompt in trials.prompts], z)
-    numbers = {f"r2{name}": fitting.r_squared(predicted, displacement)}
-    if len(trials.results[0]) > 1:
-        numbers[f"r2_ceiling{name}"] = fitting.noise_ceiling(space, trials)
-    return {key: round(value, 4) for key, value in numbers.items()}
-
-
-def _make_free(
-    seen: Sequence[str],
-    fresh: Sequence[str],
-    space: LatentSpace,
-    model: LanguageModel,
-    candidates: Candidates,
-    profiles: Sequence[str],
-    identity: Identity,
-    budget: Budget,
-    bar: tqdm[Any],
-) -> Surrogate:
-    def trials_of(texts: Sequence[str], plan: fitting.Plan) -> fitting.Trials:
-        return fitting.collect(
-            model, texts, plan, candidates=candidates, profiles=profiles, temperature=identity.temperature, bar=bar
-        )
-
-    trials = trials_of(seen, fitting.Plan(budget.trials, held_out=None))
-    z, displacement = fitting.observed(space, trials)
-    coefficients = fitting.plain_ridge(free_features(space, trials.prompts, z), displacement)
-    surrogate = FreeSurrogate(space, coefficients)
-    quality = {"trials": float(budget.trials), "samples": float(budget.check_samples)}
-    quality |= measure(surrogate, space, trials_of(fresh, _check_plan(budget, None)))
-    return Surrogate(surrogate, space, quality)
+def rollouts_file(identity: Identity, cache_dir: str | Path | None = None) -> Path:
+    """Where the answers behind a surrogate are kept; those of one model to the same texts share a file."""
+    return cache_folder(cache_dir) / f"rollouts-{stable_seed(identity.model, identity.texts):016x}.jsonl"

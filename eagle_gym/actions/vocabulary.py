@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
+from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.plot_english import Edit, Pair, grammar, lexicon
 from eagle_gym.plot_english.edits import directions, wordings
 from eagle_gym.plot_english.wordings import LADDER
@@ -108,6 +109,14 @@ def edit_table() -> EditTable:
         wanted=np.stack([_columns(direction.pairs) for direction in directions().values()]),
         first=np.stack([_columns(_first_slot(direction.pairs)) for direction in directions().values()]),
     )
+
+
+@cache
+def fingerprint() -> str:
+    """A hash of every value that texts can have and of every wording of every edit."""
+    replacements = [f"{slot}: {form}" for slot, forms in _replacement_forms().items() for form in forms]
+    prompts = [prompt for forms in edit_table().prompts for prompt in forms]
+    return f"{stable_seed(*plot_english.FEATURES, *prompts, *replacements):016x}"
 
 
 def all_wordings(edit: Edit) -> tuple[str, ...]:

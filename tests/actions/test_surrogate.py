@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym import plot_english
+from eagle_gym.actions import __main__ as command
 from eagle_gym.actions import surrogate_fit as fitting
+from eagle_gym.actions import surrogate_make as making
 from eagle_gym.actions import surrogate_store as store
 from eagle_gym.actions import vocabulary
-from eagle_gym.actions.candidates import LexiconCandidates
+from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates
 from eagle_gym.actions.surrogate import (
     Correction,
     PlotSurrogate,
@@ -25,7 +29,7 @@ from eagle_gym.actions.surrogate import (
     linear_map,
     outcome_groups,
 )
-from eagle_gym.errors import PreparationError
+from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
@@ -33,6 +37,7 @@ CATALOG = make_catalog(60, 3)
 SPACE = make_space(CATALOG, n=8, scale=0.4, radius=5.0)
 LINEAR = linear_map(SPACE)
 UNIFORM = np.ones(len(outcome_groups()[1]))
+COST = {"calls": 3.0, "seconds": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +140,7 @@ def test_choices_of_vague_edits_are_learnt() -> None:
     chosen = tuple(texts[i % 2] for i in range(80))
     asked = [Prompt("rewrite", text=text, instruction=prompt) for text, prompt in zip(chosen, prompts, strict=True)]
     answers = OneTone().generate(asked, range(80))
-    results = fitting.Trials(chosen, prompts, tuple((answer.text,) for answer in answers))
+    results = fitting.Trials(chosen, prompts, tuple((answer.text,) for answer in answers), tuple(range(80)))
     rate = fitting.fit_choice(fitting.count_choices(results))
     start, columns = outcome_groups()
     row = len(plot_english.FEATURES) + [e.value for e in vocabulary.edit_table().edits].index("darker")
@@ -149,7 +154,7 @@ def test_a_row_has_the_same_bits_in_any_batch(fitted: PlotSurrogate) -> None:
     texts = CATALOG.texts[:9]
     pools = LexiconCandidates(macro=0.2).propose(texts, [""] * 9, 16, range(9))
     z = SPACE.encoder.encode(texts)
-    effects = Surrogate(fitted, SPACE, {})
+    effects = Surrogate(fitted, SPACE, {}, COST)
     together = effects.expected(texts, pools, z, [0] * 9)
     for row in range(9):
         alone = effects.expected(texts[row : row + 1], pools[row : row + 1], z[row : row + 1], [0])[0]
@@ -161,7 +166,7 @@ def test_a_row_has_the_same_bits_in_any_batch(fitted: PlotSurrogate) -> None:
 def test_expected_embeddings_lie_in_the_ball(fitted: PlotSurrogate) -> None:
     texts = CATALOG.texts
     pools = LexiconCandidates().propose(texts, [""] * len(texts), 16, range(len(texts)))
-    expected = Surrogate(fitted, SPACE, {}).expected(texts, pools, SPACE.encoder.encode(texts), [0] * len(texts))
+    expected = Surrogate(fitted, SPACE, {}, COST).expected(texts, pools, SPACE.encoder.encode(texts), [0] * len(texts))
     assert np.linalg.norm(np.concatenate(expected), axis=1).max() <= SPACE.radius * (1 + 1e-12)
     np.testing.assert_allclose(into_ball(np.array([[30.0, 40.0]]), 5.0), [[3.0, 4.0]])
 
@@ -172,18 +177,21 @@ def test_perfect_and_constant_predictions_have_r_squared_one_and_zero() -> None:
     assert fitting.r_squared(np.broadcast_to(seen.mean(0), seen.shape), seen) == pytest.approx(0.0)
 
 
-IDENTITY = store.Identity("plot_english", SPACE.fingerprint, "scripted", 1.0)
+IDENTITY = store.identify(
+    CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.Budget(8, 4, 2)
+)
 
 
 def test_saved_and_loaded_surrogates_agree(fitted: PlotSurrogate, tmp_path: Path) -> None:
-    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.9}), IDENTITY, tmp_path)
+    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.9}, COST), IDENTITY, tmp_path)
     again = store.load_surrogate(tmp_path, IDENTITY, SPACE)
     assert again.quality == {"r2": 0.9}
+    assert again.cost == COST
     assert sorted(path.name for path in tmp_path.iterdir()) == ["surrogate.json", "surrogate.npz"]
     z = SPACE.encoder.encode(CATALOG.texts[:2])
     pools = [["Make it darker.", "Add robots."]] * 2
     for one, other in zip(
-        Surrogate(fitted, SPACE, {}).expected(CATALOG.texts[:2], pools, z, [0, 0]),
+        Surrogate(fitted, SPACE, {}, COST).expected(CATALOG.texts[:2], pools, z, [0, 0]),
         again.expected(CATALOG.texts[:2], pools, z, [0, 0]),
         strict=True,
     ):
@@ -191,60 +199,282 @@ def test_saved_and_loaded_surrogates_agree(fitted: PlotSurrogate, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    "change",
     [
-        ({"space": "other"}, "another space"),
-        ({"model": "other"}, "another model"),
-        ({"kind": "free"}, "another kind"),
-        ({"temperature": 0.5}, "temperature 0.5"),
-        ({"format": 99}, "another format"),
+        {"kind": "free"},
+        {"space": "other"},
+        {"model": "other"},
+        {"temperature": 0.5},
+        {"texts": "other"},
+        {"budget": {"trials": 9, "checks": 4, "check_samples": 2}},
+        {"prompts": {"edits": "other"}},
+        {"fit": 99},
+        {"held_out": 3},
     ],
+    ids=lambda change: next(iter(change)),
 )
 def test_a_surrogate_of_something_else_is_refused(
-    fitted: PlotSurrogate, tmp_path: Path, change: dict[str, object], complaint: str
+    fitted: PlotSurrogate, tmp_path: Path, change: dict[str, object]
 ) -> None:
-    store.save_surrogate(Surrogate(fitted, SPACE, {}), IDENTITY, tmp_path)
+    store.save_surrogate(Surrogate(fitted, SPACE, {}, COST), IDENTITY, tmp_path)
     header = json.loads((tmp_path / "surrogate.json").read_text())
-    (tmp_path / "surrogate.json").write_text(json.dumps(header | change))
-    with pytest.raises(PreparationError, match=complaint):
+    (name,) = change
+    assert name in header["identity"], "the file says all that decides it"
+    header["identity"] |= change
+    (tmp_path / "surrogate.json").write_text(json.dumps(header))
+    with pytest.raises(PreparationError, match=f"made for another {name}"):
         store.load_surrogate(tmp_path, IDENTITY, SPACE)
+
+
+@pytest.mark.parametrize("header", [{"format": 99}, {"identity": None}, {"identity": "x"}])
+def test_a_surrogate_of_another_format_is_refused(
+    fitted: PlotSurrogate, tmp_path: Path, header: dict[str, object]
+) -> None:
+    store.save_surrogate(Surrogate(fitted, SPACE, {}, COST), IDENTITY, tmp_path)
+    written = json.loads((tmp_path / "surrogate.json").read_text())
+    (tmp_path / "surrogate.json").write_text(json.dumps(written | header))
+    with pytest.raises(PreparationError, match="another format"):
+        store.load_surrogate(tmp_path, IDENTITY, SPACE)
+
+
+def identity(candidates: object = None, profiles: object = (), **changes: object) -> store.Identity:
+    given = {"kind": "free", "budget": store.Budget(8, 4, 2), **changes}
+    return store.identify(
+        CATALOG, SPACE, ScriptedModel(), candidates or LexiconCandidates(), profiles=profiles, **given
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        identity(LexiconCandidates(personalised=0.1)),
+        identity(LexiconCandidates(macro=0.1)),
+        identity(ModelCandidates(ScriptedModel(), language="free")),
+        identity(profiles=["Likes trains."]),
+        identity(temperature=0.7),
+        identity(budget=store.Budget(9, 4, 2)),
+        identity(kind="plot_english"),
+    ],
+    ids=["personalised", "macro", "model", "readers", "temperature", "budget", "kind"],
+)
+def test_free_surrogates_are_told_apart_by_all_that_decides_their_prompts(other: store.Identity) -> None:
+    assert other.key != identity().key
+    assert other.as_json() != identity().as_json()
+    assert identity().key == identity().key
+
+
+def test_in_plot_english_the_candidates_do_not_matter() -> None:
+    one, other = (identity(LexiconCandidates(share), kind="plot_english") for share in (0.1, 0.9))
+    assert one.key == other.key
 
 
 def test_broken_and_absent_files_are_said_to_be(fitted: PlotSurrogate, tmp_path: Path) -> None:
     with pytest.raises(PreparationError, match="no surrogate"):
         store.load_surrogate(tmp_path / "nowhere", IDENTITY, SPACE)
-    store.save_surrogate(Surrogate(fitted, SPACE, {}), IDENTITY, tmp_path)
+    store.save_surrogate(Surrogate(fitted, SPACE, {}, COST), IDENTITY, tmp_path)
     npz = tmp_path / "surrogate.npz"
     npz.write_bytes(npz.read_bytes()[:500])
     with pytest.raises(PreparationError, match="broken"):
         store.load_surrogate(tmp_path, IDENTITY, SPACE)
 
 
-def test_first_use_fits_and_caches_and_never_raises_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "EMBEDDED_BUDGET", store.Budget(trials=120, checks=20, check_samples=2))
-    model, candidates = ScriptedModel(), LexiconCandidates()
-
-    def prepare(mode: str) -> Surrogate:
-        return store.prepare_surrogate(
-            CATALOG, SPACE, model, candidates, kind="plot_english", prepare=mode, cache_dir=tmp_path, progress=False
-        )
-
-    with pytest.raises(PreparationError, match="not prepared"):
-        prepare("never")
-    made = prepare("auto")
-    assert {"r2", "r2_ceiling", "r2_unseen_edits", "trials"} <= set(made.quality)
-    calls = len(model.batches)
-    again = prepare("never")
-    assert len(model.batches) == calls, "the second use fits nothing"
-    assert again.quality == made.quality
+SMALL = store.Budget(trials=120, checks=24, check_samples=2)
 
 
-def test_free_text_has_a_surrogate_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "EMBEDDED_BUDGET", store.Budget(trials=200, checks=40, check_samples=2))
-    made = store.prepare_surrogate(
-        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="free", cache_dir=tmp_path, progress=False
+def prepare(tmp_path: Path, model: ScriptedModel, mode: str = "auto", kind: str = "plot_english", **given) -> Surrogate:
+    arguments = {"space": SPACE, "candidates": LexiconCandidates()} | given
+    return store.prepare_surrogate(
+        CATALOG, model=model, kind=kind, prepare=mode, cache_dir=tmp_path, progress=False, **arguments
     )
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "EMBEDDED_BUDGET", SMALL)
+
+
+@pytest.mark.usefixtures("small")
+def test_first_use_fits_and_caches_and_never_raises_instead(tmp_path: Path) -> None:
+    model = ScriptedModel()
+    with pytest.raises(PreparationError, match="not prepared"):
+        prepare(tmp_path, model, "never")
+    made = prepare(tmp_path, model)
+    assert {"r2", "r2_ceiling", "r2_unseen_edits", "r2_vague", "trials", "samples"} <= set(made.quality)
+    calls = len(model.batches)
+    again = prepare(tmp_path, model, "never")
+    assert len(model.batches) == calls, "the second use fits nothing"
+    assert (again.quality, again.cost) == (made.quality, made.cost)
+
+
+@pytest.mark.usefixtures("small")
+def test_another_budget_is_another_surrogate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedModel()
+    prepare(tmp_path, model)
+    monkeypatch.setattr(store, "EMBEDDED_BUDGET", store.Budget(trials=121, checks=24, check_samples=2))
+    with pytest.raises(PreparationError, match="not prepared"):
+        prepare(tmp_path, model, "never")
+
+
+@pytest.mark.usefixtures("small")
+def test_generations_are_counted(tmp_path: Path) -> None:
+    model = ScriptedModel(garble=0.1)
+    made = prepare(tmp_path, model)
+    assert made.cost["calls"] == model.usage.calls == sum(model.batches)
+    assert made.cost["calls"] - made.cost["retries"] == 120 + 3 * 24 * 2
+    assert made.cost["retries"] > 0
+    assert made.cost["prompt_tokens"] == model.usage.prompt_tokens
+    assert made.cost["completion_tokens"] == model.usage.completion_tokens
+    assert made.cost["recorded"] == 0
+    assert made.cost["seconds"] >= 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_killed_fit_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    whole = prepare(tmp_path / "whole", ScriptedModel())
+    model = ScriptedModel(fail_on=4)
+    with pytest.raises(LanguageModelError, match="scripted failure"):
+        prepare(tmp_path / "killed", model)
+    done = sum(model.batches[:-1])
+    assert done > 0
+    again = ScriptedModel()
+    resumed = prepare(tmp_path / "killed", again)
+    assert sum(again.batches) == 120 + 3 * 24 * 2 - done
+    assert resumed.cost["recorded"] == done
+    assert resumed.cost["calls"] == whole.cost["calls"]
+    assert resumed.quality == whole.quality
+    for name, array in whole.model.arrays().items():
+        np.testing.assert_array_equal(resumed.model.arrays()[name], array)
+
+
+@pytest.mark.usefixtures("small")
+def test_another_latent_space_of_the_same_texts_asks_for_nothing_new(tmp_path: Path) -> None:
+    model = ScriptedModel()
+    prepare(tmp_path, model)
+    calls = len(model.batches)
+    wider = dataclasses.replace(make_space(CATALOG, n=12, scale=0.4, radius=5.0), fingerprint="wider")
+    made = prepare(tmp_path, model, space=wider)
+    assert len(model.batches) == calls
+    assert made.cost["recorded"] == made.cost["calls"]
+    assert made.model.correction.bias.shape == (12,)
+
+
+@pytest.mark.usefixtures("small")
+def test_free_fits_of_proposed_prompts_go_on_too(tmp_path: Path) -> None:
+    def given(model: ScriptedModel) -> dict[str, object]:
+        return {"kind": "free", "candidates": ModelCandidates(model, language="plot_english")}
+
+    model = ScriptedModel()
+    prepare(tmp_path, model, **given(model))
+    for folder in tmp_path.glob("effects/free-*/"):
+        shutil.rmtree(folder)
+    again = ScriptedModel()
+    made = prepare(tmp_path, again, **given(again))
+    assert again.batches == [], "proposals and rewrites come from the file"
+    assert made.cost["recorded"] == made.cost["calls"] == sum(model.batches)
+
+
+def test_start_texts_of_measurements_are_kept_from_the_fit_and_many() -> None:
+    texts = [f"text {i}" for i in range(2000)]
+    fresh, seen = making.split_texts(texts)
+    assert len(fresh) == 200
+    assert sorted(fresh + seen) == sorted(texts)
+    assert [len(making.split_texts(texts[:n])[0]) for n in (1, 3, 30, 600)] == [1, 1, 10, 100]
+    assert making.split_texts(["alone"]) == (["alone"], ["alone"])
+
+
+def test_measurements_start_from_as_many_texts_as_they_can() -> None:
+    plan = store.SHIPPED_BUDGET.check()
+    texts = make_catalog(200, 3).texts
+    trials = fitting.collect(ScriptedModel(), texts, dataclasses.replace(plan, samples=1))
+    assert len(trials.texts) == plan.trials
+    assert len(set(trials.roots)) == plan.trials // making.ROUNDS
+    starts = trials.texts[: plan.trials // making.ROUNDS]
+    assert [texts[root] for root in trials.roots[: len(starts)]] == list(starts)
+
+
+def test_vague_plans_try_vague_prompts_alone() -> None:
+    trials = fitting.collect(ScriptedModel(), CATALOG.texts, fitting.Plan(40, vague=True))
+    assert {edit.operation for prompt in trials.prompts for edit in plot_english.parse_edit(prompt)} == {"vague"}
+
+
+def test_fits_see_texts_of_the_language_alone() -> None:
+    trials = fitting.collect(ScriptedModel(garble=0.3), CATALOG.texts, fitting.Plan(60, samples=2))
+    for results in trials.results:
+        for text in results:
+            plot_english.parse(text)
+
+
+def test_intervals_of_r_squared_cover_the_truth() -> None:
+    """Ten trials to a start text share their error, so that only a bootstrap over start texts is wide enough."""
+    rng = np.random.default_rng(0)
+    covered, narrow = 0, 0
+    for _ in range(60):
+        roots = np.repeat(np.arange(40), 10)
+        seen = rng.standard_normal((400, 2))
+        predicted = seen + 0.5 * rng.standard_normal((40, 2))[roots]
+        low, high = fitting.r_squared_interval(predicted, seen, roots, draws=300)
+        covered += low <= 0.75 <= high
+        low, high = fitting.r_squared_interval(predicted, seen, range(400), draws=300)
+        narrow += low <= 0.75 <= high
+    assert covered >= 51
+    assert narrow < covered - 10
+
+
+def test_intervals_hold_the_estimate() -> None:
+    rng = np.random.default_rng(1)
+    seen = rng.standard_normal((100, 3))
+    predicted = seen + 0.3 * rng.standard_normal((100, 3))
+    low, high = fitting.r_squared_interval(predicted, seen, range(100))
+    assert low < fitting.r_squared(predicted, seen) < high
+    assert fitting.r_squared_interval(seen, seen, range(100)) == (1.0, 1.0)
+
+
+def test_the_command_says_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_plots", lambda: CATALOG)
+    monkeypatch.setattr(command, "split_catalog", lambda catalog: None)
+    monkeypatch.setattr(command, "prepare_space", lambda catalog, split: SPACE)
+    monkeypatch.setattr(command, "load_language_model", lambda spec: ScriptedModel())
+    command.main(["--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")], SMALL)
+    printed = capsys.readouterr().out
+    for word in (
+        "fitted on 120 (text, prompt) pairs",
+        "vague edits alone",
+        "r2_low_vague",
+        "95 % interval",
+        "r2_ceiling_unseen_edits",
+        "264 generations (0 of them recorded before",
+        "prompt and",
+    ):
+        assert word in printed
+    wanted = store.identify(CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=SMALL)
+    quality = store.load_surrogate(tmp_path / "out", wanted, SPACE).quality
+    assert all(f"{name} " in printed for name in quality if name not in ("trials", "samples"))
+    assert quality["r2_low"] < quality["r2"] < quality["r2_high"]
+
+
+def test_a_shipped_surrogate_is_used_where_all_fits(
+    fitted: PlotSurrogate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
+    shipped = store.identify(
+        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.SHIPPED_BUDGET
+    )
+    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.5}, COST), shipped, tmp_path / "shipped")
+    assert prepare(tmp_path / "cache", ScriptedModel(), "never").quality == {"r2": 0.5}
+    with pytest.raises(PreparationError, match="not prepared"):
+        prepare(tmp_path / "cache", ScriptedModel(), "never", temperature=0.5)
+    with pytest.raises(PreparationError, match="not prepared"):
+        prepare(tmp_path / "cache", ScriptedModel(fingerprint="other"), "never")
+
+
+@pytest.mark.usefixtures("small")
+def test_free_text_has_a_surrogate_too(tmp_path: Path) -> None:
+    made = prepare(tmp_path, ScriptedModel(), kind="free")
     z = SPACE.encoder.encode(CATALOG.texts[:2])
     expected = made.expected(CATALOG.texts[:2], [["Add robots.", "anything"], ["Make it so."]], z, [0, 0])
     assert [rows.shape for rows in expected] == [(2, 8), (1, 8)]
     assert np.isfinite(np.concatenate(expected)).all()
+    assert {"r2", "r2_low", "r2_high", "r2_ceiling"} <= set(made.quality)
+    assert "free" not in making.describe(made)
