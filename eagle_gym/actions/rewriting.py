@@ -23,9 +23,7 @@ ATTEMPTS: Final = 16
 _NUMBERS: Final = range(sampling.ATTEMPTS, sampling.ATTEMPTS + ATTEMPTS - 1)
 
 
-def rewrite(
-    model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float
-) -> list[str]:
+def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float) -> list[str]:
     """[B] texts: ``rewrite_strictly`` where the model writes plot English, else whatever it writes."""
     if model.speech == "plot_english":
         return rewrite_strictly(model, prompts, seeds, temperature=temperature)
