@@ -1,0 +1,53 @@
+"""A server that this project did not write: ``transformers serve`` on loopback, offline."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from eagle_gym.errors import PreparationError
+
+
+@contextmanager
+def transformers_serve(folder: Path, patience: float = 120.0) -> Iterator[str]:
+    """``transformers serve`` with a model folder on loopback, offline; yields its base URL and ends it.
+
+    Raises:
+        PreparationError: its packages are not installed, or it did not start.
+    """
+    program = Path(sys.executable).with_name("transformers")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    try:
+        process = subprocess.Popen(
+            [str(program), "serve", str(folder), *options],
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise PreparationError(f"{program} cannot be started: pip install 'transformers[serving]'") from error
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", process, patience)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], patience: float) -> None:
+    end = time.monotonic() + patience
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=1):
+            return
+        time.sleep(0.2)
+    raise PreparationError("transformers serve did not start: pip install 'transformers[serving]'")
