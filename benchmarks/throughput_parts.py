@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class Clock:
     """Seconds spent under each name."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def watch(self, name: str, function: Callable[P, T]) -> Callable[P, T]:
         """The function, its time added to a name."""
@@ -120,11 +120,12 @@ def watched(world: World, clock: Clock) -> World:
         candidates=Watched(sets.candidates, propose=clock.watch("candidates", sets.candidates.propose)),
         effects=Watched(sets.effects, expected=clock.watch("effects", sets.effects.expected)),
     )
-    encoder = parts.space.encoder
+    encoder: Any = parts.space.encoder
+    encoder = Watched(encoder, encode=clock.watch("encoder", encoder.encode))
     return variant(
         world,
         model=Watched(parts.model, generate=clock.watch("generation", parts.model.generate)),
-        space=replace(parts.space, encoder=Watched(encoder, encode=clock.watch("encoder", encoder.encode))),
+        space=replace(parts.space, encoder=encoder),
         utility=clock.watch("utility", parts.utility),
         action_sets=Watched(sets, build=clock.watch("action sets", sets.build)),
     )
@@ -148,7 +149,8 @@ def over_items(world: World, count: int, rng: Rng) -> tuple[World, float, float 
 
 def offered(masks: NDArray[np.bool_], rng: Rng) -> NDArray[np.int64]:
     """A random offered action for each row of masks."""
-    return np.argmax(rng.random(masks.shape) * masks, axis=1)
+    drawn: NDArray[np.int64] = np.argmax(rng.random(masks.shape) * masks, axis=1)
+    return drawn
 
 
 def batched_cycle(envs: EagleVectorEnv, seed: int, steps: int) -> float:

@@ -335,7 +335,7 @@ def exactness(setting: Setting, found: Findings) -> None:
     modes: dict[str, dict[str, Any]] = {
         "float32": {}, "float32, batch_invariant": {"batch_invariant": True}, "bfloat16": {"dtype": "bfloat16"}
     }  # fmt: skip
-    rows = []
+    rows: list[Row] = []
     for name, kwargs in modes.items():
         count = setting.size["others" if kwargs else "texts"]
         model = parts.open_model(setting.device, **kwargs)
@@ -344,8 +344,8 @@ def exactness(setting: Setting, found: Findings) -> None:
         rows.append({"mode": name, "steps": steps, "differ": differ, "share": differ / steps, "rewards apart": apart})
     default = rows[0]
     found.table("Steps of the batch taken again by single environments", rows)
-    found.gate("share of steps whose text differs from the single run", float(default["share"]), 1e-4, at_most=True)
-    found.gate("largest reward difference of equal texts", float(default["rewards apart"]), 1e-5, at_most=True)
+    found.gate("share of steps whose text differs from the single run", default["share"], 1e-4, at_most=True)
+    found.gate("largest reward difference of equal texts", default["rewards apart"], 1e-5, at_most=True)
 
 
 def stepped_alone(setting: Setting, world: World, count: int) -> tuple[int, int, float]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import logging
 import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from benchmarks.serving import transformers_serve
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language import openai as backend
@@ -212,6 +211,14 @@ def test_a_lasting_fault_is_a_typed_error_after_three_attempts(server: Server, m
     assert len(server.requests) == 3
 
 
+def test_retry_after_is_waited_for(server: Server, model: backend.OpenAIModel):
+    """Longer than the client's own pause, which these tests hold below 0.05 s."""
+    server.plan = [refuse(429, Retry_After="0.4")]
+    began = time.monotonic()
+    model.generate(PROMPTS[:1], [0])
+    assert time.monotonic() - began >= 0.4
+
+
 def test_a_new_attempt_at_an_empty_text_has_a_new_seed(server: Server, model: backend.OpenAIModel):
     server.plan = [answer(chat(""))]
     model.generate(PROMPTS[:1], [0])
@@ -276,6 +283,19 @@ def test_the_key_is_sent_and_never_shown(server: Server, monkeypatch: pytest.Mon
     model.close()
 
 
+def test_the_key_stays_out_of_the_logs(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
+    model = load_language_model(f"openai:m@{server.url}?retries=1")
+    server.plan = [refuse(429)]
+    with caplog.at_level(logging.DEBUG):
+        model.generate(PROMPTS[:1], [0])
+    model.close()
+    assert caplog.records, "client and transport do log"
+    assert "secret" not in caplog.text
+
+
 def test_a_running_event_loop_does_not_matter(server: Server, model: backend.OpenAIModel):
     async def notebook() -> int:
         return len(model.generate(PROMPTS, range(4)))
@@ -329,34 +349,8 @@ def transformers_server() -> Iterator[str]:
     """``transformers serve`` with the embedded model, offline, on loopback."""
     for package in ("fastapi", "uvicorn"):
         pytest.importorskip(package, reason="transformers[serving] is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("transformers"), "serve", weights_path()]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    process = subprocess.Popen(
-        [*map(str, command), *options],
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", process)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait_for(url: str, process: subprocess.Popen) -> None:
-    for _ in range(600):
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("the server did not start")
+    with transformers_serve(weights_path()) as url:
+        yield url
 
 
 def test_a_real_server_says_what_the_model_says(transformers_server: str):
