@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from baselines import registry
 from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
 from baselines.reference import FIXED, REFERENCES, make_reference
@@ -25,6 +26,7 @@ RECORD = """examples:
 Whole episodes of train users, one Minari dataset for each reference policy. What is there already is not done again.
 """
 TRAIN = """examples:
+  python -m baselines train eagle --env EagleGym/Plots-v0 --out runs/eagle --set kl_weight=0.1
   python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
   python -m baselines train ppo --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/ml
   python -m baselines train ppo --out runs/ppo --set steps=20480 --set learning_rate=5e-4 --resume
@@ -63,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--seed", type=int, default=0, help="of the episodes (default: %(default)s)")
     data.set_defaults(run=run_record)
     train = commands.add_parser("train", help="train an agent", epilog=TRAIN, formatter_class=raw)
-    train.add_argument("name", choices=["ppo"], help="ppo: PPO of Stable-Baselines3")
+    learners = "; ".join(f"{name}: {learner.summary}" for name, learner in registry.LEARNERS.items())
+    train.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help=learners)
     add_environment(train, num_envs=64)
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
@@ -72,9 +75,12 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"a hyperparameter, as often as you like: {hyperparameters()}",
+        help="a hyperparameter, as often as you like; python -m baselines settings NAME lists them",
     )
     train.set_defaults(run=run_train)
+    settings = commands.add_parser("settings", help="list a learner's hyperparameters and their defaults")
+    settings.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help=", ".join(registry.LEARNERS))
+    settings.set_defaults(run=run_settings)
     test = commands.add_parser("evaluate", help="evaluate agents on test users", epilog=EVALUATE, formatter_class=raw)
     test.add_argument("agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(FIXED)}")
     add_environment(test, num_envs=32)
@@ -121,13 +127,6 @@ def environment_kwargs(options: argparse.Namespace, **own: str) -> dict[str, Any
     return own | given
 
 
-def hyperparameters() -> str:
-    """Names and defaults, for the help text."""
-    from baselines.sb3 import PPOConfig
-
-    return ", ".join(f"{name}={value}" for name, value in asdict(PPOConfig()).items())
-
-
 def run_record(options: argparse.Namespace) -> None:
     """``record``: play the reference policies on train users and write what happened."""
     from baselines.dataset import RecordConfig, record
@@ -144,47 +143,27 @@ def run_record(options: argparse.Namespace) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """``train``: make the environment, train, say where the agent is."""
-    from baselines.sb3 import PPOConfig, train_ppo
-    from eagle_gym.envs.sb3 import SB3VecEnv
-
-    config = PPOConfig(**dict(hyperparameter(text) for text in options.set))
-    kwargs = {"split": "train", "autoreset_mode": "SameStep"} | environment_kwargs(options)
-    envs = make_envs(options.env, options.num_envs, **kwargs)
+    settings = dict(registry.read_setting(options.name, text) for text in options.set)
+    envs = make_envs(options.env, options.num_envs, **({"split": "train"} | environment_kwargs(options)))
     try:
-        agent = train_ppo(SB3VecEnv(envs), config, folder=options.out, resume=options.resume)
+        agent = registry.train(options.name, envs, settings, folder=options.out, resume=options.resume)
     finally:
         envs.close()
     print(f"trained for {agent.steps} steps; the agent is in {options.out}")
     print(f"evaluate it: python -m baselines evaluate {options.out} --env {options.env}")
 
 
-def hyperparameter(text: str) -> tuple[str, Any]:
-    """``"gamma=0.9"`` as a name and a value of the right kind.
-
-    Raises:
-        ConfigurationError: There is no such hyperparameter, or the value is of another kind.
-    """
-    from baselines.sb3 import PPOConfig
-
-    name, _, value = text.partition("=")
-    kinds: dict[str, type] = {key: type(default) for key, default in asdict(PPOConfig()).items()}
-    if name not in kinds:
-        raise ConfigurationError(f"no hyperparameter {name!r}; there are {', '.join(kinds)}")
-    try:
-        if kinds[name] is bool:
-            return name, {"true": True, "false": False}[value.lower()]
-        return name, kinds[name](value)
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(f"{name} should be a {kinds[name].__name__}; {value!r} came") from error
+def run_settings(options: argparse.Namespace) -> None:
+    """``settings``: a line for each hyperparameter."""
+    for name, value in registry.hyperparameters(options.name).items():
+        print(f"{name}={value}")
 
 
 def make_agent(name: str, envs: Any, rng: np.random.Generator) -> Agent:  # noqa: ANN401 - a vector env with foresight
     """A reference policy by name, or a trained agent by folder."""
     if name in FIXED:
         return make_reference(name, envs.unwrapped, rng)
-    from baselines.sb3 import SB3Agent
-
-    return SB3Agent.load(Path(name))
+    return registry.load(Path(name))
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

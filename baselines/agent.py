@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from eagle_gym.errors import ConfigurationError
 
 Observation = Mapping[str, NDArray[Any]]
 AgentState = tuple[NDArray[Any], ...] | None
+Probabilities = NDArray[np.float64]
 LATENT_KEYS = ("state", "user", "actions", "action_weights", "action_mask", "time")
 
 
@@ -38,6 +40,49 @@ class Agent(Protocol):
             Actions ``[B]`` and the agent's new memory.
         """
         ...
+
+
+class StochasticAgent(ABC):
+    """An agent that is given by its probabilities.
+
+    Args:
+        rng: What its actions are drawn from.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    @abstractmethod
+    def probabilities(self, observation: object) -> Probabilities:
+        """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
+
+    def predict(
+        self,
+        observation: object,
+        state: AgentState = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[np.int64], AgentState]:
+        """Sample an action for each row, or take the most probable (the first of equals)."""
+        probabilities = self.probabilities(observation)
+        actions = probabilities.argmax(axis=1) if deterministic else sample(probabilities, self._rng)
+        return actions if is_batched(observation) else actions[0], state
+
+
+def sample(probabilities: Probabilities, rng: np.random.Generator) -> NDArray[np.int64]:
+    """One action from each row of ``probabilities`` ``[B, K]``."""
+    cumulative = probabilities.cumsum(axis=1)
+    points = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
+    # Strictly above the point, so that an action of probability 0 is never taken, not even at a point of 0.
+    actions: NDArray[np.int64] = (cumulative > points).argmax(axis=1)
+    return actions
+
+
+def is_batched(observation: object) -> bool:
+    """Whether an observation that was read already has a batch axis: not one string, not a mapping of vectors."""
+    if isinstance(observation, Mapping):
+        return np.ndim(observation["state"]) == 2
+    return not isinstance(observation, str)
 
 
 @dataclass(frozen=True, slots=True)

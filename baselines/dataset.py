@@ -26,9 +26,9 @@ from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from baselines.agent import LATENT_KEYS
+from baselines.agent import LATENT_KEYS, StochasticAgent
 from baselines.evaluate import Cost, Meter
-from baselines.reference import REFERENCES, Reference, make_reference, offered_best, uniform_probabilities
+from baselines.reference import REFERENCES, Foreseen, make_reference
 from eagle_gym.envs import world as worlds
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -84,13 +84,8 @@ class Recorded:
         Raises:
             ConfigurationError: There is no such policy.
         """
-        if policy not in REFERENCES:
-            raise ConfigurationError(f"no reference policy {policy!r}; there are {', '.join(REFERENCES)}")
-        mask = self.observation["action_mask"] > 0.5
-        if policy == "optimistic":
-            return uniform_probabilities(offered_best(self.expected_utility, mask))
-        weights = self.observation["action_weights"].astype(np.float64) * mask
-        return uniform_probabilities(mask) if policy == "uniform" else weights / weights.sum(axis=1, keepdims=True)
+        policy_there = make_reference(policy, Foreseen(self.expected_utility), np.random.default_rng())
+        return policy_there.probabilities(self.observation)
 
 
 def record(
@@ -174,7 +169,7 @@ def check_same(path: Path, made_by: dict[str, Any]) -> None:
         raise ConfigurationError(f"{path} was recorded otherwise: {', '.join(differ)}. Name another folder.")
 
 
-def play(envs: EagleVectorEnv, policy: Reference, first: int, bar: tqdm[Any]) -> list[EpisodeBuffer]:
+def play(envs: EagleVectorEnv, policy: StochasticAgent, first: int, bar: tqdm[Any]) -> list[EpisodeBuffer]:
     """One batch of whole episodes, with seeds ``first, first + 1, ...``."""
     latent, _ = envs.reset(seed=first)
     moments, steps = [look(envs, latent)], []

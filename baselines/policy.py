@@ -17,55 +17,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from baselines.agent import LATENT_KEYS
+from baselines.networks import MASKED, action_features, mlp, pooled
 from eagle_gym.errors import ConfigurationError
-
-MASKED = -1e8  # a finite logit: infinity would make the entropy's 0 * inf undefined
-
-
-def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """What the networks see.
-
-    Products of an action with the taste and with the state stand in the input, since utility is built from them
-    (affinity is a dot product, novelty depends on distances) and a small network learns products slowly.
-
-    Args:
-        observation: Latent observations, ``[B, ...]``.
-
-    Returns:
-        Features of each action ``[B, K, F]``, of state and user ``[B, C]``, and the mask ``[B, K]``.
-    """
-    state, user, mask = observation["state"], observation["user"], observation["action_mask"] > 0.5
-    rows, dim = state.shape
-    count = mask.shape[1]
-    actions = observation["actions"].reshape(rows, count, dim)
-    taste = user[:, :dim]
-    progress = torch.stack([(state * taste).sum(-1), state.norm(dim=-1)], dim=-1)
-    context = torch.cat([state, user, observation["time"], state * taste, progress], dim=-1)
-    here, wish = state[:, None], taste[:, None]
-    scalars = torch.stack(
-        [
-            (actions * wish).sum(-1),
-            (actions * here).sum(-1),
-            actions.norm(dim=-1),
-            (actions + here).norm(dim=-1),
-            observation["action_weights"] * count,  # 1 where the design is uniform, whatever K is
-        ],
-        dim=-1,
-    )
-    shared = context[:, None].expand(-1, count, -1)
-    return torch.cat([actions, actions * wish, actions * here, scalars, shared], dim=-1), context, mask
-
-
-def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers with tanh, initialised orthogonally as SB3 does."""
-    layers = nn.Sequential(
-        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, outputs)
-    )
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.orthogonal_(layer.weight, gain=2**0.5)
-            nn.init.zeros_(layer.bias)
-    return layers
 
 
 class EquivariantPolicy(ActorCriticPolicy):
@@ -120,11 +73,7 @@ class EquivariantPolicy(ActorCriticPolicy):
         return self.action_dist.proba_distribution(action_logits=logits)
 
     def _value(self, features: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        embedded = torch.tanh(self.embed_net(features))
-        weights = mask.to(embedded.dtype)[..., None]
-        mean = (embedded * weights).sum(1) / weights.sum(1).clamp_min(1)
-        top = embedded.masked_fill(~mask[..., None], -1).amax(1)
-        value: Tensor = self.value_net(torch.cat([context, mean, top], dim=-1))
+        value: Tensor = self.value_net(torch.cat([context, pooled(self.embed_net(features), mask)], dim=-1))
         return value
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401

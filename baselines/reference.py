@@ -6,19 +6,17 @@ for which it is floored first (:func:`floored`), since a policy that gives an ac
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.agent import AgentState, Latent, read_latent
+from baselines.agent import Latent, Probabilities, StochasticAgent, read_latent
 from eagle_gym.errors import ConfigurationError
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", *REFERENCES)
-
-Probabilities = NDArray[np.float64]
 
 
 class Foresight(Protocol):
@@ -29,30 +27,22 @@ class Foresight(Protocol):
         ...
 
 
-class Reference(ABC):
-    """A policy that is given by its probabilities."""
+@dataclass(frozen=True, eq=False)
+class Foreseen:
+    """Foresight that was written down.
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
+    Attributes:
+        values: ``[B, K]``, as ``expected_utility()`` gave it.
+    """
 
-    @abstractmethod
-    def probabilities(self, observation: object) -> Probabilities:
-        """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
+    values: NDArray[np.float64]
 
-    def predict(
-        self,
-        observation: object,
-        state: AgentState = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], AgentState]:
-        """Sample an action for each row, or take the most probable (the first of equals)."""
-        probabilities = self.probabilities(observation)
-        actions = probabilities.argmax(axis=1) if deterministic else sample(probabilities, self._rng)
-        return actions if read_latent(observation).batched else actions[0], state
+    def expected_utility(self) -> NDArray[np.float64]:
+        """The values, ``[B, K]``."""
+        return self.values
 
 
-class Uniform(Reference):
+class Uniform(StochasticAgent):
     """Every offered action alike."""
 
     def probabilities(self, observation: object) -> Probabilities:
@@ -60,7 +50,7 @@ class Uniform(Reference):
         return uniform_probabilities(offered(read_latent(observation)))
 
 
-class NoOp(Reference):
+class NoOp(StochasticAgent):
     """The action that is expected to change the text least: as near to doing nothing as a state allows.
 
     No offered action leaves the text alone, so what this policy gains is what being rewritten does by itself.
@@ -84,7 +74,7 @@ class NoOp(Reference):
         return uniform_probabilities(offered_best(-lengths, offered(latent)))
 
 
-class GOptimal(Reference):
+class GOptimal(StochasticAgent):
     """Samples from the design over the offered actions: covers all directions of the latent space alike."""
 
     def probabilities(self, observation: object) -> Probabilities:
@@ -98,7 +88,7 @@ class GOptimal(Reference):
         return probabilities
 
 
-class Optimistic(Reference):
+class Optimistic(StochasticAgent):
     """The action whose expected next text has the highest utility, one step ahead.
 
     Args:
@@ -122,7 +112,7 @@ class Optimistic(Reference):
         return uniform_probabilities(offered_best(values, offered(latent)))
 
 
-def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> Reference:
+def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> StochasticAgent:
     """A policy that needs no training by its name, one of :data:`FIXED`."""
     if name not in FIXED:
         raise ConfigurationError(f"no reference policy {name!r}; there are {', '.join(FIXED)}")
@@ -170,10 +160,7 @@ def floored(probabilities: Probabilities, mask: NDArray[np.bool_], floor: float 
     return (1 - floor) * probabilities + floor * uniform_probabilities(mask)
 
 
-def sample(probabilities: Probabilities, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One action from each row of ``probabilities`` ``[B, K]``."""
-    cumulative = probabilities.cumsum(axis=1)
-    points = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
-    # Strictly above the point, so that an action of probability 0 is never taken, not even at a point of 0.
-    actions: NDArray[np.int64] = (cumulative > points).argmax(axis=1)
-    return actions
+def divergence(policy: Probabilities, reference: Probabilities) -> NDArray[np.float64]:
+    """KL(policy || reference) of each row in nats, ``[B]``; what the policy never does adds nothing."""
+    ratio = np.divide(policy, reference, out=np.ones_like(policy), where=policy > 0)
+    return np.asarray((policy * np.log(ratio)).sum(axis=-1))

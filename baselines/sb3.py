@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ class SB3Agent:
 
 
 def train_ppo(
-    venv: VecEnv,
+    venv: VecEnv | gym.vector.VectorEnv[Any, Any, Any],
     config: PPOConfig | None = None,
     *,
     folder: Path | None = None,
@@ -157,7 +158,7 @@ def train_ppo(
     """Train PPO.
 
     Args:
-        venv: The environment (SB3's kind; see ``eagle_gym.envs.sb3.SB3VecEnv``), latent observation.
+        venv: A vector environment with the latent observation, of Gymnasium's kind or of SB3's.
         config: Hyperparameters; the defaults where None.
         folder: Where checkpoints go; none are written where None.
         resume: Go on from the checkpoint in ``folder`` where there is one. Weights, optimizer and step count are
@@ -178,6 +179,10 @@ def train_ppo(
     done, curve = (earlier.steps, list(earlier.curve)) if earlier else (0, [])
     if earlier and done >= config.steps:
         return earlier
+    if not isinstance(venv, VecEnv):
+        from eagle_gym.envs.sb3 import SB3VecEnv
+
+        venv = SB3VecEnv(venv)
     model = make_ppo(venv, config, done)
     if earlier and folder:
         model.policy.load_state_dict(earlier.policy.state_dict())

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from baselines.reference import FIXED, GOptimal, NoOp, Optimistic, Uniform, floored, make_reference, sample
+from baselines.agent import sample
+from baselines.reference import FIXED, GOptimal, NoOp, Optimistic, Uniform, divergence, floored, make_reference
 from eagle_gym.errors import ConfigurationError
 from tests.fakes import KnownVectorEnv
 
@@ -122,6 +123,12 @@ def test_floor_by_hand() -> None:
     np.testing.assert_allclose(floored(np.array([[1.0, 0, 0]]), mask), [[0.95, 0.05, 0]])
     with pytest.raises(ConfigurationError, match="share"):
         floored(np.array([[1.0, 0, 0]]), mask, floor=0)
+
+
+def test_divergence() -> None:
+    first, second = np.array([[0.5, 0.5, 0.0]]), np.array([[0.25, 0.25, 0.5]])
+    np.testing.assert_allclose(divergence(first, second), [np.log(2)])
+    np.testing.assert_allclose(divergence(first, first), [0])
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -1,0 +1,153 @@
+"""Every learner by its name: where it lives, how it is configured, trained and loaded.
+
+This is the one table of learners: the command line and the benchmarks read it. Modules are imported when they are asked
+for, so that an agent whose libraries are not installed is in nobody's way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import gymnasium as gym
+
+from baselines.agent import Agent
+from baselines.run import read_header
+from eagle_gym.envs.settings import suggest
+from eagle_gym.errors import ConfigurationError, PreparationError
+
+
+class Trained(Agent, Protocol):
+    """An agent that has learnt in an environment."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Where a learner is.
+
+    Attributes:
+        summary: What it is, in a line.
+        module: Its module, whose function trains: ``train(envs, config, *, folder, resume, progress, label)``.
+        config: Name of its dataclass of hyperparameters.
+        agent: Name of its agent's class, which has ``load(folder)``.
+        train: Name of the function that trains.
+    """
+
+    summary: str
+    module: str
+    config: str
+    agent: str
+    train: str = "train"
+
+
+LEARNERS: Mapping[str, Learner] = MappingProxyType(
+    {
+        "eagle": Learner("EAGLE on latent observations", "baselines.eagle", "EagleConfig", "EagleAgent"),
+        "ppo": Learner("PPO of Stable-Baselines3", "baselines.sb3", "PPOConfig", "SB3Agent", "train_ppo"),
+    }
+)
+
+
+def find(name: str) -> Learner:
+    """A learner by its name.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if name not in LEARNERS:
+        raise ConfigurationError(f"no learner {name!r}{suggest(name, list(LEARNERS))}; there are {', '.join(LEARNERS)}")
+    return LEARNERS[name]
+
+
+def attribute(learner: Learner, name: str) -> Any:  # noqa: ANN401 - a class or a function of the learner's module
+    """Something of a learner's module, which is imported.
+
+    Raises:
+        ConfigurationError: A library that it needs is not installed.
+    """
+    try:
+        return getattr(importlib.import_module(learner.module), name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{learner.module} needs a library that is not there ({error}): pip install 'eagle_gym[baselines]'"
+        ) from error
+
+
+def hyperparameters(name: str) -> dict[str, Any]:
+    """A learner's hyperparameters with their defaults."""
+    config = attribute(find(name), find(name).config)()
+    return {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
+
+
+def read_setting(name: str, text: str) -> tuple[str, Any]:
+    """``"gamma=0.9"`` as a name and a value of the kind that this learner's hyperparameter has.
+
+    Raises:
+        ConfigurationError: There is no such hyperparameter, or the value is of another kind.
+    """
+    key, _, value = text.partition("=")
+    defaults = hyperparameters(name)
+    if key not in defaults:
+        raise ConfigurationError(
+            f"{name} has no hyperparameter {key!r}{suggest(key, list(defaults))}; there are {', '.join(defaults)}"
+        )
+    kind = type(defaults[key])
+    try:
+        return key, {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(f"{key} should be a {kind.__name__}; {value!r} came") from error
+
+
+def train(
+    name: str,
+    envs: gym.vector.VectorEnv[Any, Any, Any],
+    settings: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    label: str | None = None,
+) -> Trained:
+    """Train a learner.
+
+    Args:
+        name: Which.
+        envs: A vector environment with the latent observation, over train users.
+        settings: Hyperparameters that are not to have their defaults.
+        folder: Of the run; nothing is written where None.
+        resume: Go on from the folder's checkpoint, where there is one.
+        progress: Show a progress bar.
+        label: Its name; the learner's where None.
+
+    Raises:
+        ConfigurationError: A name, a hyperparameter or an environment that cannot be, or ``resume`` finds another run.
+    """
+    learner = find(name)
+    try:
+        config = attribute(learner, learner.config)(**settings)
+    except TypeError as error:
+        raise ConfigurationError(f"{name} has no such hyperparameter ({error})") from error
+    trained: Trained = attribute(learner, learner.train)(
+        envs, config, folder=folder, resume=resume, progress=progress, label=label or name
+    )
+    return trained
+
+
+def load(folder: Path) -> Trained:
+    """Read a trained agent, whoever trained it.
+
+    Raises:
+        PreparationError: The folder holds none, or one of a learner that there is not.
+    """
+    algorithm = str(read_header(folder).get("algorithm"))
+    if algorithm not in LEARNERS:
+        raise PreparationError(f"{folder} is a run of {algorithm!r}; there are {', '.join(LEARNERS)}")
+    agent: Trained = attribute(LEARNERS[algorithm], LEARNERS[algorithm].agent).load(folder)
+    return agent

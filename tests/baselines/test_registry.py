@@ -1,0 +1,53 @@
+"""The table of learners: everything in it is there, and is found, configured, trained and loaded by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from baselines import registry
+from baselines.registry import LEARNERS, Learner
+from eagle_gym.errors import ConfigurationError, PreparationError
+from tests.fakes import KnownVectorEnv
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_learner_is_whole(name: str) -> None:
+    defaults = registry.hyperparameters(name)
+    assert {"seed", "device", "steps"} <= set(defaults)
+    learner = registry.find(name)
+    assert callable(registry.attribute(learner, learner.train))
+    assert callable(registry.attribute(learner, learner.agent).load)
+    for key, value in defaults.items():
+        assert registry.read_setting(name, f"{key}={value}") == (key, value)
+
+
+def test_settings_have_their_kinds() -> None:
+    assert registry.read_setting("ppo", "steps=12") == ("steps", 12)
+    assert registry.read_setting("ppo", "gamma=0.5") == ("gamma", 0.5)
+    assert registry.read_setting("ppo", "anneal=False") == ("anneal", False)
+    assert registry.read_setting("ppo", "policy=stock") == ("policy", "stock")
+    for text in ("steps=many", "anneal=perhaps"):
+        with pytest.raises(ConfigurationError, match="should be a"):
+            registry.read_setting("ppo", text)
+
+
+def test_train_then_load(tmp_path: Path) -> None:
+    settings = {"steps": 12, "hidden": 8, "epochs": 1}
+    agent = registry.train("eagle", KnownVectorEnv(num_envs=4), settings, folder=tmp_path, progress=False)
+    assert (agent.steps, registry.load(tmp_path).steps) == (12, 12)
+
+
+def test_unknown_names_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="no learner 'eagel'; did you mean 'eagle'"):
+        registry.find("eagel")
+    with pytest.raises(ConfigurationError, match=r"ppo has no such hyperparameter .*'gama'"):
+        registry.train("ppo", KnownVectorEnv(), {"gama": 1.0})
+    (tmp_path / "agent.json").write_text(json.dumps({"format": 1, "algorithm": "sarsa"}))
+    with pytest.raises(PreparationError, match="a run of 'sarsa'"):
+        registry.load(tmp_path)
+    monkeypatch.setattr(registry, "LEARNERS", {"absent": Learner("", "baselines.absent", "Config", "Agent")})
+    with pytest.raises(ConfigurationError, match="needs a library that is not there"):
+        registry.hyperparameters("absent")
