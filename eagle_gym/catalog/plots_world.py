@@ -128,14 +128,29 @@ class Tastes:
         Raises:
             TextError: A text is not plot English.
         """
+        return self.rate_films(users, [plot_english.parse(text) for text in texts])
+
+    def rate_films(self, users: ArrayLike, attributes: Sequence[plot_english.Attributes]) -> Floats:
+        """The same for films given by their attributes, [B]."""
         rows = np.asarray(users, dtype=np.int64)
-        films = [_indices(plot_english.parse(text)) for text in texts]
+        films = [_indices(film) for film in attributes]
         if rows.shape != (len(films),):
             raise ConfigurationError(f"expected one user for each of {len(films)} texts; got shape {rows.shape}")
         charm, quality = self.pulls(films)
         quirks = np.array([self.quirks[row, film].sum() for row, film in zip(rows, films, strict=True)])
         liking: Floats = np.sum(charm * self.taste[rows], axis=1)
         total: Floats = self.level[rows] + quality + liking + quirks
+        return total
+
+    def rate_all(self, users: ArrayLike, attributes: Sequence[plot_english.Attributes]) -> Floats:
+        """True ratings of every film by every one of some users, [U, B]."""
+        rows = np.asarray(users, dtype=np.int64)
+        films = [_indices(film) for film in attributes]
+        charm, quality = self.pulls(films)
+        values = np.zeros((len(films), self.quirks.shape[1]))
+        for row, film in enumerate(films):
+            values[row, film] = 1.0
+        total: Floats = self.level[rows, None] + quality + self.taste[rows] @ charm.T + self.quirks[rows] @ values.T
         return total
 
     def pulls(self, films: Sequence[NDArray[np.int64]]) -> tuple[Floats, Floats]:

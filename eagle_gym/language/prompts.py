@@ -1,9 +1,9 @@
 """What is asked of a language model, and how each kind of model is asked.
 
 Four tasks: ``rewrite`` a text as an instruction says, ``propose`` an instruction for a text (and a user's profile),
-``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model cannot).
-The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and *plain
-instructions* where they have none, and their answers are cleaned to one paragraph.
+``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model does
+not). The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and
+*plain instructions* where they have none, and their answers are cleaned to one paragraph.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def hold_out(catalog: Catalog, split: Split, cold: NDArray[np.integer]) -> HeldO
     """
     is_cold = np.isin(catalog.ratings.item, cold)
     warm = np.setdiff1d(np.arange(len(catalog.entities)), cold)
-    rest, rows = _restrict(catalog, split, ~is_cold, warm)
+    rest, rows = restrict(catalog, split, ~is_cold, warm)
     users = np.searchsorted(rows, catalog.ratings.user)
     known = is_cold & np.isin(catalog.ratings.user, rows[_supported(*rest)])
     numbers = np.zeros(len(catalog.entities), dtype=np.intp)
@@ -222,13 +222,23 @@ def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
 def _train_alone(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
     """The train users' ratings, as if there were no others."""
     mine = np.isin(catalog.ratings.user, split.train_users)
-    return _restrict(catalog, split, mine, np.arange(len(catalog.entities)))[0]
+    return restrict(catalog, split, mine, np.arange(len(catalog.entities)))[0]
 
 
-def _restrict(
+def restrict(
     catalog: Catalog, split: Split, kept: NDArray[np.bool_], items: NDArray[np.integer]
 ) -> tuple[tuple[Catalog, Split], NDArray[np.intp]]:
-    """Some items and some of their ratings, with the users who gave these; also the rows these users had."""
+    """Some items and some of their ratings, with the users who gave these.
+
+    Args:
+        catalog: Entities, users and ratings.
+        split: Of them.
+        kept: Ratings to keep, all of items that are kept, bool [m].
+        items: Rows of the items to keep, ascending.
+
+    Returns:
+        The catalog and the split of what is kept, and the rows that its users had.
+    """
     ratings = catalog.ratings
     rows = np.unique(ratings.user[kept]).astype(np.intp)
     rest = Catalog(
