@@ -73,6 +73,17 @@ class TestInvariants:
         assert found.rank == np.linalg.matrix_rank(z, rtol=1e-8)
 
     @given(pools())
+    def test_the_gap_of_a_design_is_that_of_its_definition(self, z):
+        """Leverages by the pseudo-inverse of M, over all rows: another way than by QR of whitened rows."""
+        found = design.solve(z, tol=1e-3)
+        basis = np.linalg.svd(z, full_matrices=False)[2][: found.rank].T
+        flat = (z @ basis) @ np.linalg.inv(np.linalg.qr(z @ basis, mode="r"))
+        inverse = np.linalg.inv(information(flat, found.weights))
+        g = np.einsum("ki,ij,kj->k", flat, inverse, flat)
+        assert found.gap == pytest.approx(g.max() / found.rank - 1, abs=1e-10)
+        assert design.leverages(z, found.weights)[0] == pytest.approx(g, abs=1e-6)
+
+    @given(pools())
     def test_mean_leverage_is_the_rank_and_support_rows_reach_it(self, z):
         found = design.solve(z, tol=1e-8)
         g, gap = design.leverages(z, found.weights)
@@ -97,15 +108,25 @@ class TestInvariants:
         _, gap = design.leverages(z, weights)
         assert gap >= -1e-12
 
-    @pytest.mark.parametrize("condition", [1e0, 1e2, 1e4, 1e6, 1e8])
+    @pytest.mark.parametrize("condition", [1e0, 1e2, 1e4, 1e6, 1e8, 1e10, 1e12])
     @pytest.mark.parametrize("shape", [(100, 16), (60, 8), (400, 12)])
     def test_invertible_maps_change_nothing(self, condition, shape):
         z = gaussian(3, *shape)
         rng = np.random.default_rng(4)
         left, right = (np.linalg.qr(rng.normal(size=(shape[1], shape[1])))[0] for _ in range(2))
         stretched = z @ (left * np.geomspace(1, 1 / condition, shape[1])) @ right
-        plain, mapped = design.solve(z), design.solve(stretched, rank_tol=1e-12)
+        plain, mapped = design.solve(z), design.solve(stretched, rank_tol=1e-15)
         assert np.abs(plain.weights - mapped.weights).max() <= 1e-9 + 1e-16 * condition
+        # The certificate of the rounded pool holds on the pool that was meant.
+        assert design.leverages(z, mapped.weights)[1] <= 1e-6 + 1e-16 * condition
+
+    @given(st.integers(0, 10_000), st.integers(2, 12), st.floats(0, 6))
+    def test_random_invertible_maps_change_nothing(self, seed, width, power):
+        z = gaussian(seed, 5 * width, width)
+        rng = np.random.default_rng(seed + 1)
+        left, right = (np.linalg.qr(rng.normal(size=(width, width)))[0] for _ in range(2))
+        stretched = z @ (left * 10.0 ** -np.linspace(0, power, width)) @ right
+        assert np.abs(design.solve(z).weights - design.solve(stretched).weights).max() <= 1e-9 + 10.0 ** (power - 16)
 
     @given(st.integers(0, 10_000))
     def test_order_and_signs_of_rows_change_nothing(self, seed):
@@ -119,7 +140,7 @@ class TestInvariants:
     def test_units_change_nothing(self, exponent):
         z = gaussian(5, 100, 16)
         scaled = design.solve(z * 10.0**exponent)
-        assert np.abs(scaled.weights - design.solve(z).weights).max() <= 1e-12
+        assert np.abs(scaled.weights - design.solve(z).weights).max() <= 1e-14
 
     @given(st.integers(0, 10_000))
     def test_a_row_inside_the_ellipsoid_changes_nothing(self, seed):
@@ -207,6 +228,10 @@ class TestClosedForms:
         z = np.concatenate([np.eye(5), np.full((1, 5), 0.3)])
         assert design.solve(z, solver=solver, tol=1e-9).weights == pytest.approx([0.2] * 5 + [0], abs=1e-8)
 
+    def test_a_basis_and_a_zero_row(self, solver):
+        z = np.concatenate([np.eye(5), np.zeros((1, 5))])
+        assert design.solve(z, solver=solver).weights == pytest.approx([0.2] * 5 + [0], abs=1e-15)
+
     def test_one_candidate(self, solver):
         found = design.solve([[0.0, -3.0, 1.0]], solver=solver)
         assert (found.weights.tolist(), found.rank, found.C) == ([1.0], 1, pytest.approx(1))
@@ -283,7 +308,36 @@ class TestClosedForms:
         assert information(z, found.weights) == pytest.approx(np.diag([1, 0.5, 0.5, 0.5, 0.5]), abs=1e-6)
 
 
+class TestUniform:
+    """Where every row has the same part, the interior point gives each the same weight."""
+
+    @pytest.mark.parametrize("width", [2, 3, 5])
+    def test_hypercube(self, width):
+        z = np.array(list(itertools.product([-1.0, 1.0], repeat=width)))
+        assert design.solve(z).weights == pytest.approx(np.full(2**width, 0.5**width), abs=1e-12)
+
+    @pytest.mark.parametrize(("order", "size"), [(1, 7), (2, 12), (3, 30)])
+    def test_equispaced_trigonometric(self, order, size):
+        t = np.arange(size) * 2 * np.pi / size
+        waves = [f(m * t) for m in range(1, order + 1) for f in (np.cos, np.sin)]
+        found = design.solve(np.column_stack([np.ones(size), *waves]))
+        assert found.weights == pytest.approx(np.full(size, 1 / size), abs=1e-9)
+
+
 class TestSupport:
+    def test_taking_off_idle_weight_does_no_harm(self):
+        """Near an optimum, rows that no optimal design can use may still help: these pools are such."""
+        for seed, share in ((35, 1e-5), (406, 1e-4), (726, 3e-5)):
+            rng = np.random.default_rng(seed)
+            rows = gaussian(seed, int(rng.integers(6, 30)), int(rng.integers(2, 6)))[None]
+            best = design.solve(rows[0], tol=1e-9).weights
+            for _ in range(20):
+                weights = (1 - share) * best + share * rng.dirichlet(np.full(len(best), 0.3))
+                before = design.geometry.certificate(rows, weights[None])[0]
+                tidy, gap = design._tidy(rows, weights[None].copy(), 1e-9)
+                assert gap == pytest.approx(design.geometry.certificate(rows, tidy))
+                assert gap[0] <= max(before, 1e-9) * (1 + 1e-9)
+
     @pytest.mark.parametrize("tol", [1e-6, 1e-9])
     @pytest.mark.parametrize("shape", [(20, 8), (64, 8), (100, 16)])
     def test_only_rows_of_the_optimal_design_keep_weight(self, shape, tol):
@@ -410,12 +464,16 @@ class TestDegeneratePools:
         assert found.certified
         assert found.fallback == ()
 
+    @pytest.mark.parametrize("solver", ["auto", "interior-point", "exchange", *CVXPY_SOLVERS])
     @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-    def test_numbers_that_are_not_finite(self, bad):
+    def test_numbers_that_are_not_finite(self, bad, solver):
         z = gaussian(0, 5, 2)
         z[3, 1] = bad
-        with pytest.raises(DesignError, match=r"finite, got (nan|-?inf) in row 3"):
-            design.solve(z)
+        with pytest.raises(ValueError, match=r"finite, got (nan|-?inf) in row 3"):
+            design.solve(z, solver=solver)
+
+    def test_a_hundred_candidates_in_768_dimensions(self):
+        assert design.solve(gaussian(0, 100, 768)).weights == pytest.approx(np.full(100, 0.01), abs=1e-15)
 
     @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (4,), (2, 3, 4), ()])
     def test_wrong_shapes(self, shape):
@@ -564,6 +622,19 @@ class TestFallback:
         assert found.solver == "exchange"
         assert found.gap == pytest.approx(design.leverages(z, found.weights)[1])
         assert 0.1 < found.gap <= design.leverages(z, np.ones(30))[1]
+
+    @pytest.mark.parametrize("ignored", [0, 11, 23])
+    def test_a_row_that_a_solver_passed_over_is_noticed(self, monkeypatch, ignored):
+        """The solver is right about all rows but one, says so, and is not believed."""
+        z = gaussian(0, 24, 4)
+        z[ignored] *= 10
+        weights = np.insert(design.solve(np.delete(z, ignored, axis=0)).weights, ignored, 0.0)[None]
+        claim = design_solvers.Iterate(weights, np.zeros(1), np.ones(1, dtype=int))
+        monkeypatch.setattr(design_solvers, "working_set", lambda rows, tol: claim)
+        found = design.solve(z, solver="interior-point")
+        assert not found.certified
+        assert found.gap == pytest.approx(design.leverages(z, weights[0])[1])
+        assert design.solve(z).solver == "exchange"
 
     def test_the_last_resort_is_uniform_and_flagged(self, monkeypatch):
         from eagle_gym.actions import design_cvxpy
