@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -332,11 +334,22 @@ _loading = threading.Lock()
 
 def _acquire(source: str, device: str, dtype: str) -> _Shared:
     """The shared weights, loaded at the first call; they live as long as a handle holds them."""
+    _let_forks_live()
     with _loading:
         found = _shared.get((source, device, dtype))
         if found is None:
             found = _shared[source, device, dtype] = _Shared(source, device, dtype)
         return found
+
+
+@cache
+def _let_forks_live() -> None:
+    """Give processes forked from this one a single thread, as PyTorch's own data loaders do.
+
+    The threads of OpenMP do not survive a fork, and a process that waits for them waits for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class TransformersModel:

@@ -6,6 +6,7 @@ import ast
 import csv
 import gc
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -212,6 +213,36 @@ def test_trajectories_are_the_same_in_every_process_and_under_every_hash_seed(pl
         )
         assert done.returncode == 0, done.stderr
         assert ast.literal_eval(done.stdout) == {12: here[12], 11: here[11]}
+
+
+FORKED = """
+import gymnasium as gym, numpy as np, eagle_gym
+from gymnasium.utils.env_checker import data_equivalence
+settings = dict(actions=6, pool=20, horizon=2, prepare="never", batch_invariant=True)
+for observation, shared in (("text", False), ("latent", True)):
+    make = lambda: gym.make("EagleGym/Plots-v0", observation=observation, **settings)
+    here = gym.make_vec("EagleGym/Plots-v0", num_envs=3, observation=observation, **settings)
+    first = [here.reset(seed=0), *(here.step(np.arange(3)) for _ in range(3))]
+    forked = gym.vector.AsyncVectorEnv([make] * 3, shared_memory=shared, context="fork")
+    assert data_equivalence(first, [forked.reset(seed=0), *(forked.step(np.arange(3)) for _ in range(3))], exact=True)
+    forked.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_processes_forked_from_one_that_used_the_model_neither_hang_nor_differ(plots: World) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_shipped_surrogate_holds_on_fresh_rollouts(plots: World) -> None:
