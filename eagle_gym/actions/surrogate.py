@@ -440,7 +440,7 @@ class Surrogate:
         cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
             all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
             so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
-            the language model, without what was recorded.
+            the language model, where recorded calls count with the mean of those earlier tries.
     """
 
     def __init__(

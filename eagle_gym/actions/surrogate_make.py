@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from eagle_gym.actions import surrogate_fit as fitting
 from eagle_gym.actions.candidates import Candidates, ModelCandidates
 from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
-from eagle_gym.language.model import Completion, LanguageModel, Usage
+from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.replay import RecordedModel
 
@@ -124,30 +125,66 @@ def make_surrogate(
             space of the same texts costs nothing; None for none.
         progress: whether to show a bar.
     """
-    before = model.usage.snapshot()
-    counted = CountedModel(model if record is None else RecordedModel(model, record))
+    meter = Meter(model, record)
     if isinstance(candidates, ModelCandidates):
-        candidates = candidates.asking(counted)
+        candidates = candidates.asking(meter.model)
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if kind == "plot_english" else 1)
-    with tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
-        tools = _Tools(counted, space, temperature, bar)
-        fitted: PlotSurrogate | FreeSurrogate
+    fitted: PlotSurrogate | FreeSurrogate
+    with meter, tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
+        tools = _Tools(meter.model, space, temperature, bar)
         if kind == "plot_english":
             fitted, quality = _make_plot(seen, fresh, budget, tools)
         else:
             fitted, quality = _make_free(seen, fresh, budget, tools, candidates, profiles)
-    spent = model.usage.snapshot() - before
-    used = counted.usage
-    cost = {
-        "calls": used.calls,
-        "prompt_tokens": used.prompt_tokens,
-        "completion_tokens": used.completion_tokens,
-        "retries": used.retries + spent.retries,
-        "recorded": max(0, used.calls - (spent.calls - spent.retries)),
-        "seconds": round(spent.seconds, 1),
-    }
-    return Surrogate(fitted, space, quality, cost)
+    return Surrogate(fitted, space, quality, meter.cost())
+
+
+class Meter:
+    """Counts what a fit costs, over all tries at it. On leaving, what this one took is written beside the record.
+
+    Args:
+        model: the language model.
+        record: file that keeps its answers; None for none.
+
+    Attributes:
+        model: the language model to use.
+    """
+
+    def __init__(self, model: LanguageModel, record: Path | None) -> None:
+        self._model, self._before = model, model.usage.snapshot()
+        self._file = None if record is None else record.with_suffix(".cost.json")
+        self._earlier = {"calls": 0, "seconds": 0.0}
+        if self._file is not None and self._file.exists():
+            self._earlier |= json.loads(self._file.read_text())
+        self.model = CountedModel(model if record is None else RecordedModel(model, record))
+
+    @property
+    def _spent(self) -> UsageSnapshot:
+        return self._model.usage.snapshot() - self._before
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._file.parent.exists():
+            spent, earlier = self._spent, self._earlier
+            total = {"calls": earlier["calls"] + spent.calls, "seconds": earlier["seconds"] + spent.seconds}
+            self._file.write_text(json.dumps(total) + "\n")
+
+    def cost(self) -> dict[str, float]:
+        """As ``Surrogate.cost``."""
+        used, spent = self.model.usage, self._spent
+        recorded = max(0, used.calls - (spent.calls - spent.retries))
+        each = self._earlier["seconds"] / max(self._earlier["calls"], 1)
+        return {
+            "calls": used.calls,
+            "prompt_tokens": used.prompt_tokens,
+            "completion_tokens": used.completion_tokens,
+            "retries": used.retries + spent.retries,
+            "recorded": recorded,
+            "seconds": round(spent.seconds + recorded * each, 1),
+        }
 
 
 def split_texts(texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -328,20 +328,31 @@ def test_generations_are_counted(tmp_path: Path) -> None:
     assert made.cost["seconds"] >= 0
 
 
+class SlowModel(ScriptedModel):
+    """Says that a generation takes a hundredth of a second."""
+
+    def generate(self, prompts, seeds, *, temperature=1.0):
+        answers = super().generate(prompts, seeds, temperature=temperature)
+        self.usage.seconds += 0.01 * len(answers)
+        return answers
+
+
 @pytest.mark.usefixtures("small")
 def test_a_killed_fit_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    whole = prepare(tmp_path / "whole", ScriptedModel())
-    model = ScriptedModel(fail_on=4)
+    whole = prepare(tmp_path / "whole", SlowModel())
+    assert whole.cost["seconds"] == pytest.approx(0.01 * whole.cost["calls"], abs=0.1)
+    model = SlowModel(fail_on=4)
     with pytest.raises(LanguageModelError, match="scripted failure"):
         prepare(tmp_path / "killed", model)
     done = sum(model.batches[:-1])
     assert done > 0
-    again = ScriptedModel()
+    again = SlowModel()
     resumed = prepare(tmp_path / "killed", again)
     assert sum(again.batches) == 120 + 3 * 24 * 2 - done
     assert resumed.cost["recorded"] == done
     assert resumed.cost["calls"] == whole.cost["calls"]
     assert resumed.quality == whole.quality
+    assert resumed.cost["seconds"] == pytest.approx(0.01 * resumed.cost["calls"], abs=0.1), "of both tries"
     for name, array in whole.model.arrays().items():
         np.testing.assert_array_equal(resumed.model.arrays()[name], array)
 
