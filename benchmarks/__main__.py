@@ -55,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
         "--engine", choices=ENGINES, default="local", help="processes here, or a Ray cluster (default: %(default)s)"
     )
     runner.set_defaults(command=run_experiment)
+    judge = commands.add_parser("judge", help="put a run's episodes before judges who had no part in the training")
+    judge.add_argument("run", type=Path, help="folder of a run, such as runs/learning")
+    judge.add_argument("--language-model", help="a language model that judges too, such as openai:MODEL@URL")
+    judge.set_defaults(command=judge_episodes)
     readme = commands.add_parser("readme", help="put what runs have measured into the README")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
     readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
@@ -67,6 +71,14 @@ def list_experiments(_: argparse.Namespace) -> None:
     for name, module in find_experiments().items():
         summary = (module.__doc__ or "").strip().splitlines()[0]
         print(f"{name:<12}{', '.join(module.SIZES):<28}{summary}")
+
+
+def judge_episodes(options: argparse.Namespace) -> None:
+    """``judge``."""
+    from benchmarks.judging import judge_run
+
+    print(judge_run(options.run, language_model=options.language_model))
+    print(f"JUDGES.md, judges.png and judgements.parquet in {options.run}")
 
 
 def run_experiment(options: argparse.Namespace) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines.evaluate import EpisodeRow
 from benchmarks.report import TITLES, Summary
+
+if TYPE_CHECKING:
+    from benchmarks.judges import Judgement
 
 INK, FAINT = "#222222", "#888888"
 COLOURS = {
@@ -45,6 +49,44 @@ def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # 
     axes.axvline(0, color=FAINT, linewidth=0.8)
     axes.set_xlabel("mean gain in utility, catalog standard deviations; 95 % interval")
     axes.set_title(title, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_judges(panels: Sequence[tuple[str, Sequence[Judgement]]], opinions: Mapping[str, str], path: Path) -> None:
+    """Reward against judge: the affinity that each episode gained, and what every judge says of it."""
+    from matplotlib.figure import Figure
+
+    known = [
+        (f"{title}: {words}", rows, name)
+        for title, rows in panels
+        for name, words in opinions.items()
+        if any(isfinite(getattr(row, name)) for row in rows)
+    ]
+    figure = Figure(figsize=(5.2 * max(len(known), 1), 4.8), layout="constrained")
+    for axes, (title, rows, name) in zip(figure.subplots(1, max(len(known), 1), squeeze=False)[0], known, strict=False):
+        draw_judge(axes, title, rows, name)
+    write(figure, path)
+
+
+def draw_judge(axes: Any, title: str, rows: Sequence[Judgement], name: str) -> None:  # noqa: ANN401
+    """One panel: a faint dot for each episode, a large one for each method's mean, the line of full agreement."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    for method in methods:
+        some = [row for row in rows if row.method == method and isfinite(getattr(row, name))]
+        if not some:
+            continue
+        colour = COLOURS.get(method, INK)
+        x, y = [row.affinity for row in some], [getattr(row, name) for row in some]
+        axes.scatter(x, y, s=6, color=colour, alpha=0.25, linewidths=0)
+        axes.plot(sum(x) / len(x), sum(y) / len(y), "o", color=colour, markersize=11, markeredgecolor="white",
+                  label=TITLES.get(method, method))  # fmt: skip
+    axes.axline((0, 0), slope=1, color=FAINT, linewidth=0.8, linestyle=":")
+    axes.axhline(0, color=FAINT, linewidth=0.6)
+    axes.axvline(0, color=FAINT, linewidth=0.6)
+    axes.set_xlabel("affinity gained, as rewarded")
+    axes.set_ylabel("gained, as judged")
+    axes.set_title(title, fontsize=10)
+    axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -28,10 +28,15 @@ PACKAGES = (
 
 def write_rows(rows: Iterable[EpisodeRow], path: Path) -> None:
     """Write episodes to a parquet file, replaced in one move."""
+    write_table([asdict(row) for row in rows], path, schema())
+
+
+def write_table(rows: Sequence[Mapping[str, Any]], path: Path, columns: Any = None) -> None:  # noqa: ANN401 - a pyarrow schema
+    """Write rows to a parquet file, replaced in one move; columns are inferred where they are not given."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema())
+    table = pa.Table.from_pylist(list(rows), schema=columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, beside, compression="zstd")

@@ -24,7 +24,7 @@ from baselines.reference import REFERENCES, make_reference
 from benchmarks import experiments
 from benchmarks.engines import make_engine
 from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
-from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.errors import ConfigurationError, EagleError, PreparationError
 
 # Learners, each with what sets it apart from the others; a cell's `training` holds the rest.
 LEARNERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -267,7 +267,7 @@ def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:
 
 
 def _short(fingerprint: str | None) -> str:
-    return "none" if fingerprint is None else f"{fingerprint:.24}"
+    return "none" if fingerprint is None else f"{fingerprint:.28}"
 
 
 def commits(results: Sequence[CellResult]) -> list[str]:
@@ -340,6 +340,18 @@ def read_cell(cell: Cell, folder: Path) -> CellResult:
     training = Cost(**cost["training"]) if cost["training"] else None
     rows = tuple(read_rows(folder / "episodes.parquet"))
     return CellResult(cell, rows, Cost(**cost["evaluation"]), training, header)
+
+
+def read_run(folder: Path) -> list[CellResult]:
+    """Every finished cell of a run, in the order of their names.
+
+    Raises:
+        PreparationError: There is none.
+    """
+    found = sorted((folder / "cells").glob("*/run.json"))
+    if not found:
+        raise PreparationError(f"{folder} holds no finished cells; run an experiment there first")
+    return [read_cell(Cell(**read_json(path)["cell"]), path.parent) for path in found]
 
 
 def agents_by_seed(agents: Sequence[str] = ("ppo", *REFERENCES), seeds: Sequence[int] = (0,)) -> list[tuple[str, int]]:
