@@ -89,6 +89,14 @@ def test_masks_and_other_methods_go_through_env_method() -> None:
         envs.set_attr("horizon", 3)
 
 
+def test_sb3_contrib_finds_the_masks() -> None:
+    masking = pytest.importorskip("sb3_contrib.common.maskable.utils")
+    envs = adapter()
+    assert masking.is_masking_supported(envs)
+    envs.reset()
+    np.testing.assert_array_equal(masking.get_action_masks(envs), envs.envs.action_masks())
+
+
 def test_options_and_seeds_hold_for_one_reset() -> None:
     envs = adapter()
     envs.seed(0)

@@ -39,3 +39,10 @@ def test_the_text_stands_beside_the_arrays() -> None:
     assert "state" in observation
     with pytest.raises(ConfigurationError, match="latent"):
         TextBeside(EagleEnv.from_world(make_tiny_world()))
+
+
+@pytest.mark.parametrize("wrap", [TextBeside, MaskedObservation])
+def test_texts_in_a_dict_are_refused_by_shared_memory_too(wrap: type[gym.Wrapper]) -> None:
+    observation = "latent" if wrap is TextBeside else "text"
+    with pytest.raises(ValueError, match="shared_memory"):
+        gym.vector.AsyncVectorEnv([lambda: wrap(EagleEnv.from_world(make_tiny_world(observation=observation)))] * 2)
