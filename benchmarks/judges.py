@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from baselines.evaluate import EpisodeRow
 from eagle_gym import plot_english
-from eagle_gym.catalog import Catalog, Split, plots_world
+from eagle_gym.catalog import Catalog, Split, load_plots, plots_world
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.latent import ColdStart, LatentSpace, SpaceParameters, Utility, cold_start_report, fit_space, weigh
@@ -335,7 +335,7 @@ class Judges:
             catalog=catalog,
             space=world.space,
             utility=parts.utility,
-            true_taste=TrueTaste(catalog) if catalog.name == "plots" else None,
+            true_taste=TrueTaste(catalog) if catalog == load_plots() else None,
             second=SecondOpinion(catalog, parts.split),
             model=ModelJudge(model) if model else None,
             profiles=lambda user: parts.profile(catalog.user_index(user)),
