@@ -449,7 +449,8 @@ def select(
         k: rows to offer, at least 1; a pool with fewer rows offers them all.
         tol: gap of the designs solved on the way.
         rank_tol: see ``solve``.
-        normalise: choose by unit-length rows. Lengths and energy are still reported for the features as given.
+        normalise: choose by unit-length rows, which C, bound and gap then speak of. Lengths and energy are still
+            reported for the features as given.
 
     Raises:
         DesignError: as ``solve``.
@@ -495,7 +496,8 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
         chosen = subset.pivoted(np.where(stack.is_first[..., None], stack.features, 0.0), k)
         weights, gap = chosen / k, np.full(len(full), np.inf)
     else:
-        chosen, weights, gap = _cover(stack, full, target, tol)
+        certified = np.array([item.certified for item in whole])
+        chosen, weights, gap = _cover(stack, full, certified, target, tol)
     lengths = np.sqrt(np.square(stack.features).sum(axis=-1))  # scaled; the means are scaled back
     lengths_in = np.ldexp(np.where(chosen, lengths, 0.0).sum(axis=-1) / chosen.sum(axis=-1), stack.scale)
     lengths_all = np.ldexp(lengths.sum(axis=-1) / stack.sizes, stack.scale)
@@ -503,7 +505,7 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
     selections = []
     for b, item in enumerate(whole):
         indices = np.flatnonzero(chosen[b])
-        fits = np.count_nonzero(item.weights) <= len(indices)
+        fits = item.certified and np.count_nonzero(item.weights) <= len(indices)
         selections.append(
             Selection(
                 indices=indices,
@@ -522,20 +524,24 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
     return selections
 
 
-def _cover(stack: Stack, full: Floats, target: Ints, tol: float) -> tuple[Bools, Floats, Floats]:
-    """Choose ``target`` rows, at least r, in each pool, given its optimal design ``full``; all ``[B, K]``, gap [B]."""
+def _cover(stack: Stack, full: Floats, certified: Bools, target: Ints, tol: float) -> tuple[Bools, Floats, Floats]:
+    """Choose ``target`` rows, at least r, in each pool, given its design ``full``; all ``[B, K]``, gap ``[B]``.
+
+    The support of a design that is not certified proves nothing, so swaps have to.
+    """
     prior = np.where(stack.real, np.where(stack.features.any(axis=-1), -1.0, -2.0), -np.inf)
-    fits = (full > 0).sum(axis=-1) <= target
+    fits = certified & ((full > 0).sum(axis=-1) <= target)
     chosen, weights = full > 0, full.copy()
     gap = np.empty(len(full))
     if fits.any():
         chosen[fits] = subset.fill(stack.rows[fits], chosen[fits], target[fits], prior[fits])
         gap[fits] = geometry.certificate(stack.rows[fits], full[fits])
-    if not fits.all():
-        rows = stack.rows[~fits]
-        picked = subset.improve(rows, subset.fill(rows, subset.pivoted(rows, stack.rank), target[~fits], prior[~fits]))
-        chosen[~fits] = picked
-        weights[~fits], gap[~fits] = _weigh(rows, picked, tol)
+    for wanted in np.unique(target[~fits]):
+        these = np.flatnonzero(~fits & (target == wanted))
+        rows = stack.rows[these]
+        spanning = subset.fill(rows, subset.pivoted(rows, stack.rank), target[these], prior[these])
+        chosen[these] = subset.improve(rows, spanning)
+        weights[these], gap[these] = _weigh(rows, chosen[these], tol)
     return chosen, weights, gap
 
 

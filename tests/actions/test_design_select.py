@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_gym.actions import design, design_subset
+from eagle_gym.actions import design, design_solvers, design_subset
 from eagle_gym.errors import ConfigurationError, DesignError
 
 pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.actions.design.UninformativeDesignWarning")
@@ -133,6 +133,33 @@ class TestCases:
         z = gaussian(1, 300, 20)
         top = np.sort(np.argsort(-design.solve(z).weights)[:20])
         assert design.select(z, 20).C < 0.5 * design.coverage(z, top).C
+
+    def test_a_support_without_certificate_is_not_taken(self, monkeypatch):
+        """Every solver claims that the first rows, which hardly span, are optimal; the bound holds all the same."""
+        from eagle_gym.actions import design_cvxpy
+
+        z = np.concatenate([1e-3 * np.eye(4), gaussian(3, 40, 4)])
+
+        def claim(rows, tol, **_):
+            weights = np.zeros_like(np.atleast_2d(rows[..., 0]))
+            weights[:, :4] = 0.25
+            return design_solvers.Iterate(weights, np.zeros(len(weights)), np.ones(len(weights), dtype=int))
+
+        whole = design_solvers.working_set
+        monkeypatch.setattr(
+            design_solvers, "working_set", lambda rows, tol: claim(rows, tol) if rows.shape[1] > 8 else whole(rows, tol)
+        )
+        monkeypatch.setattr(design_solvers, "exchange", claim)
+        monkeypatch.setattr(design_cvxpy, "conic", claim)
+        assert not design.solve(z).certified
+        found = design.select(z, 8)
+        assert found.method == "exchange"
+        assert found.gap > 1
+        assert found.C <= found.bound == 2
+        few, many = design.select_batch([z[:20], z[:24]], 22)  # one stack; the first offers all its rows
+        assert (len(few.indices), len(many.indices)) == (20, 22)
+        assert few.bound >= few.C
+        assert many.bound >= many.C
 
     def test_below_the_rank_energy_is_reported(self):
         z = gaussian(2, 40, 6) * [10, 5, 1, 1, 1, 1]
