@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.space import ItemFactors, Reading, SpaceParameters, complete, factor_items, fit_maps
+from eagle_gym.latent.space import ItemFactors, RawMaps, Reading, SpaceParameters, complete, factor_items, fit_maps
 
 Floats = NDArray[np.float64]
 
@@ -173,7 +173,7 @@ def weigh(
             same = replace(choice, encoder_ridge=1.0, ball=1.0)  # what these are changes no factor
             if same not in factors:
                 factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = _predict(held, reading, factors[same], choice, PREDICTIONS["text"])
+            predicted = _predict(held, reading, fit_maps(reading, factors[same], choice), choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
@@ -268,16 +268,14 @@ def restrict(
 
 def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
     """Of each judged rating, [m], by each predictor, in the order of `ColdStart`."""
-    reading, items = Reading.of(held.catalog), factor_items(held.catalog, held.split, parameters)
-    predicted = [_predict(held, reading, items, parameters, columns) for columns in PREDICTIONS.values()]
+    reading = Reading.of(held.catalog)
+    maps = fit_maps(reading, factor_items(held.catalog, held.split, parameters), parameters)
+    predicted = [_predict(held, reading, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
     return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
 
 
-def _predict(
-    held: HeldOut, reading: Reading, items: ItemFactors, parameters: SpaceParameters, columns: slice
-) -> Floats:
-    """The judged ratings, [m], by a space of some of the coordinates."""
-    maps = fit_maps(reading, items, parameters).only(columns)
+def _predict(held: HeldOut, reading: Reading, maps: RawMaps, parameters: SpaceParameters) -> Floats:
+    """The judged ratings, [m], by the space that is made of some maps."""
     space = complete(held.catalog, held.split, reading, maps, parameters)
     z = space.encoder.encode(held.texts)
     return space.predict(z[held.item], space.users[held.user])
