@@ -195,24 +195,29 @@ def test_so_do_worlds_whose_action_sets_ask_the_model(plots: World) -> None:
     assert digests([7], steps=1, **asking) == {7: together[7]}
 
 
+def run(program: str, environment: dict[str, str]) -> str:
+    """What a program prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        env={**environment, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 PROGRAM = "from tests.trajectories import digests; print(digests([12, 11]))"
 
 
 def test_trajectories_are_the_same_in_every_process_and_under_every_hash_seed(plots: World) -> None:
     here = digests([11, 12, 13])
     for hash_seed in ("0", "1"):
-        environment = {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1", "PATH": "", "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert ast.literal_eval(done.stdout) == {12: here[12], 11: here[11]}
+        shown = run(PROGRAM, {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1", "PATH": ""})
+        assert ast.literal_eval(shown) == {12: here[12], 11: here[11]}
 
 
 FORKED = """
@@ -231,18 +236,7 @@ for observation, shared in (("text", False), ("latent", True)):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_processes_forked_from_one_that_used_the_model_neither_hang_nor_differ(plots: World) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(FORKED, {**os.environ, "OMP_NUM_THREADS": "2"})
 
 
 def test_the_shipped_surrogate_holds_on_fresh_rollouts(plots: World) -> None:
