@@ -255,14 +255,18 @@ def test_never_raises_where_nothing_is_prepared(tmp_path: Path) -> None:
         make_world(dim=5, prepare="never", cache_dir=str(tmp_path))
 
 
-def test_a_world_of_rollouts_and_model_candidates(plots: World) -> None:
-    env = gym.make(
-        PLOTS, candidates="model", effects="rollout", rollout_samples=1, pool=12, actions=4, dim=8, horizon=1
-    )
-    _, info = env.reset(seed=0)
-    assert len(set(info["actions"])) == 4
-    *_, info = env.step(0)
-    assert info["step"] == 1
+def test_a_world_that_asks_the_model_for_everything_is_recorded_and_replayed(
+    plots: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = {"candidates": "model", "effects": "rollout", "rollout_samples": 1, "pool": 12, "actions": 4, "horizon": 1}
+    path = str(tmp_path / "calls.jsonl")
+    env = gym.make(PLOTS, **asking, record=path)
+    episode = [env.reset(seed=0), env.step(0)]
+    assert len(set(episode[0][1]["actions"])) == 4
+    assert episode[1][-1]["step"] == 1
+    no_model(monkeypatch)
+    replayed = gym.make(PLOTS, **asking, language_model=f"replay:{path}")
+    assert data_equivalence(episode, [replayed.reset(seed=0), replayed.step(0)], exact=True)
 
 
 @pytest.fixture
