@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.engines import NAMES as ENGINES
-from benchmarks.readme import renew
+from benchmarks.readme import renew, renew_latent
 from benchmarks.results import ROOT
 from benchmarks.suite import Options, find_experiments
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -59,11 +59,19 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("run", type=Path, help="folder of a run, such as runs/learning")
     judge.add_argument("--language-model", help="a language model that judges too, such as openai:MODEL@URL")
     judge.set_defaults(command=judge_episodes)
-    readme = commands.add_parser("readme", help="put what runs have measured into the README")
+    readme = commands.add_parser("readme", help="put what runs have measured into the READMEs")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
     readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
-    readme.set_defaults(command=lambda options: renew(ROOT / "README.md", demo=options.demo, learning=options.learning))
+    readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
+    readme.set_defaults(command=renew_pages)
     return top
+
+
+def renew_pages(options: argparse.Namespace) -> None:
+    """``readme``."""
+    renew(ROOT / "README.md", demo=options.demo, learning=options.learning)
+    if options.space:
+        renew_latent(ROOT / "eagle_gym" / "latent" / "README.md", options.space)
 
 
 def list_experiments(_: argparse.Namespace) -> None:

@@ -1,12 +1,15 @@
-"""Puts what was measured into the README: a real episode from the demo, the tables of the learning experiment.
+"""Puts what was measured into the pages.
 
-Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens stays out of the repository.
+The README has a real episode from the demo and the tables of the learning experiment; the page of the latent space has
+those of the experiment on it. Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens stays out of the repository.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.report import transcript, typical
 from benchmarks.results import read_json, read_rows
@@ -51,18 +54,49 @@ def results(learning: Path) -> str:
     Raises:
         PreparationError: It is not finished.
     """
-    page, headers = learning / "REPORT.md", sorted(learning.glob("cells/*/run.json"))
-    if not page.exists() or not headers:
-        raise PreparationError(f"{learning} holds no REPORT.md with its cells; run the learning experiment there first")
-    found = [read_json(path) for path in headers]
-    commits = sorted({str(header["commit"])[:10] for header in found})
+    page, headers = report_of(learning, "learning", "cells/*/run.json")
     return (
         "Mean gain in utility over an episode of five steps, on users and start texts that training never saw; "
         "`valid` is the share of episodes in which every text was well-formed.\n\n"
-        f"```sh\npython -m benchmarks run learning --size reference --data ml-latest-small\n```\n\n"
-        f"Commit {', '.join(commits)}, {found[0]['machine']['processor']}.\n\n"
-        + re.sub(r"^## ", "### ", page.read_text(), flags=re.M)
+        "```sh\npython -m benchmarks run learning --size reference --data ml-latest-small\n```\n\n"
+        + origin(headers)
+        + re.sub(r"^## ", "### ", page, flags=re.M)
     )
+
+
+def space_results(space: Path) -> str:
+    """The page of the experiment on the latent space, with the command and the code behind it.
+
+    Raises:
+        PreparationError: It is not finished.
+    """
+    page, headers = report_of(space, "space", "run.json")
+    return f"```sh\npython -m benchmarks run space --data ml-latest-small\n```\n\n{origin(headers)}{page}"
+
+
+def report_of(folder: Path, experiment: str, headers: str) -> tuple[str, list[dict[str, Any]]]:
+    """The page of a run and the headers that say how it came about.
+
+    Raises:
+        PreparationError: One of them is missing.
+    """
+    page, found = folder / "REPORT.md", sorted(folder.glob(headers))
+    if not page.exists() or not found:
+        raise PreparationError(
+            f"{folder} holds no finished run of {experiment}; run the {experiment} experiment there first"
+        )
+    return page.read_text(), [read_json(path) for path in found]
+
+
+def origin(headers: Sequence[dict[str, Any]]) -> str:
+    """Code and machine, as a paragraph."""
+    commits = sorted({str(header["commit"])[:10] for header in headers})
+    return f"Commit {', '.join(commits)}, {headers[0]['machine']['processor']}.\n\n"
+
+
+def renew_latent(page: Path, space: Path) -> None:
+    """Rewrite the measured part of the latent space's page."""
+    page.write_text(fill(page.read_text(), "space", space_results(space)))
 
 
 def renew(readme: Path, *, demo: Path | None, learning: Path | None) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.readme import fill, renew
-from benchmarks.results import write_json, write_rows
+from benchmarks.readme import fill, renew, renew_latent
+from benchmarks.results import ROOT, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
@@ -40,6 +40,26 @@ def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     assert "Commit 0123456789, a processor." in page
     renew(readme, demo=demo, learning=learning)
     assert readme.read_text() == page
+
+
+def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
+    page, space = tmp_path / "page.md", tmp_path / "space"
+    page.write_text("# Z\n<!-- space -->\nold\n<!-- /space -->\nend\n")
+    with pytest.raises(PreparationError, match="run the space experiment"):
+        renew_latent(page, space)
+    write_json({"commit": "0123456789abcdef", "machine": {"processor": "a processor"}}, space / "run.json")
+    (space / "REPORT.md").write_text("numbers\n")
+    renew_latent(page, space)
+    assert (
+        "run space --data ml-latest-small\n```\n\nCommit 0123456789, a processor.\n\nnumbers\n<!-- /space"
+        in page.read_text()
+    )
+
+
+def test_measured_pages_have_their_marks() -> None:
+    for page, marks in (("README.md", ("episode", "results")), ("eagle_gym/latent/README.md", ("space",))):
+        for mark in marks:
+            fill((ROOT / page).read_text(), mark, "")
 
 
 def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
