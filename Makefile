@@ -1,5 +1,6 @@
 # make demo                               train PPO on EagleGym/Plots-v0, compare it with the reference policies: runs/demo
 # make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings: runs/demo-ml-latest-small
+# make profile                            where the time of a step goes: runs/profile/profile.txt
 # make test                               lint, types and tests;  make check: lint and types alone
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check setup
+.PHONY: profile demo test check setup
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -19,6 +20,9 @@ test: check
 check: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+profile: setup
+	$(RUN) -m benchmarks.profiling --out runs/profile
 
 setup: $(STAMP)
 
