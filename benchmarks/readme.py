@@ -1,7 +1,8 @@
 """Puts what was measured into the pages.
 
 The README has a real episode from the demo and the tables of the learning experiment; the page of the latent space has
-those of the experiment on it. Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens stays out of the repository.
+those of the experiment on it. Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens
+stays out of the repository.
 """
 
 from __future__ import annotations

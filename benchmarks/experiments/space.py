@@ -28,10 +28,7 @@ def run(options: Options) -> None:
     sections = [tables.errors_table(reports, size["splits"])]
     weighed = {name: catalog for name, catalog in found.items() if size["weigh"] and catalog.language == "plot_english"}
     if weighed:
-        gains = {
-            name: weigh(c, split_catalog(c), (*tables.RIDGES, *tables.OTHERS), progress=True)
-            for name, c in weighed.items()
-        }
+        gains = {name: weigh(c, split_catalog(c), tables.CHOICES, progress=True) for name, c in weighed.items()}
         nested = {name: cold_start(catalog, size["splits"], nested=True) for name, catalog in weighed.items()}
         sections += [tables.weights_table(gains), tables.nested_lines(nested)]
     sections += [*tables.tastes_table(found["Plots"], size["texts"]), *tables.second_lines(found)]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from benchmarks import plots
+from benchmarks import judges, plots, space_tables
 from benchmarks.__main__ import main
+from benchmarks.experiments import space
 from benchmarks.results import read_json, read_rows
 from tests.fakes import KnownVecEnv, KnownVectorEnv
 
@@ -56,6 +57,28 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "## EagleGym/MovieLens-v0" in page
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 5
     assert page.count("PPO (SB3), stock policy: less uniform, same episodes") == 2
+
+
+def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(space.SIZES["smoke"], "weigh", True)
+    monkeypatch.setattr(space_tables, "RIDGES", space_tables.RIDGES[:2])
+    monkeypatch.setattr(space_tables, "CHOICES", space_tables.CHOICES[1:3])
+    monkeypatch.setattr(judges, "SECOND", judges.SECOND[:1])
+    assert main(["run", "space", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    found = read_json(tmp_path / "run.json")["cold_start"]["Plots"]
+    assert set(found) == {"all", "train", "test"}
+    for name in ("bias_only", "taste_only", "text"):
+        assert f"{100 * (1 - found['test'][name] / found['test']['user_mean']):+.2f} %" in page
+    for words in (
+        "| encoder ridge 100 ",
+        "| nothing (ridge 300) ",
+        "- Plots: +",
+        "over 60 texts",
+        "| test users  | 0.",
+    ):
+        assert words in page
 
 
 @pytest.mark.parametrize(("data", "folder"), [(None, "runs/demo"), ("films/ml-1m/", "runs/demo-ml-1m")])
