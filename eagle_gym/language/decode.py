@@ -232,12 +232,11 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    mass = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1, dtype=torch.float64)
-    # The draw is scaled to the sum as computed and kept below it, so that rounding cannot run past the last token
-    # that has any probability.
-    total = mass[:, -1:]
-    threshold = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(mass, threshold, right=True)[:, 0]
+    scaled = logits if temperature == 1 else logits / temperature
+    mass = torch.softmax(scaled, dim=-1).cumsum(dim=-1, dtype=torch.float64)
+    # The draw is scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
+    # less than the number: so rounding cannot run past the last token that has any probability.
+    return torch.searchsorted(mass, uniforms[:, None] * mass[:, -1:], right=True)[:, 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,6 +49,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 LEAN_PARAMETERS = 300_000_000  # Llama models up to this size use the lean loop
 CONTROL_MAX_TOKENS = 160  # a plot-English text has about 55
 GENERAL_MAX_TOKENS = 512
+TOKENISED = 8192  # texts and instructions whose tokens are remembered
 
 
 class Decoder(Protocol):
@@ -100,6 +101,8 @@ class ControlPhrasing:
         self._tokenizer = tokenizer
         # What a text says is text: "<|end|>" inside a description is nine characters, not a command.
         tokenizer.encode_special_tokens = True
+        # Instructions come again and again, and so does a text whose candidates are tried.
+        self._plain = lru_cache(TOKENISED)(partial(_plain_tokens, tokenizer))
         known: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
         self._ids = {token: known[token] for token in CONTROL_TOKENS}
         self.ending = decode.Ending(frozenset((self._ids[END], self._ids[PAD])))
@@ -117,9 +120,9 @@ class ControlPhrasing:
         """The text that generated tokens spell; it is never known to be whole before its end token."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=True).strip(), False
 
-    def _plain(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
-        return ids
+
+def _plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text, add_special_tokens=False).ids) if text else ()
 
 
 class GeneralPhrasing:
