@@ -37,6 +37,7 @@ Texts = Literal["rendered", "overview"]
 
 SOURCES = ("movies", "ratings", "tags", "links", "overviews", "users")
 NO_GENRES = "(no genres listed)"
+LARGEST = 2**53  # id: files of ratings are read as floats, which hold larger whole numbers no more
 _YEAR = re.compile(r"\((\d{4})\)$")
 
 
@@ -213,7 +214,7 @@ def _read_ratings(
         return f"{path}, row {row_number(path, index)}"
 
     for column, name in enumerate(("userId", "movieId")):
-        bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0))
+        bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0) | (table[:, column] > LARGEST))
         if bad.size:
             raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}; got {table[bad[0], column]:g}")
     user_ids, film_ids, value = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
@@ -249,7 +250,7 @@ def _known_film(path: Path, row: int, id: str, films: Mapping[int, _Film]) -> in
 
 
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
-    if not value.strip().isdecimal():
+    if not value.strip().isdecimal() or int(value) > LARGEST:
         raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value!r}")
     return int(value)
 

@@ -148,6 +148,11 @@ BAD = {
     "rating empty": ({"ratings_csv": RATINGS.replace("0.5,2", ",2")}, "ratings.csv, row 3: .*rating; got ''"),
     "rating nan": ({"ratings_csv": RATINGS.replace("0.5,2", "nan,2")}, "ratings.csv, row 3: rating is nan"),
     "user not whole": ({"ratings_csv": RATINGS.replace("12,5", "1.5,5")}, "ratings.csv, row 4: .*userId; got 1.5"),
+    "user too large": ({"ratings_csv": RATINGS.replace("12,5", "1e20,5")}, r"ratings.csv, row 4: .*userId; got 1e\+20"),
+    "film too large": (
+        {"movies_csv": MOVIES + f"{10**20},Again (1999),Drama\n"},
+        f"movies.csv, row 7: .*movieId; got '{10**20}'",
+    ),
     "pair twice": ({"ratings_csv": RATINGS + "4,2,3.0,9\r\n"}, "ratings.csv, row 7: user '4' rated item '2' before"),
     "unknown film": (
         {"ratings_csv": RATINGS + "4,99,3.0,9\r\n"},
