@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.report import TITLES, Summary
+from benchmarks.report import TITLES, Curve, Summary
 
 if TYPE_CHECKING:
     from benchmarks.judges import Judgement
@@ -50,6 +50,44 @@ def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # 
     axes.set_xlabel("mean gain in utility, catalog standard deviations; 95 % interval")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_curves(panels: Sequence[tuple[str, Sequence[Curve], Sequence[Summary]]], path: Path) -> None:
+    """Return of training episodes against environment steps and against language-model calls; a row an environment."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.8 * len(panels)), layout="constrained")
+    rows = figure.subplots(len(panels), 2, squeeze=False, sharey="row")
+    for (title, curves, summaries), row in zip(panels, rows, strict=True):
+        for axes, name, words in zip(
+            row, ("steps", "calls"), ("environment steps", "language-model calls"), strict=True
+        ):
+            draw_curves(axes, curves, name)
+            draw_levels(axes, [item for item in summaries if item.training_calls == 0])
+            axes.set_xlabel(words)
+            axes.set_title(title, fontsize=10)
+        row[0].set_ylabel("gain in utility")
+        row[0].legend(fontsize=8, frameon=False)
+    write(figure, path)
+
+
+def draw_curves(axes: Any, curves: Sequence[Curve], name: str) -> None:  # noqa: ANN401
+    """Means over seeds, with a band from the worst to the best."""
+    for curve in curves:
+        colour = COLOURS.get(curve.agent, INK)
+        across = getattr(curve, name)
+        axes.plot(across, curve.mean, color=colour, label=f"{TITLES.get(curve.agent, curve.agent)}, training episodes")
+        axes.fill_between(across, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_levels(axes: Any, summaries: Sequence[Summary]) -> None:  # noqa: ANN401
+    """Gains of policies that do not learn."""
+    for item in summaries:
+        name = TITLES.get(item.agent, item.agent)
+        axes.axhline(item.gain.estimate, color=COLOURS.get(item.agent, INK), linestyle="--", linewidth=0.9,
+                     label=f"{name}, test users")  # fmt: skip
 
 
 def save_judges(panels: Sequence[tuple[str, Sequence[Judgement]]], opinions: Mapping[str, str], path: Path) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.evaluate import EpisodeRow
+from baselines.run import read_curve
 from benchmarks.stats import Interval, bootstrap, normalised, paired_difference, weighted_iqm
 from benchmarks.suite import CellResult
+
+Floats = NDArray[np.float64]
 
 TITLES = {
     "ppo": "PPO (SB3), equivariant policy",
@@ -77,6 +82,52 @@ def summary(results: Sequence[CellResult], rng: np.random.Generator) -> Summary:
         training_calls=average(result.training.calls if result.training else 0 for result in results),
         calls=sum(result.evaluation.calls for result in results) / len(rows),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """How an agent's return on its training episodes grew, over seeds.
+
+    Attributes:
+        agent: Its name.
+        steps: Environment steps taken, [P].
+        calls: Language-model calls made, [P].
+        mean: Mean return over seeds, [P].
+        low: Of the worst seed, [P].
+        high: Of the best, [P].
+    """
+
+    agent: str
+    steps: Floats
+    calls: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def learning_curves(results: Sequence[CellResult], folder: Path) -> list[Curve]:
+    """The curves of the agents that were trained, from the ``agent`` folders of their cells.
+
+    Calls are spread evenly over the steps of a run, as they are: each step is one generation, repeated ones aside.
+
+    Args:
+        results: Of one environment.
+        folder: Of the run.
+    """
+    found: dict[str, list[tuple[CellResult, dict[float, float]]]] = {}
+    for result in results:
+        if result.training is not None:
+            rows = read_curve(folder / "cells" / result.cell.name / "agent")
+            found.setdefault(result.cell.agent, []).append((result, {row["steps"]: row["return"] for row in rows}))
+    return [_curve(agent, runs) for agent, runs in found.items()]
+
+
+def _curve(agent: str, runs: Sequence[tuple[CellResult, dict[float, float]]]) -> Curve:
+    steps = sorted(set(runs[0][1]).intersection(*(rows for _, rows in runs)))
+    returns = np.array([[rows[step] for step in steps] for _, rows in runs])
+    rates = [result.training.calls / max(rows) for result, rows in runs if result.training]
+    taken = np.array(steps, dtype=np.float64)
+    return Curve(agent, taken, taken * np.mean(rates), returns.mean(0), returns.min(0), returns.max(0))
 
 
 def average(values: Iterable[float]) -> float:

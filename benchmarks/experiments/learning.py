@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.reference import REFERENCES
 from benchmarks import plots
-from benchmarks.report import TITLES, Summary, difference, share, summarise, table
+from benchmarks.report import TITLES, Summary, difference, learning_curves, share, summarise, table
 from benchmarks.suite import LEARNERS, Cell, CellResult, Options, agents_by_seed, commits, run_cells
 
 SIZES = {
@@ -39,18 +39,21 @@ def cells(options: Options) -> list[Cell]:
 
 
 def run(options: Options) -> None:
-    """Do the cells, print a table and a verdict for each environment, draw the gains."""
+    """Do the cells, print a table and verdicts for each environment, draw gains and learning curves."""
     results = run_cells(cells(options), options)
     rng = np.random.default_rng(0)
-    pages, panels = [], []
+    pages, panels, curves = [], [], []
     for name in dict.fromkeys(result.cell.environment for result in results):
-        page, panel = report([result for result in results if result.cell.environment == name], options, rng)
+        some = [result for result in results if result.cell.environment == name]
+        page, (title, summaries) = report(some, options, rng)
         pages.append(page)
-        panels.append(panel)
+        panels.append((title, summaries))
+        curves.append((title, learning_curves(some, options.out), summaries))
     text = "\n\n".join(pages) + "\n"
     (options.out / "REPORT.md").write_text(text)
     plots.save_gains(panels, options.out / "gain.png")
-    print(f"\n{text}\nREPORT.md and gain.png in {options.out}")
+    plots.save_curves(curves, options.out / "learning.png")
+    print(f"\n{text}\nREPORT.md, gain.png and learning.png in {options.out}")
 
 
 def report(

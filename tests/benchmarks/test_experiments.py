@@ -55,6 +55,7 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page in capsys.readouterr().out
     assert page.count("Budget: 160 environment steps of training for each of 2 seeds") == 2
     assert "## EagleGym/MovieLens-v0" in page
+    assert imread(tmp_path / "out" / "learning.png").std() > 0.01
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 5
     assert page.count("PPO (SB3), stock policy: less uniform, same episodes") == 2
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from baselines.evaluate import Cost, EpisodeRow
-from benchmarks.report import aligned, difference, summarise, table, transcript, typical
+from benchmarks.report import aligned, difference, learning_curves, summarise, table, transcript, typical
 from benchmarks.suite import Cell, CellResult
 
 
@@ -63,3 +66,19 @@ def test_typical_is_the_median_of_the_well_formed() -> None:
 def test_transcript_alternates_texts_and_edits() -> None:
     (row,) = result("ppo", 0, [1.5]).rows
     assert transcript(row).splitlines() == ["+0.00  a", "       > x", "+1.50  b"]
+
+
+def test_learning_curves_by_hand(tmp_path: Path) -> None:
+    results = [result("ppo", seed, [1.0], training=Cost(calls=calls)) for seed, calls in ((0, 24), (1, 20))]
+    for run, returns in zip(results, ([1.0, 3.0], [2.0, 7.0]), strict=True):
+        rows = [{"steps": steps, "return": value} for steps, value in zip((10, 20), returns, strict=True)]
+        write_json_rows(tmp_path / "cells" / run.cell.name / "agent" / "curve.json", rows)
+    (curve,) = learning_curves([*results, result("uniform", 0, [0.0])], tmp_path)
+    assert (curve.agent, curve.steps.tolist()) == ("ppo", [10, 20])
+    assert curve.calls.tolist() == pytest.approx([11, 22])  # 1.2 and 1 calls a step
+    assert (curve.mean.tolist(), curve.low.tolist(), curve.high.tolist()) == ([1.5, 5.0], [1.0, 3.0], [2.0, 7.0])
+
+
+def write_json_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(rows))
