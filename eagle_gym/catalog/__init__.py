@@ -1,5 +1,6 @@
 """What exists: catalogs of entities, users and ratings, their splits, profiles and loaders."""
 
+from eagle_gym.catalog.amazon import load_amazon
 from eagle_gym.catalog.catalog import Catalog, Entity, Language, Ratings, Skipped
 from eagle_gym.catalog.movielens import load_movielens
 from eagle_gym.catalog.plots import load_plots
@@ -15,6 +16,7 @@ __all__ = [
     "Ratings",
     "Skipped",
     "Split",
+    "load_amazon",
     "load_movielens",
     "load_plots",
     "load_table",
