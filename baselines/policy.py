@@ -1,9 +1,12 @@
-"""An actor-critic policy for SB3 that treats all offered actions alike.
+"""Policies for Stable-Baselines3 that treat all offered actions alike, one for each kind of algorithm.
 
-The stock ``MultiInputPolicy`` flattens the K actions into one vector, so it has to learn anew for every position what a
-good displacement is, although positions mean nothing here. This one scores each action with the same small network; a
-permutation of the actions permutes the probabilities and leaves the value as it is. Actions outside the mask have
-probability 0.
+SB3's own ``MultiInputPolicy`` flattens the K actions into one vector, so it has to learn anew for every position what a
+good displacement is, although positions mean nothing here. These score each action with the same small network
+(``networks.py``); a permutation of the actions permutes the scores and leaves the value as it is. Actions outside the
+mask have probability 0, or a value that no maximum takes.
+
+``EquivariantPolicy`` serves PPO and A2C, ``EquivariantMaskablePolicy`` MaskablePPO, ``EquivariantRecurrentPolicy``
+RecurrentPPO, ``EquivariantQPolicy`` DQN. They take SB3's arguments and ``hidden``, the width of the layers.
 """
 
 from __future__ import annotations
@@ -12,17 +15,81 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
 from baselines.agent import LATENT_KEYS
-from baselines.networks import MASKED, action_features, mlp, pooled
+from baselines.networks import MASKED, ActionScores, StateValue, action_features, mlp, widths
 from eagle_gym.errors import ConfigurationError
+
+Schedule = Any  # SB3's alias of a learning rate by remaining progress
+Memory = Any  # hidden and cell states of an LSTM, each [1, B, hidden]
+
+
+def latent_dim(space: spaces.Space[Any]) -> int:
+    """N of a latent observation's space.
+
+    Raises:
+        ConfigurationError: It is the space of something else.
+    """
+    if not isinstance(space, spaces.Dict) or not set(LATENT_KEYS) <= set(space.spaces):
+        raise ConfigurationError(
+            f"an equivariant policy needs the latent observation, a Dict with {list(LATENT_KEYS)}; the space is "
+            f'{space}. Make the environment with observation="latent".'
+        )
+    shape = space.spaces["state"].shape
+    assert shape is not None
+    return int(shape[0])
+
+
+class Whole(BaseFeaturesExtractor):
+    """Hands the observation on as it is: a dict of tensors."""
+
+    def __init__(self, observation_space: spaces.Space[Any]) -> None:
+        super().__init__(observation_space, features_dim=latent_dim(observation_space))
+
+    def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The observation."""
+        return observation
+
+
+class Heads(nn.Module):
+    """Scores of the actions and the state's value, where SB3 expects the last hidden layers of actor and critic.
+
+    Args:
+        dim: n, dimensions of the latent space.
+        actions: K.
+        hidden: Width of the layers.
+    """
+
+    def __init__(self, dim: int, actions: int, hidden: int) -> None:
+        super().__init__()
+        self.latent_dim_pi, self.latent_dim_vf = actions, 1
+        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+
+    def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Scores ``[B, K]`` and values ``[B, 1]``."""
+        return self.forward_actor(observation), self.forward_critic(observation)
+
+    def forward_actor(self, observation: dict[str, Tensor]) -> Tensor:
+        """Scores ``[B, K]``."""
+        scores: Tensor = self.scores(observation)
+        return scores
+
+    def forward_critic(self, observation: dict[str, Tensor]) -> Tensor:
+        """Values ``[B, 1]``."""
+        value: Tensor = self.value(observation)[:, None]
+        return value
 
 
 class EquivariantPolicy(ActorCriticPolicy):
-    """Scores every action with one shared network; its value sees state, user and the pooled actions.
+    """Actor and critic of PPO and A2C.
 
     Args:
         observation_space: Space of the latent observation.
@@ -34,66 +101,191 @@ class EquivariantPolicy(ActorCriticPolicy):
 
     def __init__(
         self,
-        observation_space: spaces.Dict,
+        observation_space: spaces.Space[Any],
         action_space: spaces.Discrete,
-        lr_schedule: Any,  # noqa: ANN401 - SB3's Schedule alias
+        lr_schedule: Schedule,
         *,
         hidden: int = 64,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        if not isinstance(observation_space, spaces.Dict) or not set(LATENT_KEYS) <= set(observation_space.spaces):
-            raise ConfigurationError(
-                f"EquivariantPolicy needs the latent observation, a Dict with {list(LATENT_KEYS)}; the space is "
-                f'{observation_space}. Make the environment with observation="latent".'
-            )
         self.hidden = hidden
-        # SB3's own networks are built at width 0 and not used: no layer of theirs sees a flattened action list.
-        super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **kwargs)
+        own: dict[str, Any] = {"net_arch": [], "ortho_init": False, "features_extractor_class": Whole}
+        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
 
-    def _build(self, lr_schedule: Any) -> None:  # noqa: ANN401
-        assert isinstance(self.observation_space, spaces.Dict)
-        sample = {
-            key: torch.zeros(1, *space.shape)
-            for key, space in self.observation_space.spaces.items()
-            if isinstance(space, spaces.Box)
-        }
-        features, context, _ = action_features(sample)
-        self.score_net = mlp(features.shape[-1], self.hidden, 1)
-        self.embed_net = mlp(features.shape[-1], self.hidden, self.hidden)
-        self.value_net = mlp(context.shape[-1] + 2 * self.hidden, self.hidden, 1)  # type: ignore[assignment]
-        last = self.score_net[-1]
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = make_heads(self)  # type: ignore[assignment]
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        finish(self, lr_schedule)
+
+
+class EquivariantMaskablePolicy(MaskableActorCriticPolicy):
+    """Actor and critic of MaskablePPO; arguments as of :class:`EquivariantPolicy`."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        hidden: int = 64,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        self.hidden = hidden
+        own: dict[str, Any] = {"net_arch": [], "ortho_init": False, "features_extractor_class": Whole}
+        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = make_heads(self)  # type: ignore[assignment]
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        finish(self, lr_schedule)
+
+
+def make_heads(policy: Any) -> Heads:  # noqa: ANN401 - either of the two kinds
+    """The networks of an actor-critic policy."""
+    return Heads(latent_dim(policy.observation_space), int(policy.action_space.n), policy.hidden).to(policy.device)
+
+
+def finish(policy: Any, lr_schedule: Schedule) -> None:  # noqa: ANN401
+    """Take SB3's last layers, which would mix the actions, away again; the optimizer is made without them."""
+    policy.action_net, policy.value_net = nn.Identity(), nn.Identity()
+    policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
+
+
+class Summary(BaseFeaturesExtractor):
+    """What a recurrent policy remembers of a moment: the context, and the mean over the offered actions' features."""
+
+    def __init__(self, observation_space: spaces.Space[Any]) -> None:
+        super().__init__(observation_space, features_dim=sum(widths(latent_dim(observation_space))))
+
+    def forward(self, observation: dict[str, Tensor]) -> Tensor:
+        """``[B, C + F]``."""
+        features, context, mask = action_features(observation)
+        weights = mask.to(features.dtype)[..., None]
+        return torch.cat([context, (features * weights).sum(1) / weights.sum(1).clamp_min(1)], dim=-1)
+
+
+class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
+    """Actor and critic of RecurrentPPO: an LSTM reads the moments, every action is scored beside what it holds.
+
+    Args:
+        observation_space: Space of the latent observation.
+        action_space: ``Discrete(K)``.
+        lr_schedule: Learning rate by remaining progress, as SB3 passes it.
+        hidden: Width of the hidden layers and of the LSTMs.
+        **kwargs: Further arguments of ``RecurrentActorCriticPolicy``.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        hidden: int = 64,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        own: dict[str, Any] = {"net_arch": [], "features_extractor_class": Summary, "lstm_hidden_size": hidden}
+        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+        features, _ = widths(latent_dim(observation_space))
+        self.action_net = mlp(features + hidden, hidden, 1).to(self.device)
+        last = self.action_net[-1]
         assert isinstance(last, nn.Linear)
         nn.init.orthogonal_(last.weight, gain=0.01)  # starts nearly uniform
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def _logits(self, features: Tensor, mask: Tensor) -> Distribution:
-        logits = self.score_net(features).squeeze(-1).masked_fill(~mask, MASKED)
-        assert isinstance(self.action_dist, CategoricalDistribution)
-        return self.action_dist.proba_distribution(action_logits=logits)
+    def forward(  # type: ignore[override]
+        self,
+        obs: dict[str, Tensor],
+        lstm_states: RNNStates,
+        episode_starts: Tensor,
+        deterministic: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, RNNStates]:
+        """Actions ``[B]``, values ``[B, 1]``, log-probabilities ``[B]`` and what is remembered."""
+        distribution, actor = self.get_distribution(obs, lstm_states.pi, episode_starts)
+        held, critic = self.remember(self.lstm_critic, obs, lstm_states.vf, episode_starts)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.value_net(held), distribution.log_prob(actions), RNNStates(actor, critic)
 
-    def _value(self, features: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        value: Tensor = self.value_net(torch.cat([context, pooled(self.embed_net(features), mask)], dim=-1))
+    def get_distribution(  # type: ignore[override]
+        self, obs: dict[str, Tensor], lstm_states: Memory, episode_starts: Tensor
+    ) -> tuple[Distribution, Memory]:
+        """Distribution over the actions of each row, and what the actor remembers."""
+        held, states = self.remember(self.lstm_actor, obs, lstm_states, episode_starts)
+        features, _, mask = action_features(obs)
+        beside = held[:, None].expand(-1, mask.shape[1], -1)
+        scores = self.action_net(torch.cat([features, beside], dim=-1)).squeeze(-1).masked_fill(~mask, MASKED)
+        assert isinstance(self.action_dist, CategoricalDistribution)
+        distribution: Distribution = self.action_dist.proba_distribution(action_logits=scores)
+        return distribution, states
+
+    def predict_values(  # type: ignore[override]
+        self, obs: dict[str, Tensor], lstm_states: Memory, episode_starts: Tensor
+    ) -> Tensor:
+        """Values ``[B, 1]``."""
+        held, _ = self.remember(self.lstm_critic, obs, lstm_states, episode_starts)
+        value: Tensor = self.value_net(held)
         return value
 
-    def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
-        """Actions ``[B]``, values ``[B, 1]`` and log-probabilities ``[B]``."""
-        features, context, mask = action_features(obs)
-        distribution = self._logits(features, mask)
-        actions = distribution.get_actions(deterministic=deterministic)
-        return actions, self._value(features, context, mask), distribution.log_prob(actions)
-
-    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # noqa: ANN401
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: dict[str, Tensor], actions: Tensor, lstm_states: RNNStates, episode_starts: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values ``[B, 1]``, log-probabilities of ``actions`` ``[B]`` and entropies ``[B]``."""
-        features, context, mask = action_features(obs)
-        distribution = self._logits(features, mask)
-        return self._value(features, context, mask), distribution.log_prob(actions), distribution.entropy()
+        distribution, _ = self.get_distribution(obs, lstm_states.pi, episode_starts)
+        values = self.predict_values(obs, lstm_states.vf, episode_starts)
+        return values, distribution.log_prob(actions), distribution.entropy()
 
-    def get_distribution(self, obs: Any) -> Distribution:  # noqa: ANN401
-        """Distribution over the actions of each row."""
-        features, _, mask = action_features(obs)
-        return self._logits(features, mask)
+    def remember(
+        self, lstm: nn.LSTM | None, obs: dict[str, Tensor], states: Memory, episode_starts: Tensor
+    ) -> tuple[Tensor, Memory]:
+        """What an LSTM holds after these moments, ``[B, hidden]``, and its new states."""
+        assert lstm is not None
+        moments: Tensor = self.features_extractor(obs)
+        held, after = self._process_sequence(moments, states, episode_starts, lstm)
+        return held, after
 
-    def predict_values(self, obs: Any) -> Tensor:  # noqa: ANN401
-        """Values ``[B, 1]``."""
-        return self._value(*action_features(obs))
+
+class EquivariantQNetwork(QNetwork):
+    """Values of the actions: what the state is worth, and what each action adds; :data:`MASKED` where none is offered.
+
+    Args:
+        hidden: Width of the hidden layers.
+        **kwargs: Arguments of SB3's ``QNetwork``.
+    """
+
+    def __init__(self, *, hidden: int, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        dim = latent_dim(self.observation_space)
+        self.q_net = nn.Sequential()  # SB3's own, which would mix the actions
+        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+
+    def forward(self, obs: Any) -> Tensor:  # noqa: ANN401
+        """Q ``[B, K]``."""
+        value: Tensor = self.scores(obs) + self.value(obs)[:, None]
+        return value
+
+
+class EquivariantQPolicy(DQNPolicy):
+    """Networks of DQN; arguments as of :class:`EquivariantPolicy`."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        hidden: int = 64,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        self.hidden = hidden
+        own: dict[str, Any] = {"net_arch": [], "features_extractor_class": Whole}
+        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+
+    def make_q_net(self) -> QNetwork:
+        """A fresh network."""
+        arguments = self._update_features_extractor(self.net_args, features_extractor=None)
+        return EquivariantQNetwork(hidden=self.hidden, **arguments).to(self.device)

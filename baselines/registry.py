@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import gymnasium as gym
 
 from baselines.agent import Agent
-from baselines.run import read_header
 from eagle_gym.envs.settings import suggest
 from eagle_gym.errors import ConfigurationError, PreparationError
 
@@ -34,23 +33,45 @@ class Learner:
 
     Attributes:
         summary: What it is, in a line.
-        module: Its module, whose function trains: ``train(envs, config, *, folder, resume, progress, label)``.
+        module: Its module, which has ``train(envs, config, *, folder, resume, progress, label)``.
         config: Name of its dataclass of hyperparameters.
         agent: Name of its agent's class, which has ``load(folder)``.
-        train: Name of the function that trains.
+        settings: Hyperparameters that set it apart from others with the same dataclass.
     """
 
     summary: str
     module: str
     config: str
     agent: str
-    train: str = "train"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
+
+SB3 = {
+    "ppo": ("PPO", "PPOConfig"),
+    "a2c": ("A2C", "A2CConfig"),
+    "dqn": ("DQN", "DQNConfig"),
+    "maskable_ppo": ("MaskablePPO", "MaskablePPOConfig"),
+    "recurrent_ppo": ("RecurrentPPO", "RecurrentPPOConfig"),
+}
+STOCK = "-stock"  # a learner of SB3 with SB3's own policy
 
 LEARNERS: Mapping[str, Learner] = MappingProxyType(
     {
         "eagle": Learner("EAGLE on latent observations", "baselines.eagle", "EagleConfig", "EagleAgent"),
-        "ppo": Learner("PPO of Stable-Baselines3", "baselines.sb3", "PPOConfig", "SB3Agent", "train_ppo"),
+        **{
+            name: Learner(f"{title} of Stable-Baselines3", "baselines.sb3", config, "SB3Agent")
+            for name, (title, config) in SB3.items()
+        },
+        **{
+            name + STOCK: Learner(
+                f"{title} with SB3's own policy",
+                "baselines.sb3",
+                config,
+                "SB3Agent",
+                MappingProxyType({"policy": "stock"}),
+            )
+            for name, (title, config) in SB3.items()
+        },
     }
 )
 
@@ -80,9 +101,22 @@ def attribute(learner: Learner, name: str) -> Any:  # noqa: ANN401 - a class or 
         ) from error
 
 
+def make_config(name: str, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the learner's own dataclass
+    """A learner's hyperparameters, those not named at their defaults.
+
+    Raises:
+        ConfigurationError: There is no such learner or hyperparameter, or a value cannot be.
+    """
+    learner = find(name)
+    try:
+        return attribute(learner, learner.config)(**(dict(learner.settings) | dict(settings)))
+    except TypeError as error:
+        raise ConfigurationError(f"{name} has no such hyperparameter ({error})") from error
+
+
 def hyperparameters(name: str) -> dict[str, Any]:
     """A learner's hyperparameters with their defaults."""
-    config = attribute(find(name), find(name).config)()
+    config = make_config(name, {})
     return {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
 
 
@@ -119,7 +153,7 @@ def train(
 
     Args:
         name: Which.
-        envs: A vector environment with the latent observation, over train users.
+        envs: A vector environment with the latent observation, over train users, that does not reset within a step.
         settings: Hyperparameters that are not to have their defaults.
         folder: Of the run; nothing is written where None.
         resume: Go on from the folder's checkpoint, where there is one.
@@ -129,13 +163,8 @@ def train(
     Raises:
         ConfigurationError: A name, a hyperparameter or an environment that cannot be, or ``resume`` finds another run.
     """
-    learner = find(name)
-    try:
-        config = attribute(learner, learner.config)(**settings)
-    except TypeError as error:
-        raise ConfigurationError(f"{name} has no such hyperparameter ({error})") from error
-    trained: Trained = attribute(learner, learner.train)(
-        envs, config, folder=folder, resume=resume, progress=progress, label=label or name
+    trained: Trained = attribute(find(name), "train")(
+        envs, make_config(name, settings), folder=folder, resume=resume, progress=progress, label=label or name
     )
     return trained
 
@@ -146,6 +175,8 @@ def load(folder: Path) -> Trained:
     Raises:
         PreparationError: The folder holds none, or one of a learner that there is not.
     """
+    from baselines.run import read_header  # torch comes with it
+
     algorithm = str(read_header(folder).get("algorithm"))
     if algorithm not in LEARNERS:
         raise PreparationError(f"{folder} is a run of {algorithm!r}; there are {', '.join(LEARNERS)}")

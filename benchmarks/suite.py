@@ -12,24 +12,21 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from baselines import registry
 from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, Cost, EpisodeRow, Meter, evaluate, make_envs
 from baselines.reference import REFERENCES, make_reference
+from baselines.registry import LEARNERS
 from benchmarks import experiments
 from benchmarks.engines import make_engine
 from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError, PreparationError
-
-# Learners, each with what sets it apart from the others; a cell's `training` holds the rest.
-LEARNERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"ppo": {"policy": "equivariant"}, "ppo-stock": {"policy": "stock"}}
-)
 
 
 @dataclass(frozen=True)
@@ -315,14 +312,11 @@ def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
 
 def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
     """Train a cell's agent on train users."""
-    from baselines.sb3 import PPOConfig, train_ppo
-    from eagle_gym.envs.sb3 import SB3VecEnv
-
-    config = PPOConfig(seed=cell.seed, **LEARNERS[cell.agent], **cell.training)
-    envs = make_envs(cell.env_id, cell.num_envs, split="train", autoreset_mode="SameStep", **cell.env_kwargs)
+    settings = {"seed": cell.seed, **cell.training}
+    envs = make_envs(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs)
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     try:
-        agent = train_ppo(SB3VecEnv(envs), config, folder=folder / "agent", label=label)
+        agent = registry.train(cell.agent, envs, settings, folder=folder / "agent", label=label)
         return agent, meter.cost()
     finally:
         envs.close()

@@ -12,13 +12,14 @@ import numpy as np
 from baselines.reference import REFERENCES
 from benchmarks import plots
 from benchmarks.report import TITLES, Summary, difference, learning_curves, share, summarise, table
-from benchmarks.suite import LEARNERS, Cell, CellResult, Options, agents_by_seed, commits, run_cells
+from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, commits, run_cells
 
 SIZES = {
     "smoke": {"seeds": 2, "steps": 160, "episodes": 16, "num_envs": 16},
     "small": {"seeds": 2, "steps": 8_960, "episodes": 64, "num_envs": 64},
     "reference": {"seeds": 5, "steps": 8_960, "episodes": 128, "num_envs": 64},
 }
+LEARNERS = ("ppo", "ppo-stock")
 SHARE = 0.8  # of the optimistic policy's gain
 
 

@@ -18,7 +18,7 @@ def test_every_learner_is_whole(name: str) -> None:
     defaults = registry.hyperparameters(name)
     assert {"seed", "device", "steps"} <= set(defaults)
     learner = registry.find(name)
-    assert callable(registry.attribute(learner, learner.train))
+    assert callable(registry.attribute(learner, "train"))
     assert callable(registry.attribute(learner, learner.agent).load)
     for key, value in defaults.items():
         assert registry.read_setting(name, f"{key}={value}") == (key, value)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import benchmarks.suite
+from baselines import registry
 from benchmarks.results import read_json
 from benchmarks.suite import (
-    LEARNERS,
     Cell,
     CellsDiffer,
     CellsFailed,
@@ -109,17 +109,13 @@ def test_cells_of_several_commits_are_told(
     assert "come from 2 commits: aaaaaaaaaa, bbbbbbbbbb+" in capsys.readouterr().out
 
 
-def test_learners_are_what_their_names_say(monkeypatch: pytest.MonkeyPatch, options: Options) -> None:
-    import baselines.sb3
-    import eagle_gym.envs.sb3
-
+def test_learners_are_those_of_the_registry(monkeypatch: pytest.MonkeyPatch, options: Options) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(baselines.sb3, "train_ppo", lambda venv, config, **rest: asked.append(config))
+    monkeypatch.setattr(registry, "train", lambda name, envs, settings, **rest: asked.append((name, settings)))
     monkeypatch.setattr(benchmarks.suite, "make_envs", lambda *args, **kwargs: KnownVectorEnv())
-    monkeypatch.setattr(eagle_gym.envs.sb3, "SB3VecEnv", lambda envs: envs)
-    for agent in LEARNERS:
-        benchmarks.suite.train_cell(replace(UNIFORM, agent=agent, training={"steps": 40}), options.out, "")
-    assert [(config.policy, config.steps) for config in asked] == [("equivariant", 40), ("stock", 40)]
+    cell = replace(UNIFORM, agent="ppo-stock", training={"steps": 40}, seed=3)
+    benchmarks.suite.train_cell(cell, options.out, "")
+    assert asked == [("ppo-stock", {"seed": 3, "steps": 40})]
 
 
 def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
