@@ -17,6 +17,7 @@ IDS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
     {
         "EagleGym/Plots-v0": {"catalog": "plots"},
         "EagleGym/MovieLens-v0": {"catalog": "movielens"},
+        "EagleGym/Amazon-v0": {"catalog": "amazon"},
         "EagleGym/Table-v0": {"catalog": "table"},
     }
 )

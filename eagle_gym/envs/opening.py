@@ -13,7 +13,16 @@ from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
 from eagle_gym.actions.effects import Effects, Rollout
 from eagle_gym.actions.surrogate_store import Kind, prepare_surrogate
-from eagle_gym.catalog import Catalog, Profiles, Split, load_movielens, load_plots, load_table, split_catalog
+from eagle_gym.catalog import (
+    Catalog,
+    Profiles,
+    Split,
+    load_amazon,
+    load_movielens,
+    load_plots,
+    load_table,
+    split_catalog,
+)
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources
 from eagle_gym.errors import ConfigurationError
@@ -81,11 +90,14 @@ def open_space(settings: Settings, catalog: Catalog, split: Split) -> LatentSpac
 
 def load_catalog(settings: Settings) -> Catalog:
     """The catalog that the settings name."""
+    cache_dir = settings.cache_dir or user_cache_path("eagle_gym")
     if settings.catalog == "movielens":
         assert settings.root is not None  # checked with the settings
         texts: Literal["rendered", "overview"] = "overview" if settings.texts == "overview" else "rendered"
-        cache_dir = settings.cache_dir or user_cache_path("eagle_gym")
         return load_movielens(Path(settings.root).expanduser(), texts=texts, cache_dir=cache_dir)
+    if settings.catalog == "amazon":
+        assert settings.root is not None
+        return load_amazon(Path(settings.root).expanduser(), cache_dir=cache_dir)
     if settings.catalog == "table":
         assert settings.texts is not None
         assert settings.ratings is not None

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.metering import Limits
 
-CATALOGS: Final = ("plots", "movielens", "table")
+CATALOGS: Final = ("plots", "movielens", "amazon", "table")
 OBSERVATIONS: Final = ("text", "latent")
 SPLITS: Final = ("train", "test")
 REWARDS: Final = ("improvement", "terminal")
@@ -29,8 +29,9 @@ class Settings:
     """Every argument of an environment. All are JSON values, so that a spec round-trips; checked when made.
 
     Attributes:
-        catalog: where entities and ratings come from: ``"plots"``, ``"movielens"`` or ``"table"``.
-        root: folder of a GroupLens data set (``"movielens"``).
+        catalog: where entities and ratings come from: ``"plots"``, ``"movielens"``, ``"amazon"`` or
+            ``"table"``.
+        root: folder of a GroupLens data set (``"movielens"``) or of an Amazon one (``"amazon"``).
         texts: ``"movielens"``: ``"rendered"`` (plot English, the default) or ``"overview"`` (free text);
             ``"table"``: path of the file of entities.
         ratings: path of the file of ratings (``"table"``).
@@ -286,6 +287,20 @@ def _check_movielens(settings: Settings) -> None:
         )
 
 
+def _check_amazon(settings: Settings) -> None:
+    _reject(settings, "texts", "ratings")
+    if settings.root is None or not Path(settings.root).expanduser().is_dir():
+        raise ConfigurationError(
+            "the catalog 'amazon' needs root=, a folder with one file of reviews and one of metadata "
+            f"(https://amazon-reviews-2023.github.io/); got {settings.root!r}"
+        )
+    if settings.language_model == "embedded":
+        raise ConfigurationError(
+            "descriptions of products are free text, which the embedded model does not speak: name a general "
+            "language_model, such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct'"
+        )
+
+
 def _check_table(settings: Settings) -> None:
     _reject(settings, "root")
     for name, what in (("texts", "items.csv, with the entities"), ("ratings", "ratings.csv, with their ratings")):
@@ -299,6 +314,7 @@ def _check_table(settings: Settings) -> None:
 _CATALOG_CHECKS: dict[str, Callable[[Settings], None]] = {
     "plots": _check_plots,
     "movielens": _check_movielens,
+    "amazon": _check_amazon,
     "table": _check_table,
 }
 
