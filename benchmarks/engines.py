@@ -72,9 +72,7 @@ def on_ray(jobs: int, work: Callable[[T], None], arguments: Sequence[T]) -> Iter
         raise ConfigurationError("--engine ray needs Ray: pip install 'eagle_gym[cluster]'") from error
     started = not ray.is_initialized()
     if started:
-        ray.init(
-            log_to_driver=False, include_dashboard=False, **({} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs})
-        )
+        ray.init(log_to_driver=False, include_dashboard=False, num_cpus=None if "RAY_ADDRESS" in os.environ else jobs)
     remote: Any = ray.remote(num_cpus=1, max_retries=0)(settled_attempt)
     waiting = dict(enumerate(arguments))
     running: dict[Any, T] = {}

@@ -32,8 +32,8 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
     the mask (``info["action_mask"]``, ``action_masks()``) says which indices are real; another index is an error.
 
     **Transition.** The language model rewrites the text as the chosen prompt asks, sampled with a seed drawn from
-    ``np_random``. Where texts are plot English, one that does not parse is drawn again. A generation that fails for
-    good raises ``LanguageModelError`` and leaves the episode where it was.
+    ``np_random``. Where texts are plot English, one that does not parse is drawn again, a few times; then it stands. A
+    generation that fails raises ``LanguageModelError`` and leaves the episode where it was.
 
     **Observation.** ``observation="text"``: one string with the reader's profile, the text, the step and the numbered
     prompts, in ``FreeText()``. ``observation="latent"``: a Dict of bounded float32 boxes: ``state`` [n] (embedding),
@@ -46,11 +46,11 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
     **End.** ``terminated`` after ``horizon`` steps; never truncated by itself.
 
-    **Info.** ``text``, ``user``, ``entity`` (None where the text was given), ``profile``, ``step``, ``valid`` (always
-    True in plot English; in free text False where the language model gave the text back unchanged, or one over twice
-    the length of the catalog's longest), ``actions`` (K prompts), ``action_mask`` (int8), ``design`` (``weights``,
-    ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``, ``percentile``). Two runs with one seed have
-    equal infos; counts of calls and tokens are on ``usage``.
+    **Info.** ``text``, ``user``, ``entity`` (None where the text was given), ``profile``, ``step``, ``valid`` (False
+    where plot English does not parse, which is rare and read leniently, and where the language model gave free text
+    back unchanged, or at over twice the length of the catalog's longest), ``actions`` (K prompts), ``action_mask``
+    (int8), ``design`` (``weights``, ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``,
+    ``percentile``). Two runs with one seed have equal infos; counts of calls and tokens are on ``usage``.
 
     **Arguments.** Those of :class:`eagle_gym.Settings`, all JSON values, and ``render_mode`` (None or ``"ansi"``).
 

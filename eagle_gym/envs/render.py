@@ -64,7 +64,7 @@ def _moment(frame: Frame) -> str:
         f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "
         f"predicted to be liked better than {parts['percentile']:.0f}% of the catalog"
     )
-    doubt = [] if state.valid else ["    (no proper rewrite: unchanged, or far too long)"]
+    doubt = [] if state.valid else ["    (no proper rewrite)"]
     return "\n".join([*asked, *_wrapped(state.text, "    "), scores, *doubt])
 
 

@@ -180,9 +180,9 @@ class State:
         z: [n] embedding of the text.
         utility: total utility and its parts, by name.
         action_set: the K actions offered.
-        valid: whether the text is a proper rewrite. Plot English always is, since other texts are drawn again. Free
-            text is not where the language model gave back the text it got, or one over twice the length of the
-            catalog's longest.
+        valid: whether the text is a proper rewrite. Where texts are plot English, one that does not parse is not;
+            since these are drawn again, they are rare. Free text is not where the language model gave back the text it
+            got, or one over twice the length of the catalog's longest.
     """
 
     text: str
@@ -305,7 +305,7 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
 
     Raises:
         EpisodeError: an action that its state does not offer.
-        LanguageModelError: a generation that failed, or left plot English again and again.
+        LanguageModelError: a generation that failed.
     """
     if not states:
         return []
@@ -323,7 +323,7 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
 def is_proper(world: World, before: str, after: str) -> bool:
     """Whether a text is a proper rewrite of another, as :class:`State` says of ``valid``."""
     if world.resources.speaks_plot_english:
-        return True
+        return plot_english.parses(after)
     return after != before and len(after) <= 2 * world.resources.longest
 
 

@@ -17,7 +17,7 @@ from eagle_gym.plot_english.edits import (
     unasked,
 )
 from eagle_gym.plot_english.films import from_film
-from eagle_gym.plot_english.grammar import Layout, parse, read, render
+from eagle_gym.plot_english.grammar import Layout, parse, parses, read, render
 from eagle_gym.plot_english.lexicon import SLOTS
 from eagle_gym.plot_english.profile import Profile, parse_profile, render_profile
 from eagle_gym.plot_english.propose import propose, random_attributes
@@ -41,6 +41,7 @@ __all__ = [
     "parse",
     "parse_edit",
     "parse_profile",
+    "parses",
     "propose",
     "random_attributes",
     "read",

@@ -156,6 +156,15 @@ def parse(text: str) -> Attributes:
 
 
 @lru_cache(maxsize=65536)
+def parses(text: str) -> bool:
+    """Whether a text is plot English, as ``parse`` has it."""
+    try:
+        parse(text)
+    except TextError:
+        return False
+    return True
+
+
 def read(text: str) -> Attributes:
     """Whatever attributes stand in a text, well formed or not; words outside the language are passed over."""
     return Attributes.from_pairs((token.slot, token.value) for token in tokens(text) if token.slot)

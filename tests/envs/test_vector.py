@@ -259,17 +259,17 @@ def test_texts_that_left_the_language_are_drawn_again_row_by_row(mode: Autoreset
     compare(envs, single, steps=8)
 
 
-def test_a_row_that_never_parses_stops_the_step_and_moves_nothing() -> None:
+def test_a_draw_again_that_fails_stops_the_step_and_moves_nothing() -> None:
     model = ScriptedModel()
     envs, twin = vector(make_tiny_world(model)), vector(make_tiny_world())
     for each in (envs, twin):
         each.reset(seed=0)
     before = envs.get_state()
-    model.garble = 1.0
-    with pytest.raises(LanguageModelError, match="left plot English"):
+    model.garble, model.fail_on = 1.0, len(model.batches) + 1
+    with pytest.raises(LanguageModelError, match="the scripted failure"):
         envs.step(np.ones(3, int))
     assert envs.get_state() == before
-    model.garble = 0.0
+    model.garble, model.fail_on = 0.0, -1
     assert same(envs.step(np.ones(3, int)), twin.step(np.ones(3, int)))
 
 

@@ -35,9 +35,9 @@ from eagle_gym.plot_english import (
     inventions,
     is_noop,
     outcomes,
-    parse,
     parse_edit,
     parse_profile,
+    parses,
     propose,
     read,
     render,
@@ -188,7 +188,7 @@ def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
         "asked_edit_present": _share(fulfilled(case.attributes, case.edits, after) for case, after in pairs),
         "unasked_change": _share(bool(unasked(case.attributes, case.edits, after)) for case, after in pairs),
         "invention": _share(bool(inventions(case.attributes, case.edits, after)) for case, after in pairs),
-        "parses": _share(_parses(text) for text in texts),
+        "parses": _share(parses(text) for text in texts),
     }
 
 
@@ -216,7 +216,7 @@ def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
 def _as_asked(case: Case, text: str) -> bool:
     after = read(text)
     changed = unasked(case.attributes, case.edits, after)
-    return _parses(text) and not changed and fulfilled(case.attributes, case.edits, after)
+    return parses(text) and not changed and fulfilled(case.attributes, case.edits, after)
 
 
 def _without_inventions(case: Case, after: Attributes) -> frozenset[tuple[str, str]]:
@@ -268,14 +268,6 @@ def _fits(user: Profile, prompt: str) -> bool:
         return any((edit.slot, edit.value) in user.likes for edit in parse_edit(prompt))
     except TextError:
         return False
-
-
-def _parses(text: str) -> bool:
-    try:
-        parse(text)
-    except TextError:
-        return False
-    return True
 
 
 def _share(flags: Iterable[bool]) -> float:
