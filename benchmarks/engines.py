@@ -10,8 +10,10 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
+from functools import partial, partialmethod
 from typing import Any, Protocol, TypeVar
+
+from tqdm import tqdm
 
 from eagle_gym.errors import ConfigurationError
 
@@ -109,7 +111,7 @@ def settled_attempt(work: Callable[[T], None], argument: T) -> str | None:
 
 def settle(threads: int) -> None:
     """Make a worker quiet and modest: no bars, which would overwrite each other, and its share of the cores."""
-    os.environ["TQDM_DISABLE"] = "1"
+    tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)  # type: ignore[assignment]
     os.environ["OMP_NUM_THREADS"] = str(threads)
     import torch
 

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from benchmarks.engines import make_engine
 from eagle_gym.errors import ConfigurationError
@@ -50,3 +51,15 @@ def test_on_ray_the_same_comes_out(tmp_path: Path) -> None:
 def test_what_cannot_be_is_an_error(name: str, jobs: int) -> None:
     with pytest.raises(ConfigurationError):
         make_engine(name, jobs)
+
+
+def bar(path: Path) -> None:
+    """Work: writes down whether its progress bar is shown."""
+    with tqdm(total=1) as shown:
+        path.write_text(str(bool(shown.disable)))
+
+
+def test_bars_of_several_processes_are_not_shown(tmp_path: Path) -> None:
+    outcomes = dict(make_engine("local", 2)(bar, [tmp_path / "a"]))
+    assert outcomes == {tmp_path / "a": None}
+    assert (tmp_path / "a").read_text() == "True"
