@@ -11,7 +11,7 @@ RecurrentPPO, ``EquivariantQPolicy`` DQN. They take SB3's arguments and ``hidden
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium import spaces
@@ -88,15 +88,15 @@ class Heads(nn.Module):
         return value
 
 
-class EquivariantPolicy(ActorCriticPolicy):
-    """Actor and critic of PPO and A2C.
+class Equivariant:
+    """What makes an actor-critic policy of SB3 equivariant; stands before SB3's class among the bases.
 
     Args:
         observation_space: Space of the latent observation.
         action_space: ``Discrete(K)``.
         lr_schedule: Learning rate by remaining progress, as SB3 passes it.
         hidden: Width of the hidden layers.
-        **kwargs: Further arguments of SB3's ``ActorCriticPolicy``.
+        **kwargs: Further arguments of SB3's class.
     """
 
     def __init__(
@@ -110,49 +110,28 @@ class EquivariantPolicy(ActorCriticPolicy):
     ) -> None:
         self.hidden = hidden
         own: dict[str, Any] = {"net_arch": [], "ortho_init": False, "features_extractor_class": Whole}
-        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+        parent: Any = super()
+        parent.__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = make_heads(self)  # type: ignore[assignment]
+        policy: Any = self
+        heads = Heads(latent_dim(policy.observation_space), int(policy.action_space.n), self.hidden)
+        policy.mlp_extractor = heads.to(policy.device)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        finish(self, lr_schedule)
+        policy, parent = cast(Any, self), cast(Any, super())
+        parent._build(lr_schedule)
+        # SB3's last layers would mix the actions: they go, and the optimizer is made without them.
+        policy.action_net, policy.value_net = nn.Identity(), nn.Identity()
+        policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
 
-class EquivariantMaskablePolicy(MaskableActorCriticPolicy):
-    """Actor and critic of MaskablePPO; arguments as of :class:`EquivariantPolicy`."""
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        hidden: int = 64,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> None:
-        self.hidden = hidden
-        own: dict[str, Any] = {"net_arch": [], "ortho_init": False, "features_extractor_class": Whole}
-        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
-
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = make_heads(self)  # type: ignore[assignment]
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        super()._build(lr_schedule)
-        finish(self, lr_schedule)
+class EquivariantPolicy(Equivariant, ActorCriticPolicy):
+    """Actor and critic of PPO and A2C."""
 
 
-def make_heads(policy: Any) -> Heads:  # noqa: ANN401 - either of the two kinds
-    """The networks of an actor-critic policy."""
-    return Heads(latent_dim(policy.observation_space), int(policy.action_space.n), policy.hidden).to(policy.device)
-
-
-def finish(policy: Any, lr_schedule: Schedule) -> None:  # noqa: ANN401
-    """Take SB3's last layers, which would mix the actions, away again; the optimizer is made without them."""
-    policy.action_net, policy.value_net = nn.Identity(), nn.Identity()
-    policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
+class EquivariantMaskablePolicy(Equivariant, MaskableActorCriticPolicy):
+    """Actor and critic of MaskablePPO."""
 
 
 class Summary(BaseFeaturesExtractor):
@@ -270,7 +249,7 @@ class EquivariantQNetwork(QNetwork):
 
 
 class EquivariantQPolicy(DQNPolicy):
-    """Networks of DQN; arguments as of :class:`EquivariantPolicy`."""
+    """Networks of DQN; arguments as of :class:`Equivariant`."""
 
     def __init__(
         self,

@@ -75,22 +75,15 @@ class SB3Config:
 
 
 @dataclass(frozen=True)
-class PPOConfig(SB3Config):
-    """PPO; the defaults suit episodes of five steps and a budget of some ten thousand steps."""
+class OnPolicyConfig(SB3Config):
+    """Hyperparameters of what learns from its latest rollout alone."""
 
-    algorithm: ClassVar[str] = "ppo"
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout", "epochs", "minibatches")
+    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout")
 
     rollout: int = 5
     """Steps of each environment between two updates."""
-    epochs: int = 10
-    """Passes over a rollout."""
-    minibatches: int = 4
-    """Parts into which a rollout is cut for each pass."""
     gae_lambda: float = 0.9
     """Trade of bias for variance in the advantages."""
-    clip_range: float = 0.2
-    """How far a probability ratio may move in one update."""
     entropy_weight: float = 0.005
     """Weight of the entropy bonus."""
     value_weight: float = 0.5
@@ -102,13 +95,43 @@ class PPOConfig(SB3Config):
         """The same in SB3's words."""
         return {
             "n_steps": self.rollout,
-            "batch_size": largest_part(self.rollout * num_envs, self.minibatches),
-            "n_epochs": self.epochs,
             "gae_lambda": self.gae_lambda,
-            "clip_range": self.clip_range,
             "ent_coef": self.entropy_weight,
             "vf_coef": self.value_weight,
             "max_grad_norm": self.max_grad_norm,
+        }
+
+
+@dataclass(frozen=True)
+class A2CConfig(OnPolicyConfig):
+    """A2C: a single step along the gradient for each rollout, so a larger one."""
+
+    algorithm: ClassVar[str] = "a2c"
+
+    learning_rate: float = 5e-3
+    """Step size of RMSprop at the start."""
+
+
+@dataclass(frozen=True)
+class PPOConfig(OnPolicyConfig):
+    """PPO; the defaults suit episodes of five steps and a budget of some ten thousand steps."""
+
+    algorithm: ClassVar[str] = "ppo"
+    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout", "epochs", "minibatches")
+
+    epochs: int = 10
+    """Passes over a rollout."""
+    minibatches: int = 4
+    """Parts into which a rollout is cut for each pass."""
+    clip_range: float = 0.2
+    """How far a probability ratio may move in one update."""
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """The same in SB3's words."""
+        return super().arguments(num_envs) | {
+            "batch_size": largest_part(self.rollout * num_envs, self.minibatches),
+            "n_epochs": self.epochs,
+            "clip_range": self.clip_range,
         }
 
 
@@ -124,37 +147,6 @@ class RecurrentPPOConfig(PPOConfig):
     """PPO with an LSTM in the actor and one in the critic, ``hidden`` wide."""
 
     algorithm: ClassVar[str] = "recurrent_ppo"
-
-
-@dataclass(frozen=True)
-class A2CConfig(SB3Config):
-    """A2C: a single step along the gradient for each rollout, so a larger one."""
-
-    algorithm: ClassVar[str] = "a2c"
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout")
-
-    learning_rate: float = 5e-3
-    """Step size of RMSprop at the start."""
-    rollout: int = 5
-    """Steps of each environment between two updates."""
-    gae_lambda: float = 0.9
-    """Trade of bias for variance in the advantages."""
-    entropy_weight: float = 0.005
-    """Weight of the entropy bonus."""
-    value_weight: float = 0.5
-    """Weight of the value loss."""
-    max_grad_norm: float = 0.5
-    """Length to which gradients are clipped."""
-
-    def arguments(self, num_envs: int) -> dict[str, Any]:
-        """The same in SB3's words."""
-        return {
-            "n_steps": self.rollout,
-            "gae_lambda": self.gae_lambda,
-            "ent_coef": self.entropy_weight,
-            "vf_coef": self.value_weight,
-            "max_grad_norm": self.max_grad_norm,
-        }
 
 
 @dataclass(frozen=True)
