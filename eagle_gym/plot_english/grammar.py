@@ -140,6 +140,11 @@ def parse(text: str) -> Attributes:
     Raises:
         TextError: if the text is not plot English; the message names the first sentence or word that is not.
     """
+    return Attributes.from_pairs(_strict_pairs(text))
+
+
+def _strict_pairs(text: str) -> list[Pair]:
+    """What a description says; raises as ``parse`` does."""
     if not isinstance(text, str):
         raise TextError(f"expected a text, got {type(text).__name__}")
     found: list[Pair] = []
@@ -152,19 +157,20 @@ def parse(text: str) -> Attributes:
         found.extend((token.slot, token.value) for token in sentence if token.slot)
     if not kinds:
         raise TextError("expected a description in plot English, got an empty text; see eagle_gym.plot_english.render")
-    return Attributes.from_pairs(found)
+    return found
 
 
 @lru_cache(maxsize=65536)
 def parses(text: str) -> bool:
     """Whether a text is plot English, as ``parse`` has it."""
     try:
-        parse(text)
+        _strict_pairs(text)
     except TextError:
         return False
     return True
 
 
+@lru_cache(maxsize=65536)
 def read(text: str) -> Attributes:
     """Whatever attributes stand in a text, well formed or not; words outside the language are passed over."""
     return Attributes.from_pairs((token.slot, token.value) for token in tokens(text) if token.slot)
