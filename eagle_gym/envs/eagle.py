@@ -21,8 +21,8 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
     """A language model as an environment: states are texts, actions are edit prompts, rewards come from ratings.
 
     **Ids.** ``EagleGym/Plots-v0`` (embedded catalog), ``EagleGym/MovieLens-v0`` and ``EagleGym/Amazon-v0`` (``root=``),
-    ``EagleGym/Table-v0`` (``texts=``, ``ratings=``). With the defaults a small language model that ships with the package
-    does the writing.
+    ``EagleGym/Table-v0`` (``texts=``, ``ratings=``). With the defaults a small language model that ships with the
+    package does the writing.
 
     **Start.** ``reset`` draws a reader (a user of the catalog) and an entity (its text is the first state).
     ``reset(options={"user": id, "entity": id, "text": "..."})`` names any of them. A user or entity of the other split

@@ -177,7 +177,7 @@ def test_broken_archives_are_refused(tmp_path: Path, content: bytes, message: st
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     root = folder(tmp_path)
     (root / "meta_Clothing.json").write_bytes(b'{"asin": "B1", "title": "Caf\xe9"}\n')
-    with pytest.raises(CatalogError, match="meta_Clothing.json, row 1: expected lines of JSON in UTF-8"):
+    with pytest.raises(CatalogError, match=r"meta_Clothing.json, row 1: expected lines of JSON in UTF-8"):
         load_amazon(root, core=0)
 
 
