@@ -2,8 +2,8 @@
 
 Pools are Gaussian, clustered, rank-deficient, and recorded from EagleGym/Plots-v0. Each method gets the features as
 they are and is timed from there to its weights; the gap is recomputed for all of them by one function. Cells of cvxpy
-that take minutes belong to ``--size large``, the one that needs 14 GB of memory to ``--size huge``. Rows are printed
-and written as they come.
+that take minutes belong to ``--size large``, the one that needs 17 GB of memory to ``--size huge``. Rows are printed
+and written as they come; a run that was killed goes on, and ``--size huge`` after ``large`` measures one cell more.
 
 A backend's tolerance is on its own residuals, not on the gap. SCS is run at 1e-7, which leaves a gap near 1e-6, as
 ours; Clarabel at its default of 1e-8, which leaves one near 1e-5: it is asked for less than we are.
@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ import numpy as np
 
 from benchmarks.coverage import coverage_lines, save_figure
 from benchmarks.pools import Floats, recorded, synthetic
-from benchmarks.results import circumstances, write_json
+from benchmarks.results import circumstances, package_version, read_json, write_json
 from benchmarks.suite import Options
 from eagle_gym.actions import design
 from eagle_gym.errors import DesignError, PreparationError
 
 Shape = tuple[int, int]
+Key = tuple[str, int, int, str]
 
 SHAPES: list[Shape] = [(20, 8), (64, 16), (100, 16), (100, 64), (1000, 32), (1000, 64)]
 STANDARD: Shape = (64, 8)  # of the environment as it is by default
@@ -61,7 +62,7 @@ SECONDS: dict[str, dict[Shape, float]] = {
     "cvxpy-logdet": {(100, 64): 32, (1000, 32): 5, (1000, 64): 75},
     "cvxpy-logdet-scs": {(100, 64): 1, (1000, 32): 4, (1000, 64): 36},
 }
-GIGABYTES = {("cvxpy-clarabel", (1000, 64)): 14}  # of memory: cells of "huge", run last and on the Gaussian pool alone
+GIGABYTES = {("cvxpy-clarabel", (1000, 64)): 17}  # of memory: cells of "huge", run last and on the Gaussian pool alone
 # How many times faster "auto" must be, by shape.
 TARGETS: dict[str, dict[Shape, float]] = {
     "cvxpy-logdet": {(20, 8): 5, (100, 16): 25, (100, 64): 1000, (1000, 32): 100, (1000, 64): 200},
@@ -69,6 +70,7 @@ TARGETS: dict[str, dict[Shape, float]] = {
     "accbpg": dict.fromkeys(SHAPES, 1.0),
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")  # BLAS; Clarabel
+SOLVERS = ("clarabel", "scs", "accbpg")
 STEADY = 0.2  # seconds for which a quick method is repeated at least
 
 
@@ -99,6 +101,11 @@ class Row:
     note: str = ""
 
     @property
+    def key(self) -> Key:
+        """What is measured on what."""
+        return self.kind, self.size, self.width, self.method
+
+    @property
     def verdict(self) -> str:
         """Whether the target is met."""
         if self.target is None or self.speedup is None:
@@ -113,6 +120,7 @@ def run(options: Options) -> None:
         draw(size, options.out)
     elif any(os.environ.get(name) != "1" for name in THREADS):
         again = [sys.executable, "-m", "benchmarks", "run", "design", "--size", options.size, "--out", str(options.out)]
+        again += ["--fresh"] if options.fresh else []
         subprocess.run(again, check=True, env=os.environ | dict.fromkeys(THREADS, "1"))
     else:
         time_all(options, size)
@@ -130,49 +138,63 @@ def draw(size: dict[str, Any], out: Path) -> None:
 
 
 def time_all(options: Options, size: dict[str, Any]) -> None:
-    """The table of times, then the figure."""
+    """The table of times, then the figure. Cells that are done are not done again, unless ``fresh`` says so."""
     options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "run.json"
+    header = {"experiment": "design", "solvers": {name: package_version(name) for name in SOLVERS}} | circumstances()
+    known = {} if options.fresh else done(path, header)
     try:
         pools = recorded(*STANDARD, size["pools"], prepare=size["prepare"])
     except PreparationError:
         pools = []
-    header = {"experiment": "design", "size": options.size} | circumstances()
     print(HEAD)
-    rows: list[Row] = []
-    for row in measure(options.size, pools):
-        rows.append(row)
+    found: dict[Key, Row] = {}  # a giant cell, run last, takes the place of the row that said that it was not run
+    for row in measure(options.size, pools, known):
+        found[row.key] = row
         print(line(row), flush=True)
-        write_json(header | {"rows": [asdict(row) for row in rows]}, options.out / "run.json")
+        kept = found | {key: row for key, row in known.items() if key not in found}  # until it comes again
+        write_json(header | {"size": options.size, "rows": [asdict(row) for row in kept.values()]}, path)
+    rows = list(found.values())
     (options.out / "REPORT.md").write_text(report(rows, coverage_lines(pools)))
     if pools:
         save_figure(pools, options.out)
     print(f"\n{summary(rows)}\nREPORT.md, run.json{', coverage.png and .pdf' if pools else ''} in {options.out}")
 
 
+def done(path: Path, header: Mapping[str, Any]) -> dict[Key, Row]:
+    """Cells that a run on this machine, with these versions, has measured before."""
+    if not path.exists():
+        return {}
+    before = read_json(path)
+    if any(before.get(name) != header[name] for name in ("solvers", "versions", "machine")):
+        return {}
+    rows = [Row(**row) for row in before["rows"]]
+    return {row.key: row for row in rows if row.ms is not None}
+
+
 # Time
 
 
-def measure(name: str, pools: Sequence[Floats]) -> Iterator[Row]:
+def measure(name: str, pools: Sequence[Floats], known: Mapping[Key, Row]) -> Iterator[Row]:
     """Every row, one by one; ``pools`` are those of the standard environment, for the batched calls."""
     importlib.import_module("cvxpy")  # importing it is nobody's time
     size = SIZES[name]
     shapes: list[Shape] = size["shapes"]
-    own: dict[tuple[str, Shape], float] = {}
     for kind in KINDS:
         for shape in shapes:
+            if all((kind, *shape, method) in known for method in METHODS):
+                yield from (known[kind, *shape, method] for method in METHODS)
+                continue
             try:
                 pool = pool_of(kind, shape, size["prepare"])
             except PreparationError as error:
                 yield Row(kind, *shape, "auto", note=f"the environment is not prepared ({error})")
                 continue
-            for row in compare(kind, pool, size):
-                own.setdefault((kind, shape), row.ms or np.nan)
-                yield row
+            yield from compare(kind, pool, size, known)
     if pools:
         yield from batches(pools, size["repeats"])
     if name == "huge":
-        for method, shape in GIGABYTES:
-            yield giant(method, shape, own["gaussian", shape])
+        yield from (giant(method, shape, size, known) for method, shape in GIGABYTES)
 
 
 def pool_of(kind: str, shape: Shape, prepare: str) -> Floats:
@@ -182,12 +204,19 @@ def pool_of(kind: str, shape: Shape, prepare: str) -> Floats:
     return synthetic(kind, *shape)
 
 
-def compare(kind: str, pool: Floats, size: dict[str, Any]) -> Iterator[Row]:
+def compare(kind: str, pool: Floats, size: dict[str, Any], known: Mapping[Key, Row]) -> Iterator[Row]:
     """Every method on one pool; "auto" comes first, and the others are measured against it."""
-    own, found = timed(lambda: design.solve(pool, tol=TOL), size["repeats"], warm=True)
-    yield Row(kind, len(pool), pool.shape[1], "auto", own, found.gap)
-    for method in (*CVXPY, "accbpg"):
-        yield cell(kind, pool, method, own, size)
+    auto = known.get((kind, len(pool), pool.shape[1], "auto")) or by_auto(kind, pool, size)
+    yield auto
+    for method in METHODS:
+        if method != "auto":
+            yield known.get((kind, len(pool), pool.shape[1], method)) or cell(kind, pool, method, auto.ms or 1.0, size)
+
+
+def by_auto(kind: str, pool: Floats, size: dict[str, Any]) -> Row:
+    """Our own solver on one pool."""
+    ms, found = timed(lambda: design.solve(pool, tol=TOL), size["repeats"], warm=True)
+    return Row(kind, len(pool), pool.shape[1], "auto", ms, found.gap)
 
 
 def cell(kind: str, pool: Floats, method: str, own: float, size: dict[str, Any]) -> Row:
@@ -215,11 +244,15 @@ def run_cell(kind: str, pool: Floats, method: str, own: float, target: float | N
     return Row(kind, *shape, method, ms, design.leverages(pool, weights)[1], ms / own, target)
 
 
-def giant(method: str, shape: Shape, own: float) -> Row:
+def giant(method: str, shape: Shape, size: dict[str, Any], known: Mapping[Key, Row]) -> Row:
     """A cell that may be too large for the machine; what went before is on disk."""
+    if ("gaussian", *shape, method) in known:
+        return known["gaussian", *shape, method]
+    pool = synthetic("gaussian", *shape)
+    auto = known.get(("gaussian", *shape, "auto")) or by_auto("gaussian", pool, size)
     needed, there = GIGABYTES[method, shape], available()
     print(f"warning: {method} at {shape} needs about {needed} GB of memory; {there:.0f} GB are available", flush=True)
-    return run_cell("gaussian", synthetic("gaussian", *shape), method, own, TARGETS.get(method, {}).get(shape), 1)
+    return run_cell("gaussian", pool, method, auto.ms or 1.0, TARGETS.get(method, {}).get(shape), 1)
 
 
 def available() -> float:

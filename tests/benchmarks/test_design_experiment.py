@@ -77,6 +77,26 @@ def test_rows_are_on_disk_as_they_come(tmp_path, monkeypatch):
     assert len(read_json(tmp_path / "run.json")["rows"]) == 4 * 6
 
 
+@pytest.mark.usefixtures("quick", "prepared")
+def test_what_is_done_is_not_done_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(experiment.SIZES["smoke"], "patience", 1.0)
+    arguments = ["run", "design", "--size", "smoke", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    first = read_json(tmp_path / "run.json")["rows"]
+    timed = experiment.timed
+    monkeypatch.setattr(experiment, "timed", absent)
+    monkeypatch.setattr(experiment, "batches", lambda pools, repeats: iter(()))
+    assert main(arguments) == 0, "every cell is there"
+    assert read_json(tmp_path / "run.json")["rows"] == first
+    capsys.readouterr()
+    assert main([*arguments, "--fresh"]) == 1, "all cells again"
+    assert "nothing is there" in capsys.readouterr().err
+    monkeypatch.setattr(experiment, "timed", timed)
+    monkeypatch.setattr(experiment, "SOLVERS", ("numpy",))  # other versions are other measurements
+    assert main(arguments) == 0
+    assert read_json(tmp_path / "run.json")["rows"][0]["ms"] != first[0]["ms"]
+
+
 @pytest.mark.usefixtures("quick")
 def test_run_without_an_environment_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(experiment, "recorded", absent)
@@ -87,16 +107,19 @@ def test_run_without_an_environment_says_so(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("quick", "prepared")
 def test_the_giant_cell_is_asked_for_by_name_run_last_and_warned_of(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(experiment, "GIGABYTES", {("cvxpy-clarabel", (20, 8)): 14})
+    monkeypatch.setattr(experiment, "GIGABYTES", {("cvxpy-clarabel", (20, 8)): 17})
     monkeypatch.setattr(experiment, "save_figure", lambda pools, folder: None)
     assert main(["run", "design", "--size", "smoke", "--out", str(tmp_path / "smoke")]) == 0
-    assert capsys.readouterr().out.count("needs 14 GB of memory: --size huge") == 3
+    assert capsys.readouterr().out.count("needs 17 GB of memory: --size huge") == 3
     assert main(["run", "design", "--size", "huge", "--out", str(tmp_path / "huge")]) == 0
-    assert "warning: cvxpy-clarabel at (20, 8) needs about 14 GB of memory; " in capsys.readouterr().out
-    last = read_json(tmp_path / "huge" / "run.json")["rows"][-1]
-    assert (last["kind"], last["method"]) == ("gaussian", "cvxpy-clarabel")
-    assert last["gap"] < 1e-3
-    assert last["speedup"] > 1
+    printed = capsys.readouterr().out
+    assert printed.index("select_batch") < printed.index(
+        "warning: cvxpy-clarabel at (20, 8) needs about 17 GB of memory"
+    )
+    rows = [experiment.Row(**row) for row in read_json(tmp_path / "huge" / "run.json")["rows"]]
+    (row,) = [row for row in rows if (row.kind, row.method) == ("gaussian", "cvxpy-clarabel")]
+    assert row.gap < 1e-3
+    assert row.speedup > 1
 
 
 def test_one_cell_needs_that_much_and_the_demanded_ones_do_not():
