@@ -14,9 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from baselines import registry
-from baselines.agent import Agent
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
-from baselines.reference import FIXED, REFERENCES, make_reference
+from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
 
 RECORD = """examples:
@@ -36,6 +35,7 @@ A run is a folder of JSON and safetensors. Train on the train split (the default
 EVALUATE = """examples:
   python -m baselines evaluate uniform optimistic g_optimal runs/ppo
   python -m baselines evaluate runs/ppo --env EagleGym/Plots-v0 --episodes 256 --rows runs/ppo/test.json
+  python -m baselines evaluate lookahead beam:budget=640,width=8 mcts best_of_n profile --episodes 32
 
 Every agent meets the same episodes: users, texts and seeds. Gains are in catalog standard deviations of utility.
 Trained agents take their most probable action, as in the experiments of benchmarks; --sample lets them sample.
@@ -78,11 +78,14 @@ def parser() -> argparse.ArgumentParser:
         help="a hyperparameter, as often as you like; python -m baselines settings NAME lists them",
     )
     train.set_defaults(run=run_train)
-    settings = commands.add_parser("settings", help="list a learner's hyperparameters and their defaults")
-    settings.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help=", ".join(registry.LEARNERS))
+    settings = commands.add_parser("settings", help="list the hyperparameters of a learner or a method")
+    names = [*registry.LEARNERS, *registry.METHODS]
+    settings.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     settings.set_defaults(run=run_settings)
     test = commands.add_parser("evaluate", help="evaluate agents on test users", epilog=EVALUATE, formatter_class=raw)
-    test.add_argument("agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(FIXED)}")
+    test.add_argument(
+        "agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(FIXED + tuple(registry.METHODS))}"
+    )
     add_environment(test, num_envs=32)
     test.add_argument("--split", choices=["train", "test"], default="test", help="whose episodes (default: test users)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
@@ -159,13 +162,6 @@ def run_settings(options: argparse.Namespace) -> None:
         print(f"{name}={value}")
 
 
-def make_agent(name: str, envs: Any, rng: np.random.Generator) -> Agent:  # noqa: ANN401 - a vector env with foresight
-    """A reference policy by name, or a trained agent by folder."""
-    if name in FIXED:
-        return make_reference(name, envs.unwrapped, rng)
-    return registry.load(Path(name))
-
-
 def run_evaluate(options: argparse.Namespace) -> None:
     """``evaluate``: the same episodes for each agent, one line each."""
     num_envs = min(options.num_envs, options.episodes)
@@ -175,7 +171,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     try:
         print(f"{'agent':<24}{'episodes':>9}{'mean gain':>11}{'std. error':>12}{'model calls':>13}")
         for name in options.agents:
-            agent = make_agent(name, envs, np.random.default_rng(0))
+            agent = registry.make(name, envs, np.random.default_rng(0))
             with tqdm(desc=name, unit="step", leave=False) as bar:
                 done = evaluate(
                     agent,
@@ -183,7 +179,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
                     method=name,
                     episodes=episodes,
                     first_seed=options.first_seed,
-                    deterministic=name not in FIXED and not options.sample,
+                    deterministic=registry.is_learnt(name) and not options.sample,
                     bar=bar,
                 )
             gains = np.array([row.gain for row in done.rows])

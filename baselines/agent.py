@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from eagle_gym.envs.world import State
 
 Observation = Mapping[str, NDArray[Any]]
 AgentState = tuple[NDArray[Any], ...] | None
@@ -38,6 +41,35 @@ class Agent(Protocol):
 
         Returns:
             Actions ``[B]`` and the agent's new memory.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """How a text came about that was written for a reader.
+
+    Attributes:
+        states: The states it passed, from the first text to the last.
+        prompts: What was asked between them.
+    """
+
+    states: tuple[State, ...]
+    prompts: tuple[str, ...]
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Something that does not choose among offered prompts, but hands in a text."""
+
+    def write(self, states: Sequence[State]) -> list[Draft]:
+        """Write for the readers of these states, beginning with their texts or not.
+
+        Args:
+            states: ``[B]`` first states of episodes.
+
+        Returns:
+            ``[B]`` drafts, each beginning with its state.
         """
         ...
 

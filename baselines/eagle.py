@@ -37,9 +37,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines import run
-from baselines.agent import LATENT_KEYS, Probabilities, StochasticAgent, read_latent, sample
+from baselines.agent import LATENT_KEYS, Probabilities, StochasticAgent, sample
 from baselines.dataset import Recorded, load
-from baselines.networks import ActionScores, StateValue
+from baselines.networks import ActionScores, StateValue, latent_tensors
 from baselines.reference import REFERENCES, divergence, floored, make_reference
 from eagle_gym.errors import ConfigurationError
 
@@ -162,18 +162,7 @@ class EagleAgent(StochasticAgent):
         Raises:
             ConfigurationError: Another kind of observation, or another K or n than the agent was made for.
         """
-        latent = read_latent(observation)
-        if latent.size[1:] != (self.actions, self.dim):
-            raise ConfigurationError(
-                f"this agent was trained with K = {self.actions} actions in {self.dim} dimensions; "
-                f"the observation has K = {latent.size[1]} in {latent.size[2]}"
-            )
-        assert isinstance(observation, dict)
-        rows = [np.asarray(observation[key], np.float32) for key in LATENT_KEYS]
-        return {
-            key: torch.as_tensor(row if latent.batched else row[None], device=self.config.device)
-            for key, row in zip(LATENT_KEYS, rows, strict=True)
-        }
+        return latent_tensors(observation, self.actions, self.dim, self.config.device)
 
     def save(self, folder: Path, optimizers: Optimizers | None = None) -> None:
         """Write the run's folder; what training needs to go on is left out where there are no optimizers."""
@@ -192,10 +181,7 @@ class EagleAgent(StochasticAgent):
         header = run.read_header(folder)
         config = run.read_config(EagleConfig, header, folder)
         agent = make_agent(config, header["actions"], header["dim"])
-        try:
-            agent.model.load_state_dict(run.read_tensors(folder, "agent"))
-        except RuntimeError as error:
-            raise run.unreadable(folder, error) from error
+        run.load_weights(agent.model, folder, "agent")
         agent.steps, agent.curve = header["steps"], run.read_curve(folder)
         return agent
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import eagle_gym
-from baselines.agent import Agent, AgentState
+from baselines.agent import Agent, AgentState, Writer
 from eagle_gym.errors import ConfigurationError
 
 FIRST_SEED = 1_000_000  # far from the small numbers that training runs are seeded with
@@ -118,7 +118,7 @@ class Meter:
 
 
 def evaluate(
-    agent: Agent,
+    agent: Agent | Writer,
     envs: gym.vector.VectorEnv[Any, Any, Any],
     *,
     method: str,
@@ -131,7 +131,7 @@ def evaluate(
     """Roll out an agent.
 
     Args:
-        agent: Anything with ``predict``.
+        agent: Anything with ``predict``, or a writer; a writer begins with the same texts for the same readers.
         envs: The vector environment; ``episodes`` is a multiple of its ``num_envs``.
         method: Name of the agent, for the rows.
         episodes: How many; their seeds are ``first_seed, first_seed + 1, ...``.
@@ -155,8 +155,11 @@ def evaluate(
     meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     rows: list[EpisodeRow] = []
     for first in range(first_seed, first_seed + episodes, envs.num_envs):
-        steps = roll_out(agent, envs, first, deterministic, bar)
-        rows += [make_row(steps, i, method, seed, first + i) for i in range(envs.num_envs)]
+        if isinstance(agent, Writer):
+            rows += write_out(agent, envs, first, method, seed)
+        else:
+            steps = roll_out(agent, envs, first, deterministic, bar)
+            rows += [make_row(steps, i, method, seed, first + i) for i in range(envs.num_envs)]
     return Evaluation(tuple(rows), meter.cost())
 
 
@@ -191,6 +194,36 @@ def roll_out(
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
     return moments
+
+
+def write_out(
+    writer: Writer, envs: gym.vector.VectorEnv[Any, Any, Any], first: int, method: str, seed: int
+) -> list[EpisodeRow]:
+    """One batch of texts, written for the readers and from the texts that these seeds draw."""
+    envs.reset(seed=first)
+    base: Any = envs.unwrapped
+    catalog = base.world.catalog
+    return [
+        EpisodeRow(
+            method=method,
+            seed=seed,
+            episode=first + i,
+            user=str(catalog.users[begin.user]),
+            entity=str(catalog.entities[begin.entity].id),
+            steps=len(draft.prompts),
+            gain=end.total - begin.total,
+            affinity_gain=end.utility["affinity"] - begin.utility["affinity"],
+            novelty_gain=end.utility["novelty"] - begin.utility["novelty"],
+            start_percentile=begin.utility["percentile"],
+            percentile=end.utility["percentile"],
+            valid=all(state.valid for state in draft.states),
+            utilities=tuple(state.total for state in draft.states),
+            texts=tuple(state.text for state in draft.states),
+            prompts=draft.prompts,
+        )
+        for i, draft in enumerate(writer.write(base.states))
+        for begin, end in [(draft.states[0], draft.states[-1])]
+    ]
 
 
 def make_row(moments: Sequence[Moment], i: int, method: str, seed: int, episode: int) -> EpisodeRow:

@@ -7,8 +7,14 @@ is 0, and no influence on the value.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from baselines.agent import LATENT_KEYS, read_latent
+from eagle_gym.errors import ConfigurationError
 
 MASKED = -1e8  # a finite logit: infinity would make the entropy's 0 * inf undefined
 
@@ -116,3 +122,41 @@ class StateValue(nn.Module):
         features, context, mask = action_features(observation)
         value: Tensor = self.net(torch.cat([context, pooled(self.embed(features), mask)], dim=-1)).squeeze(-1)
         return value
+
+
+class ActionValues(nn.Module):
+    """A value for each offered action: what the state is worth, and what the action adds.
+
+    Args:
+        dim: n, dimensions of the latent space.
+        hidden: Width of the hidden layers.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+
+    def forward(self, observation: dict[str, Tensor]) -> Tensor:
+        """Values ``[B, K]``, near :data:`MASKED` where no action is offered."""
+        values: Tensor = self.scores(observation) + self.value(observation)[:, None]
+        return values
+
+
+def latent_tensors(observation: object, actions: int, dim: int, device: str) -> dict[str, Tensor]:
+    """Latent observations as tensors ``[B, ...]``, for an agent that was trained with K actions in n dimensions.
+
+    Raises:
+        ConfigurationError: Another kind of observation, or another K or n.
+    """
+    latent = read_latent(observation)
+    if latent.size[1:] != (actions, dim):
+        raise ConfigurationError(
+            f"this agent was trained with K = {actions} actions in {dim} dimensions; "
+            f"the observation has K = {latent.size[1]} in {latent.size[2]}"
+        )
+    assert isinstance(observation, Mapping)
+    rows = [np.asarray(observation[key], np.float32) for key in LATENT_KEYS]
+    return {
+        key: torch.as_tensor(row if latent.batched else row[None], device=device)
+        for key, row in zip(LATENT_KEYS, rows, strict=True)
+    }

@@ -25,7 +25,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
 from baselines.agent import LATENT_KEYS
-from baselines.networks import MASKED, ActionScores, StateValue, action_features, mlp, widths
+from baselines.networks import MASKED, ActionScores, ActionValues, StateValue, action_features, mlp, widths
 from eagle_gym.errors import ConfigurationError
 
 Schedule = Any  # SB3's alias of a learning rate by remaining progress
@@ -238,14 +238,12 @@ class EquivariantQNetwork(QNetwork):
 
     def __init__(self, *, hidden: int, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        dim = latent_dim(self.observation_space)
-        self.q_net = nn.Sequential()  # SB3's own, which would mix the actions
-        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+        self.q_net = ActionValues(latent_dim(self.observation_space), hidden)  # type: ignore[assignment]
 
     def forward(self, obs: Any) -> Tensor:  # noqa: ANN401
         """Q ``[B, K]``."""
-        value: Tensor = self.scores(obs) + self.value(obs)[:, None]
-        return value
+        values: Tensor = self.q_net(obs)
+        return values
 
 
 class EquivariantQPolicy(DQNPolicy):

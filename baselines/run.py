@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -102,6 +102,18 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     try:
         return load_file(folder / f"{name}.safetensors")
     except (OSError, SafetensorError) as error:
+        raise unreadable(folder, error) from error
+
+
+def load_weights(module: nn.Module, folder: Path, name: str) -> None:
+    """Give a module the weights of a file.
+
+    Raises:
+        PreparationError: It is absent or broken, or holds the weights of another module.
+    """
+    try:
+        module.load_state_dict(read_tensors(folder, name))
+    except RuntimeError as error:
         raise unreadable(folder, error) from error
 
 

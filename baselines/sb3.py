@@ -31,7 +31,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.dqn.policies import MultiInputPolicy as MultiInputQPolicy
 
 from baselines import run
-from baselines.agent import AgentState, read_latent, sample
+from baselines.agent import AgentState, sample
+from baselines.networks import latent_tensors
 from baselines.policy import (
     EquivariantMaskablePolicy,
     EquivariantPolicy,
@@ -287,14 +288,8 @@ class SB3Agent:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
         """Choose actions for latent observations (see :class:`baselines.agent.Agent`)."""
-        latent = read_latent(observation)
-        shapes, expected = latent.size[1:], policy_shapes(self.policy)
-        if shapes != expected:
-            raise ConfigurationError(
-                f"this agent was trained with K = {expected[0]} actions in {expected[1]} dimensions; "
-                f"the observation has K = {shapes[0]} in {shapes[1]}"
-            )
-        told = {"action_masks": latent.mask} if self.config.algorithm == "maskable_ppo" else {}
+        mask = latent_tensors(observation, *policy_shapes(self.policy), "cpu")["action_mask"].numpy() > 0.5
+        told = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
         actions, state = self.policy.predict(observation, state, episode_start, deterministic, **told)  # type: ignore[arg-type]
         return np.asarray(actions, dtype=np.int64), state
 
@@ -318,10 +313,7 @@ class SB3Agent:
             raise run.unreadable(folder, ValueError(f"{header.get('algorithm')!r} is no algorithm of SB3"))
         config = run.read_config(ALGORITHMS[header["algorithm"]].config, header, folder)
         policy = make_policy(config, latent_space(header["dim"], header["actions"]), header["actions"])
-        try:
-            policy.load_state_dict(run.read_tensors(folder, "policy"))
-        except RuntimeError as error:
-            raise run.unreadable(folder, error) from error
+        run.load_weights(policy, folder, "policy")
         policy.set_training_mode(False)
         return cls(policy, config, header["steps"], run.read_curve(folder))
 

@@ -5,23 +5,52 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from baselines import registry
-from baselines.registry import LEARNERS, Learner
+from baselines.agent import Writer
+from baselines.eagle import EagleAgent
+from baselines.reference import Optimistic
+from baselines.registry import LEARNERS, METHODS, Learner
+from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
+from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVectorEnv
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_is_whole(name: str) -> None:
     defaults = registry.hyperparameters(name)
-    assert {"seed", "device", "steps"} <= set(defaults)
+    assert {"seed", "device"} <= set(defaults)
     learner = registry.find(name)
     assert callable(registry.attribute(learner, "train"))
     assert callable(registry.attribute(learner, learner.agent).load)
     for key, value in defaults.items():
         assert registry.read_setting(name, f"{key}={value}") == (key, value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_whole(name: str) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
+    settings = ",".join(f"{key}={value}" for key, value in registry.hyperparameters(name).items())
+    for spec in (name, f"{name}:{settings}"):
+        made = registry.make(spec, envs, np.random.default_rng(0))
+        assert hasattr(made, "predict") or isinstance(made, Writer)
+    with pytest.raises(ConfigurationError, match="does not learn"):
+        registry.train(name, envs, {})
+
+
+def test_specs_name_policies_methods_and_folders(tmp_path: Path) -> None:
+    envs = KnownVectorEnv(num_envs=4)
+    registry.train("eagle", envs, {"steps": 12, "hidden": 8}, folder=tmp_path, progress=False)
+    assert isinstance(registry.make("optimistic", envs, np.random.default_rng(0)), Optimistic)
+    assert isinstance(registry.make(str(tmp_path), envs, np.random.default_rng(0)), EagleAgent)
+    assert [registry.is_learnt(spec) for spec in ("no_op", "beam:width=2", str(tmp_path))] == [False, False, True]
+    with pytest.raises(ConfigurationError, match="beam has no hyperparameter 'depth'"):
+        registry.make("beam:depth=2", envs, np.random.default_rng(0))
+    with pytest.raises(PreparationError, match="no agent"):
+        registry.make("beem", envs, np.random.default_rng(0))
 
 
 def test_settings_have_their_kinds() -> None:
@@ -41,7 +70,7 @@ def test_train_then_load(tmp_path: Path) -> None:
 
 
 def test_unknown_names_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="no learner 'eagel'; did you mean 'eagle'"):
+    with pytest.raises(ConfigurationError, match="no learner or method 'eagel'; did you mean 'eagle'"):
         registry.find("eagel")
     with pytest.raises(ConfigurationError, match=r"ppo has no such hyperparameter .*'gama'"):
         registry.train("ppo", KnownVectorEnv(), {"gama": 1.0})

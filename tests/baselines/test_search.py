@@ -1,0 +1,188 @@
+"""Search: optimal where the answer is known, within its budget, on seeds of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from baselines.closed_form import enumerate_tree, optimum
+from baselines.evaluate import evaluate
+from baselines.reference import Uniform, uniform_probabilities
+from baselines.search import MCTS, Beam, BeamConfig, Lookahead, LookaheadConfig, MCTSConfig, Search, utilities
+from eagle_gym.envs import world as worlds
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import World
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.prompts import Prompt
+from tests.fake_worlds import ScriptedModel, make_tiny_world
+from tests.fakes import KnownVectorEnv
+
+ENOUGH = 3 * (4 + 16 + 64)  # every plan of three steps with four actions, at each of three decisions
+
+
+def sure_world() -> World:
+    return make_tiny_world(observation="latent", temperature=0.0, actions=4, horizon=3)
+
+
+def best_gain(world: World, seed: int) -> float:
+    """What the best sequence of actions gains, from the closed form at a temperature near 0."""
+    tree = enumerate_tree(world, worlds.start(world, [worlds.place(world, np.random.default_rng(seed))])[0])
+    return float(optimum(tree, uniform_probabilities(tree.mask), alpha=1e-4)[1][0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda envs, rng: Beam(envs, BeamConfig(budget=3 * 3 * 64, width=64), rng),
+        lambda envs, rng: MCTS(envs, MCTSConfig(budget=3 * 200, exploration=2.0, prior_temperature=10), rng),
+    ],
+    ids=["beam", "mcts"],
+)
+def test_a_large_budget_finds_the_best_plan(make) -> None:
+    world = sure_world()
+    envs = EagleVectorEnv.from_world(world, num_envs=4)
+    rows = evaluate(make(envs, np.random.default_rng(0)), envs, method="x", episodes=4, first_seed=3).rows
+    for row in rows:
+        start = [world.catalog.user_index(row.user), world.catalog.entity_index(row.entity)]
+        root = worlds.start(world, [worlds.Arrival(row.texts[0], *start)])[0]
+        tree = enumerate_tree(world, root)
+        best = optimum(tree, uniform_probabilities(tree.mask), alpha=1e-4)[1][0]
+        assert row.gain == pytest.approx(best, abs=0.01)
+
+
+def test_lookahead_takes_the_best_next_text() -> None:
+    world = sure_world()
+    envs = EagleVectorEnv.from_world(world, num_envs=4)
+    observation, _ = envs.reset(seed=0)
+    agent = Lookahead(envs, LookaheadConfig(budget=12), np.random.default_rng(0))
+    actions, _ = agent.predict(observation)
+    for state, action in zip(envs.states, actions, strict=True):
+        after, _ = worlds.advance(world, [state] * 4, list(range(4)), [0] * 4)
+        assert after[action].total == max(there.total for there in after)
+
+
+def test_lookahead_averages_over_its_tries() -> None:
+    """An action that is best on average is taken, not one that was lucky once."""
+
+    class Gamble(Lookahead):
+        def ranked(self, states):
+            return [np.array([0, 1]) for _ in states]
+
+        def outcomes(self, moves):
+            luck = iter([10.0, -10.0, -10.0, -10.0])
+            return np.array([next(luck) if action == 0 else 1.0 for _, action in moves])
+
+    envs = EagleVectorEnv.from_world(sure_world(), num_envs=1)
+    observation, _ = envs.reset(seed=0)
+    actions, _ = Gamble(envs, LookaheadConfig(budget=3 * 8), np.random.default_rng(0)).predict(observation)
+    assert actions.tolist() == [1]
+
+
+AGENTS = [
+    lambda envs, budget: Lookahead(envs, LookaheadConfig(budget), np.random.default_rng(0)),
+    lambda envs, budget: Beam(envs, BeamConfig(budget, width=3), np.random.default_rng(0)),
+    lambda envs, budget: MCTS(envs, MCTSConfig(budget), np.random.default_rng(0)),
+]
+NAMES = ["lookahead", "beam", "mcts"]
+
+
+@pytest.mark.parametrize("budget", [3, 10, 40, 100])
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_budgets_are_kept(make, budget: int) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
+    done = evaluate(make(envs, budget), envs, method="x", episodes=4)
+    imagined = done.cost.calls / 4 - 3  # an episode's own steps are not imagined
+    assert 3 <= imagined <= budget
+
+
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_search_gains_more_than_chance_in_a_noisy_world(make) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=8)
+    found = np.mean([row.gain for row in evaluate(make(envs, 120), envs, method="x", episodes=16).rows])
+    chance = evaluate(Uniform(np.random.default_rng(0)), envs, method="uniform", episodes=16).rows
+    assert found > np.mean([row.gain for row in chance]) + 1.0
+
+
+class Watched(ScriptedModel):
+    """Writes down every seed."""
+
+    def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0):
+        self.seen = [*getattr(self, "seen", []), *seeds]
+        return super().generate(prompts, seeds, temperature=temperature)
+
+
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_plans_do_not_see_the_noise_of_the_episode(make) -> None:
+    model = Watched()
+    envs = EagleVectorEnv.from_world(make_tiny_world(model, observation="latent"), num_envs=2)
+    rows = evaluate(make(envs, 30), envs, method="x", episodes=2, first_seed=5).rows
+    assert len(set(model.seen)) == len(model.seen), "a seed was used twice"
+    # The episode is the one that its actions make without any search.
+    plain = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
+    _, infos = plain.reset(seed=5)
+    for step in range(3):
+        actions = [infos["actions"][i].index(row.prompts[step]) for i, row in enumerate(rows)]
+        _, _, _, _, infos = plain.step(np.array(actions))
+    assert [row.texts[-1] for row in rows] == infos["text"].tolist()
+
+
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_plans_depend_on_their_generator_alone(make) -> None:
+    runs = []
+    for _ in range(2):
+        envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
+        runs.append([row.prompts for row in evaluate(make(envs, 40), envs, method="x", episodes=2).rows])
+    assert runs[0] == runs[1]
+
+
+def test_beam_with_a_small_budget_keeps_to_it_and_sees_less_far() -> None:
+    envs = EagleVectorEnv.from_world(sure_world(), num_envs=1)
+    observation, _ = envs.reset(seed=0)
+    before = envs.usage.calls
+    Beam(envs, BeamConfig(budget=6, width=4), np.random.default_rng(0)).predict(observation)
+    assert envs.usage.calls - before == 2
+
+
+def test_masked_actions_are_never_planned() -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=1)
+    observation, _ = envs.reset(seed=0)
+
+    class Open(Lookahead):
+        pass
+
+    agent = Open(envs, LookaheadConfig(budget=60), np.random.default_rng(0))
+    ranks = agent.ranked(envs.states)[0]
+    values = envs.expected_utility()[0]
+    assert sorted(ranks) == np.flatnonzero(np.isfinite(values)).tolist()
+    assert values[ranks[0]] == values[np.isfinite(values)].max()
+
+
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_a_single_environment(make) -> None:
+    env = EagleEnv.from_world(make_tiny_world(observation="latent"))
+    observation, _ = env.reset(seed=0)
+    agent: Search = make(env, 12)
+    action, _ = agent.predict(observation)
+    assert np.ndim(action) == 0
+    assert env.action_masks()[action]
+
+
+def test_utilities_are_those_of_the_states() -> None:
+    world = make_tiny_world(observation="latent")
+    arrivals = [worlds.place(world, np.random.default_rng(seed)) for seed in range(3)]
+    np.testing.assert_allclose(utilities(world, arrivals), [state.total for state in worlds.start(world, arrivals)])
+
+
+def test_what_cannot_be_searched_is_named() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ConfigurationError, match="KnownVectorEnv"):
+        Lookahead(KnownVectorEnv(), LookaheadConfig(), rng)
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=1)
+    with pytest.raises(ConfigurationError, match="budget of 2 rewrites has none for each of the 3 decisions"):
+        MCTS(envs, MCTSConfig(budget=2), rng)
+    for wrong in (lambda: BeamConfig(width=0), lambda: MCTSConfig(prior_temperature=0.0)):
+        with pytest.raises(ConfigurationError):
+            wrong()
