@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.engines import NAMES as ENGINES
-from benchmarks.readme import renew, renew_latent
+from benchmarks.readme import renew, renew_latent, renew_speed
 from benchmarks.results import ROOT
 from benchmarks.suite import Options, find_experiments
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
     readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
+    readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     readme.set_defaults(command=renew_pages)
     return top
 
@@ -72,6 +73,8 @@ def renew_pages(options: argparse.Namespace) -> None:
     renew(ROOT / "README.md", demo=options.demo, learning=options.learning)
     if options.space:
         renew_latent(ROOT / "eagle_gym" / "latent" / "README.md", options.space)
+    if options.throughput:
+        renew_speed(ROOT / "docs" / "speed.md", options.throughput)
 
 
 def list_experiments(_: argparse.Namespace) -> None:

@@ -1,13 +1,14 @@
 """Puts what was measured into the pages.
 
 The README has a real episode from the demo and the tables of the learning experiment; the page of the latent space has
-those of the experiment on it. Nothing is typed in by hand. Texts come from Plots alone: what is made from MovieLens
-stays out of the repository.
+those of the experiment on it, the page on speed those on throughput, with their picture. Nothing is typed in by hand.
+Texts come from Plots alone: what is made from MovieLens stays out of the repository.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,19 @@ def origin(headers: Sequence[dict[str, Any]]) -> str:
 def renew_latent(page: Path, space: Path) -> None:
     """Rewrite the measured part of the latent space's page."""
     page.write_text(fill(page.read_text(), "space", space_results(space)))
+
+
+def renew_speed(page: Path, throughput: Path) -> None:
+    """Rewrite the part of the page on speed that was measured on a run's device, and put its picture beside the page.
+
+    Raises:
+        PreparationError: The run is not finished.
+    """
+    report, (header,) = report_of(throughput, "throughput", "run.json")
+    mark = "throughput" if header["device"] == "cpu" else "throughput-cuda"
+    shutil.copyfile(throughput / "throughput.png", page.with_name(f"{mark}.png"))
+    tables = re.sub(r"^## ", "#### ", report.removeprefix("# Throughput\n\n"), flags=re.M)
+    page.write_text(fill(page.read_text(), mark, f"{tables}\n![The curves of these tables]({mark}.png)"))
 
 
 def renew(readme: Path, *, demo: Path | None, learning: Path | None) -> None:

@@ -81,7 +81,7 @@ def test_commands_parse(command: str) -> None:
             found = benchmarks.__main__.find_experiments()
             assert options.size in found[options.name].SIZES
     else:
-        assert words[0] in ("git", "cd", "pip") or words[:3] == ["python", "-m", "eagle_gym"], (
+        assert words[0] in ("git", "cd", "pip", "vllm") or words[:3] == ["python", "-m", "eagle_gym"], (
             f"who checks {command!r}?"
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.readme import fill, renew, renew_latent
+from benchmarks.readme import fill, renew, renew_latent, renew_speed
 from benchmarks.results import ROOT, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, PreparationError
 
@@ -56,8 +56,27 @@ def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("device", "mark"), [("cpu", "throughput"), ("NVIDIA X", "throughput-cuda")])
+def test_the_page_on_speed_is_renewed_for_the_device_of_the_run(tmp_path: Path, device: str, mark: str) -> None:
+    page, run = tmp_path / "page.md", tmp_path / "run"
+    marks = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("throughput", "throughput-cuda"))
+    page.write_text(marks)
+    write_json({"device": device}, run / "run.json")
+    (run / "REPORT.md").write_text("# Throughput\n\nSize small.\n\n## Steps\n\nnumbers\n")
+    (run / "throughput.png").write_bytes(b"a picture")
+    renew_speed(page, run)
+    text = page.read_text()
+    assert f"<!-- {mark} -->\nSize small.\n\n#### Steps\n\nnumbers\n\n![" in text
+    assert text.count("old") == 1
+    assert (tmp_path / f"{mark}.png").read_bytes() == b"a picture"
+
+
 def test_measured_pages_have_their_marks() -> None:
-    for page, marks in (("README.md", ("episode", "results")), ("eagle_gym/latent/README.md", ("space",))):
+    for page, marks in (
+        ("README.md", ("episode", "results")),
+        ("eagle_gym/latent/README.md", ("space",)),
+        ("docs/speed.md", ("throughput", "throughput-cuda")),
+    ):
         for mark in marks:
             fill((ROOT / page).read_text(), mark, "")
 
