@@ -192,7 +192,7 @@ def measure(name: str, pools: Sequence[Floats], known: Mapping[Key, Row]) -> Ite
                 continue
             yield from compare(kind, pool, size, known)
     if pools:
-        yield from batches(pools, size["repeats"])
+        yield from batches(pools, size["repeats"], known)
     if name == "huge":
         yield from (giant(method, shape, size, known) for method, shape in GIGABYTES)
 
@@ -297,14 +297,21 @@ def timed(call: Callable[[], Any], repeats: int, *, warm: bool = False) -> tuple
     return 1e3 * float(np.median(took)), result
 
 
-def batches(pools: Sequence[Floats], repeats: int) -> Iterator[Row]:
-    """Milliseconds a pool of the batched calls that the vector environment makes."""
+def batches(pools: Sequence[Floats], repeats: int, known: Mapping[Key, Row]) -> Iterator[Row]:
+    """Milliseconds a pool of the batched calls that the vector environment makes, and the largest gap."""
     size, width = max(map(len, pools)), pools[0].shape[1]
     k = min(16, size)
-    ms, found = timed(lambda: design.solve_batch(pools), repeats, warm=True)
-    yield Row(f"{len(pools)} recorded", size, width, "solve_batch, a pool", ms / len(pools), max(d.gap for d in found))
-    ms, _ = timed(lambda: design.select_batch(pools, k), repeats, warm=True)
-    yield Row(f"{len(pools)} recorded", size, width, f"select_batch k={k}, a pool", ms / len(pools))
+    calls: dict[str, Callable[[], Sequence[design.Design | design.Selection]]] = {
+        "solve_batch, a pool": lambda: design.solve_batch(pools),
+        f"select_batch k={k}, a pool": lambda: design.select_batch(pools, k),
+    }
+    for name, call in calls.items():
+        key = (f"{len(pools)} recorded", size, width, name)
+        if key in known:
+            yield known[key]
+            continue
+        ms, found = timed(call, repeats, warm=True)
+        yield Row(*key, ms / len(pools), max(item.gap for item in found))
 
 
 # Words

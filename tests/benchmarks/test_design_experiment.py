@@ -68,7 +68,7 @@ def test_run_on_recorded_pools(tmp_path, capsys):
 
 @pytest.mark.usefixtures("quick", "prepared")
 def test_rows_are_on_disk_as_they_come(tmp_path, monkeypatch):
-    def killed(pools, repeats):
+    def killed(pools, repeats, known):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment, "batches", killed)
@@ -85,7 +85,6 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch, capsys):
     first = read_json(tmp_path / "run.json")["rows"]
     timed = experiment.timed
     monkeypatch.setattr(experiment, "timed", absent)
-    monkeypatch.setattr(experiment, "batches", lambda pools, repeats: iter(()))
     assert main(arguments) == 0, "every cell is there"
     assert read_json(tmp_path / "run.json")["rows"] == first
     capsys.readouterr()
