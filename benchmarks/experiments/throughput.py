@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -102,8 +102,14 @@ def run(options: Options) -> None:
     sections = (ratios, rollouts, action_sets, shares, engines, exactness, curves, catalogs, recall, server)
     for section in tqdm(sections, desc="throughput", unit="section"):
         section(setting, found)
-    about = {"experiment": "throughput", "size": options.size, "device": device_name(options.device)}
-    found.write(about | {"threads": torch.get_num_threads()} | circumstances(), options.out)
+    about = {
+        "experiment": "throughput",
+        "size": options.size,
+        "device": device_name(options.device),
+        "threads": torch.get_num_threads(),
+        "usage": asdict(world.model.usage.snapshot()),
+    }
+    found.write(about | circumstances(), options.out)
     met = sum(gate.met for gate in found.gates)
     print(f"\n{met} of {len(found.gates)} targets met\nREPORT.md, run.json, throughput.png in {options.out}")
 

@@ -64,6 +64,7 @@ def test_a_run_leaves_page_numbers_and_picture(ran: Path) -> None:
     found = read_json(ran / "run.json")
     assert (found["device"], found["size"]) == ("cpu", "smoke")
     assert found["threads"] >= 1
+    assert found["usage"]["calls"] > 10
     assert len(found["gates"]) == 9
     assert all(np.isfinite(gate["value"]) for gate in found["gates"])
     assert all(len(values) == 1 and values[0] > 0 for values in found["samples"].values())
