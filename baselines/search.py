@@ -45,16 +45,19 @@ class LookaheadConfig:
 
 @dataclass(frozen=True)
 class BeamConfig:
-    """Beam search to the end of the episode."""
+    """Beam search."""
 
     budget: int = 320
     """Imagined rewrites of an episode."""
     width: int = 4
     """Texts that are kept at each level."""
+    levels: int = 5
+    """How many steps are looked ahead; fewer where the episode ends sooner."""
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ConfigurationError(f"width is at least 1; {self.width} came")
+        for name in ("width", "levels"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is at least 1; {getattr(self, name)} came")
 
 
 @dataclass(frozen=True)
@@ -177,16 +180,19 @@ class Lookahead(Search):
 
 @dataclass(frozen=True)
 class Branch:
-    """A plan so far: its first action, and the text it has come to."""
+    """A plan so far: its first action, a text it has come to, and the mean utility of such texts."""
 
     first: int
     state: State
+    score: float
 
 
 class Beam(Search):
-    """Keeps the best texts of each level, up to the end of the episode, and starts towards the best of the last.
+    """Keeps the best texts of each level and starts towards the best of the last.
 
-    The calls of a decision are shared equally among the levels that are left, and those of a level among its texts.
+    The calls of a decision are shared equally among the levels, and those of a level among its texts. Where they reach
+    for all actions of all texts several times over, each is imagined as often, and the mean counts: the best of many
+    single tries would be the luckiest. The first of the tries is the text that is gone on with.
 
     Args:
         env: As of :class:`Search`.
@@ -196,7 +202,7 @@ class Beam(Search):
 
     def __init__(self, env: Any, config: BeamConfig, rng: np.random.Generator) -> None:  # noqa: ANN401
         super().__init__(env, config.budget, rng)
-        self._width = config.width
+        self._config = config
 
     def plan(self, states: Sequence[State]) -> list[int]:
         """One batched call a level; environments that stand at different steps are planned for apart."""
@@ -208,34 +214,41 @@ class Beam(Search):
         return list(chosen.values())
 
     def _plan(self, states: Sequence[State]) -> list[int]:
-        levels = self.world.settings.horizon - states[0].step
-        share = max(1, self.calls // levels)
-        beams = [[Branch(-1, state)] for state in states]
-        for level in range(min(levels, self.calls)):
-            width = min(self._width, share)
-            beams = self._grow([sorted_branches(beam)[:width] for beam in beams], share, last=level + 1 == levels)
-        return [sorted_branches(beam)[0].first for beam in beams]
+        left = self.world.settings.horizon - states[0].step
+        levels = min(self._config.levels, left, self.calls)
+        share = self.calls // levels
+        beams = [[Branch(-1, state, state.total)] for state in states]
+        for _ in range(levels):
+            beams = self._grow([best_first(beam)[: min(self._config.width, share)] for beam in beams], share)
+        return [best_first(beam)[0].first for beam in beams]
 
-    def _grow(self, beams: list[list[Branch]], share: int, *, last: bool) -> list[list[Branch]]:
-        """One level: each beam makes ``share`` calls, as many for each of its texts."""
-        flat = [branch for beam in beams for branch in beam]
-        ranked = iter(self.ranked([branch.state for branch in flat]))
-        plans = [
-            (number, branch, int(action))
-            for number, beam in enumerate(beams)
-            for branch in beam
-            for action in next(ranked)[: share // len(beam)]
+    def _grow(self, beams: list[list[Branch]], share: int) -> list[list[Branch]]:
+        """One level: at most ``share`` calls for each beam, as many for each of its texts."""
+        ranked = iter(self.ranked([branch.state for beam in beams for branch in beam]))
+        pairs = [
+            [(branch, int(action)) for branch in beam for action in next(ranked)[: share // len(beam)]]
+            for beam in beams
         ]
-        moves = [(branch.state, action) for _, branch, action in plans]
+        tries = [share // len(row) for row in pairs]
+        moves = [
+            (branch.state, action)
+            for row, count in zip(pairs, tries, strict=True)
+            for branch, action in row
+            for _ in range(count)
+        ]
+        found = iter(self.imagine(moves))
         grown: list[list[Branch]] = [[] for _ in beams]
-        for (number, branch, action), state in zip(plans, self.imagine(moves), strict=True):
-            grown[number].append(Branch(branch.first if branch.first >= 0 else action, state))
+        for beam, row, count in zip(grown, pairs, tries, strict=True):
+            for branch, action in row:
+                states = [next(found) for _ in range(count)]
+                score = float(np.mean([state.total for state in states]))
+                beam.append(Branch(branch.first if branch.first >= 0 else action, states[0], score))
         return grown
 
 
-def sorted_branches(beam: Sequence[Branch]) -> list[Branch]:
-    """The best text first."""
-    return sorted(beam, key=lambda branch: -branch.state.total)
+def best_first(beam: Sequence[Branch]) -> list[Branch]:
+    """The branches, the highest score first."""
+    return sorted(beam, key=lambda branch: -branch.score)
 
 
 @dataclass(eq=False)
