@@ -108,6 +108,8 @@ def renew_speed(page: Path, throughput: Path) -> None:
         PreparationError: The run is not finished.
     """
     report, (header,) = report_of(throughput, "throughput", "run.json")
+    if not header["finished"]:
+        raise PreparationError(f"the run in {throughput} was ended early; run the throughput experiment there again")
     mark = "throughput" if header["device"] == "cpu" else "throughput-cuda"
     shutil.copyfile(throughput / "throughput.png", page.with_name(f"{mark}.png"))
     tables = re.sub(r"^## ", "#### ", report.removeprefix("# Throughput\n\n"), flags=re.M)

@@ -125,8 +125,7 @@ def save_figure(tables: Mapping[str, Sequence[Row]], path: Path) -> None:
         for key, label in AXES.get(next(iter(rows[0])), [])
         if any(row[key] for row in rows)  # memory may not be told, or not grow
     ]
-    columns = min(3, max(1, len(panels)))
-    rows_of_panels = max(1, -(-len(panels) // columns))
+    columns, rows_of_panels = min(3, max(1, len(panels))), max(1, -(-len(panels) // 3))
     figure = Figure(figsize=(4.2 * columns, 3.1 * rows_of_panels), layout="constrained")
     places = figure.subplots(rows_of_panels, columns, squeeze=False).flat
     for axes, (rows, key, label) in zip(places, panels, strict=False):

@@ -102,14 +102,15 @@ def run(options: Options) -> None:
     sections = (ratios, rollouts, action_sets, shares, engines, exactness, curves, catalogs, recall, server)
     for section in tqdm(sections, desc="throughput", unit="section"):
         section(setting, found)
-    about = {
-        "experiment": "throughput",
-        "size": options.size,
-        "device": device_name(options.device),
-        "threads": torch.get_num_threads(),
-        "usage": asdict(world.model.usage.snapshot()),
-    }
-    found.write(about | circumstances(), options.out)
+        about = {
+            "experiment": "throughput",
+            "finished": section is sections[-1],
+            "size": options.size,
+            "device": device_name(options.device),
+            "threads": torch.get_num_threads(),
+            "usage": asdict(world.model.usage.snapshot()),
+        }
+        found.write(about | circumstances(), options.out)  # what there is, lest it be lost with a run that is ended
     met = sum(gate.met for gate in found.gates)
     print(f"\n{met} of {len(found.gates)} targets met\nREPORT.md, run.json, throughput.png in {options.out}")
 

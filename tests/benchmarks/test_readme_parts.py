@@ -61,9 +61,12 @@ def test_the_page_on_speed_is_renewed_for_the_device_of_the_run(tmp_path: Path, 
     page, run = tmp_path / "page.md", tmp_path / "run"
     marks = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("throughput", "throughput-cuda"))
     page.write_text(marks)
-    write_json({"device": device}, run / "run.json")
+    write_json({"device": device, "finished": False}, run / "run.json")
     (run / "REPORT.md").write_text("# Throughput\n\nSize small.\n\n## Steps\n\nnumbers\n")
     (run / "throughput.png").write_bytes(b"a picture")
+    with pytest.raises(PreparationError, match="ended early"):
+        renew_speed(page, run)
+    write_json({"device": device, "finished": True}, run / "run.json")
     renew_speed(page, run)
     text = page.read_text()
     assert f"<!-- {mark} -->\nSize small.\n\n#### Steps\n\nnumbers\n\n![" in text

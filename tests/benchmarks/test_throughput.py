@@ -62,7 +62,7 @@ def ran(world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_run_leaves_page_numbers_and_picture(ran: Path) -> None:
     found = read_json(ran / "run.json")
-    assert (found["device"], found["size"]) == ("cpu", "smoke")
+    assert (found["device"], found["size"], found["finished"]) == ("cpu", "smoke", True)
     assert found["threads"] >= 1
     assert found["usage"]["calls"] > 10
     assert len(found["gates"]) == 9
