@@ -11,10 +11,12 @@ episodes. The last term is mirror descent [2]; it has no gradient where pi = pi_
 optimum pi* ∝ pi_ref exp(Q / alpha) of ``closed_form.py``. (Clipped ratios, as PPO has them, keep the pull of the KL
 and drop a part of the push of the advantages: measured there, they stop short of it.)
 
-Where it departs from the paper: K actions are scored, not written token by token, so the policy is a categorical
-distribution over what a state offers; pi_ref is the analytic policy, floored with a uniform share, not a network's copy
-of it; and the light variant (``policy="latent"``) scores latent observations with a small network that is equivariant
-under permutation of actions. It is initialised by imitating the reference policy where a recorded dataset is named.
+Two policies: ``policy="language"`` is a language model that reads text, reader and prompts (``language.py``), and
+begins as a supervised agent; ``policy="latent"``, the light variant, scores latent observations with a small network,
+and begins as an imitation of the reference policy where a recorded dataset is named. Both are equivariant under
+permutation of actions. Where it departs from the paper: K actions are scored, not written token by token, so the
+policy is a categorical distribution over what a state offers; and pi_ref is the analytic policy, floored with a uniform
+share, not a network's copy of it.
 
 Everything random in iteration i comes from (seed, i), so a run that is killed and resumed ends as if it had not been.
 
@@ -24,9 +26,11 @@ Everything random in iteration i comes from (seed, i), so a run that is killed a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -39,20 +43,23 @@ from torch.nn import functional
 from baselines import run
 from baselines.agent import LATENT_KEYS, Probabilities, StochasticAgent, sample
 from baselines.dataset import Recorded, load
+from baselines.evaluate import shown
 from baselines.networks import ActionScores, StateValue, latent_tensors
 from baselines.reference import REFERENCES, divergence, floored, make_reference
 from eagle_gym.errors import ConfigurationError
 
 ALGORITHM = "eagle"
-Batch = dict[str, Tensor]
+Batch = Any  # what a policy reads: tensors of latent observations, or readings of text observations
 
 
 @dataclass(frozen=True)
 class EagleConfig:
     """Hyperparameters; the horizon and the environment's temperature are arguments of the environment."""
 
-    policy: Literal["latent"] = "latent"
-    """What the agent reads: "latent" scores latent observations with a small network."""
+    policy: Literal["latent", "language"] = "latent"
+    """What the agent is: a small network on latent observations, or a language model that reads."""
+    supervised: str = ""
+    """Folder of the supervised run that a language model begins as; "" for the embedded model and blank heads."""
     reference: str = "g_optimal"
     """The reference policy pi_ref: "uniform", "optimistic" or "g_optimal"."""
     floor: float = 0.1
@@ -84,7 +91,7 @@ class EagleConfig:
     hidden: int = 64
     """Width of the networks' layers."""
     dataset: str = ""
-    """Root of recorded datasets; the agent begins as an imitation of the reference policy there. "" for none."""
+    """Root of recorded datasets; a small network begins as an imitation of the reference policy there. "" for none."""
     imitation_epochs: int = 30
     """Passes over the recorded steps before the first episode."""
     seed: int = 0
@@ -93,8 +100,12 @@ class EagleConfig:
     """Where the networks are; small ones are fastest on a CPU."""
 
     def __post_init__(self) -> None:
-        if self.policy != "latent":
-            raise ConfigurationError(f'policy is "latent"; {self.policy!r} came')
+        if self.policy not in ("latent", "language"):
+            raise ConfigurationError(f'policy is "latent" or "language"; {self.policy!r} came')
+        if (self.policy == "language" and self.dataset) or (self.policy == "latent" and self.supervised):
+            raise ConfigurationError(
+                f'a "latent" policy begins from a dataset, a "language" one from a supervised run; {self} came'
+            )
         if self.reference not in REFERENCES:
             raise ConfigurationError(f"reference is one of {', '.join(REFERENCES)}; {self.reference!r} came")
         for name in ("steps", "epochs", "minibatches", "hidden"):
@@ -107,22 +118,103 @@ class EagleConfig:
             raise ConfigurationError(f"kl_weight is at least 0; {self.kl_weight} came")
 
 
+class ActorCritic(Protocol):
+    """A policy and a value function, whatever they read."""
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scores ``[B, K]`` and values ``[B]``."""
+        ...
+
+    def read(self, observation: object) -> Batch:
+        """A batch from observations.
+
+        Raises:
+            ConfigurationError: Another kind of observation, or another K or n than it was made for.
+        """
+        ...
+
+    def take(self, batch: Batch, rows: NDArray[np.int64]) -> Batch:
+        """Some rows of a batch."""
+        ...
+
+    def join(self, batches: Sequence[Batch]) -> Batch:
+        """Batches one after the other."""
+        ...
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """What is trained: ``"policy"`` and ``"value"``, which have nothing in common."""
+        ...
+
+    def trained(self) -> dict[str, Tensor]:
+        """Named weights that training changes."""
+        ...
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Take weights over; RuntimeError where they are those of another model."""
+        ...
+
+
 class LatentActorCritic(nn.Module):
     """Scores and values of latent observations, in two networks that share nothing.
 
     Args:
+        actions: K.
         dim: n, dimensions of the latent space.
         hidden: Width of the layers.
+        device: Where they are.
     """
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, actions: int, dim: int, hidden: int, device: str) -> None:
         super().__init__()
-        self.policy = ActionScores(dim, hidden)
-        self.value = StateValue(dim, hidden)
+        self.policy, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+        self._shape = (actions, dim, device)
+        self.to(device)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Scores ``[B, K]`` and values ``[B]``."""
         return self.policy(batch), self.value(batch)
+
+    def read(self, observation: object) -> dict[str, Tensor]:
+        """Latent observations as tensors."""
+        return latent_tensors(observation, *self._shape)
+
+    def take(self, batch: dict[str, Tensor], rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        """Some rows of each tensor."""
+        return {key: tensor[torch.as_tensor(rows, device=tensor.device)] for key, tensor in batch.items()}
+
+    def join(self, batches: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Tensors one after the other."""
+        return {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """The two networks."""
+        return {"policy": list(self.policy.parameters()), "value": list(self.value.parameters())}
+
+    def trained(self) -> dict[str, Tensor]:
+        """All weights."""
+        return self.state_dict()
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """All weights."""
+        self.load_state_dict(dict(weights))
+
+
+def make_model(config: EagleConfig, actions: int, dim: int, language: Mapping[str, Any]) -> ActorCritic:
+    """Networks that have learnt nothing yet; torch's global randomness is left as it is.
+
+    Args:
+        config: Hyperparameters.
+        actions: K.
+        dim: n.
+        language: Arguments of a language model (see :class:`baselines.language.LanguagePolicy`).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        if config.policy == "latent":
+            return LatentActorCritic(actions, dim, config.hidden, config.device)
+        from baselines.language import LanguageActorCritic  # transformers comes with it
+
+        return LanguageActorCritic(actions, config.device, **language)
 
 
 @dataclass
@@ -130,68 +222,97 @@ class EagleAgent(StochasticAgent):
     """A trained agent, ready to act and to be saved.
 
     Attributes:
-        model: The networks.
+        model: Its policy and value function.
         config: What it was trained with.
         actions: K.
         dim: n.
+        language: Arguments of its language model, where it is one.
         steps: Environment steps it has seen, recorded ones included.
         curve: One row per iteration.
     """
 
-    model: LatentActorCritic
+    model: ActorCritic
     config: EagleConfig
     actions: int
     dim: int
+    language: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
     curve: run.Curve = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(np.random.default_rng(self.config.seed))
 
+    @property
+    def reads(self) -> Literal["latent", "text"]:
+        """Which observation it takes."""
+        return "text" if self.config.policy == "language" else "latent"
+
     def probabilities(self, observation: object) -> Probabilities:
         """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
-        batch = self.read(observation)
+        return self.judge(self.model.read(observation))[0]
+
+    def judge(self, batch: Batch) -> tuple[Probabilities, NDArray[np.float64]]:
+        """Probabilities ``[B, K]`` and values ``[B]``."""
         with torch.no_grad():
-            scores = self.model.policy(batch).double() / self.config.agent_temperature
-        probabilities: Probabilities = torch.softmax(scores, dim=-1).cpu().numpy()
-        return probabilities
-
-    def read(self, observation: object) -> Batch:
-        """Latent observations as tensors ``[B, ...]``.
-
-        Raises:
-            ConfigurationError: Another kind of observation, or another K or n than the agent was made for.
-        """
-        return latent_tensors(observation, self.actions, self.dim, self.config.device)
+            scores, values = self.model(batch)
+        policy: Probabilities = torch.softmax(scores.double() / self.config.agent_temperature, dim=-1).cpu().numpy()
+        return policy, values.double().cpu().numpy()
 
     def save(self, folder: Path, optimizers: Optimizers | None = None) -> None:
         """Write the run's folder; what training needs to go on is left out where there are no optimizers."""
         state = optimizers.state() if optimizers else {}
-        tensors = {"agent": self.model.state_dict(), **state}
-        shapes = {"actions": self.actions, "dim": self.dim, "steps": self.steps}
-        run.save(folder, ALGORITHM, self.config, tensors, self.curve, **shapes)
+        tensors = {"agent": self.model.trained(), **state}
+        facts = {"actions": self.actions, "dim": self.dim, "language": dict(self.language), "steps": self.steps}
+        run.save(folder, ALGORITHM, self.config, tensors, self.curve, **facts)
 
     @classmethod
     def load(cls, folder: Path) -> EagleAgent:
-        """Read a folder that :meth:`save` wrote.
+        """Read a folder that :meth:`save` wrote; the model that a language policy began as is opened by its name.
 
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
         header = run.read_header(folder)
         config = run.read_config(EagleConfig, header, folder)
-        agent = make_agent(config, header["actions"], header["dim"])
-        run.load_weights(agent.model, folder, "agent")
+        agent = make_agent(config, header["actions"], header["dim"], header["language"])
+        try:
+            agent.model.restore(run.read_tensors(folder, "agent"))
+        except RuntimeError as error:
+            raise run.unreadable(folder, error) from error
         agent.steps, agent.curve = header["steps"], run.read_curve(folder)
         return agent
 
 
-def make_agent(config: EagleConfig, actions: int, dim: int) -> EagleAgent:
-    """An agent that has learnt nothing yet; torch's global randomness is left as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = LatentActorCritic(dim, config.hidden).to(config.device)
-    return EagleAgent(model, config, actions, dim)
+def make_agent(
+    config: EagleConfig, actions: int, dim: int, language: Mapping[str, Any] = MappingProxyType({})
+) -> EagleAgent:
+    """An agent that has learnt nothing yet; arguments as of :func:`make_model`."""
+    return EagleAgent(make_model(config, actions, dim, language), config, actions, dim, language)
+
+
+def begin(config: EagleConfig, actions: int, dim: int) -> EagleAgent:
+    """An agent before its first episode: an imitation of its reference policy, where it is told from what.
+
+    Raises:
+        ConfigurationError: A supervised run with another K.
+        PreparationError: The dataset, or the supervised run, is absent or broken.
+    """
+    if config.supervised:
+        from baselines.supervised import SupervisedAgent
+
+        earlier = SupervisedAgent.load(Path(config.supervised))
+        if earlier.actions != actions:
+            raise ConfigurationError(f"{config.supervised} has K = {earlier.actions} actions; here are {actions}")
+        agent = make_agent(config, actions, dim, earlier.language)
+        agent.model.restore(earlier.policy.trained())
+        agent.steps = earlier.steps
+        return agent
+    agent = make_agent(config, actions, dim)
+    if config.dataset:
+        recorded = load(Path(config.dataset), [config.reference])
+        imitate(agent, recorded)
+        agent.steps = len(recorded)
+    return agent
 
 
 class Optimizers:
@@ -202,10 +323,10 @@ class Optimizers:
         config: Step sizes.
     """
 
-    def __init__(self, model: LatentActorCritic, config: EagleConfig) -> None:
+    def __init__(self, model: ActorCritic, config: EagleConfig) -> None:
         self._config = config
-        self._parts = {"policy": model.policy, "value": model.value}
-        self._adams = {name: torch.optim.Adam(part.parameters(), eps=1e-5) for name, part in self._parts.items()}
+        self._parts = model.parts()
+        self._adams = {name: torch.optim.Adam(part, eps=1e-5) for name, part in self._parts.items()}
         self.anneal(0.0)
 
     def anneal(self, done: float) -> None:
@@ -221,7 +342,7 @@ class Optimizers:
             adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         for name, adam in self._adams.items():
-            nn.utils.clip_grad_norm_(self._parts[name].parameters(), self._config.max_grad_norm)
+            nn.utils.clip_grad_norm_(self._parts[name], self._config.max_grad_norm)
             adam.step()
 
     def state(self) -> dict[str, dict[str, Tensor]]:
@@ -271,11 +392,7 @@ def train(
         optimizers = Optimizers(agent.model, config)
         optimizers.restore(folder)
     else:
-        agent = make_agent(config, count, dim)
-        if config.dataset:
-            recorded = load(Path(config.dataset), [config.reference])
-            imitate(agent, recorded)
-            agent.steps = len(recorded)
+        agent = begin(config, count, dim)
         optimizers = Optimizers(agent.model, config)
     with run.Log(config.steps, agent.steps, label, folder, agent.curve, progress=progress) as log:
         while agent.steps < config.steps:
@@ -303,7 +420,7 @@ def check_environment(envs: gym.vector.VectorEnv[Any, Any, Any]) -> tuple[int, i
     space = envs.single_observation_space
     if not isinstance(space, gym.spaces.Dict) or not set(LATENT_KEYS) <= set(space.spaces):
         raise ConfigurationError(
-            f'EAGLE with policy="latent" reads the latent observation; the space is {space}. '
+            f"EAGLE trains where the latent observation is, which its reference policy reads; the space is {space}. "
             'Make the environment with observation="latent".'
         )
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
@@ -319,7 +436,7 @@ class Episodes:
     """Whole episodes of one iteration; T steps of N environments.
 
     Attributes:
-        batch: What the agent read, each ``[T * N, ...]``, a step's environments beside each other.
+        batch: What the agent read, ``T * N`` rows, a step's environments beside each other.
         actions: ``[T, N]``.
         probabilities: ``[T, N, K]`` of the policy that chose.
         reference: ``[T, N, K]`` floored reference policy in each state.
@@ -362,27 +479,21 @@ def play(
     values: list[NDArray[np.float64]] = []
     over = np.zeros(envs.num_envs, np.bool_)
     while not over.any():
-        batch, probabilities = agent.read(observation), agent.probabilities(observation)
+        batch = agent.model.read(shown(agent, envs, observation))
+        probabilities, value = agent.judge(batch)
         prior = floored(reference.probabilities(observation), observation["action_mask"] > 0.5, agent.config.floor)
         actions = sample(probabilities, rng)
-        values.append(estimate(agent, batch))
         observation, rewards, terminated, truncated, _ = envs.step(actions)
         over = terminated | truncated
         batches.append(batch)
         columns.append((actions, probabilities, prior, rewards, divergence(probabilities, prior)))
+        values.append(value)
     if not over.all():
         raise ConfigurationError("episodes should end together: all environments have one horizon")
-    values.append(np.where(terminated, 0.0, estimate(agent, agent.read(observation))))
-    joined = {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
+    _, value = agent.judge(agent.model.read(shown(agent, envs, observation)))
+    values.append(np.where(terminated, 0.0, value))
     chosen, policies, priors, paid, divergences = (np.stack(column) for column in zip(*columns, strict=True))
-    return Episodes(joined, chosen, policies, priors, paid, divergences, np.stack(values))
-
-
-def estimate(agent: EagleAgent, batch: Batch) -> NDArray[np.float64]:
-    """The value function, ``[N]``."""
-    with torch.no_grad():
-        values: NDArray[np.float64] = agent.model.value(batch).double().cpu().numpy()
-    return values
+    return Episodes(agent.model.join(batches), chosen, policies, priors, paid, divergences, np.stack(values))
 
 
 def improve(
@@ -406,7 +517,7 @@ def improve(
     for _ in range(config.epochs):
         for part in np.array_split(rng.permutation(rows), min(config.minibatches, rows)):
             some = torch.as_tensor(part, device=config.device)
-            scores, values = agent.model({key: tensor[some] for key, tensor in episodes.batch.items()})
+            scores, values = agent.model(agent.model.take(episodes.batch, part))
             log_policy = torch.log_softmax(scores / config.agent_temperature, dim=-1)
             ratio = log_policy.gather(1, actions[some, None])[:, 0].exp() / chances[some]
             gain = (ratio * gains[some]).mean() - config.kl_weight * kl(log_policy, prior[some]).mean()
@@ -432,13 +543,13 @@ def imitate(agent: EagleAgent, recorded: Recorded) -> None:
     """
     config, optimizers = agent.config, Optimizers(agent.model, agent.config)
     rng = np.random.default_rng([config.seed, 2**32 - 1])
-    batch = agent.read(recorded.observation)
+    batch = agent.model.read(recorded.observation)
     wanted = torch.as_tensor(recorded.probabilities(config.reference), device=config.device).float()
     returns = torch.as_tensor(recorded.returns, device=config.device).float()
     for _ in range(config.imitation_epochs):
         for part in np.array_split(rng.permutation(len(recorded)), max(1, len(recorded) // 64)):
             some = torch.as_tensor(part, device=config.device)
-            scores, values = agent.model({key: tensor[some] for key, tensor in batch.items()})
+            scores, values = agent.model(agent.model.take(batch, part))
             log_policy = torch.log_softmax(scores / config.agent_temperature, dim=-1)
             choice = -(wanted[some] * log_policy).sum(-1).mean()
             optimizers.step(choice + functional.mse_loss(values, returns[some]))

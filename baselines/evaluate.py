@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import eagle_gym
 from baselines.agent import Agent, AgentState, Writer
+from eagle_gym.envs.world import observe_text
 from eagle_gym.errors import ConfigurationError
 
 FIRST_SEED = 1_000_000  # far from the small numbers that training runs are seeded with
@@ -186,7 +187,8 @@ def roll_out(
     memory: AgentState = None
     while alive.any():
         begin = np.full(envs.num_envs, len(moments) == 1)
-        actions, memory = agent.predict(observation, state=memory, episode_start=begin, deterministic=deterministic)
+        seen = shown(agent, envs, observation)
+        actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
         prompts = tuple(offered[action] for offered, action in zip(infos["actions"], actions, strict=True))
         observation, _, terminated, truncated, infos = envs.step(actions)
         moments.append(Moment(infos, alive.copy(), prompts))
@@ -194,6 +196,14 @@ def roll_out(
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
     return moments
+
+
+def shown(agent: object, envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> Any:  # noqa: ANN401
+    """What an agent is shown: the observation, with the text one beside it where the agent reads and it is latent."""
+    if getattr(agent, "reads", "latent") != "text" or not isinstance(observation, Mapping):
+        return observation
+    base: Any = envs.unwrapped
+    return {**observation, "text": [observe_text(base.world, state) for state in base.states]}
 
 
 def write_out(

@@ -68,7 +68,13 @@ STOCK = "-stock"  # a learner of SB3 with SB3's own policy
 
 LEARNERS: Mapping[str, Learner] = MappingProxyType(
     {
-        "eagle": Learner("EAGLE on latent observations", "baselines.eagle", "EagleConfig", "EagleAgent"),
+        "supervised": Learner(
+            "a language model that imitates a reference policy",
+            "baselines.supervised",
+            "SupervisedConfig",
+            "SupervisedAgent",
+        ),
+        "eagle": Learner("EAGLE", "baselines.eagle", "EagleConfig", "EagleAgent"),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **{
             name: Learner(f"{title} of Stable-Baselines3", "baselines.sb3", config, "SB3Agent")

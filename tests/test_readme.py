@@ -71,6 +71,8 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_parse(command: str) -> None:
     words = shlex.split(command)
+    if words[:2] == ["accelerate", "launch"]:
+        words = ["python", *words[words.index("-m") :]]
     if words[0] == "make":
         subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
     elif words[:3] == ["python", "-m", "baselines"]:

@@ -1,0 +1,317 @@
+"""A language model as a policy: it reads the reader, the text and the K prompts, and scores each prompt.
+
+The beginning that all K prompts share (the text and the reader's profile) is encoded once. The prompts follow it in one
+sequence, as branches: a prompt's tokens attend to the beginning and to their own prompt, and their positions go on from
+the beginning's end, so that each is scored as if it alone came after it, and their order says nothing (as in
+Hydragen [1], written as an attention mask, which every model of ``transformers`` takes).
+
+A prompt's score is either a head on the hidden state of its last token, or its log-likelihood.
+
+[1] Juravsky et al., "Hydragen: High-Throughput LLM Inference with Shared Prefixes", 2024, arXiv 2402.05099.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from baselines.networks import MASKED
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.model import load_language_model
+from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.transformers import TransformersModel
+
+PAD = -1  # segment of a slot that holds nothing
+OBSERVATION = re.compile(
+    r"Reader: (?P<profile>.*?)\nText: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\nEdits:\n(?P<edits>.*)",
+    re.S,
+)
+EDIT = re.compile(r"^(?P<index>\d+)\. (?P<prompt>.*)$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text observation, taken apart.
+
+    Attributes:
+        text: The state's text.
+        profile: The reader's profile.
+        time: Share of the episode that has passed.
+        prompts: K edit prompts, ``""`` where none is offered.
+    """
+
+    text: str
+    profile: str
+    time: float
+    prompts: tuple[str, ...]
+
+
+def read_texts(observation: object, actions: int) -> list[Reading]:
+    """Text observations, taken apart.
+
+    Args:
+        observation: One string, several, or a mapping that has them under ``"text"``.
+        actions: K of the agent that reads.
+
+    Raises:
+        ConfigurationError: It is another kind of observation, or offers an action beyond K.
+    """
+    texts = observation.get("text") if isinstance(observation, Mapping) else observation
+    rows = [texts] if isinstance(texts, str) else texts
+    if not isinstance(rows, Sequence) or not all(isinstance(row, str) for row in rows):
+        came = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
+        raise ConfigurationError(
+            f"this agent reads the text observation, or a mapping that has it under 'text'; {came} came. "
+            'Make the environment with observation="text".'
+        )
+    return [read_text(row, actions) for row in rows]
+
+
+def read_text(observation: str, actions: int) -> Reading:
+    """One text observation, taken apart; see :func:`read_texts`."""
+    found = OBSERVATION.fullmatch(observation)
+    if found is None:
+        raise ConfigurationError(f"this is no text observation of eagle_gym: {observation!r}")
+    prompts = [""] * actions
+    for edit in EDIT.finditer(found["edits"]):
+        index = int(edit["index"])
+        if index >= actions:
+            raise ConfigurationError(f"this agent was trained with K = {actions} actions; action {index} is offered")
+        prompts[index] = edit["prompt"]
+    return Reading(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(prompts))
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A batch of readings as token sequences of length L.
+
+    Attributes:
+        tokens: ``[B, L]``.
+        positions: ``[B, L]``.
+        segments: ``[B, L]`` 0 in the beginning, k + 1 in prompt k, :data:`PAD` past the end.
+        beginning: ``[B]`` slot of the beginning's last token.
+        last: ``[B, K]`` slot of each prompt's last token; 0 where none is offered.
+        mask: ``[B, K]`` True where a prompt is offered.
+        time: ``[B]``.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    segments: Tensor
+    beginning: Tensor
+    last: Tensor
+    mask: Tensor
+    time: Tensor
+
+    def to(self, device: torch.device | str) -> Packed:
+        """The same on another device."""
+        return Packed(*(getattr(self, name).to(device) for name in self.__slots__))
+
+    def attention(self, dtype: torch.dtype) -> Tensor:
+        """What is added to the attention's scores, ``[B, 1, L, L]``: 0 where a slot attends to another."""
+        length = self.tokens.shape[1]
+        here, there = self.segments[:, :, None], self.segments[:, None, :]
+        before = torch.ones(length, length, dtype=torch.bool, device=self.tokens.device).tril()
+        seen = before & ((there == 0) | (there == here)) & (there != PAD)
+        seen = seen | torch.eye(length, dtype=torch.bool, device=self.tokens.device)  # an empty row has no softmax
+        added = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+        return added.masked_fill(~seen, torch.finfo(dtype).min)[:, None]
+
+
+class LanguagePolicy(nn.Module):
+    """Scores of the K prompts, and the state's value, from a causal language model.
+
+    Args:
+        spec: ``"embedded"`` or ``"transformers:PATH_OR_NAME"``.
+        score: ``"head"`` (on the last token of a prompt) or ``"likelihood"`` (of the prompt after the beginning).
+        dropout: Share of hidden numbers that are dropped while training.
+        lora_rank: Rank of the LoRA adapters that are trained in place of the model's weights; 0 trains these.
+
+    Raises:
+        ConfigurationError: The spec names no model whose weights live in this process.
+    """
+
+    def __init__(
+        self, spec: str, *, score: Literal["head", "likelihood"] = "head", dropout: float = 0.0, lora_rank: int = 0
+    ) -> None:
+        super().__init__()
+        source = load_language_model(spec)
+        if not isinstance(source, TransformersModel):
+            raise ConfigurationError(f"a policy needs weights of its own, as of 'embedded'; {spec!r} came")
+        self._phrasing = source.phrasing
+        model, _ = source.load()
+        source.close()
+        self.model: Any = add_lora(model, lora_rank) if lora_rank else model
+        self.by_likelihood = score == "likelihood"
+        width = self.model.get_input_embeddings().embedding_dim
+        self.dropout = nn.Dropout(dropout)
+        if not self.by_likelihood:
+            self.score_head = head(2 * width + 1, width)
+            output = self.model.get_output_embeddings()
+            if output.weight is not self.model.get_input_embeddings().weight:
+                output.requires_grad_(False)  # it has no part in the scores
+        self.value_head = head(2 * width + 1, width)
+
+    def pack(self, readings: Sequence[Reading]) -> Packed:
+        """Token sequences of readings, on the CPU."""
+        rows = [self._row(reading) for reading in readings]
+        length = max(len(tokens) for tokens, *_ in rows)
+        count = len(readings[0].prompts)
+        tokens, positions = (np.zeros((len(rows), length), np.int64) for _ in range(2))
+        segments = np.full((len(rows), length), PAD)
+        last = np.zeros((len(rows), count), np.int64)
+        for i, (ids, places, parts, ends) in enumerate(rows):
+            tokens[i, : len(ids)], positions[i, : len(ids)], segments[i, : len(ids)] = ids, places, parts
+            last[i] = ends
+        return Packed(
+            tokens=torch.as_tensor(tokens),
+            positions=torch.as_tensor(positions),
+            segments=torch.as_tensor(segments),
+            beginning=torch.as_tensor((segments == 0).sum(axis=1) - 1),
+            last=torch.as_tensor(last),
+            mask=torch.as_tensor(last > 0),
+            time=torch.as_tensor([reading.time for reading in readings], dtype=torch.float32),
+        )
+
+    def _row(self, reading: Reading) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Tokens, positions and segments of one reading, and where each prompt ends."""
+        beginning, _ = self._phrasing.encode(Prompt("propose", text=reading.text, profile=reading.profile))
+        tokens, positions = list(beginning), list(range(len(beginning)))
+        segments, ends = [0] * len(beginning), []
+        for number, prompt in enumerate(reading.prompts):
+            said = self._phrasing.encode_answer(prompt) if prompt else []
+            tokens += said
+            positions += range(len(beginning), len(beginning) + len(said))
+            segments += [number + 1] * len(said)
+            ends.append(len(tokens) - 1 if said else 0)
+        return tokens, positions, segments, ends
+
+    def forward(self, packed: Packed) -> tuple[Tensor, Tensor]:
+        """Scores ``[B, K]``, :data:`MASKED` where no prompt is offered, and values ``[B]``."""
+        hidden = self.model.base_model(
+            input_ids=packed.tokens,
+            position_ids=packed.positions,
+            attention_mask=packed.attention(self.model.dtype),
+            use_cache=False,
+        ).last_hidden_state
+        hidden = self.dropout(hidden)  # [B, L, D]
+        rows = torch.arange(len(hidden), device=hidden.device)
+        begin = hidden[rows, packed.beginning].float()  # [B, D]
+        ends = hidden[rows[:, None], packed.last].float()  # [B, K, D]
+        scores = self._likelihoods(hidden, packed) if self.by_likelihood else self._heads(begin, ends, packed)
+        weights = packed.mask.float()[..., None]
+        mean = (ends * weights).sum(1) / weights.sum(1)
+        # What the value function learns does not change the policy: it reads, and no gradient goes further.
+        values = self.value_head(torch.cat([begin, mean, packed.time[:, None]], dim=-1).detach()).squeeze(-1)
+        return scores.masked_fill(~packed.mask, MASKED), values
+
+    def _heads(self, begin: Tensor, ends: Tensor, packed: Packed) -> Tensor:
+        shared = torch.cat([begin, packed.time[:, None]], dim=-1)[:, None].expand(-1, ends.shape[1], -1)
+        scores: Tensor = self.score_head(torch.cat([ends, shared], dim=-1)).squeeze(-1)
+        return scores
+
+    def _likelihoods(self, hidden: Tensor, packed: Packed) -> Tensor:
+        """Log-likelihood of each prompt, its end included, after the beginning."""
+        slots = torch.arange(hidden.shape[1], device=hidden.device)[None]
+        first = packed.positions == packed.beginning[:, None] + 1  # it is foretold by the beginning's last token
+        before = torch.where(first, packed.beginning[:, None], slots - 1)
+        rows, places = torch.nonzero(packed.segments > 0, as_tuple=True)
+        logits = self.model.get_output_embeddings()(hidden[rows, before[rows, places]]).float()
+        chosen = torch.log_softmax(logits, dim=-1).gather(1, packed.tokens[rows, places][:, None])[:, 0]
+        scores = torch.zeros(packed.mask.shape, device=hidden.device)
+        return scores.index_put((rows, packed.segments[rows, places] - 1), chosen, accumulate=True)
+
+    def trained(self) -> dict[str, Tensor]:
+        """Named weights that training changes; of weights that stand under two names one alone."""
+        named = {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
+        return {name: weight.detach() for name, weight in named.items()}
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of :meth:`trained` over.
+
+        Raises:
+            RuntimeError: They are those of another policy.
+        """
+        if set(weights) != set(self.trained()):
+            different = sorted(set(weights) ^ set(self.trained()))
+            raise RuntimeError(f"weights are missing or not known: {', '.join(different[:4])}")
+        self.load_state_dict(dict(weights), strict=False)
+
+
+class LanguageActorCritic(nn.Module):
+    """A language-model policy and its value, as EAGLE trains them (see :class:`baselines.eagle.ActorCritic`).
+
+    Args:
+        actions: K.
+        device: Where it is.
+        **language: Arguments of :class:`LanguagePolicy`; those of the embedded model where there are none.
+    """
+
+    def __init__(self, actions: int, device: str, **language: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        # Without dropout: the policy that is improved is the policy that chose.
+        self.policy = LanguagePolicy(**({"spec": "embedded"} | language | {"dropout": 0.0})).to(device)
+        self._actions, self._device = actions, device
+
+    def forward(self, batch: Sequence[Reading]) -> tuple[Tensor, Tensor]:
+        """Scores ``[B, K]`` and values ``[B]``."""
+        scores, values = self.policy(self.policy.pack(batch).to(self._device))
+        return scores, values
+
+    def read(self, observation: object) -> list[Reading]:
+        """Text observations, taken apart."""
+        return read_texts(observation, self._actions)
+
+    def take(self, batch: Sequence[Reading], rows: NDArray[np.int64]) -> list[Reading]:
+        """Some of the readings."""
+        return [batch[row] for row in rows]
+
+    def join(self, batches: Sequence[list[Reading]]) -> list[Reading]:
+        """Readings one after the other."""
+        return [reading for batch in batches for reading in batch]
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """The value's head, and all the rest that is trained."""
+        value = list(self.policy.value_head.parameters())
+        apart = {id(weight) for weight in value}
+        rest = [weight for weight in self.policy.parameters() if weight.requires_grad and id(weight) not in apart]
+        return {"policy": rest, "value": value}
+
+    def trained(self) -> dict[str, Tensor]:
+        """Named weights that training changes."""
+        return self.policy.trained()
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of :meth:`trained` over."""
+        self.policy.restore(weights)
+
+
+def head(inputs: int, width: int) -> nn.Sequential:
+    """Two layers; the last begins at 0, so that a policy begins uniform."""
+    layers = nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, width), nn.Tanh(), nn.Linear(width, 1))
+    last = layers[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return layers
+
+
+def add_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - a model of transformers
+    """LoRA adapters in all linear layers but the output; the model's own weights are frozen.
+
+    Raises:
+        ConfigurationError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise ConfigurationError("lora_rank needs peft: pip install 'eagle_gym[baselines]'") from error
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+    return inject_adapter_in_model(config, model)

@@ -1,0 +1,156 @@
+"""A language model as a policy: what it reads, that prompts are scored as if alone, that their order says nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.language import LanguagePolicy, Reading, read_text, read_texts
+from baselines.networks import MASKED
+from eagle_gym.envs import world as worlds
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language import Prompt, load_language_model
+from tests.fake_worlds import make_tiny_world
+from tests.language.tiny import write_llama, write_tokenizer
+
+READING = Reading(
+    "A dark comedy set in Paris.", "likes robots", 0.4, ("Add a robot.", "", "Set it in the 1980s.", "Make it darker.")
+)
+
+
+@pytest.fixture(scope="module", params=["control", "plain"])
+def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp(request.param)
+    with torch.random.fork_rng(devices=[]):
+        write_llama(folder, max_position_embeddings=512)
+    write_tokenizer(folder, control=request.param == "control")
+    return f"transformers:{folder}"
+
+
+def make_policy(spec: str, score: str = "head", **arguments: object) -> LanguagePolicy:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        policy = LanguagePolicy(spec, score=score, **arguments).eval()
+        for part in ("score_head", "value_head"):
+            if hasattr(policy, part):
+                torch.nn.init.normal_(getattr(policy, part)[-1].weight)  # it begins at 0
+    return policy
+
+
+def judge(policy: LanguagePolicy, *readings: Reading) -> tuple[np.ndarray, np.ndarray]:
+    with torch.no_grad():
+        scores, values = policy(policy.pack(readings))
+    return scores.numpy(), values.numpy()
+
+
+def test_observations_are_read_as_they_are_written() -> None:
+    world = make_tiny_world()
+    states = worlds.start(world, [worlds.place(world, np.random.default_rng(seed)) for seed in range(3)])
+    for reading, state in zip(read_texts([worlds.observe_text(world, s) for s in states], 6), states, strict=True):
+        assert reading.text == state.text
+        assert reading.profile == world.resources.profile(state.user)
+        assert reading.prompts == state.action_set.prompts
+        assert reading.time == 0
+
+
+def test_texts_of_several_lines_and_missing_actions() -> None:
+    told = "Reader: likes\nText: one\nStep 9 of 9.\ntwo\nStep 2 of 5.\nEdits:\n0. a\n2. c 3. d"
+    assert read_text(told, 4) == Reading("one\nStep 9 of 9.\ntwo", "likes", 0.4, ("a", "", "c 3. d", ""))
+
+
+def test_other_observations_are_refused() -> None:
+    for wrong in ({"state": np.zeros(2)}, 3, np.zeros(3)):
+        with pytest.raises(ConfigurationError, match='observation="text"'):
+            read_texts(wrong, 4)
+    with pytest.raises(ConfigurationError, match="no text observation"):
+        read_texts(["once upon a time"], 4)
+    with pytest.raises(ConfigurationError, match="trained with K = 2 actions; action 2 is offered"):
+        read_texts("Reader: r\nText: t\nStep 0 of 5.\nEdits:\n0. a\n2. c", 2)
+
+
+@pytest.mark.parametrize("score", ["head", "likelihood"])
+def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None:
+    policy = make_policy(spec, score)
+    together, _ = judge(policy, READING)
+    for place in (0, 2, 3):
+        prompts = tuple(prompt if k == place else "" for k, prompt in enumerate(READING.prompts))
+        alone, _ = judge(policy, Reading(READING.text, READING.profile, READING.time, prompts))
+        np.testing.assert_allclose(together[0, place], alone[0, place], rtol=1e-4, atol=1e-4)
+    assert together[0, 1] == MASKED
+    assert np.ptp(together[0, [0, 2, 3]]) > 1e-3
+
+
+@pytest.mark.parametrize("score", ["head", "likelihood"])
+def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
+    policy, order = make_policy(spec, score), [2, 3, 0, 1]
+    moved = Reading(READING.text, READING.profile, READING.time, tuple(READING.prompts[k] for k in order))
+    scores, value = judge(policy, READING)
+    other_scores, other_value = judge(policy, moved)
+    np.testing.assert_allclose(other_scores, scores[:, order], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(other_value, value, rtol=1e-4)
+
+
+def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
+    policy = make_policy(spec)
+    long = Reading(READING.text * 3, READING.profile, 0.0, READING.prompts)
+    scores, values = judge(policy, READING, long)
+    alone, value = judge(policy, READING)
+    np.testing.assert_allclose(scores[:1], alone, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(values[:1], value, rtol=1e-4)
+
+
+def test_likelihoods_are_those_of_the_language_model(spec: str) -> None:
+    source = load_language_model(spec)
+    prompt = Prompt("propose", text=READING.text, profile=READING.profile)
+    expected = source.score(prompt, [READING.prompts[k] for k in (0, 2, 3)])
+    scores, _ = judge(make_policy(spec, "likelihood"), READING)
+    np.testing.assert_allclose(scores[0, [0, 2, 3]], expected, rtol=1e-3)
+    source.close()
+
+
+def test_every_part_of_a_state_counts(spec: str) -> None:
+    policy = make_policy(spec)
+    scores, _ = judge(policy, READING)
+    for change in ({"text": "A western."}, {"profile": "likes spies"}, {"time": 0.8}):
+        parts = {name: getattr(READING, name) for name in ("text", "profile", "time", "prompts")} | change
+        assert np.abs(judge(policy, Reading(**parts))[0] - scores)[0, 0] > 1e-4, change
+
+
+def test_policies_begin_uniform_and_are_trained_as_a_whole(spec: str) -> None:
+    policy = LanguagePolicy(spec)
+    scores, _ = policy(policy.pack([READING, READING]))
+    assert scores[:, [0, 2, 3]].detach().std() == 0
+    (-torch.log_softmax(scores, dim=-1)[:, 0].sum() + scores[0, 0]).backward()
+    moved = {name for name, weight in policy.named_parameters() if weight.grad is not None}
+    assert "score_head.3.weight" in moved
+
+
+def test_values_do_not_move_the_policy(spec: str) -> None:
+    policy = make_policy(spec)
+    policy(policy.pack([READING]))[1].sum().backward()
+    moved = {name.split(".")[0] for name, weight in policy.named_parameters() if weight.grad is not None}
+    assert moved == {"value_head"}
+
+
+def test_lora_trains_adapters_and_heads_alone(spec: str) -> None:
+    policy = make_policy(spec, lora_rank=2)
+    kinds = {"lora" if "lora_" in name else name.split(".")[0] for name in policy.trained()}
+    assert kinds == {"lora", "score_head", "value_head"}
+    other = make_policy(spec, lora_rank=2)
+    with torch.no_grad():
+        for weight in policy.trained().values():
+            weight.add_(0.1)
+    assert np.abs(judge(policy, READING)[0] - judge(other, READING)[0])[0, 0] > 1e-3
+    other.restore(policy.trained())
+    np.testing.assert_array_equal(judge(policy, READING)[0], judge(other, READING)[0])
+    with pytest.raises(RuntimeError, match="missing or not known"):
+        make_policy(spec).restore(policy.trained())
+
+
+def test_models_elsewhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_text("")
+    with pytest.raises(ConfigurationError, match="weights of its own"):
+        LanguagePolicy("openai:model@http://localhost:1/v1")
