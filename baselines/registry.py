@@ -75,6 +75,7 @@ LEARNERS: Mapping[str, Learner] = MappingProxyType(
             "SupervisedAgent",
         ),
         "eagle": Learner("EAGLE", "baselines.eagle", "EagleConfig", "EagleAgent"),
+        "elm": Learner("ELM: find the best point and decode it", "baselines.elm", "ELMConfig", "ELMAgent"),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **{
             name: Learner(f"{title} of Stable-Baselines3", "baselines.sb3", config, "SB3Agent")

@@ -149,6 +149,8 @@ class Search(ABC):
 
 def utilities(world: World, arrivals: Sequence[worlds.Arrival]) -> Floats:
     """Utility of texts for their users, ``[B]``."""
+    if not arrivals:
+        return np.zeros(0)
     z = np.asarray(world.space.encoder.encode([arrival.text for arrival in arrivals]), np.float64)
     users = world.space.users[[arrival.user for arrival in arrivals]]
     return world.resources.utility(z, users, np.array([arrival.entity for arrival in arrivals])).total
