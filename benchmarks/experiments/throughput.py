@@ -40,20 +40,20 @@ Generate = Callable[[Sequence[Prompt], Sequence[int]], object]
 
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {
-        "num_envs": 4, "looped": 2, "steps": 1, "repeats": 1, "batches": (1, 4), "candidates": 8, "states": 1,
+        "num_envs": 4, "looped": 2, "steps": 1, "repeats": 1, "again": 1, "batches": (1, 4), "candidates": 8, "states": 1,
         "pool": 16, "samples": 1, "rolling": 1,
         "truth": 1, "texts": 4, "others": 4, "envs": (1, 2), "actions": (4, 8), "pools": (16, 24),
         "items": (200, 1000), "catalog": 500, "recall": 2000, "requests": 0,
     },
     "small": {
-        "num_envs": 64, "looped": 16, "steps": 5, "repeats": 5, "batches": (1, 64, 256), "candidates": 64, "states": 4,
-        "pool": 64, "samples": 4, "rolling": 4,
+        "num_envs": 64, "looped": 16, "steps": 5, "repeats": 5, "again": 3, "batches": (1, 64, 256), "candidates": 64, "states": 4,
+        "pool": 64, "samples": 4, "rolling": 1,
         "truth": 16, "texts": 640, "others": 320, "envs": (1, 4, 16, 64, 256), "actions": (4, 16, 64),
         "pools": (16, 64, 256), "items": (1000, 10_000, 100_000, 1_000_000), "catalog": 62_000, "recall": 1_000_000,
         "requests": 64,
     },
     "reference": {
-        "num_envs": 64, "looped": 64, "steps": 5, "repeats": 5, "batches": (1, 64, 256), "candidates": 64,
+        "num_envs": 64, "looped": 64, "steps": 5, "repeats": 5, "again": 5, "batches": (1, 64, 256), "candidates": 64,
         "pool": 64, "samples": 4, "rolling": 4,
         "states": 12, "truth": 32, "texts": 10_240, "others": 640, "envs": (1, 2, 4, 8, 16, 32, 64, 128, 256),
         "actions": (4, 8, 16, 32, 64), "pools": (16, 32, 64, 128, 256, 512),
@@ -61,7 +61,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "requests": 128,
     },
 }  # fmt: skip
-"""For each size: environments of the batch, of the loop that uses ``model.generate``, steps of a cycle, repeats, batch
+"""For each size: environments of the batch, of the loops, steps of a cycle, repeats of the ratios and of the rest, batch
 sizes of the table of engines, candidates of a state, the pool, rollouts a candidate and environments where effects are
 rollouts, states and rollouts a candidate for C, texts drawn again alone (for the default and for other modes), the
 curves, items of the catalog for the share of the utility, items for the recall, requests to a server.
@@ -135,7 +135,7 @@ def ratios(setting: Setting, found: Findings) -> None:
     recorded, calls = parts.recording(world)
     batch = parts.vector_envs(recorded, size["num_envs"])
     written = parts.single_envs(parts.variant(world, model=plain), size["looped"])
-    single = parts.single_envs(world, size["num_envs"])
+    single = parts.single_envs(world, size["looped"])
     rates: dict[str, list[float]] = {name: [] for name in RATES}
     parts.batched_cycle(batch, 9 * APART, 1)  # what is made at the first call is made
     parts.looped_cycle(written[:1], 9 * APART, 1)
@@ -145,9 +145,9 @@ def ratios(setting: Setting, found: Findings) -> None:
         rates["batch"].append(setting.steps / parts.batched_cycle(batch, seed, size["steps"]))
         tokens = [plain.tokens(call.prompts) for call in calls]
         rates["generate"].append(sum(map(len, tokens)) / seconds(partial(generate_all, plain, tokens)))
-        rates["single"].append(setting.steps / parts.looped_cycle(single, seed + APART, size["steps"]))
-        took = parts.looped_cycle(written, seed + 2 * APART, size["steps"])
-        rates["written"].append(len(written) * size["steps"] / took)
+        looped = size["looped"] * size["steps"]
+        rates["single"].append(looped / parts.looped_cycle(single, seed + APART, size["steps"]))
+        rates["written"].append(looped / parts.looped_cycle(written, seed + 2 * APART, size["steps"]))
     found.samples.update({f"{name}, a second": values for name, values in rates.items()})
     title = f"Environment steps and generations a second, {size['num_envs']} environments"
     found.table(title, [{"what": what, "a second": median(rates[name])} for name, what in RATES.items()])
@@ -253,17 +253,19 @@ def true_factor(pool: Floats, chosen: NDArray[np.integer[Any]]) -> float:
 
 def shares(setting: Setting, found: Findings) -> None:
     """Where the time of a step goes, and the utility's share with a larger catalog."""
-    rows, outside, _ = dissect(setting, setting.world, 6 * APART)
+    rows, outside, _ = dissect(setting, setting.world, 6 * APART, repeats=setting.size["repeats"])
     found.table(f"Where a step of {setting.size['num_envs']} environments spends its time", rows)
     found.gate("share of a step outside generation", outside, 0.15, at_most=True)
     large, _, _ = parts.over_items(setting.world, setting.size["catalog"], np.random.default_rng(0))
-    _, _, share = dissect(setting, large, 7 * APART)
+    _, _, share = dissect(setting, large, 7 * APART, repeats=setting.size["repeats"])
     found.gate(
         f"share of a step for the utility over {setting.size['catalog']:,} items", share[UTILITY], 0.05, at_most=True
     )
 
 
-def dissect(setting: Setting, world: World, seed: int, num_envs: int = 0) -> tuple[list[Row], float, dict[str, float]]:
+def dissect(
+    setting: Setting, world: World, seed: int, *, num_envs: int = 0, repeats: int = 0
+) -> tuple[list[Row], float, dict[str, float]]:
     """Milliseconds and share of a step by part, the share of all but generation, and the shares by name.
 
     Each is the median over the repeats; each repeat begins with action sets that remember nothing.
@@ -271,7 +273,7 @@ def dissect(setting: Setting, world: World, seed: int, num_envs: int = 0) -> tup
     count, steps = num_envs or setting.size["num_envs"], setting.size["steps"]
     found: dict[str, list[float]] = {}
     totals = []
-    for repeat in range(setting.size["repeats"]):
+    for repeat in range(repeats or setting.size["again"]):
         clock = Clock()
         envs = parts.vector_envs(parts.watched(world, clock), count)
         total = parts.batched_cycle(envs, seed + 1000 * repeat, steps)
@@ -314,7 +316,7 @@ def speeds(generate: Generate, prompts: Sequence[Prompt], size: Mapping[str, Any
     for batch in size["batches"]:
         count = batch * max(1, 16 // batch)
         took = []
-        for repeat in range(size["repeats"]):
+        for repeat in range(size["again"]):
             chosen = [prompts[(repeat * count + i) % len(prompts)] for i in range(count)]
             took.append(seconds(partial(ask, generate, chosen, batch)) / count)
         row[f"{batch} rows"] = 1.0 / median(took)
@@ -385,7 +387,7 @@ def curves(setting: Setting, found: Findings) -> None:
     rows = []
     for count in size["envs"]:
         parts.forget_peak()
-        table, outside, _ = dissect(setting, world, 10 * APART, count)
+        table, outside, _ = dissect(setting, world, 10 * APART, num_envs=count)
         step = table[-1]["ms a step"]
         rows.append({ENVS: count, "env-steps a second": 1000 * count / step, "ms a step": step,
                      "share outside generation": outside, "peak MiB": parts.resident(peak=True)})  # fmt: skip
