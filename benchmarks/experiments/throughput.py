@@ -38,38 +38,76 @@ from eagle_gym.latent.nearest import Cells, Tree
 Floats = NDArray[np.float64]
 Generate = Callable[[Sequence[Prompt], Sequence[int]], object]
 
-SIZES: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "num_envs": 4, "looped": 2, "steps": 1, "repeats": 1, "again": 1, "batches": (1, 4), "candidates": 8, "states": 1,
-        "pool": 16, "samples": 1, "rolling": 1,
-        "truth": 1, "texts": 4, "others": 4, "envs": (1, 2), "actions": (4, 8), "pools": (16, 24),
-        "items": (200, 1000), "catalog": 500, "recall": 2000, "requests": 0,
-    },
-    "small": {
-        "num_envs": 64, "looped": 16, "steps": 5, "repeats": 5, "again": 3, "batches": (1, 64, 256), "candidates": 64, "states": 4,
-        "pool": 64, "samples": 4, "rolling": 1,
-        "truth": 16, "texts": 640, "others": 320, "envs": (1, 4, 16, 64, 256), "actions": (4, 16, 64),
-        "pools": (16, 64, 256), "items": (1000, 10_000, 100_000, 1_000_000), "catalog": 62_000, "recall": 1_000_000,
-        "requests": 64,
-    },
-    "reference": {
-        "num_envs": 64, "looped": 64, "steps": 5, "repeats": 5, "again": 5, "batches": (1, 64, 256), "candidates": 64,
-        "pool": 64, "samples": 4, "rolling": 4,
-        "states": 12, "truth": 32, "texts": 10_240, "others": 640, "envs": (1, 2, 4, 8, 16, 32, 64, 128, 256),
-        "actions": (4, 8, 16, 32, 64), "pools": (16, 32, 64, 128, 256, 512),
-        "items": (1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), "catalog": 62_000, "recall": 1_000_000,
-        "requests": 128,
-    },
-}  # fmt: skip
-"""For each size: environments of the batch, of the loops, steps of a cycle, repeats of the ratios and of the rest, batch
-sizes of the table of engines, candidates of a state, the pool, rollouts a candidate and environments where effects are
-rollouts, states and rollouts a candidate for C, texts drawn again alone (for the default and for other modes), the
-curves, items of the catalog for the share of the utility, items for the recall, requests to a server.
-"""
 APART = 10**6  # between the first seeds of two sides: they meet other episodes, so that neither finds what one made
 NEAREST = 10  # neighbours whose recall is stated
 QUERIES = 1000  # points that they are sought for
 GENERATION, UTILITY = "generation", "utility"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is done.
+
+    Attributes:
+        num_envs: environments of the batch.
+        looped: environments of the loops.
+        steps: of a cycle, after its reset.
+        repeats: of the ratios.
+        again: repeats of the rest.
+        batches: of the table of engines.
+        candidates: rolled out together for one state.
+        pool: of the action sets.
+        samples: rollouts a candidate, where effects are rollouts.
+        rolling: environments whose effects are rollouts.
+        states: for which C is measured.
+        truth: rollouts a candidate that C is measured on.
+        texts: steps that are taken again alone.
+        others: the same for modes that are not the default.
+        envs: the curve of environments.
+        actions: the curve of K.
+        pools: the curve of the pool.
+        items: the curve of the catalog.
+        catalog: items for the share of the utility.
+        recall: items among which the nearest are sought.
+        requests: to the server; 0 for no server.
+    """
+
+    num_envs: int = 64
+    looped: int = 16
+    steps: int = 5
+    repeats: int = 5
+    again: int = 3
+    batches: tuple[int, ...] = (1, 64, 256)
+    candidates: int = 64
+    pool: int = 64
+    samples: int = 4
+    rolling: int = 1
+    states: int = 4
+    truth: int = 16
+    texts: int = 640
+    others: int = 320
+    envs: tuple[int, ...] = (1, 4, 16, 64, 256)
+    actions: tuple[int, ...] = (4, 16, 64)
+    pools: tuple[int, ...] = (16, 64, 256)
+    items: tuple[int, ...] = (1000, 10_000, 100_000, 1_000_000)
+    catalog: int = 62_000
+    recall: int = 1_000_000
+    requests: int = 64
+
+
+SIZES = {
+    "smoke": Size(
+        num_envs=4, looped=2, steps=1, repeats=1, again=1, batches=(1, 4), candidates=8, pool=16, samples=1,
+        states=1, truth=1, texts=4, others=4, envs=(1, 2), actions=(4, 8), pools=(16, 24), items=(200, 1000),
+        catalog=500, recall=2000, requests=0,
+    ),
+    "small": Size(),
+    "reference": Size(
+        looped=64, again=5, rolling=4, states=12, truth=32, texts=10_240, others=640,
+        envs=(1, 2, 4, 8, 16, 32, 64, 128, 256), actions=(4, 8, 16, 32, 64), pools=(16, 32, 64, 128, 256, 512),
+        items=(1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), requests=128,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,13 +121,13 @@ class Setting:
     """
 
     world: World
-    size: Mapping[str, Any]
+    size: Size
     device: str
 
     @property
     def steps(self) -> int:
         """Environment steps of a cycle of the batch."""
-        return int(self.size["num_envs"] * self.size["steps"])
+        return self.size.num_envs * self.size.steps
 
 
 def run(options: Options) -> None:
@@ -98,7 +136,7 @@ def run(options: Options) -> None:
     for user in world.users:  # once in the life of a process
         world.resources.profile(int(user))
     size, found = SIZES[options.size], Findings()
-    setting = Setting(with_sets(world, world.settings.actions, size["pool"]), size, options.device)
+    setting = Setting(with_sets(world, world.settings.actions, size.pool), size, options.device)
     sections = (ratios, rollouts, action_sets, shares, engines, exactness, curves, catalogs, recall, server)
     for section in tqdm(sections, desc="throughput", unit="section"):
         section(setting, found)
@@ -133,23 +171,23 @@ def ratios(setting: Setting, found: Findings) -> None:
     size, world = setting.size, setting.world
     plain = parts.PlainGenerate(parts.open_model(setting.device), setting.device)
     recorded, calls = parts.recording(world)
-    batch = parts.vector_envs(recorded, size["num_envs"])
-    written = parts.single_envs(parts.variant(world, model=plain), size["looped"])
-    single = parts.single_envs(world, size["looped"])
+    batch = parts.vector_envs(recorded, size.num_envs)
+    written = parts.single_envs(parts.variant(world, model=plain), size.looped)
+    single = parts.single_envs(world, size.looped)
     rates: dict[str, list[float]] = {name: [] for name in RATES}
     parts.batched_cycle(batch, 9 * APART, 1)  # what is made at the first call is made
     parts.looped_cycle(written[:1], 9 * APART, 1)
-    for repeat in range(size["repeats"]):
+    for repeat in range(size.repeats):
         seed = 1000 * repeat
         calls.clear()
-        rates["batch"].append(setting.steps / parts.batched_cycle(batch, seed, size["steps"]))
+        rates["batch"].append(setting.steps / parts.batched_cycle(batch, seed, size.steps))
         tokens = [plain.tokens(call.prompts) for call in calls]
         rates["generate"].append(sum(map(len, tokens)) / seconds(partial(generate_all, plain, tokens)))
-        looped = size["looped"] * size["steps"]
-        rates["single"].append(looped / parts.looped_cycle(single, seed + APART, size["steps"]))
-        rates["written"].append(looped / parts.looped_cycle(written, seed + 2 * APART, size["steps"]))
+        looped = size.looped * size.steps
+        rates["single"].append(looped / parts.looped_cycle(single, seed + APART, size.steps))
+        rates["written"].append(looped / parts.looped_cycle(written, seed + 2 * APART, size.steps))
     found.samples.update({f"{name}, a second": values for name, values in rates.items()})
-    title = f"Environment steps and generations a second, {size['num_envs']} environments"
+    title = f"Environment steps and generations a second, {size.num_envs} environments"
     found.table(title, [{"what": what, "a second": median(rates[name])} for name, what in RATES.items()])
     found.gate("env-steps/s of the batch ÷ generations/s of model.generate", compare(rates, "batch", "generate"), 1.2)
     found.gate("batch ÷ loop of single environments on model.generate", compare(rates, "batch", "written"), 15.0)
@@ -172,10 +210,10 @@ def generate_all(plain: parts.PlainGenerate, batches: Sequence[Sequence[Sequence
 
 def rollouts(setting: Setting, found: Findings) -> None:
     """All candidates of one state: its text read once and shared, against plain batching."""
-    count = setting.size["candidates"]
+    count = setting.size.candidates
     model = parts.open_model(setting.device)
     took: dict[str, list[float]] = {"shared": [], "plain": []}
-    states = opened(setting.world, setting.size["repeats"] + 1, 3 * APART)
+    states = opened(setting.world, setting.size.repeats + 1, 3 * APART)
     for repeat, (state, pool) in enumerate(zip(states, pools(setting.world, states, count), strict=True)):
         prompts = [Prompt("rewrite", text=state.text, instruction=prompt) for prompt in pool]
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
@@ -204,19 +242,19 @@ def pools(world: World, states: Sequence[State], count: int) -> list[list[str]]:
 
 def action_sets(setting: Setting, found: Findings) -> None:
     """Surrogate action sets against rollouts: what a step costs, and how good the sets are on the truth."""
-    world, samples = setting.world, setting.size["samples"]
+    world, samples = setting.world, setting.size.samples
     rollout = Rollout(world.model, world.space, samples=samples)
     effects = {"surrogate": world.resources.action_sets.effects, f"rollout, {samples} samples": rollout}
     took: dict[str, list[float]] = {name: [] for name in effects}
-    for repeat in range(setting.size["repeats"]):
+    for repeat in range(setting.size.repeats):
         for name, effect in effects.items():
             sets = parts.fresh_sets(world, effects=effect)  # that remember nothing
-            envs = parts.vector_envs(parts.variant(world, action_sets=sets), setting.size["rolling"])
+            envs = parts.vector_envs(parts.variant(world, action_sets=sets), setting.size.rolling)
             took[name].append(parts.batched_cycle(envs, 4 * APART + 100 * repeat, 1))
     found.samples.update({f"a reset and a step, {name}, s": values for name, values in took.items()})
     slow, fast = f"rollout, {samples} samples", "surrogate"
     found.gate("surrogate ÷ rollout action sets, env-steps/s", compare(took, slow, fast), 20.0)
-    states, truth = setting.size["states"], setting.size["truth"]
+    states, truth = setting.size.states, setting.size.truth
     title = f"C of the offered sets on the means of {truth} rollouts a candidate, median of {states} states"
     found.table(title, factors(setting, effects))
 
@@ -224,7 +262,7 @@ def action_sets(setting: Setting, found: Findings) -> None:
 def factors(setting: Setting, effects: Mapping[str, Effects]) -> list[Row]:
     """C on the true displacements of the sets that each estimate of them chooses."""
     world, k = setting.world, setting.world.settings.actions
-    states = opened(world, setting.size["states"], 5 * APART)
+    states = opened(world, setting.size.states, 5 * APART)
     pool = pools(world, states, world.settings.pool)
 
     def displacements(effect: Effects, seed: int) -> list[Floats]:
@@ -232,7 +270,7 @@ def factors(setting: Setting, effects: Mapping[str, Effects]) -> list[Row]:
         ahead = effect.expected([state.text for state in states], pool, z, [seed + i for i in range(len(states))])
         return [rows - state.z for rows, state in zip(ahead, states, strict=True)]
 
-    truth = displacements(Rollout(world.model, world.space, samples=setting.size["truth"]), APART)
+    truth = displacements(Rollout(world.model, world.space, samples=setting.size.truth), APART)
     estimates = {name: displacements(effect, 0) for name, effect in effects.items()} | {"the truth": truth}
     chosen = {name: [design.select(rows, k).indices for rows in found] for name, found in estimates.items()}
     rng = np.random.default_rng(0)
@@ -253,13 +291,13 @@ def true_factor(pool: Floats, chosen: NDArray[np.integer[Any]]) -> float:
 
 def shares(setting: Setting, found: Findings) -> None:
     """Where the time of a step goes, and the utility's share with a larger catalog."""
-    rows, outside, _ = dissect(setting, setting.world, 6 * APART, repeats=setting.size["repeats"])
-    found.table(f"Where a step of {setting.size['num_envs']} environments spends its time", rows)
+    rows, outside, _ = dissect(setting, setting.world, 6 * APART, repeats=setting.size.repeats)
+    found.table(f"Where a step of {setting.size.num_envs} environments spends its time", rows)
     found.gate("share of a step outside generation", outside, 0.15, at_most=True)
-    large, _, _ = parts.over_items(setting.world, setting.size["catalog"], np.random.default_rng(0))
-    _, _, share = dissect(setting, large, 7 * APART, repeats=setting.size["repeats"])
+    large, _, _ = parts.over_items(setting.world, setting.size.catalog, np.random.default_rng(0))
+    _, _, share = dissect(setting, large, 7 * APART, repeats=setting.size.repeats)
     found.gate(
-        f"share of a step for the utility over {setting.size['catalog']:,} items", share[UTILITY], 0.05, at_most=True
+        f"share of a step for the utility over {setting.size.catalog:,} items", share[UTILITY], 0.05, at_most=True
     )
 
 
@@ -270,10 +308,10 @@ def dissect(
 
     Each is the median over the repeats; each repeat begins with action sets that remember nothing.
     """
-    count, steps = num_envs or setting.size["num_envs"], setting.size["steps"]
+    count, steps = num_envs or setting.size.num_envs, setting.size.steps
     found: dict[str, list[float]] = {}
     totals = []
-    for repeat in range(repeats or setting.size["again"]):
+    for repeat in range(repeats or setting.size.again):
         clock = Clock()
         envs = parts.vector_envs(parts.watched(world, clock), count)
         total = parts.batched_cycle(envs, seed + 1000 * repeat, steps)
@@ -297,7 +335,7 @@ def by_part(clock: Clock, total: float) -> dict[str, float]:
 def engines(setting: Setting, found: Findings) -> None:
     """Generations a second of ``model.generate`` and of this package's loop, by number format and batch."""
     size = setting.size
-    prompts = [prompt for call in recorded(setting, max(size["batches"]), 8 * APART) for prompt in call.prompts]
+    prompts = [prompt for call in recorded(setting, max(size.batches), 8 * APART) for prompt in call.prompts]
     rows = []
     for dtype in ("float32", "bfloat16"):
         model = parts.open_model(setting.device, dtype)
@@ -309,14 +347,14 @@ def engines(setting: Setting, found: Findings) -> None:
     found.table("Generations a second by batch", rows)
 
 
-def speeds(generate: Generate, prompts: Sequence[Prompt], size: Mapping[str, Any]) -> Row:
+def speeds(generate: Generate, prompts: Sequence[Prompt], size: Size) -> Row:
     """Generations a second for each batch; of small batches several are asked."""
     generate(prompts[:1], [0])
     row = {}
-    for batch in size["batches"]:
+    for batch in size.batches:
         count = batch * max(1, 16 // batch)
         took = []
-        for repeat in range(size["again"]):
+        for repeat in range(size.again):
             chosen = [prompts[(repeat * count + i) % len(prompts)] for i in range(count)]
             took.append(seconds(partial(ask, generate, chosen, batch)) / count)
         row[f"{batch} rows"] = 1.0 / median(took)
@@ -332,9 +370,9 @@ def ask(generate: Generate, prompts: Sequence[Prompt], batch: int) -> None:
 def recorded(setting: Setting, count: int, seed: int) -> list[Asked]:
     """Batched calls of episodes with random actions, ``count`` generations or a few more."""
     world, calls = parts.recording(setting.world)
-    envs = parts.vector_envs(world, setting.size["num_envs"])
+    envs = parts.vector_envs(world, setting.size.num_envs)
     while sum(len(call.prompts) for call in calls) < count:
-        parts.batched_cycle(envs, seed, setting.size["steps"])
+        parts.batched_cycle(envs, seed, setting.size.steps)
         seed += 1000
     return calls
 
@@ -346,7 +384,7 @@ def exactness(setting: Setting, found: Findings) -> None:
     }  # fmt: skip
     rows: list[Row] = []
     for name, kwargs in modes.items():
-        count = setting.size["others" if kwargs else "texts"]
+        count = setting.size.others if kwargs else setting.size.texts
         model = parts.open_model(setting.device, **kwargs)
         world = parts.variant(setting.world, model=model, action_sets=parts.fresh_sets(setting.world))
         steps, differ, apart = stepped_alone(setting, world, count)
@@ -359,7 +397,7 @@ def exactness(setting: Setting, found: Findings) -> None:
 
 def stepped_alone(setting: Setting, world: World, count: int) -> tuple[int, int, float]:
     """Steps, how many end in another text alone, and the largest difference of the rewards of the others."""
-    batch = parts.vector_envs(world, setting.size["num_envs"])
+    batch = parts.vector_envs(world, setting.size.num_envs)
     (single,) = parts.single_envs(parts.variant(world, action_sets=parts.fresh_sets(world)), 1)
     steps = differ = 0
     apart = 0.0
@@ -367,7 +405,7 @@ def stepped_alone(setting: Setting, world: World, count: int) -> tuple[int, int,
         while steps < count:
             rng = np.random.default_rng(steps)
             batch.reset(seed=9 * APART + steps)
-            for _ in range(setting.size["steps"]):
+            for _ in range(setting.size.steps):
                 before, actions = batch.get_state(), parts.offered(batch.action_masks(), rng)
                 result = batch.transition(actions)
                 for snapshot, action, after, reward in zip(before, actions, result.states, result.rewards, strict=True):
@@ -385,7 +423,7 @@ def curves(setting: Setting, found: Findings) -> None:
     """Cost against the number of environments, the actions offered and the pool."""
     world, size = setting.world, setting.size
     rows = []
-    for count in size["envs"]:
+    for count in size.envs:
         parts.forget_peak()
         table, outside, _ = dissect(setting, world, 10 * APART, num_envs=count)
         step = table[-1]["ms a step"]
@@ -395,11 +433,11 @@ def curves(setting: Setting, found: Findings) -> None:
     pool = world.settings.pool
     found.table(
         f"Actions offered, out of a pool of {pool}",
-        [{ACTIONS: k} | outside_of(setting, k, pool) for k in size["actions"]],
+        [{ACTIONS: k} | outside_of(setting, k, pool) for k in size.actions],
     )
     k = world.settings.actions
     found.table(
-        f"Candidates, {k} actions offered", [{POOL: count} | outside_of(setting, k, count) for count in size["pools"]]
+        f"Candidates, {k} actions offered", [{POOL: count} | outside_of(setting, k, count) for count in size.pools]
     )
 
 
@@ -418,7 +456,7 @@ def with_sets(world: World, k: int, pool: int) -> World:
 def catalogs(setting: Setting, found: Findings) -> None:
     """Cost against the size of the catalog: Gaussian items in place of the catalog's own."""
     rows = []
-    for count in setting.size["items"]:
+    for count in setting.size.items:
         world, took, grown = parts.over_items(setting.world, count, np.random.default_rng(1))
         table, _, share = dissect(setting, world, 12 * APART)
         ms = share[UTILITY] * table[-1]["ms a step"]
@@ -430,7 +468,7 @@ def catalogs(setting: Setting, found: Findings) -> None:
 def recall(setting: Setting, found: Findings) -> None:
     """What FAISS finds of the nearest items, and how long it takes, against exact search."""
     rng = np.random.default_rng(2)
-    items, z = rng.normal(size=(setting.size["recall"], 8)), rng.normal(size=(QUERIES, 8))
+    items, z = rng.normal(size=(setting.size.recall, 8)), rng.normal(size=(QUERIES, 8))
     rows: list[Row] = []
     exact: NDArray[np.int64] | None = None
     for name, make in (("exact, k-d tree", Tree), ("FAISS, cells", Cells)):
@@ -448,7 +486,7 @@ def recall(setting: Setting, found: Findings) -> None:
 
 def server(setting: Setting, found: Findings) -> None:
     """Requests a second of a server on loopback, by requests under way: how many environments keep it busy."""
-    count = setting.size["requests"]
+    count = setting.size.requests
     if not count:
         return
     prompts = [prompt for call in recorded(setting, count, 13 * APART) for prompt in call.prompts][:count]
