@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,3 +30,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 def rng() -> np.random.Generator:
     """A generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _one_program_a_test() -> Iterator[None]:
+    """Let each test choose its own precision: accelerate keeps the first choice of a process for good."""
+    yield
+    if "accelerate.state" in sys.modules:
+        from accelerate.state import AcceleratorState
+
+        AcceleratorState._reset_state(reset_partial_state=True)
