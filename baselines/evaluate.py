@@ -47,6 +47,7 @@ class EpisodeRow:
         utilities: ``T + 1`` utilities.
         texts: ``T + 1`` texts.
         prompts: ``T`` edit prompts that were chosen.
+        z: ``T + 1`` embeddings of the texts, n numbers each.
     """
 
     method: str
@@ -64,6 +65,7 @@ class EpisodeRow:
     utilities: tuple[float, ...]
     texts: tuple[str, ...]
     prompts: tuple[str, ...]
+    z: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class Moment:
     """One moment of a batch of episodes: what the environment told, which rows were alive, what was chosen before."""
 
     infos: Mapping[str, Any]
+    z: NDArray[np.floating]  # [B, n]
     alive: NDArray[np.bool_]
     prompts: tuple[str, ...]
 
@@ -183,7 +186,7 @@ def roll_out(
     """One batch of episodes from their first text to their last."""
     observation, infos = envs.reset(seed=first)
     alive = np.ones(envs.num_envs, dtype=bool)
-    moments = [Moment(infos, alive.copy(), ())]
+    moments = [Moment(infos, embeddings(envs, observation), alive.copy(), ())]
     memory: AgentState = None
     while alive.any():
         begin = np.full(envs.num_envs, len(moments) == 1)
@@ -191,7 +194,7 @@ def roll_out(
         actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
         prompts = tuple(offered[action] for offered, action in zip(infos["actions"], actions, strict=True))
         observation, _, terminated, truncated, infos = envs.step(actions)
-        moments.append(Moment(infos, alive.copy(), prompts))
+        moments.append(Moment(infos, embeddings(envs, observation), alive.copy(), prompts))
         if bar is not None:
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
@@ -204,6 +207,19 @@ def shown(agent: object, envs: gym.vector.VectorEnv[Any, Any, Any], observation:
         return observation
     base: Any = envs.unwrapped
     return {**observation, "text": [observe_text(base.world, state) for state in base.states]}
+
+
+def embeddings(envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> NDArray[np.floating]:  # noqa: ANN401
+    """Of a batch of texts, [B, n]: from the latent observation, or the environment's own where it shows text."""
+    if isinstance(observation, Mapping):
+        return np.array(observation["state"])
+    base: Any = envs.unwrapped
+    return np.array([state.z for state in base.states])
+
+
+def numbers(z: NDArray[np.floating]) -> tuple[float, ...]:
+    """An embedding for a row."""
+    return tuple(float(value) for value in z)
 
 
 def write_out(
@@ -230,6 +246,7 @@ def write_out(
             utilities=tuple(state.total for state in draft.states),
             texts=tuple(state.text for state in draft.states),
             prompts=draft.prompts,
+            z=tuple(numbers(state.z) for state in draft.states),
         )
         for i, draft in enumerate(writer.write(base.states))
         for begin, end in [(draft.states[0], draft.states[-1])]
@@ -260,4 +277,5 @@ def make_row(moments: Sequence[Moment], i: int, method: str, seed: int, episode:
         utilities=tuple(part(moment.infos, "total") for moment in lived),
         texts=tuple(str(moment.infos["text"][i]) for moment in lived),
         prompts=tuple(moment.prompts[i] for moment in lived[1:]),
+        z=tuple(numbers(moment.z[i]) for moment in lived),
     )

@@ -105,7 +105,7 @@ def run_experiment(options: argparse.Namespace) -> None:
     data = f"-{options.data.resolve().name}" if options.data else ""
     out = options.out or Path("runs") / f"{options.name}{data}"
     given = {name: getattr(options, name) for name in ("data", "fresh", "resume", "jobs", "engine", "device", "figure")}
-    module.run(Options(options.size, out, **given))
+    module.run(Options(options.size, out, experiment=options.name, **given))
 
 
 if __name__ == "__main__":

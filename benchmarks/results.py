@@ -59,8 +59,12 @@ def read_rows(path: Path) -> list[EpisodeRow]:
     expected = [item.name for item in fields(EpisodeRow)]
     if table.column_names != expected:
         raise PreparationError(f"{path} should have the columns {expected}; it has {table.column_names}")
-    lists = ("utilities", "texts", "prompts")
-    return [EpisodeRow(**(row | {name: tuple(row[name]) for name in lists})) for row in table.to_pylist()]
+    return [EpisodeRow(**{name: frozen(value) for name, value in row.items()}) for row in table.to_pylist()]
+
+
+def frozen(value: Any) -> Any:  # noqa: ANN401 - a cell of a table
+    """A cell of a table, lists as tuples."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def schema() -> Any:  # noqa: ANN401 - pyarrow has no types of its own
@@ -74,6 +78,7 @@ def schema() -> Any:  # noqa: ANN401 - pyarrow has no types of its own
         "bool": pa.bool_(),
         "tuple[float, ...]": pa.list_(pa.float64()),
         "tuple[str, ...]": pa.list_(pa.string()),
+        "tuple[tuple[float, ...], ...]": pa.list_(pa.list_(pa.float64())),
     }
     return pa.schema([(item.name, kinds[str(item.type)]) for item in fields(EpisodeRow)])
 

@@ -43,6 +43,7 @@ class Options:
         engine: Where they are done: ``"local"`` or ``"ray"``.
         device: Where language models run; heeded by experiments on speed.
         figure: Draw the figure and measure nothing; heeded by ``design``.
+        experiment: Name of the experiment.
     """
 
     size: str
@@ -54,6 +55,7 @@ class Options:
     engine: str = "local"
     device: str = "cpu"
     figure: bool = False
+    experiment: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
     """
     engine = make_engine(options.engine, options.jobs)
     tasks, failed = plan(cells, options)
+    write_plan(cells, options)
     if options.jobs > 1:
         prepare([task.cell for task in tasks])
     with tqdm(total=len(tasks), desc="cells", unit="cell", disable=options.jobs == 1) as bar:
@@ -170,6 +173,12 @@ def plan(cells: Sequence[Cell], options: Options) -> tuple[list[Task], dict[str,
             else:
                 failed[cell.name] = error
     return tasks, failed
+
+
+def write_plan(cells: Sequence[Cell], options: Options) -> None:
+    """Say in ``plan.json`` what the run is to hold, so that a report of its files knows what is missing."""
+    planned = {cell.name: asdict(cell) for cell in cells}
+    write_json({"experiment": options.experiment, "size": options.size, "cells": planned}, options.out / "plan.json")
 
 
 def failure(folder: Path) -> str | None:

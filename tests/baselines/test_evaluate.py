@@ -21,6 +21,9 @@ def test_rows_say_what_happened(rng: np.random.Generator) -> None:
         assert (row.method, row.seed, row.valid, row.steps) == ("uniform", 3, True, 3)
         assert row.gain == pytest.approx(row.utilities[-1] - row.utilities[0])
         assert row.gain == pytest.approx(row.affinity_gain + row.novelty_gain)
+        assert np.shape(row.z) == (4, envs.dim)
+        steps = np.linalg.norm(np.diff(row.z, axis=0), axis=1)
+        np.testing.assert_allclose(steps, 1, rtol=1e-6)  # every action moves the point by one
         # the fake's text lists the actions taken, and its prompts name them
         assert row.texts[-1] == ", ".join([row.texts[0], *(prompt.removeprefix("move ") for prompt in row.prompts)])
 

@@ -51,6 +51,24 @@ def test_writers_meet_the_episodes_that_agents_meet() -> None:
         assert (a.episode, a.user, a.entity, a.texts[0]) == (b.episode, b.user, b.entity, b.texts[0])
         assert a.start_percentile == b.start_percentile
         assert a.utilities[0] == pytest.approx(b.utilities[0])
+        assert len(a.z) == 2
+        np.testing.assert_allclose(a.z[0], b.z[0], rtol=1e-6)
+
+
+class First:
+    """Takes the first action, whatever it is shown."""
+
+    def predict(self, observation: object, state: None = None, **_: object) -> tuple[np.ndarray, None]:
+        return np.zeros(2, np.int64), state
+
+
+def test_embeddings_are_the_same_whatever_is_observed() -> None:
+    rows = []
+    for observation in ("latent", "text"):
+        envs = EagleVectorEnv.from_world(make_tiny_world(observation=observation), num_envs=2)
+        rows.append(evaluate(First(), envs, method="first", episodes=2).rows)
+    assert [row.texts for row in rows[0]] == [row.texts for row in rows[1]]
+    np.testing.assert_allclose([row.z for row in rows[0]], [row.z for row in rows[1]], rtol=1e-6)
 
 
 class Watched(ScriptedModel):

@@ -67,7 +67,7 @@ def row(texts: Sequence[str], user: str, entity: str, **changes: object) -> Epis
     steps = len(texts) - 1
     made = EpisodeRow(
         *("ppo", 0, 1, user, entity, steps, 1.5, 1.0, 0.5, 50.0, 80.0, True),
-        *((0.0,) * (steps + 1), tuple(texts), ("edit",) * steps),
+        *((0.0,) * (steps + 1), tuple(texts), ("edit",) * steps, ((0.0,),) * (steps + 1)),
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 

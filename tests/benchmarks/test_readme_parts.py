@@ -17,8 +17,9 @@ PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->
 def write_demo(folder: Path, env_id: str) -> None:
     values = (0.0, 1.25)
     row = EpisodeRow(
-        "ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 50, 80, True, values, ("A film.", "A dark film."), ("Darker.",)
-    )
+        *("ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 50, 80, True, values),
+        *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
+    )  # fmt: skip
     write_rows([row], folder / "episodes.parquet")
     cell = {"agent": "ppo", "env_id": env_id, "training": {"steps": 7680}}
     write_json({"cells": [{"cell": cell}]}, folder / "run.json")

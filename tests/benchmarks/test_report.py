@@ -17,7 +17,7 @@ def result(agent: str, seed: int, gains: list[float], *, training: Cost | None =
     rows = tuple(
         EpisodeRow(
             *(agent, seed, 10 * seed + i, f"u{i}", "e", 1),
-            *(gain, gain, 0.0, 50.0, 80.0, i > 0, (0.0, gain), ("a", "b"), ("x",)),
+            *(gain, gain, 0.0, 50.0, 80.0, i > 0, (0.0, gain), ("a", "b"), ("x",), ((0.0,), (gain,))),
         )
         for i, gain in enumerate(gains)
     )  # fmt: skip

@@ -44,6 +44,18 @@ def test_a_cell_leaves_episodes_and_a_header(known_world: list[KnownVectorEnv], 
     assert {"versions", "commit", "machine", "cost", "hashes"} <= header.keys()
 
 
+def test_a_run_says_what_it_is_to_hold(
+    known_world: list[KnownVectorEnv], options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [UNIFORM, replace(UNIFORM, agent="optimistic")]
+    monkeypatch.setattr(benchmarks.suite, "run_cell", lambda *arguments, **more: 1 / 0)
+    with pytest.raises(CellsFailed):
+        run_cells(cells, replace(options, experiment="trial"))
+    found = read_json(options.out / "plan.json")
+    assert (found["experiment"], found["size"]) == ("trial", "small")
+    assert {name: cell["agent"] for name, cell in found["cells"].items()} == {cell.name: cell.agent for cell in cells}
+
+
 def test_done_cells_are_not_done_again(known_world: list[KnownVectorEnv], options: Options) -> None:
     first = run_cells([UNIFORM], options)
     assert run_cells([UNIFORM], options) == first
