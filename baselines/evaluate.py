@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -77,12 +77,14 @@ class Cost:
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         seconds: Wall-clock time.
+        dollars: Price of the tokens, 0 where no price is known.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    dollars: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,18 +108,19 @@ class Meter:
         usage: The environment's counters; they only ever grow.
     """
 
-    def __init__(self, usage: Any) -> None:  # noqa: ANN401 - anything with the three counters
+    def __init__(self, usage: Any) -> None:  # noqa: ANN401 - anything with the four counters
         self._usage, self._begin, self._clock = usage, self._counts(usage), time.perf_counter()
 
     @staticmethod
-    def _counts(usage: Any) -> dict[str, int]:  # noqa: ANN401
-        return {item.name: int(getattr(usage, item.name)) for item in fields(Cost) if item.name != "seconds"}
+    def _counts(usage: Any) -> tuple[int, int, int, float]:  # noqa: ANN401
+        return usage.calls, usage.prompt_tokens, usage.completion_tokens, usage.cost
 
     def cost(self) -> Cost:
         """What was used since the meter was made."""
-        now = self._counts(self._usage)
-        seconds = time.perf_counter() - self._clock
-        return Cost(**{name: now[name] - self._begin[name] for name in now}, seconds=seconds)
+        calls, read, written, dollars = (
+            now - before for now, before in zip(self._counts(self._usage), self._begin, strict=True)
+        )
+        return Cost(int(calls), int(read), int(written), time.perf_counter() - self._clock, dollars)
 
 
 def evaluate(

@@ -43,6 +43,7 @@ UNSEEN_SEED = 5  # of the texts on which predicted and true tastes are compared;
 # What the second opinion may be: few ratings make it, so it chooses for itself, by validation among these.
 SECOND = tuple(SpaceParameters(dim=dim, encoder_ridge=ridge) for dim in (2, 4, 8) for ridge in (30.0, 300.0))
 STEP = 1e-3  # of the difference quotients of the utility, in units of Z
+RATERS = 64  # test users on the panel of other readers
 BATCH = 64  # questions put to a language model at once
 
 _NUMBER = re.compile(r"\d+")
@@ -76,6 +77,12 @@ class TrueTaste:
     def standard(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
         """`rate` in standard deviations over the catalog, for that user, [B]: the unit of the rewarded affinity."""
         ratings: Floats = self.rate(users, texts) / self._spread[[self._catalog.user_index(user) for user in users]]
+        return ratings
+
+    def panel(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
+        """`standard` of every text by every one of some users, [U, B]."""
+        rows = np.array([self._catalog.user_index(user) for user in users])
+        ratings: Floats = self.rate_all(rows, texts) / self._spread[rows][:, None]
         return ratings
 
     @cached_property
@@ -166,10 +173,29 @@ class SecondOpinion:
             ConfigurationError: A user who left the judge no ratings, such as a train user.
         """
         rows = [self._catalog.user_index(user) for user in users]
-        z, tastes = self.space.encoder.encode(texts), self.space.users[rows, :-1]
-        norms = np.linalg.norm(tastes, axis=1)
-        ratings: Floats = np.sum(z * tastes, axis=1) / np.where(norms > 0, norms, 1.0)
+        ratings: Floats = np.sum(self.space.encoder.encode(texts) * self._directions(rows), axis=1)
         return ratings
+
+    def panel(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
+        """`standard` of every text by every one of some users, [U, B].
+
+        Raises:
+            ConfigurationError: As `standard`.
+        """
+        rows = [self._catalog.user_index(user) for user in users]
+        ratings: Floats = self._directions(rows) @ self.space.encoder.encode(texts).T
+        return ratings
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Ids of the users who left the judge ratings."""
+        return tuple(self._catalog.users)
+
+    def _directions(self, rows: Sequence[int]) -> Floats:
+        tastes = self.space.users[rows, :-1]
+        norms = np.linalg.norm(tastes, axis=1, keepdims=True)
+        directions: Floats = tastes / np.where(norms > 0, norms, 1.0)
+        return directions
 
 
 class ModelJudge:
@@ -274,6 +300,8 @@ class Judgement:
         true_taste: The same by true tastes, standard deviations of the user's true ratings of the catalog; nan where
             they are not known.
         second: The same by the second opinion; nan for users who left it no ratings.
+        raters: The mean of the same over a fixed panel of other test users, by true tastes where these are known, else
+            by the second opinion; nan without either.
         model: Gain in the language model's number from 1 to 10; nan without one.
         distance: Euclidean distance in Z of the last text from the first.
         edits: What the last text says otherwise than the first (see `edits_between`).
@@ -292,6 +320,7 @@ class Judgement:
     affinity: float
     true_taste: float
     second: float
+    raters: float
     model: float
     distance: float
     edits: float
@@ -312,6 +341,7 @@ class Judges:
         second: Where there are ratings for it.
         model: Where a language model is named.
         profiles: Of users, by id, for the language model.
+        raters: Ids of the panel of other readers.
     """
 
     catalog: Catalog
@@ -321,24 +351,30 @@ class Judges:
     second: SecondOpinion | None = None
     model: ModelJudge | None = None
     profiles: Any = None
+    raters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, world: World, model: LanguageModel | None = None) -> Judges:
+    def of(cls, world: World, model: LanguageModel | None = None, second: SecondOpinion | None = None) -> Judges:
         """The judges of a world.
 
         Args:
             world: Of the environment in which the episodes were played.
             model: A language model that judges too.
+            second: A second opinion of the same catalog and split, where one is formed already.
         """
         catalog, parts = world.catalog, world.resources
+        second = second or SecondOpinion(catalog, parts.split)
+        asked = [catalog.users[user] for user in parts.split.test_users]
+        known = asked if second is None else [user for user in asked if user in set(second.users)]
         return cls(
             catalog=catalog,
             space=world.space,
             utility=parts.utility,
             true_taste=TrueTaste(catalog) if catalog == load_plots() else None,
-            second=SecondOpinion(catalog, parts.split),
+            second=second,
             model=ModelJudge(model) if model else None,
             profiles=lambda user: parts.profile(catalog.user_index(user)),
+            raters=tuple(str(user) for user in known[:RATERS]),
         )
 
     def judge(self, rows: Sequence[EpisodeRow]) -> list[Judgement]:
@@ -347,6 +383,7 @@ class Judges:
         gains = {
             "true_taste": self._gains(rows, self.true_taste.standard) if self.true_taste else None,
             "second": self._gains(rows, self.second.standard) if self.second else None,
+            "raters": self._raters(rows) if self.raters else None,
             "model": self._gains(rows, self._model_rates) if self.model else None,
         }
         nothing = np.full(len(rows), np.nan)
@@ -360,6 +397,17 @@ class Judges:
         users = [row.user for row in rows]
         first, last = (rate(users, [row.texts[end] for row in rows]) for end in (0, -1))
         gains: Floats = last - first
+        return gains
+
+    def _raters(self, rows: Sequence[EpisodeRow]) -> Floats | None:
+        """Mean gains over the panel, the episode's own user left out, [B]."""
+        texts = [row.texts[end] for end in (-1, 0) for row in rows]
+        judge = self.true_taste or self.second
+        if judge is None:
+            return None
+        found = judge.panel(self.raters, texts)
+        others = np.array([[rater != row.user for row in rows] for rater in self.raters])
+        gains: Floats = np.average(found[:, : len(rows)] - found[:, len(rows) :], axis=0, weights=others)
         return gains
 
     def _model_rates(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
@@ -385,8 +433,8 @@ class Judges:
             edits=edits_between(row.texts[0], row.texts[-1], plot=plot),
             progress=float(progress.sum()),
             drift=float(drift.sum()),
-            parses=float(np.mean([well_formed(text, plot=plot) for text in row.texts[1:]])),
-            no_ops=float(np.mean([edits_between(*pair, plot=plot) == 0 for pair in pairs])),
+            parses=float(np.mean([well_formed(text, plot=plot) for text in row.texts[1:] or row.texts])),
+            no_ops=float(np.mean([edits_between(*pair, plot=plot) == 0 for pair in pairs])) if pairs else 1.0,
             length=len(row.texts[-1].split()) / max(len(row.texts[0].split()), 1),
         )
 

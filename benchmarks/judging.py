@@ -7,16 +7,18 @@ space, utility and profiles alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from baselines.evaluate import make_envs
 from benchmarks import plots
-from benchmarks.judges import Judgement, Judges, correlation
+from benchmarks.judges import Judgement, Judges, SecondOpinion, correlation
+from benchmarks.latent_map import LatentMap, draw_map
 from benchmarks.report import TITLES, aligned, average
-from benchmarks.results import hashes, write_table
+from benchmarks.results import hashes, write_json, write_table
 from benchmarks.stats import Interval, bootstrap
 from benchmarks.suite import CellResult, check_alike, check_made_of, read_run
 from eagle_gym.language.model import LanguageModel, load_language_model
@@ -31,11 +33,18 @@ TEXTS = {
     "no_ops": "{:.1%}",
     "length": "{:.2f}",
 }
-OPINIONS = {"true_taste": "true taste", "second": "second opinion", "model": "language model, of 10"}
+OPINIONS = {
+    "true_taste": "true taste",
+    "second": "second opinion",
+    "raters": "other readers",
+    "model": "language model, of 10",
+}
 
 
 def judge_run(folder: Path, *, language_model: str | None = None) -> str:
-    """Judge every episode of a run; write ``JUDGES.md``, ``judges.png`` and ``judgements.parquet`` into its folder.
+    """Judge every episode of a run; write ``JUDGES.md``, ``judges.png``, ``judgements.parquet`` and ``judges.json``.
+
+    The last holds facts about the judges, and a map of the latent space for a report, which opens no environment.
 
     Args:
         folder: Of the run, with its ``cells``.
@@ -50,43 +59,68 @@ def judge_run(folder: Path, *, language_model: str | None = None) -> str:
     """
     results = read_run(folder)
     check_alike(results)
-    model = load_language_model(language_model) if language_model else None
-    judged: list[Judgement] = []
-    pages, panels = [], []
+    bench = Bench(folder, load_language_model(language_model) if language_model else None)
+    judged: list[dict[str, Any]] = []
+    pages, panels, facts = [], [], {}
     for name in dict.fromkeys(result.cell.environment for result in results):
         some = [result for result in results if result.cell.environment == name]
-        found, judges = judge_results(some, folder, model)
-        judged += found
+        found, judges, latent_map = bench.judge(some)
+        judged += [{"environment": name, **asdict(row)} for row in found]
         pages.append(page(some[0].cell.env_id, found, judges))
         panels.append((some[0].cell.env_id, found))
+        facts[name] = {
+            "second": str(judges.second.quality) if judges.second else None,
+            "raters": len(judges.raters),
+            "language_model": language_model,
+            "map": asdict(latent_map),
+        }
     text = "\n\n".join([HEAD, *pages]) + "\n"
     (folder / "JUDGES.md").write_text(text)
-    write_table([asdict(row) for row in judged], folder / "judgements.parquet")
+    write_table(judged, folder / "judgements.parquet")
+    write_json(facts, folder / "judges.json")
     plots.save_judges(panels, OPINIONS, folder / "judges.png")
     return text
 
 
-def judge_results(
-    results: Sequence[CellResult], folder: Path, model: LanguageModel | None
-) -> tuple[list[Judgement], Judges]:
-    """The judgements of one environment's episodes, and the judges that gave them."""
-    cell = results[0].cell
-    envs = make_envs(cell.env_id, 1, split="test", **cell.env_kwargs)
-    try:
-        check_made_of(folder / "cells" / cell.name, hashes(envs))
-        judges = Judges.of(envs.unwrapped.world, model)  # type: ignore[attr-defined]
-        return judges.judge([row for result in results for row in result.rows]), judges
-    finally:
-        envs.close()
+@dataclass
+class Bench:
+    """Opens the environments of a run for its judges; what they share is formed once.
+
+    Attributes:
+        folder: Of the run.
+        model: A language model that judges too.
+        seconds: Second opinions by the hashes of catalog and split.
+    """
+
+    folder: Path
+    model: LanguageModel | None
+    seconds: dict[tuple[str, str], SecondOpinion] = field(default_factory=dict)
+
+    def judge(self, results: Sequence[CellResult]) -> tuple[list[Judgement], Judges, LatentMap]:
+        """The judgements of one environment's episodes, the judges that gave them, and a map of the latent space."""
+        cell = results[0].cell
+        envs = make_envs(cell.env_id, 1, split="test", **cell.env_kwargs)
+        try:
+            check_made_of(self.folder / "cells" / cell.name, hashes(envs))
+            world = envs.unwrapped.world  # type: ignore[attr-defined]
+            key = (world.catalog.hash, world.resources.split.hash)
+            judges = Judges.of(world, self.model, self.seconds.get(key))
+            if judges.second is not None:
+                self.seconds[key] = judges.second
+            rows = [row for result in results for row in result.rows]
+            return judges.judge(rows), judges, draw_map(world, rows)
+        finally:
+            envs.close()
 
 
 HEAD = """# Judges
 
 Gains of the last text over the first. Reward and its affinity part are in catalog standard deviations; so are true
 taste and second opinion, which stand against the affinity: where they are smaller, part of what was rewarded is an
-error of the space that rewards. *Progress* is movement in Z along the utility's gradient, *drift* movement sideways to
-it; *edits* counts the attribute values that the last text says otherwise than the first; *length* is in words, relative
-to the first. Intervals are 95 %, over seeds and users."""
+error of the space that rewards. *Other readers* is the mean of the same over a fixed panel of other test users, by true
+tastes where these are known, else by the second opinion. *Progress* is movement in Z along the utility's gradient,
+*drift* movement sideways to it; *edits* counts the attribute values that the last text says otherwise than the first;
+*length* is in words, relative to the first. Intervals are 95 %, over seeds and users."""
 
 
 def page(env_id: str, judged: Sequence[Judgement], judges: Judges, seed: int = 0) -> str:

@@ -23,6 +23,7 @@ class FakeUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    cost: float = 0.0
 
     def snapshot(self) -> FakeUsage:
         return FakeUsage(**vars(self))

@@ -28,6 +28,8 @@ from benchmarks.judges import (
     unseen_texts,
     well_formed,
 )
+from benchmarks.latent_map import read_map
+from benchmarks.results import read_json
 from benchmarks.suite import Cell, Options, read_run, run_cells
 from eagle_gym.catalog import Catalog, Split, load_plots, plots_world, split_catalog
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
@@ -239,6 +241,43 @@ def test_the_gradient_of_affinity_is_the_users_direction(space: LatentSpace) -> 
     np.testing.assert_allclose(found, users[:, :-1] / np.linalg.norm(users[:, :-1], axis=1, keepdims=True), atol=1e-6)
 
 
+@pytest.mark.usefixtures("few_choices")
+def test_other_readers_are_asked_by_both_judges(plots: Catalog, true_taste: TrueTaste, small: Catalog) -> None:
+    users, texts = list(plots.users[2:5]), plots.texts[:3]
+    expected = [true_taste.standard([user] * 3, texts) for user in users]
+    np.testing.assert_allclose(true_taste.panel(users, texts), expected)
+    own = SecondOpinion(small, split_catalog(small))
+    users, texts = list(own.users[:2]), small.texts[:3]
+    np.testing.assert_allclose(own.panel(users, texts), [own.standard([user] * 3, texts) for user in users])
+
+
+def test_a_panel_leaves_the_reader_out(small: Catalog, space: LatentSpace) -> None:
+    class Panel:
+        """Every reader likes length, as often as his number says."""
+
+        def standard(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+            return np.zeros(len(texts))
+
+        def panel(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+            return np.array([[int(user[1:]) * len(text) for text in texts] for user in users])
+
+    raters = tuple(small.users[:3])
+    opened = Judges(small, space, ContentGap(space, neighbours=5), second=Panel(), raters=raters)  # type: ignore[arg-type]
+    texts = ["A dark war film.", "A dark and romantic war film."]
+    longer = len(texts[1]) - len(texts[0])
+    own, other = opened.judge([row(texts, small.users[1], "None"), row(texts, small.users[9], "None")])
+    numbers = [int(user[1:]) for user in raters]
+    assert own.raters == pytest.approx(longer * (numbers[0] + numbers[2]) / 2)
+    assert other.raters == pytest.approx(longer * np.mean(numbers))
+
+
+def test_an_episode_of_one_text_is_judged(small: Catalog, space: LatentSpace) -> None:
+    opened = Judges(small, space, ContentGap(space, neighbours=5))
+    (found,) = opened.judge([row(["A dark war film."], small.users[4], "None")])
+    assert (found.distance, found.edits, found.parses, found.no_ops, found.length) == (0, 0, 1, 1, 1)
+    assert np.isnan(found.raters)
+
+
 def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> None:
     class Fixed:
         def standard(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
@@ -292,6 +331,11 @@ def test_a_run_is_judged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = pq.read_table(run / "judgements.parquet").to_pylist()
     assert len(rows) == 8
     assert all(np.isfinite(row["true_taste"]) for row in rows)
+    assert all(np.isfinite(row["raters"]) for row in rows)
+    assert {row["environment"] for row in rows} == {"plots"}
+    facts = read_json(run / "judges.json")["plots"]
+    assert (facts["second"], facts["language_model"]) == (None, None)
+    assert read_map(facts["map"]).episode in {row["episode"] for row in rows}
     assert imread(run / "judges.png").std() > 0.01
     mean = np.mean([row["true_taste"] for row in rows if row["method"] == "optimistic"])
     assert f"{mean:.2f} [" in page
