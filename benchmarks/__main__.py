@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.engines import NAMES as ENGINES
@@ -17,9 +18,12 @@ RUN = """examples:
   python -m benchmarks run demo
   python -m benchmarks run demo --data ml-latest-small        (into runs/demo-ml-latest-small)
   python -m benchmarks run learning --size reference --data ml-latest-small --out runs/learning --jobs 2
+  python -m benchmarks run t1_methods --size small --jobs 2
+  python -m benchmarks run t1_methods --size small --report-only        (of what is done so far, while it runs)
 
-What is done is not done again: kill a run, start it once more with the same --out, and it goes on. Exit status 1 means
-that cells failed; they are listed, never averaged in, and done again with --resume.
+What is done is not done again: kill a run, start it once more with the same --out, and it goes on. A whole seed is done
+at a time, so that a run that was stopped is a smaller run. Exit status 1 means that cells failed; they are listed with
+those that need them, never averaged in, and done again with --resume.
 """
 
 
@@ -45,11 +49,17 @@ def parser() -> argparse.ArgumentParser:
     runner.add_argument("name", help="one of those that `list` names")
     runner.add_argument("--size", default="small", help="one of the experiment's sizes (default: %(default)s)")
     runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME; with --data, runs/NAME-DATA)")
-    runner.add_argument("--data", type=Path, help="folder of a MovieLens data set, such as ml-latest-small")
+    runner.add_argument("--data", type=Path, help="folder of a data set: MovieLens; Amazon for t4_products")
     runner.add_argument("--fresh", action="store_true", help="do again what is done already")
     runner.add_argument("--device", default="cpu", help="where throughput is measured, such as cuda (default: cpu)")
     runner.add_argument("--figure", action="store_true", help="draw the figure alone, where an experiment has one")
     runner.add_argument("--resume", action="store_true", help="do again what has failed")
+    runner.add_argument(
+        "--report-only", action="store_true", help="do no cell: report on those that are done, say which are missing"
+    )
+    runner.add_argument(
+        "--language-model", help="a general language model, such as openai:MODEL@URL (t4_products needs one)"
+    )
     runner.add_argument("--jobs", type=int, default=1, help="cells done at a time (default: %(default)s)")
     runner.add_argument(
         "--engine", choices=ENGINES, default="local", help="processes here, or a Ray cluster (default: %(default)s)"
@@ -101,11 +111,11 @@ def run_experiment(options: argparse.Namespace) -> None:
     if options.size not in module.SIZES:
         raise ConfigurationError(f"{options.name} has no size {options.size!r}; it has {', '.join(module.SIZES)}")
     if options.data and not options.data.is_dir():
-        raise ConfigurationError(f"--data should be a folder of MovieLens files; there is no folder {options.data}")
+        raise ConfigurationError(f"--data should be the folder of a data set; there is no folder {options.data}")
     data = f"-{options.data.resolve().name}" if options.data else ""
     out = options.out or Path("runs") / f"{options.name}{data}"
-    given = {name: getattr(options, name) for name in ("data", "fresh", "resume", "jobs", "engine", "device", "figure")}
-    module.run(Options(options.size, out, experiment=options.name, **given))
+    given = {item.name for item in fields(Options)} - {"size", "out", "experiment"}
+    module.run(Options(options.size, out, experiment=options.name, **{name: getattr(options, name) for name in given}))
 
 
 if __name__ == "__main__":

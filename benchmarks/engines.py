@@ -1,17 +1,20 @@
 """Where work is done: here in turn, in several processes, or on a Ray cluster. The files that it leaves are the same.
 
 A piece of work is a function of one argument that can be sent to another process, such as a cell with its folder. An
-engine calls it for every argument and yields what each call came to, in the order in which they end.
+engine calls it for every argument, in order, and yields what each call came to, in the order in which they end. A piece
+may need others: it begins once they have ended, and where one of them failed it is not begun and has failed too.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial, partialmethod
-from typing import Any, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeVar
 
 from tqdm import tqdm
 
@@ -20,13 +23,20 @@ from eagle_gym.errors import ConfigurationError
 NAMES = ("local", "ray")
 
 T = TypeVar("T")
+Outcome = tuple[str, str | None]
+"""A piece of work by its name, and what went wrong with it: None where nothing did."""
+Needs = Mapping[str, Sequence[str]]
+"""Names of the pieces that a piece needs, by its own; those that are not among the work are there already."""
+NOTHING: Needs = MappingProxyType({})
 
 
 class Engine(Protocol):
-    """Does a list of pieces of work."""
+    """Does pieces of work, each under a name."""
 
-    def __call__(self, work: Callable[[T], None], arguments: Sequence[T]) -> Iterator[tuple[T, str | None]]:
-        """Call ``work`` for every argument; yield it with what went wrong, None where nothing did."""
+    def __call__(
+        self, work: Callable[[T], None], arguments: Mapping[str, T], needs: Needs = NOTHING
+    ) -> Iterator[Outcome]:
+        """Call ``work`` for every argument; ConfigurationError where pieces need each other in a circle."""
 
 
 def make_engine(name: str, jobs: int) -> Engine:
@@ -48,25 +58,100 @@ def make_engine(name: str, jobs: int) -> Engine:
     return in_turn if jobs == 1 else partial(in_processes, jobs)
 
 
-def in_turn(work: Callable[[T], None], arguments: Sequence[T]) -> Iterator[tuple[T, str | None]]:
+class Queue(Generic[T]):
+    """What is left to do, in order.
+
+    Args:
+        arguments: The pieces of work by name.
+        needs: What each of them needs.
+    """
+
+    def __init__(self, arguments: Mapping[str, T], needs: Needs) -> None:
+        self._arguments = arguments
+        self._waiting = {name: {need for need in needs.get(name, ()) if need in arguments} for name in arguments}
+        self._failed: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def take(self) -> tuple[str, T] | None:
+        """The first piece that lacks nothing any more; None where all that are left wait for some that run."""
+        for name, lacks in self._waiting.items():
+            if not lacks:
+                del self._waiting[name]
+                return name, self._arguments[name]
+        return None
+
+    def end(self, name: str, error: str | None) -> Iterator[Outcome]:
+        """Note how a piece ended; what needs one that failed ends with it."""
+        yield name, error
+        for other, lacks in list(self._waiting.items()):
+            if name in lacks and error is None:
+                lacks.remove(name)
+            elif name in lacks and other in self._waiting:
+                del self._waiting[other]
+                yield from self.end(other, f"{name}, which it needs, failed: {root_of(error)}")
+
+    def check(self, running: int) -> None:
+        """Raise ConfigurationError where nothing runs and nothing can begin."""
+        if self._waiting and not running:
+            raise ConfigurationError(f"pieces of work need each other in a circle: {', '.join(self._waiting)}")
+
+
+def root_of(error: str | None) -> str:
+    """The first error of a chain of pieces that failed because of each other."""
+    return str(error).rpartition(", which it needs, failed: ")[2]
+
+
+def in_turn(work: Callable[[T], None], arguments: Mapping[str, T], needs: Needs = NOTHING) -> Iterator[Outcome]:
     """One after another, in this process."""
-    for argument in arguments:
-        yield argument, attempt(work, argument)
+    queue = Queue(arguments, needs)
+    while queue:
+        if (piece := queue.take()) is None:
+            queue.check(0)
+            continue
+        yield from queue.end(piece[0], attempt(work, piece[1]))
 
 
-def in_processes(jobs: int, work: Callable[[T], None], arguments: Sequence[T]) -> Iterator[tuple[T, str | None]]:
+def in_processes(
+    jobs: int, work: Callable[[T], None], arguments: Mapping[str, T], needs: Needs = NOTHING
+) -> Iterator[Outcome]:
     """Several at a time, each in a process of its own kind: started afresh, with its share of the cores."""
-    context = multiprocessing.get_context("spawn")
+    queue, running = Queue(arguments, needs), dict[Future[str | None], str]()
+    pool = start_processes(jobs)
+    try:
+        while queue or running:
+            while len(running) < jobs and (piece := queue.take()):
+                try:
+                    future = pool.submit(attempt, work, piece[1])
+                except BrokenProcessPool:  # since the last wait
+                    pool = start_processes(jobs)
+                    future = pool.submit(attempt, work, piece[1])
+                running[future] = piece[0]
+            queue.check(len(running))
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                done, _ = wait(running)  # a process was killed (memory, say): what ran beside it has failed as well
+                pool.shutdown()
+                pool = start_processes(jobs)
+            for future in done:
+                error = future.exception()
+                failed = future.result() if error is None else f"{type(error).__name__}: {error}"
+                yield from queue.end(running.pop(future), failed)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def start_processes(jobs: int) -> ProcessPoolExecutor:
+    """Fresh processes, each with its share of the cores."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=settle, initargs=(threads,)) as pool:
-        futures = {pool.submit(attempt, work, argument): argument for argument in arguments}
-        for future in as_completed(futures):
-            # A process that is killed (memory, say) breaks the pool: what it had not done has failed.
-            error = future.exception()
-            yield futures[future], future.result() if error is None else f"{type(error).__name__}: {error}"
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=settle, initargs=(threads,))
 
 
-def on_ray(jobs: int, work: Callable[[T], None], arguments: Sequence[T]) -> Iterator[tuple[T, str | None]]:
+def on_ray(
+    jobs: int, work: Callable[[T], None], arguments: Mapping[str, T], needs: Needs = NOTHING
+) -> Iterator[Outcome]:
     """Several at a time on a Ray cluster, whose machines share the folder that is written to."""
     try:
         import ray
@@ -76,19 +161,19 @@ def on_ray(jobs: int, work: Callable[[T], None], arguments: Sequence[T]) -> Iter
     if started:
         ray.init(log_to_driver=False, include_dashboard=False, num_cpus=None if "RAY_ADDRESS" in os.environ else jobs)
     remote: Any = ray.remote(num_cpus=1, max_retries=0)(settled_attempt)
-    waiting = dict(enumerate(arguments))
-    running: dict[Any, T] = {}
+    queue, running = Queue(arguments, needs), dict[Any, str]()
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                argument = waiting.pop(min(waiting))
-                running[remote.remote(work, argument)] = argument
+        while queue or running:
+            while len(running) < jobs and (piece := queue.take()):
+                running[remote.remote(work, piece[1])] = piece[0]
+            queue.check(len(running))
             (done,), _ = ray.wait(list(running), num_returns=1)
-            argument = running.pop(done)
+            name = running.pop(done)
             try:
-                yield argument, ray.get(done)
+                outcome = ray.get(done)
             except ray.exceptions.RayError as error:
-                yield argument, f"{type(error).__name__}: {error}"
+                outcome = f"{type(error).__name__}: {error}"
+            yield from queue.end(name, outcome)
     finally:
         if started:
             ray.shutdown()

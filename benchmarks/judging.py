@@ -18,9 +18,9 @@ from benchmarks import plots
 from benchmarks.judges import Judgement, Judges, SecondOpinion, correlation
 from benchmarks.latent_map import LatentMap, draw_map
 from benchmarks.report import TITLES, aligned, average
-from benchmarks.results import hashes, write_json, write_table
+from benchmarks.results import write_json, write_table
 from benchmarks.stats import Interval, bootstrap
-from benchmarks.suite import CellResult, check_alike, check_made_of, read_run
+from benchmarks.suite import CellResult, Fingerprints, check_alike, check_made_of, read_run
 from eagle_gym.language.model import LanguageModel, load_language_model
 
 # Columns of the table of texts, and how they are printed.
@@ -99,9 +99,10 @@ class Bench:
     def judge(self, results: Sequence[CellResult]) -> tuple[list[Judgement], Judges, LatentMap]:
         """The judgements of one environment's episodes, the judges that gave them, and a map of the latent space."""
         cell = results[0].cell
-        envs = make_envs(cell.env_id, 1, split="test", **cell.env_kwargs)
+        (env_id, kwargs), *_ = cell.environments()
+        envs = make_envs(env_id, 1, split="test", **kwargs)
         try:
-            check_made_of(self.folder / "cells" / cell.name, hashes(envs))
+            check_made_of(self.folder / cell.place, Fingerprints().of(cell))
             world = envs.unwrapped.world  # type: ignore[attr-defined]
             key = (world.catalog.hash, world.resources.split.hash)
             judges = Judges.of(world, self.model, self.seconds.get(key))

@@ -60,8 +60,8 @@ class Summary:
 
 def summarise(results: Sequence[CellResult], rng: np.random.Generator) -> list[Summary]:
     """One summary for each agent, the best first."""
-    agents = dict.fromkeys(result.cell.agent for result in results)
-    summaries = [summary([result for result in results if result.cell.agent == agent], rng) for agent in agents]
+    agents = dict.fromkeys(result.cell.method for result in results)
+    summaries = [summary([result for result in results if result.cell.method == agent], rng) for agent in agents]
     return sorted(summaries, key=lambda item: -item.gain.estimate)
 
 
@@ -70,7 +70,7 @@ def summary(results: Sequence[CellResult], rng: np.random.Generator) -> Summary:
     rows = [row for result in results for row in result.rows]
     gains, seeds, users = [row.gain for row in rows], [row.seed for row in rows], [row.user for row in rows]
     return Summary(
-        agent=results[0].cell.agent,
+        agent=results[0].cell.method,
         gain=bootstrap(gains, seeds, users, rng),
         iqm=bootstrap(gains, seeds, users, rng, statistic=weighted_iqm),
         affinity=average(row.affinity_gain for row in rows),
@@ -106,7 +106,7 @@ class Curve:
 
 
 def learning_curves(results: Sequence[CellResult], folder: Path) -> list[Curve]:
-    """The curves of the agents that were trained, from the ``agent`` folders of their cells.
+    """The curves of the agents that were trained on episodes, from the ``agent`` folders of their cells.
 
     Calls are spread evenly over the steps of a run, as they are: each step is one generation, repeated ones aside.
 
@@ -116,9 +116,10 @@ def learning_curves(results: Sequence[CellResult], folder: Path) -> list[Curve]:
     """
     found: dict[str, list[tuple[CellResult, dict[float, float]]]] = {}
     for result in results:
-        if result.training is not None:
-            rows = read_curve(folder / "cells" / result.cell.name / "agent")
-            found.setdefault(result.cell.agent, []).append((result, {row["steps"]: row["return"] for row in rows}))
+        agent = folder / result.cell.place / "agent"
+        rows = read_curve(agent) if agent.exists() else []
+        if rows and all("return" in row for row in rows):  # other curves are of losses against updates
+            found.setdefault(result.cell.method, []).append((result, {row["steps"]: row["return"] for row in rows}))
     return [_curve(agent, runs) for agent, runs in found.items()]
 
 
@@ -181,7 +182,7 @@ def share(results: Sequence[CellResult], first: str, second: str, rng: np.random
 
 def keyed(results: Sequence[CellResult], agent: str) -> list[tuple[Any, Any, Any, float]]:
     """``(seed, episode, user, gain)`` of an agent's episodes."""
-    rows: list[EpisodeRow] = [row for result in results if result.cell.agent == agent for row in result.rows]
+    rows: list[EpisodeRow] = [row for result in results if result.cell.method == agent for row in result.rows]
     return [(row.seed, row.episode, row.user, row.gain) for row in rows]
 
 

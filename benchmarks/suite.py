@@ -1,30 +1,34 @@
 """What an experiment is, and the cells that experiments are made of.
 
 An experiment is a module of ``benchmarks.experiments`` with a docstring, a table ``SIZES`` and a function ``run``. Most
-are made of cells: a cell is one agent with one seed in one environment; it trains where there is something to train,
-meets its test episodes, and leaves a folder. A folder that is done is not done again.
+are made of cells: a cell is one method with one seed in one environment; it trains where there is something to train,
+meets its test episodes, and leaves a folder. A folder that is done is not done again. A cell may need others: the
+recorded episodes of a reference policy, or the agent of another cell. What these have cost is charged to it too.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from baselines import registry
-from baselines.agent import Agent
+from baselines.agent import Agent, Writer
 from baselines.evaluate import FIRST_SEED, Cost, EpisodeRow, Meter, evaluate, make_envs
-from baselines.reference import REFERENCES, make_reference
+from baselines.reference import REFERENCES
 from baselines.registry import LEARNERS
 from benchmarks import experiments
-from benchmarks.engines import make_engine
+from benchmarks.engines import make_engine, root_of
 from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError, PreparationError
 
@@ -36,7 +40,7 @@ class Options:
     Attributes:
         size: One of the experiment's ``SIZES``.
         out: Folder for everything it writes.
-        data: Folder of a MovieLens data set, where one is given.
+        data: Folder of a data set (MovieLens; Amazon for ``t4_products``), where one is given.
         fresh: Do cells again that are done.
         resume: Do cells again that have failed.
         jobs: Cells done at a time.
@@ -44,6 +48,8 @@ class Options:
         device: Where language models run; heeded by experiments on speed.
         figure: Draw the figure and measure nothing; heeded by ``design``.
         experiment: Name of the experiment.
+        report_only: Do no cell: report on those that are done, and say which are missing.
+        language_model: A general language model's spec; heeded by ``t4_products``.
     """
 
     size: str
@@ -56,21 +62,29 @@ class Options:
     device: str = "cpu"
     figure: bool = False
     experiment: str = ""
+    report_only: bool = False
+    language_model: str | None = None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One agent with one seed in one environment.
+    """One method with one seed in one environment.
 
     Attributes:
         environment: Short name of the environment, for tables and folders.
         env_id: Its id.
-        env_kwargs: Its further arguments, JSON values.
-        agent: A reference policy or a learner.
+        agent: A policy that needs no training, a learner, or a method that does not learn with its settings
+            (``"beam:budget=640"``); see :func:`baselines.registry.make`.
         seed: Of the training and of the choice of test episodes.
-        episodes: Test episodes.
+        episodes: Test episodes. All cells of a seed meet the same ones; who has fewer meets the first of them.
         num_envs: Copies of the environment in a batch; ``episodes`` is a multiple of it.
+        env_kwargs: Further arguments of the environment, JSON values.
         training: Hyperparameters of a learner.
+        label: Name of the method, for tables and folders; that of the agent where "".
+        test_env_kwargs: What is otherwise in the environment of the test episodes.
+        recorded: Episodes of its reference policy that are recorded for a learner (its hyperparameter ``dataset``).
+        begins_as: Name of the cell whose agent a learner begins as (its hyperparameter ``supervised``).
+        agent_of: Name of the cell whose agent is tested here; nothing is trained.
     """
 
     environment: str
@@ -81,16 +95,111 @@ class Cell:
     num_envs: int
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    test_env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    recorded: int = 0
+    begins_as: str = ""
+    agent_of: str = ""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.label or self.agent
 
     @property
     def name(self) -> str:
-        """Folder of the cell below ``cells/``."""
-        return f"{self.environment}-{self.agent}-{self.seed}"
+        """Name of the cell, and of its folder below ``cells/``."""
+        return f"{self.environment}-{self.method}-{self.seed}"
+
+    @property
+    def place(self) -> Path:
+        """Its folder, below that of the run."""
+        return Path("cells", self.name)
+
+    @property
+    def learns(self) -> bool:
+        """Whether its agent is a trained one."""
+        return self.agent in LEARNERS
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recorded episodes that it needs."""
+        if not self.recorded:
+            return None
+        policy = registry.make_config(self.agent, self.training).reference
+        batch = min(self.num_envs, self.recorded)
+        return Recording(self.environment, self.env_id, policy, self.seed, self.recorded, batch, self.env_kwargs)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of what must be done before it."""
+        recording = self.recording
+        found = (recording.name if recording else "", self.begins_as, self.agent_of)
+        return tuple(name for name in found if name)
+
+    def environments(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and arguments of the environment of its test episodes, and of the one that it is trained in."""
+        yield self.env_id, {**self.env_kwargs, **self.test_env_kwargs}
+        if self.learns:
+            yield self.env_id, dict(self.env_kwargs)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Episodes of a reference policy, recorded once with train users for all cells that learn from them.
+
+    Attributes:
+        environment: As of :class:`Cell`.
+        env_id: As of :class:`Cell`.
+        policy: The reference policy.
+        seed: Of the episodes; recordings for one seed of the experiment have it.
+        episodes: How many.
+        num_envs: Copies of the environment in a batch; ``episodes`` is a multiple of it.
+        env_kwargs: As of :class:`Cell`.
+    """
+
+    environment: str
+    env_id: str
+    policy: str
+    seed: int
+    episodes: int
+    num_envs: int
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """Name of the recording, and of its folder below ``recorded/``."""
+        return f"{self.environment}-{self.episodes}-{self.policy}-episodes-{self.seed}"
+
+    @property
+    def place(self) -> Path:
+        """Its folder, below that of the run."""
+        return Path("recorded", self.name)
+
+    def environments(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and arguments of its environment."""
+        yield self.env_id, dict(self.env_kwargs)
+
+
+Job = Cell | Recording
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell has left: its episodes, its costs and the rest of its ``run.json``."""
+    """What a cell has left: its episodes, its costs and the rest of its ``run.json``.
+
+    Attributes:
+        cell: The cell.
+        rows: Its test episodes.
+        evaluation: What they cost.
+        training: What all of its training cost, recorded episodes and earlier agents included; None where it has none.
+        header: The rest; ``header["cost"]["steps"]`` are the training's environment steps.
+    """
 
     cell: Cell
     rows: tuple[EpisodeRow, ...]
@@ -101,10 +210,10 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to do, the folder it leaves, and what its progress bars say."""
+    """A cell or a recording to do, the folder of the run, and what its progress bars say."""
 
-    cell: Cell
-    folder: Path
+    job: Job
+    out: Path
     label: str
 
 
@@ -120,32 +229,38 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
     """Do every cell that is not done yet, and read them all.
 
     Args:
-        cells: What to do, in this order.
+        cells: What to do, in this order; what a cell needs comes before it.
         options: Where and how; whether done cells are done again, and failed ones tried again.
 
     Returns:
-        One result for each cell.
+        One result for each cell; with ``report_only``, for each that is done.
 
     Raises:
         CellsDiffer: A done cell was made of other things than it would be made of now.
         CellsFailed: After all were tried, if some failed now or before. Those that are done stay done.
+        ConfigurationError: Two cells have one name, or one needs another that does not come before it.
+        PreparationError: ``report_only``, and none is done.
     """
+    jobs = gather(cells)
+    if options.report_only:
+        return read_done(cells, options.out)
     engine = make_engine(options.engine, options.jobs)
-    tasks, failed = plan(cells, options)
+    tasks, failed = plan(jobs, options)
     write_plan(cells, options)
     if options.jobs > 1:
-        prepare([task.cell for task in tasks])
+        prepare(task.job for task in tasks.values())
+    needs = {name: task.job.needs for name, task in tasks.items()}
     with tqdm(total=len(tasks), desc="cells", unit="cell", disable=options.jobs == 1) as bar:
-        for task, error in engine(do, tasks):
+        for name, error in engine(do, tasks, needs):
             bar.update()
             if error is not None:
-                failed[task.cell.name] = error
-                write_json({"cell": asdict(task.cell), "error": error}, task.folder / "error.json")
-                tqdm.write(f"{task.cell.name} failed: {error}")
+                failed[name] = error
+                write_json(described(jobs[name]) | {"error": error}, options.out / jobs[name].place / "error.json")
+                tqdm.write(f"{name} failed: {error}")
     if failed:
         listed = "\n".join(f"  {name}: {error}" for name, error in failed.items())
-        raise CellsFailed(f"{len(failed)} of {len(cells)} cells failed; add --resume to do them again\n{listed}")
-    results = [read_cell(cell, options.out / "cells" / cell.name) for cell in cells]
+        raise CellsFailed(f"{len(failed)} of {len(jobs)} cells failed; add --resume to do them again\n{listed}")
+    results = [read_cell(cell, options.out / cell.place) for cell in cells]
     check_alike(results)
     if len(commits(results)) > 1:
         tqdm.write(
@@ -154,25 +269,82 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
     return results
 
 
-def plan(cells: Sequence[Cell], options: Options) -> tuple[list[Task], dict[str, str]]:
-    """What there is to do, and the errors of the cells that failed before and are not tried again."""
-    tasks: list[Task] = []
+def gather(cells: Sequence[Cell]) -> dict[str, Job]:
+    """Cells by name, each after the recordings that it needs.
+
+    Raises:
+        ConfigurationError: Two have one name, or one needs another that does not come before it.
+    """
+    found: dict[str, Job] = {}
+    for cell in cells:
+        recording = cell.recording
+        if recording is not None and found.setdefault(recording.name, recording) != recording:
+            raise ConfigurationError(f"two recordings are called {recording.name} and are not the same")
+        absent = [name for name in cell.needs if name not in found]
+        if absent:
+            raise ConfigurationError(f"{cell.name} needs {', '.join(absent)}, which should come before it")
+        if cell.name in found:
+            raise ConfigurationError(f"two cells are called {cell.name}; give one of them a label")
+        found[cell.name] = cell
+    return found
+
+
+def plan(jobs: Mapping[str, Job], options: Options) -> tuple[dict[str, Task], dict[str, str]]:
+    """What there is to do, and the errors of what failed before and is not tried again.
+
+    A recording that nothing needs any more is not made.
+    """
+    tasks: dict[str, Task] = {}
     failed: dict[str, str] = {}
     fingerprints = Fingerprints()
-    for number, cell in enumerate(cells, start=1):
-        folder = options.out / "cells" / cell.name
-        task = Task(cell, folder, label=f"[{number}/{len(cells)}] {cell.name}")
+    for number, (name, job) in enumerate(jobs.items(), start=1):
+        folder = options.out / job.place
+        task = Task(job, options.out, label=f"[{number}/{len(jobs)}] {name}")
+        lost = next((need for need in job.needs if need in failed), None)
         if options.fresh:
-            tasks.append(task)
-        elif is_done(cell, folder):
-            check_made_of(folder, fingerprints.of(cell))
+            tasks[name] = task
+        elif is_done(job, folder):
+            check_made_of(folder, fingerprints.of(job))
+        elif lost is not None:
+            failed[name] = f"{lost}, which it needs, failed: {root_of(failed[lost])}"
         else:
             error = None if options.resume else failure(folder)
             if error is None:
-                tasks.append(task)
+                tasks[name] = task
             else:
-                failed[cell.name] = error
-    return tasks, failed
+                failed[name] = error
+    needed = {need for task in tasks.values() for need in task.job.needs}
+    return {n: task for n, task in tasks.items() if isinstance(task.job, Cell) or n in needed}, failed
+
+
+def missing(folder: Path) -> dict[str, str]:
+    """The cells that a run lacks, by name, and why: they were not done yet, or their errors."""
+    names = read_json(folder / "plan.json")["cells"] if (folder / "plan.json").exists() else []
+    lacking = [name for name in names if not (folder / "cells" / name / "run.json").exists()]
+    return {name: failure(folder / "cells" / name) or "not done yet" for name in lacking}
+
+
+def read_done(cells: Sequence[Cell], out: Path) -> list[CellResult]:
+    """Those of some cells that are done; the others are listed.
+
+    Raises:
+        CellsDiffer: They cannot stand in one report.
+        PreparationError: None is done.
+    """
+    done = [cell for cell in cells if is_done(cell, out / cell.place)]
+    if not done:
+        raise PreparationError(f"{out} holds no finished cells; run the experiment there first")
+    results = [read_cell(cell, out / cell.place) for cell in done]
+    check_alike(results)
+    lacking = [cell for cell in cells if cell not in done]
+    for cell in lacking:
+        tqdm.write(f"missing: {cell.name} ({failure(out / cell.place) or 'not done yet'})")
+    return results
+
+
+def described(job: Job) -> dict[str, Any]:
+    """A cell or a recording, for a ``run.json``."""
+    return {"cell" if isinstance(job, Cell) else "recording": asdict(job)}
 
 
 def write_plan(cells: Sequence[Cell], options: Options) -> None:
@@ -187,30 +359,34 @@ def failure(folder: Path) -> str | None:
     return str(read_json(path)["error"]) if path.exists() else None
 
 
-def prepare(cells: Sequence[Cell]) -> None:
+def prepare(jobs: Iterable[Job]) -> None:
     """Make what the cells share (latent spaces, surrogates) once, before several processes would."""
     made: list[tuple[str, Mapping[str, Any]]] = []
-    for cell in cells:
-        if (cell.env_id, cell.env_kwargs) not in made:
-            made.append((cell.env_id, cell.env_kwargs))
-            make_envs(cell.env_id, 1, **cell.env_kwargs).close()
+    for env_id, kwargs in (environment for job in jobs for environment in job.environments()):
+        if (env_id, kwargs) not in made:
+            made.append((env_id, kwargs))
+            make_envs(env_id, 1, **kwargs).close()
 
 
 def do(task: Task) -> None:
     """A task, for an engine."""
-    run_cell(task.cell, task.folder, label=task.label)
+    if isinstance(task.job, Cell):
+        run_cell(task.job, task.out, label=task.label)
+    else:
+        run_recording(task.job, task.out / task.job.place)
 
 
-def is_done(cell: Cell, folder: Path) -> bool:
-    """Whether a folder holds this very cell, finished.
+def is_done(job: Job, folder: Path) -> bool:
+    """Whether a folder holds this very cell or recording, finished.
 
     Raises:
         ConfigurationError: It holds a cell of the same name with other settings.
     """
     if not (folder / "run.json").exists():
         return False
-    found = read_json(folder / "run.json").get("cell")
-    if found != asdict(cell):
+    ((kind, wanted),) = json.loads(json.dumps(described(job))).items()
+    found = read_json(folder / "run.json").get(kind)
+    if found != wanted:
         raise ConfigurationError(
             f"{folder} holds a cell with other settings ({found}). Name another --out, or add --fresh to do it again."
         )
@@ -223,17 +399,34 @@ class Fingerprints:
     def __init__(self) -> None:
         self._known: list[tuple[str, Mapping[str, Any], dict[str, str]]] = []
 
-    def of(self, cell: Cell) -> dict[str, str]:
-        """Fingerprints by part (see :func:`benchmarks.results.hashes`)."""
-        for env_id, kwargs, found in self._known:
-            if (env_id, kwargs) == (cell.env_id, cell.env_kwargs):
+    def of(self, job: Job) -> dict[str, str]:
+        """Fingerprints by part, of the environment of the test episodes and of another that it was trained in."""
+        return made_of([self._of(env_id, kwargs) for env_id, kwargs in job.environments()])
+
+    def _of(self, env_id: str, kwargs: Mapping[str, Any]) -> dict[str, str]:
+        for known_id, known_kwargs, found in self._known:
+            if (known_id, known_kwargs) == (env_id, kwargs):
                 return found
-        envs = make_envs(cell.env_id, 1, split="test", **cell.env_kwargs)
-        try:
-            self._known.append((cell.env_id, cell.env_kwargs, hashes(envs)))
-        finally:
-            envs.close()
+        with opened(env_id, 1, split="test", **kwargs) as envs:
+            self._known.append((env_id, kwargs, hashes(envs)))
         return self._known[-1][2]
+
+
+def made_of(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Fingerprints of the environment of the test episodes, with those of the training's that are others."""
+    test = dict(parts[0])
+    apart = {name: value for other in parts[1:] for name, value in other.items() if value != test.get(name)}
+    return test | {f"{name} of training": value for name, value in apart.items()}
+
+
+@contextmanager
+def opened(env_id: str, num_envs: int, **kwargs: Any) -> Iterator[Any]:  # noqa: ANN401 - any environment's
+    """A vector environment that is closed when it is left."""
+    envs = make_envs(env_id, num_envs, **kwargs)
+    try:
+        yield envs
+    finally:
+        envs.close()
 
 
 def check_made_of(folder: Path, now: Mapping[str, str]) -> None:
@@ -282,35 +475,40 @@ def commits(results: Sequence[CellResult]) -> list[str]:
     return [f"{commit[:10]}{'+' if commit.endswith('+') else ''}" for commit in found]
 
 
-def run_cell(cell: Cell, folder: Path, *, label: str) -> None:
+def run_cell(cell: Cell, out: Path, *, label: str) -> None:
     """Train if there is something to train, evaluate on test users, write the folder; ``run.json`` comes last.
 
     A cell that was killed begins again, so that its cost is the cost of one whole run.
     """
-    (folder / "run.json").unlink(missing_ok=True)
-    (folder / "error.json").unlink(missing_ok=True)
-    agent, training = train_cell(cell, folder, label) if cell.agent in LEARNERS else (None, None)
-    envs = make_envs(cell.env_id, cell.num_envs, split="test", **cell.env_kwargs)
-    try:
+    folder = out / cell.place
+    for name in ("run.json", "error.json"):
+        (folder / name).unlink(missing_ok=True)
+    agent, training = train_cell(cell, out, label) if cell.learns else (None, UNTRAINED)
+    (env_id, kwargs), *_ = cell.environments()
+    with opened(env_id, cell.num_envs, split="test", **kwargs) as envs:
         if agent is None:
-            agent = make_reference(cell.agent, envs.unwrapped, np.random.default_rng(cell.seed))  # type: ignore[arg-type]
+            made = str(out / "cells" / cell.agent_of / "agent") if cell.agent_of else cell.agent
+            agent = registry.make(made, envs, np.random.default_rng(cell.seed))
+        elif isinstance(agent, registry.Bound):
+            agent.bind(envs)
         with tqdm(total=cell.episodes * horizon(envs), desc=f"{label} test", unit="step") as bar:
             done = evaluate(
                 agent,
                 envs,
-                method=cell.agent,
+                method=cell.method,
                 episodes=cell.episodes,
                 first_seed=first_episode(cell.seed),
                 seed=cell.seed,
-                deterministic=cell.agent in LEARNERS,
+                deterministic=cell.learns,
                 bar=bar,
             )
-        made_of = hashes(envs)
-    finally:
-        envs.close()
+        fingerprints = Fingerprints().of(cell)
     write_rows(done.rows, folder / "episodes.parquet")
-    cost = {"evaluation": asdict(done.cost), "training": training and asdict(training)}
-    write_json({"cell": asdict(cell), "cost": cost, "hashes": made_of} | circumstances(), folder / "run.json")
+    cost = {"evaluation": asdict(done.cost), **training}
+    write_json(described(cell) | {"cost": cost, "hashes": fingerprints} | circumstances(), folder / "run.json")
+
+
+UNTRAINED: Mapping[str, Any] = MappingProxyType({"training": None, "parts": {}, "steps": 0})
 
 
 def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
@@ -319,16 +517,49 @@ def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
     return int(world.settings.horizon if world else envs.unwrapped.horizon)
 
 
-def train_cell(cell: Cell, folder: Path, label: str) -> tuple[Agent, Cost]:
-    """Train a cell's agent on train users."""
+def train_cell(cell: Cell, out: Path, label: str) -> tuple[Agent | Writer | None, dict[str, Any]]:
+    """Train a cell's agent on train users, where it is not that of another (None).
+
+    Returns:
+        The agent, and the cost of its training: ``training``, the sum of its ``parts``, and ``steps``, those of the
+        environment. What was recorded for it and what it began as are parts.
+    """
+    earlier = cell.agent_of or cell.begins_as
+    before = read_json(out / "cells" / earlier / "run.json")["cost"] if earlier else UNTRAINED
+    if cell.agent_of:
+        return None, {name: before[name] for name in UNTRAINED}
     settings = {"seed": cell.seed, **cell.training}
-    envs = make_envs(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs)
-    meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
-    try:
-        agent = registry.train(cell.agent, envs, settings, folder=folder / "agent", label=label)
-        return agent, meter.cost()
-    finally:
-        envs.close()
+    parts: dict[str, Any] = dict(before["parts"])
+    if cell.recording:
+        settings["dataset"] = str(out / cell.recording.place)
+        parts[cell.recording.name] = read_json(out / cell.recording.place / "run.json")["cost"]
+    if cell.begins_as:
+        settings["supervised"] = str(out / "cells" / cell.begins_as / "agent")
+    shutil.rmtree(out / cell.place / "agent", ignore_errors=True)
+    with opened(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs) as envs:
+        meter = Meter(envs.unwrapped.usage)
+        agent = registry.train(cell.agent, envs, settings, folder=out / cell.place / "agent", label=label)
+        parts[cell.name] = asdict(meter.cost())
+    spent = asdict(total(Cost(**part) for part in parts.values()))
+    return agent, {"training": spent, "parts": parts, "steps": agent.steps}
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The sum of costs."""
+    found = list(costs)
+    return Cost(**{item.name: sum(getattr(cost, item.name) for cost in found) for item in fields(Cost)})
+
+
+def run_recording(recording: Recording, folder: Path) -> None:
+    """Play and record the episodes anew; ``run.json`` comes last."""
+    from baselines.dataset import RecordConfig, record  # minari comes with it
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with opened(recording.env_id, recording.num_envs, split="train", **recording.env_kwargs) as envs:
+        meter = Meter(envs.unwrapped.usage)
+        record(envs, folder, RecordConfig((recording.policy,), recording.episodes, recording.seed))
+        header = {"cost": asdict(meter.cost()), "hashes": hashes(envs)}
+    write_json(described(recording) | header | circumstances(), folder / "run.json")
 
 
 def first_episode(seed: int) -> int:
@@ -371,8 +602,8 @@ def find_experiments() -> dict[str, ModuleType]:
     found = {}
     for item in pkgutil.iter_modules(experiments.__path__):
         module = importlib.import_module(f"{experiments.__name__}.{item.name}")
-        missing = [name for name in ("__doc__", "SIZES", "run") if not getattr(module, name, None)]
-        if missing:
-            raise ConfigurationError(f"benchmarks/experiments/{item.name}.py should have {missing}")
+        lacks = [name for name in ("__doc__", "SIZES", "run") if not getattr(module, name, None)]
+        if lacks:
+            raise ConfigurationError(f"benchmarks/experiments/{item.name}.py should have {lacks}")
         found[item.name] = module
     return found

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 import benchmarks.judging
+import benchmarks.suite
 from baselines.evaluate import EpisodeRow
 from benchmarks import judges
 from benchmarks.__main__ import main
@@ -362,7 +363,7 @@ def test_a_language_model_judges_where_one_is_named(run: Path, monkeypatch: pyte
 
 
 def test_a_run_of_another_world_is_not_judged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmarks.judging, "hashes", lambda envs: {"model": "another"})
+    monkeypatch.setattr(benchmarks.suite, "hashes", lambda envs: {"model": "another"})
     with pytest.raises(ConfigurationError, match=r"was made with another .*model"):
         benchmarks.judging.judge_run(run)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from benchmarks.suite import (
     agents_by_seed,
     commits,
     find_experiments,
+    missing,
     run_cells,
 )
 from eagle_gym.errors import ConfigurationError, LanguageModelError
@@ -123,11 +126,94 @@ def test_cells_of_several_commits_are_told(
 
 def test_learners_are_those_of_the_registry(monkeypatch: pytest.MonkeyPatch, options: Options) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(registry, "train", lambda name, envs, settings, **rest: asked.append((name, settings)))
+
+    def train(name: str, envs: Any, settings: Any, **rest: Any) -> Any:
+        asked.append((name, settings))
+        return SimpleNamespace(steps=40)
+
+    monkeypatch.setattr(registry, "train", train)
     monkeypatch.setattr(benchmarks.suite, "make_envs", lambda *args, **kwargs: KnownVectorEnv())
     cell = replace(UNIFORM, agent="ppo-stock", training={"steps": 40}, seed=3)
-    benchmarks.suite.train_cell(cell, options.out, "")
+    _, cost = benchmarks.suite.train_cell(cell, options.out, "")
     assert asked == [("ppo-stock", {"seed": 3, "steps": 40})]
+    assert cost["steps"] == 40
+
+
+PLOTS = Cell("plots", "EagleGym/Plots-v0", "vas", 0, 2, 2, {"horizon": 2}, {"epochs": 1}, recorded=2)
+EAGLE = replace(PLOTS, agent="eagle", training={"steps": 8, "epochs": 1}, label="warm")
+OTHER = replace(PLOTS, agent="uniform", training={}, recorded=0)
+
+
+def test_what_is_recorded_is_recorded_once_and_charged_to_all(options: Options) -> None:
+    vas, eagle, uniform = run_cells([PLOTS, EAGLE, OTHER], options)
+    (recorded,) = (options.out / "recorded").iterdir()
+    spent = read_json(recorded / "run.json")["cost"]["calls"]
+    assert spent >= 2 * 2
+    assert (vas.training.calls, vas.header["cost"]["steps"]) == (spent, 4)  # type: ignore[union-attr]
+    parts = eagle.header["cost"]["parts"]
+    assert parts.keys() == {recorded.name, "plots-warm-0"}
+    assert eagle.training.calls == spent + parts["plots-warm-0"]["calls"]  # type: ignore[union-attr]
+    assert (eagle.header["cost"]["steps"], parts["plots-warm-0"]["calls"] >= 4) == (8, True)
+    assert (uniform.training, uniform.header["cost"]["parts"]) == (None, {})
+    assert len({tuple((row.episode, row.user, row.entity) for row in result.rows) for result in (vas, uniform)}) == 1
+    shutil.rmtree(recorded)
+    assert len(run_cells([PLOTS, EAGLE, OTHER], options)) == 3
+    assert not recorded.exists(), "nothing needs it any more"
+
+
+def test_a_cell_goes_on_from_the_agent_of_another_or_tests_it_elsewhere(options: Options) -> None:
+    reads = replace(PLOTS, agent="supervised", training={"training_steps": 1, "batch_size": 2})
+    settings = {"policy": "language", "steps": 8, "epochs": 1, "minibatches": 1}
+    on = replace(EAGLE, recorded=0, training=settings, begins_as=reads.name)
+    away = replace(on, training={}, begins_as="", agent_of=on.name, label="away", test_env_kwargs={"horizon": 1})
+    supervised, eagle, elsewhere = run_cells([reads, on, away], options)
+    assert supervised.header["cost"]["steps"] == 4
+    assert eagle.header["cost"]["steps"] == 8
+    assert list(eagle.header["cost"]["parts"])[1:] == [reads.name, on.name]
+    assert eagle.training.calls > supervised.training.calls  # type: ignore[union-attr, operator]
+    assert elsewhere.training == eagle.training
+    assert [row.episode for row in elsewhere.rows] == [row.episode for row in eagle.rows]
+    assert not (options.out / away.place / "agent").exists()
+
+
+def test_what_needs_a_failed_cell_fails_with_its_reason(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [PLOTS, replace(EAGLE, agent_of=PLOTS.name, recorded=0), OTHER]
+    whole = benchmarks.suite.run_recording
+
+    def breaks(*args: Any) -> None:
+        raise LanguageModelError("the model fell over")
+
+    monkeypatch.setattr(benchmarks.suite, "run_recording", breaks)
+    for _ in range(2):  # the second time nothing is tried
+        with pytest.raises(CellsFailed, match="3 of 4 cells failed") as caught:
+            run_cells(cells, options)
+        assert str(caught.value).count("-0, which it needs, failed: LanguageModelError: the model fell over") == 2
+    assert [result.cell.name for result in run_cells(cells, replace(options, report_only=True))] == [OTHER.name]
+    reason = "{}, which it needs, failed: LanguageModelError: the model fell over"
+    reasons = {PLOTS.name: reason.format("plots-2-g_optimal-episodes-0"), cells[1].name: reason.format(PLOTS.name)}
+    assert missing(options.out) == reasons
+    monkeypatch.setattr(benchmarks.suite, "run_recording", whole)
+    assert len(run_cells(cells, replace(options, resume=True))) == 3
+    assert missing(options.out) == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([UNIFORM, UNIFORM], "two cells are called known-uniform-0"),
+        ([replace(UNIFORM, agent_of="known-ppo-0")], "needs known-ppo-0, which should come before it"),
+    ],
+)
+def test_cells_that_cannot_be_told_apart_or_need_what_is_not_there(
+    cells: list[Cell], message: str, options: Options
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        run_cells(cells, options)
+
+
+def test_prerequisites_with_two_jobs(options: Options) -> None:
+    results = run_cells([PLOTS, EAGLE, OTHER], replace(options, jobs=2))
+    assert [result.cell.method for result in results] == ["vas", "warm", "uniform"]
 
 
 def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
