@@ -77,6 +77,10 @@ def test_commands_parse(command: str) -> None:
         subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
     elif words[:3] == ["python", "-m", "baselines"]:
         baselines.__main__.parser().parse_args(words[3:])
+    elif words[:2] == ["python", "-m"] and words[2].startswith("baselines.examples."):
+        source = (ROOT / f"{words[2].replace('.', '/')}.py").read_text()
+        for option in (word.removeprefix("--").replace("-", "_") for word in words[3:] if word.startswith("--")):
+            assert re.search(rf"\b{option}\b", source), f"{words[2]} has no {option}"
     elif words[:3] == ["python", "-m", "benchmarks"]:
         options = benchmarks.__main__.parser().parse_args(words[3:])
         if "name" in options:

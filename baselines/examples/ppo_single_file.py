@@ -1,0 +1,183 @@
+"""PPO in one file, as CleanRL writes it: torch and Gymnasium, the vector environment, nothing hidden.
+
+    python -m baselines.examples.ppo_single_file --total-steps 8960
+
+Adapted to this environment in three places: the policy scores each offered action with one network, actions outside the
+mask have probability 0, and NEXT_STEP autoreset is heeded (the step after an episode's last one only resets; it is left
+out of the loss).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+from tqdm import tqdm
+
+import eagle_gym
+
+
+@dataclass(frozen=True)
+class Args:
+    """Hyperparameters, all of them options of the command line."""
+
+    env_id: str = "EagleGym/Plots-v0"
+    """Id of the environment."""
+    seed: int = 1
+    """Of everything."""
+    total_steps: int = 8_960
+    """Steps of the environments, those included that only reset."""
+    num_envs: int = 64
+    """Environments in a batch."""
+    num_steps: int = 12
+    """Steps of each environment between updates: two episodes of five, and the two resets."""
+    learning_rate: float = 1e-3
+    """Adam's step size, annealed to 0."""
+    gamma: float = 1.0
+    """Discount."""
+    gae_lambda: float = 0.9
+    """Of the advantages."""
+    num_minibatches: int = 4
+    """Parts of a rollout."""
+    update_epochs: int = 10
+    """Passes over it."""
+    clip_coef: float = 0.2
+    """Of the probability ratio."""
+    ent_coef: float = 0.005
+    """Weight of the entropy."""
+    vf_coef: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Longest gradient."""
+
+
+def layers(inputs: int, outputs: int, std: float) -> nn.Sequential:
+    """Two hidden layers of 64."""
+    net = nn.Sequential(nn.Linear(inputs, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs))
+    for module in net:
+        if isinstance(module, nn.Linear):
+            nn.init.orthogonal_(module.weight, 2**0.5)
+            nn.init.zeros_(module.bias)
+    last = net[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.orthogonal_(last.weight, std)
+    return net
+
+
+class Agent(nn.Module):
+    """An actor that scores each action beside the state, and a critic that sees the state and the actions' mean."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        context = 2 * n + 2  # state, user, time
+        self.actor = layers(context + 3 * n + 1, 1, std=0.01)
+        self.critic = layers(context + n, 1, std=1.0)
+
+    def forward(self, obs: dict[str, Tensor]) -> tuple[Categorical, Tensor]:
+        """Distribution over K actions, and values ``[B]``."""
+        state, user, mask = obs["state"], obs["user"], obs["action_mask"] > 0.5
+        n = state.shape[1]
+        actions = obs["actions"].view(len(state), -1, n)  # [B, K, n]
+        context = torch.cat([state, user, obs["time"]], dim=1)
+        beside = context[:, None].expand(-1, actions.shape[1], -1)
+        taste = actions * user[:, None, :n]
+        there = actions * state[:, None]
+        scores = self.actor(torch.cat([beside, actions, taste, there, taste.sum(2, keepdim=True)], dim=2)).squeeze(2)
+        weights = mask[..., None].float()
+        mean = (actions * weights).sum(1) / weights.sum(1)
+        value: Tensor = self.critic(torch.cat([context, mean], dim=1)).squeeze(1)
+        return Categorical(logits=scores.masked_fill(~mask, -1e8)), value
+
+
+def tensors(observation: dict[str, Any]) -> dict[str, Tensor]:
+    """The observation for the network."""
+    return {key: torch.as_tensor(value) for key, value in observation.items()}
+
+
+def train(args: Args, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool = True) -> list[float]:
+    """Train; returns the mean return of the episodes that ended in each rollout."""
+    torch.manual_seed(args.seed)
+    agent = Agent(envs.single_observation_space["state"].shape[0])  # type: ignore[index]
+    optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
+    next_obs = tensors(envs.reset(seed=args.seed)[0])
+    next_done = torch.zeros(envs.num_envs)
+    returns, curve = np.zeros(envs.num_envs), []
+    updates = max(1, args.total_steps // (envs.num_envs * args.num_steps))
+    shape = (args.num_steps, envs.num_envs)
+    for update in tqdm(range(updates), desc="PPO", unit="update", disable=not progress):
+        optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - update / updates)
+        obs: list[dict[str, Tensor]] = []
+        actions, logprobs, rewards, dones, values = (torch.zeros(shape) for _ in range(5))
+        ended = []
+
+        for step in range(args.num_steps):
+            obs.append(next_obs)
+            dones[step] = next_done  # the last step ended the episode: this one resets, and does not count
+            with torch.no_grad():
+                policy, values[step] = agent(next_obs)
+                actions[step] = policy.sample()
+                logprobs[step] = policy.log_prob(actions[step])
+            after, reward, terminated, truncated, _ = envs.step(actions[step].long().numpy())
+            rewards[step] = torch.as_tensor(reward)
+            done = terminated | truncated
+            returns += reward
+            ended += returns[done].tolist()
+            returns[done] = 0.0
+            next_obs, next_done = tensors(after), torch.as_tensor(done, dtype=torch.float32)
+
+        with torch.no_grad():
+            values_after = torch.cat([values[1:], agent(next_obs)[1][None]])
+            dones_after = torch.cat([dones[1:], next_done[None]])
+            advantages, ahead = torch.zeros(shape), torch.zeros(envs.num_envs)
+            for step in reversed(range(args.num_steps)):
+                going = 1 - dones_after[step]
+                delta = rewards[step] + args.gamma * values_after[step] * going - values[step]
+                ahead = delta + args.gamma * args.gae_lambda * going * ahead
+                advantages[step] = ahead
+            targets = advantages + values
+
+        flat = {key: torch.cat([moment[key] for moment in obs]) for key in obs[0]}
+        counts = torch.nonzero(dones.flatten() == 0)[:, 0]  # steps that were more than a reset
+        for _ in range(args.update_epochs):
+            for rows in counts[torch.randperm(len(counts))].chunk(args.num_minibatches):
+                policy, value = agent({key: column[rows] for key, column in flat.items()})
+                ratio = (policy.log_prob(actions.flatten()[rows]) - logprobs.flatten()[rows]).exp()
+                gain = advantages.flatten()[rows]
+                gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+                clipped = ratio.clamp(1 - args.clip_coef, 1 + args.clip_coef)
+                policy_loss = -torch.min(ratio * gain, clipped * gain).mean()
+                value_loss = 0.5 * (value - targets.flatten()[rows]).pow(2).mean()
+                loss = policy_loss + args.vf_coef * value_loss - args.ent_coef * policy.entropy().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
+                optimizer.step()
+        curve.append(float(np.mean(ended)) if ended else float("nan"))
+    return curve
+
+
+def main(arguments: Sequence[str] | None = None) -> list[float]:
+    """Read the command line, train, say how it went."""
+    parser = argparse.ArgumentParser(description="PPO in one file.")
+    for item in fields(Args):
+        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default)
+    args = Args(**vars(parser.parse_args(arguments)))
+    gym.register_envs(eagle_gym)
+    envs = gym.make_vec(args.env_id, num_envs=args.num_envs, observation="latent")
+    try:
+        curve = train(args, envs)
+    finally:
+        envs.close()
+    tqdm.write(f"mean return of the first rollout {curve[0]:.2f}, of the last {curve[-1]:.2f}")
+    return curve
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""PPO of RLlib, with a network that scores every offered action alike.
+
+    python -m venv .venv-rllib
+    .venv-rllib/bin/pip install -e . -r baselines/examples/requirements-rllib.txt
+    .venv-rllib/bin/python -m baselines.examples.rllib_ppo --total-steps 8960
+
+RLlib pins one version of Gymnasium, so it has a virtual environment of its own. The latent observation goes in as it
+is: its mask and its actions are arrays beside the others, and an ``RLModule`` may read them by name. (For RLlib's stock
+networks ``eagle_gym.envs.wrappers.MaskedObservation`` speaks its dialect, ``action_mask`` beside ``observations``.)
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gymnasium as gym
+import ray
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
+from ray.tune import register_env
+from torch import Tensor
+from tqdm import tqdm
+
+import eagle_gym
+from baselines.networks import ActionScores, StateValue
+
+
+@dataclass(frozen=True)
+class Args:
+    """Hyperparameters, all of them options of the command line."""
+
+    env_id: str = "EagleGym/Plots-v0"
+    """Id of the environment."""
+    seed: int = 1
+    """Of everything."""
+    total_steps: int = 8_960
+    """Environment steps."""
+    num_envs: int = 16
+    """Environments, stepped one after the other."""
+    batch: int = 640
+    """Steps between updates."""
+    minibatch: int = 160
+    """Steps in a gradient step."""
+    epochs: int = 10
+    """Passes over a batch."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    entropy: float = 0.005
+    """Weight of the entropy."""
+
+
+class Scores(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
+    """Logits of the K actions, the masked ones far below the others, and the state's value."""
+
+    def setup(self) -> None:
+        """Make the networks."""
+        dim = self.observation_space["state"].shape[0]
+        self.scores, self.value = ActionScores(dim, hidden=64), StateValue(dim, hidden=64)
+
+    def _forward(self, batch: Mapping[str, Any], **_: object) -> dict[str, Tensor]:
+        return {Columns.ACTION_DIST_INPUTS: self.scores(batch[Columns.OBS])}
+
+    def compute_values(self, batch: Mapping[str, Any], embeddings: object = None) -> Tensor:
+        """Values ``[B]``."""
+        values: Tensor = self.value(batch[Columns.OBS])
+        return values
+
+
+def make_algorithm(args: Args) -> PPO:
+    """PPO in this process; its environments are on train users."""
+
+    def make_env(config: Mapping[str, Any]) -> gym.Env[Any, Any]:
+        gym.register_envs(eagle_gym)
+        return gym.make(args.env_id, observation="latent", split="train")
+
+    register_env("eagle_gym", make_env)
+    config = (
+        PPOConfig()
+        .environment("eagle_gym")
+        .env_runners(num_env_runners=0, num_envs_per_env_runner=args.num_envs)
+        .learners(num_learners=0)
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=Scores))
+        .training(
+            lr=args.learning_rate,
+            gamma=1.0,
+            lambda_=0.9,
+            train_batch_size_per_learner=args.batch,
+            minibatch_size=args.minibatch,
+            num_epochs=args.epochs,
+            clip_param=0.2,
+            entropy_coeff=args.entropy,
+            use_kl_loss=False,
+            grad_clip=0.5,
+        )
+        .debugging(seed=args.seed)
+    )
+    return config.build_algo()
+
+
+def main(arguments: Sequence[str] | None = None) -> list[float]:
+    """Read the command line, train; returns the mean return of the latest episodes after each batch."""
+    parser = argparse.ArgumentParser(description="PPO of RLlib.")
+    for item in fields(Args):
+        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default)
+    args = Args(**vars(parser.parse_args(arguments)))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    curve: list[float] = []
+    try:
+        algorithm = make_algorithm(args)
+        for _ in tqdm(range(-(-args.total_steps // args.batch)), desc="PPO", unit="batch"):
+            curve.append(float(algorithm.train()["env_runners"]["episode_return_mean"]))
+        algorithm.stop()
+    finally:
+        ray.shutdown()
+    tqdm.write(f"mean return after the first batch {curve[0]:.2f}, after the last {curve[-1]:.2f}")
+    return curve
+
+
+if __name__ == "__main__":
+    main()
