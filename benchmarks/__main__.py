@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.engines import NAMES as ENGINES
 from benchmarks.readme import renew, renew_latent, renew_speed
-from benchmarks.results import ROOT
+from benchmarks.results import REFERENCE, ROOT
 from benchmarks.suite import Options, find_experiments
 from eagle_gym.errors import ConfigurationError, EagleError
 
@@ -69,6 +69,14 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("run", type=Path, help="folder of a run, such as runs/learning")
     judge.add_argument("--language-model", help="a language model that judges too, such as openai:MODEL@URL")
     judge.set_defaults(command=judge_episodes)
+    report = commands.add_parser("report", help="write the report of runs, from their files alone")
+    report.add_argument("runs", type=Path, nargs="+", help="folders of runs, such as runs/t1_methods")
+    report.add_argument("--out", type=Path, required=True, help="folder for REPORT.md and report.html")
+    report.set_defaults(command=report_runs)
+    reference = commands.add_parser("reference", help="pack a judged run into benchmarks/reference, for the repository")
+    reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
+    reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
+    reference.set_defaults(command=pack_run)
     readme = commands.add_parser("readme", help="put what runs have measured into the READMEs")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
     readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
@@ -100,6 +108,24 @@ def judge_episodes(options: argparse.Namespace) -> None:
 
     print(judge_run(options.run, language_model=options.language_model))
     print(f"JUDGES.md, judges.png and judgements.parquet in {options.run}")
+
+
+def report_runs(options: argparse.Namespace) -> None:
+    """``report``."""
+    from benchmarks.reporting.build import write_report
+
+    for path in write_report(options.runs, options.out):
+        print(path)
+
+
+def pack_run(options: argparse.Namespace) -> None:
+    """``reference``."""
+    from benchmarks.reporting.reference import pack
+    from benchmarks.reporting.runs import read_run
+
+    out = options.out or REFERENCE / (read_run(options.run).experiment or options.run.name)
+    pack(options.run, out)
+    print(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")
 
 
 def run_experiment(options: argparse.Namespace) -> None:

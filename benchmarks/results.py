@@ -20,6 +20,7 @@ from baselines.evaluate import EpisodeRow
 from eagle_gym.errors import PreparationError
 
 ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "benchmarks" / "reference"  # runs that are committed
 PACKAGES = (
     *("eagle_gym", "gymnasium", "stable_baselines3", "torch", "transformers"),
     *("numpy", "scipy", "cvxpy", "pandas", "pyarrow"),
@@ -49,17 +50,25 @@ def read_rows(path: Path) -> list[EpisodeRow]:
     Raises:
         PreparationError: The file is missing, broken or has other columns.
     """
+    return [EpisodeRow(**row) for row in read_table(path, [item.name for item in fields(EpisodeRow)])]
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the rows of a parquet file, lists as tuples.
+
+    Raises:
+        PreparationError: The file is missing, broken or has other columns.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise PreparationError(f"{path}: the episodes cannot be read ({error}); run the experiment again") from error
-    expected = [item.name for item in fields(EpisodeRow)]
-    if table.column_names != expected:
-        raise PreparationError(f"{path} should have the columns {expected}; it has {table.column_names}")
-    return [EpisodeRow(**{name: frozen(value) for name, value in row.items()}) for row in table.to_pylist()]
+        raise PreparationError(f"{path} cannot be read ({error}); run the experiment again") from error
+    if table.column_names != list(columns):
+        raise PreparationError(f"{path} should have the columns {list(columns)}; it has {table.column_names}")
+    return [{name: frozen(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
 def frozen(value: Any) -> Any:  # noqa: ANN401 - a cell of a table
@@ -67,20 +76,22 @@ def frozen(value: Any) -> Any:  # noqa: ANN401 - a cell of a table
     return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
 
-def schema() -> Any:  # noqa: ANN401 - pyarrow has no types of its own
-    """Columns of the parquet file."""
+def schema(record: Any = EpisodeRow, *, packed: bool = False) -> Any:  # noqa: ANN401 - pyarrow has no types of its own
+    """Columns of a parquet file of records; in a packed one floats are short, and an environment stands before them."""
     import pyarrow as pa
 
+    real = pa.float32() if packed else pa.float64()
     kinds = {
         "str": pa.string(),
         "int": pa.int64(),
-        "float": pa.float64(),
+        "float": real,
         "bool": pa.bool_(),
-        "tuple[float, ...]": pa.list_(pa.float64()),
+        "tuple[float, ...]": pa.list_(real),
         "tuple[str, ...]": pa.list_(pa.string()),
-        "tuple[tuple[float, ...], ...]": pa.list_(pa.list_(pa.float64())),
+        "tuple[tuple[float, ...], ...]": pa.list_(pa.list_(real)),
     }
-    return pa.schema([(item.name, kinds[str(item.type)]) for item in fields(EpisodeRow)])
+    before = [("environment", pa.string())] if packed else []
+    return pa.schema([*before, *((item.name, kinds[str(item.type)]) for item in fields(record))])
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:

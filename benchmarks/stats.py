@@ -150,6 +150,18 @@ class Paired:
         return cls(scores, [key[0] for key in keys], [tables[0][key][0] for key in keys])
 
 
+def shared(*methods: Keyed) -> tuple[Keyed, ...]:
+    """What each of several methods scored on the episodes that all of them met; searches may have met a part alone.
+
+    Raises:
+        ConfigurationError: There is no such episode.
+    """
+    common = set.intersection(*({row[:2] for row in rows} for rows in methods))
+    if not common:
+        raise ConfigurationError("there is no episode that all of these methods have met")
+    return tuple([row for row in rows if row[:2] in common] for rows in methods)
+
+
 def paired_difference(
     first: Keyed,
     second: Keyed,

@@ -18,6 +18,7 @@ from benchmarks.stats import (
     paired_difference,
     performance_profile,
     probability_of_improvement,
+    shared,
     weighted_iqm,
     weighted_mean,
 )
@@ -158,6 +159,15 @@ def test_performance_profiles_by_hand(rng: np.random.Generator) -> None:
     assert [point.estimate for point in profile] == [1.0, 0.75, 0.25, 0.0]
     assert (profile[0], profile[3]) == (Interval(1.0, 1.0, 1.0), Interval(0.0, 0.0, 0.0))
     assert profile[1].low < 0.75 < profile[1].high
+
+
+def test_what_all_have_met_by_hand(rng: np.random.Generator) -> None:
+    one = [(0, 1, "a", 1.0), (0, 2, "b", 2.0), (1, 3, "a", 3.0)]
+    part = [(0, 2, "b", 5.0), (0, 9, "c", 6.0)]
+    assert shared(one, part) == ([(0, 2, "b", 2.0)], [(0, 2, "b", 5.0)])
+    assert shared(one, one) == (one, one)
+    with pytest.raises(ConfigurationError, match="no episode that all"):
+        shared(one, [(5, 1, "a", 1.0)])
 
 
 def test_pairs_must_be_pairs(rng: np.random.Generator) -> None:

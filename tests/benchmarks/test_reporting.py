@@ -1,0 +1,430 @@
+"""The report: rebuilt from files alone, true to them, and honest about what is missing, lost or hacked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import baselines.evaluate
+import benchmarks.judging
+import eagle_gym.envs.world
+from baselines.evaluate import Cost, EpisodeRow
+from benchmarks.__main__ import main
+from benchmarks.judges import Judgement
+from benchmarks.latent_map import LatentMap
+from benchmarks.reporting import figures, paper
+from benchmarks.reporting.build import report, write_report
+from benchmarks.reporting.document import Heading, Table, Text, markdown
+from benchmarks.reporting.names import PAPER, colour, is_oracle, title
+from benchmarks.reporting.reference import pack, without_paths
+from benchmarks.reporting.runs import read_run
+from benchmarks.reporting.scores import by_method, keyed, standings
+from benchmarks.reporting.sections import contests, hacking, paper_table
+from benchmarks.results import write_json, write_rows, write_table
+from benchmarks.stats import Interval
+from eagle_gym.errors import PreparationError
+
+SECRET = "A text that is made of somebody's ratings."
+USERS = 4
+
+
+def rows(method: str, seed: int, gains: list[float], text: str = "A film.") -> list[EpisodeRow]:
+    return [
+        EpisodeRow(
+            *(method, seed, 100 * seed + i, f"u{i % USERS}", f"e{i}", 1, gain, gain, 0.0, 50.0, 60.0, True),
+            *((0.5, 0.5 + gain), (text, f"{text} {method}"), (f"Edit {i}.",), ((0.0, 0.0), (gain, 1.0))),
+        )
+        for i, gain in enumerate(gains)
+    ]  # fmt: skip
+
+
+def header(method: str, seed: int, environment: str, env_id: str, calls: int, trained: int) -> dict[str, Any]:
+    return {
+        "cell": {"environment": environment, "env_id": env_id, "agent": method.partition("-")[0], "label": method,
+                 "seed": seed, "training": {"steps": 20} if trained else {},
+                 "env_kwargs": {"root": "/home/somebody/ml-latest-small"}},
+        "cost": {"evaluation": asdict(Cost(calls=calls)), "training": asdict(Cost(calls=trained)) if trained else None},
+        "hashes": {"catalog": "c0ffee"},
+        "versions": {"python": "3.11"},
+        "commit": "0123456789abcdef+",
+        "command": "__main__.py run t1_methods --size small --data /home/somebody/ml-latest-small",
+        "machine": {"system": "Linux", "processor": "a processor", "cores": 2},
+    }  # fmt: skip
+
+
+def write_cell(
+    run: Path,
+    method: str,
+    seed: int,
+    gains: list[float],
+    *,
+    environment: str = "plots",
+    env_id: str = "EagleGym/Plots-v0",
+    trained: int = 0,
+    text: str = "A film.",
+) -> None:
+    folder = run / "cells" / f"{environment}-{method}-{seed}"
+    write_rows(rows(method, seed, gains, text), folder / "episodes.parquet")
+    if trained:
+        (folder / "agent").mkdir()
+        curve = [{"steps": 10, "return": 0.5}, {"steps": 20, "return": 1.0 + seed}]
+        (folder / "agent" / "curve.json").write_text(json.dumps(curve))
+    write_json(header(method, seed, environment, env_id, 2 * len(gains), trained), folder / "run.json")
+
+
+def write_plan(run: Path, cells: Mapping[str, tuple[str, int, str]], experiment: str = "t1_methods") -> None:
+    planned = {
+        name: {"environment": environment, "agent": method.partition("-")[0], "label": method, "seed": seed}
+        for name, (method, seed, environment) in cells.items()
+    }
+    write_json({"experiment": experiment, "size": "small", "cells": planned}, run / "plan.json")
+
+
+GAINS = {
+    "uniform": [0.0, 1.0, 0.0, 1.0],
+    "beam:budget=640": [4.0, 5.0],  # dear, so of the first two episodes alone
+    "eagle-g_optimal": [2.0, 3.0, 2.5, 3.5],
+    "eagle-uniform": [1.0, 1.5, 0.5, 1.0],
+    "supervised-g_optimal": [2.5, 3.5, 3.0, 4.0],
+    "ppo": [3.0, 4.0, 3.5, 4.5],
+}
+
+
+def planned(environment: str = "plots", seeds: int = 2, methods: Mapping[str, Any] = GAINS) -> dict[str, Any]:
+    return {f"{environment}-{m}-{s}": (m, s, environment) for s in range(seeds) for m in methods}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run of six methods on Plots, two seeds that agree but for 0.1."""
+    folder = tmp_path / "t1_methods"
+    for seed in (0, 1):
+        for method, gains in GAINS.items():
+            trained = 24 if method in ("ppo", "eagle-g_optimal", "eagle-uniform", "supervised-g_optimal") else 0
+            write_cell(folder, method, seed, [gain + 0.1 * seed for gain in gains], trained=trained)
+    write_plan(folder, planned())
+    return folder
+
+
+def judge(folder: Path, confirmed: float = 0.5) -> None:
+    """Judgements that confirm a part of every gain, and a map."""
+    found = read_run(folder)
+    judged = [
+        {"environment": cell.environment} | asdict(
+            Judgement(row.method, row.seed, row.episode, row.user, row.gain, row.affinity_gain,
+                      *(confirmed * row.gain, 0.9 * row.gain, 0.2, math.nan, 1.5, 2.0, 0.5, 1.0, 1.0, 0.0, 1.1))
+        )
+        for cell in found.done for row in cell.rows
+    ]  # fmt: skip
+    write_table(judged, folder / "judgements.parquet")
+    drawn = LatentMap(0, 1, np.eye(2).tolist(), 0.9, [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0],
+                      [[0.0, 1.0, 2.0]] * 3)  # fmt: skip
+    facts = {"second": "error 0.8", "raters": 64, "language_model": None, "map": asdict(drawn)}
+    write_json(dict.fromkeys(found.environments, facts), folder / "judges.json")
+
+
+def text_of(folders: list[Path]) -> str:
+    return "\n\n".join(markdown(block) for block in report(folders))
+
+
+# Files alone
+
+
+def test_nothing_is_opened_and_two_reports_are_equal(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise AssertionError("a report opens nothing")
+
+    judge(run)
+    for module, name in (
+        (baselines.evaluate, "make_envs"),
+        (benchmarks.judging, "load_language_model"),
+        (eagle_gym.envs.world, "make_world"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    assert main(["report", str(run), "--out", str(tmp_path / "one")]) == 0
+    write_report([run], tmp_path / "two")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    html = (tmp_path / "one" / "report.html").read_text()
+    assert html.count("data:image/png;base64,") == 7  # gain, profiles, improvement, two curves, judges, map
+
+
+def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["report", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
+    assert "neither cells nor a REPORT.md" in capsys.readouterr().err
+
+
+# Numbers
+
+
+def test_normalised_scores_are_over_what_all_three_have_met(run: Path) -> None:
+    found = {item.method: item for item in standings(read_run(run), "plots")}
+    # Beam met the first two episodes of each seed: there it gains 4 more than uniform, EAGLE 2 more.
+    assert found["eagle-g_optimal"].normalised is not None
+    assert found["eagle-g_optimal"].normalised.estimate == pytest.approx(0.5)
+    assert found["uniform"].normalised == Interval(0, 0, 0)
+    assert found["beam:budget=640"].normalised == Interval(1, 1, 1)
+    assert found["eagle-g_optimal"].gain.estimate == pytest.approx(2.75 + 0.05)  # over all that it has met
+    assert found["eagle-g_optimal"].utility.estimate == pytest.approx(3.25 + 0.05)
+    assert (found["eagle-g_optimal"].episodes, found["eagle-g_optimal"].seeds) == (8, 2)
+    assert found["eagle-g_optimal"].improvement == Interval(1, 1, 1)
+    assert found["eagle-g_optimal"].training.calls == 24
+    assert found["eagle-g_optimal"].evaluation.calls == 2
+    assert standings(read_run(run), "plots")[0].method == "beam:budget=640"
+
+
+def test_without_an_oracle_there_is_no_normalised_score(run: Path) -> None:
+    for seed in (0, 1):
+        (run / "cells" / f"plots-beam:budget=640-{seed}" / "run.json").unlink()
+    write_plan(run, planned(methods=[name for name in GAINS if not is_oracle(name)]))  # type: ignore[arg-type]
+    assert all(item.normalised is None for item in standings(read_run(run), "plots"))
+
+
+def test_an_oracle_that_is_not_above_uniform_normalises_nothing(tmp_path: Path) -> None:
+    for method, gain in (("uniform", 1.0), ("beam", 1.0), ("ppo", 2.0)):
+        write_cell(tmp_path, method, 0, [gain] * 4)
+    assert all(item.normalised is None for item in standings(read_run(tmp_path), "plots"))
+
+
+def test_judged_columns(run: Path) -> None:
+    judge(run)
+    item = next(item for item in standings(read_run(run), "plots") if item.method == "ppo")
+    assert item.user is not None
+    assert item.user.estimate == pytest.approx(item.gain.estimate / 2)  # true taste, not the second opinion
+    assert item.raters == Interval(*[pytest.approx(0.2)] * 3)
+    assert item.model is None
+    assert item.distance == Interval(1.5, 1.5, 1.5)
+
+
+def test_distances_come_from_embeddings_where_nobody_has_judged(run: Path) -> None:
+    item = next(item for item in standings(read_run(run), "plots") if item.method == "ppo")
+    assert item.distance is not None
+    ways = [math.hypot(gain + 0.1 * seed, 1) for seed in (0, 1) for gain in GAINS["ppo"]]
+    assert item.distance.estimate == pytest.approx(np.mean(ways))
+
+
+def test_a_run_that_grew_after_it_was_judged_says_so(run: Path) -> None:
+    judge(run)
+    assert "udged in part" not in text_of([run])
+    for seed in (0, 1):
+        write_cell(run, "elm", seed, [1.0, 2.0, 1.0, 2.0])
+    write_plan(run, planned(methods=[*GAINS, "elm"]))  # type: ignore[arg-type]
+    assert f"Judged in part (44 of 52 episodes): run `python -m benchmarks judge {run}`." in text_of([run])
+
+
+def test_the_second_opinion_speaks_where_true_taste_is_not_known(run: Path) -> None:
+    judge(run, confirmed=math.nan)
+    item = next(item for item in standings(read_run(run), "plots") if item.method == "ppo")
+    assert item.user is not None
+    assert item.user.estimate == pytest.approx(0.9 * item.gain.estimate)
+
+
+# What is missing
+
+
+def test_a_method_that_failed_stands_in_no_number(run: Path) -> None:
+    folder = run / "cells" / "plots-ppo-1"
+    (folder / "run.json").unlink()
+    write_json({"error": "OutOfMemory: too much"}, folder / "error.json")
+    found = read_run(run)
+    assert found.holes("plots") == {"ppo": "failed (seed 1): OutOfMemory: too much"}
+    assert "ppo" not in {item.method for item in standings(found, "plots")}
+    page = text_of([run])
+    assert "PPO (SB3) in plots: failed (seed 1): OutOfMemory: too much" in page
+    assert "11 of 12 cells done, 1 failed" in page
+
+
+def test_seeds_that_are_not_finished_are_left_out_for_all(run: Path) -> None:
+    (run / "cells" / "plots-ppo-1" / "run.json").unlink()
+    found = read_run(run)
+    assert (found.missing, found.left_out, found.holes("plots")) == (("plots-ppo-1",), (1,), {})
+    assert {cell.seed for cell in found.of("plots")} == {0}
+    assert "seed 1: not finished (1 cells are missing)" in text_of([run])
+
+
+def test_where_no_seed_is_finished_the_methods_that_lack_cells_are_listed(run: Path) -> None:
+    for seed in (0, 1):
+        (run / "cells" / f"plots-ppo-{seed}" / "run.json").unlink()
+    found = read_run(run)
+    assert found.left_out == ()
+    assert found.holes("plots") == {"ppo": "not finished (seed 0 is missing)"}
+    assert len(by_method(found.of("plots"))) == 5
+
+
+def test_nothing_finished_is_said(tmp_path: Path) -> None:
+    write_plan(tmp_path, planned())
+    assert "No method is finished" in text_of([tmp_path])
+
+
+def test_rows_of_the_paper_that_were_not_run_are_shown_as_such(run: Path) -> None:
+    table = paper_table(standings(read_run(run), "plots"), {"elm": "failed (seed 0): no"}, PAPER)
+    names = [row[0] for row in table.body]
+    assert names[:7] == [title(name) for name in PAPER]
+    assert names[7] == title("beam:budget=640")
+    shown = {row[0]: row[1] for row in table.body}
+    assert (shown["ELM"], shown["supervised, uniform"]) == ("failed", "not run")
+    page = text_of([run])
+    for experiment in ("t2_transfer", "t3_action_sets", "t4_products"):
+        assert f"Not run: `python -m benchmarks run {experiment}`." in page
+    assert f"Not judged: run `python -m benchmarks judge {run}`." in page
+
+
+def test_a_run_without_a_plan_is_of_the_experiment_that_its_command_names(run: Path) -> None:
+    (run / "plan.json").unlink()
+    found = read_run(run)
+    assert (found.experiment, len(found.plan), found.missing) == ("t1_methods", 12, ())
+
+
+# Words
+
+
+def test_claims_are_checked_in_pairs(run: Path) -> None:
+    found = {(f.claim.above, f.claim.below): f for f in paper.findings(by_method(read_run(run).of("plots")))}
+    lost = found["eagle-g_optimal", "supervised-g_optimal"]
+    assert lost.difference == Interval(*[pytest.approx(-0.5)] * 3)
+    assert lost.verdict == "**contradicts**"
+    assert found["eagle-g_optimal", "eagle-uniform"].verdict == "agrees"
+    assert found["supervised-g_optimal", "elm"].verdict == "not measured"
+    assert paper.verdict(Interval(0.1, -0.1, 0.3)) == "undecided"
+
+
+def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
+    found = read_run(run)
+    methods = by_method(found.of("plots"))
+    page = "\n".join(markdown(block) for block in contests(methods, standings(found, "plots")))
+    assert "Best: **beam search, budget=640**" in page
+    line = next(line for line in page.splitlines() if line.startswith("- EAGLE, G-optimal"))
+    assert "**lost** to beam search, budget=640 (-2.00 [-2.00, -2.00])" in line
+    assert "supervised, G-optimal (-0.50 [-0.50, -0.50])" in line
+    assert line.endswith("above EAGLE, uniform, uniform.")
+
+
+def test_reward_hacking_is_said_where_reward_and_judge_part(run: Path) -> None:
+    judge(run, confirmed=0.5)
+    assert "**Reward hacking**: for 6 of 6 methods the judges see less than was rewarded." in text_of([run])
+    judge(run, confirmed=1.0)
+    assert "No reward hacking" in text_of([run])
+    words, parted = hacking("ppo", Interval(3, 2.8, 3.2), Interval(1.5, 1.2, 1.8), Interval(1.5, 1.3, 1.7))
+    assert parted
+    assert words == (
+        "PPO (SB3): rewarded 3.00 [2.80, 3.20], confirmed 1.50 [1.20, 1.80], 50%; 1.50 [1.30, 1.70] is not there."
+    )
+    words, parted = hacking("uniform", Interval(0, -1, 1), Interval(0, -1, 1), Interval(0, -0.5, 0.5))
+    assert (parted, "%" in words) == (False, False)
+
+
+def test_texts_of_other_catalogs_are_not_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "ml"
+    for method in ("uniform", "ppo"):
+        write_cell(folder, method, 0, [1.0, 2.0], environment="movielens", env_id="EagleGym/MovieLens-v0", text=SECRET)
+    judge(folder)
+    page = text_of([folder])
+    assert SECRET not in page
+    assert "Latent map" in page
+    assert "Episodes side by side" not in page
+
+
+def test_experiments_with_a_page_of_their_own_are_taken_over(tmp_path: Path) -> None:
+    write_json({"experiment": "design"}, tmp_path / "run.json")
+    (tmp_path / "REPORT.md").write_text("# Designs\n\ntimes\n\n## Action sets of Plots\n\n| C |\n|---|\n| 1.59 |\n")
+    blocks = report([tmp_path])
+    at = blocks.index(Heading("Coverage and bias of action sets"))
+    assert blocks[at + 1 :] == [Heading("Action sets of Plots", 4), Table(["C"], [["1.59"]])]
+    assert Text("times") not in blocks
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("eagle-g_optimal", "EAGLE, G-optimal"),
+        ("ppo-stock", "PPO (SB3), stock policy"),
+        ("beam:budget=640", "beam search, budget=640"),
+        ("elm", "ELM"),
+        ("my-own", "my-own"),
+    ],
+)
+def test_titles(method: str, words: str) -> None:
+    assert title(method) == words
+    assert len(colour(method)) == 7
+
+
+def test_curves_by_hand(run: Path) -> None:
+    cells = by_method(read_run(run).of("plots"))
+    found = figures.growth(cells["ppo"])
+    assert found is not None
+    steps, calls, returns = found
+    assert (steps.tolist(), calls.tolist()) == ([10, 20], [12, 24])
+    assert returns.tolist() == [[0.5, 1.0], [0.5, 2.0]]
+    assert figures.growth(cells["uniform"]) is None
+    losses = [replace(cell, curve=[{"steps": 1, "loss": 0.1}]) for cell in cells["ppo"]]
+    assert figures.growth(losses) is None
+
+
+# Packed runs
+
+
+def test_a_packed_run_says_the_same_without_what_is_not_ours(tmp_path: Path) -> None:
+    folder, packed = tmp_path / "t1_methods", tmp_path / "reference"
+    gains = [0.25, 0.5, 0.75, 1.0]
+    for name, env_id, text in (
+        ("plots", "EagleGym/Plots-v0", "A film."),
+        ("ml", "EagleGym/MovieLens-v0", SECRET),
+    ):
+        for method in ("uniform", "beam", "ppo"):
+            scale = {"uniform": 1.0, "beam": 4.0, "ppo": 2.0}[method]
+            write_cell(folder, method, 0, [scale * g for g in gains], environment=name, env_id=env_id, text=text)
+    write_plan(folder, planned(methods=("uniform", "beam", "ppo"), seeds=1)  # type: ignore[arg-type]
+               | planned("ml", methods=("uniform", "beam", "ppo"), seeds=1))  # type: ignore[arg-type]  # fmt: skip
+    (folder / "REPORT.md").write_text("# Own\n\nin /home/somebody/runs/t1_methods\n")
+    with pytest.raises(PreparationError, match="benchmarks judge"):
+        pack(folder, packed)
+    judge(folder)
+    pack(folder, packed)
+    before, after = read_run(folder), read_run(packed)
+    assert (after.experiment, after.size, list(after.plan)) == (before.experiment, before.size, list(before.plan))
+    for environment in ("plots", "ml"):
+        for one, other in zip(standings(before, environment), standings(after, environment), strict=True):
+            assert one.method == other.method
+            assert other.gain.estimate == pytest.approx(one.gain.estimate, abs=1e-3)
+            assert other.normalised == Interval(*[pytest.approx(x, abs=1e-3) for x in vars_of(one.normalised)])
+    kept = {(cell.environment, bool(row.texts)) for cell in after.done for row in cell.rows}
+    assert kept == {("plots", True), ("plots", False), ("ml", False)}
+    assert {row.user for cell in after.done if cell.environment == "ml" for row in cell.rows} == {"0", "1", "2", "3"}
+    assert "Episodes side by side" in (packed / "REPORT.md").read_text()
+    for path in packed.iterdir():
+        assert SECRET.encode() not in path.read_bytes(), path.name
+        assert b"/home/" not in path.read_bytes(), path.name
+    pack(folder, packed)  # again, over itself
+    assert sum(path.stat().st_size for path in packed.iterdir()) < 1e6
+
+
+def vars_of(interval: Interval | None) -> tuple[float, float, float]:
+    assert interval is not None
+    return interval.estimate, interval.low, interval.high
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("run --data /work/shared/ml-latest-small --out runs/t1", "run --data ml-latest-small --out runs/t1"),
+        ('"root": "../shared/ml"', '"root": "ml"'),
+        ("EagleGym/Plots-v0 from https://example.org/a/b", "EagleGym/Plots-v0 from https://example.org/a/b"),
+    ],
+)
+def test_paths_of_the_machine_are_cut_down(text: str, expected: str) -> None:
+    assert without_paths(text) == expected
+
+
+def test_keyed_scores_are_gains(run: Path) -> None:
+    cells = by_method(read_run(run).of("plots"))["uniform"]
+    assert keyed(cells)[:2] == [(0, 0, "u0", 0.0), (0, 1, "u1", 1.0)]
