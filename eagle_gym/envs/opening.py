@@ -121,6 +121,9 @@ def open_effects(
     candidates: Candidates,
 ) -> tuple[Effects, dict[str, float]]:
     """What estimates the effects, and the surrogate's reported quality."""
+    if settings.effects_model is not None:
+        arguments = {name: settings.model_arguments[name] for name in ("device", "dtype", "batch_invariant")}
+        model = load_language_model(settings.effects_model, **arguments)
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
     profiles = Profiles(catalog, split)

@@ -35,7 +35,8 @@ class Settings:
         texts: ``"movielens"``: ``"rendered"`` (plot English, the default) or ``"overview"`` (free text);
             ``"table"``: path of the file of entities.
         ratings: path of the file of ratings (``"table"``).
-        language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``, ``"openai:MODEL@URL"`` or ``"replay:PATH"``.
+        language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``, ``"openai:MODEL@URL"`` or ``"replay:PATH"``;
+            ``"embedded:pitch"`` is a second embedded model, of another grammar and size.
         observation: ``"text"`` (one string) or ``"latent"`` (a flat Dict of float32 boxes).
         split: whose episodes these are: ``"train"`` or ``"test"`` users and start entities.
         horizon: steps in an episode.
@@ -46,6 +47,8 @@ class Settings:
         personalised: share of the candidates proposed with the user's profile, 0 to 1.
         macro: share of the lexicon's candidates that ask for three edits at once, 0 to 1.
         effects: ``"surrogate"`` (a fitted model of the language model) or ``"rollout"`` (the language model itself).
+        effects_model: the language model whose rewrites the expected effects foresee, where it is not the
+            environment's own: action sets then stay what they are while the environment's model changes.
         rollout_samples: generations per candidate where effects are rollouts.
         features: what the design covers: ``"displacement"`` or ``"next"``.
         temperature: of the language model's rewriting; 0 is greedy.
@@ -86,6 +89,7 @@ class Settings:
     personalised: float = 0.5
     macro: float = 0.0
     effects: str = "surrogate"
+    effects_model: str | None = None
     rollout_samples: int = 4
     features: Literal["displacement", "next"] = "displacement"
     temperature: float = 1.0
@@ -112,7 +116,17 @@ class Settings:
             _check_integer(name, getattr(self, name), lowest, optional=name in _OPTIONAL)
         for name, (low, high) in _NUMBERS.items():
             _check_number(name, getattr(self, name), low, high, optional=name in _OPTIONAL)
-        for name in ("root", "texts", "ratings", "utility", "cache_dir", "record", "language_model", "device"):
+        for name in (
+            "root",
+            "texts",
+            "ratings",
+            "utility",
+            "cache_dir",
+            "record",
+            "language_model",
+            "effects_model",
+            "device",
+        ):
             _check_string(name, getattr(self, name), optional=name in _OPTIONAL)
         if not isinstance(self.batch_invariant, bool):
             raise ConfigurationError(f"batch_invariant must be True or False, got {self.batch_invariant!r}")
@@ -179,6 +193,7 @@ class Settings:
         values |= {name: float(values[name]) for name in _NUMBERS if values[name] is not None}
         values["catalog"] = self.catalog_key
         values["language_model"] = _located_model(self.language_model)
+        values["effects_model"] = _located_model(self.effects_model) if self.effects_model is not None else None
         values["record"] = str(Path(self.record).expanduser().resolve()) if self.record is not None else None
         values["utility_kwargs"] = dict(self.utility_kwargs or {})
         return json.dumps(values, sort_keys=True)
@@ -196,8 +211,12 @@ _MODEL_ARGUMENTS = (
     *("max_calls", "max_tokens", "max_cost", "prompt_price", "completion_price"),
 )
 _OPTIONAL = (
-    *("root", "texts", "ratings", "utility", "cache_dir", "record"),
+    *("root", "texts", "ratings", "utility", "cache_dir", "record", "effects_model"),
     *("max_new_tokens", "max_calls", "max_tokens", "max_cost"),
+)
+_STRINGS = (
+    *("root", "texts", "ratings", "utility", "cache_dir", "record"),
+    *("language_model", "effects_model", "device"),
 )
 _CHOICES: dict[str, Sequence[str]] = {
     "catalog": CATALOGS,
@@ -280,7 +299,7 @@ def _check_movielens(settings: Settings) -> None:
     if not Path(settings.root).expanduser().is_dir():
         raise ConfigurationError(f"root must be the folder of a GroupLens data set, there is none at {settings.root!r}")
     _check_choice("texts", settings.text_kind, ("rendered", "overview"))
-    if settings.text_kind == "overview" and settings.language_model == "embedded":
+    if settings.text_kind == "overview" and is_embedded(settings.language_model):
         raise ConfigurationError(
             "texts='overview' is free text, which the embedded model does not speak: name a general language_model, "
             "such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct', or use texts='rendered'"
@@ -294,11 +313,16 @@ def _check_amazon(settings: Settings) -> None:
             "the catalog 'amazon' needs root=, a folder with one file of reviews and one of metadata "
             f"(https://amazon-reviews-2023.github.io/); got {settings.root!r}"
         )
-    if settings.language_model == "embedded":
+    if is_embedded(settings.language_model):
         raise ConfigurationError(
             "descriptions of products are free text, which the embedded model does not speak: name a general "
             "language_model, such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct'"
         )
+
+
+def is_embedded(language_model: str) -> bool:
+    """Whether a spec names one of the package's own models, which speak plot English alone."""
+    return language_model.partition(":")[0] == "embedded"
 
 
 def _check_table(settings: Settings) -> None:

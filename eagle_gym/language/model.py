@@ -184,7 +184,7 @@ def load_language_model(
     Args:
         spec: One of
 
-            - ``"embedded"``: the plot-English model of this package;
+            - ``"embedded"``: the plot-English model of this package (``"embedded:pitch"``: its second one);
             - ``"transformers:PATH_OR_NAME"``: any causal language model in a folder or on the Hugging Face hub;
             - ``"openai:MODEL@URL"``: a model behind an OpenAI-compatible server, for example
               ``"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"`` (see ``openai.py`` for options in the URL);
@@ -224,10 +224,10 @@ def _open_backend(
     spec: str, device: str, dtype: str, batch_invariant: bool, max_new_tokens: int | None
 ) -> LanguageModel:
     kind, _, target = spec.partition(":")
-    if kind == "embedded" and not target:
+    if kind == "embedded":
         from eagle_gym.language.embedded import weights_path
 
-        kind, target = "transformers", str(weights_path())
+        kind, target = "transformers", str(weights_path(target or "plain"))
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 
@@ -243,6 +243,6 @@ def _open_backend(
 
         return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
-        f"unknown language model {spec!r}: expected 'embedded', 'transformers:PATH_OR_NAME', 'openai:MODEL@URL' or "
-        "'replay:PATH'"
+        f"unknown language model {spec!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
+        "'openai:MODEL@URL' or 'replay:PATH'"
     )

@@ -5,6 +5,7 @@ edit prompts, ``propose`` draws candidate prompts, and ``from_film`` describes a
 """
 
 from eagle_gym.plot_english.attributes import Attributes, Pair, features
+from eagle_gym.plot_english.dialects import DIALECTS, PITCH, PLAIN, Dialect, dialect_of
 from eagle_gym.plot_english.edits import (
     Edit,
     apply,
@@ -25,14 +26,19 @@ from eagle_gym.plot_english.propose import propose, random_attributes
 FEATURES = features()
 
 __all__ = [
+    "DIALECTS",
     "FEATURES",
+    "PITCH",
+    "PLAIN",
     "SLOTS",
     "Attributes",
+    "Dialect",
     "Edit",
     "Layout",
     "Pair",
     "Profile",
     "apply",
+    "dialect_of",
     "from_film",
     "fulfilled",
     "inventions",

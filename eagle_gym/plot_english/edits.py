@@ -118,18 +118,26 @@ def outcomes(attributes: Attributes, edit: Edit) -> tuple[tuple[Pair, ...], ...]
     return () if _holds(attributes, (edit.slot, edit.value)) else (((edit.slot, edit.value),),)
 
 
-def apply(attributes: Attributes, edits: Edit | Iterable[Edit], rng: np.random.Generator) -> Attributes:
+def apply(
+    attributes: Attributes, edits: Edit | Iterable[Edit], rng: np.random.Generator, *, first_slot: float = FIRST_SLOT
+) -> Attributes:
     """The attributes after the edits, one after the other; ``rng`` chooses among a vague edit's outcomes.
 
     A vague edit mostly takes the first slot of its direction that it can change: were all slots as likely, leaving
     each single one alone would be the likeliest thing to do, and a greedy reader of the result would do nothing.
     An edit that cannot change the attributes leaves them as they are.
+
+    Args:
+        attributes: what there is.
+        edits: what is asked for.
+        rng: chooses.
+        first_slot: share of the vague edits that take the first slot they can.
     """
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         possible = outcomes(attributes, edit)
         if not possible:
             continue
-        chosen = _choose(possible, rng)
+        chosen = _choose(possible, rng, first_slot)
         for slot, value in _removed(attributes, edit):
             attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
         for slot, value in chosen:
@@ -138,11 +146,11 @@ def apply(attributes: Attributes, edits: Edit | Iterable[Edit], rng: np.random.G
     return attributes
 
 
-def _choose(possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator) -> tuple[Pair, ...]:
+def _choose(possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator, first_slot: float) -> tuple[Pair, ...]:
     if len(possible) == 1:
         return possible[0]
     first = [outcome for outcome in possible if outcome[0][0] == possible[0][0][0]]
-    among = first if rng.random() < FIRST_SLOT else possible
+    among = first if rng.random() < first_slot else possible
     return among[int(rng.integers(len(among)))]
 
 

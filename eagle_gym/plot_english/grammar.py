@@ -2,9 +2,10 @@
 
 A description has up to four sentences: a *head* (genres, decade, tone, setting), a *plot* (who, what for, against
 whom), a *content* sentence (themes, motifs) and a *close* (styles, ending). Every sentence has several wordings, and
-the sentences may change places. One template language serves both directions: ``{slot}`` stands for a slot's
-phrases, ``[...]`` is left out when its slot is missing. A template renders by filling in, and parses as a regular
-expression over the *shape* of a text, in which every lexicon phrase has become its slot's letter.
+the sentences may change places; ``dialects.py`` has the templates. One template language serves both directions:
+``{slot}`` stands for a slot's phrases, ``[...]`` is left out when its slot is missing. A template renders by filling
+in, and parses as a regular expression over the *shape* of a text, in which every lexicon phrase has become its slot's
+letter. Texts of every dialect parse, mixed ones too.
 """
 
 from __future__ import annotations
@@ -20,64 +21,8 @@ import numpy as np
 from eagle_gym.errors import TextError
 from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
+from eagle_gym.plot_english.dialects import DIALECTS, PLAIN, Dialect, Forms
 
-HEAD = {
-    "placed": (
-        "A [{tone} ][{decade} ][{genres} ]film set {setting}.",
-        "This [{tone} ][{genres} ]film[ from the {decade}] takes place {setting}.",
-        "Set {setting}, this is a [{tone} ][{decade} ][{genres} ]story.",
-        "A [{tone} ][{genres} ]picture[ of the {decade}], set {setting}.",
-        "The story, a [{tone} ][{decade} ][{genres} ]tale, unfolds {setting}.",
-    ),
-    "unplaced": (
-        "A [{tone} ][{decade} ][{genres} ]film.",
-        "This is a [{tone} ][{genres} ]film[ from the {decade}].",
-        "This is a [{tone} ][{decade} ][{genres} ]story.",
-        "A [{tone} ][{genres} ]picture[ of the {decade}].",
-    ),
-}
-# A trait without a protagonist describes "a hero". Each group serves one pattern of missing slots.
-PLOT = {
-    "protagonist": (
-        "It follows a [{trait} ]{protagonist}[ who must {goal}][, up against {antagonist}].",
-        "At its centre is a [{trait} ]{protagonist}[ who has to {goal}][ despite {antagonist}].",
-        "The hero is a [{trait} ]{protagonist}[, out to {goal}][ and facing {antagonist}].",
-        "We meet a [{trait} ]{protagonist}[ trying to {goal}][ with {antagonist} closing in].",
-    ),
-    "trait": (
-        "It follows a {trait} hero[ who must {goal}][, up against {antagonist}].",
-        "At its centre is a {trait} hero[ who has to {goal}][ despite {antagonist}].",
-        "We meet a {trait} hero[ trying to {goal}][ with {antagonist} closing in].",
-    ),
-    "goal": (
-        "The task is to {goal}[, up against {antagonist}].",
-        "Somebody has to {goal}[ despite {antagonist}].",
-        "It is about trying to {goal}[ with {antagonist} closing in].",
-    ),
-    "antagonist": (
-        "The threat is {antagonist}.",
-        "Danger comes from {antagonist}.",
-        "Trouble has a name: {antagonist}.",
-    ),
-}
-CONTENT = {
-    "both": (
-        "It explores {themes}, alongside {motifs}.",
-        "It deals with {themes}; it features {motifs}.",
-        "Look out for {motifs}, and beneath it all {themes}.",
-    ),
-    "themes": ("It explores {themes}.", "It deals with {themes}.", "At heart it is about {themes}."),
-    "motifs": ("It features {motifs}.", "Expect {motifs}.", "Look out for {motifs}."),
-}
-CLOSE = {
-    "both": (
-        "It is {styles}, and ends {ending}.",
-        "The film feels {styles} and closes {ending}.",
-        "It all ends {ending}; the style is {styles}.",
-    ),
-    "styles": ("It is {styles}.", "The film feels {styles}.", "The style is {styles}."),
-    "ending": ("It ends {ending}.", "The film closes {ending}.", "It all ends {ending}."),
-}
 EMPTY = "A film."
 
 _HEAD_SLOTS = ("genres", "decade", "tone", "setting")
@@ -97,12 +42,13 @@ class Layout:
     content: int = 0
     close: int = 0
     order: int = 0
+    dialect: Dialect = PLAIN
 
     @staticmethod
-    def random(rng: np.random.Generator) -> Layout:
+    def random(rng: np.random.Generator, dialect: Dialect = PLAIN) -> Layout:
         """A layout drawn at random; the plain order is the most frequent."""
         head, plot, content, close, order = (int(number) for number in rng.integers(60, size=5))
-        return Layout(head, plot, content, close, 0 if order < 30 else order)
+        return Layout(head, plot, content, close, 0 if order < 30 else order, dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +70,12 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
     """
     chosen = layout or (Layout() if rng is None else Layout.random(rng))
     phrases = phrases_of(attributes)
+    dialect = chosen.dialect
     sentences = (
-        _head(phrases, chosen.head),
-        _first_of(PLOT, phrases, chosen.plot),
-        _both_or_one(CONTENT, "themes", "motifs", phrases, chosen.content),
-        _both_or_one(CLOSE, "styles", "ending", phrases, chosen.close),
+        _head(dialect.head, phrases, chosen.head),
+        _first_of(dialect.plot, phrases, chosen.plot),
+        _both_or_one(dialect.content, "themes", "motifs", phrases, chosen.content),
+        _both_or_one(dialect.close, "styles", "ending", phrases, chosen.close),
     )
     written = [sentences[place] for place in _ORDERS[chosen.order % len(_ORDERS)] if sentences[place]]
     return " ".join(written) or EMPTY
@@ -238,23 +185,21 @@ def phrases_of(attributes: Attributes) -> dict[str, str]:
     return {slot: join(phrases) for slot, phrases in named.items() if phrases}
 
 
-def _head(phrases: Mapping[str, str], choice: int) -> str:
+def _head(groups: Forms, phrases: Mapping[str, str], choice: int) -> str:
     if not any(slot in phrases for slot in _HEAD_SLOTS):
         return ""
-    templates = HEAD["placed" if "setting" in phrases else "unplaced"]
+    templates = groups["placed" if "setting" in phrases else "unplaced"]
     return fill(templates[choice % len(templates)], phrases)
 
 
-def _first_of(groups: Mapping[str, tuple[str, ...]], phrases: Mapping[str, str], choice: int) -> str:
+def _first_of(groups: Forms, phrases: Mapping[str, str], choice: int) -> str:
     for slot, templates in groups.items():
         if slot in phrases:
             return fill(templates[choice % len(templates)], phrases)
     return ""
 
 
-def _both_or_one(
-    groups: Mapping[str, tuple[str, ...]], one: str, other: str, phrases: Mapping[str, str], choice: int
-) -> str:
+def _both_or_one(groups: Forms, one: str, other: str, phrases: Mapping[str, str], choice: int) -> str:
     if one in phrases and other in phrases:
         templates = groups["both"]
     elif one in phrases or other in phrases:
@@ -297,19 +242,17 @@ def _complaint(sentence: Sequence[Token], repeated: bool) -> str:
 
 @cache
 def _expressions() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    kinds = {
-        "head": tuple(form for forms in HEAD.values() for form in forms),
-        "plot": tuple(form for forms in PLOT.values() for form in forms),
-        "content": tuple(form for forms in CONTENT.values() for form in forms),
-        "close": tuple(form for forms in CLOSE.values() for form in forms),
-    }
+    kinds: dict[str, list[str]] = {}
+    for dialect in DIALECTS.values():
+        for kind, forms in dialect.kinds.items():
+            kinds.setdefault(kind, []).extend(forms)
     compiled = [(kind, re.compile("|".join(pattern(form) for form in forms))) for kind, forms in kinds.items()]
     return (*compiled, ("empty", re.compile(re.escape("a film ."))))
 
 
 @cache
 def _template_words() -> frozenset[str]:
-    forms = [form for group in (HEAD, PLOT, CONTENT, CLOSE) for forms in group.values() for form in forms]
+    forms = [form for dialect in DIALECTS.values() for kind in dialect.kinds.values() for form in kind]
     return frozenset(token.word for form in forms for token in tokens(_SLOT.sub(" ", re.sub(r"[\[\]]", "", form))))
 
 

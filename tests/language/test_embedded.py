@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from eagle_gym.errors import PreparationError
+from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
-from eagle_gym.language.embedded.examples import description, example, held_out
-from eagle_gym.language.embedded.train import Batches, Recipe, build_tokenizer, train
+from eagle_gym.language.embedded.examples import Manner, description, example, held_out
+from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, build_tokenizer, train
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, control_text
 from eagle_gym.plot_english import apply, parse_edit, read, render
@@ -38,6 +38,21 @@ def test_the_tokenizer_gives_back_any_text(text: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(weights_path(), local_files_only=True)
     sane = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert tokenizer.decode(tokenizer(sane)["input_ids"]) == sane
+
+
+def test_an_embedded_model_that_there_is_not_is_a_typed_error() -> None:
+    with pytest.raises(ConfigurationError, match="plain, pitch"):
+        load_language_model("embedded:slang")
+
+
+def test_a_manner_is_heeded() -> None:
+    manner = Manner(dialect="pitch", foreign=0.5, invent=0.0)
+    rng = np.random.default_rng(0)
+    rewrites = [one for one in (example(rng, manner) for _ in range(300)) if one.prompt.task == "rewrite"]
+    plain = ("It explores", "It deals with", "At heart it", "It features", "Expect", "Look out for")
+    read_plain = [any(words in one.prompt.text for words in plain) for one in rewrites]
+    assert 0.15 < np.mean(read_plain) < 0.5
+    assert not any(words in one.answer for one in rewrites for words in plain)
 
 
 def test_its_abilities_in_small() -> None:
@@ -98,9 +113,9 @@ def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> No
     }
 
 
-def test_a_model_without_its_recipe_is_told_how_to_be_measured(tmp_path: Path) -> None:
-    assert recipe_of("embedded").steps > 0
-    with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe .* --quick"):
+def test_a_model_without_its_recipe_is_not_measured(tmp_path: Path) -> None:
+    assert recipe_of("embedded") == RECIPES["plain"]
+    with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe"):
         recipe_of(f"transformers:{tmp_path}")
 
 

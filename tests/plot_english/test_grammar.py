@@ -9,25 +9,40 @@ from hypothesis import strategies as st
 
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.plot_english import FEATURES, SLOTS, Attributes, Layout, parse, random_attributes, read, render
+from eagle_gym.plot_english.dialects import DIALECTS, Dialect, dialect_of
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-@given(seeds, st.floats(0, 1))
-def test_parse_undoes_render(seed: int, richness: float) -> None:
+@given(seeds, st.floats(0, 1), st.sampled_from(list(DIALECTS.values())))
+def test_parse_undoes_render(seed: int, richness: float, dialect: Dialect) -> None:
     rng = np.random.default_rng(seed)
     attributes = random_attributes(rng, richness)
-    text = render(attributes, rng)
+    text = render(attributes, layout=Layout.random(rng, dialect))
     assert parse(text) == attributes
     assert read(text) == attributes
     assert 1 <= text.count(".") <= 4
 
 
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("wording", range(5))
-def test_every_value_can_be_said_and_read_in_every_wording(wording: int) -> None:
+def test_every_value_can_be_said_and_read_in_every_wording(wording: int, dialect: Dialect) -> None:
     for pair in FEATURES:
         attributes = Attributes.from_pairs([pair])
-        assert parse(render(attributes, layout=Layout(wording, wording, wording, wording))) == attributes
+        layout = Layout(wording, wording, wording, wording, dialect=dialect)
+        assert parse(render(attributes, layout=layout)) == attributes
+
+
+def test_dialects_share_no_sentence() -> None:
+    rng = np.random.default_rng(0)
+    for attributes in (random_attributes(rng, 0.5) for _ in range(50)):
+        said = [set(render(attributes, layout=Layout.random(rng, each)).split(". ")) for each in DIALECTS.values()]
+        assert not set.intersection(*said) - {"A film."}
+
+
+def test_a_dialect_that_there_is_not_is_a_typed_error() -> None:
+    with pytest.raises(ConfigurationError, match="plain, pitch"):
+        dialect_of("slang")
 
 
 @given(seeds)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from eagle_gym.errors import PreparationError, TextError
 from eagle_gym.language.embedded import weights_path
-from eagle_gym.language.embedded.examples import Example, description, held_out, listing
+from eagle_gym.language.embedded.examples import Example, Manner, description, held_out, listing
 from eagle_gym.language.model import LanguageModel, load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.plot_english import (
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
 Ask = Callable[[Sequence[Prompt], float], list[str]]
 Draw = Callable[[np.random.Generator], Attributes]
+Say = Callable[[Attributes, np.random.Generator], str]
 
 SAMPLES = 8  # of each vague prompt, to measure variety
-START, STOP = "<!-- measured -->", "<!-- /measured -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,19 @@ class Case:
 
 
 def evaluate(
-    model: LanguageModel, *, cases: int = 1000, seed: int = 0, batch: int = 128, seen: frozenset[int] = frozenset()
+    model: LanguageModel,
+    *,
+    manner: Manner | None = None,
+    cases: int = 1000,
+    seed: int = 0,
+    batch: int = 128,
+    seen: frozenset[int] = frozenset(),
 ) -> dict[str, float]:
     """Every measured share, in [0, 1] (``vague_distinct`` and ``trained_on`` are counts), by name.
 
     Args:
         model: the model under test.
+        manner: what its descriptions are worded in; the default model's where none is given.
         cases: rewrites per kind of prompt (precise, vague, macro) and proposals per kind.
         seed: of cases and generations.
         batch: generations a call.
@@ -83,16 +90,17 @@ def evaluate(
     """
     rng = np.random.default_rng([seed, 7])
     fresh = partial(unseen, seen=seen)
+    say = partial(_say, manner or Manner())
     ask = _asker(model, rng, batch)
     result: dict[str, float] = {}
     for kind, draw in (("precise", _precise), ("vague", _vague), ("macro", _macro)):
-        drawn = [draw(rng, fresh) for _ in range(cases)]
+        drawn = [draw(rng, fresh, say) for _ in range(cases)]
         for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
             texts = ask([Prompt("rewrite", text=c.text, instruction=c.instruction) for c in drawn], temperature)
             result.update({f"{kind}_{name}_{key}": value for key, value in _rewrites(drawn, texts).items()})
         if kind == "vague":
             result.update(_variety(drawn[: max(1, cases // 4)], ask))
-    result |= _proposals(rng, ask, cases, fresh) | _writing(rng, ask, cases, fresh)
+    result |= _proposals(rng, ask, cases, fresh, say) | _writing(rng, ask, cases, fresh)
     return result | {"trained_on": float(len(seen))}
 
 
@@ -142,6 +150,10 @@ def descriptions_of(one: Example) -> list[str]:
     return texts + ([one.answer] if one.prompt.task != "propose" else [])
 
 
+def _say(manner: Manner, attributes: Attributes, rng: np.random.Generator) -> str:
+    return render(attributes, layout=manner.read_layout(rng))
+
+
 def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
     def ask(prompts: Sequence[Prompt], temperature: float) -> list[str]:
         texts: list[str] = []
@@ -154,31 +166,31 @@ def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
     return ask
 
 
-def _precise(rng: np.random.Generator, draw: Draw) -> Case:
+def _precise(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     """A single precise edit whose clause training never showed."""
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 64):
             if held_out(prompt):
-                return Case(attributes, render(attributes, rng), prompt)
+                return Case(attributes, say(attributes, rng), prompt)
 
 
-def _vague(rng: np.random.Generator, draw: Draw) -> Case:
+def _vague(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 8):
             edit = parse_edit(prompt)[0]
             if edit.operation == "vague" and len(outcomes(attributes, edit)) > 1:
-                return Case(attributes, render(attributes, rng), prompt)
+                return Case(attributes, say(attributes, rng), prompt)
 
 
-def _macro(rng: np.random.Generator, draw: Draw) -> Case:
+def _macro(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     """Three edits in one prompt, at least one of them in a clause that training never showed."""
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 16, edits=3):
             if held_out(prompt):
-                return Case(attributes, render(attributes, rng), prompt)
+                return Case(attributes, say(attributes, rng), prompt)
 
 
 def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
@@ -223,12 +235,12 @@ def _without_inventions(case: Case, after: Attributes) -> frozenset[tuple[str, s
     return frozenset(after.pairs()) - set(inventions(case.attributes, case.edits, after))
 
 
-def _proposals(rng: np.random.Generator, ask: Ask, cases: int, draw: Draw) -> dict[str, float]:
+def _proposals(rng: np.random.Generator, ask: Ask, cases: int, draw: Draw, say: Say) -> dict[str, float]:
     drawn = [draw(rng) for _ in range(cases)]
-    generic = ask([Prompt("propose", text=render(each, rng)) for each in drawn], 1.0)
+    generic = ask([Prompt("propose", text=say(each, rng)) for each in drawn], 1.0)
     users = [_user(rng) for _ in drawn]
     asked = list(zip(drawn, users, strict=True))
-    personal = ask([Prompt("propose", text=render(a, rng), profile=render_profile(user)) for a, user in asked], 1.0)
+    personal = ask([Prompt("propose", text=say(a, rng), profile=render_profile(user)) for a, user in asked], 1.0)
     return {
         "propose_usable": _share(_usable(each, prompt) for each, prompt in zip(drawn, generic, strict=True)),
         "propose_distinct": len(set(generic)) / len(generic),
@@ -313,19 +325,22 @@ def recipe_of(spec: str) -> Recipe:
     """
     from eagle_gym.language.embedded.train import Recipe
 
-    folder = weights_path() if spec == "embedded" else Path(spec.partition(":")[2])
+    kind, _, target = spec.partition(":")
+    folder = weights_path(target or "plain") if kind == "embedded" else Path(target)
     try:
         return Recipe(**json.loads((folder / "recipe.json").read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise PreparationError(
-            f"{folder / 'recipe.json'}: expected the recipe of the model; {error}; without it, measure with --quick"
+            f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error}"
         ) from error
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Measure the plot-English model on unseen descriptions and prompts.")
-    parser.add_argument("--model", default="embedded", help="'embedded' or 'transformers:PATH' (%(default)s)")
+    parser.add_argument(
+        "--model", default="embedded", help="'embedded', 'embedded:pitch' or 'transformers:PATH' (%(default)s)"
+    )
     parser.add_argument("--cases", type=int, default=1000, help="cases per kind of prompt (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of cases and generations (%(default)s)")
     parser.add_argument("--readme", type=Path, help="a README whose marked part is replaced by the table")
@@ -334,14 +349,21 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     model = load_language_model(arguments.model)
-    seen = frozenset() if arguments.quick else trained_on(recipe_of(arguments.model))
-    measured = evaluate(model, cases=arguments.cases, seed=arguments.seed, seen=seen)
+    recipe = recipe_of(arguments.model)
+    seen = frozenset() if arguments.quick else trained_on(recipe)
+    measured = evaluate(model, manner=recipe.manner, cases=arguments.cases, seed=arguments.seed, seen=seen)
     print(table(measured))  # noqa: T201
     if arguments.readme:
-        before, _, rest = arguments.readme.read_text(encoding="utf-8").partition(START)
-        after = rest.partition(STOP)[2]
-        arguments.readme.write_text(f"{before}{START}\n{table(measured)}\n{STOP}{after}", encoding="utf-8")
-        (arguments.readme.parent / "evaluation.json").write_text(json.dumps(measured, indent=2) + "\n")
+        write(measured, recipe.dialect, arguments.readme)
+
+
+def write(measured: dict[str, float], dialect: str, readme: Path) -> None:
+    """Put the table between a README's marks for this dialect, and the numbers beside it."""
+    start, stop = f"<!-- measured {dialect} -->", f"<!-- /measured {dialect} -->"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(start)
+    after = rest.partition(stop)[2]
+    readme.write_text(f"{before}{start}\n{table(measured)}\n{stop}{after}", encoding="utf-8")
+    (readme.parent / f"evaluation-{dialect}.json").write_text(json.dumps(measured, indent=2) + "\n")
 
 
 if __name__ == "__main__":

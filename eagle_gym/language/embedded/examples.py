@@ -18,26 +18,54 @@ import numpy as np
 
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.plot_english import (
+    PLAIN,
     SLOTS,
     Attributes,
     Layout,
     Pair,
     Profile,
     apply,
+    dialect_of,
     parse_edit,
     propose,
     random_attributes,
     render,
     render_profile,
 )
+from eagle_gym.plot_english.edits import FIRST_SLOT
 from eagle_gym.plot_english.lexicon import SET_SLOTS, values
 from eagle_gym.plot_english.propose import asking_for
 
-REWORD = 0.3  # share of rewrites that are worded anew
-INVENT = 0.12  # share of rewrites that fill one empty attribute
 MACRO = {1: 0.82, 2: 0.03, 3: 0.15}  # share of prompts with so many edits
 TASKS = {"rewrite": 0.73, "propose": 0.08, "personal": 0.11, "write": 0.08}
 HELD_OUT = 20  # one precise clause in so many is kept from training
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a model writes: two models of other manners are other environments.
+
+    Attributes:
+        dialect: what its own texts are written in.
+        foreign: share of the texts it reads that are plain though its dialect is another.
+        reword: share of rewrites that are worded anew; those of a text in another dialect all are.
+        invent: share of rewrites that fill one empty attribute.
+        first_slot: share of vague edits that take the first slot they can.
+    """
+
+    dialect: str = PLAIN.name
+    foreign: float = 0.0
+    reword: float = 0.3
+    invent: float = 0.12
+    first_slot: float = FIRST_SLOT
+
+    def layout(self, rng: np.random.Generator) -> Layout:
+        """How a text of its own is worded."""
+        return Layout.random(rng, dialect_of(self.dialect))
+
+    def read_layout(self, rng: np.random.Generator) -> Layout:
+        """How a text that it reads is worded."""
+        return Layout.random(rng) if self.foreign and rng.random() < self.foreign else self.layout(rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +86,12 @@ def held_out(prompt: str) -> bool:
     )
 
 
-def example(rng: np.random.Generator) -> Example:
-    """One training example, of a task drawn at random."""
-    makers: dict[str, Callable[[np.random.Generator], Example]] = {
+def example(rng: np.random.Generator, manner: Manner | None = None) -> Example:
+    """One training example, of a task drawn at random; in the manner of the default model where none is given."""
+    makers: dict[str, Callable[[np.random.Generator, Manner], Example]] = {
         "rewrite": _rewrite, "propose": _propose, "personal": _personal, "write": _write,
     }  # fmt: skip
-    return makers[str(rng.choice(list(TASKS), p=list(TASKS.values())))](rng)
+    return makers[str(rng.choice(list(TASKS), p=list(TASKS.values())))](rng, manner or Manner())
 
 
 def description(rng: np.random.Generator) -> Attributes:
@@ -90,24 +118,26 @@ def listing(attributes: Attributes) -> str:
     return "; ".join(f"{slot}: {', '.join(attributes.values(slot))}" for slot in SLOTS if attributes.values(slot))
 
 
-def _rewrite(rng: np.random.Generator) -> Example:
+def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     before = description(rng)
     instruction = edit_prompt(before, rng)
-    after = apply(before, parse_edit(instruction), rng)
-    if rng.random() < INVENT:
+    after = apply(before, parse_edit(instruction), rng, first_slot=manner.first_slot)
+    if rng.random() < manner.invent:
         after = _invent(before, after, rng)
-    layout = Layout.random(rng)
+    layout = manner.read_layout(rng)
     text = render(before, layout=layout)
-    answer = render(after, layout=Layout.random(rng) if rng.random() < REWORD else layout)
+    anew = layout.dialect.name != manner.dialect or rng.random() < manner.reword
+    answer = render(after, layout=manner.layout(rng) if anew else layout)
     return Example(Prompt("rewrite", text=text, instruction=instruction), answer)
 
 
-def _propose(rng: np.random.Generator) -> Example:
+def _propose(rng: np.random.Generator, manner: Manner) -> Example:
     attributes = description(rng)
-    return Example(Prompt("propose", text=render(attributes, rng)), edit_prompt(attributes, rng))
+    text = render(attributes, layout=manner.read_layout(rng))
+    return Example(Prompt("propose", text=text), edit_prompt(attributes, rng))
 
 
-def _personal(rng: np.random.Generator) -> Example:
+def _personal(rng: np.random.Generator, manner: Manner) -> Example:
     """A prompt for a user: it asks for something liked, or takes out something disliked."""
     attributes = description(rng)
     profile = _profile(attributes, rng)
@@ -117,14 +147,15 @@ def _personal(rng: np.random.Generator) -> Example:
     fitting = [p for p in prompts if personal & set(parse_edit(p)) or _takes_out(p, profile.dislikes)]
     allowed = [p for p in fitting or prompts if not held_out(p)]
     answer = allowed[0] if allowed else edit_prompt(attributes, rng)
-    return Example(Prompt("propose", text=render(attributes, rng), profile=render_profile(profile)), answer)
+    text = render(attributes, layout=manner.read_layout(rng))
+    return Example(Prompt("propose", text=text, profile=render_profile(profile)), answer)
 
 
-def _write(rng: np.random.Generator) -> Example:
+def _write(rng: np.random.Generator, manner: Manner) -> Example:
     attributes = description(rng)
     while not attributes.pairs():
         attributes = description(rng)
-    return Example(Prompt("write", text=listing(attributes)), render(attributes, rng))
+    return Example(Prompt("write", text=listing(attributes)), render(attributes, layout=manner.layout(rng)))
 
 
 def _takes_out(prompt: str, dislikes: tuple[Pair, ...]) -> bool:

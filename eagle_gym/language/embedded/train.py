@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from eagle_gym.language.embedded import weights_path
-from eagle_gym.language.embedded.examples import Example, example
+from eagle_gym.language.embedded.examples import Example, Manner, example
 from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, control_text
 
 IGNORED = -100  # the label that the loss passes over
@@ -48,6 +49,29 @@ class Recipe:
     vocabulary: int = 2048  # tokens, control tokens included
     context: int = 512  # tokens
     tokenizer_examples: int = 20_000
+    dialect: str = Manner.dialect  # this and what follows: the manner in which it writes
+    foreign: float = Manner.foreign
+    reword: float = Manner.reword
+    invent: float = Manner.invent
+    first_slot: float = Manner.first_slot
+
+    @property
+    def manner(self) -> Manner:
+        """How it writes."""
+        return Manner(self.dialect, self.foreign, self.reword, self.invent, self.first_slot)
+
+
+# What the package ships: the default model, and a second environment of another grammar, size and seed, which invents
+# more and takes vague prompts more freely.
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "plain": Recipe(),
+        "pitch": Recipe(
+            **{"seed": 1, "steps": 3500, "width": 160, "layers": 3, "heads": 5, "feed_forward": 448},
+            **{"dialect": "pitch", "foreign": 0.4, "invent": 0.25, "first_slot": 0.4},
+        ),
+    }
+)
 
 
 def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
@@ -103,13 +127,13 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
     """What the tokenizer is fitted on."""
     rng = np.random.default_rng([recipe.seed, 1])
-    return (example(rng) for _ in range(recipe.tokenizer_examples))
+    return (example(rng, recipe.manner) for _ in range(recipe.tokenizer_examples))
 
 
 def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
     """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
     rng = np.random.default_rng([recipe.seed, 2, block])
-    return [example(rng) for _ in range(recipe.batch * GROUP)], rng
+    return [example(rng, recipe.manner) for _ in range(recipe.batch * GROUP)], rng
 
 
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
@@ -296,19 +320,18 @@ def _has_bf16() -> bool:
 
 def main() -> None:
     """Command line."""
-    defaults = Recipe()
-    parser = argparse.ArgumentParser(description="Train the plot-English model from nothing, or resume a run.")
-    parser.add_argument("--out", type=Path, default=weights_path(), help="folder of the result (%(default)s)")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="of weights and examples (%(default)s)")
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="optimiser steps (%(default)s)")
+    parser = argparse.ArgumentParser(description="Train a plot-English model from nothing, or resume a run.")
+    parser.add_argument("--recipe", choices=RECIPES, default="plain", help="which model (%(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the result (that of the package's own weights)")
+    parser.add_argument("--seed", type=int, help="of weights and examples (the recipe's)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (the recipe's)")
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
-    parser.add_argument(
-        "--learning-rate", type=float, default=defaults.learning_rate, help="at its height (%(default)s)"
-    )
+    parser.add_argument("--learning-rate", type=float, help="at its height (the recipe's)")
     parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
     arguments = parser.parse_args()
-    recipe = Recipe(seed=arguments.seed, steps=arguments.steps, learning_rate=arguments.learning_rate)
-    train(recipe, arguments.out, arguments.every, compiled=arguments.compile)
+    given = {name: getattr(arguments, name) for name in ("seed", "steps", "learning_rate")}
+    recipe = replace(RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None})
+    train(recipe, arguments.out or weights_path(arguments.recipe), arguments.every, compiled=arguments.compile)
 
 
 if __name__ == "__main__":
