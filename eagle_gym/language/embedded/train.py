@@ -67,8 +67,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "plain": Recipe(),
         "pitch": Recipe(
-            **{"seed": 1, "steps": 3500, "width": 160, "layers": 3, "heads": 5, "feed_forward": 448},
-            **{"dialect": "pitch", "foreign": 0.4, "invent": 0.25, "first_slot": 0.4},
+            seed=1,
+            steps=3500,
+            width=160,
+            layers=3,
+            heads=5,
+            feed_forward=448,
+            dialect="pitch",
+            foreign=0.4,
+            invent=0.25,
+            first_slot=0.4,
         ),
     }
 )
