@@ -77,9 +77,8 @@ def parser() -> argparse.ArgumentParser:
     reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
     reference.set_defaults(command=pack_run)
-    readme = commands.add_parser("readme", help="put what runs have measured into the READMEs")
+    readme = commands.add_parser("readme", help="put what was measured into the pages")
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
-    readme.add_argument("--learning", type=Path, help="a run of learning, for the tables")
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     readme.set_defaults(command=renew_pages)
@@ -88,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 def renew_pages(options: argparse.Namespace) -> None:
     """``readme``."""
-    renew(ROOT / "README.md", demo=options.demo, learning=options.learning)
+    renew(ROOT / "README.md", demo=options.demo)
     if options.space:
         renew_latent(ROOT / "eagle_gym" / "latent" / "README.md", options.space)
     if options.throughput:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 REFERENCES = {"uniform": "uniform", "optimistic": "optimistic", "g_optimal": "G-optimal"}
 FAMILIES = {
     "elm": "ELM",
     "supervised": "supervised",
+    "reads": "supervised, reads text",
     "eagle": "EAGLE",
     "vas": "value-augmented sampling",
     "ppo": "PPO (SB3)",
@@ -21,12 +24,14 @@ FAMILIES = {
     "no_op": "no-op",
     **REFERENCES,
 }
+WORDS = REFERENCES | {"stock": "stock policy", "half": "half the budget", "reads": "reads text"}
 PAPER = ("elm", *(f"{family}-{name}" for family in ("supervised", "eagle") for name in REFERENCES))
 """The rows of the paper's main table, in its order."""
 
 COLOURS = {
     "eagle": "#08519c",
     "supervised": "#238b45",
+    "reads": "#74a832",
     "elm": "#cb181d",
     "vas": "#d94801",
     "ppo": "#6a51a3",
@@ -45,7 +50,7 @@ COLOURS = {
     "no_op": "#bbbbbb",
 }
 LIGHTER = {"uniform": 0.55, "optimistic": 0.3, "stock": 0.45}
-STYLES = {"uniform": ":", "g_optimal": "-", "optimistic": "--", "stock": "--"}
+STYLES = {"half": (0, (1, 3)), "reads": "-.", "uniform": ":", "optimistic": "--", "stock": "--"}
 
 
 def parts(method: str) -> tuple[str, str]:
@@ -62,23 +67,23 @@ def title(method: str) -> str:
     family, variant = parts(method)
     if not variant:
         return FAMILIES.get(family, family)
-    words = {"stock": "stock policy"}.get(variant, REFERENCES.get(variant, variant))
-    return f"{FAMILIES[family]}, {words}"
+    return ", ".join([FAMILIES[family], *(WORDS.get(word, word) for word in variant.split("-"))])
 
 
 def colour(method: str) -> str:
     """A method's colour: its family's, lighter by its variant."""
     family, variant = parts(method)
     shade = COLOURS.get(family, "#444444")
-    white = LIGHTER.get(variant, 0.0)
+    white = max(LIGHTER.get(word, 0.0) for word in variant.split("-"))
     channels = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(value + white * (255 - value)):02x}" for value in channels)
 
 
-def style(method: str) -> str:
+def style(method: str) -> Any:  # noqa: ANN401 - one of matplotlib's
     """A method's line."""
     family, variant = parts(method)
-    return STYLES.get(variant, "-") if variant else "--" if family in REFERENCES else "-"
+    words = {*variant.split("-")} if variant else {"optimistic"} if family in REFERENCES else set()
+    return next((line for word, line in STYLES.items() if word in words), "-")
 
 
 def is_oracle(method: str) -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.readme import fill, renew, renew_latent, renew_speed
+from benchmarks.readme import fill, renew, renew_latent, renew_speed, results
+from benchmarks.reporting.reference import pack
 from benchmarks.results import ROOT, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, PreparationError
+from tests.benchmarks.made_runs import GAINS, judge, write_cell, write_plan
 
 PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
 
@@ -26,21 +28,52 @@ def write_demo(folder: Path, env_id: str) -> None:
 
 
 def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
-    readme, demo, learning = tmp_path / "README.md", tmp_path / "demo", tmp_path / "learning"
+    readme, demo = tmp_path / "README.md", tmp_path / "demo"
     readme.write_text(PAGE)
     write_demo(demo, "EagleGym/Plots-v0")
-    header = {"commit": "0123456789abcdef", "machine": {"processor": "a processor"}}
-    write_json(header, learning / "cells" / "plots-ppo-0" / "run.json")
-    (learning / "REPORT.md").write_text("## EagleGym/Plots-v0\n\nnumbers\n")
-    renew(readme, demo=demo, learning=learning)
+    renew(readme, demo=demo, reference=tmp_path / "absent")
     page = readme.read_text()
     assert "old" not in page
     assert "+1.25  A dark film." in page
     assert "after 7,680 steps" in page
-    assert "### EagleGym/Plots-v0\n\nnumbers\n<!-- /results -->\nend" in page
-    assert "Commit 0123456789, a processor." in page
-    renew(readme, demo=demo, learning=learning)
+    assert "No reference run is committed yet" in page
+    renew(readme, demo=demo, reference=tmp_path / "absent")
     assert readme.read_text() == page
+
+
+def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
+    run, reference = tmp_path / "t1_methods", tmp_path / "reference"
+    for seed in (0, 1):
+        for method, gains in GAINS.items():
+            name = "beam" if method.startswith("beam") else method
+            write_cell(run, name, seed, gains, trained=24 if name == "ppo" else 0)
+    write_cell(run, "mine", 0, [9.0] * 4)
+    judge(run)
+    pack(run, reference)
+    page = results(reference)
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    assert rows == ["method", "beam search", "PPO (SB3)", "supervised, G-optimal", "EAGLE, G-optimal",
+                    "EAGLE, uniform", "uniform"]  # fmt: skip
+    assert "| PPO (SB3)             | 3.75 [" in page
+    assert "0.75 [0.75, 0.75]" in page
+    assert "python -m benchmarks run t1_methods --size small --data ml-latest-small" in page
+    assert "Commit 0123456789, a processor." in page
+    assert "benchmarks/reference/t1_methods/REPORT.md" in page
+
+
+def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:
+    for method in ("uniform", "ppo"):
+        write_cell(tmp_path, method, 0, [1.0, 2.0])
+    write_plan(tmp_path, {"plots-uniform-0": ("uniform", 0, "plots"), "plots-ppo-0": ("ppo", 0, "plots")})
+    folder = tmp_path / "cells" / "plots-ppo-0"
+    (folder / "run.json").unlink()
+    write_json({"error": "it broke"}, folder / "error.json")
+    assert "Not in the numbers of plots: PPO (SB3) failed (seed 0): it broke." in results(tmp_path)
+
+
+def test_the_readme_says_what_the_reference_says() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert fill(page, "results", results()) == page, "run `python -m benchmarks readme`"
 
 
 def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
@@ -89,13 +122,10 @@ def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(PAGE)
     write_demo(tmp_path / "demo", "EagleGym/MovieLens-v0")
     with pytest.raises(ConfigurationError, match="only texts of EagleGym/Plots-v0"):
-        renew(tmp_path / "README.md", demo=tmp_path / "demo", learning=None)
+        renew(tmp_path / "README.md", demo=tmp_path / "demo")
     assert (tmp_path / "README.md").read_text() == PAGE
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="<!-- episode -->"):
         fill("nothing here", "episode", "x")
-    (tmp_path / "README.md").write_text(PAGE)
-    with pytest.raises(PreparationError, match="run the learning experiment"):
-        renew(tmp_path / "README.md", demo=None, learning=tmp_path)
