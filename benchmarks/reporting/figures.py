@@ -13,7 +13,7 @@ from baselines.evaluate import EpisodeRow
 from benchmarks.latent_map import LatentMap
 from benchmarks.reporting.names import colour, style, title
 from benchmarks.reporting.runs import Done
-from benchmarks.reporting.scores import Standing, beats, rows_of
+from benchmarks.reporting.scores import Standing, rows_of, win_rate
 from benchmarks.stats import performance_profile
 
 Floats = NDArray[np.float64]
@@ -124,15 +124,14 @@ def profiles(methods: Mapping[str, Sequence[Done]], order: Sequence[str], seed: 
     return png(figure)
 
 
-def improvement(methods: Mapping[str, Sequence[Done]], order: Sequence[str], seed: int = 0) -> bytes:
+def improvement(methods: Mapping[str, Sequence[Done]], order: Sequence[str]) -> bytes:
     """Probability that the row's method gains more than the column's on an episode that both have met."""
-    rng = np.random.default_rng(seed)
     table = np.full((len(order), len(order)), np.nan)
     for i, one in enumerate(order):
         for j, other in enumerate(order):
-            found = beats(methods[one], methods[other], rng) if i < j else None
+            found = win_rate(methods[one], methods[other]) if i < j else None
             if found is not None:
-                table[i, j], table[j, i] = found.estimate, 1 - found.estimate
+                table[i, j], table[j, i] = found, 1 - found
     figure, axes = make(max(2.8, 0.34 * len(order) + 1.5))
     axes.imshow(np.ma.masked_invalid(table), cmap="RdBu", vmin=0, vmax=1, aspect="auto")
     letters = 9 if len(order) <= 10 else 7

@@ -14,6 +14,7 @@ from benchmarks.reporting.runs import Done, Run
 from benchmarks.stats import (
     Interval,
     Keyed,
+    Paired,
     bootstrap,
     normalised,
     paired_difference,
@@ -179,6 +180,15 @@ def beats(cells: Sequence[Done], other: Sequence[Done] | None, rng: np.random.Ge
     """Probability of gaining more than another method on an episode that both have met; None where there is none."""
     pair = paired(cells, other)
     return probability_of_improvement(*pair, rng) if pair else None
+
+
+def win_rate(cells: Sequence[Done], other: Sequence[Done]) -> float | None:
+    """The probability that :func:`beats` estimates, without an interval."""
+    pair = paired(cells, other)
+    if pair is None:
+        return None
+    first, second = Paired.of(*pair).scores
+    return float(np.mean((np.sign(first - second) + 1) / 2))
 
 
 def apart(cells: Sequence[Done], other: Sequence[Done] | None, rng: np.random.Generator) -> Interval | None:

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.latent_map import chosen
@@ -422,6 +423,30 @@ def settings_section(run: Run, name: str, words: str) -> list[Block]:
     return [*blocks, *(read_page(run.page, 2) if run.page else [])]
 
 
+def in_short(runs: Sequence[Run]) -> list[Block]:
+    """What the main table says, in a few lines."""
+    lines = []
+    for run in runs:
+        for environment in run.environments if run.experiment == "t1_methods" else ():
+            cells = run.of(environment)
+            if cells:
+                lines.append(f"{env_id(cells)}: {shortly(by_method(cells))}")
+    return [Heading("In short"), Items(lines)] if lines else []
+
+
+def shortly(methods: Methods) -> str:
+    """Who gains most in an environment, and how the paper's claims fare."""
+    ranked = sorted(methods, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
+    best = f"**{title(ranked[0])}** gains most"
+    learnt = [name for name in ranked if any(cell.training and cell.training.calls for cell in methods[name])]
+    if learnt and learnt[0] != ranked[0]:
+        best += f", of what learns **{title(learnt[0])}**"
+    verdicts = [finding.verdict.strip("*") for finding in paper.findings(methods)]
+    words = ("agrees", "contradicts", "undecided", "not measured")
+    counts = ", ".join(f"{word} {verdicts.count(word)}" for word in words if word in verdicts)
+    return f"{best}. Of {len(verdicts)} claims of the paper: {counts}."
+
+
 def not_run(name: str, experiment: str, words: str) -> list[Block]:
     """A table for which there is no run."""
     return [Heading(name), Text(words), Text(f"Not run: `python -m benchmarks run {experiment}`.")]
@@ -429,10 +454,10 @@ def not_run(name: str, experiment: str, words: str) -> list[Block]:
 
 def paper_sections(runs: Sequence[Run]) -> list[Block]:
     """T1 to T4, and other runs in which methods are compared."""
-    blocks: list[Block] = []
+    blocks = in_short(runs)
     for experiment, (name, words) in TABLES.items():
         some = [run for run in runs if run.experiment == experiment]
-        for run in some:
+        for run in tqdm(some, desc=experiment, unit="run", delay=2.0, leave=False):
             if experiment == "t1_methods":
                 blocks += methods_section(run, name, words, PAPER)
             else:
