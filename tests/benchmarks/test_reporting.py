@@ -218,6 +218,15 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     assert line.endswith("above EAGLE, uniform, uniform.")
 
 
+def test_in_short(run: Path) -> None:
+    line = (
+        "- EagleGym/Plots-v0: **beam search, budget=640** gains most, of what learns **PPO (SB3)**. Of 8 claims of the "
+    )
+    assert f"{line}paper: agrees 1, contradicts 1, not measured 6." in text_of([run])
+    table = next(block for block in report([run]) if isinstance(block, Table) and block.head[-1] == "verdict")
+    assert sorted(row[-1] for row in table.body) == ["**contradicts**", "agrees", *["not measured"] * 6]
+
+
 def test_reward_hacking_is_said_where_reward_and_judge_part(run: Path) -> None:
     judge(run, confirmed=0.5)
     assert "**Reward hacking**: for 6 of 6 methods the judges see less than was rewarded." in text_of([run])
