@@ -142,7 +142,7 @@ th { background: var(--shade); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 th:first-child { background: var(--shade); }
 tr:last-child td { border-bottom: 0; }
-td.words { white-space: normal; text-align: left; min-width: 14rem; }
+th.words { text-align: left; } td.words { white-space: normal; text-align: left; min-width: 14rem; }
 .caption, figcaption { color: var(--faint); font-size: .88rem; margin: .3rem 0; max-width: 46rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; display: block; }
 .beside { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
@@ -213,18 +213,23 @@ def page(block: Block) -> str:
 
 def table(block: Table) -> str:
     """A table that scrolls sideways where it is too wide."""
-    head = "".join(f"<th>{inline(cell)}</th>" for cell in block.head)
-    rows = "".join("<tr>" + "".join(map(table_cell, row)) + "</tr>" for row in block.body)
+    wordy = [any(len(row[i]) > WORDY for row in block.body) for i in range(len(block.head))]
+    rows = "".join("<tr>" + "".join(map(table_cell, row, wordy)) + "</tr>" for row in block.body)
+    head = "".join(
+        f'<th class="words">{inline(cell)}</th>' if words else f"<th>{inline(cell)}</th>"
+        for cell, words in zip(block.head, wordy, strict=True)
+    )
     caption = f'<p class="caption">{inline(block.caption)}</p>' if block.caption else ""
     return f'<div class="table">{caption}<div class="scroll"><table><tr>{head}</tr>{rows}</table></div></div>'
 
 
+WORDY = 40  # characters beyond which a column is one of sentences
 INTERVAL = re.compile(r"\[([-+.\d%]+, [-+.\d%]+)\]")
 
 
-def table_cell(text: str) -> str:
-    """A cell; one that holds a sentence may break."""
-    if len(text) > 40:
+def table_cell(text: str, wordy: bool) -> str:
+    """A cell; those of a column that holds sentences may break."""
+    if wordy:
         return f'<td class="words">{inline(text)}</td>'
     small = INTERVAL.sub(r"<small>[\1]</small>", inline(text))
     return f"<td>{small}</td>"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.evaluate import EpisodeRow
 from benchmarks.latent_map import LatentMap
-from benchmarks.reporting.names import colour, style, title
+from benchmarks.reporting.names import colour, is_partial, style, title
 from benchmarks.reporting.runs import Done
 from benchmarks.reporting.scores import Standing, rows_of, win_rate
 from benchmarks.stats import performance_profile
@@ -19,9 +19,10 @@ from benchmarks.stats import performance_profile
 Floats = NDArray[np.float64]
 
 INK, FAINT = "#222222", "#999999"
-SIZE = (5.4, 4.0)  # inches: small, so that letters are still read on a phone
+WIDTH = 5.4  # inches: small, so that letters are still read on a phone
 DPI = 130
 THRESHOLDS = 41
+WRITTEN = 12  # methods among which probabilities of improvement are written as numbers
 
 
 def png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib has no types
@@ -31,30 +32,29 @@ def png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib has no types
     return memory.getvalue()
 
 
-def make(height: float = SIZE[1]) -> tuple[Any, Any]:
-    """A figure of one panel."""
+def make(height: float, named: int = 0) -> tuple[Any, Any]:
+    """A figure of one panel, with room for a legend of so many names below it."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(SIZE[0], height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height + 0.16 * ((named + 1) // 2)), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def legend(figure: Any, axes: Any, count: int) -> None:  # noqa: ANN401
+def legend(figure: Any, axes: Any) -> None:  # noqa: ANN401
     """A legend below the panel."""
-    if count:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
 
 
 def bars(standings: Sequence[Standing]) -> bytes:
     """Mean gain of every method with its interval, the best on top."""
-    figure, axes = make(1.1 + 0.34 * len(standings))
+    figure, axes = make(0.9 + 0.26 * len(standings))
     for place, item in enumerate(reversed(standings)):
         found, shade = item.gain, colour(item.method)
         axes.plot([found.low, found.high], [place, place], color=shade, linewidth=3, solid_capstyle="round")
         axes.plot([found.estimate], [place], "o", color=shade, markersize=6)
-    axes.set_yticks(range(len(standings)), [title(item.method) for item in reversed(standings)], fontsize=9)
+    axes.set_yticks(range(len(standings)), [title(item.method) for item in reversed(standings)], fontsize=8)
     axes.set_ylim(-0.6, len(standings) - 0.4)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     axes.grid(axis="x", color="#eeeeee")
@@ -65,21 +65,22 @@ def bars(standings: Sequence[Standing]) -> bytes:
 
 def curves(methods: Mapping[str, Sequence[Done]], standings: Sequence[Standing], across: str) -> bytes:
     """Return of training episodes against environment steps or language-model calls, and what does not learn."""
-    figure, axes = make(4.9)
-    learnt = {name: found for name, cells in methods.items() if (found := growth(cells)) is not None}
+    whole = {name: cells for name, cells in methods.items() if not is_partial(name)}
+    learnt = {name: found for name, cells in whole.items() if (found := growth(cells)) is not None}
+    still = [item for item in standings if item.method in ("uniform", "optimistic", "g_optimal", "beam")]
+    figure, axes = make(3.6, len(learnt) + len(still))
     for name, found in learnt.items():
         steps, calls, returns = found
         x = steps if across == "steps" else calls
         axes.plot(x, returns.mean(axis=0), color=colour(name), linestyle=style(name), label=title(name), linewidth=1.6)
         axes.fill_between(x, returns.min(axis=0), returns.max(axis=0), color=colour(name), alpha=0.12, linewidth=0)
-    still = [item for item in standings if item.method in ("uniform", "optimistic", "g_optimal", "beam")]
     for item in still:
         axes.axhline(item.gain.estimate, color=colour(item.method), linestyle=":", linewidth=1.1,
                      label=f"{title(item.method)}, test users")  # fmt: skip
     axes.set_xlim(left=0)
     axes.set_xlabel({"steps": "environment steps of training", "calls": "language-model calls of training"}[across])
     axes.set_ylabel("gain in utility")
-    legend(figure, axes, len(learnt) + len(still))
+    legend(figure, axes)
     return png(figure)
 
 
@@ -103,9 +104,9 @@ def growth(cells: Sequence[Done]) -> tuple[Floats, Floats, Floats] | None:
 def profiles(methods: Mapping[str, Sequence[Done]], order: Sequence[str], seed: int = 0) -> bytes:
     """Share of the episodes that gain more than each threshold."""
     rng = np.random.default_rng(seed)
-    gains = np.array([row.gain for cells in methods.values() for row in rows_of(cells)])
+    gains = np.array([row.gain for name in order for row in rows_of(methods[name])])
     thresholds = np.linspace(np.quantile(gains, 0.005), np.quantile(gains, 0.995), THRESHOLDS)
-    figure, axes = make(4.9)
+    figure, axes = make(3.6, len(order))
     for name in order:
         rows = rows_of(methods[name])
         found = performance_profile(
@@ -120,7 +121,7 @@ def profiles(methods: Mapping[str, Sequence[Done]], order: Sequence[str], seed: 
     axes.set_ylabel("share of episodes that gain more than τ")
     axes.set_ylim(0, 1.02)
     axes.grid(color="#eeeeee")
-    legend(figure, axes, len(order))
+    legend(figure, axes)
     return png(figure)
 
 
@@ -132,16 +133,18 @@ def improvement(methods: Mapping[str, Sequence[Done]], order: Sequence[str]) -> 
             found = win_rate(methods[one], methods[other]) if i < j else None
             if found is not None:
                 table[i, j], table[j, i] = found, 1 - found
-    figure, axes = make(max(2.8, 0.34 * len(order) + 1.5))
-    axes.imshow(np.ma.masked_invalid(table), cmap="RdBu", vmin=0, vmax=1, aspect="auto")
-    letters = 9 if len(order) <= 10 else 7
-    for (i, j), value in np.ndenumerate(table):
-        if np.isfinite(value):
-            shade = "white" if abs(value - 0.5) > 0.3 else INK
-            axes.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=letters, color=shade)
-    names = [title(name) for name in order]
-    axes.set_xticks(range(len(order)), names, rotation=60, ha="right", fontsize=letters)
-    axes.set_yticks(range(len(order)), names, fontsize=letters)
+    figure, axes = make(1.0 + 0.27 * max(len(order), 6))
+    shades = axes.imshow(np.ma.masked_invalid(table), cmap="RdBu", vmin=0, vmax=1, aspect="auto")
+    if len(order) <= WRITTEN:
+        for (i, j), value in np.ndenumerate(table):
+            if np.isfinite(value):
+                ink = "white" if abs(value - 0.5) > 0.3 else INK
+                axes.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=ink)
+    else:
+        figure.colorbar(shades, ax=axes, fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
+    places = range(len(order))
+    axes.set_xticks(places, [str(place + 1) for place in places], fontsize=6)
+    axes.set_yticks(places, [f"{title(name)}  {place + 1}" for place, name in enumerate(order)], fontsize=8)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return png(figure)
@@ -149,7 +152,7 @@ def improvement(methods: Mapping[str, Sequence[Done]], order: Sequence[str]) -> 
 
 def judged(standings: Sequence[Standing], points: Mapping[str, tuple[Floats, Floats]]) -> bytes:
     """Reward against judge: the affinity that is rewarded across, what the judges confirm up."""
-    figure, axes = make(5.0)
+    figure, axes = make(4.2, len(points))
     for item in standings:
         x, y = points.get(item.method, (np.zeros(0), np.zeros(0)))
         if not len(x):
@@ -163,13 +166,13 @@ def judged(standings: Sequence[Standing], points: Mapping[str, tuple[Floats, Flo
     axes.axvline(0, color=FAINT, linewidth=0.6)
     axes.set_xlabel("affinity gained, as rewarded")
     axes.set_ylabel("gained for the user, as judged")
-    legend(figure, axes, len(points))
+    legend(figure, axes)
     return png(figure)
 
 
 def latent(drawn: LatentMap, rows: Mapping[str, EpisodeRow]) -> bytes:
     """The map: utility in the background, the catalog as faint points, one path for each method."""
-    figure, axes = make(5.6)
+    figure, axes = make(4.6, len(rows) + 2)
     shades = axes.contourf(drawn.x, drawn.y, drawn.utility, levels=14, cmap="YlGnBu", alpha=0.55)
     bar = figure.colorbar(shades, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("utility for this reader", fontsize=8)
@@ -184,5 +187,5 @@ def latent(drawn: LatentMap, rows: Mapping[str, EpisodeRow]) -> bytes:
     axes.plot(*start, "o", color="white", markeredgecolor=INK, markersize=9, zorder=5, label="start")
     axes.set_xlabel("along the reader's taste (affinity, as rewarded)")
     axes.set_ylabel("the way in which the episodes move most, across it")
-    legend(figure, axes, len(rows))
+    legend(figure, axes)
     return png(figure)

@@ -8,7 +8,7 @@ REFERENCES = {"uniform": "uniform", "optimistic": "optimistic", "g_optimal": "G-
 FAMILIES = {
     "elm": "ELM",
     "supervised": "supervised",
-    "reads": "supervised, reads text",
+    "reads": "supervised (reads text)",
     "eagle": "EAGLE",
     "vas": "value-augmented sampling",
     "ppo": "PPO (SB3)",
@@ -67,7 +67,8 @@ def title(method: str) -> str:
     family, variant = parts(method)
     if not variant:
         return FAMILIES.get(family, family)
-    return ", ".join([FAMILIES[family], *(WORDS.get(word, word) for word in variant.split("-"))])
+    name, _, kind = FAMILIES[family].rstrip(")").partition(" (")
+    return f"{name} ({', '.join([*([kind] if kind else []), *(WORDS.get(word, word) for word in variant.split('-'))])})"
 
 
 def colour(method: str) -> str:
@@ -84,6 +85,11 @@ def style(method: str) -> Any:  # noqa: ANN401 - one of matplotlib's
     family, variant = parts(method)
     words = {*variant.split("-")} if variant else {"optimistic"} if family in REFERENCES else set()
     return next((line for word, line in STYLES.items() if word in words), "-")
+
+
+def is_partial(method: str) -> bool:
+    """Whether it is the same training as another's, stopped early."""
+    return parts(method)[1].endswith("half")
 
 
 def is_oracle(method: str) -> bool:

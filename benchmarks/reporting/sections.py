@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -10,26 +11,27 @@ import numpy as np
 from tqdm import tqdm
 
 from baselines.evaluate import Cost, EpisodeRow
+from benchmarks.judges import Judgement
 from benchmarks.latent_map import chosen
 from benchmarks.reporting import figures, paper
 from benchmarks.reporting.document import Beside, Block, Episodes, Heading, Items, Picture, Table, Text, read_page
-from benchmarks.reporting.names import PAPER, parts, title
+from benchmarks.reporting.names import PAPER, is_oracle, is_partial, parts, title
 from benchmarks.reporting.runs import Done, Run
 from benchmarks.reporting.scores import (
     UNIFORM,
-    Measure,
     Standing,
     apart,
     by_method,
-    judged_mean,
     rows_of,
     serves,
     standings,
 )
-from benchmarks.stats import Interval
+from benchmarks.stats import Interval, bootstrap
 
 PLOTS = "EagleGym/Plots-v0"  # only texts of this catalog are ours to show
 SHOWN = 3  # episodes side by side
+FEW = 8  # methods that one picture of profiles shows
+NAMED = 5  # methods that a method lost to, the best first, which are named
 Methods = Mapping[str, Sequence[Done]]
 TABLES = {
     "t1_methods": ("T1: methods", paper.T1),
@@ -64,7 +66,6 @@ def paper_table(found: Sequence[Standing], holes: Mapping[str, str], expected: S
     """The paper's columns: its rows first, in its order, then the others, the best first."""
     known = {item.method: item for item in found}
     order = [*expected, *(item.method for item in found if item.method not in expected)]
-    order += [name for name in holes if name not in order]
     head = ["method", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance"]
     body = []
     for name in order:
@@ -141,28 +142,35 @@ def left_out(run: Run, environments: Sequence[str]) -> list[Block]:
 def contests(methods: Methods, found: Sequence[Standing], seed: int = 0) -> list[Block]:
     """Who gains most, and for every method that learns which ones it lost to, by paired differences."""
     rng = np.random.default_rng(seed)
-    order = [item.method for item in found]
+    order = [item.method for item in found if not is_partial(item.method)]
     difference = {pair: apart(methods[pair[0]], methods[pair[1]], rng) for pair in combinations(order, 2)}
-    lines = [f"Best: **{title(order[0])}**, gain {number(found[0].gain)}."]
-    for item in found:
-        if item.training.calls:
-            lines.append(f"{title(item.method)}: {contest(item.method, order, difference)}")
+    body = [
+        [title(item.method), *contest(item.method, order, difference)]
+        for item in found
+        if item.training.calls and item.method in order
+    ]
+    caption = (
+        "Who wins, by paired differences of gains on the same episodes: how many methods each that learns is above, "
+        "level with (the interval holds 0) and lost to, and the last by name."
+    )
     return [
-        Text("Who wins, by paired differences of gains on the same episodes (level: the interval holds 0):"),
-        Items(lines),
+        Text(f"Best: **{title(found[0].method)}**, gain {number(found[0].gain)}."),
+        *([Table(["method", "above", "level", "lost", "lost to"], body, caption)] if body else []),
     ]
 
 
-def contest(method: str, order: Sequence[str], difference: Mapping[tuple[str, str], Interval | None]) -> str:
-    """What a method lost to, is level with, and is above."""
-    sides: dict[str, list[str]] = {"**lost** to": [], "level with": [], "above": []}
+def contest(method: str, order: Sequence[str], difference: Mapping[tuple[str, str], Interval | None]) -> list[str]:
+    """How many a method is above, level with and lost to, and the names of the last."""
+    above = level = 0
+    lost: list[str] = []
     for other in order:
         found = difference.get((method, other)) or negative(difference.get((other, method)))
         if found is not None:
-            side = "above" if found.low > 0 else "**lost** to" if found.high < 0 else "level with"
-            numbers = f" ({found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}])" if side == "**lost** to" else ""
-            sides[side].append(f"{title(other)}{numbers}")
-    return "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names) + "."
+            above += found.low > 0
+            level += found.low <= 0 <= found.high
+            lost += [f"{title(other)} {found.estimate:+.2f}"] if found.high < 0 else []
+    names = "; ".join(lost[:NAMED]) + (f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
+    return [str(above), str(level), str(len(lost)), names or "none"]
 
 
 def negative(found: Interval | None) -> Interval | None:
@@ -212,16 +220,12 @@ def judges(run: Run, environment: str, methods: Methods, found: Sequence[Standin
     points = {
         name: (np.array([item.affinity for item in some]), np.array([serves(item) for item in some]))
         for name, some in judged.items()
+        if not is_partial(name)
     }
-    lines: list[str] = []
-    hacked = 0
-    for item in found:
-        some = judged.get(item.method)
-        if some:
-            line, parted = hacking(item.method, *(judged_mean(some, measure, rng) for measure in MEASURES))
-            lines, hacked = [*lines, line], hacked + parted
+    partings = [Parting.of(item.method, judged[item.method], rng) for item in found if item.method in judged]
+    hacked = [parting for parting in partings if parting.hacked]
     parting = (
-        f"**Reward hacking**: for {hacked} of {len(lines)} methods the judges see less than was rewarded."
+        f"**Reward hacking**: of {len(hacked)} of {len(partings)} methods the judges see less than was rewarded."
         if hacked
         else "No reward hacking: no method's reward parts from what the judges see."
     )
@@ -236,34 +240,54 @@ def judges(run: Run, environment: str, methods: Methods, found: Sequence[Standin
     return [
         Heading("Reward against judge", 3),
         Text(
-            f"{parting} Both are in standard deviations over the catalog. A space that predicts tastes with errors "
+            f"{parting} *Rewarded* is the affinity gained, *confirmed* what the judge sees of it, both in standard "
+            "deviations over the catalog; it is called hacking where both the reward and what is *not there* of it are "
+            "above 0 with their intervals. A space that predicts tastes with errors "
             "overstates honest gains too, so what tells is how the confirmed share falls as the reward grows."
         ),
-        Items(lines),
+        Table(["method", "rewarded", "confirmed", "share", "not there", ""], [item.cells for item in partings]),
         Picture(name, figures.judged(found, points), caption),
         side_effects(methods, judged, found),
         Text(f"The panel is of {about.get('raters', 'n/a')} readers; {words}.{second}"),
     ]
 
 
-MEASURES: tuple[Measure, ...] = (
-    lambda judgement: judgement.affinity,
-    serves,
-    lambda judgement: judgement.affinity - serves(judgement),
-)
+@dataclass(frozen=True)
+class Parting:
+    """What was rewarded to a method and what of it the judges see.
 
+    Attributes:
+        method: Which.
+        rewarded: Affinity gained.
+        confirmed: Gain for the user, by the judges.
+        gap: The first less the second.
+    """
 
-def hacking(
-    method: str, rewarded: Interval | None, confirmed: Interval | None, gap: Interval | None
-) -> tuple[str, bool]:
-    """What was rewarded and what is confirmed, in words; whether they part."""
-    assert rewarded is not None
-    assert confirmed is not None
-    assert gap is not None
-    parted = gap.low > 0
-    share = f", {confirmed.estimate / rewarded.estimate:.0%}" if rewarded.low > 0 else ""
-    words = f"{title(method)}: rewarded {number(rewarded)}, confirmed {number(confirmed)}{share}"
-    return (f"{words}; {number(gap)} is not there" if parted else words) + ".", parted
+    method: str
+    rewarded: Interval
+    confirmed: Interval
+    gap: Interval
+
+    @classmethod
+    def of(cls, method: str, judged: Sequence[Judgement], rng: np.random.Generator) -> Parting:
+        """Of a method's judgements."""
+        rewarded, confirmed = np.array([[item.affinity, serves(item)] for item in judged]).T
+        seeds, users = [item.seed for item in judged], [item.user for item in judged]
+        return cls(
+            method, *(bootstrap(values, seeds, users, rng) for values in (rewarded, confirmed, rewarded - confirmed))
+        )
+
+    @property
+    def hacked(self) -> bool:
+        """Whether something was rewarded, and more than the judges see."""
+        return self.rewarded.low > 0 and self.gap.low > 0
+
+    @property
+    def cells(self) -> list[str]:
+        """A row of the table."""
+        share = f"{self.confirmed.estimate / self.rewarded.estimate:.0%}" if self.rewarded.low > 0 else ""
+        words = "hacking" if self.hacked else ""
+        return [title(self.method), number(self.rewarded), number(self.confirmed), share, number(self.gap), words]
 
 
 def side_effects(methods: Methods, judged: Mapping[str, Sequence[Any]], found: Sequence[Standing]) -> Table:
@@ -293,23 +317,16 @@ def pictures(run: Run, environment: str, methods: Methods, found: Sequence[Stand
     name = f"{run.folder.name}-{environment}"
     blocks: list[Block] = [
         Heading("Gains", 3),
-        Beside(
-            [
-                Picture(f"{name}-gain", figures.bars(found), "Mean gain."),
-                Picture(
-                    f"{name}-profiles",
-                    figures.profiles(methods, order),
-                    "Performance profiles: share of the test episodes that gain more than τ, 95 % bands.",
-                ),
-            ]
-        ),
+        Picture(f"{name}-gain", figures.bars(found), "Mean gain."),
+        Beside(profiles(name, methods, order)),
     ]
     if len(order) > 1:
         caption = (
-            "Probability of improvement, in per cent: how often the row's method gains more than the column's on an "
-            "episode that both have met; a tie counts half."
+            "Probability of improvement, in per cent: how often the row's method gains more than the column's (by its "
+            "number) on an episode that both have met; a tie counts half."
         )
-        blocks.append(Picture(f"{name}-improvement", figures.improvement(methods, order), caption))
+        whole = [method for method in order if not is_partial(method)]
+        blocks.append(Picture(f"{name}-improvement", figures.improvement(methods, whole), caption))
     if any(figures.growth(cells) for cells in methods.values()):
         blocks += [
             Heading("Sample efficiency", 3),
@@ -326,6 +343,20 @@ def pictures(run: Run, environment: str, methods: Methods, found: Sequence[Stand
     return blocks
 
 
+def profiles(name: str, methods: Methods, order: Sequence[str]) -> list[Picture]:
+    """Performance profiles: one picture of few methods, else one of the paper's rows and one of the others."""
+    whole = [method for method in order if not is_partial(method)]
+    ends = [method for method in whole if method == UNIFORM or is_oracle(method)]
+    ours = [method for method in whole if method in PAPER]
+    others = [method for method in whole if method not in (*PAPER, *ends)]
+    groups = [[*ours, *ends], [*others, *ends]] if len(whole) > FEW and ours else [whole]
+    words = "Performance profiles: share of the test episodes that gain more than τ, 95 % bands."
+    return [
+        Picture(f"{name}-profiles-{place}", figures.profiles(methods, some), words)
+        for place, some in enumerate(groups, start=1)
+    ]
+
+
 def latent_map(run: Run, environment: str, methods: Methods) -> list[Block]:
     """The map, one path for each method."""
     drawn = run.latent_map(environment)
@@ -334,19 +365,27 @@ def latent_map(run: Run, environment: str, methods: Methods) -> list[Block]:
         return [heading, Text("No map: the judges leave it.")]
     rows = {
         name: row
-        for name, cells in methods.items()
-        for row in rows_of(cells)
+        for name in drawn_methods(list(methods))
+        for row in rows_of(methods[name])
         if (row.seed, row.episode) == (drawn.seed, drawn.episode) and row.z
     }
     if not rows:
         return []
     caption = (
-        "One reader, one start, one path a method, a star at its end; the catalog as faint points. Across: the "
-        "reader's taste; up: of the directions at right angles to it the one in which these episodes move most. The "
-        f"plane shows {drawn.share:.0%} of their movement (squared length); the shades are the utility on the plane "
-        "through the start, which the paths leave."
+        "One reader, one start, one path a method, a star at its end (of many methods the paper's rows, PPO, the "
+        "oracle and the uniform policy); the catalog as faint points. Across: the reader's taste; up: of the "
+        "directions at right angles to it the one in which these episodes move most. The plane shows "
+        f"{drawn.share:.0%} of their movement (squared length); the shades are the utility on the plane through the "
+        "start, which the paths leave."
     )
     return [heading, Picture(f"{run.folder.name}-{environment}-map", figures.latent(drawn, rows), caption)]
+
+
+def drawn_methods(methods: Sequence[str]) -> list[str]:
+    """Methods whose paths a map shows: all, or of many the paper's rows, PPO, the oracle and the uniform policy."""
+    if len(methods) <= FEW:
+        return list(methods)
+    return [name for name in methods if name in (*PAPER, "ppo", UNIFORM) or is_oracle(name)]
 
 
 def episodes(run: Run, environment: str, methods: Methods, found: Sequence[Standing]) -> list[Block]:

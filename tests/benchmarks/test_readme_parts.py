@@ -52,9 +52,9 @@ def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
     pack(run, reference)
     page = results(reference)
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
-    assert rows == ["method", "beam search", "PPO (SB3)", "supervised, G-optimal", "EAGLE, G-optimal",
-                    "EAGLE, uniform", "uniform"]  # fmt: skip
-    assert "| PPO (SB3)             | 3.75 [" in page
+    assert rows == ["method", "beam search", "PPO (SB3)", "supervised (G-optimal)", "EAGLE (G-optimal)",
+                    "EAGLE (uniform)", "uniform"]  # fmt: skip
+    assert "| PPO (SB3)              | 3.75 [" in page
     assert "0.75 [0.75, 0.75]" in page
     assert "python -m benchmarks run t1_methods --size small --data ml-latest-small" in page
     assert "Commit 0123456789, a processor." in page

@@ -20,7 +20,7 @@ from benchmarks.reporting.names import PAPER, colour, is_oracle, title
 from benchmarks.reporting.reference import pack, without_paths
 from benchmarks.reporting.runs import read_run
 from benchmarks.reporting.scores import by_method, keyed, standings
-from benchmarks.reporting.sections import contests, hacking, paper_table
+from benchmarks.reporting.sections import Parting, contests, paper_table
 from benchmarks.results import write_json
 from benchmarks.stats import Interval
 from eagle_gym.errors import PreparationError
@@ -181,7 +181,7 @@ def test_rows_of_the_paper_that_were_not_run_are_shown_as_such(run: Path) -> Non
     assert names[:7] == [title(name) for name in PAPER]
     assert names[7] == title("beam:budget=640")
     shown = {row[0]: row[1] for row in table.body}
-    assert (shown["ELM"], shown["supervised, uniform"]) == ("failed", "not run")
+    assert (shown["ELM"], shown["supervised (uniform)"]) == ("failed", "not run")
     page = text_of([run])
     for experiment in ("t2_transfer", "t3_action_sets", "t4_products"):
         assert f"Not run: `python -m benchmarks run {experiment}`." in page
@@ -211,34 +211,39 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     found = read_run(run)
     methods = by_method(found.of("plots"))
     page = "\n".join(markdown(block) for block in contests(methods, standings(found, "plots")))
-    assert "Best: **beam search, budget=640**" in page
-    line = next(line for line in page.splitlines() if line.startswith("- EAGLE, G-optimal"))
-    assert "**lost** to beam search, budget=640 (-2.00 [-2.00, -2.00])" in line
-    assert "supervised, G-optimal (-0.50 [-0.50, -0.50])" in line
-    assert line.endswith("above EAGLE, uniform, uniform.")
+    assert "Best: **beam search (budget=640)**" in page
+    line = next(line for line in page.splitlines() if line.startswith("| EAGLE (G-optimal)"))
+    lost = "beam search (budget=640) -2.00; PPO (SB3) -1.00; supervised (G-optimal) -0.50"
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["EAGLE (G-optimal)", "2", "0", "3", lost]
 
 
 def test_in_short(run: Path) -> None:
-    line = (
-        "- EagleGym/Plots-v0: **beam search, budget=640** gains most, of what learns **PPO (SB3)**. Of 8 claims of the "
-    )
-    assert f"{line}paper: agrees 1, contradicts 1, not measured 6." in text_of([run])
+    line = "- EagleGym/Plots-v0: **beam search (budget=640)** gains most, of what learns **PPO (SB3)**. Of 8 claims of "
+    assert f"{line}the paper: agrees 1, contradicts 1, not measured 6." in text_of([run])
     table = next(block for block in report([run]) if isinstance(block, Table) and block.head[-1] == "verdict")
     assert sorted(row[-1] for row in table.body) == ["**contradicts**", "agrees", *["not measured"] * 6]
 
 
 def test_reward_hacking_is_said_where_reward_and_judge_part(run: Path) -> None:
     judge(run, confirmed=0.5)
-    assert "**Reward hacking**: for 6 of 6 methods the judges see less than was rewarded." in text_of([run])
+    assert "**Reward hacking**: of 6 of 6 methods the judges see less than was rewarded." in text_of([run])
     judge(run, confirmed=1.0)
     assert "No reward hacking" in text_of([run])
-    words, parted = hacking("ppo", Interval(3, 2.8, 3.2), Interval(1.5, 1.2, 1.8), Interval(1.5, 1.3, 1.7))
-    assert parted
-    assert words == (
-        "PPO (SB3): rewarded 3.00 [2.80, 3.20], confirmed 1.50 [1.20, 1.80], 50%; 1.50 [1.30, 1.70] is not there."
-    )
-    words, parted = hacking("uniform", Interval(0, -1, 1), Interval(0, -1, 1), Interval(0, -0.5, 0.5))
-    assert (parted, "%" in words) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("rewarded", "confirmed", "gap", "hacked", "share"),
+    [
+        (Interval(3, 2.8, 3.2), Interval(1.5, 1.2, 1.8), Interval(1.5, 1.3, 1.7), True, "50%"),
+        (Interval(3, 2.8, 3.2), Interval(2.9, 2.5, 3.3), Interval(0.1, -0.1, 0.3), False, "97%"),
+        (Interval(-1, -2, -0.1), Interval(-2, -3, -1), Interval(1, 0.5, 1.5), False, ""),  # nothing was rewarded
+    ],
+)
+def test_hacking_is_a_reward_that_the_judges_do_not_see(
+    rewarded: Interval, confirmed: Interval, gap: Interval, hacked: bool, share: str
+) -> None:
+    found = Parting("ppo", rewarded, confirmed, gap)
+    assert (found.hacked, found.cells[3], found.cells[5]) == (hacked, share, "hacking" if hacked else "")
 
 
 def test_texts_of_other_catalogs_are_not_shown(tmp_path: Path) -> None:
@@ -264,13 +269,13 @@ def test_experiments_with_a_page_of_their_own_are_taken_over(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        ("eagle-g_optimal", "EAGLE, G-optimal"),
-        ("ppo-stock", "PPO (SB3), stock policy"),
-        ("beam:budget=640", "beam search, budget=640"),
+        ("eagle-g_optimal", "EAGLE (G-optimal)"),
+        ("ppo-stock", "PPO (SB3, stock policy)"),
+        ("beam:budget=640", "beam search (budget=640)"),
         ("elm", "ELM"),
-        ("eagle-g_optimal-half", "EAGLE, G-optimal, half the budget"),
-        ("eagle-reads-uniform", "EAGLE, reads text, uniform"),
-        ("reads-uniform", "supervised, reads text, uniform"),
+        ("eagle-g_optimal-half", "EAGLE (G-optimal, half the budget)"),
+        ("eagle-reads-uniform", "EAGLE (reads text, uniform)"),
+        ("reads-uniform", "supervised (reads text, uniform)"),
         ("my-own", "my-own"),
     ],
 )
