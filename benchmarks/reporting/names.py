@@ -92,6 +92,13 @@ def is_partial(method: str) -> bool:
     return parts(method)[1].endswith("half")
 
 
+def is_blind(method: str) -> bool:
+    """Whether it never looks at the reward, so that it cannot hack it: it follows chance, a design or a profile."""
+    family, variant = parts(method)
+    policy = variant.split("-")[0] if family in ("supervised", "reads") else family
+    return policy in ("uniform", "g_optimal", "no_op", "profile")
+
+
 def is_oracle(method: str) -> bool:
     """Whether it is the beam search that scores are normalised by."""
     return parts(method)[0] == "beam"

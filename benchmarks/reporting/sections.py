@@ -15,7 +15,7 @@ from benchmarks.judges import Judgement
 from benchmarks.latent_map import chosen
 from benchmarks.reporting import figures, paper
 from benchmarks.reporting.document import Beside, Block, Episodes, Heading, Items, Picture, Table, Text, read_page
-from benchmarks.reporting.names import PAPER, is_oracle, is_partial, parts, title
+from benchmarks.reporting.names import PAPER, is_blind, is_oracle, is_partial, parts, title
 from benchmarks.reporting.runs import Done, Run
 from benchmarks.reporting.scores import (
     UNIFORM,
@@ -241,9 +241,9 @@ def judges(run: Run, environment: str, methods: Methods, found: Sequence[Standin
         Heading("Reward against judge", 3),
         Text(
             f"{parting} *Rewarded* is the affinity gained, *confirmed* what the judge sees of it, both in standard "
-            "deviations over the catalog; it is called hacking where both the reward and what is *not there* of it are "
-            "above 0 with their intervals. A space that predicts tastes with errors "
-            "overstates honest gains too, so what tells is how the confirmed share falls as the reward grows."
+            "deviations over the catalog; it is called hacking where a method that looks at the reward has both it and "
+            "what is *not there* of it above 0, with their intervals. A space that predicts tastes with errors overstates "
+            "honest gains too, so what tells is how the confirmed share falls as the reward grows."
         ),
         Table(["method", "rewarded", "confirmed", "share", "not there", ""], [item.cells for item in partings]),
         Picture(name, figures.judged(found, points), caption),
@@ -279,8 +279,8 @@ class Parting:
 
     @property
     def hacked(self) -> bool:
-        """Whether something was rewarded, and more than the judges see."""
-        return self.rewarded.low > 0 and self.gap.low > 0
+        """Whether something was rewarded that was sought, and more than the judges see."""
+        return self.rewarded.low > 0 and self.gap.low > 0 and not is_blind(self.method)
 
     @property
     def cells(self) -> list[str]:

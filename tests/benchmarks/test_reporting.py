@@ -226,7 +226,7 @@ def test_in_short(run: Path) -> None:
 
 def test_reward_hacking_is_said_where_reward_and_judge_part(run: Path) -> None:
     judge(run, confirmed=0.5)
-    assert "**Reward hacking**: of 6 of 6 methods the judges see less than was rewarded." in text_of([run])
+    assert "**Reward hacking**: of 4 of 6 methods the judges see less than was rewarded." in text_of([run])
     judge(run, confirmed=1.0)
     assert "No reward hacking" in text_of([run])
 
@@ -244,6 +244,9 @@ def test_hacking_is_a_reward_that_the_judges_do_not_see(
 ) -> None:
     found = Parting("ppo", rewarded, confirmed, gap)
     assert (found.hacked, found.cells[3], found.cells[5]) == (hacked, share, "hacking" if hacked else "")
+    for blind in ("uniform", "no_op", "supervised-g_optimal", "reads-uniform"):  # they do not look at the reward
+        assert not replace(found, method=blind).hacked
+    assert replace(found, method="supervised-optimistic").hacked == hacked
 
 
 def test_texts_of_other_catalogs_are_not_shown(tmp_path: Path) -> None:
