@@ -242,8 +242,8 @@ def judges(run: Run, environment: str, methods: Methods, found: Sequence[Standin
         Text(
             f"{parting} *Rewarded* is the affinity gained, *confirmed* what the judge sees of it, both in standard "
             "deviations over the catalog; it is called hacking where a method that looks at the reward has both it and "
-            "what is *not there* of it above 0, with their intervals. A space that predicts tastes with errors overstates "
-            "honest gains too, so what tells is how the confirmed share falls as the reward grows."
+            "what is *not there* of it above 0, with their intervals. A space that predicts tastes with errors "
+            "overstates honest gains too, so what tells is how the confirmed share falls as the reward grows."
         ),
         Table(["method", "rewarded", "confirmed", "share", "not there", ""], [item.cells for item in partings]),
         Picture(name, figures.judged(found, points), caption),
