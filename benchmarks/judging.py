@@ -17,7 +17,8 @@ from baselines.evaluate import make_envs
 from benchmarks import plots
 from benchmarks.judges import Judgement, Judges, SecondOpinion, correlation
 from benchmarks.latent_map import LatentMap, draw_map
-from benchmarks.report import TITLES, aligned, average
+from benchmarks.report import aligned, average
+from benchmarks.reporting.names import title
 from benchmarks.results import write_json, write_table
 from benchmarks.stats import Interval, bootstrap
 from benchmarks.suite import CellResult, Fingerprints, check_alike, check_made_of, read_run
@@ -133,11 +134,11 @@ def page(env_id: str, judged: Sequence[Judgement], judges: Judges, seed: int = 0
     ranked = sorted(methods.items(), key=lambda item: -average(row.reward for row in item[1]))
     opinions = aligned(
         ["method", "reward", "affinity", *OPINIONS.values(), "affinity confirmed"],
-        [[TITLES.get(name, name), *opinion_cells(rows, rng)] for name, rows in ranked],
+        [[title(name), *opinion_cells(rows, rng)] for name, rows in ranked],
     )
     texts = aligned(
         ["method", *(name.replace("_", "-") for name in TEXTS)],
-        [[TITLES.get(name, name), *text_cells(rows)] for name, rows in ranked],
+        [[title(name), *text_cells(rows)] for name, rows in ranked],
     )
     parts = [f"## {env_id}", opinions, texts]
     if judges.second is not None:
@@ -185,5 +186,5 @@ def agreement_lines(ranked: Sequence[tuple[str, Sequence[Judgement]]]) -> str:
         columns = {field.name: np.array([getattr(row, field.name) for row in rows]) for field in fields(Judgement)[4:]}
         found = {title: correlation(columns["affinity"], columns[key]) for key, title in OPINIONS.items()}
         known = ", ".join(f"{title} {value:.2f}" for title, value in found.items() if np.isfinite(value))
-        lines.append(f"- {TITLES.get(name, name)}: {known or 'n/a'}")
+        lines.append(f"- {title(name)}: {known or 'n/a'}")
     return "\n".join(["Correlation over episodes of the affinity gained with:", "", *lines])

@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.report import TITLES, Curve, Summary
+from benchmarks.report import Curve, Summary
+from benchmarks.reporting.names import colour as colour_of
+from benchmarks.reporting.names import title as title_of
 
 if TYPE_CHECKING:
     from benchmarks.judges import Judgement
 
 INK, FAINT = "#222222", "#888888"
-COLOURS = {
-    "ppo": "#2166ac",
-    "ppo-stock": "#67a9cf",
-    "optimistic": "#b35806",
-    "g_optimal": "#1b7837",
-    "uniform": "#777777",
-}
+ACCENT = "#2166ac"
 WIDTH = 105  # characters of a line of text in the picture of an episode
 
 
@@ -39,12 +35,12 @@ def save_gains(panels: Sequence[tuple[str, Sequence[Summary]]], path: Path) -> N
 def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # noqa: ANN401 - matplotlib has no types
     """One panel: a dot and a line for each method, the best on top."""
     for place, item in enumerate(reversed(summaries)):
-        colour = COLOURS.get(item.agent, INK)
+        colour = colour_of(item.agent)
         axes.plot([item.gain.low, item.gain.high], [place, place], color=colour, linewidth=3, solid_capstyle="round")
         axes.plot([item.gain.estimate], [place], "o", color=colour, markersize=8)
         axes.annotate(f"{item.gain.estimate:.2f}", (item.gain.estimate, place), (0, 8), textcoords="offset points",
                       ha="center", fontsize=9, color=colour)  # fmt: skip
-    axes.set_yticks(range(len(summaries)), [TITLES.get(item.agent, item.agent) for item in reversed(summaries)])
+    axes.set_yticks(range(len(summaries)), [title_of(item.agent) for item in reversed(summaries)])
     axes.set_ylim(-0.6, len(summaries) - 0.3)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     axes.set_xlabel("mean gain in utility, catalog standard deviations; 95 % interval")
@@ -74,9 +70,9 @@ def save_curves(panels: Sequence[tuple[str, Sequence[Curve], Sequence[Summary]]]
 def draw_curves(axes: Any, curves: Sequence[Curve], name: str) -> None:  # noqa: ANN401
     """Means over seeds, with a band from the worst to the best."""
     for curve in curves:
-        colour = COLOURS.get(curve.agent, INK)
+        colour = colour_of(curve.agent)
         across = getattr(curve, name)
-        axes.plot(across, curve.mean, color=colour, label=f"{TITLES.get(curve.agent, curve.agent)}, training episodes")
+        axes.plot(across, curve.mean, color=colour, label=f"{title_of(curve.agent)}, training episodes")
         axes.fill_between(across, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
@@ -85,8 +81,8 @@ def draw_curves(axes: Any, curves: Sequence[Curve], name: str) -> None:  # noqa:
 def draw_levels(axes: Any, summaries: Sequence[Summary]) -> None:  # noqa: ANN401
     """Gains of policies that do not learn."""
     for item in summaries:
-        name = TITLES.get(item.agent, item.agent)
-        axes.axhline(item.gain.estimate, color=COLOURS.get(item.agent, INK), linestyle="--", linewidth=0.9,
+        name = title_of(item.agent)
+        axes.axhline(item.gain.estimate, color=colour_of(item.agent), linestyle="--", linewidth=0.9,
                      label=f"{name}, test users")  # fmt: skip
 
 
@@ -113,11 +109,11 @@ def draw_judge(axes: Any, title: str, rows: Sequence[Judgement], name: str) -> N
         some = [row for row in rows if row.method == method and isfinite(getattr(row, name))]
         if not some:
             continue
-        colour = COLOURS.get(method, INK)
+        colour = colour_of(method)
         x, y = [row.affinity for row in some], [getattr(row, name) for row in some]
         axes.scatter(x, y, s=6, color=colour, alpha=0.25, linewidths=0)
         axes.plot(sum(x) / len(x), sum(y) / len(y), "o", color=colour, markersize=11, markeredgecolor="white",
-                  label=TITLES.get(method, method))  # fmt: skip
+                  label=title_of(method))  # fmt: skip
     axes.axline((0, 0), slope=1, color=FAINT, linewidth=0.8, linestyle=":")
     axes.axhline(0, color=FAINT, linewidth=0.6)
     axes.axvline(0, color=FAINT, linewidth=0.6)
@@ -143,7 +139,7 @@ def save_episode(row: EpisodeRow, path: Path, *, note: str = "") -> None:
     for axes in (page, side):
         axes.set_ylim(total, -1)
     figure.suptitle(
-        f"{TITLES.get(row.method, row.method)}: user {row.user}, from {row.entity}, gain {row.gain:+.2f}{note}",
+        f"{title_of(row.method)}: user {row.user}, from {row.entity}, gain {row.gain:+.2f}{note}",
         fontsize=10,
     )
     write(figure, path)
@@ -169,14 +165,12 @@ def draw_page(axes: Any, texts: Sequence[list[str]], edits: Sequence[list[str]],
         for i, line in enumerate(edits[step] if step < len(edits) else []):
             words = f"→ {line}" if i == 0 else f"   {line}"
             place = top + len(lines) + 0.2 + i
-            axes.text(
-                0.06, place, words, fontsize=9.5, color=COLOURS["ppo"], va="center", style="italic", parse_math=False
-            )
+            axes.text(0.06, place, words, fontsize=9.5, color=ACCENT, va="center", style="italic", parse_math=False)
 
 
 def draw_utility(axes: Any, utilities: Sequence[float], heights: Sequence[float]) -> None:  # noqa: ANN401
     """Utility of each text, level with it."""
-    axes.plot(utilities, heights, "o-", color=COLOURS["ppo"])
+    axes.plot(utilities, heights, "o-", color=ACCENT)
     for value, height in zip(utilities, heights, strict=True):
         axes.annotate(f"{value:.2f}", (value, height), (6, -9), textcoords="offset points", fontsize=8, color=INK)
     axes.set_yticks([])

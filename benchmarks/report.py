@@ -13,18 +13,11 @@ from numpy.typing import NDArray
 
 from baselines.evaluate import EpisodeRow
 from baselines.run import read_curve
+from benchmarks.reporting.names import title
 from benchmarks.stats import Interval, bootstrap, normalised, paired_difference, weighted_iqm
 from benchmarks.suite import CellResult
 
 Floats = NDArray[np.float64]
-
-TITLES = {
-    "ppo": "PPO (SB3), equivariant policy",
-    "ppo-stock": "PPO (SB3), stock policy",
-    "optimistic": "optimistic",
-    "g_optimal": "G-optimal",
-    "uniform": "uniform",
-}
 
 
 @dataclass(frozen=True)
@@ -142,7 +135,7 @@ def table(summaries: Sequence[Summary]) -> str:
     head += ["calls to train", "calls an episode"]
     body = [
         [
-            TITLES.get(item.agent, item.agent),
+            title(item.agent),
             f"{item.gain.estimate:.2f}",
             f"[{item.gain.low:.2f}, {item.gain.high:.2f}]",
             f"{item.iqm.estimate:.2f}",

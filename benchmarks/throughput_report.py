@@ -139,7 +139,7 @@ def draw(axes: Any, rows: Sequence[Row], key: str, label: str) -> None:  # noqa:
     """One curve on two logarithmic axes."""
     name = next(iter(rows[0]))
     points = [(row[name], row[key]) for row in rows if (row[key] or 0) > 0]
-    axes.plot(*zip(*points, strict=True), "o-", color=plots.COLOURS["ppo"])
+    axes.plot(*zip(*points, strict=True), "o-", color=plots.ACCENT)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(name, fontsize=9)

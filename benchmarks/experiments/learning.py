@@ -11,7 +11,8 @@ import numpy as np
 
 from baselines.reference import REFERENCES
 from benchmarks import plots
-from benchmarks.report import TITLES, Summary, difference, learning_curves, share, summarise, table
+from benchmarks.report import Summary, difference, learning_curves, share, summarise, table
+from benchmarks.reporting.names import title
 from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, commits, run_cells
 
 SIZES = {
@@ -79,7 +80,7 @@ def gate(learner: str, results: list[CellResult], summaries: list[Summary], rng:
     part = share(results, learner, "optimistic", rng)
     apart = gain[learner].low > gain["uniform"].high
     return (
-        f"{TITLES[learner]}: less uniform, same episodes: {difference(results, learner, 'uniform', rng)}; "
+        f"{title(learner)}: less uniform, same episodes: {difference(results, learner, 'uniform', rng)}; "
         f"less optimistic: {difference(results, learner, 'optimistic', rng)}. It gains {part.estimate:.0%} "
         f"[{part.low:.0%}, {part.high:.0%}] of what the optimistic policy gains (wanted: {SHARE:.0%}): "
         f"{verdict(part.estimate >= SHARE)}. Above uniform with intervals apart: {verdict(apart)}."

@@ -57,7 +57,7 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "## EagleGym/MovieLens-v0" in page
     assert imread(tmp_path / "out" / "learning.png").std() > 0.01
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 2 * 5
-    assert page.count("PPO (SB3), stock policy: less uniform, same episodes") == 2
+    assert page.count("PPO (SB3, stock policy): less uniform, same episodes") == 2
 
 
 def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_summary_by_hand(rng: np.random.Generator) -> None:
     paired = difference(results, "ppo", "uniform", rng)
     assert (paired.estimate, paired.low, paired.high) == (2, 1, 3)
     lines = table([ppo, uniform]).splitlines()
-    assert lines[2].startswith("| PPO (SB3), equivariant policy | 2.00 |  [1.00, 3.00] |")
+    assert lines[2].startswith("| PPO (SB3) | 2.00 |  [1.00, 3.00] |")
     assert len({len(line) for line in lines}) == 1
 
 
