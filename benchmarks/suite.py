@@ -13,7 +13,7 @@ import json
 import pkgutil
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -85,6 +85,7 @@ class Cell:
         recorded: Episodes of its reference policy that are recorded for a learner (its hyperparameter ``dataset``).
         begins_as: Name of the cell whose agent a learner begins as (its hyperparameter ``supervised``).
         agent_of: Name of the cell whose agent is tested here; nothing is trained.
+        sample: Let a trained agent sample its actions; else it takes the most probable one.
     """
 
     environment: str
@@ -100,6 +101,7 @@ class Cell:
     recorded: int = 0
     begins_as: str = ""
     agent_of: str = ""
+    sample: bool = False
 
     @property
     def method(self) -> str:
@@ -247,10 +249,8 @@ def run_cells(cells: Sequence[Cell], options: Options) -> list[CellResult]:
     engine = make_engine(options.engine, options.jobs)
     tasks, failed = plan(jobs, options)
     write_plan(cells, options)
-    if options.jobs > 1:
-        prepare(task.job for task in tasks.values())
     needs = {name: task.job.needs for name, task in tasks.items()}
-    with tqdm(total=len(tasks), desc="cells", unit="cell", disable=options.jobs == 1) as bar:
+    with prepared(tasks.values()), tqdm(total=len(tasks), desc="cells", unit="cell", disable=options.jobs == 1) as bar:
         for name, error in engine(do, tasks, needs):
             bar.update()
             if error is not None:
@@ -359,13 +359,16 @@ def failure(folder: Path) -> str | None:
     return str(read_json(path)["error"]) if path.exists() else None
 
 
-def prepare(jobs: Iterable[Job]) -> None:
-    """Make what the cells share (latent spaces, surrogates) once, before several processes would."""
+@contextmanager
+def prepared(tasks: Iterable[Task]) -> Iterator[None]:
+    """Make what the cells share (latent spaces, surrogates) once, before several processes would, and keep it open."""
     made: list[tuple[str, Mapping[str, Any]]] = []
-    for env_id, kwargs in (environment for job in jobs for environment in job.environments()):
-        if (env_id, kwargs) not in made:
-            made.append((env_id, kwargs))
-            make_envs(env_id, 1, **kwargs).close()
+    with ExitStack() as stack:
+        for environment in (environment for task in tasks for environment in task.job.environments()):
+            if environment not in made:
+                made.append(environment)
+                stack.enter_context(opened(environment[0], 1, **environment[1]))
+        yield
 
 
 def do(task: Task) -> None:
@@ -499,7 +502,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
                 episodes=cell.episodes,
                 first_seed=first_episode(cell.seed),
                 seed=cell.seed,
-                deterministic=cell.learns,
+                deterministic=cell.learns and not cell.sample,
                 bar=bar,
             )
         fingerprints = Fingerprints().of(cell)
@@ -586,6 +589,47 @@ def read_run(folder: Path) -> list[CellResult]:
     if not found:
         raise PreparationError(f"{folder} holds no finished cells; run an experiment there first")
     return [read_cell(Cell(**read_json(path)["cell"]), path.parent) for path in found]
+
+
+def worlds(options: Options) -> list[tuple[str, str, dict[str, Any]]]:
+    """Name, id and arguments of the environments: Plots, and MovieLens where its data are given."""
+    found: list[tuple[str, str, dict[str, Any]]] = [("plots", "EagleGym/Plots-v0", {})]
+    if options.data:
+        found.append(("movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}))
+    return found
+
+
+def grid(
+    options: Options, methods: Sequence[Mapping[str, Any]], *, seeds: int, episodes: int, num_envs: int
+) -> list[Cell]:
+    """A cell for each method in each environment with each seed.
+
+    A whole seed at a time, so that a part of an experiment is a smaller experiment.
+
+    Args:
+        options: Say which environments there are.
+        methods: What differs between the cells of a seed, by the names of :class:`Cell`'s fields; ``begins_as`` and
+            ``agent_of`` are names of methods of the same seed, ``env_kwargs`` go beside those of the environment.
+        seeds: How many.
+        episodes: Where a method does not say otherwise.
+        num_envs: Likewise; never more than there are episodes.
+    """
+    return [
+        _cell(method, name, env_id, kwargs, seed, episodes, num_envs)
+        for seed in range(seeds)
+        for name, env_id, kwargs in worlds(options)
+        for method in methods
+    ]
+
+
+def _cell(
+    method: Mapping[str, Any], name: str, env_id: str, kwargs: Mapping[str, Any], seed: int, episodes: int, envs: int
+) -> Cell:
+    environment = method.get("environment", name)
+    earlier = {key: f"{environment}-{method[key]}-{seed}" for key in ("begins_as", "agent_of") if key in method}
+    given = {"environment": environment, "episodes": episodes, **method, **earlier}
+    given["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
+    return Cell(env_id=env_id, seed=seed, num_envs=given.pop("num_envs", min(envs, given["episodes"])), **given)
 
 
 def agents_by_seed(agents: Sequence[str] = ("ppo", *REFERENCES), seeds: Sequence[int] = (0,)) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import plots
 from benchmarks.report import difference, summarise, table, transcript, typical
 from benchmarks.results import circumstances, write_json, write_rows
-from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cells
+from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cells, worlds
 
 SIZES = {
     "smoke": {"steps": 160, "episodes": 16, "num_envs": 16},
@@ -24,9 +24,7 @@ SIZES = {
 def cells(options: Options) -> list[Cell]:
     """PPO and the three reference policies, one seed."""
     size = SIZES[options.size]
-    name, env_id, kwargs = "plots", "EagleGym/Plots-v0", {}
-    if options.data:
-        name, env_id, kwargs = "movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}
+    name, env_id, kwargs = worlds(options)[-1]
     training = {"steps": size["steps"]}
     return [
         Cell(name, env_id, agent, seed, size["episodes"], size["num_envs"], kwargs, training if agent == "ppo" else {})

@@ -13,7 +13,7 @@ from baselines.reference import REFERENCES
 from benchmarks import plots
 from benchmarks.report import Summary, difference, learning_curves, share, summarise, table
 from benchmarks.reporting.names import title
-from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, commits, run_cells
+from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, commits, run_cells, worlds
 
 SIZES = {
     "smoke": {"seeds": 2, "steps": 160, "episodes": 16, "num_envs": 16},
@@ -27,15 +27,12 @@ SHARE = 0.8  # of the optimistic policy's gain
 def cells(options: Options) -> list[Cell]:
     """Every agent with every seed on Plots, and on MovieLens where ``--data`` is given."""
     size = SIZES[options.size]
-    worlds: list[tuple[str, str, dict[str, str]]] = [("plots", "EagleGym/Plots-v0", {})]
-    if options.data:
-        worlds.append(("movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}))
     training = {"steps": size["steps"]}
     return [
         Cell(
             name, env_id, agent, seed, size["episodes"], size["num_envs"], kwargs, training if agent in LEARNERS else {}
         )
-        for name, env_id, kwargs in worlds
+        for name, env_id, kwargs in worlds(options)
         for agent, seed in agents_by_seed((*LEARNERS, *REFERENCES), range(size["seeds"]))
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -98,7 +98,7 @@ def standings(run: Run, environment: str, seed: int = 0) -> list[Standing]:
     return sorted(found, key=lambda item: -item.gain.estimate)
 
 
-def oracle(methods: dict[str, list[Done]]) -> list[Done] | None:
+def oracle(methods: Mapping[str, Sequence[Done]]) -> Sequence[Done] | None:
     """The cells of the beam search, of the dearest where there are several."""
     beams = [cells for name, cells in methods.items() if is_oracle(name)]
     return max(beams, key=lambda cells: mean_cost([cell.evaluation for cell in cells]).calls, default=None)

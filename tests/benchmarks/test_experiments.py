@@ -60,6 +60,28 @@ def test_learning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.count("PPO (SB3, stock policy): less uniform, same episodes") == 2
 
 
+@pytest.mark.timeout(900)  # over thirty cells, each with a model
+def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "t1_methods", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| method")]
+    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 28
+    beam = next(row for row in rows if row.startswith("| beam search"))
+    assert "|       1.00 |   [1.00, 1.00] |" in beam or "n/a" in beam
+    spent = {path.parent.name: read_json(path)["cost"] for path in tmp_path.glob("cells/*/run.json")}
+    assert {
+        spent[f"plots-{name}-0"]["steps"] for name in ("eagle-optimistic", "ppo", "vas", "eagle-reads-g_optimal")
+    } == {20}
+    assert spent["plots-supervised-uniform-0"]["steps"] == 10
+    assert len(spent["plots-eagle-reads-g_optimal-0"]["parts"]) == 3
+    assert len(list((tmp_path / "recorded").iterdir())) == 4, (
+        "of each policy once, and once more for value-augmented sampling"
+    )
+    verdicts = [line for line in page.splitlines() if line.endswith((", met.", ", MISSED.", ": not measured."))]
+    assert len(verdicts) == 15
+
+
 def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(space.SIZES["smoke"], "weigh", True)
     monkeypatch.setattr(space_tables, "RIDGES", space_tables.RIDGES[:2])

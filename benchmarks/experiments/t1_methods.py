@@ -1,0 +1,65 @@
+"""Every method under one budget of environment steps: ELM, supervised, EAGLE, SB3, search and reference policies (T1).
+
+On Plots, and on MovieLens where ``--data`` is given. Recorded episodes and warm starts count towards the budget. Search
+is dear: it meets the first episodes of each seed alone, and is compared over these. EAGLE and supervised are small
+networks on latent observations; those that read text, language models, belong to ``--size full``. Supervised agents
+sample their actions, as the policy does that they imitate; other trained agents take the most probable one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from baselines.reference import FIXED, REFERENCES
+from benchmarks.reporting.targets import eagle_targets
+from benchmarks.scores import write_page
+from benchmarks.suite import Cell, Options, grid, run_cells
+
+LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
+SEARCH = ("lookahead", "mcts", "best_of_n", "profile")
+SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "steps": 4_480, "recorded": 64, "searched": 16, "budget": 320}
+LARGE = SMALL | {"seeds": 5, "episodes": 128, "steps": 8_960, "recorded": 128, "searched": 32}
+TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "searched": 2, "budget": 5}
+QUICK = {"adapter_steps": 150, "joint_steps": 150}  # ELM
+HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 1, "max_tokens": 8}
+SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the language models that read text, by reference policy
+    "smoke": {**TINY, "elm": HASTY, "reads": {"g_optimal": 1}},
+    "small": {**SMALL, "elm": QUICK, "reads": {}},
+    "reference": {**LARGE, "elm": {}, "reads": {}},
+    "full": {**LARGE, "seeds": 10, "searched": 64, "elm": {}, "reads": dict.fromkeys(REFERENCES, 400)},
+}
+
+
+def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What differs between the cells of a seed, in the order in which they are done."""
+    steps, some, few = size["steps"], {"recorded": size["recorded"]}, {"episodes": size["searched"]}
+    yield from ({"agent": name} for name in FIXED)
+    yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
+    for ref in REFERENCES:
+        eagle: dict[str, Any] = {"agent": "eagle", **some}
+        yield eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
+        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": steps}}
+        yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "steps": steps // 2}}
+    yield from ({"agent": name, "training": {"steps": steps}} for name in LEARNERS)
+    yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
+    yield {"agent": "elm", "training": size["elm"]}
+    yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])
+    yield {"agent": SEARCH[-1]}
+    for ref, updates in size["reads"].items():
+        own = {"reference": ref, "training_steps": updates}
+        yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, **some}
+        own = {"policy": "language", "reference": ref, "steps": steps}
+        yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}
+
+
+def cells(options: Options) -> list[Cell]:
+    """Every method with every seed."""
+    size = SIZES[options.size]
+    return grid(options, list(methods(size)), **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+
+
+def run(options: Options) -> None:
+    """Do the cells, write and print the report."""
+    run_cells(cells(options), options)
+    print(write_page(options.out, [*eagle_targets(), *eagle_targets("reads-")]))
