@@ -432,7 +432,7 @@ def lines_of(row: EpisodeRow) -> list[tuple[str, str]]:
 def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) -> list[Block]:
     """Tables and pictures of every environment of a run in which methods are compared."""
     blocks: list[Block] = []
-    for environment in run.environments:
+    for environment in tqdm(run.environments, desc=run.folder.name, unit="environment", delay=2.0, leave=False):
         cells = run.of(environment)
         where = env_id(cells) if cells else environment
         blocks += [Heading(f"{name}, {where}"), *([Text(words)] if words else [])]
@@ -496,7 +496,7 @@ def paper_sections(runs: Sequence[Run]) -> list[Block]:
     blocks = in_short(runs)
     for experiment, (name, words) in TABLES.items():
         some = [run for run in runs if run.experiment == experiment]
-        for run in tqdm(some, desc=experiment, unit="run", delay=2.0, leave=False):
+        for run in some:
             if experiment == "t1_methods":
                 blocks += methods_section(run, name, words, PAPER)
             else:
