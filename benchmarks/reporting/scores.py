@@ -69,6 +69,8 @@ class Standing:
 
 
 Measure = Callable[[Judgement], float]
+Ends = tuple[Sequence[Done], Sequence[Done]] | None
+"""What scores 1 and what scores 0, where there are both."""
 
 
 def by_method(cells: Sequence[Done]) -> dict[str, list[Done]]:
@@ -92,10 +94,33 @@ def keyed(cells: Sequence[Done]) -> Keyed:
 def standings(run: Run, environment: str, seed: int = 0) -> list[Standing]:
     """Every finished method of an environment, the one that gains most first."""
     methods = by_method(run.of(environment))
-    top, bottom = oracle(methods), methods.get(UNIFORM)
+    ends = scale(run, environment)
     rng = np.random.default_rng(seed)
-    found = [standing(run, environment, cells, top, bottom, rng) for cells in methods.values()]
+    found = [standing(run, environment, cells, ends, methods.get(UNIFORM), rng) for cells in methods.values()]
     return sorted(found, key=lambda item: -item.gain.estimate)
+
+
+def scale(run: Run, environment: str) -> Ends:
+    """The oracle (1) and the uniform policy (0) by which an environment's scores are normalised.
+
+    They are its own, or, where it has no oracle, those of the first environment of the run that has one and differs in
+    nothing but its action sets: these are compared on a common scale. Episodes of one seed begin alike in both.
+    """
+    for name in (environment, *(other for other in run.environments if alike(run, environment, other))):
+        methods = by_method(run.of(name))
+        top, bottom = oracle(methods), methods.get(UNIFORM)
+        if top is not None and bottom is not None:
+            return top, bottom
+    return None
+
+
+def alike(run: Run, one: str, other: str) -> bool:
+    """Whether two environments differ in nothing but their action sets."""
+    made = [
+        {part: cell.header["hashes"].get(part) for part in ("catalog", "split", "space", "model")}
+        for cell in (run.of(one)[:1] + run.of(other)[:1])
+    ]
+    return len(made) == 2 and made[0] == made[1]
 
 
 def oracle(methods: Mapping[str, Sequence[Done]]) -> Sequence[Done] | None:
@@ -108,8 +133,8 @@ def standing(
     run: Run,
     environment: str,
     cells: Sequence[Done],
-    top: Sequence[Done] | None,
-    bottom: Sequence[Done] | None,
+    ends: Ends,
+    uniform: Sequence[Done] | None,
     rng: np.random.Generator,
 ) -> Standing:
     """One method."""
@@ -126,8 +151,8 @@ def standing(
         utility=bootstrap([row.utilities[-1] for row in rows], seeds, users, rng),
         gain=bootstrap(gains, seeds, users, rng),
         iqm=bootstrap(gains, seeds, users, rng, statistic=weighted_iqm),
-        normalised=score(cells, top, bottom, rng),
-        improvement=beats(cells, bottom, rng),
+        normalised=score(cells, *ends, rng) if ends else None,
+        improvement=beats(cells, uniform, rng),
         user=judged_mean(known, serves, rng),
         raters=judged_mean(known, lambda judgement: judgement.raters, rng),
         model=judged_mean(known, lambda judgement: judgement.model, rng),

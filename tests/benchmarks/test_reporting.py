@@ -21,7 +21,7 @@ from benchmarks.reporting.reference import pack, without_paths
 from benchmarks.reporting.runs import read_run
 from benchmarks.reporting.scores import by_method, keyed, standings
 from benchmarks.reporting.sections import Parting, contests, paper_table
-from benchmarks.results import write_json
+from benchmarks.results import read_json, write_json
 from benchmarks.stats import Interval
 from eagle_gym.errors import PreparationError
 from tests.benchmarks.made_runs import GAINS, SECRET, judge, planned, write_cell, write_plan
@@ -97,6 +97,28 @@ def test_without_an_oracle_there_is_no_normalised_score(run: Path) -> None:
         (run / "cells" / f"plots-beam:budget=640-{seed}" / "run.json").unlink()
     write_plan(run, planned(methods=[name for name in GAINS if not is_oracle(name)]))  # type: ignore[arg-type]
     assert all(item.normalised is None for item in standings(read_run(run), "plots"))
+
+
+def test_action_sets_are_scored_against_one_common_oracle(tmp_path: Path) -> None:
+    for environment, gains in (
+        ("default", {"uniform": 0.0, "beam": 4.0, "ppo": 2.0}),
+        ("longest", {"ppo": 3.0, "uniform": 1.0}),
+    ):
+        for method, gain in gains.items():
+            write_cell(tmp_path, method, 0, [gain] * 4, environment=environment)
+    write_cell(tmp_path, "ppo", 0, [3.0] * 4, environment="other")
+    path = tmp_path / "cells" / "other-ppo-0" / "run.json"
+    write_json(read_json(path) | {"hashes": {"catalog": "another"}}, path)
+    found = read_run(tmp_path)
+    scores = {
+        (item.environment, item.method): item.normalised
+        for environment in found.environments
+        for item in standings(found, environment)
+    }
+    assert scores["default", "ppo"] == Interval(0.5, 0.5, 0.5)
+    assert scores["longest", "ppo"] == Interval(0.75, 0.75, 0.75)
+    assert scores["longest", "uniform"] == Interval(0.25, 0.25, 0.25)  # 0 is the default's uniform policy
+    assert scores["other", "ppo"] is None  # its texts are worth something else
 
 
 def test_an_oracle_that_is_not_above_uniform_normalises_nothing(tmp_path: Path) -> None:
