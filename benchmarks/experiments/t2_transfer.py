@@ -1,0 +1,72 @@
+"""Agents trained with one language model and tested with another of other grammar, size and training seed (T2).
+
+Encoder, reward and action sets are the same in both: the prompts' effects are those foreseen for the default model. On
+Plots, and on MovieLens where ``--data`` is given. How far the two lie apart is reported as total variation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from baselines.reference import REFERENCES
+from benchmarks.scores import write_report
+from benchmarks.suite import Cell, Options, run_cells, worlds
+from benchmarks.transfer import describe, measure, transfer_table
+from eagle_gym.envs.world import make_world
+
+MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
+SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
+    "small": SMALL,
+    "reference": SMALL | {"seeds": 5, "steps": 8_960, "recorded": 128, "episodes": 128, "cases": 64, "samples": 32},
+}
+LEARNERS = {"ppo": "ppo", "eagle-g_optimal": "eagle"}
+
+
+def cells(options: Options) -> list[Cell]:
+    """A whole seed at a time, in each environment the reference policies, its own learners and those of the other."""
+    size = SIZES[options.size]
+    return [
+        cell
+        for seed in range(size["seeds"])
+        for name, env_id, kwargs in worlds(options)
+        for cell in of_seed(name, env_id, kwargs | {"effects_model": MODELS["plain"]}, seed, size)
+    ]
+
+
+def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dict[str, Any]) -> Iterator[Cell]:
+    """The cells of a seed on one catalog."""
+    there = {model: kwargs | {"language_model": spec} for model, spec in MODELS.items()}
+    common: dict[str, Any] = {"env_id": env_id, "seed": seed} | {key: size[key] for key in ("episodes", "num_envs")}
+    for model, arguments in there.items():
+        for policy in REFERENCES:
+            yield Cell(f"{name}-{model}", agent=policy, env_kwargs=arguments, **common)
+        for method, agent in LEARNERS.items():
+            training = {"steps": size["steps"]} | ({"reference": "g_optimal"} if agent == "eagle" else {})
+            recorded = size["recorded"] if agent == "eagle" else 0
+            learnt = {"agent": agent, "env_kwargs": arguments, "training": training, "label": f"{method}-{model}"}
+            yield Cell(f"{name}-{model}", **learnt, recorded=recorded, **common)
+    for home, model in (("plain", "pitch"), ("pitch", "plain")):
+        for method, agent in LEARNERS.items():
+            taken = {"agent": agent, "env_kwargs": there[home], "label": f"{method}-{home}"}
+            taken |= {"test_env_kwargs": there[model], "agent_of": f"{name}-{home}-{method}-{home}-{seed}"}
+            yield Cell(f"{name}-{model}", **taken, **common)
+
+
+def run(options: Options) -> None:
+    """Do the cells, measure how far the environments lie apart, write and print the report."""
+    results = run_cells(cells(options), options)
+    size, head = SIZES[options.size], []
+    for name, _, kwargs in worlds(options):
+        pair = [make_world(split="test", **worldly(name, kwargs, spec)) for spec in MODELS.values()]
+        table = transfer_table(results, name, list(LEARNERS), list(MODELS))
+        found = measure(*pair, cases=size["cases"], samples=size["samples"], seed=0)
+        head.append(f"## {name}\n\n{describe(found)}\n\n{table}")
+    print(write_report(results, options.out, head="\n\n".join(head)))
+
+
+def worldly(name: str, kwargs: dict[str, Any], spec: str) -> dict[str, Any]:
+    """Arguments of a world rather than of an environment."""
+    return {"catalog": name, **kwargs, "language_model": spec, "effects_model": MODELS["plain"]}
