@@ -189,6 +189,7 @@ class Recording:
 
 
 Job = Cell | Recording
+OF_TRAINING = " of training"  # ends the names of fingerprints of an environment that was only trained in
 
 
 @dataclass(frozen=True)
@@ -419,7 +420,7 @@ def made_of(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Fingerprints of the environment of the test episodes, with those of the training's that are others."""
     test = dict(parts[0])
     apart = {name: value for other in parts[1:] for name, value in other.items() if value != test.get(name)}
-    return test | {f"{name} of training": value for name, value in apart.items()}
+    return test | {f"{name}{OF_TRAINING}": value for name, value in apart.items()}
 
 
 @contextmanager
@@ -446,20 +447,32 @@ def check_made_of(folder: Path, now: Mapping[str, str]) -> None:
 
 
 def check_alike(results: Sequence[CellResult]) -> None:
-    """Check that the cells of each environment are made of the same things.
+    """Check that the cells of each environment are made of the same things, and those of a method also trained so.
 
     Raises:
         CellsDiffer: They are not; the message names two cells and the parts.
     """
-    first: dict[str, CellResult] = {}
+    first: dict[tuple[str, ...], CellResult] = {}
     for result in results:
-        other = first.setdefault(result.cell.environment, result)
-        differ = differences(other.header.get("hashes") or {}, result.header.get("hashes") or {})
-        if differ:
-            raise CellsDiffer(
-                f"{result.cell.name} and {other.cell.name} cannot stand in one report: they differ in {differ}. "
-                "Add --fresh to do every cell again."
-            )
+        cell = result.cell
+        for key, parts in (((cell.environment,), tested_with), ((cell.environment, cell.method), all_parts)):
+            other = first.setdefault(key, result)
+            differ = differences(parts(other), parts(result))
+            if differ:
+                raise CellsDiffer(
+                    f"{cell.name} and {other.cell.name} cannot stand in one report: they differ in {differ}. "
+                    "Add --fresh to do every cell again."
+                )
+
+
+def all_parts(result: CellResult) -> dict[str, str]:
+    """Fingerprints of everything that a cell was made of."""
+    return dict(result.header.get("hashes") or {})
+
+
+def tested_with(result: CellResult) -> dict[str, str]:
+    """Those of the environment of its test episodes; agents may have been trained in different ones."""
+    return {name: value for name, value in all_parts(result).items() if not name.endswith(OF_TRAINING)}
 
 
 def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:

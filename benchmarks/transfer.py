@@ -11,16 +11,17 @@ measured between two sets of answers of one model, beside it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report import TITLES, aligned
-from benchmarks.scores import difference
+from benchmarks.report import aligned
+from benchmarks.reporting.names import title
+from benchmarks.reporting.runs import Done, Run
+from benchmarks.reporting.scores import UNIFORM, apart, by_method
 from benchmarks.stats import Interval, bootstrap
-from benchmarks.suite import CellResult
 from eagle_gym import plot_english
 from eagle_gym.actions import rewriting
 from eagle_gym.envs.world import Arrival, World, start
@@ -128,22 +129,23 @@ def describe(found: Variation) -> str:
     )
 
 
-def transfer_table(results: Sequence[CellResult], name: str, methods: Sequence[str], models: Sequence[str]) -> str:
-    """What is lost by having been trained with the other model, over the same test episodes.
+def losses(run: Run, environment: str, trained: Mapping[str, str]) -> str:
+    """What is lost by having been trained with another model, over the same test episodes of an environment.
 
     Args:
-        results: Cells of the environments ``{name}-{model}``, the methods called ``{method}-{model}`` after the model
-            that they were trained with.
-        name: Of the catalog.
-        methods: Which.
-        models: The two models.
+        run: Where both kinds of agents were tested there.
+        environment: Its name.
+        trained: By the agents that were trained elsewhere, those that were trained there.
     """
-    rng = np.random.default_rng(0)
-    body = []
-    for tested, trained in (models, models[::-1]):
-        some = [result for result in results if result.cell.environment == f"{name}-{tested}"]
-        for method in methods:
-            lost = difference(some, f"{method}-{trained}", f"{method}-{tested}", rng)
-            above = difference(some, f"{method}-{trained}", "uniform", rng)
-            body.append([TITLES.get(method, method), trained, tested, str(lost), str(above)])
-    return aligned(["method", "trained with", "tested with", "less one trained there", "less uniform"], body)
+    methods, rng = by_method(run.of(environment)), np.random.default_rng(0)
+    body = [
+        [title(foreign), str(apart(methods[foreign], methods.get(own), rng)), str(above_uniform(methods, foreign, rng))]
+        for foreign, own in trained.items()
+        if foreign in methods
+    ]
+    return aligned(["trained elsewhere", "less the one trained here", "less uniform"], body)
+
+
+def above_uniform(methods: Mapping[str, Sequence[Done]], name: str, rng: np.random.Generator) -> Interval | None:
+    """What a method gains more than the uniform policy."""
+    return apart(methods[name], methods.get(UNIFORM), rng)

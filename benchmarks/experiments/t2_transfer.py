@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.reference import REFERENCES
-from benchmarks.scores import write_report
+from benchmarks.reporting.runs import Run
+from benchmarks.scores import write_page
 from benchmarks.suite import Cell, Options, run_cells, worlds
-from benchmarks.transfer import describe, measure, transfer_table
+from benchmarks.transfer import describe, losses, measure
 from eagle_gym.envs.world import make_world
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
@@ -57,16 +58,17 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
 
 def run(options: Options) -> None:
     """Do the cells, measure how far the environments lie apart, write and print the report."""
-    results = run_cells(cells(options), options)
-    size, head = SIZES[options.size], []
+    run_cells(cells(options), options)
+    size, said = SIZES[options.size], {}
     for name, _, kwargs in worlds(options):
-        pair = [make_world(split="test", **worldly(name, kwargs, spec)) for spec in MODELS.values()]
-        table = transfer_table(results, name, list(LEARNERS), list(MODELS))
-        found = measure(*pair, cases=size["cases"], samples=size["samples"], seed=0)
-        head.append(f"## {name}\n\n{describe(found)}\n\n{table}")
-    print(write_report(results, options.out, head="\n\n".join(head)))
+        arguments = {"catalog": name, "split": "test", "effects_model": MODELS["plain"], **kwargs}
+        one, other = (make_world(language_model=spec, **arguments) for spec in MODELS.values())
+        said[f"{name}-plain"] = describe(measure(one, other, cases=size["cases"], samples=size["samples"], seed=0))
 
+    def more(found: Run, environment: str) -> str:
+        here = environment.rpartition("-")[2]
+        (there,) = set(MODELS) - {here}
+        trained = {f"{method}-{there}": f"{method}-{here}" for method in LEARNERS}
+        return "\n\n".join([losses(found, environment, trained), *([said[environment]] if environment in said else [])])
 
-def worldly(name: str, kwargs: dict[str, Any], spec: str) -> dict[str, Any]:
-    """Arguments of a world rather than of an environment."""
-    return {"catalog": name, **kwargs, "language_model": spec, "effects_model": MODELS["plain"]}
+    print(write_page(options.out, more=more))

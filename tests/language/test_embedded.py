@@ -18,8 +18,8 @@ from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, 
 from eagle_gym.language.embedded.examples import Manner, description, example, held_out
 from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, build_tokenizer, train
 from eagle_gym.language.model import load_language_model
-from eagle_gym.language.prompts import CONTROL_TOKENS, control_text
-from eagle_gym.plot_english import apply, parse_edit, read, render
+from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
+from eagle_gym.plot_english import apply, parse_edit, parses, read, render
 from eagle_gym.plot_english.lexicon import values
 
 TINY = Recipe(steps=4, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400, tokenizer_examples=50)
@@ -43,6 +43,20 @@ def test_the_tokenizer_gives_back_any_text(text: str) -> None:
 def test_an_embedded_model_that_there_is_not_is_a_typed_error() -> None:
     with pytest.raises(ConfigurationError, match="plain, pitch"):
         load_language_model("embedded:slang")
+
+
+def test_the_second_model_is_another_environment() -> None:
+    # Another grammar, size and seed; what it reads in plain English it answers in its own dialect.
+    one, other = RECIPES["plain"], RECIPES["pitch"]
+    assert all(getattr(one, name) != getattr(other, name) for name in ("seed", "width", "layers", "dialect"))
+    model = load_language_model("embedded:pitch")
+    texts = [render(description(np.random.default_rng(seed))) for seed in range(40)]
+    prompts = [Prompt("rewrite", text=text, instruction="Set it on a submarine.") for text in texts]
+    answers = [answer.text for answer in model.generate(prompts, list(range(40)), temperature=0.0)]
+    sentences = [set(text.split(". ")) & set(answer.split(". ")) for text, answer in zip(texts, answers, strict=True)]
+    assert sum(map(bool, sentences)) <= 2
+    assert np.mean([read(answer).setting == "on a submarine" for answer in answers]) >= 0.85
+    assert np.mean([parses(answer) for answer in answers]) >= 0.9
 
 
 def test_a_manner_is_heeded() -> None:
@@ -115,6 +129,7 @@ def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_model_without_its_recipe_is_not_measured(tmp_path: Path) -> None:
     assert recipe_of("embedded") == RECIPES["plain"]
+    assert recipe_of("embedded:pitch") == RECIPES["pitch"]
     with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe"):
         recipe_of(f"transformers:{tmp_path}")
 
