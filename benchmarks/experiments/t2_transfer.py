@@ -47,11 +47,16 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
         for method, agent in LEARNERS.items():
             training = {"steps": size["steps"]} | ({"reference": "g_optimal"} if agent == "eagle" else {})
             recorded = size["recorded"] if agent == "eagle" else 0
-            learnt = {"agent": agent, "env_kwargs": arguments, "training": training, "label": f"{method}-{model}"}
+            learnt: dict[str, Any] = {
+                "agent": agent,
+                "env_kwargs": arguments,
+                "training": training,
+                "label": f"{method}-{model}",
+            }
             yield Cell(f"{name}-{model}", **learnt, recorded=recorded, **common)
     for home, model in (("plain", "pitch"), ("pitch", "plain")):
         for method, agent in LEARNERS.items():
-            taken = {"agent": agent, "env_kwargs": there[home], "label": f"{method}-{home}"}
+            taken: dict[str, Any] = {"agent": agent, "env_kwargs": there[home], "label": f"{method}-{home}"}
             taken |= {"test_env_kwargs": there[model], "agent_of": f"{name}-{home}-{method}-{home}-{seed}"}
             yield Cell(f"{name}-{model}", **taken, **common)
 

@@ -110,7 +110,7 @@ def test_no_case_is_a_description_that_training_showed() -> None:
 
 def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    (case,) = [evaluation._vague(rng, description)]
+    (case,) = [evaluation._vague(rng, description, lambda attributes, rng: render(attributes, rng))]
     after = {apply(case.attributes, parse_edit(case.instruction), rng) for _ in range(40)}
     assert len(after) >= 2
     one, two = (render(attributes) for attributes in list(after)[:2])
