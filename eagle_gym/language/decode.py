@@ -3,9 +3,14 @@
 ``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
 concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
 are read into fused projections (q, k and v in one product, gate and up in one, the norms' weights folded into the
-product that follows, residuals added by the product), keys and values go into a cache that grows by blocks and is
-looked at through views that are made once, and a row that is done gives its place to one that is not. A token takes 26
-calls of torch in each layer.
+product that follows, residuals added by the product), packed once for the processor's kernels, keys and values go
+into a cache that grows by blocks, and a row that is done gives its place to one that is not.
+
+A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given, all of
+them are read in one pass, and each is drawn from its own distribution with its own uniform number, as if the ones
+before had been drawn one by one; the first that is drawn otherwise than drafted ends what counts of the pass. This is
+speculative decoding with prompt lookup, but with inverse-CDF draws in place of rejection: the text is the one that
+plain decoding draws, only the rounding of its logits differs.
 
 Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
 that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
@@ -19,18 +24,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+Ints = NDArray[np.int64]
 
 # Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
 SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
+PACKED_DTYPES = (torch.float32, torch.bfloat16)
+PACKED_ROWS = 4  # rows from which on packed matrices are faster
 GROWTH = 32  # slots by which caches grow: loose ones cost a third of attention's speed
+DRAFTED = 4  # tokens of a row's draft at most, in a full batch
+DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
+MATCHED = 4  # tokens that a draft's place is found by, at most
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
@@ -122,12 +136,40 @@ def unsupported(config: Mapping[str, Any]) -> str | None:
     return ", ".join(different) or None
 
 
+class _Product:
+    """Multiplies rows by a matrix.
+
+    On a processor the matrix also stands in memory as oneDNN's kernels read it, where PyTorch has them: rearranged
+    once, not at every call. A few rows are multiplied as fast without.
+
+    Args:
+        weight: ``[out, in]``, on its device, in its dtype.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self._plain = weight.t()
+        packs = weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and torch.backends.mkldnn.is_available()
+        self._packed: Tensor | None = torch.ops.mkldnn._reorder_linear_weight(weight) if packs else None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """``[N, in]`` to ``[N, out]``."""
+        if self._packed is None or rows.shape[0] < PACKED_ROWS:
+            return torch.mm(rows, self._plain)
+        return torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
+
+    def added(self, rows: Tensor, base: Tensor) -> Tensor:
+        """The product, and ``base [N, out]`` added."""
+        if self._packed is None or rows.shape[0] < PACKED_ROWS:
+            return torch.addmm(base, rows, self._plain)
+        return torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    qkv: Tensor  # [D, (H + 2J) E]
-    out: Tensor  # [H E, D]
-    gate_up: Tensor  # [D, 2 inner]
-    down: Tensor  # [inner, D]
+    qkv: _Product  # D to (H + 2J) E
+    out: _Product  # H E to D
+    gate_up: _Product  # D to 2 inner
+    down: _Product  # inner to D
 
 
 def _pair_up(weight: Tensor, head_width: int) -> Tensor:
@@ -167,8 +209,8 @@ class LlamaWeights:
         def place(tensor: Tensor) -> Tensor:
             return tensor.to(device=device, dtype=dtype).contiguous()
 
-        def factor(tensor: Tensor) -> Tensor:
-            return place(tensor).t()  # rows are multiplied by it from the left
+        def factor(tensor: Tensor) -> _Product:
+            return _Product(place(tensor))
 
         self.layers: list[_Layer] = []
         for index in range(shape.layers):
@@ -203,9 +245,10 @@ class LlamaWeights:
 
         Attention is computed in float32: bfloat16 is slower there on processors, and no better.
         """
-        heads = projected.float().view(len(projected), -1, self.shape.head_width // 2, 2)
+        count = projected.shape[0]
+        heads = projected.float().view(count, -1, self.shape.head_width // 2, 2)
         torch.view_as_complex(heads)[:, : -self.shape.kv_heads].mul_(rotation)
-        return heads.view(len(projected), -1, self.shape.head_width)
+        return heads.view(count, -1, self.shape.head_width)
 
     def norm(self, hidden: Tensor) -> Tensor:
         """Root-mean-square norm over the last axis; its weight is folded into the product that follows."""
@@ -213,13 +256,13 @@ class LlamaWeights:
 
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
-        hidden = torch.addmm(hidden, mixed.to(self.dtype), layer.out)
-        gate, up = torch.mm(self.norm(hidden), layer.gate_up).chunk(2, dim=1)
-        return torch.addmm(hidden, functional.silu(gate).mul_(up), layer.down)
+        hidden = layer.out.added(mixed.to(self.dtype), hidden)
+        gate, up = layer.gate_up(self.norm(hidden)).chunk(2, dim=1)
+        return layer.down.added(functional.silu(gate).mul_(up), hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
-        return torch.mm(self.norm(hidden), self.head).float()
+        return self.head(self.norm(hidden)).float()
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
@@ -240,151 +283,166 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
 
 
 @dataclass(frozen=True, slots=True)
-class _Views:
-    """Three ways to look at the cache of a layer; S slots, of which some are filled."""
+class _Asked:
+    """Tokens of B rows of which attention is asked: M of each; a row with fewer asks for its last ones again."""
 
-    keys: Tensor  # [B J, E, S]
-    values: Tensor  # [B J, S, E]
-    by_slot: Tensor  # [S, B, 2, J, E]
+    rows: int
+    place: Tensor | None  # [B M], each one's place among the tokens that are read; None where they are all, in turn
+    back: Tensor | None  # [N], the place of each token that is read among the B M; None where they are the same
+    bias: Tensor | None  # [B, 1, M, T], -inf where a token may not look; None where it may look everywhere
 
-    @staticmethod
-    def of(cache: Tensor) -> _Views:
-        keys, values = cache.flatten(1, 2)
-        return _Views(keys.transpose(1, 2), values, cache.permute(3, 1, 0, 2, 4))
+    def gather(self, query: Tensor, kv_heads: int) -> Tensor:
+        """Queries ``[N, H, E]`` by key-value head: ``[B J, G M, E]``."""
+        query = query if self.place is None else query[self.place]
+        return query.unflatten(0, (self.rows, -1)).transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
+
+    def scatter(self, mixed: Tensor, heads: int) -> Tensor:
+        """What attention says ``[B J, G M, E]`` by token: ``[N, H E]``."""
+        mixed = mixed.view(self.rows, heads, -1, mixed.shape[2]).transpose(1, 2).flatten(2).flatten(0, 1)
+        return mixed if self.back is None else mixed[self.back]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How N tokens are read: where from, where their keys and values go, and what is asked of them."""
+
+    tokens: Tensor  # [N]
+    rotation: Tensor  # [N, 1, E/2]
+    stored: Tensor  # [N 2 J], rows of a cache seen as [2 B J S, E]
+    seen: int  # T, slots that are looked at
+    asked: _Asked  # in all layers but the last
+    answered: _Asked  # in the last one: the tokens whose logits are wanted
 
 
 class _Batch:
     """Rows that are decoded together: their caches, and where they stand.
 
-    All rows fill the same slots: a prompt shorter than the longest is padded on its left, and the padding is hidden
-    from attention by a bias. Positions count real tokens only.
+    A row fills its slots from the first on, each with one token. Later slots are hidden from its attention by a bias,
+    and overwritten as the row goes on; so a row can take tokens back.
 
     Args:
         weights: The model.
         count: How many rows.
         slots: How many slots each row has at first, the prefix not counted.
         prefix: A batch of one row that has read what all rows begin with; its keys and values are attended to in place.
+        padded: For a fixed tile: prompts are padded on their right to so many tokens. A row looks at as many slots,
+            and at one more for every token since, whatever is read.
     """
 
-    def __init__(self, weights: LlamaWeights, count: int, slots: int, prefix: _Batch | None = None) -> None:
-        self.weights, self.count, self.slots, self.filled = weights, count, slots, 0
+    def __init__(
+        self,
+        weights: LlamaWeights,
+        count: int,
+        slots: int,
+        prefix: _Batch | None = None,
+        padded: int | None = None,
+    ) -> None:
+        self.weights, self.count, self.slots, self.padded = weights, count, slots, padded
         shared = [cache[:, 0] for cache in prefix.caches] if prefix else []
         self.prefix: list[Tensor | None] = [*shared] or [None] * weights.shape.layers
-        start = prefix.filled if prefix else 0
+        self.begun = int(prefix.filled[0]) if prefix else 0
+        self.filled = np.zeros(count, np.int64)  # slots of each row
+        self.looked = padded or 0  # slots that a row looks at, if it has not filled more
         shape, device = weights.shape, weights.device
+        # Hidden slots are multiplied too, by zero: they must hold numbers.
         self.caches: list[Tensor] = [
-            torch.empty(2, count, shape.kv_heads, slots, shape.head_width, device=device) for _ in range(shape.layers)
+            torch.zeros(2, count, shape.kv_heads, slots, shape.head_width, device=device) for _ in range(shape.layers)
         ]
-        self.position = torch.full((count,), start, device=device)  # real tokens read so far
-        self.bias: Tensor | None = None  # [B J, 1, S], -inf where padding stands; None where there is none
-        self._look()
 
-    def read(self, texts: Sequence[Sequence[int]], length: int, *, last: int = 1) -> Tensor:
-        """Read the prompts into ``length`` slots; float32 logits ``[B, last, V]`` after each of the last tokens."""
-        device, count = self.weights.device, self.count
-        tokens = torch.tensor([[0] * (length - len(text)) + list(text) for text in texts], device=device)
-        padding = torch.tensor([length - len(text) for text in texts], device=device)  # [B]
-        if int(padding.max()):
-            hidden = torch.arange(self.slots, device=device) < padding[:, None]
-            bias = torch.zeros(count, self.slots, device=device).masked_fill_(hidden, -torch.inf)
-            self.bias = bias.repeat_interleave(self.weights.shape.kv_heads, dim=0)[:, None]
-        rows = min(count, self.weights.read_rows)
-        parts = [slice(at, at + rows) for at in range(0, count, rows)]
-        # Rows of like length stand together, so that all rows of a part may be shorter than the longest prompt.
-        surplus = [int(padding[part].min()) if len(parts) > 1 else 0 for part in parts]
-        logits = [
-            self._read_rows(part, tokens[part, start:], padding[part] - start, start, last)
-            for part, start in zip(parts, surplus, strict=True)
-        ]
-        self.position += length - padding
-        self.filled = length
-        return torch.cat(logits)
+    def read_prompts(self, texts: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
+        """Read the prompts; float32 logits ``[B, last, V]`` after each one's last tokens, the first one repeated."""
+        lengths = np.array([len(text) for text in texts])
+        padded = texts if self.padded is None else [[*text, *[0] * (self.padded - len(text))] for text in texts]
+        answered = np.maximum(lengths[:, None] + np.arange(-last, 0), 0)
+        rows = min(self.count, self.weights.read_rows)
+        # Rows of like length stand together, and a part's intermediate results stay in the processor's cache.
+        parts = [slice(at, at + rows) for at in range(0, self.count, rows)]
+        logits = [self._run(padded[part], part, answered[part]) for part in parts]
+        self.filled[:] = lengths  # padding is as good as never read
+        return torch.cat(logits).view(self.count, last, -1)
 
-    def _read_rows(self, rows: slice, tokens: Tensor, padding: Tensor, start: int, last: int) -> Tensor:
+    def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Read some more tokens of each row, one at least; float32 logits ``[N, V]`` after each, row by row."""
+        self.looked += self.padded is not None
+        return self._run(texts, slice(0, self.count), None)
+
+    def forget(self, counts: Sequence[int]) -> None:
+        """Take back the last tokens of each row."""
+        self.filled -= counts
+
+    def _run(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> Tensor:
         weights, shape = self.weights, self.weights.shape
-        count, length = tokens.shape
-        for cache in self.caches:  # hidden slots are multiplied too, by zero: they must hold numbers
-            cache[:, rows, :, :start] = 0.0
-        position = self.position[rows, None] + torch.arange(length, device=tokens.device) - padding[:, None]  # [B, n]
-        rotation = weights.rotations[position.clamp_(0, shape.context - 1)].flatten(0, 1)[:, None]  # [B n, 1, E/2]
-        bias = self._prompt_bias(padding, start, length)
-        hidden = functional.embedding(tokens, weights.embedding)  # [B, n, D]
-        for index, (layer, cache, prefix) in enumerate(zip(weights.layers, self.caches, self.prefix, strict=True)):
-            heads = weights.rotated(torch.mm(weights.norm(hidden.flatten(0, 1)), layer.qkv), rotation)
-            heads = heads.view(count, length, -1, shape.head_width)
-            stored = heads[:, :, shape.heads :].view(count, length, 2, shape.kv_heads, -1)
-            cache[:, rows, :, start : start + length] = stored.permute(2, 0, 3, 1, 4)
-            query = heads[:, :, : shape.heads]
-            if index == shape.layers - 1:  # what the last layer says is asked of the last tokens only
-                query, hidden, bias = query[:, -last:], hidden[:, -last:], bias[:, :, -last:]
-            keys, values = cache[:, rows, :, : start + length].flatten(1, 2)
-            mixed = _attend(_grouped(query, shape.kv_heads), keys.transpose(1, 2), values, _spread(bias, shape), prefix)
-            mixed = mixed.view(count, shape.heads, -1, shape.head_width).transpose(1, 2)
-            hidden = weights.finish(layer, hidden.flatten(0, 1), mixed.flatten(2).flatten(0, 1)).view_as(hidden)
-        return weights.logits(hidden.flatten(0, 1)).view(count, -1, shape.vocab)
-
-    def _prompt_bias(self, padding: Tensor, start: int, length: int) -> Tensor:
-        """Causal, blind to padding; padding sees itself, so that no row of the softmax is empty: ``[B, 1, n, T]``."""
-        slot = torch.arange(start + length, device=padding.device)
-        asking = slot[start:, None]  # [n, 1]
-        unseen = (slot > asking) | ((slot < start + padding[:, None, None]) & (slot != asking))  # [B, n, T]
-        bias = torch.zeros(unseen.shape, device=padding.device).masked_fill_(unseen, -torch.inf)
-        return bias[:, None]
-
-    def step(self, token: Tensor) -> Tensor:
-        """Read one more token a row ``[B]``; float32 logits ``[B, V]`` of the next."""
-        weights, shape, slot = self.weights, self.weights.shape, self.filled
-        if slot == self.slots:
-            self._grow()
-        # A row may run past the context before its surplus is cut: the caller says how much of it counts.
-        rotation = weights.rotations[self.position.clamp(max=shape.context - 1)][:, None]  # [B, 1, E/2]
-        bias = None if self.bias is None else self.bias[:, :, : slot + 1]
-        hidden = functional.embedding(token, weights.embedding)
-        for layer, look, prefix in zip(weights.layers, self.views, self.prefix, strict=True):
-            heads = weights.rotated(torch.mm(weights.norm(hidden), layer.qkv), rotation)
-            look.by_slot[slot].copy_(heads[:, shape.heads :].view(self.count, 2, shape.kv_heads, -1))
-            query = heads[:, : shape.heads].reshape(self.count * shape.kv_heads, -1, shape.head_width)  # [B J, G, E]
-            mixed = _attend(query, look.keys[:, :, : slot + 1], look.values[:, : slot + 1], bias, prefix)
-            hidden = weights.finish(layer, hidden, mixed.view(self.count, -1))
-        self.filled += 1
-        self.position += 1
+        plan = self._plan(texts, rows, answered)
+        hidden = functional.embedding(plan.tokens, weights.embedding)  # [N, D]
+        asked = plan.asked
+        for index, (layer, prefix) in enumerate(zip(weights.layers, self.prefix, strict=True)):
+            cache = self.caches[index]
+            heads = weights.rotated(layer.qkv(weights.norm(hidden)), plan.rotation)
+            cache.view(-1, shape.head_width).index_copy_(0, plan.stored, heads[:, shape.heads :].flatten(0, 1))
+            if index == shape.layers - 1:
+                asked = plan.answered
+                hidden = hidden if asked.place is None or asked.back is not None else hidden[asked.place]
+            keys, values = cache[:, rows.start : rows.start + asked.rows, :, : plan.seen].flatten(1, 2)
+            query = asked.gather(heads[:, : shape.heads], shape.kv_heads)
+            mixed = _attend(query, keys.transpose(1, 2), values, asked.bias, prefix)
+            hidden = weights.finish(layer, hidden, asked.scatter(mixed, shape.heads))
         return weights.logits(hidden)
+
+    def _plan(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> _Plan:
+        """Where everything goes; the tokens count as read from here on."""
+        weights, shape = self.weights, self.weights.shape
+        counts = np.array([len(text) for text in texts])
+        starts = np.cumsum(counts) - counts
+        row = np.repeat(np.arange(len(texts)), counts)  # [N]
+        slot = (self.filled[rows] - starts)[row] + np.arange(len(row))  # [N]
+        self.filled[rows] += counts
+        seen = max(self.looked, int(self.filled[rows].max()))
+        if seen > self.slots:
+            self._grow(seen)
+        kv_heads = shape.kv_heads
+        caches = np.arange(2)[:, None] * (self.caches[0].shape[1] * kv_heads) + np.arange(kv_heads)  # [2, J]
+        stored = (caches + (row[:, None, None] + rows.start) * kv_heads) * self.slots + slot[:, None, None]
+        # A row may run past the context before its surplus is cut: the caller says how much of it counts.
+        position = np.minimum(slot + self.begun, shape.context - 1)
+        place = starts[:, None] + np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # [B, M]
+        back = None if len(row) == place.size else row * place.shape[1] + np.arange(len(row)) - starts[row]
+        asked = self._asked(place, back, slot, seen, whole=len(row) == place.size)
+        return _Plan(
+            tokens=self._place(np.fromiter(chain.from_iterable(texts), np.int64, len(row))),
+            rotation=weights.rotations[self._place(position)][:, None],
+            stored=self._place(stored.reshape(-1)),
+            seen=seen,
+            asked=asked,
+            answered=asked if answered is None else self._asked(starts[:, None] + answered, None, slot, seen),
+        )
+
+    def _asked(self, place: Ints, back: Ints | None, slot: Ints, seen: int, *, whole: bool = False) -> _Asked:
+        """What is asked of the tokens at ``place [B, M]``, each of which sees the slots up to its own."""
+        own = slot[place]
+        bias = None
+        if int(own.min()) < seen - 1:
+            later = torch.arange(seen, device=self.weights.device) > self._place(own)[:, None, :, None]
+            bias = torch.zeros(later.shape, device=later.device).masked_fill_(later, -torch.inf)
+        flat = None if whole else self._place(place.reshape(-1))
+        return _Asked(len(place), flat, None if back is None else self._place(back), bias)
+
+    def _place(self, numbers: Ints) -> Tensor:
+        return torch.from_numpy(numbers).to(self.weights.device)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
         """Move the rows ``last`` into the places ``place`` of rows that are done; keep the first ``remaining`` rows."""
-        bias = None if self.bias is None else self.bias.view(self.count, -1, self.slots)
         if place:
+            filled = int(self.filled[last].max())
             for cache in self.caches:
-                cache[:, place, :, : self.filled] = cache[:, last, :, : self.filled]
-            self.position[place] = self.position[last]
-            if bias is not None:
-                bias[place] = bias[last]
-        self.count = remaining
-        self.caches = [cache[:, :remaining] for cache in self.caches]
-        self.position = self.position[:remaining]
-        self.bias = None if bias is None else bias[:remaining].view(-1, 1, self.slots)
-        self._look()
+                cache[:, place, :, :filled] = cache[:, last, :, :filled]
+            self.filled[place] = self.filled[last]
+        self.count, self.filled = remaining, self.filled[:remaining]
 
-    def _grow(self) -> None:
-        """More slots, in new memory."""
-        more = (0, 0, 0, GROWTH)
-        self.caches = [functional.pad(cache, more) for cache in self.caches]
-        self.bias = None if self.bias is None else functional.pad(self.bias, (0, GROWTH))
-        self.slots += GROWTH
-        self._look()
-
-    def _look(self) -> None:
-        self.views = [_Views.of(cache) for cache in self.caches]
-
-
-def _grouped(query: Tensor, kv_heads: int) -> Tensor:
-    """Queries ``[B, n, H, E]`` by key-value head: ``[B J, G n, E]``."""
-    return query.transpose(1, 2).reshape(len(query) * kv_heads, -1, query.shape[3])
-
-
-def _spread(bias: Tensor, shape: LlamaShape) -> Tensor:
-    """A bias ``[B, 1, n, T]`` for every head: ``[B J, G n, T]``."""
-    return bias.expand(-1, shape.heads, -1, -1).reshape(len(bias) * shape.kv_heads, -1, bias.shape[3])
+    def _grow(self, least: int) -> None:
+        """More slots, in new memory, for the rows that are left."""
+        more = max(GROWTH, least - self.slots)
+        self.caches = [functional.pad(cache[:, : self.count], (0, 0, 0, more)) for cache in self.caches]
+        self.slots += more
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, prefix: Tensor | None) -> Tensor:
@@ -394,13 +452,15 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, pr
         query: ``[B J, M, E]``, scaled; M queries share a key-value head.
         keys: Each row's own ``[B J, E, T]``.
         values: Each row's own ``[B J, T, E]``.
-        bias: Added to the scores of these, ``[B J, M or 1, T]`` or None.
+        bias: Added to the scores of these, ``[B, 1, M / G, T]`` or None.
         prefix: Keys and values that all rows begin with ``[2, J, P, E]`` or None.
 
     Returns:
         ``[B J, M, E]``.
     """
-    scores = torch.bmm(query, keys) if bias is None else torch.baddbmm(bias, query, keys)
+    scores = torch.bmm(query, keys)
+    if bias is not None:
+        scores.view(len(bias), -1, *bias.shape[2:]).add_(bias)
     if prefix is None:
         return torch.bmm(torch.softmax(scores, dim=-1), values)
     # One product for all rows: the prefix is read from memory once, not once a row.
@@ -435,6 +495,7 @@ class LlamaDecoder:
         *,
         temperature: float,
         shareable: Sequence[int] | None = None,
+        sources: Sequence[Sequence[int]] | None = None,
     ) -> list[Generated]:
         """Continue each prompt until its text ends or its draws are used up.
 
@@ -444,17 +505,32 @@ class LlamaDecoder:
             temperature: 0 takes the likeliest token.
             shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too. Where
                 all prompts do, or :data:`SHARING_ROWS` or more, these tokens are read once for all of them.
+            sources: What each text is likely to repeat, empty for nothing (see :class:`Draft`).
         """
         results: dict[int, Generated] = {}
+        texts = sources if sources is not None and not self.fixed_tiles else [()] * len(prompts)
         for group, begun in self._sharing(prompts, shareable):
             prefix = self._read_prefix(prompts[group[0]][:begun])
             rests = [prompts[row][begun:] for row in group]
             for places, length in plan_batches(rests, self.weights.rows, fixed_tiles=self.fixed_tiles):
                 rows = [group[place] for place in places]
-                asked = [rests[place] for place in places]
-                said = self._decode(asked, length, uniforms[rows], temperature, prefix)
-                results.update(zip(rows, said, strict=True))
+                batch = self._batch(len(rows), length, GROWTH, prefix)
+                answers = [Answer(self.ending, uniforms.shape[1], texts[row]) for row in rows]
+                self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
+                results.update((row, answer.generated) for row, answer in zip(rows, answers, strict=True))
         return [results[row] for row in range(len(prompts))]
+
+    def _batch(self, count: int, length: int, more: int, prefix: _Batch | None) -> _Batch:
+        return _Batch(self.weights, count, length + more, prefix, length if self.fixed_tiles else None)
+
+    def _draws(self, uniforms: Tensor, rows: Sequence[int], drawn: Sequence[int], counts: Sequence[int]) -> Tensor:
+        """The next draws ``[N]`` of some rows of ``uniforms [B, n]``, so many of each."""
+        counts = np.asarray(counts)
+        starts = np.cumsum(counts) - counts
+        nth = np.repeat(np.asarray(drawn) - starts, counts) + np.arange(counts.sum())
+        nth = np.minimum(nth, uniforms.shape[1] - 1)  # of a tile's row that waits for the others
+        which = np.repeat(np.asarray(rows), counts)
+        return uniforms[torch.from_numpy(which).to(uniforms.device), torch.from_numpy(nth).to(uniforms.device)]
 
     def _sharing(
         self, prompts: Sequence[Sequence[int]], shareable: Sequence[int] | None
@@ -475,35 +551,43 @@ class LlamaDecoder:
         if not tokens:
             return None
         batch = _Batch(self.weights, 1, len(tokens))
-        batch.read([tokens], len(tokens))
+        batch.read_prompts([tokens])
         return batch
 
     def _decode(
         self,
+        batch: _Batch,
         prompts: Sequence[Sequence[int]],
-        length: int,
+        answers: Sequence[Answer],
         uniforms: np.ndarray,
         temperature: float,
-        prefix: _Batch | None,
-    ) -> list[Generated]:
-        limit = uniforms.shape[1]
-        batch = _Batch(self.weights, len(prompts), length + GROWTH, prefix)
+    ) -> None:
+        """Draw the answers, in passes: each reads what was drawn and a draft of what follows, and draws behind all."""
         draws = torch.from_numpy(uniforms).to(self.weights.device)
-        transcript = Transcript(len(prompts), self.ending)
-        logits = batch.read(prompts, length)[:, 0]
-        for index in range(limit):
-            token = sample_tokens(logits, draws[:, index], temperature)
-            done = transcript.add(token.tolist())
-            if index == limit - 1 or transcript.finished:
-                break
-            if done and not self.fixed_tiles:
-                place, last, remaining = _closing_moves(done, len(token))
-                transcript.move(place, last, remaining)
+        rows = list(range(len(answers)))  # which answer stands in each place of the batch
+        drafts: list[list[int]] = [[]] * len(answers)
+        logits = batch.read_prompts(prompts)[:, 0]
+        while True:
+            count = [1 + len(draft) for draft in drafts]
+            next_draws = self._draws(draws, rows, [answers[row].drawn for row in rows], count)
+            tokens = iter(sample_tokens(logits, next_draws, temperature).tolist())
+            kept = [
+                answers[row].add(list(islice(tokens, 1 + len(draft))), draft)
+                for row, draft in zip(rows, drafts, strict=True)
+            ]
+            if all(answers[row].done for row in rows):
+                return
+            batch.forget([len(draft) - some for draft, some in zip(drafts, kept, strict=True)])
+            done = [] if self.fixed_tiles else [place for place, row in enumerate(rows) if answers[row].done]
+            if done:
+                place, last, remaining = _closing_moves(done, len(rows))
                 batch.move(place, last, remaining)
-                token[place], draws[place] = token[last], draws[last]
-                token, draws = token[:remaining], draws[:remaining]
-            logits = batch.step(token)
-        return transcript.results()
+                for to, source in zip(place, last, strict=True):
+                    rows[to] = rows[source]
+                del rows[remaining:]
+            most = max(DRAFTED, DRAFTED_TOGETHER // len(rows))
+            drafts = [answers[row].draft(most) for row in rows]
+            logits = batch.read([[answers[row].last, *draft] for row, draft in zip(rows, drafts, strict=True)])
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
@@ -514,9 +598,8 @@ class LlamaDecoder:
         texts = [[*prompt[begun:], *continuation] for continuation in continuations]
         for rows, length in plan_batches(texts, self.weights.rows, fixed_tiles=self.fixed_tiles):
             last = length - 1 if self.fixed_tiles else max(len(continuations[row]) for row in rows)
-            batch = _Batch(self.weights, len(rows), length, prefix)
-            # The last token is read by nobody, but keeping it makes slots and targets line up.
-            logits = batch.read([texts[row] for row in rows], length, last=last + 1)
+            # The last token is read by nobody, but keeping it makes places and targets line up.
+            logits = self._batch(len(rows), length, 0, prefix).read_prompts([texts[row] for row in rows], last=last + 1)
             logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
             for place, row in enumerate(rows):
                 target = torch.tensor(continuations[row], device=logs.device)
@@ -524,43 +607,83 @@ class LlamaDecoder:
         return scores
 
 
-class Transcript:
-    """What the rows of a batch have said, while rows move and end."""
+class Answer:
+    """What a row has said so far.
 
-    def __init__(self, count: int, ending: Ending) -> None:
-        self._ending = ending
-        self._rows = list(range(count))  # the row that stands in each place of the batch
-        self._said: list[list[int]] = [[] for _ in range(count)]
-        self._stopped = [False] * count
+    Args:
+        ending: What ends it.
+        limit: The most tokens that it may have, its end included.
+        source: What it is likely to repeat.
+    """
+
+    def __init__(self, ending: Ending, limit: int, source: Sequence[int] = ()) -> None:
+        self._ending, self._limit, self._draft = ending, limit, Draft(source)
+        self.tokens: list[int] = []
+        self.drawn = 0  # tokens, a stop token included
+        self.last = 0  # the one drawn last
+        self.stopped = False
 
     @property
-    def finished(self) -> bool:
-        """Whether every row has ended."""
-        return all(self._stopped)
+    def done(self) -> bool:
+        """Whether nothing more may be said."""
+        return self.stopped or self.drawn == self._limit
 
-    def add(self, tokens: Sequence[int]) -> list[int]:
-        """Take one token a place; the places whose row ended with it."""
-        done = []
-        for place, token in enumerate(tokens):
-            row = self._rows[place]
-            if self._stopped[row]:
-                continue
-            if self._ending.ends(self._said[row], token):
-                self._stopped[row] = True
-                done.append(place)
+    @property
+    def generated(self) -> Generated:
+        """The result."""
+        return Generated(self.tokens, stopped=self.stopped)
+
+    def add(self, drawn: Sequence[int], draft: Sequence[int] = ()) -> int:
+        """Take the tokens that were drawn behind the last one and behind each of a draft, as far as the draft is right.
+
+        Returns:
+            How many tokens of the draft were.
+        """
+        for kept, token in enumerate(drawn):
+            self.last = token
+            if self.done:  # a tile's row that waits for the others
+                return kept
+            self.drawn += 1
+            self.stopped = self._ending.ends(self.tokens, token)
             if token not in self._ending.stop:
-                self._said[row].append(token)
-        return done
+                self.tokens.append(token)
+            if kept == len(draft) or draft[kept] != token:
+                break
+        return kept
 
-    def move(self, place: Sequence[int], last: Sequence[int], remaining: int) -> None:
-        """Follow the batch's rows as they move."""
-        for to, source in zip(place, last, strict=True):
-            self._rows[to] = self._rows[source]
-        del self._rows[remaining:]
+    def draft(self, most: int) -> list[int]:
+        """Up to ``most`` tokens that may follow."""
+        return self._draft.after(self.tokens, min(most, self._limit - self.drawn - 1)) if not self.done else []
 
-    def results(self) -> list[Generated]:
-        """The rows in their first order."""
-        return [Generated(tokens, stopped=stopped) for tokens, stopped in zip(self._said, self._stopped, strict=True)]
+
+class Draft:
+    """Guesses how a text goes on that repeats most of another, its source: as the source does behind the same tokens.
+
+    Where the text's last n tokens stand in the source, the next 2^(n-1) there are the guess: a short coincidence is
+    trusted little. The longest match counts, of equal ones the next behind the one before.
+    """
+
+    def __init__(self, source: Sequence[int]) -> None:
+        self._source, self._at = source, 0
+        self._behind: dict[int, list[int]] = {}
+        for at, token in enumerate(source[:-1]):
+            self._behind.setdefault(token, []).append(at + 1)
+
+    def after(self, said: Sequence[int], most: int) -> list[int]:
+        """Up to ``most`` tokens that may follow what was said."""
+        found = self._behind.get(said[-1], []) if said else []
+        if not found or most < 1:
+            return []
+        matched = [self._matched(said, at) for at in found]
+        length, _, _, self._at = max(
+            (length, at >= self._at, -abs(at - self._at), at) for length, at in zip(matched, found, strict=True)
+        )
+        return list(self._source[self._at : self._at + min(most, 1 << (length - 1))])
+
+    def _matched(self, said: Sequence[int], at: int) -> int:
+        """How many of the last tokens stand before a place of the source, :data:`MATCHED` at most."""
+        most = min(MATCHED, at, len(said))
+        return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
 
 
 def plan_batches(

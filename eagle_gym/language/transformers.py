@@ -62,6 +62,7 @@ class Decoder(Protocol):
         *,
         temperature: float,
         shareable: Sequence[int] | None = None,
+        sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
         """Continue each prompt, row i sampled with the draws ``uniforms[i]``."""
         ...
@@ -80,6 +81,10 @@ class Phrasing(Protocol):
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
         """Token ids of the phrased prompt, and how many of the first other prompts are likely to begin with too."""
+        ...
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """Token ids that the answer is likely to repeat; none where it is no rewrite."""
         ...
 
     def encode_answer(self, text: str) -> list[int]:
@@ -111,6 +116,12 @@ class ControlPhrasing:
         """Token ids of the control-token prompt; its first segment, the state's text, can be shared."""
         segments = [[self._ids[control], *self._plain(text)] for control, text in control_segments(prompt)]
         return list(chain.from_iterable(segments)), len(segments[0])
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """The text, where it may end, and the instruction."""
+        if prompt.task != "rewrite":
+            return []
+        return [*self.encode_answer(prompt.text), *self._plain(well_formed(prompt.instruction))]
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer, its end token included."""
@@ -151,6 +162,10 @@ class GeneralPhrasing:
             return self._tokenizer(plain_instructions(prompt), split_special_tokens=True)["input_ids"], 0
         messages = [{**message, "content": self._harmless(message["content"])} for message in chat_messages(prompt)]
         return self._tokenizer(self._template(messages), add_special_tokens=False)["input_ids"], 0
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """The text and where it may end."""
+        return self.encode_answer(prompt.text) if prompt.task == "rewrite" else []
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer, its end token included."""
@@ -205,8 +220,9 @@ class GenerateDecoder:
         *,
         temperature: float,
         shareable: Sequence[int] | None = None,
+        sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared."""
+        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared and nothing drafted."""
         results: dict[int, decode.Generated] = {}
         for rows, length in decode.plan_batches(prompts, fixed_tiles=self._fixed_tiles):
             said = self._decode([prompts[row] for row in rows], length, uniforms[rows], temperature)
@@ -220,15 +236,16 @@ class GenerateDecoder:
 
         tokens, mask = self._pad_left(prompts, length)
         draws = torch.from_numpy(uniforms).to(tokens.device)
-        transcript = decode.Transcript(len(prompts), self._ending)
+        answers = [decode.Answer(self._ending, uniforms.shape[1]) for _ in prompts]
 
         def choose(seen: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             token = decode.sample_tokens(scores.float(), draws[:, seen.shape[1] - length], temperature)
             return torch.full_like(scores, -torch.inf).scatter_(1, token[:, None], 0.0)
 
         def ended(seen: torch.Tensor, _: object) -> torch.Tensor:
-            transcript.add(seen[:, -1].tolist())
-            return torch.tensor([row.stopped for row in transcript.results()], device=seen.device)
+            for answer, token in zip(answers, seen[:, -1].tolist(), strict=True):
+                answer.add([token])
+            return torch.tensor([answer.stopped for answer in answers], device=seen.device)
 
         self._model.generate(
             tokens,
@@ -239,7 +256,7 @@ class GenerateDecoder:
             logits_processor=LogitsProcessorList([choose]),
             stopping_criteria=StoppingCriteriaList([ended]),
         )
-        return transcript.results()
+        return [answer.generated for answer in answers]
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
@@ -417,7 +434,13 @@ class TransformersModel:
             began = time.perf_counter()
             ids, shareable = zip(*(encoded[prompt] for prompt in prompts), strict=True)
             uniforms = row_uniforms(seeds, self._most())
-            generated = decoder.generate(ids, uniforms, temperature=temperature, shareable=shareable)
+            generated = decoder.generate(
+                ids,
+                uniforms,
+                temperature=temperature,
+                shareable=shareable,
+                sources=[shared.phrasing.source(prompt) for prompt in prompts],
+            )
             completions = [self._read(len(row), said) for row, said in zip(ids, generated, strict=True)]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions

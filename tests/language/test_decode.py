@@ -68,7 +68,7 @@ def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
     said = random_prompts(5, seed=4, longest=12)
     with torch.inference_mode():
         batch = decode._Batch(decoder.weights, len(prompts), 61)  # it grows
-        logits, rows = batch.read(prompts, max(map(len, prompts)))[:, 0], list(range(5))
+        logits, rows = batch.read_prompts(prompts)[:, 0], list(range(5))
         for index in itertools.count():
             for place, row in enumerate(rows):
                 reference = model(torch.tensor([prompts[row] + said[row][:index]])).logits[0, -1]
@@ -81,7 +81,101 @@ def test_stepwise_logits_equal_the_forward_pass(control_folder: Path):
             del rows[moves[2] :]
             if not rows:
                 break
-            logits = batch.step(torch.tensor([said[row][index] for row in rows]))
+            logits = batch.read([[said[row][index]] for row in rows])
+
+
+def test_logits_of_drafts_equal_the_forward_pass_after_some_are_taken_back(plain_folder: Path):
+    """Rows that read and keep unlike numbers of tokens: what they took back is as if it had never been read."""
+    decoder = lean(plain_folder)
+    model = AutoModelForCausalLM.from_pretrained(plain_folder)
+    rng = np.random.default_rng(0)
+    said = random_prompts(6, seed=8)
+    with torch.inference_mode():
+        batch = decode._Batch(decoder.weights, 6, 60)
+        batch.read_prompts(said)
+        for _ in range(9):
+            drafts = [rng.integers(2, 384, rng.integers(1, 6)).tolist() for _ in said]
+            logits = iter(batch.read(drafts))
+            for text, draft in zip(said, drafts, strict=True):
+                reference = model(torch.tensor([text + draft])).logits[0, len(text) :]
+                found = torch.stack([next(logits) for _ in draft])
+                torch.testing.assert_close(found, reference, atol=2e-4, rtol=1e-4)
+            kept = [int(rng.integers(0, len(draft) + 1)) for draft in drafts]
+            batch.forget([len(draft) - some for draft, some in zip(drafts, kept, strict=True)])
+            said = [text + draft[:some] for text, draft, some in zip(said, drafts, kept, strict=True)]
+
+
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """How many tokens each row reads, pass by pass."""
+    read, counts = decode._Batch.read, []
+
+    def spy(self: decode._Batch, texts: list[list[int]]) -> torch.Tensor:
+        counts.append([len(text) for text in texts])
+        return read(self, texts)
+
+    monkeypatch.setattr(decode._Batch, "read", spy)
+    return counts
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_right_draft_saves_passes_and_changes_no_text(
+    temperature: float, plain_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    decoder = lean(plain_folder)
+    prompts, draws = random_prompts(30, seed=9), row_uniforms(range(30), 40)
+    counts = counted_reads(monkeypatch)
+    plain = decoder.generate(prompts, draws, temperature=temperature)
+    one_by_one = len(counts)
+    assert all(count == 1 for each in counts for count in each)
+    counts.clear()
+    whole = [row.tokens + [1] * row.stopped for row in plain]
+    assert decoder.generate(prompts, draws, temperature=temperature, sources=whole) == plain
+    assert len(counts) < one_by_one / 2
+    for row in (0, 7):  # alone as in company
+        alone = decoder.generate(
+            prompts[row : row + 1], draws[row : row + 1], temperature=temperature, sources=whole[row : row + 1]
+        )
+        assert alone == plain[row : row + 1]
+
+
+def test_a_wrong_draft_changes_no_text(plain_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Sources that agree here and there, at their ends too, and one that is empty."""
+    decoder = lean(plain_folder)
+    prompts, draws = random_prompts(20, seed=10), row_uniforms(range(20), 30)
+    plain = decoder.generate(prompts, draws, temperature=1.0)
+    rng = np.random.default_rng(1)
+    sources = [[token if rng.random() < 0.7 else 5 for token in row.tokens * 2] for row in plain]
+    sources[3] = []
+    counts = counted_reads(monkeypatch)
+    assert decoder.generate(prompts, draws, temperature=1.0, sources=sources) == plain
+    assert max(map(max, counts)) > 2
+
+
+def test_a_draft_ends_with_the_draws(plain_folder: Path):
+    decoder = lean(plain_folder)
+    prompts, draws = random_prompts(4, seed=11), row_uniforms(range(4), 9)
+    plain = decoder.generate(prompts, draws, temperature=1.0)
+    assert decoder.generate(prompts, draws, temperature=1.0, sources=[row.tokens + [7] * 9 for row in plain]) == plain
+
+
+def test_drafts_follow_the_longest_match():
+    draft = decode.Draft([5, 6, 7, 8, 9, 5, 6, 10, 11, 12])
+    assert draft.after([4], 8) == []
+    assert draft.after([], 8) == []
+    assert draft.after([5], 8) == [6]  # one token in common: one is guessed
+    assert draft.after([8, 5], 8) == [6]  # the first place, not the one behind 9
+    assert draft.after([9, 5], 8) == [6, 10]
+    assert draft.after([9, 5, 6], 8) == [10, 11, 12]
+    assert draft.after([8, 9, 5, 6], 2) == [10, 11]
+    assert draft.after([12], 8) == []  # nothing follows
+
+
+def test_of_equal_matches_the_next_one_counts():
+    draft = decode.Draft([5, 6, 5, 7, 5, 8])
+    assert draft.after([5], 1) == [6]
+    assert draft.after([6, 5], 1) == [7]
+    assert draft.after([9, 5], 1) == [7]  # not back to the start
+    assert draft.after([7, 5], 1) == [8]
 
 
 def test_a_shared_beginning_changes_no_text(plain_folder: Path):
