@@ -39,7 +39,6 @@ Ints = NDArray[np.int64]
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
 SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
-PACKED_DTYPES = (torch.float32, torch.bfloat16)
 PACKED_ROWS = 4  # rows from which on packed matrices are faster
 GROWTH = 32  # slots by which caches grow: loose ones cost a third of attention's speed
 DRAFTED = 4  # tokens of a row's draft at most, in a full batch
@@ -139,8 +138,8 @@ def unsupported(config: Mapping[str, Any]) -> str | None:
 class _Product:
     """Multiplies rows by a matrix.
 
-    On a processor the matrix also stands in memory as oneDNN's kernels read it, where PyTorch has them: rearranged
-    once, not at every call. A few rows are multiplied as fast without.
+    On a processor the matrix also stands in memory as oneDNN's kernels read it: rearranged once, not at every call.
+    PyTorch's compiler prepares matrices in the same way. A few rows are multiplied as fast without.
 
     Args:
         weight: ``[out, in]``, on its device, in its dtype.
@@ -148,20 +147,30 @@ class _Product:
 
     def __init__(self, weight: Tensor) -> None:
         self._plain = weight.t()
-        packs = weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and torch.backends.mkldnn.is_available()
-        self._packed: Tensor | None = torch.ops.mkldnn._reorder_linear_weight(weight) if packs else None
+        self._packed: Tensor | None = torch.ops.mkldnn._reorder_linear_weight(weight) if _packs(weight) else None
 
     def __call__(self, rows: Tensor) -> Tensor:
         """``[N, in]`` to ``[N, out]``."""
         if self._packed is None or rows.shape[0] < PACKED_ROWS:
             return torch.mm(rows, self._plain)
-        return torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
+        return product
 
     def added(self, rows: Tensor, base: Tensor) -> Tensor:
         """The product, and ``base [N, out]`` added."""
         if self._packed is None or rows.shape[0] < PACKED_ROWS:
             return torch.addmm(base, rows, self._plain)
-        return torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
+        total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
+        return total
+
+
+def _packs(weight: Tensor) -> bool:
+    """Whether this PyTorch and this processor have oneDNN's kernels for a matrix."""
+    if weight.device.type != "cpu" or not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +303,8 @@ class _Asked:
     def gather(self, query: Tensor, kv_heads: int) -> Tensor:
         """Queries ``[N, H, E]`` by key-value head: ``[B J, G M, E]``."""
         query = query if self.place is None else query[self.place]
-        return query.unflatten(0, (self.rows, -1)).transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
+        by_row = query.reshape(self.rows, -1, *query.shape[1:])
+        return by_row.transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
 
     def scatter(self, mixed: Tensor, heads: int) -> Tensor:
         """What attention says ``[B J, G M, E]`` by token: ``[N, H E]``."""
@@ -341,7 +351,7 @@ class _Batch:
         shared = [cache[:, 0] for cache in prefix.caches] if prefix else []
         self.prefix: list[Tensor | None] = [*shared] or [None] * weights.shape.layers
         self.begun = int(prefix.filled[0]) if prefix else 0
-        self.filled = np.zeros(count, np.int64)  # slots of each row
+        self.filled: Ints = np.zeros(count, np.int64)  # slots of each row
         self.looked = padded or 0  # slots that a row looks at, if it has not filled more
         shape, device = weights.shape, weights.device
         # Hidden slots are multiplied too, by zero: they must hold numbers.
@@ -525,12 +535,10 @@ class LlamaDecoder:
 
     def _draws(self, uniforms: Tensor, rows: Sequence[int], drawn: Sequence[int], counts: Sequence[int]) -> Tensor:
         """The next draws ``[N]`` of some rows of ``uniforms [B, n]``, so many of each."""
-        counts = np.asarray(counts)
-        starts = np.cumsum(counts) - counts
-        nth = np.repeat(np.asarray(drawn) - starts, counts) + np.arange(counts.sum())
-        nth = np.minimum(nth, uniforms.shape[1] - 1)  # of a tile's row that waits for the others
-        which = np.repeat(np.asarray(rows), counts)
-        return uniforms[torch.from_numpy(which).to(uniforms.device), torch.from_numpy(nth).to(uniforms.device)]
+        last = uniforms.shape[1] - 1  # a tile's row that waits for the others takes any
+        which = [row for row, count in zip(rows, counts, strict=True) for _ in range(count)]
+        nth = [min(at + i, last) for at, count in zip(drawn, counts, strict=True) for i in range(count)]
+        return uniforms[torch.tensor(which, device=uniforms.device), torch.tensor(nth, device=uniforms.device)]
 
     def _sharing(
         self, prompts: Sequence[Sequence[int]], shareable: Sequence[int] | None
