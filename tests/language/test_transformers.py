@@ -266,7 +266,7 @@ def test_load_gives_a_model_of_the_callers_own(control_folder: Path):
     [
         ("gpt", {}, ConfigurationError, "unknown language model 'gpt'"),
         ("transformers:", {}, ConfigurationError, "unknown language model"),
-        ("embedded:x", {}, ConfigurationError, "unknown language model"),
+        ("embedded:x", {}, ConfigurationError, "no embedded model .x."),
         ("transformers:/no/such/folder", {}, PreparationError, "no model folder at /no/such/folder"),
         ("transformers:TINY", {"dtype": "float8"}, ConfigurationError, "expected one of float32, bfloat16"),
         ("transformers:TINY", {"device": "toaster"}, ConfigurationError, "unknown device 'toaster'"),
