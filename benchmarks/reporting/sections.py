@@ -396,7 +396,7 @@ def episodes(run: Run, environment: str, methods: Methods, found: Sequence[Stand
     drawn = run.latent_map(environment)
     key = (drawn.seed, drawn.episode) if drawn else chosen(rows)[0]
     met = {row.method: row for row in rows if (row.seed, row.episode) == key}
-    names = to_show([item.method for item in found if item.method in met])
+    names = to_show([item.method for item in found if item.method in met and not is_partial(item.method)])
     if not names:
         return []
     first = met[names[0]]
@@ -475,7 +475,8 @@ def in_short(runs: Sequence[Run]) -> list[Block]:
 
 def shortly(methods: Methods) -> str:
     """Who gains most in an environment, and how the paper's claims fare."""
-    ranked = sorted(methods, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
+    whole = [name for name in methods if not is_partial(name)]
+    ranked = sorted(whole, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
     best = f"**{title(ranked[0])}** gains most"
     learnt = [name for name in ranked if any(cell.training and cell.training.calls for cell in methods[name])]
     if learnt and learnt[0] != ranked[0]:
