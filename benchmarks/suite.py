@@ -604,45 +604,46 @@ def read_run(folder: Path) -> list[CellResult]:
     return [read_cell(Cell(**read_json(path)["cell"]), path.parent) for path in found]
 
 
-def worlds(options: Options) -> list[tuple[str, str, dict[str, Any]]]:
+World = tuple[str, str, Mapping[str, Any]]
+"""Short name, id and arguments of an environment."""
+
+
+def worlds(options: Options) -> list[World]:
     """Name, id and arguments of the environments: Plots, and MovieLens where its data are given."""
-    found: list[tuple[str, str, dict[str, Any]]] = [("plots", "EagleGym/Plots-v0", {})]
+    found: list[World] = [("plots", "EagleGym/Plots-v0", {})]
     if options.data:
         found.append(("movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}))
     return found
 
 
 def grid(
-    options: Options, methods: Sequence[Mapping[str, Any]], *, seeds: int, episodes: int, num_envs: int
+    where: Sequence[World], methods: Sequence[Mapping[str, Any]], *, seeds: int, episodes: int, num_envs: int
 ) -> list[Cell]:
     """A cell for each method in each environment with each seed.
 
     A whole seed at a time, so that a part of an experiment is a smaller experiment.
 
     Args:
-        options: Say which environments there are.
-        methods: What differs between the cells of a seed, by the names of :class:`Cell`'s fields; ``begins_as`` and
-            ``agent_of`` are names of methods of the same seed, ``env_kwargs`` go beside those of the environment.
+        where: The environments (see :func:`worlds`).
+        methods: What differs between the cells of a seed, by the names of :class:`Cell`'s fields. ``begins_as`` and
+            ``agent_of`` are methods of the same seed and environment, ``env_kwargs`` go beside those of the
+            environment, and ``setting`` goes behind its name, where they make it another one.
         seeds: How many.
         episodes: Where a method does not say otherwise.
         num_envs: Likewise; never more than there are episodes.
     """
-    return [
-        _cell(method, name, env_id, kwargs, seed, episodes, num_envs)
-        for seed in range(seeds)
-        for name, env_id, kwargs in worlds(options)
-        for method in methods
-    ]
+    usual = {"episodes": episodes, "num_envs": num_envs}
+    return [_cell(world, usual | dict(method), seed) for seed in range(seeds) for world in where for method in methods]
 
 
-def _cell(
-    method: Mapping[str, Any], name: str, env_id: str, kwargs: Mapping[str, Any], seed: int, episodes: int, envs: int
-) -> Cell:
-    environment = method.get("environment", name)
-    earlier = {key: f"{environment}-{method[key]}-{seed}" for key in ("begins_as", "agent_of") if key in method}
-    given = {"environment": environment, "episodes": episodes, **method, **earlier}
-    given["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
-    return Cell(env_id=env_id, seed=seed, num_envs=given.pop("num_envs", min(envs, given["episodes"])), **given)
+def _cell(world: World, method: dict[str, Any], seed: int) -> Cell:
+    name, env_id, kwargs = world
+    setting = method.pop("setting", "")
+    environment = f"{name}-{setting}" if setting else name
+    method["num_envs"] = min(method["num_envs"], method["episodes"])
+    method["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
+    method |= {key: f"{environment}-{method[key]}-{seed}" for key in ("begins_as", "agent_of") if key in method}
+    return Cell(environment, env_id, seed=seed, **method)
 
 
 def agents_by_seed(agents: Sequence[str] = ("ppo", *REFERENCES), seeds: Sequence[int] = (0,)) -> list[tuple[str, int]]:

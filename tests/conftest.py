@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,3 +42,25 @@ def _one_program_a_test() -> Iterator[None]:
         from accelerate.state import AcceleratorState
 
         AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def amazon(tmp_path: Path) -> Path:
+    """A folder in Amazon's format: the films of a small world, sold as products."""
+    from eagle_gym.catalog import plots_world
+
+    folder = tmp_path / "amazon"
+    folder.mkdir()
+    catalog = plots_world.make_world(seed=3, films=60, users=40).catalog
+    ratings = zip(catalog.ratings.user, catalog.ratings.item, catalog.ratings.value, strict=True)
+    reviews = [
+        {"user_id": f"A{user}", "parent_asin": f"B{item}", "rating": float(np.ceil(value)), "timestamp": row}
+        for row, (user, item, value) in enumerate(ratings)
+    ]
+    products = [
+        {"parent_asin": f"B{row}", "title": entity.title, "description": [entity.text], "features": []}
+        for row, entity in enumerate(catalog.entities)
+    ]
+    for name, records in (("Films.jsonl", reviews), ("meta_Films.jsonl", products)):
+        (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder

@@ -14,7 +14,7 @@ from typing import Any
 from baselines.reference import FIXED, REFERENCES
 from benchmarks.reporting.targets import eagle_targets
 from benchmarks.scores import write_page
-from benchmarks.suite import Cell, Options, grid, run_cells
+from benchmarks.suite import Cell, Options, grid, run_cells, worlds
 
 LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
 SEARCH = ("lookahead", "mcts", "best_of_n", "profile")
@@ -56,7 +56,9 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def cells(options: Options) -> list[Cell]:
     """Every method with every seed."""
     size = SIZES[options.size]
-    return grid(options, list(methods(size)), **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+    return grid(
+        worlds(options), list(methods(size)), **{name: size[name] for name in ("seeds", "episodes", "num_envs")}
+    )
 
 
 def run(options: Options) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -29,6 +29,7 @@ from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError, DesignError
 
 DECIMALS: Final = 6  # features are rounded to these before they select
+SELECTIONS: Final = ("g_optimal", "g_optimal_unit", "longest", "uniform", "top_weight")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +79,15 @@ class ActionSets:
         pool: candidates per state.
         k: actions offered per state.
         features: ``"displacement"`` (expected next embedding minus the state's) or ``"next"``.
+        selection: how the k are chosen from the pool; all but the first are there to be compared with it.
+            ``"g_optimal"``: by design. ``"g_optimal_unit"``: by a design over features of unit length. ``"longest"``:
+            the longest features. ``"uniform"``: at random, from the state's own seed. ``"top_weight"``: those with the
+            largest weights in an optimal design over the whole pool. The weights of the last three are uniform.
         seed: enters every hash; two values give independent action sets.
         cache_size: action sets remembered; the least recently used is dropped first.
 
     Raises:
-        ConfigurationError: ``k`` or ``pool`` below 2, ``k`` above ``pool``, or an unknown kind of features.
+        ConfigurationError: ``k`` or ``pool`` below 2, ``k`` above ``pool``, an unknown kind of features or selection.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class ActionSets:
         pool: int = 64,
         k: int = 16,
         features: Literal["displacement", "next"] = "displacement",
+        selection: str = "g_optimal",
         seed: int = 0,
         cache_size: int = 8192,
     ) -> None:
@@ -100,6 +106,8 @@ class ActionSets:
             raise ConfigurationError(f"an action set offers 2 <= k <= pool prompts, got k={k} and pool={pool}")
         if features not in ("displacement", "next"):
             raise ConfigurationError(f"features must be 'displacement' or 'next', got {features!r}")
+        if selection not in SELECTIONS:
+            raise ConfigurationError(f"selection must be one of {', '.join(SELECTIONS)}, got {selection!r}")
         if cache_size < 1:
             raise ConfigurationError(f"cache_size must be at least 1, got {cache_size}")
         self.candidates = candidates
@@ -107,6 +115,7 @@ class ActionSets:
         self.pool = pool
         self.k = k
         self.features = features
+        self.selection = selection
         self.seed = seed
         self.cache_size = cache_size
         self._cache: OrderedDict[tuple[str, str], ActionSet] = OrderedDict()
@@ -142,7 +151,9 @@ class ActionSets:
     def _make(self, keys: list[tuple[str, str]], z: NDArray[np.float64]) -> list[ActionSet]:
         pools = self.pools([text for text, _ in keys], [profile for _, profile in keys], z)
         offered = [_representatives(pool.features, self.k) for pool in pools]
-        chosen = _select([pool.features[rows] for pool, rows in zip(pools, offered, strict=True)], self.k)
+        seeds = [stable_seed(self.seed, "selection", *key) for key in keys]
+        features = [pool.features[rows] for pool, rows in zip(pools, offered, strict=True)]
+        chosen = _select(features, self.k, self.selection, seeds)
         return [
             _assemble(self.k, pool, rows, choice) for pool, rows, choice in zip(pools, offered, chosen, strict=True)
         ]
@@ -194,25 +205,56 @@ def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     return np.array(sorted([*chosen, *rest[: max(0, k - len(chosen))]]), np.intp)
 
 
-def _select(features: list[NDArray[np.float64]], k: int) -> list[_Choice]:
+def _select(features: list[NDArray[np.float64]], k: int, selection: str, seeds: Sequence[int]) -> list[_Choice]:
     """One choice per state. States that offer equally many prompts, nearly always all, share one batched design."""
     choices: dict[int, _Choice] = {}
     groups: dict[int, list[int]] = {}
     for row, f in enumerate(features):
         count = min(k, len(f))
-        if np.any(f):
-            groups.setdefault(count, []).append(row)
-        else:  # nothing moves: there is no direction to cover, and every choice is as good
+        if not np.any(f):  # nothing moves: there is no direction to cover, and every choice is as good
             choices[row] = _Choice(np.arange(count), np.full(count, 1.0 / count), 0.0, 1.0)
+        elif selection in _SIMPLE:
+            choices[row] = _subset(f, _SIMPLE[selection](f, count, seeds[row]))
+        else:
+            groups.setdefault(count, []).append(row)
     for count, rows in groups.items():
         with warnings.catch_warnings():
             # A state with no more candidates than directions offers them all; there is nothing to warn of.
             warnings.simplefilter("ignore", design.UninformativeDesignWarning)
-            selections = design.select_batch([features[row] for row in rows], count)
-        for row, selection in zip(rows, selections, strict=True):
+            normalise = selection == "g_optimal_unit"
+            selections = design.select_batch([features[row] for row in rows], count, normalise=normalise)
+        for row, found in zip(rows, selections, strict=True):
             # Indices ascend: a place in the set does not tell how early the design picked it.
-            choices[row] = _Choice(selection.indices, selection.weights, selection.gap, selection.C)
+            choices[row] = _Choice(found.indices, found.weights, found.gap, found.C)
     return [choices[row] for row in range(len(features))]
+
+
+def _subset(features: NDArray[np.float64], indices: NDArray[np.intp]) -> _Choice:
+    """Rows that no design has chosen, with uniform weights; C and gap are those of these weights."""
+    c = design.coverage(features, indices).C
+    return _Choice(np.sort(indices), np.full(len(indices), 1.0 / len(indices)), c - 1.0, c)
+
+
+def _longest(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np.intp]:
+    return np.argsort(-np.square(features).sum(axis=1), kind="stable")[:count]
+
+
+def _uniform(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np.intp]:
+    return np.random.default_rng(seed).choice(len(features), count, replace=False)
+
+
+def _top_weight(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np.intp]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", design.UninformativeDesignWarning)
+        weights = np.round(design.solve(features).weights, DECIMALS)
+    return np.argsort(-weights, kind="stable")[:count]
+
+
+_SIMPLE: Final[dict[str, Callable[[NDArray[np.float64], int, int], NDArray[np.intp]]]] = {
+    "longest": _longest,
+    "uniform": _uniform,
+    "top_weight": _top_weight,
+}
 
 
 def _assemble(

@@ -57,6 +57,7 @@ def open_resources(settings: Settings) -> Resources:
         pool=settings.pool,
         k=settings.actions,
         features=settings.features,
+        selection=settings.selection,
     )
     utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
     return Resources(catalog, split, space, model, action_sets, utility, quality)

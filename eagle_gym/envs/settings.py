@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from eagle_gym.actions.action_set import SELECTIONS
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.metering import Limits
 
@@ -51,6 +52,9 @@ class Settings:
             environment's own: action sets then stay what they are while the environment's model changes.
         rollout_samples: generations per candidate where effects are rollouts.
         features: what the design covers: ``"displacement"`` or ``"next"``.
+        selection: how the K are chosen from the candidates: ``"g_optimal"`` (by design); to compare it with,
+            ``"g_optimal_unit"``, ``"longest"``, ``"uniform"`` or ``"top_weight"`` (see
+            :class:`eagle_gym.actions.action_set.ActionSets`).
         temperature: of the language model's rewriting; 0 is greedy.
         utility: ``None`` for content gaps, or ``"module:factory"``.
         utility_kwargs: keywords of the utility, such as ``{"weight": 0.5}``.
@@ -92,6 +96,7 @@ class Settings:
     effects_model: str | None = None
     rollout_samples: int = 4
     features: Literal["displacement", "next"] = "displacement"
+    selection: str = "g_optimal"
     temperature: float = 1.0
     utility: str | None = None
     utility_kwargs: Mapping[str, Any] | None = None
@@ -226,6 +231,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "candidates": CANDIDATES,
     "effects": EFFECTS,
     "features": FEATURES,
+    "selection": SELECTIONS,
     "prepare": PREPARE,
     "dtype": DTYPES,
 }

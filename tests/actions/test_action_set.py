@@ -203,3 +203,43 @@ def test_stable_seeds_are_stable() -> None:
     assert stable_seed("a", 1, "ü\ud800") == stable_seed("a", 1, "ü\ud800")
     assert stable_seed("a", "b") != stable_seed("ab")
     assert stable_seed(0, "text", "profile") == 3783214497704228743
+
+
+FAN = {"a": (3.0, 0.0), "b": (0.0, 1.0), "c": (2.9, 0.1), "d": (2.8, 0.2), "e": (0.0, 0.9)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "prompts"),
+    [
+        ("g_optimal", ("a", "b")),
+        ("g_optimal_unit", ("a", "b")),
+        ("longest", ("a", "c")),
+        ("top_weight", ("a", "b")),
+    ],
+)
+def test_ways_to_choose_from_a_pool(selection: str, prompts: tuple[str, ...]) -> None:
+    chosen = build_one(listed_sets(FAN, k=2, selection=selection))
+    assert chosen.prompts == prompts
+    assert chosen.weights.tolist() == pytest.approx([0.5, 0.5])
+    assert chosen.gap == pytest.approx(chosen.C - 1) or selection.startswith("g_optimal")
+
+
+def test_what_does_not_cover_says_so() -> None:
+    by_length, by_design = (build_one(listed_sets(FAN, k=2, selection=name)).C for name in ("longest", "g_optimal"))
+    assert by_length > 100 * by_design
+
+
+def test_a_random_choice_is_the_states_own() -> None:
+    sets = [real_sets(selection="uniform"), real_sets(selection="uniform"), real_sets(selection="uniform", seed=1)]
+    z = SPACE.encoder.encode(TEXTS[:3])
+    together = sets[0].build(TEXTS[:3], [PROFILES[0]] * 3, z)
+    alone = [sets[1].build(TEXTS[i : i + 1], [PROFILES[0]], z[i : i + 1])[0] for i in (2, 0, 1)]
+    assert [alone[1].prompts, alone[2].prompts, alone[0].prompts] == [chosen.prompts for chosen in together]
+    assert sets[2].build(TEXTS[:1], [PROFILES[0]], z[:1])[0].prompts != together[0].prompts
+    whole = real_sets(selection="uniform", k=24).build(TEXTS[:1], [PROFILES[0]], z[:1])[0]
+    assert set(together[0].prompts) < set(whole.prompts)
+
+
+def test_an_unknown_choice_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="selection must be one of g_optimal, "):
+        real_sets(selection="shortest")

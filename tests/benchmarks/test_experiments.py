@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from benchmarks import judges, plots, space_tables
 from benchmarks.__main__ import main
-from benchmarks.experiments import space
+from benchmarks.experiments import space, t3_action_sets
+from benchmarks.reporting.names import title
 from benchmarks.results import read_json, read_rows
+from eagle_gym.envs import opening
+from eagle_gym.language.prompts import Prompt
+from tests.fake_worlds import ScriptedModel
 from tests.fakes import KnownVecEnv, KnownVectorEnv
 
 
@@ -80,6 +86,77 @@ def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     verdicts = [line for line in page.splitlines() if line.endswith((", met.", ", MISSED.", ": not measured."))]
     assert len(verdicts) == 15
+
+
+def test_t3_action_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "t3_action_sets", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert page.count("| longest ") == page.count("| macro ") == 2
+    covers = read_json(tmp_path / "coverage.json")["covers"]
+    assert set(covers) == {f"plots-{name}" for name in t3_action_sets.SETS}
+    assert covers["plots-longest"]["length"] >= max(covers[f"plots-{name}"]["length"] for name in ("default", "random"))
+    first = {read_rows(path)[0].texts[0] for path in tmp_path.glob("cells/*/episodes.parquet")}
+    assert len(first) == 1, "every set begins from the same texts"
+
+
+def test_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "exploration", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "REPORT.md").read_text() in capsys.readouterr().out
+    traces = read_json(tmp_path / "exploration.json")["traces"]["plots"]
+    assert set(traces) == {"no_op", "uniform", "optimistic", "g_optimal"}
+    for found in traces.values():
+        assert found["calls"][0] == 0
+        assert found["calls"][-1] >= 2 * 2
+        for name in ("coverage", "best"):
+            assert all(np.diff(seed).min() >= 0 for seed in found[name]), "what was found stays found"
+        assert found["best"][0][0] == 0
+    assert imread(tmp_path / "exploration.png").std() > 0.01
+
+
+def test_t4_products_without_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, lacking in (
+        ([], "--data AMAZON_FOLDER and --language-model SPEC"),
+        (["--data", str(tmp_path)], "--language-model SPEC"),
+        (["--language-model", "replay:somewhere"], "--data AMAZON_FOLDER"),
+    ):
+        assert main(["run", "t4_products", "--out", str(tmp_path / "out"), *arguments]) == 0
+        said = f"not run: {lacking} not given\n"
+        assert capsys.readouterr().out == said == (tmp_path / "out" / "REPORT.md").read_text()
+        assert not (tmp_path / "out" / "cells").exists()
+
+
+@dataclass
+class Clerk(ScriptedModel):
+    """Writes about anything: proposes to say more, and does."""
+
+    speech: str = "free"
+
+    def _answer(self, prompt: Prompt, rng: np.random.Generator, temperature: float) -> str:
+        if prompt.task == "propose":
+            return f"say more of its {('price', 'fabric', 'colour', 'fit', 'seams', 'age', 'maker')[rng.integers(7)]}"
+        return f"{prompt.text} {prompt.instruction}."
+
+
+def test_t4_products(
+    tmp_path: Path, amazon: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(opening, "load_language_model", lambda spec, **more: asked.append(spec) or Clerk())
+    arguments = [
+        "--data",
+        str(amazon),
+        "--language-model",
+        "openai:clerk@http://there/v1",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    assert main(["run", "t4_products", "--size", "smoke", *arguments]) == 0
+    assert set(asked) == {"openai:clerk@http://there/v1"}
+    page = capsys.readouterr().out
+    for name in ("optimistic", "eagle-optimistic", "supervised-g_optimal"):
+        assert f"| {title(name)} " in page
+    assert page.count("less its reference policy, above 0") == 3
 
 
 def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,101 @@
+"""The page on action sets: gains of the same policies with every set, on one scale, beside what each set covers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.report import aligned
+from benchmarks.reporting.runs import Done, Run, read_run
+from benchmarks.reporting.scores import apart, by_method, keyed, score
+from benchmarks.results import write_json
+from benchmarks.stats import Interval, bootstrap
+from benchmarks.suite import Cell, opened
+from eagle_gym.envs import world as worlds
+from eagle_gym.envs.world import Arrival
+
+NOTE = (
+    "Gains are in catalog standard deviations of utility, test users; the same episodes for every set. Normalised: 0 "
+    "is the uniform policy with the default set, 1 beam search among all candidates of the default pool, over the "
+    "episodes that all three have met. *C* (1 is best, infinite where a direction of the pool is not covered at all) "
+    "is the median over the episodes' first states, *finite* the share of those in which it is; *length* is the mean "
+    "length of the offered displacements, in units of Z. Intervals are 95 %, over seeds and users."
+)
+
+
+def write_page(folder: Path, names: Sequence[str], sets: Sequence[str]) -> str:
+    """Write ``REPORT.md`` and ``coverage.json`` of what a run on action sets has so far.
+
+    Args:
+        folder: Of the run.
+        names: Short names of the environments.
+        sets: Names of the action sets; the first is the one that the others are compared with.
+
+    Returns:
+        The page.
+    """
+    run = read_run(folder)
+    covers = {f"{name}-{kind}": coverage(run, f"{name}-{kind}") for name in names for kind in sets}
+    write_json({"covers": covers}, folder / "coverage.json")
+    parts = [NOTE]
+    for name in names:
+        parts.append(f"## {name}")
+        parts += [table(run, name, sets, policy, covers) for policy in ("optimistic", "uniform")]
+    text = "\n\n".join(parts) + "\n"
+    (folder / "REPORT.md").write_text(text)
+    return text
+
+
+def table(run: Run, name: str, sets: Sequence[str], policy: str, covers: dict[str, dict[str, float]]) -> str:
+    """One policy with every set."""
+    rng = np.random.default_rng(0)
+    top = by_method(run.of(f"{name}-every")).get("beam")
+    usual = by_method(run.of(f"{name}-{sets[0]}"))
+    body = []
+    for kind in sets:
+        cells = by_method(run.of(f"{name}-{kind}")).get(policy)
+        less = apart(cells, usual.get(policy), rng) if cells and kind != sets[0] else None
+        row = [kind, *(["not run", "", ""] if not cells else numbers(cells, top, usual.get("uniform"), less, rng))]
+        found = covers[f"{name}-{kind}"]
+        body.append([*row, *(f"{found[key]:{form}}" if found else "" for key, form in COVERS.items())])
+    head = [f"set, {policy} policy", "gain", "normalised", f"less {sets[0]}", "C", "finite", "length"]
+    return aligned(head, body)
+
+
+COVERS = {"C": ".2f", "finite": ".0%", "length": ".2f"}
+
+
+def numbers(
+    cells: Sequence[Done],
+    top: Sequence[Done] | None,
+    bottom: Sequence[Done] | None,
+    less: Interval | None,
+    rng: np.random.Generator,
+) -> list[str]:
+    """Gain, normalised score and difference of a set, for the table."""
+    gains = keyed(cells)
+    gain = bootstrap([row[3] for row in gains], [row[0] for row in gains], [row[2] for row in gains], rng)
+    return [str(gain), str(score(cells, top, bottom, rng) or "n/a"), "" if less is None else str(less)]
+
+
+def coverage(run: Run, environment: str) -> dict[str, float]:
+    """What the sets of an environment cover in the first states of its episodes; nothing where there are none."""
+    cells = run.of(environment)
+    if not cells:
+        return {}
+    (env_id, kwargs), *_ = Cell(**cells[0].header["cell"]).environments()
+    first = {(row.texts[0], row.user) for cell in cells for row in cell.rows}
+    with opened(env_id, 1, split="test", **kwargs) as envs:
+        world = envs.unwrapped.world
+        arrivals = [Arrival(text, world.catalog.user_index(user), -1) for text, user in sorted(first)]
+        sets = [state.action_set for state in worlds.start(world, arrivals)]
+    factors = np.array([chosen.C for chosen in sets])
+    lengths = [np.linalg.norm(chosen.features[chosen.mask > 0], axis=1).mean() for chosen in sets]
+    return {
+        "C": float(np.median(factors)),
+        "finite": float(np.isfinite(factors).mean()),
+        "length": float(np.mean(lengths)),
+        "states": len(sets),
+    }

@@ -1,0 +1,35 @@
+"""How far do reference policies get? Coverage of Z and best utility found, against language-model calls.
+
+Long episodes of test users, the same for every policy. Coverage is the share of the catalog's entities whose cell (the
+points of Z that are nearer to it than to any other entity) some text has come to: a fixed partition of the ball that
+holds every embedding. Beside it stand the log-volume of all points visited, half the log determinant of their
+covariance, and the best utility that a reader has been offered so far, less that of the first text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baselines.reference import FIXED
+from benchmarks.exploring import write_page
+from benchmarks.suite import Cell, Options, grid, run_cells, worlds
+
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "horizon": 2},
+    "small": {"seeds": 2, "episodes": 64, "num_envs": 64, "horizon": 20},
+    "reference": {"seeds": 5, "episodes": 128, "num_envs": 64, "horizon": 20},
+    "full": {"seeds": 10, "episodes": 256, "num_envs": 64, "horizon": 40},
+}
+
+
+def cells(options: Options) -> list[Cell]:
+    """Every policy that needs no training, with every seed."""
+    size = SIZES[options.size]
+    methods = [{"agent": name, "env_kwargs": {"horizon": size["horizon"]}} for name in FIXED]
+    return grid(worlds(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+
+
+def run(options: Options) -> None:
+    """Do the cells, write and print the page, draw the curves."""
+    run_cells(cells(options), options)
+    print(write_page(options.out))

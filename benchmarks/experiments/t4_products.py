@@ -1,0 +1,60 @@
+"""Reference policies and EAGLE on products (T4): needs ``--data``, Amazon reviews, and a general ``--language-model``.
+
+Without them it says "not run", and why: there is no substitute for real products, and no model here that writes about
+them. The language model proposes the edits itself; a reading of the texts by judges is the report's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from baselines.reference import REFERENCES
+from benchmarks.reporting.targets import eagle_targets
+from benchmarks.results import circumstances, write_json
+from benchmarks.scores import write_page
+from benchmarks.suite import Cell, Options, grid, run_cells
+
+USUAL = {"candidates": "model", "actions": 8, "pool": 32}
+TINY = {"actions": 3, "pool": 6, "dim": 3, "horizon": 1, "effects": "rollout", "rollout_samples": 1}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 4, "recorded": 2, "env_kwargs": USUAL | TINY},
+    "small": {"seeds": 2, "episodes": 32, "num_envs": 32, "steps": 640, "recorded": 32, "env_kwargs": USUAL},
+    "reference": {"seeds": 5, "episodes": 128, "num_envs": 64, "steps": 4_480, "recorded": 64, "env_kwargs": USUAL},
+}
+
+
+def cells(options: Options) -> list[Cell]:
+    """Reference policies, and EAGLE and supervised with each of them, with every seed."""
+    size = SIZES[options.size]
+    methods: list[dict[str, Any]] = [{"agent": name} for name in REFERENCES]
+    for ref in REFERENCES:
+        eagle = {"agent": "eagle", "recorded": size["recorded"]}
+        methods.append(
+            eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
+        )
+        methods.append(eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": size["steps"]}})
+    kwargs = {"root": str(options.data), "language_model": options.language_model, **size["env_kwargs"]}
+    where = [("amazon", "EagleGym/Amazon-v0", kwargs)]
+    return grid(where, methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+
+
+def run(options: Options) -> None:
+    """Do the cells, write and print the page; or say what is missing."""
+    lacking = {"--data AMAZON_FOLDER": options.data, "--language-model SPEC": options.language_model}
+    words = " and ".join(name for name, given in lacking.items() if not given)
+    print(not_run(f"not run: {words} not given", options.out) if words else done(options))
+
+
+def not_run(text: str, out: Path) -> str:
+    """Write that there are no numbers, and why."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "REPORT.md").write_text(f"{text}\n")
+    write_json({"experiment": "t4_products", "not_run": text} | circumstances(), out / "run.json")
+    return text
+
+
+def done(options: Options) -> str:
+    """Do the cells and write the page."""
+    run_cells(cells(options), options)
+    return write_page(options.out, eagle_targets())
