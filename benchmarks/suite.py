@@ -604,7 +604,7 @@ def read_run(folder: Path) -> list[CellResult]:
     return [read_cell(Cell(**read_json(path)["cell"]), path.parent) for path in found]
 
 
-World = tuple[str, str, Mapping[str, Any]]
+World = tuple[str, str, dict[str, Any]]
 """Short name, id and arguments of an environment."""
 
 

@@ -192,7 +192,12 @@ def test_impossible_arguments_are_refused(options: dict[str, object]) -> None:
 def test_one_design_call_for_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     original = design.select_batch
-    monkeypatch.setattr(design, "select_batch", lambda pools, k: calls.append(len(pools)) or original(pools, k))
+
+    def counted(pools, k, **options):
+        calls.append(len(pools))
+        return original(pools, k, **options)
+
+    monkeypatch.setattr(design, "select_batch", counted)
     rng = np.random.default_rng(0)
     sets = listed_sets({f"p{i}": rng.standard_normal(2) for i in range(8)})
     sets.build([f"t{i}" for i in range(5)], [""] * 5, np.zeros((5, 2)))
