@@ -98,7 +98,7 @@ def list_experiments(_: argparse.Namespace) -> None:
     """``list``."""
     for name, module in find_experiments().items():
         summary = (module.__doc__ or "").strip().splitlines()[0]
-        print(f"{name:<12}{', '.join(module.SIZES):<28}{summary}")
+        print(f"{name:<16}{', '.join(module.SIZES):<32}{summary}")
 
 
 def judge_episodes(options: argparse.Namespace) -> None:

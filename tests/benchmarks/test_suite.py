@@ -265,18 +265,19 @@ def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None
     """The real thing: a process that runs cells is killed after its first, and started again."""
     script = (
         "import sys; from pathlib import Path; from benchmarks.suite import Cell, Options, run_cells\n"
-        "cells = [Cell('plots', 'EagleGym/Plots-v0', 'uniform', seed, 2, 2, {'horizon': 1}) for seed in range(4)]\n"
+        "rest = {'env_kwargs': {'horizon': 1}, 'training': {'epochs': 1}, 'recorded': 2}\n"
+        "cells = [Cell('plots', 'EagleGym/Plots-v0', 'vas', seed, 2, 2, **rest) for seed in range(4)]\n"
         "run_cells(cells, Options('small', Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
-    first = tmp_path / "cells/plots-uniform-0/run.json"
+    first = tmp_path / "cells/plots-vas-0/run.json"
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
         while not first.exists() and running.poll() is None:
             time.sleep(0.01)
         running.kill()
     assert first.exists()
-    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/run.json")}
-    assert len(done) < 4, "it was killed on the way"
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/run.json")}
+    assert len(done) < 8, "it was killed on the way"
     subprocess.run(command, check=True, capture_output=True)
-    assert len(list(tmp_path.glob("cells/*/run.json"))) == 4
+    assert len(list(tmp_path.glob("*/*/run.json"))) == 8
     assert all(path.stat().st_mtime_ns == changed for path, changed in done.items()), "what was done is not done again"
