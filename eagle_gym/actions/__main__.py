@@ -12,13 +12,13 @@ from pathlib import Path
 
 from eagle_gym.actions.candidates import LexiconCandidates
 from eagle_gym.actions.surrogate_make import Budget, describe, make_surrogate
-from eagle_gym.actions.surrogate_store import SHIPPED, SHIPPED_BUDGET, identify, rollouts_file, save_surrogate
+from eagle_gym.actions.surrogate_store import EMBEDDED_BUDGET, SHIPPED, identify, rollouts_file, save_surrogate
 from eagle_gym.catalog import load_plots, split_catalog
 from eagle_gym.language.model import load_language_model
 from eagle_gym.latent import prepare_space
 
 
-def main(arguments: Sequence[str] | None = None, budget: Budget = SHIPPED_BUDGET) -> None:
+def main(arguments: Sequence[str] | None = None, budget: Budget = EMBEDDED_BUDGET) -> None:
     """Fit, measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m eagle_gym.actions", description=__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: the package's own data)")

@@ -7,7 +7,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -30,7 +30,6 @@ __all__ = [
     "EMBEDDED_BUDGET",
     "GENERAL_BUDGET",
     "SHIPPED",
-    "SHIPPED_BUDGET",
     "Budget",
     "Identity",
     "Kind",
@@ -52,7 +51,6 @@ SHIPPED: Final = Path(__file__).parent / "data" / "plots"
 MENDING: Final = "python -m eagle_gym prepare ID makes it, and so does prepare='auto'"
 
 EMBEDDED_BUDGET: Final = Budget()
-SHIPPED_BUDGET: Final = Budget(trials=6000, checks=450, check_samples=3)
 GENERAL_BUDGET: Final = Budget(trials=1200, checks=100, check_samples=2)  # a general model is slow
 
 
@@ -200,20 +198,12 @@ def prepare_surrogate(
     Raises:
         PreparationError: it is absent and ``prepare="never"``, or broken.
     """
-    shipped = identify(
-        catalog,
-        space,
-        model,
-        candidates,
-        kind=kind,
-        budget=SHIPPED_BUDGET,
-        profiles=profiles,
-        temperature=temperature,
-    )
-    if _is_shipped(shipped):
-        return load_surrogate(SHIPPED, shipped, space)
     budget = EMBEDDED_BUDGET if model.speech == "plot_english" else GENERAL_BUDGET
-    identity = replace(shipped, budget=budget)
+    identity = identify(
+        catalog, space, model, candidates, kind=kind, budget=budget, profiles=profiles, temperature=temperature
+    )
+    if _is_shipped(identity):
+        return load_surrogate(SHIPPED, identity, space)
     folder = cache_folder(cache_dir) / identity.key
     if (folder / "surrogate.json").exists():
         return load_surrogate(folder, identity, space)

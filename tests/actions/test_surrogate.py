@@ -394,7 +394,7 @@ def test_start_texts_of_measurements_are_kept_from_the_fit_and_many() -> None:
 
 
 def test_measurements_start_from_as_many_texts_as_they_can() -> None:
-    plan = store.SHIPPED_BUDGET.check()
+    plan = store.EMBEDDED_BUDGET.check()
     texts = make_catalog(200, 3).texts
     trials = fitting.collect(ScriptedModel(), texts, dataclasses.replace(plan, samples=1))
     assert len(trials.texts) == plan.trials
@@ -470,7 +470,7 @@ def test_a_shipped_surrogate_is_used_where_all_fits(
 ) -> None:
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
     shipped = store.identify(
-        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.SHIPPED_BUDGET
+        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.EMBEDDED_BUDGET
     )
     store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.5}, COST), shipped, tmp_path / "shipped")
     assert prepare(tmp_path / "cache", ScriptedModel(), "never").quality == {"r2": 0.5}

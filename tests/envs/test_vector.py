@@ -99,7 +99,9 @@ def test_one_model_call_one_encoder_pass_and_one_design_a_step(
         encoder, "encode", lambda self, texts: counts["encode"].append(len(texts)) or encode(self, texts)
     )
     monkeypatch.setattr(
-        design, "select_batch", lambda pools, k: counts["design"].append(len(pools)) or select(pools, k)
+        design,
+        "select_batch",
+        lambda pools, k, **options: counts["design"].append(len(pools)) or select(pools, k, **options),
     )
     envs = vector(world, 4, mode)
     envs.reset(seed=0)
