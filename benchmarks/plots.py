@@ -96,9 +96,16 @@ def save_judges(panels: Sequence[tuple[str, Sequence[Judgement]]], opinions: Map
         for name, words in opinions.items()
         if any(isfinite(getattr(row, name)) for row in rows)
     ]
-    figure = Figure(figsize=(5.2 * max(len(known), 1), 4.8), layout="constrained")
-    for axes, (title, rows, name) in zip(figure.subplots(1, max(len(known), 1), squeeze=False)[0], known, strict=False):
+    columns = max(len(known), 1)
+    methods = {row.method for _, rows, _ in known for row in rows}
+    figure = Figure(figsize=(5.2 * columns, 4.4 + 0.22 * (len(methods) / (2 * columns) + 1)), layout="constrained")
+    named: dict[str, Any] = {}
+    for axes, (title, rows, name) in zip(figure.subplots(1, columns, squeeze=False)[0], known, strict=False):
         draw_judge(axes, title, rows, name)
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    places = {"loc": "outside lower center", "ncols": 2 * columns, "fontsize": 8, "frameon": False}
+    figure.legend(list(named.values()), list(named), **places)
     write(figure, path)
 
 
@@ -120,7 +127,6 @@ def draw_judge(axes: Any, title: str, rows: Sequence[Judgement], name: str) -> N
     axes.set_xlabel("affinity gained, as rewarded")
     axes.set_ylabel("gained, as judged")
     axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 
