@@ -272,7 +272,7 @@ class EagleAgent(StochasticAgent):
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder)
+        header = run.read_header(folder, actions=int, dim=int, language=dict, steps=int)
         config = run.read_config(EagleConfig, header, folder)
         agent = make_agent(config, header["actions"], header["dim"], header["language"])
         try:

@@ -273,7 +273,7 @@ class ELMAgent:
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder)
+        header = run.read_header(folder, dim=int, quality=dict)
         agent = make_agent(run.read_config(ELMConfig, header, folder), header["dim"])
         try:
             agent.decoder.restore(run.read_tensors(folder, "agent"))

@@ -61,9 +61,16 @@ def read_texts(observation: object, actions: int) -> list[Reading]:
         actions: K of the agent that reads.
 
     Raises:
-        ConfigurationError: It is another kind of observation, or offers an action beyond K.
+        ConfigurationError: It is another kind of observation, or has another K.
     """
-    texts = observation.get("text") if isinstance(observation, Mapping) else observation
+    texts = observation
+    if isinstance(observation, Mapping):
+        texts = observation.get("text")
+        offered = np.shape(observation.get("action_mask", np.zeros(actions)))[-1]
+        if offered != actions:
+            raise ConfigurationError(
+                f"this agent was trained with K = {actions} actions; the observation has {offered}"
+            )
     rows = [texts] if isinstance(texts, str) else texts
     if not isinstance(rows, Sequence) or not all(isinstance(row, str) for row in rows):
         came = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__

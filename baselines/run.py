@@ -63,8 +63,12 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     beside.replace(path)
 
 
-def read_header(folder: Path) -> dict[str, Any]:
+def read_header(folder: Path, **facts: type) -> dict[str, Any]:
     """``agent.json``, checked.
+
+    Args:
+        folder: Of the run.
+        **facts: What else stands in it, and of which kind.
 
     Raises:
         PreparationError: It is absent, broken or of another format.
@@ -78,6 +82,11 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise PreparationError(f"{path} is not valid JSON ({error}); train the agent again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise PreparationError(f"{path} should be of format {FORMAT}; train the agent again")
+    for name, kind in facts.items():
+        if not isinstance(header.get(name), kind):
+            raise PreparationError(
+                f"{path}: {name} should be of kind {kind.__name__}; it is {header.get(name)!r}. Train the agent again."
+            )
     return header
 
 

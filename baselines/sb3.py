@@ -308,7 +308,7 @@ class SB3Agent:
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder)
+        header = run.read_header(folder, actions=int, dim=int, steps=int)
         if header.get("algorithm") not in ALGORITHMS:
             raise run.unreadable(folder, ValueError(f"{header.get('algorithm')!r} is no algorithm of SB3"))
         config = run.read_config(ALGORITHMS[header["algorithm"]].config, header, folder)

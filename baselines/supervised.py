@@ -123,7 +123,7 @@ class SupervisedAgent(StochasticAgent):
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder)
+        header = run.read_header(folder, actions=int, steps=int)
         agent = make_agent(run.read_config(SupervisedConfig, header, folder), header["actions"])
         try:
             agent.policy.restore(run.read_tensors(folder, "agent"))

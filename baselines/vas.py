@@ -124,7 +124,7 @@ class VASAgent(StochasticAgent):
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder)
+        header = run.read_header(folder, actions=int, dim=int, steps=int)
         agent = make_agent(run.read_config(VASConfig, header, folder), header["actions"], header["dim"])
         run.load_weights(agent.values, folder, "agent")
         agent.steps, agent.curve = header["steps"], run.read_curve(folder)

@@ -104,8 +104,8 @@ def save_judges(panels: Sequence[tuple[str, Sequence[Judgement]]], opinions: Map
         draw_judge(axes, title, rows, name)
         handles, labels = axes.get_legend_handles_labels()
         named |= dict(zip(labels, handles, strict=True))
-    places = {"loc": "outside lower center", "ncols": 2 * columns, "fontsize": 8, "frameon": False}
-    figure.legend(list(named.values()), list(named), **places)
+    lines = list(named.values())
+    figure.legend(lines, list(named), loc="outside lower center", ncols=2 * columns, fontsize=8, frameon=False)
     write(figure, path)
 
 

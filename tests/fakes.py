@@ -57,7 +57,10 @@ def latent_space(dim: int, actions: int) -> gym.spaces.Dict:
 
 
 class KnownVectorEnv(gym.vector.VectorEnv):
-    """``num_envs`` copies; the last action is masked out of every set when ``masked``."""
+    """``num_envs`` copies; the last action is masked out of every set when ``masked``.
+
+    With ``fixed`` an action leads the same way in every state, and with one user action 0 is always best.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,9 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         horizon: int = 3,
         users: int = 5,
         masked: bool = False,
+        fixed: bool = False,
     ) -> None:
+        self.fixed = fixed
         self.num_envs, self.dim, self.actions, self.horizon, self.masked = num_envs, dim, actions, horizon, masked
         angles = np.linspace(0, 2 * np.pi, users, endpoint=False)
         self.tastes = np.zeros((users, dim))
@@ -99,7 +104,8 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         return row
 
     def _offer(self, row: Row) -> None:
-        angles = row.rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, self.actions, endpoint=False)
+        turn = row.rng.uniform(0, 0 if self.fixed else 2 * np.pi)
+        angles = turn + np.linspace(0, 2 * np.pi, self.actions, endpoint=False)
         row.displacements = np.zeros((self.actions, self.dim))
         row.displacements[:, 0], row.displacements[:, 1] = np.cos(angles), np.sin(angles)
 

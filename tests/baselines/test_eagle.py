@@ -17,12 +17,15 @@ from baselines.closed_form import enumerate_tree, optimum, value_of, visits
 from baselines.dataset import RecordConfig, load, record
 from baselines.eagle import EagleAgent, EagleConfig, Episodes, imitate, kl, make_agent, play, train
 from baselines.reference import Foreseen, Uniform, divergence, floored, make_reference
+from baselines.supervised import SupervisedConfig
+from baselines.supervised import make_agent as make_supervised
 from eagle_gym.envs import world as worlds
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVectorEnv
+from tests.language.tiny import write_llama, write_tokenizer
 
 TINY = EagleConfig(steps=48, hidden=16, epochs=2, kl_weight=0.1)
 
@@ -55,6 +58,51 @@ def test_finds_the_optimum_that_is_known(reference: str, actions: int) -> None:
     )
     agent = train(EagleVectorEnv.from_world(world, num_envs=64), config, progress=False)
     policy = agent.probabilities(tree.observation)
+    reached, started = (value_of(tree, some, prior, alpha)[0] for some in (policy, prior))
+    assert (reached - started) / (values[0] - started) >= 0.95
+    assert weights @ divergence(policy, best) < 0.05
+
+
+def inner_texts(world: World) -> list[str]:
+    """Text observations of a tree's inner states, in the tree's order."""
+    level = worlds.start(world, [worlds.place(world, np.random.default_rng(0))])
+    texts: list[str] = []
+    while not worlds.is_over(world, level[0]):
+        texts += [worlds.observe_text(world, state) for state in level]
+        moves = [(state, int(action)) for state in level for action in np.flatnonzero(state.action_set.mask)]
+        states, actions = zip(*moves, strict=True)
+        level, _ = worlds.advance(world, states, actions, [0] * len(moves))
+    return texts
+
+
+def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> None:
+    world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=4, horizon=2))
+    tree = enumerate_tree(world, worlds.start(world, [worlds.place(world, np.random.default_rng(0))])[0])
+    texts, alpha = inner_texts(world), 0.2
+    prior = floored(tree.mask / tree.mask.sum(axis=1, keepdims=True), tree.mask)
+    best, values = optimum(tree, prior, alpha)
+    weights = visits(tree, best) / visits(tree, best).sum()
+    assert weights @ divergence(best, prior) >= 0.5
+
+    words = write_tokenizer(tmp_path, words=texts * 4, size=1_024)
+    with torch.random.fork_rng(devices=[]):
+        write_llama(tmp_path, vocab_size=len(words), num_hidden_layers=1, max_position_embeddings=512)
+    blank = make_supervised(SupervisedConfig(model=f"transformers:{tmp_path}"), 4)
+    blank.save(tmp_path / "blank", torch.optim.AdamW(blank.policy.parameters()))
+    config = EagleConfig(
+        policy="language",
+        supervised=str(tmp_path / "blank"),
+        reference="uniform",
+        steps=3_456,
+        kl_weight=alpha,
+        policy_learning_rate=3e-3,
+        value_learning_rate=5e-3,
+        trust_weight=0.1,
+        epochs=8,
+        minibatches=1,
+    )
+    agent = train(EagleVectorEnv.from_world(world, num_envs=32), config, progress=False)
+    policy = agent.probabilities(texts)
     reached, started = (value_of(tree, some, prior, alpha)[0] for some in (policy, prior))
     assert (reached - started) / (values[0] - started) >= 0.95
     assert weights @ divergence(policy, best) < 0.05

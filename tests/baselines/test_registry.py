@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -67,6 +68,16 @@ def test_train_then_load(tmp_path: Path) -> None:
     settings = {"steps": 12, "hidden": 8, "epochs": 1}
     agent = registry.train("eagle", KnownVectorEnv(num_envs=4), settings, folder=tmp_path, progress=False)
     assert (agent.steps, registry.load(tmp_path).steps) == (12, 12)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> None:
+    config = dataclasses.asdict(registry.make_config(name, {}))
+    (tmp_path / "agent.json").write_text(
+        json.dumps({"format": 1, "algorithm": name.partition("-")[0], "config": config})
+    )
+    with pytest.raises(PreparationError, match="should be of kind int; it is None"):
+        registry.load(tmp_path)
 
 
 def test_unknown_names_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,26 @@ def test_learns_what_is_known_to_be_best(config: SB3Config) -> None:
     assert agent.curve[0]["return"] < 0.3 * best < 0.7 * best < agent.curve[-1]["return"]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        PPOConfig(steps=1_440, hidden=32, rollout=3, epochs=6),
+        A2CConfig(steps=3_840, hidden=32, rollout=3),
+        DQNConfig(steps=1_920, hidden=32, updates=4, batch=64),
+        MaskablePPOConfig(steps=1_440, hidden=32, rollout=3, epochs=6),
+        RecurrentPPOConfig(steps=1_440, hidden=32, rollout=3, epochs=4),
+    ],
+    ids=lambda config: config.algorithm,
+)
+def test_stock_policies_learn_which_of_two_is_always_best(config: SB3Config) -> None:
+    envs = {"num_envs": 32, "actions": 2, "users": 1, "fixed": True}
+    agent = train(KnownVecEnv(**envs), replace(config, policy="stock"), progress=False)
+    observation, _ = KnownVectorEnv(**envs).reset(seed=10_000)
+    actions, _ = agent.predict(observation, None, np.ones(32, bool), deterministic=True)
+    assert np.all(actions == 0)
+    assert agent.curve[0]["return"] < 1.5 < 2.5 < agent.curve[-1]["return"]  # of 3 at most, and 0 by chance
+
+
 def batch_of(dim: int = 3, count: int = 5, rows: int = 4) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     mask = np.ones((rows, count), np.float32)

@@ -67,6 +67,18 @@ def test_imitates_its_reference_policy(config: SupervisedConfig, reference: str)
     assert divergence(wanted, policy).mean() < 0.6 * divergence(wanted, uniform).mean()
 
 
+def test_learns_which_of_two_is_the_obvious_one(model: str, tmp_path: Path) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", actions=2), num_envs=4)
+    record(envs, tmp_path, RecordConfig(("optimistic",), episodes=16), progress=False)
+    config = SupervisedConfig(
+        dataset=str(tmp_path), model=model, reference="optimistic", training_steps=60, batch_size=16
+    )
+    agent = train(envs, replace(config, learning_rate=3e-3, dropout=0.0), progress=False)
+    recorded = load(tmp_path, ["optimistic"])
+    chosen, _ = agent.predict(list(recorded.texts), deterministic=True)
+    assert np.mean(chosen == recorded.probabilities("optimistic").argmax(axis=1)) > 0.9
+
+
 def test_resumed_runs_end_as_if_they_had_not_stopped(config: SupervisedConfig, tmp_path: Path) -> None:
     whole = train(make_envs(), config, progress=False)
 
@@ -179,7 +191,9 @@ def test_errors_are_named(config: SupervisedConfig, tmp_path: Path) -> None:
         SupervisedAgent.load(tmp_path)
     agent = make_agent(config, 6)
     with pytest.raises(ConfigurationError, match='observation="text"'):
-        agent.predict(KnownVectorEnv().reset(seed=0)[0])
+        agent.predict(KnownVectorEnv(actions=6).reset(seed=0)[0])
+    with pytest.raises(ConfigurationError, match="K = 6 actions; the observation has 3"):
+        agent.predict(KnownVectorEnv(actions=3).reset(seed=0)[0])
     for wrong in ({"reference": "no_op"}, {"score": "sum"}, {"batch_size": 0}, {"dropout": 1.0}):
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             SupervisedConfig(**wrong)  # type: ignore[arg-type]

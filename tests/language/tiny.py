@@ -22,18 +22,25 @@ WORDS = [
 ]
 
 
-def write_tokenizer(folder: Path, *, control: bool = True, chat_template: str | None = None) -> PreTrainedTokenizerFast:
+def write_tokenizer(
+    folder: Path,
+    *,
+    control: bool = True,
+    chat_template: str | None = None,
+    words: Sequence[str] = tuple(WORDS * 4),
+    size: int = 384,
+) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     specials = list(CONTROL_TOKENS) if control else [PAD, END]
     trainer = trainers.BpeTrainer(
-        vocab_size=384,
+        vocab_size=size,
         special_tokens=specials,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(WORDS * 4, trainer)
+    tokenizer.train_from_iterator(words, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, bos_token=PAD)
     fast.chat_template = chat_template
     fast.save_pretrained(folder)
