@@ -18,7 +18,7 @@ from benchmarks.reporting.names import PAPER, title
 from benchmarks.reporting.runs import Run, has_cells, read_run
 from benchmarks.reporting.scores import Standing, standings
 from benchmarks.reporting.sections import number
-from benchmarks.results import REFERENCE, read_json, read_rows
+from benchmarks.results import REFERENCE, read_json, read_rows, shortened
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 PLOTS = "EagleGym/Plots-v0"
@@ -83,24 +83,28 @@ def results(reference: Path = REFERENCE / "t1_methods") -> str:
 RESULTS = """Gain in utility over an episode, in standard deviations of the catalog, for users and start texts that
 training never saw, with 95 % intervals over seeds and users. The normalised score is 0 for the uniform policy and 1 for
 beam search. *User utility* is what a judge who had no part in the training sees of it: the true tastes on Plots, a
-second factorisation of other ratings on MovieLens. Every method, curves, maps, judges and costs stand in the
-[report](benchmarks/reference/t1_methods/REPORT.md), beside what the paper claims."""
+second factorisation of other ratings on MovieLens. *Well-formed* is the share of the episodes whose texts all are.
+Every method, curves, maps, judges and costs stand in the [report](benchmarks/reference/t1_methods/REPORT.md), beside
+what the paper claims."""
 
 
 def commands(run: Run) -> str:
-    """How the reference came about, as a block."""
-    made = dict.fromkeys(str(cell.header["command"]).removeprefix("__main__.py ") for cell in run.done)
-    lines = [*made, f"judge runs/{run.experiment}", f"reference runs/{run.experiment}", "readme"]
+    """How the reference came about, as a block; the folder is called what it would be here, wherever it was."""
+    given = (str(cell.header["command"]).removeprefix("__main__.py ") for cell in run.done)
+    made = dict.fromkeys(re.sub(r" --out[ =]\S+", "", command) for command in given)
+    lines = [*(f"{command} --out runs/{run.experiment}" for command in made)]
+    lines += [f"judge runs/{run.experiment}", f"reference runs/{run.experiment}", "readme"]
     return "```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```"
 
 
 def short_table(found: Sequence[Standing]) -> str:
     """The table of one environment, the best first."""
-    head = ["method", "gain", "normalised score", "user utility", "calls to train", "calls an episode"]
+    head = ["method", "gain", "normalised score", "user utility", "well-formed", "calls to train", "calls an episode"]
     body = [
         [
             title(item.method),
             *(number(value) for value in (item.gain, item.normalised, item.user)),
+            f"{item.valid:.0%}",
             f"{item.training.calls:,.0f}",
             f"{item.evaluation.calls:,.1f}",
         ]
@@ -136,7 +140,7 @@ def report_of(folder: Path, experiment: str, headers: str) -> tuple[str, list[di
 
 def origin(headers: Sequence[Mapping[str, Any]]) -> str:
     """Code and machine, as a paragraph."""
-    commits = sorted({str(header["commit"])[:10] for header in headers})
+    commits = sorted({shortened(header["commit"]) for header in headers})
     return f"Commit {', '.join(commits)}, {headers[0]['machine']['processor']}.\n\n"
 
 

@@ -135,6 +135,11 @@ def package_version(name: str) -> str | None:
         return None
 
 
+def shortened(commit: object) -> str:
+    """A commit for people, with its ``+`` where it has one."""
+    return f"{str(commit)[:10]}{'+' if str(commit).endswith('+') else ''}"
+
+
 def commit() -> str | None:
     """The checkout's commit, with ``+`` where tracked files differ from it; None outside a checkout."""
     head, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")

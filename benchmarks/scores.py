@@ -16,6 +16,7 @@ from benchmarks.reporting.names import title
 from benchmarks.reporting.runs import Done, Run, read_run
 from benchmarks.reporting.scores import Standing, by_method, standings
 from benchmarks.reporting.targets import Target, verdicts
+from benchmarks.results import shortened
 
 NOTE = (
     "Gains are in catalog standard deviations of utility, test users. The normalised score is 0 for the uniform policy "
@@ -63,7 +64,7 @@ def page(run: Run, environment: str, targets: Sequence[Target]) -> str:
         parts.append("Not in the numbers:\n\n" + "\n".join(holes))
     if not cells:
         return "\n\n".join(parts)
-    commits = dict.fromkeys(str(cell.header.get("commit"))[:10] for cell in cells)
+    commits = dict.fromkeys(shortened(cell.header.get("commit")) for cell in cells)
     parts += [f"{len({cell.seed for cell in cells})} seeds. Code: {', '.join(commits)}.", score_table(run, environment)]
     lines = verdicts(by_method(cells), targets)
     return "\n\n".join([*parts, *(["\n".join(f"- {one}" for one in lines)] if lines else [])])

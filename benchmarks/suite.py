@@ -29,7 +29,7 @@ from baselines.reference import REFERENCES
 from baselines.registry import LEARNERS
 from benchmarks import experiments
 from benchmarks.engines import make_engine, root_of
-from benchmarks.results import circumstances, hashes, read_json, read_rows, write_json, write_rows
+from benchmarks.results import circumstances, hashes, read_json, read_rows, shortened, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError, PreparationError
 
 
@@ -487,8 +487,7 @@ def _short(fingerprint: str | None) -> str:
 
 def commits(results: Sequence[CellResult]) -> list[str]:
     """The commits that results come from, shortened; a ``+`` says that tracked files differed from it."""
-    found = dict.fromkeys(str(result.header.get("commit")) for result in results)
-    return [f"{commit[:10]}{'+' if commit.endswith('+') else ''}" for commit in found]
+    return list(dict.fromkeys(shortened(result.header.get("commit")) for result in results))
 
 
 def run_cell(cell: Cell, out: Path, *, label: str) -> None:

@@ -26,12 +26,14 @@ from benchmarks.reporting.scores import (
     serves,
     standings,
 )
+from benchmarks.results import shortened
 from benchmarks.stats import Interval, bootstrap
 
 PLOTS = "EagleGym/Plots-v0"  # only texts of this catalog are ours to show
 SHOWN = 3  # episodes side by side
 FEW = 8  # methods that one picture of profiles shows
 NAMED = 5  # methods that a method lost to, the best first, which are named
+WELL_FORMED = 0.95  # share of a method's episodes below which its name does not stand without it
 Methods = Mapping[str, Sequence[Done]]
 TABLES = {
     "t1_methods": ("T1: methods", paper.T1),
@@ -139,23 +141,39 @@ def left_out(run: Run, environments: Sequence[str]) -> list[Block]:
     return [Text("Not in the numbers:"), Items(items)] if items else []
 
 
+def ill_formed(cells: Sequence[Done]) -> str:
+    """What has to be said of a method that writes badly formed texts, "" of others."""
+    share = float(np.mean([row.valid for row in rows_of(cells)]))
+    return f"only {share:.1%} of its episodes are well-formed" if share < WELL_FORMED else ""
+
+
+def warnings(methods: Methods) -> list[Block]:
+    """The methods whose texts are often badly formed, below the table in which they stand like others."""
+    said = [f"{title(name)}: {words}" for name, cells in methods.items() if (words := ill_formed(cells))]
+    words = (
+        "Texts that are not well-formed (which do not parse, where texts are plot English) are rated like others here:"
+    )
+    return [Text(words), Items(said)] if said else []
+
+
 def contests(methods: Methods, found: Sequence[Standing], seed: int = 0) -> list[Block]:
     """Who gains most, and for every method that learns which ones it lost to, by paired differences."""
     rng = np.random.default_rng(seed)
     order = [item.method for item in found if not is_partial(item.method)]
     difference = {pair: apart(methods[pair[0]], methods[pair[1]], rng) for pair in combinations(order, 2)}
     body = [
-        [title(item.method), *contest(item.method, order, difference)]
+        [title(item.method), f"{item.valid:.1%}", *contest(item.method, order, difference)]
         for item in found
         if item.training.calls and item.method in order
     ]
     caption = (
         "Who wins, by paired differences of gains on the same episodes: how many methods each that learns is above, "
-        "level with (the interval holds 0) and lost to, and the last by name."
+        "level with (the interval holds 0) and lost to, and the last by name. Gains do not see whether texts are "
+        "well-formed; *valid* is the share of the episodes whose texts all are."
     )
     return [
-        Text(f"Best: **{title(found[0].method)}**, gain {number(found[0].gain)}."),
-        *([Table(["method", "above", "level", "lost", "lost to"], body, caption)] if body else []),
+        Text(f"Best: {named(found[0].method, methods)}, gain {number(found[0].gain)}."),
+        *([Table(["method", "valid", "above", "level", "lost", "lost to"], body, caption)] if body else []),
     ]
 
 
@@ -441,7 +459,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
             blocks.append(Text("No method is finished: there are no numbers yet."))
             continue
         methods, found = by_method(cells), standings(run, environment)
-        blocks += [paper_table(found, run.holes(environment), expected), Text(COLUMNS)]
+        blocks += [paper_table(found, run.holes(environment), expected), Text(COLUMNS), *warnings(methods)]
         blocks += unjudged(run)
         blocks += claims(methods) if expected else []
         blocks += [*contests(methods, found), gains_table(found)]
@@ -477,14 +495,23 @@ def shortly(methods: Methods) -> str:
     """Who gains most in an environment, and how the paper's claims fare."""
     whole = [name for name in methods if not is_partial(name)]
     ranked = sorted(whole, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
-    best = f"**{title(ranked[0])}** gains most"
+    best = f"{named(ranked[0], methods)} gains most"
     learnt = [name for name in ranked if any(cell.training and cell.training.calls for cell in methods[name])]
     if learnt and learnt[0] != ranked[0]:
-        best += f", of what learns **{title(learnt[0])}**"
+        best += f", of what learns {named(learnt[0], methods)}"
+    proper = [name for name in learnt if not ill_formed(methods[name])]
+    if proper and proper[0] != learnt[0]:
+        best += f", of what learns to write well-formed texts {named(proper[0], methods)}"
     verdicts = [finding.verdict.strip("*") for finding in paper.findings(methods)]
     words = ("agrees", "contradicts", "undecided", "not measured")
     counts = ", ".join(f"{word} {verdicts.count(word)}" for word in words if word in verdicts)
     return f"{best}. Of {len(verdicts)} claims of the paper: {counts}."
+
+
+def named(name: str, methods: Methods) -> str:
+    """A method's name, and how many of its episodes are well-formed where these are few."""
+    said = ill_formed(methods[name])
+    return f"**{title(name)}**{f' ({said})' if said else ''}"
 
 
 def not_run(name: str, experiment: str, words: str) -> list[Block]:
@@ -566,7 +593,7 @@ def circumstances(runs: Sequence[Run]) -> list[Block]:
     body, versions, machines, prints = [], set[str](), set[str](), set[tuple[str, ...]]()
     for run in runs:
         headers = [cell.header for cell in run.done]
-        commits = dict.fromkeys(f"{str(header.get('commit'))[:10]}{plus(header)}" for header in headers)
+        commits = dict.fromkeys(shortened(header.get("commit")) for header in headers)
         commands = dict.fromkeys(str(header.get("command", "")).replace("__main__.py", "python -m benchmarks")
                                  for header in headers)  # fmt: skip
         counts = f"{len(run.plan) - len(run.failed) - len(run.missing)} of {len(run.plan)}"
@@ -592,8 +619,3 @@ def circumstances(runs: Sequence[Run]) -> list[Block]:
         Items([f"Machine: {text}" for text in sorted(machines)] + [f"Versions: {text}" for text in sorted(versions)]),
         Table(["run", "environment", "what", "fingerprint"], [list(row) for row in sorted(prints)]),
     ]
-
-
-def plus(header: Mapping[str, Any]) -> str:
-    """The mark of a checkout that differed from its commit."""
-    return "+" if str(header.get("commit")).endswith("+") else ""

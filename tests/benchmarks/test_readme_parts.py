@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.readme import fill, renew, renew_latent, renew_speed, results
+from benchmarks.readme import commands, fill, renew, renew_latent, renew_speed, results
 from benchmarks.reporting.reference import pack
-from benchmarks.results import ROOT, write_json, write_rows
+from benchmarks.reporting.runs import read_run
+from benchmarks.results import ROOT, read_json, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.benchmarks.made_runs import GAINS, judge, write_cell, write_plan
 
@@ -56,9 +57,23 @@ def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
                     "EAGLE (uniform)", "uniform"]  # fmt: skip
     assert "| PPO (SB3)              | 3.75 [" in page
     assert "0.75 [0.75, 0.75]" in page
-    assert "python -m benchmarks run t1_methods --size small --data ml-latest-small" in page
-    assert "Commit 0123456789, a processor." in page
+    head, line = (next(line.split("|") for line in page.splitlines() if name in line) for name in ("method ", "PPO"))
+    assert line[[cell.strip() for cell in head].index("well-formed")].strip() == "100%"
+    out = "--out runs/t1_methods\npython -m benchmarks judge runs/t1_methods\n"
+    assert f"python -m benchmarks run t1_methods --size small --data ml-latest-small {out}" in page
+    assert "Commit 0123456789+, a processor." in page
     assert "benchmarks/reference/t1_methods/REPORT.md" in page
+
+
+def test_commands_name_one_folder(tmp_path: Path) -> None:
+    write_cell(tmp_path, "uniform", 0, [1.0])
+    path = tmp_path / "cells" / "plots-uniform-0" / "run.json"
+    write_json(read_json(path) | {"command": "__main__.py run t1_methods --out elsewhere --jobs 2"}, path)
+    lines = commands(read_run(tmp_path)).splitlines()
+    assert lines[1:3] == [
+        "python -m benchmarks run t1_methods --jobs 2 --out runs/t1_methods",
+        "python -m benchmarks judge runs/t1_methods",
+    ]
 
 
 def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from benchmarks.reporting.reference import pack, without_paths
 from benchmarks.reporting.runs import read_run
 from benchmarks.reporting.scores import by_method, keyed, standings
 from benchmarks.reporting.sections import Parting, contests, paper_table
-from benchmarks.results import read_json, write_json
+from benchmarks.results import read_json, read_rows, write_json, write_rows
 from benchmarks.stats import Interval
 from eagle_gym.errors import PreparationError
 from tests.benchmarks.made_runs import GAINS, SECRET, judge, planned, write_cell, write_plan
@@ -236,7 +236,7 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     assert "Best: **beam search (budget=640)**" in page
     line = next(line for line in page.splitlines() if line.startswith("| EAGLE (G-optimal)"))
     lost = "beam search (budget=640) -2.00; PPO (SB3) -1.00; supervised (G-optimal) -0.50"
-    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["EAGLE (G-optimal)", "2", "0", "3", lost]
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["EAGLE (G-optimal)", "100.0%", "2", "0", "3", lost]
 
 
 def test_in_short(run: Path) -> None:
@@ -244,6 +244,31 @@ def test_in_short(run: Path) -> None:
     assert f"{line}the paper: agrees 1, contradicts 1, not measured 6." in text_of([run])
     table = next(block for block in report([run]) if isinstance(block, Table) and block.head[-1] == "verdict")
     assert sorted(row[-1] for row in table.body) == ["**contradicts**", "agrees", *["not measured"] * 6]
+
+
+def test_a_winner_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> None:
+    for seed in (0, 1):
+        path = run / "cells" / f"plots-ppo-{seed}" / "episodes.parquet"
+        write_rows([replace(row, valid=i % 2 == 0) for i, row in enumerate(read_rows(path))], path)
+    page = text_of([run])
+    said = "only 50.0% of its episodes are well-formed"
+    better = "of what learns to write well-formed texts **supervised (G-optimal)**"
+    assert f"gains most, of what learns **PPO (SB3)** ({said}), {better}. Of 8 claims" in page
+    assert f"- PPO (SB3): {said}" in page
+    lines = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
+    head = next(line for line in lines if line[3].strip() == "above")
+    rows = {line[1].strip(): line[2].strip() for line in lines[lines.index(head) + 1 :][:2]}
+    assert head[2].strip() == "valid"
+    assert rows == {"PPO (SB3)": "50.0%", "supervised (G-optimal)": "100.0%"}
+
+
+def test_a_best_method_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> None:
+    for seed in (0, 1):
+        path = run / "cells" / f"plots-beam:budget=640-{seed}" / "episodes.parquet"
+        write_rows([replace(row, valid=False) for row in read_rows(path)], path)
+    found = read_run(run)
+    page = "\n".join(markdown(block) for block in contests(by_method(found.of("plots")), standings(found, "plots")))
+    assert "Best: **beam search (budget=640)** (only 0.0% of its episodes are well-formed), gain 4.55 " in page
 
 
 def test_reward_hacking_is_said_where_reward_and_judge_part(run: Path) -> None:
