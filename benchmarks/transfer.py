@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from benchmarks.reporting.scores import UNIFORM, apart, by_method
 from benchmarks.stats import Interval, bootstrap
 from eagle_gym import plot_english
 from eagle_gym.actions import rewriting
-from eagle_gym.envs.world import Arrival, World, start
+from eagle_gym.envs.world import Arrival, World, make_world, start
 from eagle_gym.language.prompts import Prompt
 
 
@@ -127,6 +128,42 @@ def describe(found: Variation) -> str:
         f"alone; {shown(found.texts)} between the texts as such, since each model writes its own dialect. The mean "
         f"answers lie {shown(found.shift)} apart in the latent space, where a step is {shown(found.move)} long."
     )
+
+
+def distances(
+    where: Sequence[tuple[str, str, Mapping[str, Any]]], models: Sequence[str], cases: int, samples: int
+) -> dict[str, str]:
+    """How far two environments lie apart that differ in their language models alone: a paragraph for each catalog.
+
+    Args:
+        where: Name, id and arguments of both, for each catalog.
+        models: Specs of the two; prompts' effects are those foreseen for the first.
+        cases: As of :func:`measure`.
+        samples: As of :func:`measure`.
+    """
+    found = {}
+    for name, _, arguments in where:
+        kwargs = {"catalog": name, "split": "test", "effects_model": models[0], **arguments}
+        one, other = (make_world(language_model=spec, **kwargs) for spec in models)
+        found[name] = describe(measure(one, other, cases=cases, samples=samples, seed=0))
+    return found
+
+
+def more(run: Run, environment: str, models: Sequence[str], learners: Sequence[str], apart: Mapping[str, str]) -> str:
+    """What the page says of an environment: what is lost there, and, once for a catalog, how far the two lie apart.
+
+    Args:
+        run: Of the experiment.
+        environment: Its name: that of the catalog, then that of a model.
+        models: Names of the two.
+        learners: Their names.
+        apart: Of :func:`distances`.
+    """
+    catalog, _, here = environment.rpartition("-")
+    (there,) = set(models) - {here}
+    trained = {f"{name}-{there}": f"{name}-{here}" for name in learners}
+    said = [apart[catalog]] if here == models[0] and catalog in apart else []
+    return "\n\n".join([losses(run, environment, trained), *said])
 
 
 def losses(run: Run, environment: str, trained: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import plots
 from benchmarks.report import difference, summarise, table, transcript, typical
 from benchmarks.results import circumstances, write_json, write_rows
-from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, run_cells, worlds
+from benchmarks.suite import Cell, Options, agents_by_seed, run_cells, worlds
 
 SIZES = {
     "smoke": {"steps": 160, "episodes": 16, "num_envs": 16},
@@ -44,20 +44,11 @@ def run(options: Options) -> None:
     plots.save_gains([(title, summaries)], options.out / "gain.png")
     shown = typical(rows["ppo"])
     plots.save_episode(shown, options.out / "episode.png", note=" (median of PPO's well-formed episodes)")
-    write_json(header(results, time.perf_counter() - begin), options.out / "run.json")
+    done = [{"cell": asdict(result.cell), "cost": result.header["cost"]} for result in results]
+    about = {"experiment": "demo", "seconds": time.perf_counter() - begin, "cells": done}
+    write_json(about | {"hashes": results[0].header["hashes"]} | circumstances(), options.out / "run.json")
     print(f"\n{title}; gain in catalog standard deviations of utility\n\n{table(summaries)}\n")
     print(f"PPO's episode of median gain, for user {shown.user}: utility, text, > edit\n\n{transcript(shown)}\n")
     for other in ("uniform", "optimistic"):
         print(f"PPO less {other}, same episodes: {difference(results, 'ppo', other, rng)}")
     print(f"\n{time.perf_counter() - begin:.0f} s; episodes.parquet, run.json, gain.png, episode.png in {options.out}")
-
-
-def header(results: list[CellResult], seconds: float) -> dict[str, object]:
-    """The ``run.json`` of the demo as a whole."""
-    done = [{"cell": asdict(result.cell), "cost": result.header["cost"]} for result in results]
-    return {
-        "experiment": "demo",
-        "seconds": seconds,
-        "cells": done,
-        "hashes": results[0].header["hashes"],
-    } | circumstances()

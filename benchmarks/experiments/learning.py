@@ -11,9 +11,9 @@ import numpy as np
 
 from baselines.reference import REFERENCES
 from benchmarks import plots
-from benchmarks.report import Summary, difference, learning_curves, share, summarise, table
-from benchmarks.reporting.names import title
-from benchmarks.suite import Cell, CellResult, Options, agents_by_seed, commits, run_cells, worlds
+from benchmarks.gates import page
+from benchmarks.report import learning_curves, summarise
+from benchmarks.suite import Cell, Options, agents_by_seed, run_cells, worlds
 
 SIZES = {
     "smoke": {"seeds": 2, "steps": 160, "episodes": 16, "num_envs": 16},
@@ -21,7 +21,6 @@ SIZES = {
     "reference": {"seeds": 5, "steps": 8_960, "episodes": 128, "num_envs": 64},
 }
 LEARNERS = ("ppo", "ppo-stock")
-SHARE = 0.8  # of the optimistic policy's gain
 
 
 def cells(options: Options) -> list[Cell]:
@@ -44,46 +43,12 @@ def run(options: Options) -> None:
     pages, panels, curves = [], [], []
     for name in dict.fromkeys(result.cell.environment for result in results):
         some = [result for result in results if result.cell.environment == name]
-        page, (title, summaries) = report(some, options, rng)
-        pages.append(page)
-        panels.append((title, summaries))
-        curves.append((title, learning_curves(some, options.out), summaries))
+        summaries, env_id = summarise(some, rng), some[0].cell.env_id
+        pages.append(page(some, summaries, SIZES[options.size], LEARNERS, rng))
+        panels.append((env_id, summaries))
+        curves.append((env_id, learning_curves(some, options.out), summaries))
     text = "\n\n".join(pages) + "\n"
     (options.out / "REPORT.md").write_text(text)
     plots.save_gains(panels, options.out / "gain.png")
     plots.save_curves(curves, options.out / "learning.png")
     print(f"\n{text}\nREPORT.md, gain.png and learning.png in {options.out}")
-
-
-def report(
-    results: list[CellResult], options: Options, rng: np.random.Generator
-) -> tuple[str, tuple[str, list[Summary]]]:
-    """The page of one environment, and its panel of the picture."""
-    size, summaries = SIZES[options.size], summarise(results, rng)
-    page = [
-        f"## {results[0].cell.env_id}",
-        f"Budget: {size['steps']:,} environment steps of training for each of {size['seeds']} seeds; "
-        f"{size['episodes']} episodes of test users for each seed and method, the same for all methods of a seed. "
-        f"Code: {', '.join(commits(results))}.",
-        table(summaries),
-        *(gate(learner, results, summaries, rng) for learner in LEARNERS),
-    ]
-    return "\n\n".join(page), (results[0].cell.env_id, summaries)
-
-
-def gate(learner: str, results: list[CellResult], summaries: list[Summary], rng: np.random.Generator) -> str:
-    """What a learner was asked for, and whether it did it."""
-    gain = {item.agent: item.gain for item in summaries}
-    part = share(results, learner, "optimistic", rng)
-    apart = gain[learner].low > gain["uniform"].high
-    return (
-        f"{title(learner)}: less uniform, same episodes: {difference(results, learner, 'uniform', rng)}; "
-        f"less optimistic: {difference(results, learner, 'optimistic', rng)}. It gains {part.estimate:.0%} "
-        f"[{part.low:.0%}, {part.high:.0%}] of what the optimistic policy gains (wanted: {SHARE:.0%}): "
-        f"{verdict(part.estimate >= SHARE)}. Above uniform with intervals apart: {verdict(apart)}."
-    )
-
-
-def verdict(passed: bool) -> str:
-    """A word for a gate."""
-    return "met" if passed else "MISSED"

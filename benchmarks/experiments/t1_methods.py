@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.reference import FIXED, REFERENCES
+from benchmarks.methods import imitators, readers
 from benchmarks.reporting.targets import eagle_targets
 from benchmarks.scores import write_page
 from benchmarks.suite import Cell, Options, grid, run_cells, worlds
@@ -33,32 +34,23 @@ SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the language models 
 
 def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What differs between the cells of a seed, in the order in which they are done."""
-    steps, some, few = size["steps"], {"recorded": size["recorded"]}, {"episodes": size["searched"]}
+    steps, few = size["steps"], {"episodes": size["searched"]}
     yield from ({"agent": name} for name in FIXED)
     yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
-    for ref in REFERENCES:
-        eagle: dict[str, Any] = {"agent": "eagle", **some}
-        yield eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
-        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": steps}}
-        yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "steps": steps // 2}}
+    yield from imitators(steps, size["recorded"], half=True)
     yield from ({"agent": name, "training": {"steps": steps}} for name in LEARNERS)
     yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
     yield {"agent": "elm", "training": size["elm"]}
     yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])
     yield {"agent": SEARCH[-1]}
-    for ref, updates in size["reads"].items():
-        own = {"reference": ref, "training_steps": updates}
-        yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, **some}
-        own = {"policy": "language", "reference": ref, "steps": steps}
-        yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}
+    yield from readers(size["reads"], steps, size["recorded"])
 
 
 def cells(options: Options) -> list[Cell]:
     """Every method with every seed."""
     size = SIZES[options.size]
-    return grid(
-        worlds(options), list(methods(size)), **{name: size[name] for name in ("seeds", "episodes", "num_envs")}
-    )
+    usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
+    return grid(worlds(options), list(methods(size)), **usual)
 
 
 def run(options: Options) -> None:

@@ -10,20 +10,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.reference import REFERENCES
-from benchmarks.reporting.runs import Run
 from benchmarks.scores import write_page
 from benchmarks.suite import Cell, Options, run_cells, worlds
-from benchmarks.transfer import describe, losses, measure
-from eagle_gym.envs.world import make_world
+from benchmarks.transfer import distances, more
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
 SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
     "small": SMALL,
-    "reference": SMALL | {"seeds": 5, "steps": 8_960, "recorded": 128, "episodes": 128, "cases": 64, "samples": 32},
+    "reference": SMALL | {"seeds": 5, "episodes": 128, "cases": 64, "samples": 32},
 }
-LEARNERS = {"ppo": "ppo", "eagle-g_optimal": "eagle"}
+LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"reference": "g_optimal"})}
 
 
 def cells(options: Options) -> list[Cell]:
@@ -42,38 +40,20 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
     there = {model: kwargs | {"language_model": spec} for model, spec in MODELS.items()}
     common: dict[str, Any] = {"env_id": env_id, "seed": seed} | {key: size[key] for key in ("episodes", "num_envs")}
     for model, arguments in there.items():
-        for policy in REFERENCES:
-            yield Cell(f"{name}-{model}", agent=policy, env_kwargs=arguments, **common)
-        for method, agent in LEARNERS.items():
-            training = {"steps": size["steps"]} | ({"reference": "g_optimal"} if agent == "eagle" else {})
-            recorded = size["recorded"] if agent == "eagle" else 0
-            learnt: dict[str, Any] = {
-                "agent": agent,
-                "env_kwargs": arguments,
-                "training": training,
-                "label": f"{method}-{model}",
-            }
-            yield Cell(f"{name}-{model}", **learnt, recorded=recorded, **common)
+        here: dict[str, Any] = common | {"environment": f"{name}-{model}", "env_kwargs": arguments}
+        yield from (Cell(agent=policy, **here) for policy in REFERENCES)
+        for method, (agent, own) in LEARNERS.items():
+            training, recorded = own | {"steps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
+            yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
     for home, model in (("plain", "pitch"), ("pitch", "plain")):
-        for method, agent in LEARNERS.items():
-            taken: dict[str, Any] = {"agent": agent, "env_kwargs": there[home], "label": f"{method}-{home}"}
-            taken |= {"test_env_kwargs": there[model], "agent_of": f"{name}-{home}-{method}-{home}-{seed}"}
-            yield Cell(f"{name}-{model}", **taken, **common)
+        here = common | {"environment": f"{name}-{model}", "env_kwargs": there[home], "test_env_kwargs": there[model]}
+        for method, (agent, _) in LEARNERS.items():
+            yield Cell(agent=agent, label=f"{method}-{home}", agent_of=f"{name}-{home}-{method}-{home}-{seed}", **here)
 
 
 def run(options: Options) -> None:
     """Do the cells, measure how far the environments lie apart, write and print the report."""
     run_cells(cells(options), options)
-    size, said = SIZES[options.size], {}
-    for name, _, kwargs in worlds(options):
-        arguments = {"catalog": name, "split": "test", "effects_model": MODELS["plain"], **kwargs}
-        one, other = (make_world(language_model=spec, **arguments) for spec in MODELS.values())
-        said[f"{name}-plain"] = describe(measure(one, other, cases=size["cases"], samples=size["samples"], seed=0))
-
-    def more(found: Run, environment: str) -> str:
-        here = environment.rpartition("-")[2]
-        (there,) = set(MODELS) - {here}
-        trained = {f"{method}-{there}": f"{method}-{here}" for method in LEARNERS}
-        return "\n\n".join([losses(found, environment, trained), *([said[environment]] if environment in said else [])])
-
-    print(write_page(options.out, more=more))
+    size = SIZES[options.size]
+    apart = distances(worlds(options), list(MODELS.values()), size["cases"], size["samples"])
+    print(write_page(options.out, more=lambda found, where: more(found, where, list(MODELS), list(LEARNERS), apart)))

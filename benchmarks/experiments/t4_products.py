@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.reference import REFERENCES
+from benchmarks.methods import imitators
 from benchmarks.reporting.targets import eagle_targets
 from benchmarks.results import circumstances, write_json
 from benchmarks.scores import write_page
@@ -27,13 +28,7 @@ SIZES: dict[str, dict[str, Any]] = {
 def cells(options: Options) -> list[Cell]:
     """Reference policies, and EAGLE and supervised with each of them, with every seed."""
     size = SIZES[options.size]
-    methods: list[dict[str, Any]] = [{"agent": name} for name in REFERENCES]
-    for ref in REFERENCES:
-        eagle = {"agent": "eagle", "recorded": size["recorded"]}
-        methods.append(
-            eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
-        )
-        methods.append(eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": size["steps"]}})
+    methods = [*({"agent": name} for name in REFERENCES), *imitators(size["steps"], size["recorded"])]
     kwargs = {"root": str(options.data), "language_model": options.language_model, **size["env_kwargs"]}
     where = [("amazon", "EagleGym/Amazon-v0", kwargs)]
     return grid(where, methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from benchmarks import design_times as experiment
 from benchmarks.__main__ import main
 from benchmarks.coverage import ellipse, panels
-from benchmarks.experiments import design as experiment
+from benchmarks.experiments.design import SIZES
 from benchmarks.pools import displacements, recorded, synthetic
 from benchmarks.results import read_json
 from eagle_gym.actions import design
@@ -31,7 +32,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(experiment, "STEADY", 0.0)
     for size in ("smoke", "huge"):
         settings = {"shapes": [(20, 8)], "repeats": 1, "patience": 0.0, "pools": 4, "prepare": "never"}
-        monkeypatch.setitem(experiment.SIZES, size, settings)
+        settings["giants"] = size == "huge"
+        monkeypatch.setitem(SIZES, size, settings)
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_rows_are_on_disk_as_they_come(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("quick", "prepared")
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(experiment.SIZES["smoke"], "patience", 1.0)
+    monkeypatch.setitem(SIZES["smoke"], "patience", 1.0)
     arguments = ["run", "design", "--size", "smoke", "--out", str(tmp_path)]
     assert main(arguments) == 0
     first = read_json(tmp_path / "run.json")["rows"]
@@ -124,7 +126,7 @@ def test_the_giant_cell_is_asked_for_by_name_run_last_and_warned_of(tmp_path, mo
 def test_one_cell_needs_that_much_and_the_demanded_ones_do_not():
     assert set(experiment.GIGABYTES) == {("cvxpy-clarabel", (1000, 64))}
     assert not any(shape in experiment.TARGETS.get(method, {}) for method, shape in experiment.GIGABYTES)
-    assert experiment.SIZES["large"]["patience"] == np.inf
+    assert SIZES["large"]["patience"] == np.inf
 
 
 def test_available_memory_is_in_gigabytes():
@@ -164,7 +166,7 @@ def test_accbpg_where_it_is_installed():
 
 def test_accbpg_where_it_is_not(monkeypatch):
     monkeypatch.setattr(experiment.importlib.util, "find_spec", lambda name: None)
-    row = experiment.cell("gaussian", synthetic("gaussian", 20, 8), "accbpg", 1.0, experiment.SIZES["smoke"])
+    row = experiment.cell("gaussian", synthetic("gaussian", 20, 8), "accbpg", 1.0, SIZES["smoke"])
     assert (row.ms, row.target) == (None, 1.0)
     assert "pip install" in row.note
 

@@ -13,9 +13,10 @@ from matplotlib.image import imread
 
 from benchmarks import judges, plots, space_tables
 from benchmarks.__main__ import main
-from benchmarks.experiments import space, t3_action_sets
+from benchmarks.experiments import space, t1_methods, t2_transfer, t3_action_sets
 from benchmarks.reporting.names import title
 from benchmarks.results import read_json, read_rows
+from benchmarks.suite import find_experiments
 from eagle_gym.envs import opening
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import ScriptedModel
@@ -86,6 +87,28 @@ def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     verdicts = [line for line in page.splitlines() if line.endswith((", met.", ", MISSED.", ": not measured."))]
     assert len(verdicts) == 15
+
+
+def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "t2_transfer", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert page.count("| trained elsewhere ") == 2
+    assert page.count("Total variation between the two environments, over 2 start texts") == 1
+    taken = read_json(tmp_path / "cells/plots-pitch-ppo-plain-0/run.json")
+    own = read_json(tmp_path / "cells/plots-plain-ppo-plain-0/run.json")
+    assert taken["cost"]["training"] == own["cost"]["training"], "it was trained once"
+    assert taken["hashes"]["model"] != own["hashes"]["model"]
+    for part in ("catalog", "split", "space", "effects"):
+        assert taken["hashes"][part] == own["hashes"][part], part
+    first = [read_rows(path)[0].texts[0] for path in tmp_path.glob("cells/*/episodes.parquet")]
+    assert len(set(first)) == 1, "both environments begin from the same texts"
+
+
+def test_t2_and_t1_give_learners_one_budget() -> None:
+    for size in ("small", "reference"):
+        for name in ("seeds", "steps", "recorded", "episodes"):
+            assert t2_transfer.SIZES[size][name] == t1_methods.SIZES[size][name]
 
 
 def test_t3_action_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,8 +224,29 @@ def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
     ):
         assert main(arguments) == 1
         assert message in capsys.readouterr().err
+    assert main(["list", "dmeo"]) == 1
+    assert "no experiment 'dmeo'" in capsys.readouterr().err
+
+
+def test_the_list_names_what_there_is_and_says_more_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
-    assert "learning" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for name, module in find_experiments().items():
+        assert f"{name} " in shown
+        assert f"sizes: {', '.join(module.SIZES)}\n" in shown
+        assert main(["list", name]) == 0
+        said = capsys.readouterr().out
+        assert all(f"\n{size}: " in said for size in module.SIZES)
+    assert max(map(len, shown.splitlines())) <= 140
+
+
+@pytest.mark.parametrize("command", ["list", "run", "judge", "report", "reference", "readme"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert "example" in shown or "sizes:" in shown
+    assert max(map(len, shown.splitlines())) <= 120
 
 
 def test_lines_of_an_episode_do_not_overlap() -> None:

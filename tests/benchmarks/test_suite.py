@@ -15,7 +15,7 @@ import pytest
 
 import benchmarks.suite
 from baselines import registry
-from benchmarks.results import read_json
+from benchmarks.results import ROOT, read_json
 from benchmarks.suite import (
     Cell,
     CellsDiffer,
@@ -259,6 +259,12 @@ def test_experiments_are_found_and_whole() -> None:
     found = find_experiments()
     assert {"demo", "learning"} <= found.keys()
     assert all("smoke" in module.SIZES for module in found.values())
+
+
+@pytest.mark.parametrize("name", find_experiments())
+def test_an_experiment_is_data_and_a_score(name: str) -> None:
+    lines = (ROOT / "benchmarks" / "experiments" / f"{name}.py").read_text().splitlines()
+    assert len(lines) < 60, "what does not fit belongs to a module beside"
 
 
 def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from benchmarks import serving, throughput_parts
+from benchmarks import serving, throughput, throughput_parts
 from benchmarks.__main__ import main
-from benchmarks.experiments import throughput
 from benchmarks.results import read_json
 from benchmarks.throughput_report import Findings, Gate, as_table, shown
 from eagle_gym.actions import design
