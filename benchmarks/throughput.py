@@ -202,9 +202,10 @@ def rollouts(setting: Setting, found: Findings) -> None:
     for repeat, (state, pool) in enumerate(zip(states, pools(setting.world, states, count), strict=True)):
         prompts = [Prompt("rewrite", text=state.text, instruction=prompt) for prompt in pool]
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
+        sources = [*map(model.phrasing.source, prompts)]
         draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)
         for name, shared in (("shared", shareable), ("plain", None)):
-            work = partial(model.decoder.generate, ids, draws, temperature=1.0, shareable=shared)
+            work = partial(model.decoder.generate, ids, draws, temperature=1.0, shareable=shared, sources=sources)
             took[name].append(seconds(work))
         if repeat == 0:  # it warmed up
             took = {name: [] for name in took}

@@ -2,9 +2,9 @@
 
 ``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
 concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
-are read into fused projections (q, k and v in one product, gate and up in one, the norms' weights folded into the
-product that follows, residuals added by the product), packed once for the processor's kernels, keys and values go
-into a cache that grows by blocks, and a row that is done gives its place to one that is not.
+are read into fused projections (q, k and v in one product, the norms' weights folded into the product that follows,
+activations, gates and residuals applied by the product before), packed once for the processor's kernels, keys and
+values go into memory that one batch after another uses, and a row that is done gives its place to one that is not.
 
 A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given, all of
 them are read in one pass, and each is drawn from its own distribution with its own uniform number, as if the ones
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -40,7 +41,9 @@ ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
 SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
 PACKED_ROWS = 4  # rows from which on packed matrices are faster
-GROWTH = 32  # slots by which caches grow: loose ones cost a third of attention's speed
+ALIKE = 16  # tokens, to a multiple of which a pass is filled up: oneDNN builds a kernel for each new number of rows
+GROWTH = 96  # slots beyond its prompts that a cache has at first, and by which it grows
+LENT = range(2**20, 2**26)  # sizes, in numbers, of memory that is kept for the next batch's caches: up to 256 MiB
 DRAFTED = 4  # tokens of a row's draft at most, in a full batch
 DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
 MATCHED = 4  # tokens that a draft's place is found by, at most
@@ -149,16 +152,33 @@ class _Product:
         self._plain = weight.t()
         self._packed: Tensor | None = torch.ops.mkldnn._reorder_linear_weight(weight) if _packs(weight) else None
 
+    def _as_it_is(self, rows: Tensor) -> bool:
+        return self._packed is None or rows.shape[0] < PACKED_ROWS
+
     def __call__(self, rows: Tensor) -> Tensor:
         """``[N, in]`` to ``[N, out]``."""
-        if self._packed is None or rows.shape[0] < PACKED_ROWS:
+        if self._as_it_is(rows):
             return torch.mm(rows, self._plain)
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
         return product
 
+    def activated(self, rows: Tensor) -> Tensor:
+        """The product, SiLU applied."""
+        if self._as_it_is(rows):
+            return functional.silu(torch.mm(rows, self._plain))
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "swish", [], "")
+        return product
+
+    def multiplied(self, rows: Tensor, by: Tensor) -> Tensor:
+        """The product, multiplied by ``by [N, out]`` element by element."""
+        if self._as_it_is(rows):
+            return torch.mm(rows, self._plain).mul_(by)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, by, self._packed, None, "mul")
+        return product
+
     def added(self, rows: Tensor, base: Tensor) -> Tensor:
         """The product, and ``base [N, out]`` added."""
-        if self._packed is None or rows.shape[0] < PACKED_ROWS:
+        if self._as_it_is(rows):
             return torch.addmm(base, rows, self._plain)
         total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
         return total
@@ -177,7 +197,8 @@ def _packs(weight: Tensor) -> bool:
 class _Layer:
     qkv: _Product  # D to (H + 2J) E
     out: _Product  # H E to D
-    gate_up: _Product  # D to 2 inner
+    gate: _Product  # D to inner
+    up: _Product  # D to inner
     down: _Product  # inner to D
 
 
@@ -188,7 +209,7 @@ def _pair_up(weight: Tensor, head_width: int) -> Tensor:
 
 
 class LlamaWeights:
-    """A Llama model's weights, fused for decoding; immutable, shared by all that decode with them.
+    """A Llama model's weights, fused for decoding; shared by all that decode with them, as is memory for their caches.
 
     Args:
         shape: The model's sizes.
@@ -205,6 +226,7 @@ class LlamaWeights:
         self, shape: LlamaShape, state: Mapping[str, Tensor], *, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.shape, self.device, self.dtype = shape, device, dtype
+        self._spare: list[Tensor] = []
         self.rows = ROWS.get(device.type, ROWS["cuda"])
         self.read_rows = READ_ROWS.get(device.type, READ_ROWS["cuda"])
         heads, kv_heads, width, head_width = shape.heads, shape.kv_heads, shape.width, shape.head_width
@@ -236,7 +258,8 @@ class LlamaWeights:
                 _Layer(
                     qkv=factor(qkv * norm),
                     out=factor(take(at + "self_attn.o_proj.weight", width, heads * head_width)),
-                    gate_up=factor(torch.cat([gate, up]) * post),
+                    gate=factor(gate * post),
+                    up=factor(up * post),
                     down=factor(take(at + "mlp.down_proj.weight", width, shape.inner)),
                 )
             )
@@ -248,6 +271,27 @@ class LlamaWeights:
         angles = torch.outer(torch.arange(shape.context, dtype=torch.float64), frequency)
         rotations = torch.polar(torch.ones_like(angles), angles)
         self.rotations = rotations.to(device=device, dtype=torch.complex64)  # [T, E/2]
+
+    def lend(self, numbers: int) -> Tensor:
+        """Memory for caches, float32 ``[numbers or more]``, every number finite.
+
+        On a processor large pieces are used again once they are given back: fresh memory costs a tenth of a batch's
+        time. There are never more of them than were lent at one time. Any thread may ask.
+        """
+        if self._keeps(numbers):
+            with suppress(IndexError):
+                spare = self._spare.pop()
+                if spare.numel() >= numbers:
+                    return spare
+        return torch.zeros(numbers, device=self.device)
+
+    def take_back(self, memory: Tensor) -> None:
+        """What was lent is free again."""
+        if self._keeps(memory.numel()):
+            self._spare.append(memory)
+
+    def _keeps(self, numbers: int) -> bool:
+        return self.device.type == "cpu" and numbers in LENT
 
     def rotated(self, projected: Tensor, rotation: Tensor) -> Tensor:
         """Heads ``[N, P, E]`` of a projection ``[N, P E]``, queries and keys turned by ``rotation [N, 1, E/2]``.
@@ -266,8 +310,8 @@ class LlamaWeights:
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
         hidden = layer.out.added(mixed.to(self.dtype), hidden)
-        gate, up = layer.gate_up(self.norm(hidden)).chunk(2, dim=1)
-        return layer.down.added(functional.silu(gate).mul_(up), hidden)
+        normed = self.norm(hidden)
+        return layer.down.added(layer.up.multiplied(normed, layer.gate.activated(normed)), hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
@@ -302,14 +346,14 @@ class _Asked:
 
     def gather(self, query: Tensor, kv_heads: int) -> Tensor:
         """Queries ``[N, H, E]`` by key-value head: ``[B J, G M, E]``."""
-        query = query if self.place is None else query[self.place]
+        query = query if self.place is None else query.index_select(0, self.place)
         by_row = query.reshape(self.rows, -1, *query.shape[1:])
         return by_row.transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
 
     def scatter(self, mixed: Tensor, heads: int) -> Tensor:
         """What attention says ``[B J, G M, E]`` by token: ``[N, H E]``."""
         mixed = mixed.view(self.rows, heads, -1, mixed.shape[2]).transpose(1, 2).flatten(2).flatten(0, 1)
-        return mixed if self.back is None else mixed[self.back]
+        return mixed if self.back is None else mixed.index_select(0, self.back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,8 +377,8 @@ class _Batch:
     Args:
         weights: The model.
         count: How many rows.
-        slots: How many slots each row has at first, the prefix not counted.
-        prefix: A batch of one row that has read what all rows begin with; its keys and values are attended to in place.
+        slots: How many slots each row has at first.
+        prefix: A batch of one row that has read what all rows begin with; they have read it, too.
         padded: For a fixed tile: prompts are padded on their right to so many tokens. A row looks at as many slots,
             and at one more for every token since, whatever is read.
     """
@@ -348,16 +392,26 @@ class _Batch:
         padded: int | None = None,
     ) -> None:
         self.weights, self.count, self.slots, self.padded = weights, count, slots, padded
-        shared = [cache[:, 0] for cache in prefix.caches] if prefix else []
-        self.prefix: list[Tensor | None] = [*shared] or [None] * weights.shape.layers
-        self.begun = int(prefix.filled[0]) if prefix else 0
         self.filled: Ints = np.zeros(count, np.int64)  # slots of each row
         self.looked = padded or 0  # slots that a row looks at, if it has not filled more
-        shape, device = weights.shape, weights.device
+        self.memory, self.caches = self._lay_out()
+        if prefix is not None:
+            self.filled[:] = begun = int(prefix.filled[0])
+            for cache, read in zip(self.caches, prefix.caches, strict=True):
+                cache[:, :, :, :begun] = read[:, :, :, :begun]
+
+    def _lay_out(self) -> tuple[Tensor, list[Tensor]]:
+        """Memory, and a cache ``[2, B, J, S, E]`` a layer in it."""
+        shape = self.weights.shape
         # Hidden slots are multiplied too, by zero: they must hold numbers.
-        self.caches: list[Tensor] = [
-            torch.zeros(2, count, shape.kv_heads, slots, shape.head_width, device=device) for _ in range(shape.layers)
-        ]
+        size = (shape.layers, 2, self.count, shape.kv_heads, self.slots, shape.head_width)
+        numbers = math.prod(size)
+        memory = self.weights.lend(numbers)
+        return memory, list(memory[:numbers].view(size))
+
+    def close(self) -> None:
+        """Give the memory back; nothing of the batch may be used any more."""
+        self.weights.take_back(self.memory)
 
     def read_prompts(self, texts: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
         """Read the prompts; float32 logits ``[B, last, V]`` after each one's last tokens, the first one repeated."""
@@ -367,14 +421,15 @@ class _Batch:
         rows = min(self.count, self.weights.read_rows)
         # Rows of like length stand together, and a part's intermediate results stay in the processor's cache.
         parts = [slice(at, at + rows) for at in range(0, self.count, rows)]
+        filled = self.filled + lengths
         logits = [self._run(padded[part], part, answered[part]) for part in parts]
-        self.filled[:] = lengths  # padding is as good as never read
+        self.filled[:] = filled  # padding is as good as never read
         return torch.cat(logits).view(self.count, last, -1)
 
     def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Read some more tokens of each row, one at least; float32 logits ``[N, V]`` after each, row by row."""
         self.looked += self.padded is not None
-        return self._run(texts, slice(0, self.count), None)
+        return self._run(texts, slice(0, self.count), None)[: sum(map(len, texts))]
 
     def forget(self, counts: Sequence[int]) -> None:
         """Take back the last tokens of each row."""
@@ -385,8 +440,7 @@ class _Batch:
         plan = self._plan(texts, rows, answered)
         hidden = functional.embedding(plan.tokens, weights.embedding)  # [N, D]
         asked = plan.asked
-        for index, (layer, prefix) in enumerate(zip(weights.layers, self.prefix, strict=True)):
-            cache = self.caches[index]
+        for index, (layer, cache) in enumerate(zip(weights.layers, self.caches, strict=True)):
             heads = weights.rotated(layer.qkv(weights.norm(hidden)), plan.rotation)
             cache.view(-1, shape.head_width).index_copy_(0, plan.stored, heads[:, shape.heads :].flatten(0, 1))
             if index == shape.layers - 1:
@@ -394,7 +448,7 @@ class _Batch:
                 hidden = hidden if asked.place is None or asked.back is not None else hidden[asked.place]
             keys, values = cache[:, rows.start : rows.start + asked.rows, :, : plan.seen].flatten(1, 2)
             query = asked.gather(heads[:, : shape.heads], shape.kv_heads)
-            mixed = _attend(query, keys.transpose(1, 2), values, asked.bias, prefix)
+            mixed = _attend(query, keys.transpose(1, 2), values, asked.bias)
             hidden = weights.finish(layer, hidden, asked.scatter(mixed, shape.heads))
         return weights.logits(hidden)
 
@@ -403,8 +457,9 @@ class _Batch:
         weights, shape = self.weights, self.weights.shape
         counts = np.array([len(text) for text in texts])
         starts = np.cumsum(counts) - counts
-        row = np.repeat(np.arange(len(texts)), counts)  # [N]
-        slot = (self.filled[rows] - starts)[row] + np.arange(len(row))  # [N]
+        token = _filled_up(int(counts.sum()))  # [N]
+        row = np.repeat(np.arange(len(texts)), counts)[token]
+        slot = (self.filled[rows] - starts)[row] + token
         self.filled[rows] += counts
         seen = max(self.looked, int(self.filled[rows].max()))
         if seen > self.slots:
@@ -413,12 +468,13 @@ class _Batch:
         caches = np.arange(2)[:, None] * (self.caches[0].shape[1] * kv_heads) + np.arange(kv_heads)  # [2, J]
         stored = (caches + (row[:, None, None] + rows.start) * kv_heads) * self.slots + slot[:, None, None]
         # A row may run past the context before its surplus is cut: the caller says how much of it counts.
-        position = np.minimum(slot + self.begun, shape.context - 1)
+        position = np.minimum(slot, shape.context - 1)
         place = starts[:, None] + np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # [B, M]
-        back = None if len(row) == place.size else row * place.shape[1] + np.arange(len(row)) - starts[row]
-        asked = self._asked(place, back, slot, seen, whole=len(row) == place.size)
+        whole = counts.sum() == place.size == len(token)
+        back = None if whole else row * place.shape[1] + token - starts[row]
+        asked = self._asked(place, back, slot, seen, whole=whole)
         return _Plan(
-            tokens=self._place(np.fromiter(chain.from_iterable(texts), np.int64, len(row))),
+            tokens=self._place(np.fromiter(chain.from_iterable(texts), np.int64)[token]),
             rotation=weights.rotations[self._place(position)][:, None],
             stored=self._place(stored.reshape(-1)),
             seen=seen,
@@ -444,18 +500,32 @@ class _Batch:
         if place:
             filled = int(self.filled[last].max())
             for cache in self.caches:
-                cache[:, place, :, :filled] = cache[:, last, :, :filled]
+                for to, source in zip(place, last, strict=True):
+                    cache[:, to, :, :filled] = cache[:, source, :, :filled]
             self.filled[place] = self.filled[last]
         self.count, self.filled = remaining, self.filled[:remaining]
 
     def _grow(self, least: int) -> None:
-        """More slots, in new memory, for the rows that are left."""
-        more = max(GROWTH, least - self.slots)
-        self.caches = [functional.pad(cache[:, : self.count], (0, 0, 0, more)) for cache in self.caches]
-        self.slots += more
+        """More slots, in other memory, for the rows that are left."""
+        old, memory, slots = self.caches, self.memory, self.slots
+        self.slots = max(self.slots + GROWTH, least)
+        self.memory, self.caches = self._lay_out()
+        for cache, before in zip(self.caches, old, strict=True):
+            cache[:, :, :, :slots] = before[:, : self.count]
+        self.weights.take_back(memory)
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, prefix: Tensor | None) -> Tensor:
+def _filled_up(count: int) -> Ints:
+    """The numbers of ``count`` tokens, the last one again until they are a multiple of :data:`ALIKE`, if they are more.
+
+    A token that is read twice is stored twice in the same place, the same numbers.
+    """
+    full = count + (-count % ALIKE if count > ALIKE else 0)
+    numbers: Ints = np.minimum(np.arange(full), count - 1)
+    return numbers
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
     """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
 
     Args:
@@ -463,7 +533,6 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, pr
         keys: Each row's own ``[B J, E, T]``.
         values: Each row's own ``[B J, T, E]``.
         bias: Added to the scores of these, ``[B, 1, M / G, T]`` or None.
-        prefix: Keys and values that all rows begin with ``[2, J, P, E]`` or None.
 
     Returns:
         ``[B J, M, E]``.
@@ -471,18 +540,7 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, pr
     scores = torch.bmm(query, keys)
     if bias is not None:
         scores.view(len(bias), -1, *bias.shape[2:]).add_(bias)
-    if prefix is None:
-        return torch.bmm(torch.softmax(scores, dim=-1), values)
-    # One product for all rows: the prefix is read from memory once, not once a row.
-    _, kv_heads, length, width = prefix.shape
-    asked = query.shape[1]
-    across = query.view(-1, kv_heads, asked, width).transpose(0, 1).reshape(kv_heads, -1, width)  # [J, B M, E]
-    common = torch.bmm(across, prefix[0].transpose(1, 2)).view(kv_heads, -1, asked, length).transpose(0, 1)
-    both = torch.softmax(torch.cat([common, scores.view(-1, kv_heads, asked, scores.shape[2])], dim=-1), dim=-1)
-    common, own = both[..., :length], both[..., length:].flatten(0, 1)
-    shared = torch.bmm(common.transpose(0, 1).reshape(kv_heads, -1, length), prefix[1])  # [J, B M, E]
-    shared = shared.view(kv_heads, -1, asked, width).transpose(0, 1).reshape(-1, asked, width)
-    return torch.baddbmm(shared, own, values)
+    return torch.bmm(torch.softmax(scores, dim=-1), values)
 
 
 class LlamaDecoder:
@@ -524,9 +582,10 @@ class LlamaDecoder:
             rests = [prompts[row][begun:] for row in group]
             for places, length in plan_batches(rests, self.weights.rows, fixed_tiles=self.fixed_tiles):
                 rows = [group[place] for place in places]
-                batch = self._batch(len(rows), length, GROWTH, prefix)
+                batch = self._batch(len(rows), begun + length, GROWTH, prefix)
                 answers = [Answer(self.ending, uniforms.shape[1], texts[row]) for row in rows]
                 self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
+                batch.close()
                 results.update((row, answer.generated) for row, answer in zip(rows, answers, strict=True))
         return [results[row] for row in range(len(prompts))]
 
@@ -607,7 +666,9 @@ class LlamaDecoder:
         for rows, length in plan_batches(texts, self.weights.rows, fixed_tiles=self.fixed_tiles):
             last = length - 1 if self.fixed_tiles else max(len(continuations[row]) for row in rows)
             # The last token is read by nobody, but keeping it makes places and targets line up.
-            logits = self._batch(len(rows), length, 0, prefix).read_prompts([texts[row] for row in rows], last=last + 1)
+            batch = self._batch(len(rows), begun + length, 0, prefix)
+            logits = batch.read_prompts([texts[row] for row in rows], last=last + 1)
+            batch.close()
             logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
             for place, row in enumerate(rows):
                 target = torch.tensor(continuations[row], device=logs.device)

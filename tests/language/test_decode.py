@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -189,11 +190,51 @@ def test_a_shared_beginning_changes_no_text(plain_folder: Path):
     draws = row_uniforms(range(100), 20)
     shared = decoder.generate(prompts, draws, temperature=1.0, shareable=shareable)
     assert shared == decoder.generate(prompts, draws, temperature=1.0)
+    sources = [[*row.tokens, 1] for row in shared]
+    drafted = decoder.generate(prompts, draws, temperature=1.0, shareable=shareable, sources=sources)
+    assert drafted == shared
     few = [row for row in range(100) if owners[row] == 1][:3]
     asked = [prompts[row] for row in few]
     assert decoder._sharing(asked, [len(states[1])] * 3) == [([0, 1, 2], len(states[1]))]
     alone = decoder.generate(asked, draws[few], temperature=1.0, shareable=[len(states[1])] * 3)
     assert alone == [shared[row] for row in few]
+
+
+def test_memory_is_lent_again_and_changes_no_text(plain_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Batches of unlike sizes, some of which grow, one after another and at once."""
+    calls = [(random_prompts(rows, seed=rows, longest=60), row_uniforms(range(rows), 130)) for rows in (9, 3, 20, 9, 5)]
+    monkeypatch.setattr(decode, "LENT", range(0))
+    fresh = lean(plain_folder)
+    expected = [fresh.generate(*call, temperature=1.0) for call in calls]
+    assert fresh.weights._spare == []
+    monkeypatch.setattr(decode, "LENT", range(1, 2**26))
+    decoder = lean(plain_folder)
+    assert [decoder.generate(*call, temperature=1.0) for call in calls] == expected
+    (memory,) = {each.data_ptr() for each in decoder.weights._spare[-1:]}
+    decoder.generate(*calls[1], temperature=1.0)
+    assert memory in {each.data_ptr() for each in decoder.weights._spare}
+    assert len(decoder.weights._spare) <= 2  # the caches that grow, and what they grow into
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda call: decoder.generate(*call, temperature=1.0), calls * 3)
+    assert list(found) == expected * 3
+    assert len(decoder.weights._spare) <= 4
+
+
+def test_passes_of_unlike_drafts_have_few_shapes(plain_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """A kernel is built for each number of rows that a product sees."""
+    decoder = lean(plain_folder)
+    finish, rows = decode.LlamaWeights.finish, set()
+
+    def spy(self: decode.LlamaWeights, layer: decode._Layer, hidden: torch.Tensor, mixed: torch.Tensor):
+        rows.add(len(hidden))
+        return finish(self, layer, hidden, mixed)
+
+    monkeypatch.setattr(decode.LlamaWeights, "finish", spy)
+    prompts, draws = random_prompts(40, seed=12), row_uniforms(range(40), 30)
+    sources = [row.tokens for row in decoder.generate(prompts, draws, temperature=1.0)]
+    decoder.generate(prompts, draws, temperature=1.0, sources=sources)
+    assert all(count <= decode.ALIKE or count % decode.ALIKE == 0 for count in rows)
+    assert any(count > decode.ALIKE for count in rows)
 
 
 def test_bfloat16_is_near_float32(control_folder: Path):
@@ -230,10 +271,10 @@ def test_a_fixed_tile_has_the_same_shapes_whatever_its_rows(plain_folder: Path, 
     decoder = lean(plain_folder, fixed_tiles=True)
     attend, seen = decode._attend, []
 
-    def spy(query, keys, values, bias, prefix):
+    def spy(query, keys, values, bias):
         shapes = [(each.shape, each.stride()) for each in (query, keys, values)]
         seen.append((shapes, None if bias is None else bias.shape))
-        return attend(query, keys, values, bias, prefix)
+        return attend(query, keys, values, bias)
 
     monkeypatch.setattr(decode, "_attend", spy)
     prompts = [prompt[:10] for prompt in random_prompts(8, seed=7)] + [[5] * 15]
