@@ -255,6 +255,22 @@ def test_failed_cells_are_listed_and_the_others_stay(
     assert not (options.out / "cells/known-uniform-0/error.json").exists()
 
 
+def test_cells_on_ray_leave_the_same_files(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'eagle_gym[cluster]'")
+    usual: dict[str, Any] = {"episodes": 2, "num_envs": 2, "env_kwargs": {"horizon": 1}}
+    cells = [Cell("plots", "EagleGym/Plots-v0", "uniform", seed, **usual) for seed in range(2)]
+    here, there = (
+        [result.rows for result in run_cells(cells, Options("small", tmp_path / engine, jobs=2, engine=engine))]
+        for engine in ("local", "ray")
+    )
+    assert here == there
+    local, ray = (
+        sorted(str(path.relative_to(tmp_path / engine)) for path in (tmp_path / engine).rglob("*") if path.is_file())
+        for engine in ("local", "ray")
+    )
+    assert local == ray
+
+
 def test_experiments_are_found_and_whole() -> None:
     found = find_experiments()
     assert {"demo", "learning"} <= found.keys()
