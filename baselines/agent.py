@@ -111,7 +111,7 @@ def sample(probabilities: Probabilities, rng: np.random.Generator) -> NDArray[np
 
 
 def is_batched(observation: object) -> bool:
-    """Whether an observation that was read already has a batch axis: not one string, not a mapping of vectors."""
+    """Whether an observation of ours, latent or text, has a batch axis: not one string, not a mapping of vectors."""
     if isinstance(observation, Mapping) and "state" in observation:
         return np.ndim(observation["state"]) == 2
     return not isinstance(observation["text"] if isinstance(observation, Mapping) else observation, str)

@@ -144,7 +144,10 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def write(self, z: Tensor, seed: int, *, temperature: float, max_tokens: int) -> list[Completion]:
-        """A sampled text for each point ``[B, n]``; torch's global randomness is left as it is."""
+        """A sampled text for each point ``[B, n]``; torch's global randomness is left as it is.
+
+        It does not end before its first token: no text is no way to write a point.
+        """
         soft = self.soft(z)
         stop = sorted(self._phrasing.ending.stop)
         sampling: dict[str, Any] = {"do_sample": False}
@@ -155,6 +158,7 @@ class Decoder(nn.Module):
             rows = self.model.generate(
                 inputs_embeds=soft,
                 attention_mask=torch.ones(soft.shape[:2], dtype=torch.long, device=soft.device),
+                min_new_tokens=1,
                 max_new_tokens=max_tokens,
                 eos_token_id=stop,
                 pad_token_id=stop[0],
@@ -363,6 +367,7 @@ def train(
 
     Raises:
         ConfigurationError: The environment is of another kind, or ``resume`` finds another run.
+        LanguageModelError: It writes nothing for a reader when its quality is measured; the checkpoint is there.
         PreparationError: The checkpoint to resume is broken.
     """
     config = config or ELMConfig()
@@ -384,6 +389,8 @@ def train(
             if folder and (step + 1) % checkpoint_every == 0:
                 agent.save(folder, optimizer)
     agent.decoder.eval()
+    if folder:
+        agent.save(folder, optimizer)  # what was taught is kept, whatever comes of measuring it
     agent.quality = quality(agent, world)
     if folder:
         agent.save(folder, optimizer)

@@ -114,7 +114,16 @@ class Search(ABC):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
-        """Plan from where the environment stands; the observation only says how many decisions there are."""
+        """Plan from where the environment stands; the observation only says how many decisions there are.
+
+        Raises:
+            ConfigurationError: The observation is not one of the environment that it plans in.
+        """
+        if not self._env.observation_space.contains(observation):
+            raise ConfigurationError(
+                f"this agent plans in the environment it was made with, whose observations are "
+                f"{self._env.observation_space}; give it those, unchanged"
+            )
         states = [self._env.state] if isinstance(self._env, EagleEnv) else self._env.states
         actions = np.zeros(len(states), np.int64)
         going = [i for i, there in enumerate(states) if not worlds.is_over(self.world, there)]

@@ -23,7 +23,7 @@ SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "steps": 4_480, "recorded":
 LARGE = SMALL | {"episodes": 128, "steps": 8_960, "recorded": 128, "searched": 64}
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "searched": 2, "budget": 5}
 QUICK = {"adapter_steps": 150, "joint_steps": 150}  # ELM
-HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 1, "max_tokens": 8}
+HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8}
 SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the language models that read text, by reference policy
     "smoke": {**TINY, "elm": HASTY, "reads": {"g_optimal": 1}},
     "small": {**SMALL, "elm": QUICK, "reads": {}},

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines import registry
 from baselines.elm import Decoder, ELMAgent, ELMConfig, Pairs, ascend, gradient, make_agent, quality, starts, train
@@ -178,6 +180,30 @@ def test_nothing_written_is_an_error(config: ELMConfig, monkeypatch: pytest.Monk
         agent.write(envs.states)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_no_text_ends_before_it_began(config: ELMConfig, temperature: float) -> None:
+    decoder = make_agent(config, 4).decoder
+    stop = sorted(decoder._phrasing.ending.stop)
+
+    def would_end(_: object, __: object, output: Any) -> None:
+        output.logits[..., stop] += 1e4
+
+    decoder.model.register_forward_hook(would_end)
+    written = decoder.write(torch.randn(5, 4), 0, temperature=temperature, max_tokens=8)
+    assert [(said.completion_tokens, said.finish_reason) for said in written] == [(2, "stop")] * 5
+
+
+def test_a_decoder_whose_quality_cannot_be_measured_is_kept(
+    config: ELMConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ELMAgent, "decode", lambda self, z, states: {})
+        with pytest.raises(LanguageModelError, match="wrote nothing"):
+            train(make_envs(), config, folder=tmp_path, progress=False)
+    assert len(ELMAgent.load(tmp_path).curve) == 4
+    assert train(make_envs(), config, folder=tmp_path, resume=True, progress=False).quality["granted"]
+
+
 def test_quality_is_what_it_says(config: ELMConfig) -> None:
     world = make_tiny_world(observation="latent")
     agent = train(EagleVectorEnv.from_world(world), config, progress=False)
@@ -192,6 +218,7 @@ def test_saved_agents_write_alike_and_runs_are_resumed(config: ELMConfig, tmp_pa
     again = registry.load(tmp_path / "whole")
     assert isinstance(again, ELMAgent)
     assert (again.config, again.curve, again.quality) == (config, whole.curve, whole.quality)
+    assert EventAccumulator(str(tmp_path / "whole" / "tensorboard")).Reload().Tags()["scalars"] == ["loss"]
     z = torch.randn(3, 4)
     texts = [agent.decoder.write(z, 5, temperature=1.0, max_tokens=8) for agent in (whole, again)]
     assert texts[0] == texts[1]

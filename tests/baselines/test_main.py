@@ -103,6 +103,21 @@ def test_trained_agents_are_evaluated_as_in_the_benchmarks(tmp_path: Path, monke
     assert asked == [("g_optimal", False), ("ppo", True), ("g_optimal", False), ("ppo", False)]
 
 
+@pytest.mark.parametrize(
+    ("command", "taught"),
+    [
+        ("record", ["python -m baselines record --env EagleGym/Plots-v0", "train users", "--episodes"]),
+        ("train", ["python -m baselines train ppo --env", "--resume", "recurrent_ppo", "python -m baselines settings"]),
+        ("evaluate", ["python -m baselines evaluate runs/ppo --env", "beam:budget=640,width=8", "--sample"]),
+    ],
+)
+def test_help_teaches(command: str, taught: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [words for words in taught if words not in shown] == []
+
+
 def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "eagle"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -80,6 +80,20 @@ def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> Non
         registry.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_weights_that_are_absent_or_broken_are_named(name: str, tmp_path: Path) -> None:
+    config = dataclasses.asdict(registry.make_config(name, {}))
+    shapes = {"actions": 3, "dim": 2, "steps": 4, "language": {}, "quality": {}}
+    header = {"format": 1, "algorithm": name.partition("-")[0], **shapes, "config": config}
+    (tmp_path / "agent.json").write_text(json.dumps(header))
+    with pytest.raises(PreparationError, match="cannot be read"):
+        registry.load(tmp_path)
+    for file in ("agent", "policy"):
+        (tmp_path / f"{file}.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(PreparationError, match="cannot be read"):
+        registry.load(tmp_path)
+
+
 def test_unknown_names_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="no learner or method 'eagel'; did you mean 'eagle'"):
         registry.find("eagel")

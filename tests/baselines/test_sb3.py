@@ -299,6 +299,8 @@ def test_wrong_k_and_wrong_dim_are_named() -> None:
         agent.predict(KnownVectorEnv(num_envs=2, actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match="K = 3 in 5"):
         agent.predict(KnownVectorEnv(num_envs=2, dim=5).reset(seed=0)[0])
+    with pytest.raises(ConfigurationError, match='observation="latent"'):
+        agent.predict("a text")
 
 
 def test_configuration_is_checked() -> None:

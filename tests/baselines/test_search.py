@@ -182,6 +182,21 @@ def test_a_single_environment(make) -> None:
     assert env.action_masks()[action]
 
 
+@pytest.mark.parametrize("make", AGENTS, ids=NAMES)
+def test_observations_of_another_environment_are_refused(make) -> None:
+    for observation, other in (("latent", "text"), ("text", "latent")):
+        envs = EagleVectorEnv.from_world(make_tiny_world(observation=observation), num_envs=2)
+        here, _ = envs.reset(seed=0)
+        agent: Search = make(envs, 12)
+        assert agent.predict(here)[0].shape == (2,)
+        for settings, rows in (({"observation": other}, 2), ({"observation": observation}, 3)):
+            there = EagleVectorEnv.from_world(make_tiny_world(**settings), num_envs=rows).reset(seed=0)[0]
+            with pytest.raises(ConfigurationError, match="whose observations are"):
+                agent.predict(there)
+        with pytest.raises(ConfigurationError, match="whose observations are"):
+            agent.predict(KnownVectorEnv(num_envs=2).reset(seed=0)[0])
+
+
 def test_utilities_are_those_of_the_states() -> None:
     world = make_tiny_world(observation="latent")
     arrivals = [worlds.place(world, np.random.default_rng(seed)) for seed in range(3)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines import eagle
 from baselines.dataset import RecordConfig, load, record
@@ -99,7 +100,9 @@ def test_resumed_runs_end_as_if_they_had_not_stopped(config: SupervisedConfig, t
         assert torch.equal(weight, whole.policy.trained()[name]), name
 
 
-def test_saved_agents_act_alike(config: SupervisedConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_saved_agents_act_alike(config: SupervisedConfig, tmp_path: Path, lora_rank: int) -> None:
+    config = replace(config, lora_rank=lora_rank)
     agent = train(make_envs(), config, folder=tmp_path, progress=False)
     again = SupervisedAgent.load(tmp_path)
     observation, _ = make_envs(observation="text").reset(seed=0)
@@ -107,6 +110,7 @@ def test_saved_agents_act_alike(config: SupervisedConfig, tmp_path: Path) -> Non
     assert (again.config, again.steps, again.curve) == (config, agent.steps, agent.curve)
     action, _ = again.predict(observation[0])
     assert np.ndim(action) == 0
+    assert EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["scalars"] == ["loss"]
 
 
 @pytest.mark.parametrize("observation", ["latent", "text"])
@@ -175,6 +179,10 @@ def test_eagle_goes_on_from_it(config: SupervisedConfig, tmp_path: Path) -> None
     again = EagleAgent.load(tmp_path / "eagle")
     np.testing.assert_array_equal(agent.probabilities(observation), again.probabilities(observation))
     assert len(evaluate(again, make_envs(), method="eagle", episodes=4).rows) == 4
+    with pytest.raises(ConfigurationError, match="K = 6 actions; the observation has 3"):
+        again.predict(KnownVectorEnv(actions=3).reset(seed=0)[0])
+    with pytest.raises(ConfigurationError, match='observation="text"'):
+        again.predict(KnownVectorEnv(actions=6).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match=r"has K = 6 actions; here are 3"):
         eagle.train(KnownVectorEnv(), settings, progress=False)
 

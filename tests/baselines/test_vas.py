@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines import registry
 from baselines.agent import read_latent
@@ -56,6 +57,18 @@ def test_learns_from_records_alone(data: str) -> None:
     assert gain > np.mean([row.gain for row in evaluate(reference, envs, method="g", episodes=64).rows]) + 0.5
 
 
+def test_learns_which_of_two_is_worth_more(tmp_path: Path) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", actions=2, horizon=1), num_envs=64)
+    record(envs, tmp_path, RecordConfig(("uniform",), episodes=512), progress=False)
+    agent = train(envs, VASConfig(dataset=str(tmp_path), reference="uniform", epochs=40), progress=False)
+    observation, _ = envs.reset(seed=10_000)
+    expected = envs.expected_utility()
+    clear = np.abs(expected[:, 0] - expected[:, 1]) > 1  # where one of the two is the obvious one
+    chosen, _ = agent.predict(observation, deterministic=True)
+    assert clear.sum() > 10
+    assert np.mean(chosen[clear] == expected.argmax(axis=1)[clear]) > 0.9
+
+
 def test_the_optimistic_policy_looks_ahead_where_it_acts(data: str, tmp_path: Path) -> None:
     envs = make_envs()
     train(envs, VASConfig(dataset=data, reference="optimistic", epochs=1), folder=tmp_path, progress=False)
@@ -86,6 +99,7 @@ def test_saved_agents_act_alike(data: str, tmp_path: Path) -> None:
     again = VASAgent.load(tmp_path)
     np.testing.assert_array_equal(agent.probabilities(observation), again.probabilities(observation))
     assert (again.steps, again.curve, again.config) == (agent.steps, agent.curve, agent.config)
+    assert EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["scalars"] == ["loss"]
 
 
 def test_errors_are_named(data: str, tmp_path: Path) -> None:
