@@ -93,7 +93,7 @@ def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> Non
         policy="language",
         supervised=str(tmp_path / "blank"),
         reference="uniform",
-        steps=3_456,
+        steps=1_728,
         kl_weight=alpha,
         policy_learning_rate=3e-3,
         value_learning_rate=5e-3,

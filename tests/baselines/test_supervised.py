@@ -121,36 +121,17 @@ def test_is_evaluated_on_either_observation(config: SupervisedConfig, observatio
     assert len(rows) == 4
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from baselines.supervised import SupervisedConfig, train
-data, model, out = sys.argv[1:]
-config = SupervisedConfig(dataset=data, model=model, training_steps=4, batch_size=4, dropout=0.0)
-train(None, config, folder=Path(out), progress=False)
-"""
-
-
 def test_two_processes_train_what_one_does(config: SupervisedConfig, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    arguments = [config.dataset, config.model, str(tmp_path / "two")]
-    done = subprocess.run(
-        [*launch, str(script), *arguments], env=environment, capture_output=True, text=True, timeout=250
-    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    # Without --multi_gpu accelerate starts one process where there are processors alone, whatever --num_processes says.
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command = ["-m", "baselines", "train", "supervised", "--num-envs", "1", "--out", str(tmp_path / "two")]
+    settings = {"dataset": config.dataset, "model": config.model, "training_steps": 4, "batch_size": 4, "dropout": 0.0}
+    command += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    done = subprocess.run([*launch, *command], env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained for 48 steps") == 2  # by each of the processes
     one = train(make_envs(), replace(config, dropout=0.0), progress=False)
     two = SupervisedAgent.load(tmp_path / "two")
     np.testing.assert_allclose([row["loss"] for row in two.curve], [row["loss"] for row in one.curve], rtol=1e-4)
