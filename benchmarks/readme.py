@@ -15,9 +15,10 @@ from typing import Any
 
 from benchmarks.report import aligned, transcript, typical
 from benchmarks.reporting.names import PAPER, title
-from benchmarks.reporting.runs import Run, has_cells, read_run
-from benchmarks.reporting.scores import Standing, standings
+from benchmarks.reporting.runs import Done, Run, has_cells, read_run
+from benchmarks.reporting.scores import Standing, by_method, standings
 from benchmarks.reporting.sections import number
+from benchmarks.reporting.targets import eagle_targets, verdicts
 from benchmarks.results import REFERENCE, read_json, read_rows, shortened
 from eagle_gym.errors import ConfigurationError, PreparationError
 
@@ -75,6 +76,7 @@ def results(reference: Path = REFERENCE / "t1_methods") -> str:
         cells = run.of(environment)
         if cells:
             parts += [f"### {cells[0].header['cell']['env_id']}", short_table(standings(run, environment))]
+            parts.append(asked(by_method(cells)))
         holes = [f"{title(name)} {why}" for name, why in run.holes(environment).items() if name in ROWS]
         parts += [f"Not in the numbers of {environment}: {'; '.join(holes)}."] if holes else []
     return "\n\n".join(part.strip() for part in parts)
@@ -95,6 +97,14 @@ def commands(run: Run) -> str:
     lines = [*(f"{command} --out runs/{run.experiment}" for command in made)]
     lines += [f"judge runs/{run.experiment}", f"reference runs/{run.experiment}", "readme"]
     return "```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```"
+
+
+def asked(methods: Mapping[str, Sequence[Done]]) -> str:
+    """What is asked of EAGLE: how much of it is met, and what is missed, by name."""
+    lines = verdicts(methods, eagle_targets())
+    missed = [f"- {line}" for line in lines if "MISSED" in line]
+    met = f"Of {len(lines)} things asked of EAGLE {len(lines) - len(missed)} are met"
+    return "\n".join([f"{met}; missed are:\n", *missed]) if missed else f"{met}."
 
 
 def short_table(found: Sequence[Standing]) -> str:
