@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -182,12 +182,26 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     for name, number in space.quality.items():
         yield f"  {_words(name)}", _number(number)
     if parts.surrogate_quality:
-        yield "surrogate of the language model", "predicts where an edit leads"
-    for name, number in parts.surrogate_quality.items():
-        yield f"  {_words(name)}", _number(number)
+        yield "surrogate of the language model", "R² of the displacements that it predicts, on texts no fit has seen"
+        yield from _surrogate_facts(parts.surrogate_quality)
     default = Settings().as_kwargs()
     changed = {name: value for name, value in world.settings.as_kwargs().items() if value != default[name]}
     yield "arguments", json.dumps(changed) if changed else "all as by default"
+
+
+def _surrogate_facts(quality: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """R² for each kind of edit: with its interval, and what a perfect prediction would get."""
+    from eagle_gym.actions.surrogate_make import SUFFIXES
+
+    for suffix in SUFFIXES:
+        if f"r2{suffix}" in quality:
+            low, high = quality[f"r2_low{suffix}"], quality[f"r2_high{suffix}"]
+            best = f", {quality[f'r2_ceiling{suffix}']:.2f} at best" if f"r2_ceiling{suffix}" in quality else ""
+            yield (
+                f"  r2{suffix.replace('_', ' ')}",
+                f"{quality[f'r2{suffix}']:.2f} (95 % interval {low:.2f} to {high:.2f}{best}), "
+                f"{quality[f'pairs{suffix}']:.0f} edits of {quality[f'start_texts{suffix}']:.0f} texts",
+            )
 
 
 def _words(name: str) -> str:
@@ -258,7 +272,7 @@ def _as_action(env: EagleEnv, answer: str) -> int | None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Run every checker on the environment; the first failure is raised by what found it."""
+    """Run every checker on the environment, print what each finds, and fail where any has failed."""
     from eagle_gym.envs.checks import CHECKS
 
     open_env(options).close()

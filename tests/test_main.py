@@ -82,7 +82,8 @@ def test_info_prints_what_the_world_is_made_of(capsys: pytest.CaptureFixture[str
     for pattern in (
         r"\n  train split +800 users, .*this environment's",
         r"\n  test split +200 users",
-        r"\n  r2 +0\.\d+\n",
+        r"\n  r2 +0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, 0\.\d+ at best\), \d+ edits of \d+ texts\n",
+        r"\n  r2 vague +0\.\d+ ",
     ):
         assert re.search(pattern, shown)
     assert '{"observation": "latent", "prepare": "never"}' in shown

@@ -203,6 +203,10 @@ def solve_batch(
         tol: as in ``solve``.
         rank_tol: as in ``solve``.
         normalise: as in ``solve``.
+
+    Raises:
+        DesignError: as ``solve``; the message names the pool.
+        ConfigurationError: as ``solve``.
     """
     return _solve(geometry.check_pools(pools), solver, tol, rank_tol, normalise)
 
@@ -376,12 +380,20 @@ def leverages(features: npt.ArrayLike, weights: npt.ArrayLike, *, rank_tol: floa
         DesignError: as ``solve``; or weights that are negative, not finite, all zero or not ``[K]``.
     """
     pool = geometry.check_pool(features)
-    given = np.asarray(weights, dtype=np.float64)
-    if given.shape != (len(pool),) or not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
-        raise DesignError(f"weights must be {len(pool)} finite non-negative numbers, not all zero; got {weights!r}")
+    given = _check_weights(weights, len(pool))
     rows = _whole(pool, rank_tol)
     g = geometry.leverages(rows, (given / given.sum())[None])[0]
     return g, float(g.max() / rows.shape[-1] - 1)
+
+
+def _check_weights(weights: npt.ArrayLike, count: int) -> Floats:
+    try:
+        given = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.full(0, np.nan)
+    if given.shape != (count,) or not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
+        raise DesignError(f"weights must be {count} finite non-negative numbers, not all zero; got {weights!r}")
+    return given
 
 
 def _whole(pool: Floats, rank_tol: float) -> Floats:
@@ -400,9 +412,13 @@ def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = _RANK_TOL)
         features: ``[K, n]``, as given to ``solve``.
         found: a design over them.
         rank_tol: see ``solve``.
+
+    Raises:
+        DesignError: as ``solve``; or a design over another number of candidates.
     """
-    rows = _whole(geometry.check_pool(features), rank_tol)
-    weights = subset.thin(rows[0], found.weights)
+    pool = geometry.check_pool(features)
+    rows = _whole(pool, rank_tol)
+    weights = subset.thin(rows[0], _check_weights(found.weights, len(pool)))
     gap = float(geometry.certificate(rows, weights[None])[0])
     return replace(found, weights=weights, gap=gap, C=1 + gap)
 
@@ -470,6 +486,10 @@ def select_batch(
         tol: as in ``select``.
         rank_tol: as in ``select``.
         normalise: as in ``select``.
+
+    Raises:
+        DesignError: as ``solve``; the message names the pool.
+        ConfigurationError: as ``select``.
     """
     return _select(geometry.check_pools(pools), k, tol, rank_tol, normalise)
 
@@ -593,8 +613,8 @@ def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generato
         ConfigurationError: dimensions out of range.
     """
     pool = geometry.check_pool(features)
-    if not 1 <= dimensions <= pool.shape[1]:
-        raise ConfigurationError(f"dimensions must lie in 1..{pool.shape[1]}, got {dimensions}")
+    if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
+        raise ConfigurationError(f"dimensions must be a whole number in 1..{pool.shape[1]}, got {dimensions!r}")
     if rng is not None:
         basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
     else:

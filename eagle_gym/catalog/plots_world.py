@@ -18,10 +18,12 @@ Regenerate the data file with ``python -m eagle_gym.catalog.plots_world``.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -198,10 +200,15 @@ def make_world(seed: int = SEED, films: int = FILMS, users: int = USERS) -> Worl
     return World(Catalog("plots", entities, ids, ratings, SCALE, "plot_english"), tastes)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the data file that the package ships."""
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(PATH, allow_pickle=False, **pack(make_world().catalog))
+    parser = argparse.ArgumentParser(
+        prog="python -m eagle_gym.catalog.plots_world", description="Make the embedded catalog of Plots anew."
+    )
+    parser.add_argument("--out", type=Path, default=PATH, help="file to write (default: the package's own data)")
+    out: Path = parser.parse_args(arguments).out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out, allow_pickle=False, **pack(make_world().catalog))
 
 
 def _draw_films(rng: np.random.Generator, count: int, moods: Floats) -> list[plot_english.Attributes]:

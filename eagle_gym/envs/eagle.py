@@ -10,7 +10,15 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from eagle_gym.envs import world as worlds
-from eagle_gym.envs.episode import METADATA, SEEDS, Inhabitant, Snapshot, check_render_mode, unmoved_by_failure
+from eagle_gym.envs.episode import (
+    METADATA,
+    SEEDS,
+    Inhabitant,
+    Snapshot,
+    check_render_mode,
+    check_snapshot,
+    unmoved_by_failure,
+)
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
@@ -170,7 +178,11 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
         Args:
             snapshot: from ``get_state`` of an environment with the same settings.
             seed: a fresh seed for what follows; None goes on with the snapshot's own randomness.
+
+        Raises:
+            ConfigurationError: no snapshot, or one of other settings.
         """
+        check_snapshot(self.world, snapshot)
         fresh = (snapshot.generator(), snapshot.seed) if seed is None else seeding.np_random(seed)
         self._np_random, self._np_random_seed = fresh
         self._state, self._frames = snapshot.state, list(snapshot.frames)

@@ -49,6 +49,25 @@ class Snapshot:
         return rng
 
 
+def check_snapshot(world: World, snapshot: object) -> Snapshot:
+    """The snapshot, where an environment of this world can go on from it.
+
+    Raises:
+        ConfigurationError: it is none, or comes from an environment with another latent space or other action sets.
+    """
+    if not isinstance(snapshot, Snapshot):
+        raise ConfigurationError(f"a snapshot comes from get_state(), got {type(snapshot).__name__}")
+    if snapshot.state is not None:
+        own = (world.settings.actions, world.space.dim)
+        given = (len(snapshot.state.action_set.mask), len(snapshot.state.z))
+        if own != given:
+            raise ConfigurationError(
+                f"the snapshot is of an environment with other settings: expected {own[0]} actions and {own[1]} latent "
+                f"dimensions, got {given[0]} and {given[1]}"
+            )
+    return snapshot
+
+
 class Inhabitant:
     """An environment in a world that it shares with its copies; the world is opened again where it is unpickled."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eagle_gym.envs import world as worlds
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, EpisodeError
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -69,9 +69,14 @@ class SB3VecEnv(VecEnv):
         self._actions = np.asarray(actions)
 
     def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
-        """Step every environment; one whose episode ended is at the start of its next one."""
+        """Step every environment; one whose episode ended is at the start of its next one.
+
+        Raises:
+            EpisodeError: before ``step_async``, or as :meth:`eagle_gym.EagleVectorEnv.step`.
+            LanguageModelError: a generation failed; every episode stands where it stood.
+        """
         if self._actions is None:
-            raise ConfigurationError("step_wait() comes after step_async(actions)")
+            raise EpisodeError("step_wait() comes after step_async(actions)")
         result = self.envs.transition(self._actions)
         self._actions = None
         world = self.envs.world

@@ -121,17 +121,7 @@ class Settings:
             _check_integer(name, getattr(self, name), lowest, optional=name in _OPTIONAL)
         for name, (low, high) in _NUMBERS.items():
             _check_number(name, getattr(self, name), low, high, optional=name in _OPTIONAL)
-        for name in (
-            "root",
-            "texts",
-            "ratings",
-            "utility",
-            "cache_dir",
-            "record",
-            "language_model",
-            "effects_model",
-            "device",
-        ):
+        for name in _STRINGS:
             _check_string(name, getattr(self, name), optional=name in _OPTIONAL)
         if not isinstance(self.batch_invariant, bool):
             raise ConfigurationError(f"batch_invariant must be True or False, got {self.batch_invariant!r}")

@@ -18,7 +18,15 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs import world as worlds
-from eagle_gym.envs.episode import METADATA, SEEDS, Inhabitant, Snapshot, check_render_mode, unmoved_by_failure
+from eagle_gym.envs.episode import (
+    METADATA,
+    SEEDS,
+    Inhabitant,
+    Snapshot,
+    check_render_mode,
+    check_snapshot,
+    unmoved_by_failure,
+)
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
@@ -308,18 +316,19 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
             seed: fresh seeds for what follows, as in ``reset``; None goes on with the snapshots' own randomness.
 
         Raises:
-            ConfigurationError: not one snapshot per environment.
+            ConfigurationError: not one snapshot per environment, or one of other settings.
             EpisodeError: a snapshot from before the first reset, among others.
         """
         if len(snapshots) != self.num_envs:
             raise ConfigurationError(f"expected {self.num_envs} snapshots, one per environment, got {len(snapshots)}")
-        states = [snapshot.state for snapshot in snapshots if snapshot.state is not None]
-        if states and len(states) < self.num_envs:
+        states = [check_snapshot(self.world, snapshot).state for snapshot in snapshots]
+        begun = [state for state in states if state is not None]
+        if begun and len(begun) < self.num_envs:
             raise EpisodeError("some snapshots were taken before the first reset(): all or none may be")
         seeds = _per_environment(seed, self.num_envs)
         kept = [(snapshot.generator(), snapshot.seed) for snapshot in snapshots]
         self._rngs, self._seeds = _unzipped(map(_generator, seeds, kept))
-        self._states = states or None
+        self._states = begun or None
         self._frames = [list(snapshot.frames) for snapshot in snapshots]
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ANN401

@@ -41,6 +41,7 @@ from eagle_gym.language.prompts import (
     chat_messages,
     clean_answer,
     control_segments,
+    harmless,
     plain_instructions,
 )
 from eagle_gym.language.sampling import draw_until_finished
@@ -302,13 +303,7 @@ async def _settle() -> None:
 
 def _control(prompt: Prompt) -> str:
     """The control-token prompt, with control tokens inside its texts pulled apart."""
-    return "".join(control + _harmless(text) for control, text in control_segments(prompt))
-
-
-def _harmless(text: str) -> str:
-    for token in CONTROL_TOKENS:
-        text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
+    return "".join(control + harmless(text, CONTROL_TOKENS) for control, text in control_segments(prompt))
 
 
 def _masked(spec: str) -> str:

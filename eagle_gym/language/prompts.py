@@ -9,6 +9,7 @@ not). The embedded model reads *control tokens*; general models read *chat messa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -59,6 +60,14 @@ class Prompt:
 def well_formed(text: str) -> str:
     """The text with what UTF-8 cannot hold (lone surrogates) replaced by U+FFFD; any other text unchanged."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def harmless(text: str, tokens: Iterable[str]) -> str:
+    """The text with any special token in it pulled apart, so that what a text says is never a command."""
+    for token in tokens:
+        if len(token) > 1:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
 
 
 def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:

@@ -37,6 +37,7 @@ from eagle_gym.language.prompts import (
     chat_messages,
     clean_answer,
     control_segments,
+    harmless,
     plain_instructions,
     well_formed,
 )
@@ -198,11 +199,8 @@ class GeneralPhrasing:
         return True
 
     def _harmless(self, text: str) -> str:
-        """The text with any special token in it pulled apart, so that a description cannot end a chat turn."""
-        for token in self._tokenizer.all_special_tokens:
-            if len(token) > 1:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
+        """The text such that a description cannot end a chat turn."""
+        return harmless(text, self._tokenizer.all_special_tokens)
 
 
 class GenerateDecoder:

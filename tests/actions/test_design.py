@@ -388,6 +388,11 @@ class TestTies:
             information(z, thin.weights), information(z, found.weights), atol=1e-6 * np.square(z).max()
         )
 
+    def test_thinning_a_design_of_another_pool(self):
+        z = gaussian(20, 12, 3)
+        with pytest.raises(DesignError, match="weights must be 8"):
+            design.thin(z[:8], design.solve(z))
+
     def test_thinning_a_hypercube(self):
         z = np.array(list(itertools.product([-1.0, 1.0], repeat=5)))
         thin = design.thin(z, design.solve(z))
@@ -551,9 +556,10 @@ class TestProject:
         assert np.array_equal(one, same)
         assert not np.array_equal(one, other)
 
-    def test_dimensions_out_of_range(self):
+    @pytest.mark.parametrize("dimensions", [0, 4, 2.5, "2"])
+    def test_dimensions_out_of_range(self, dimensions):
         with pytest.raises(ConfigurationError, match=r"1\.\.3"):
-            design.project(np.eye(3), 4)
+            design.project(np.eye(3), dimensions)
 
 
 class TestRidge:

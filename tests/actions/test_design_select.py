@@ -323,7 +323,7 @@ class TestLeverages:
         z = gaussian(12, 9, 2)
         assert design.leverages(z, np.full(9, 7.0))[1] == pytest.approx(design.leverages(z, np.full(9, 1 / 9))[1])
 
-    @pytest.mark.parametrize("weights", [[1, 1], [1, -1, 1], [0, 0, 0], [1, math.nan, 1], [[1, 1, 1]]])
+    @pytest.mark.parametrize("weights", [[1, 1], [1, -1, 1], [0, 0, 0], [1, math.nan, 1], [[1, 1, 1]], "abc"])
     def test_bad_weights(self, weights):
         with pytest.raises(DesignError, match="weights"):
             design.leverages(np.eye(3), weights)

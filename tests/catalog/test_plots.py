@@ -36,6 +36,12 @@ def test_the_size_of_plots() -> None:
     assert len(set(catalog.texts)) == len(catalog.texts)
 
 
+def test_the_maker_asked_for_help_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots_world, "make_world", lambda: pytest.fail("something was made"))
+    with pytest.raises(SystemExit):
+        plots_world.main(["--help"])
+
+
 def test_seeds_make_worlds() -> None:
     small = [plots_world.make_world(seed, films=60, users=20) for seed in (1, 1, 2)]
     assert small[0].catalog == small[1].catalog

@@ -393,6 +393,18 @@ def test_a_branch_repeats_and_a_fresh_seed_departs(tiny: World) -> None:
     assert len(texts) > 1
 
 
+def test_a_snapshot_of_other_settings_is_refused(tiny: World) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(actions=3))
+    env.reset(seed=0)
+    other.reset(seed=0)
+    before = env.get_state()
+    with pytest.raises(ConfigurationError, match="got 3 and 4"):
+        env.set_state(other.get_state())
+    with pytest.raises(ConfigurationError, match="NoneType"):
+        env.set_state(None)  # type: ignore[arg-type]
+    assert env.get_state() == before
+
+
 def test_a_branch_goes_to_another_copy_and_through_pickle(tiny: World) -> None:
     env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(tiny)
     env.reset(seed=0)

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.sb3 import SB3VecEnv
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, EpisodeError
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 WORLD = make_tiny_world(observation="latent")
@@ -117,7 +117,7 @@ def test_what_it_cannot_go_over_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="SyncVectorEnv"):
         SB3VecEnv(other)
     other.close()
-    with pytest.raises(ConfigurationError, match="step_async"):
+    with pytest.raises(EpisodeError, match="step_async"):
         adapter().step_wait()
 
 

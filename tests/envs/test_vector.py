@@ -304,6 +304,8 @@ def test_branching_one_episode_into_many(tiny: World) -> None:
         envs.set_state([single.get_state(), fresh, fresh])
     with pytest.raises(ConfigurationError, match="seed"):
         envs.set_state([single.get_state()] * 3, seed=[1, 2])
+    with pytest.raises(ConfigurationError, match="get_state"):
+        envs.set_state([single.get_state(), None, None])  # type: ignore[list-item]
     assert envs.get_state() == before
 
 

@@ -12,6 +12,7 @@ import pytest
 from eagle_gym.catalog import Catalog, Split, load_plots, plots_world, split_catalog
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space, prepare, prepare_space, space_key
+from eagle_gym.latent import __main__ as command
 from tests.latent.conftest import with_ratings
 
 
@@ -133,6 +134,17 @@ def test_the_shipped_space_is_what_a_fit_gives() -> None:
     fitted = fit_space(catalog, split)
     np.testing.assert_allclose(shipped.items, fitted.items, atol=1e-6)
     np.testing.assert_allclose(shipped.users, fitted.users, atol=1e-6)
+
+
+def test_the_command_writes_where_it_is_told_and_help_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    command.main(["--out", str(tmp_path / "plots")])
+    made = LatentSpace.load(tmp_path / "plots")
+    assert made.key == LatentSpace.load(prepare.SHIPPED / "plots").key
+    assert f"{made.quality['explained_taste']:.3f}" in capsys.readouterr().out
 
 
 def test_the_shipped_space_predicts_true_tastes_on_unseen_texts() -> None:
