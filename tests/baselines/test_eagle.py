@@ -93,7 +93,7 @@ def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> Non
         policy="language",
         supervised=str(tmp_path / "blank"),
         reference="uniform",
-        steps=1_728,
+        steps=3_456,
         kl_weight=alpha,
         policy_learning_rate=3e-3,
         value_learning_rate=5e-3,
@@ -101,7 +101,7 @@ def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> Non
         epochs=8,
         minibatches=1,
     )
-    agent = train(EagleVectorEnv.from_world(world, num_envs=32), config, progress=False)
+    agent = train(EagleVectorEnv.from_world(world, num_envs=64), config, progress=False)
     policy = agent.probabilities(texts)
     reached, started = (value_of(tree, some, prior, alpha)[0] for some in (policy, prior))
     assert (reached - started) / (values[0] - started) >= 0.95
