@@ -15,7 +15,7 @@ demo: setup
 	$(RUN) -m benchmarks run demo --size small --fresh $(if $(DATA),--data "$(DATA)")
 
 test: check
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 check: setup
 	$(RUN) -m ruff check .
