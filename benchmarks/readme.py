@@ -85,10 +85,10 @@ def results(reference: Path = REFERENCE / "t1_methods") -> str:
 RESULTS = """Gain in utility over an episode, in standard deviations of the catalog, for users and start texts that
 training never saw, with 95 % intervals over seeds and users. The normalised score is 0 for the uniform policy and 1 for
 beam search. *User utility* is what a judge who had no part in the training sees of it: the true tastes on Plots, a
-second factorisation of other ratings on MovieLens. *Well-formed* is the share of the episodes whose texts all are. Search
-is dear and met the first episodes of each seed alone: gains over other episodes compare by normalised score, not by rank.
-Every method, curves, maps, judges and costs stand in the [report](benchmarks/reference/t1_methods/REPORT.md), beside
-what the paper claims."""
+second factorisation of other ratings on MovieLens. *Well-formed* is the share of the episodes whose texts all are.
+Search is dear and met the first episodes of each seed alone: gains over other episodes compare by normalised score, not
+by rank. Every method, curves, maps, judges and costs stand in the
+[report](benchmarks/reference/t1_methods/REPORT.md), beside what the paper claims."""
 
 
 def commands(run: Run) -> str:
