@@ -392,7 +392,7 @@ def vars_of(interval: Interval | None) -> tuple[float, float, float]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("run --data /work/shared/ml-latest-small --out runs/t1", "run --data ml-latest-small --out runs/t1"),
+        ("run --data /data/ml-latest-small --out runs/t1", "run --data ml-latest-small --out runs/t1"),
         ('"root": "../shared/ml"', '"root": "ml"'),
         ("EagleGym/Plots-v0 from https://example.org/a/b", "EagleGym/Plots-v0 from https://example.org/a/b"),
     ],
