@@ -18,6 +18,13 @@ from baselines.evaluate import FIRST_SEED, evaluate, make_envs
 from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
 
+USUAL = """examples:
+  python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
+  python -m baselines settings ppo
+  python -m baselines evaluate uniform optimistic g_optimal runs/ppo
+
+python -m baselines COMMAND --help says more.
+"""
 RECORD = """examples:
   python -m baselines record --env EagleGym/Plots-v0 --out runs/data
   python -m baselines record --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/data
@@ -55,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m baselines", description="Train and evaluate agents for eagle_gym.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
     raw = argparse.RawDescriptionHelpFormatter
+    about = "Train and evaluate agents for eagle_gym."
+    top = argparse.ArgumentParser(prog="python -m baselines", description=about, epilog=USUAL, formatter_class=raw)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     data = commands.add_parser("record", help="record the reference policies", epilog=RECORD, formatter_class=raw)
     add_environment(data, num_envs=64)
     data.add_argument("--out", type=Path, required=True, help="root of the datasets")

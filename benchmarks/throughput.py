@@ -194,10 +194,11 @@ def generate_all(plain: parts.PlainGenerate, batches: Sequence[Sequence[Sequence
 
 
 def rollouts(setting: Setting, found: Findings) -> None:
-    """All candidates of one state: its text read once and shared, against plain batching."""
+    """All candidates of one state: its text read once and shared, against plain batching, ours and ``generate``'s."""
     count = setting.size.candidates
     model = parts.open_model(setting.device)
-    took: dict[str, list[float]] = {"shared": [], "plain": []}
+    generate = parts.PlainGenerate(model, setting.device)
+    took: dict[str, list[float]] = {name: [] for name in ROLLOUTS}
     states = opened(setting.world, setting.size.repeats + 1, 3 * APART)
     for repeat, (state, pool) in enumerate(zip(states, pools(setting.world, states, count), strict=True)):
         prompts = [Prompt("rewrite", text=state.text, instruction=prompt) for prompt in pool]
@@ -207,10 +208,23 @@ def rollouts(setting: Setting, found: Findings) -> None:
         for name, shared in (("shared", shareable), ("plain", None)):
             work = partial(model.decoder.generate, ids, draws, temperature=1.0, shareable=shared, sources=sources)
             took[name].append(seconds(work))
+        took["generate"].append(seconds(partial(generate.raw, generate.tokens(prompts))))
         if repeat == 0:  # it warmed up
             took = {name: [] for name in took}
     found.samples.update({f"rollouts of a state, {name}, s": values for name, values in took.items()})
+    rows: list[Row] = [
+        {"how": how, "s": median(took[name]), "÷ shared beginning": compare(took, name, "shared")}
+        for name, how in ROLLOUTS.items()
+    ]
+    found.table(f"{count} rollouts of a state", rows)
     found.gate(f"{count} rollouts of a state: plain ÷ shared beginning, s", compare(took, "plain", "shared"), 1.5)
+
+
+ROLLOUTS = {
+    "shared": "this package, the shared beginning read once",
+    "plain": "this package, plain batching",
+    "generate": "model.generate, plain batching",
+}
 
 
 def opened(world: World, count: int, seed: int) -> list[State]:

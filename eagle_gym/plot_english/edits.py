@@ -21,7 +21,8 @@ from eagle_gym.plot_english import grammar, lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.wordings import DIRECTIONS, FORMS, LADDER
 
-FIRST_SLOT = 0.7  # share of vague edits that take the first slot they can
+FIRST = 0.5  # share of vague edits that take the first outcome they can
+FIRST_SLOT = 0.7  # share of the others that take the first slot they can
 
 Operation = Literal["set", "add", "remove", "replace", "intensify", "vague"]
 
@@ -119,25 +120,31 @@ def outcomes(attributes: Attributes, edit: Edit) -> tuple[tuple[Pair, ...], ...]
 
 
 def apply(
-    attributes: Attributes, edits: Edit | Iterable[Edit], rng: np.random.Generator, *, first_slot: float = FIRST_SLOT
+    attributes: Attributes,
+    edits: Edit | Iterable[Edit],
+    rng: np.random.Generator,
+    *,
+    first: float = FIRST,
+    first_slot: float = FIRST_SLOT,
 ) -> Attributes:
     """The attributes after the edits, one after the other; ``rng`` chooses among a vague edit's outcomes.
 
-    A vague edit mostly takes the first slot of its direction that it can change: were all slots as likely, leaving
-    each single one alone would be the likeliest thing to do, and a greedy reader of the result would do nothing.
-    An edit that cannot change the attributes leaves them as they are.
+    A vague edit mostly takes its direction's first outcome, or another one in the same slot: were all as likely,
+    leaving each single slot alone would be the likeliest thing to do, and a greedy reader of the result would do
+    nothing. An edit that cannot change the attributes leaves them as they are.
 
     Args:
         attributes: what there is.
         edits: what is asked for.
         rng: chooses.
-        first_slot: share of the vague edits that take the first slot they can.
+        first: share of the vague edits that take the first outcome they can.
+        first_slot: share of the others that take the first slot they can, and any value of it.
     """
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         possible = outcomes(attributes, edit)
         if not possible:
             continue
-        chosen = _choose(possible, rng, first_slot)
+        chosen = _choose(possible, rng, first, first_slot)
         for slot, value in _removed(attributes, edit):
             attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
         for slot, value in chosen:
@@ -146,11 +153,16 @@ def apply(
     return attributes
 
 
-def _choose(possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator, first_slot: float) -> tuple[Pair, ...]:
+def _choose(
+    possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator, first: float, first_slot: float
+) -> tuple[Pair, ...]:
     if len(possible) == 1:
         return possible[0]
-    first = [outcome for outcome in possible if outcome[0][0] == possible[0][0][0]]
-    among = first if rng.random() < first_slot else possible
+    draw = rng.random()
+    if draw < first:
+        return possible[0]
+    same_slot = [outcome for outcome in possible if outcome[0][0] == possible[0][0][0]]
+    among = same_slot if draw < first + (1 - first) * first_slot else possible
     return among[int(rng.integers(len(among)))]
 
 

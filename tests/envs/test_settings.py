@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import json
 from pathlib import Path
 
@@ -159,3 +161,11 @@ def test_language_models_are_known_by_where_they_are_too(tmp_path: Path, monkeyp
     assert before == Settings(language_model=f"replay:{tmp_path}/calls").key
     (tmp_path / "calls").write_text("12")
     assert replayed.key != before
+
+
+def test_the_page_lists_every_argument_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
+    table = page.partition("## All arguments")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    listed = {name.strip("`"): ast.literal_eval(default.strip("`")) for name, default, _ in rows}
+    assert listed == {field.name: field.default for field in dataclasses.fields(Settings)}

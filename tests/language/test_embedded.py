@@ -16,13 +16,16 @@ from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
 from eagle_gym.language.embedded.examples import Manner, description, example, held_out
-from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, build_tokenizer, train
+from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, build_tokenizer, schedule, train
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
 from eagle_gym.plot_english import apply, parse_edit, parses, read, render
 from eagle_gym.plot_english.lexicon import values
 
-TINY = Recipe(steps=4, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400, tokenizer_examples=50)
+TINY = Recipe(
+    steps=2, settlings=1, settling=2, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400,
+    tokenizer_examples=50,
+)  # fmt: skip
 
 
 def test_the_weights_load_with_the_auto_classes_and_are_small() -> None:
@@ -72,16 +75,17 @@ def test_a_manner_is_heeded() -> None:
 def test_its_abilities_in_small() -> None:
     # A tenth of the committed evaluation, with room for its noise: a swapped or broken weight file fails here.
     measured = evaluate(load_language_model("embedded"), cases=100, seed=1)
-    assert measured["precise_greedy_asked_edit_present"] >= 0.93
-    assert measured["precise_sampled_asked_edit_present"] >= 0.85
-    assert measured["precise_greedy_unasked_change"] <= 0.09
-    assert measured["precise_greedy_parses"] >= 0.97
+    for kind in ("precise", "vague", "macro"):
+        assert measured[f"{kind}_greedy_asked_edit_present"] >= 0.92
+        assert measured[f"{kind}_sampled_asked_edit_present"] >= 0.87
+        assert measured[f"{kind}_greedy_unasked_change"] <= 0.05
+        assert measured[f"{kind}_sampled_parses"] >= 0.97
     assert measured["vague_varied"] >= 0.3
-    assert measured["propose_usable"] >= 0.5
+    assert measured["propose_usable"] >= 0.7
     assert "| precise | 0 |" in table(measured)
 
 
-SMALL = replace(TINY, steps=12, tokenizer_examples=30)
+SMALL = replace(TINY, steps=8, settling=4, tokenizer_examples=30)
 
 
 def test_what_training_showed_is_what_its_batches_hold() -> None:
@@ -139,7 +143,7 @@ def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeyp
     torch.set_num_threads(1)  # sums of several threads may differ in their last bit
     try:
         train(TINY, tmp_path / "whole", every=2)
-        train(replace(TINY, steps=4), tmp_path / "again", every=2)
+        train(TINY, tmp_path / "again", every=2)
         _train_until_cut(tmp_path / "cut", monkeypatch)
         train(TINY, tmp_path / "cut", every=2)
     finally:
@@ -148,6 +152,21 @@ def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeyp
     for name, tensor in whole.items():
         assert torch.equal(tensor, again[name]), name
         torch.testing.assert_close(tensor, cut[name], msg=name)
+
+
+def test_training_settles_with_rates_that_rise_again_and_exports_sharper_logits(tmp_path: Path) -> None:
+    recipe = replace(TINY, steps=200, settlings=2, settling=300, warmup=10)
+    assert (recipe.all_steps, list(recipe.restarts)) == (800, [200, 500])
+    rates = np.array([schedule(step, recipe) for step in range(recipe.all_steps)])
+    heights = [rates[at : at + 200].max() for at in (0, 200, 500)]
+    assert heights == pytest.approx([1.0, recipe.settling_height, recipe.settling_height])
+    assert rates[[199, 499, 799]].max() < 0.02
+    assert [recipe.manner_at(step).first for step in (0, 199, 200)] == [0.0, 0.0, recipe.first]
+    for sharpness in (1.0, 2.0):
+        train(replace(TINY, sharpness=sharpness), tmp_path / str(sharpness))
+    plain, sharp = (load_file(tmp_path / name / "model.safetensors") for name in ("1.0", "2.0"))
+    assert torch.equal(2 * plain.pop("model.norm.weight"), sharp.pop("model.norm.weight"))
+    assert all(torch.equal(tensor, sharp[name]) for name, tensor in plain.items())
 
 
 def _train_until_cut(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,13 @@ def test_every_vague_wording_is_read_and_its_outcomes_exist() -> None:
         assert len(direction.pairs) >= 4
 
 
+@pytest.mark.parametrize(("first", "first_slot", "count"), [(1.0, 0.0, 1), (0.0, 1.0, 2), (0.0, 0.0, 7)])
+def test_vague_edits_prefer_the_first_outcome_then_the_first_slot(first: float, first_slot: float, count: int) -> None:
+    rng, edit = np.random.default_rng(0), Edit("vague", "", "warmer")
+    made = {apply(Attributes(), edit, rng, first=first, first_slot=first_slot).pairs() for _ in range(80)}
+    assert made == set(outcomes(Attributes(), edit)[:count])
+
+
 @given(seeds, st.sampled_from([1, 3]))
 def test_applying_a_proposed_prompt_fulfils_it_and_nothing_else(seed: int, edits: int) -> None:
     rng = np.random.default_rng(seed)

@@ -127,7 +127,7 @@ def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
     """
     from eagle_gym.language.embedded.train import GROUP
 
-    blocks = [-1, *range(-(-recipe.steps // GROUP))]  # -1 stands for the tokenizer's examples
+    blocks = [-1, *range(-(-recipe.all_steps // GROUP))]  # -1 stands for the tokenizer's examples
     found: set[int] = set()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=context) as pool:

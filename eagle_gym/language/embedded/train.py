@@ -36,7 +36,11 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 6000  # optimiser steps
+    steps: int = 6000  # optimiser steps in which any outcome of a vague prompt is as good as the next
+    settlings: int = 2  # times that, after them, learning rates rise and fall again, with fresh optimisers
+    settling: int = 2400  # steps of each of these; in them the first outcome is preferred
+    settling_height: float = 0.3  # of the learning rates while settling, as a share of their heights before
+    sharpness: float = 1.4  # factor on the logits of what is exported
     batch: int = 64  # examples a step
     learning_rate: float = 8e-3  # of the matrices, by Muon (Jordan et al., 2024), at its height
     embedding_learning_rate: float = 6e-3  # of embeddings and norms, by AdamW, at its height
@@ -53,12 +57,27 @@ class Recipe:
     foreign: float = Manner.foreign
     reword: float = Manner.reword
     invent: float = Manner.invent
+    first: float = Manner.first
     first_slot: float = Manner.first_slot
 
     @property
+    def all_steps(self) -> int:
+        """Optimiser steps from the first to the last."""
+        return self.steps + self.settlings * self.settling
+
+    @property
+    def restarts(self) -> range:
+        """The steps at which settling begins."""
+        return range(self.steps, self.all_steps, self.settling)
+
+    @property
     def manner(self) -> Manner:
-        """How it writes."""
-        return Manner(self.dialect, self.foreign, self.reword, self.invent, self.first_slot)
+        """How it writes in the end."""
+        return Manner(self.dialect, self.foreign, self.reword, self.invent, self.first, self.first_slot)
+
+    def manner_at(self, step: int) -> Manner:
+        """How the examples of a step are written: before settling, vague prompts have no first outcome."""
+        return self.manner if step >= self.steps else replace(self.manner, first=0.0)
 
 
 # What the package ships: the default model, and a second environment of another grammar, size and seed, which invents
@@ -69,6 +88,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "pitch": Recipe(
             seed=1,
             steps=3500,
+            settlings=0,
+            sharpness=1.0,
+            first=0.0,
             width=160,
             layers=3,
             heads=5,
@@ -135,13 +157,14 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
     """What the tokenizer is fitted on."""
     rng = np.random.default_rng([recipe.seed, 1])
-    return (example(rng, recipe.manner) for _ in range(recipe.tokenizer_examples))
+    return (example(rng, recipe.manner_at(0)) for _ in range(recipe.tokenizer_examples))
 
 
 def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
     """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
     rng = np.random.default_rng([recipe.seed, 2, block])
-    return [example(rng, recipe.manner) for _ in range(recipe.batch * GROUP)], rng
+    manner = recipe.manner_at(block * GROUP)
+    return [example(rng, manner) for _ in range(recipe.batch * GROUP)], rng
 
 
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
@@ -153,7 +176,7 @@ class Batches(IterableDataset[dict[str, torch.Tensor]]):
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yield ``input_ids`` and ``labels`` [batch, longest]."""
         size = self.recipe.batch
-        for block in range(self.start // GROUP, -(-self.recipe.steps // GROUP)):
+        for block in range(self.start // GROUP, -(-self.recipe.all_steps // GROUP)):
             drawn, rng = block_of_examples(self.recipe, block)
             rows = sorted(map(self._row, drawn), key=lambda row: len(row[0]))
             for place, index in enumerate(rng.permutation(GROUP)):
@@ -224,10 +247,12 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
     heights = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     loader = DataLoader(Batches(recipe, tokenizer, start), batch_size=None, num_workers=1, prefetch_factor=16)
     model, *optimizers = accelerator.prepare(model, *optimizers)
-    bar = tqdm(total=recipe.steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
+    bar = tqdm(total=recipe.all_steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
     for step, batch in enumerate(loader, start=start):
-        if step >= recipe.steps:
+        if step >= recipe.all_steps:
             break
+        if step in recipe.restarts:
+            optimizers = [accelerator.prepare(each) for each in build_optimizers(recipe, accelerator.unwrap_model(model))]
         with accelerator.autocast():
             loss = loss_of(model, {name: tensor.to(accelerator.device) for name, tensor in batch.items()})
         accelerator.backward(loss)
@@ -247,10 +272,17 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    """Linear warm-up, then a cosine down to a hundredth; again, less high, for each settling."""
+    if step >= recipe.steps:
+        within = (step - recipe.steps) % recipe.settling
+        return recipe.settling_height * _rise_and_fall(within, recipe.warmup, recipe.settling)
+    return _rise_and_fall(step, recipe.warmup, recipe.steps)
+
+
+def _rise_and_fall(step: int, warmup: int, steps: int) -> float:
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
@@ -296,11 +328,18 @@ def resume(checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch
 
 
 def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
-    """Write what the package ships: model, tokenizer, recipe."""
+    """Write what the package ships: model, tokenizer, recipe.
+
+    The last norm's weights are multiplied by the recipe's sharpness, so temperature 1 of what is written is a lower
+    temperature of what was trained. What a small model gets wrong by chance is many small probabilities, which all
+    but vanish; the choice among a vague prompt's outcomes stays.
+    """
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    model.to(torch.float32).save_pretrained(out)
+    model.to(torch.float32)
+    model.model.norm.weight.data.mul_(recipe.sharpness)
+    model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
