@@ -61,7 +61,7 @@ class Settings:
         dim: dimension of the latent space.
         prepare: ``"auto"`` makes what is absent (latent space, surrogate), ``"never"`` raises instead.
         cache_dir: where prepared things are kept; ``None`` for the platform's cache folder.
-        device: of the language model: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``, which lets accelerate spread it.
+        device: of the language model: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` (accelerate spreads it).
         dtype: of the language model: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         batch_invariant: compute in fixed tiles, so that trajectories do not depend on the batch to the last bit.
         max_new_tokens: the longest generation; None for the language model's own limit.

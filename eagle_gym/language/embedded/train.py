@@ -252,7 +252,8 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
         if step >= recipe.all_steps:
             break
         if step in recipe.restarts:
-            optimizers = [accelerator.prepare(each) for each in build_optimizers(recipe, accelerator.unwrap_model(model))]
+            fresh = build_optimizers(recipe, accelerator.unwrap_model(model))
+            optimizers = [accelerator.prepare(optimizer) for optimizer in fresh]
         with accelerator.autocast():
             loss = loss_of(model, {name: tensor.to(accelerator.device) for name, tensor in batch.items()})
         accelerator.backward(loss)
