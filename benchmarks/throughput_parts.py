@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from eagle_gym.actions.action_set import ActionSets
-from eagle_gym.envs import world as worlds
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import State, World
+from eagle_gym.envs.world import World
 from eagle_gym.language.model import Completion, Usage, load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import DTYPES, TransformersModel
@@ -280,8 +279,3 @@ def single_envs(world: World, count: int) -> list[EagleEnv]:
 def vector_envs(world: World, count: int) -> EagleVectorEnv:
     """A vector environment whose episodes are reset by the caller."""
     return EagleVectorEnv.from_world(world, count, autoreset_mode="Disabled")
-
-
-def utility_alone(world: World, state: State) -> float:
-    """The utility of a state's text, computed with nothing beside it."""
-    return worlds.arrive(world, [worlds.Arrival(state.text, state.user, state.entity)])[0].total

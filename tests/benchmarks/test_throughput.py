@@ -16,6 +16,7 @@ from benchmarks.__main__ import main
 from benchmarks.results import read_json
 from benchmarks.throughput_report import Findings, Gate, as_table, shown
 from eagle_gym.actions import design
+from eagle_gym.envs import world as worlds
 from eagle_gym.envs.world import World
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import load_language_model
@@ -151,8 +152,9 @@ def test_other_items_change_the_novelty_alone(world: World) -> None:
     other, took, _ = throughput_parts.over_items(world, 50, np.random.default_rng(0))
     assert took > 0
     state = throughput.opened(world, 1, 0)[0]
-    assert throughput_parts.utility_alone(other, state) != throughput_parts.utility_alone(world, state)
-    assert throughput_parts.utility_alone(world, state) == state.total
+    arrival = worlds.Arrival(state.text, state.user, state.entity)
+    before, after = (worlds.arrive(each, [arrival])[0] for each in (world, other))
+    assert before.total == state.total != after.total
 
 
 def test_random_actions_are_offered_ones() -> None:
