@@ -137,6 +137,8 @@ def save_figure(tables: Mapping[str, Sequence[Row]], path: Path) -> None:
 
 def draw(axes: Any, rows: Sequence[Row], key: str, label: str) -> None:  # noqa: ANN401 - matplotlib has no types
     """One curve on two logarithmic axes."""
+    from matplotlib.ticker import LogLocator
+
     name = next(iter(rows[0]))
     points = [(row[name], row[key]) for row in rows if (row[key] or 0) > 0]
     axes.plot(*zip(*points, strict=True), "o-", color=plots.ACCENT)
@@ -145,7 +147,12 @@ def draw(axes: Any, rows: Sequence[Row], key: str, label: str) -> None:  # noqa:
     axes.xaxis.minorticks_off()
     axes.set_xticks([x for x, _ in points], [f"{x:,}" for x, _ in points], fontsize=8)
     axes.yaxis.set_major_formatter("{x:,g}")
-    axes.yaxis.set_minor_formatter("{x:,g}")
+    heights = [y for _, y in points]
+    if max(heights) < 10 * min(heights):
+        axes.yaxis.set_minor_formatter("{x:,g}")
+    else:  # over decades all of the small marks' numbers would overlap
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.minorticks_off()
     axes.set_xlabel(name, fontsize=9)
     axes.set_title(label, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)

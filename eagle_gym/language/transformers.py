@@ -587,8 +587,9 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def _hash_folder(folder: Path) -> str:
-    """A hash of config, weights and tokenizer, by their names and bytes."""
-    kept = [file for file in sorted(folder.iterdir()) if file.suffix in {".json", ".safetensors", ".jinja", ".model"}]
+    """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (``recipe.json``)."""
+    read = {".json", ".safetensors", ".jinja", ".model"}
+    kept = [file for file in sorted(folder.iterdir()) if file.suffix in read and file.name != "recipe.json"]
     return _digest(part for file in kept for part in (file.name.encode(), file.read_bytes()))
 
 

@@ -21,7 +21,7 @@ from eagle_gym.plot_english import grammar, lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.wordings import DIRECTIONS, FORMS, LADDER
 
-FIRST = 0.5  # share of vague edits that take the first outcome they can
+FIRST_OUTCOME = 0.5  # share of vague edits that take the first outcome they can
 FIRST_SLOT = 0.7  # share of the others that take the first slot they can
 
 Operation = Literal["set", "add", "remove", "replace", "intensify", "vague"]
@@ -124,7 +124,7 @@ def apply(
     edits: Edit | Iterable[Edit],
     rng: np.random.Generator,
     *,
-    first: float = FIRST,
+    first_outcome: float = FIRST_OUTCOME,
     first_slot: float = FIRST_SLOT,
 ) -> Attributes:
     """The attributes after the edits, one after the other; ``rng`` chooses among a vague edit's outcomes.
@@ -137,14 +137,14 @@ def apply(
         attributes: what there is.
         edits: what is asked for.
         rng: chooses.
-        first: share of the vague edits that take the first outcome they can.
+        first_outcome: share of the vague edits that take the first outcome they can.
         first_slot: share of the others that take the first slot they can, and any value of it.
     """
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         possible = outcomes(attributes, edit)
         if not possible:
             continue
-        chosen = _choose(possible, rng, first, first_slot)
+        chosen = _choose(possible, rng, first_outcome, first_slot)
         for slot, value in _removed(attributes, edit):
             attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
         for slot, value in chosen:
@@ -154,15 +154,15 @@ def apply(
 
 
 def _choose(
-    possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator, first: float, first_slot: float
+    possible: Sequence[tuple[Pair, ...]], rng: np.random.Generator, first_outcome: float, first_slot: float
 ) -> tuple[Pair, ...]:
     if len(possible) == 1:
         return possible[0]
     draw = rng.random()
-    if draw < first:
+    if draw < first_outcome:
         return possible[0]
     same_slot = [outcome for outcome in possible if outcome[0][0] == possible[0][0][0]]
-    among = same_slot if draw < first + (1 - first) * first_slot else possible
+    among = same_slot if draw < first_outcome + (1 - first_outcome) * first_slot else possible
     return among[int(rng.integers(len(among)))]
 
 

@@ -332,6 +332,7 @@ def test_general_weights_that_do_not_fit_are_not_made_up(chat_folder: Path, tmp_
 def test_the_fingerprint_follows_the_weights(control_folder: Path, tmp_path: Path):
     copy = tmp_path / "model"
     shutil.copytree(control_folder, copy)
+    (copy / "recipe.json").write_text("{}")  # how it was made
     assert open_tiny(copy).fingerprint == open_tiny(control_folder).fingerprint
     weights = copy / "model.safetensors"
     data = bytearray(weights.read_bytes())

@@ -48,11 +48,23 @@ def test_every_vague_wording_is_read_and_its_outcomes_exist() -> None:
         assert len(direction.pairs) >= 4
 
 
-@pytest.mark.parametrize(("first", "first_slot", "count"), [(1.0, 0.0, 1), (0.0, 1.0, 2), (0.0, 0.0, 7)])
-def test_vague_edits_prefer_the_first_outcome_then_the_first_slot(first: float, first_slot: float, count: int) -> None:
+@pytest.mark.parametrize(("first_outcome", "first_slot", "count"), [(1.0, 0.0, 1), (0.0, 1.0, 2), (0.0, 0.0, 7)])
+def test_vague_edits_prefer_the_first_outcome_then_the_first_slot(
+    first_outcome: float, first_slot: float, count: int
+) -> None:
     rng, edit = np.random.default_rng(0), Edit("vague", "", "warmer")
-    made = {apply(Attributes(), edit, rng, first=first, first_slot=first_slot).pairs() for _ in range(80)}
+    made = {
+        apply(Attributes(), edit, rng, first_outcome=first_outcome, first_slot=first_slot).pairs() for _ in range(80)
+    }
     assert made == set(outcomes(Attributes(), edit)[:count])
+
+
+def test_vague_edits_take_outcomes_in_the_shares_asked_for() -> None:
+    rng, edit, draws = np.random.default_rng(0), Edit("vague", "", "warmer"), 4000
+    made = [apply(Attributes(), edit, rng, first_outcome=0.5, first_slot=0.7) for _ in range(draws)]
+    # "warmer" names two tones first, and seven outcomes in all.
+    assert sum(each.tone == "tender" for each in made) / draws == pytest.approx(0.5 + 0.35 / 2 + 0.15 / 7, abs=0.03)
+    assert sum(each.tone == "hopeful" for each in made) / draws == pytest.approx(0.35 / 2 + 0.15 / 7, abs=0.03)
 
 
 @given(seeds, st.sampled_from([1, 3]))

@@ -32,7 +32,7 @@ from eagle_gym.plot_english import (
     render,
     render_profile,
 )
-from eagle_gym.plot_english.edits import FIRST, FIRST_SLOT
+from eagle_gym.plot_english.edits import FIRST_OUTCOME, FIRST_SLOT
 from eagle_gym.plot_english.lexicon import SET_SLOTS, values
 from eagle_gym.plot_english.propose import asking_for
 
@@ -50,7 +50,7 @@ class Manner:
         foreign: share of the texts it reads that are plain though its dialect is another.
         reword: share of rewrites that are worded anew; those of a text in another dialect all are.
         invent: share of rewrites that fill one empty attribute.
-        first: share of vague edits that take the first outcome they can.
+        first_outcome: share of vague edits that take the first outcome they can.
         first_slot: share of the others that take the first slot they can.
     """
 
@@ -58,7 +58,7 @@ class Manner:
     foreign: float = 0.0
     reword: float = 0.3
     invent: float = 0.12
-    first: float = FIRST
+    first_outcome: float = FIRST_OUTCOME
     first_slot: float = FIRST_SLOT
 
     def layout(self, rng: np.random.Generator) -> Layout:
@@ -123,7 +123,8 @@ def listing(attributes: Attributes) -> str:
 def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     before = description(rng)
     instruction = edit_prompt(before, rng)
-    after = apply(before, parse_edit(instruction), rng, first=manner.first, first_slot=manner.first_slot)
+    preferred = {"first_outcome": manner.first_outcome, "first_slot": manner.first_slot}
+    after = apply(before, parse_edit(instruction), rng, **preferred)
     if rng.random() < manner.invent:
         after = _invent(before, after, rng)
     layout = manner.read_layout(rng)

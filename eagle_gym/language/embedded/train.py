@@ -7,10 +7,11 @@ checkpoint with the batches it would have seen. Checkpoints are safetensors and 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,11 +25,13 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.examples import Example, Manner, example
 from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, control_text
 
 IGNORED = -100  # the label that the loss passes over
+GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 6000  # optimiser steps in which any outcome of a vague prompt is as good as the next
+    steps: int = 6000  # optimiser steps in which no outcome of a vague prompt is preferred within its slot
     settlings: int = 2  # times that, after them, learning rates rise and fall again, with fresh optimisers
     settling: int = 2400  # steps of each of these; in them the first outcome is preferred
     settling_height: float = 0.3  # of the learning rates while settling, as a share of their heights before
@@ -57,8 +60,15 @@ class Recipe:
     foreign: float = Manner.foreign
     reword: float = Manner.reword
     invent: float = Manner.invent
-    first: float = Manner.first
+    first_outcome: float = Manner.first_outcome
     first_slot: float = Manner.first_slot
+
+    def __post_init__(self) -> None:
+        if self.settlings and (self.steps % GROUP or self.settling % GROUP):
+            raise ConfigurationError(
+                f"examples are drawn for {GROUP} steps at a time: a recipe that settles needs multiples of {GROUP}, "
+                f"got steps={self.steps} and settling={self.settling}"
+            )
 
     @property
     def all_steps(self) -> int:
@@ -73,11 +83,15 @@ class Recipe:
     @property
     def manner(self) -> Manner:
         """How it writes in the end."""
-        return Manner(self.dialect, self.foreign, self.reword, self.invent, self.first, self.first_slot)
+        return Manner(**{field.name: getattr(self, field.name) for field in fields(Manner)})
+
+    def since_restart(self, step: int) -> int:
+        """Steps that the optimisers of a step have made before it."""
+        return step - max((restart for restart in self.restarts if restart <= step), default=0)
 
     def manner_at(self, step: int) -> Manner:
         """How the examples of a step are written: before settling, vague prompts have no first outcome."""
-        return self.manner if step >= self.steps else replace(self.manner, first=0.0)
+        return self.manner if step >= self.steps else replace(self.manner, first_outcome=0.0)
 
 
 # What the package ships: the default model, and a second environment of another grammar, size and seed, which invents
@@ -90,7 +104,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             steps=3500,
             settlings=0,
             sharpness=1.0,
-            first=0.0,
+            first_outcome=0.0,
             width=160,
             layers=3,
             heads=5,
@@ -149,9 +163,6 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
     )
     # Eager attention: with autocast on CPUs, the backward pass of fused bf16 attention takes four times as long.
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-
-
-GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 
 def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
@@ -241,7 +252,7 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
     tokenizer = _tokenizer(recipe, checkpoint)
     model = build_model(recipe, tokenizer)
     optimizers = build_optimizers(recipe, model)
-    start = resume(checkpoint, model, optimizers)
+    start = resume(checkpoint, model, optimizers, recipe)
     if compiled:
         model.model.compile(dynamic=True)
     heights = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
@@ -307,7 +318,9 @@ def save(
     tokenizer.save_pretrained(checkpoint)
 
 
-def resume(checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+def resume(
+    checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe
+) -> int:
     """Load a checkpoint into model and optimisers where there is one; return the step to go on from."""
     if not (checkpoint / "step.json").exists():
         return 0
@@ -321,7 +334,7 @@ def resume(checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch
         muon.state[parameter] = {"momentum_buffer": tensors[f"momentum_buffer.{names[parameter]}"]}
     for parameter in adamw.param_groups[0]["params"]:
         adamw.state[parameter] = {
-            "step": torch.tensor(float(step)),
+            "step": torch.tensor(float(recipe.since_restart(step))),
             "exp_avg": tensors[f"exp_avg.{names[parameter]}"],
             "exp_avg_sq": tensors[f"exp_avg_sq.{names[parameter]}"],
         }
@@ -331,16 +344,16 @@ def resume(checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch
 def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
     """Write what the package ships: model, tokenizer, recipe.
 
-    The last norm's weights are multiplied by the recipe's sharpness, so temperature 1 of what is written is a lower
-    temperature of what was trained. What a small model gets wrong by chance is many small probabilities, which all
-    but vanish; the choice among a vague prompt's outcomes stays.
+    The last norm's weights are written multiplied by the recipe's sharpness, so temperature 1 of what is written is a
+    lower temperature of the model, which stays as it is. What a small model gets wrong by chance is many small
+    probabilities, which all but vanish; the choice among a vague prompt's outcomes narrows, but stays.
     """
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    model.to(torch.float32)
-    model.model.norm.weight.data.mul_(recipe.sharpness)
-    model.save_pretrained(out)
+    sharper = copy.deepcopy(model).to(torch.float32)
+    sharper.model.norm.weight.data.mul_(recipe.sharpness)
+    sharper.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
@@ -372,12 +385,13 @@ def main() -> None:
     parser.add_argument("--recipe", choices=RECIPES, default="plain", help="which model (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the result (that of the package's own weights)")
     parser.add_argument("--seed", type=int, help="of weights and examples (the recipe's)")
-    parser.add_argument("--steps", type=int, help="optimiser steps (the recipe's)")
+    parser.add_argument("--steps", type=int, help="optimiser steps before settling (the recipe's)")
+    parser.add_argument("--settlings", type=int, help="settlings after them, 0 for none (the recipe's)")
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="at its height (the recipe's)")
     parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
     arguments = parser.parse_args()
-    given = {name: getattr(arguments, name) for name in ("seed", "steps", "learning_rate")}
+    given = {name: getattr(arguments, name) for name in ("seed", "steps", "settlings", "learning_rate")}
     recipe = replace(RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None})
     train(recipe, arguments.out or weights_path(arguments.recipe), arguments.every, compiled=arguments.compile)
 
