@@ -6,11 +6,11 @@ are read into fused projections (q, k and v in one product, the norms' weights f
 activations, gates and residuals applied by the product before), packed once for the processor's kernels, keys and
 values go into memory that one batch after another uses, and a row that is done gives its place to one that is not.
 
-A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given, all of
-them are read in one pass, and each is drawn from its own distribution with its own uniform number, as if the ones
-before had been drawn one by one; the first that is drawn otherwise than drafted ends what counts of the pass. This is
-speculative decoding with prompt lookup, but with inverse-CDF draws in place of rejection: the text is the one that
-plain decoding draws, only the rounding of its logits differs.
+A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given (see
+:mod:`eagle_gym.language.drafts`), all of them are read in one pass, and each is drawn from its own distribution with
+its own uniform number, as if the ones before had been drawn one by one; the first that is drawn otherwise than drafted
+ends what counts of the pass. This is speculative decoding with prompt lookup, but with inverse-CDF draws in place of
+rejection: the text is the one that plain decoding draws, only the rounding of its logits differs.
 
 Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
 that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
@@ -34,6 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from eagle_gym.language.drafts import Common, Draft
+
 Ints = NDArray[np.int64]
 
 # Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
@@ -44,9 +46,9 @@ PACKED_ROWS = 4  # rows from which on packed matrices are faster
 ALIKE = 16  # tokens, to a multiple of which a pass is filled up: oneDNN builds a kernel for each new number of rows
 GROWTH = 96  # slots beyond its prompts that a cache has at first, and by which it grows
 LENT = range(2**20, 2**26)  # sizes, in numbers, of memory that is kept for the next batch's caches: up to 256 MiB
+LENT_STEP = 2**22  # numbers, to a multiple of which it is made: the next batch's texts are a little longer
 DRAFTED = 4  # tokens of a row's draft at most, in a full batch
 DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
-MATCHED = 4  # tokens that a draft's place is found by, at most
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
@@ -283,6 +285,7 @@ class LlamaWeights:
                 spare = self._spare.pop()
                 if spare.numel() >= numbers:
                     return spare
+            numbers += -numbers % LENT_STEP
         return torch.zeros(numbers, device=self.device)
 
     def take_back(self, memory: Tensor) -> None:
@@ -573,7 +576,7 @@ class LlamaDecoder:
             temperature: 0 takes the likeliest token.
             shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too. Where
                 all prompts do, or :data:`SHARING_ROWS` or more, these tokens are read once for all of them.
-            sources: What each text is likely to repeat, empty for nothing (see :class:`Draft`).
+            sources: What each text is likely to repeat, empty for nothing (see :mod:`eagle_gym.language.drafts`).
         """
         results: dict[int, Generated] = {}
         texts = sources if sources is not None and not self.fixed_tiles else [()] * len(prompts)
@@ -583,7 +586,8 @@ class LlamaDecoder:
             for places, length in plan_batches(rests, self.weights.rows, fixed_tiles=self.fixed_tiles):
                 rows = [group[place] for place in places]
                 batch = self._batch(len(rows), begun + length, GROWTH, prefix)
-                answers = [Answer(self.ending, uniforms.shape[1], texts[row]) for row in rows]
+                common = Common([texts[row] for row in rows])
+                answers = [Answer(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
                 self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
                 batch.close()
                 results.update((row, answer.generated) for row, answer in zip(rows, answers, strict=True))
@@ -682,11 +686,11 @@ class Answer:
     Args:
         ending: What ends it.
         limit: The most tokens that it may have, its end included.
-        source: What it is likely to repeat.
+        draft: Guesses how it goes on.
     """
 
-    def __init__(self, ending: Ending, limit: int, source: Sequence[int] = ()) -> None:
-        self._ending, self._limit, self._draft = ending, limit, Draft(source)
+    def __init__(self, ending: Ending, limit: int, draft: Draft | None = None) -> None:
+        self._ending, self._limit, self._draft = ending, limit, draft or Draft()
         self.tokens: list[int] = []
         self.drawn = 0  # tokens, a stop token included
         self.last = 0  # the one drawn last
@@ -723,36 +727,6 @@ class Answer:
     def draft(self, most: int) -> list[int]:
         """Up to ``most`` tokens that may follow."""
         return self._draft.after(self.tokens, min(most, self._limit - self.drawn - 1)) if not self.done else []
-
-
-class Draft:
-    """Guesses how a text goes on that repeats most of another, its source: as the source does behind the same tokens.
-
-    Where the text's last n tokens stand in the source, the next 2^(n-1) there are the guess: a short coincidence is
-    trusted little. The longest match counts, of equal ones the next behind the one before.
-    """
-
-    def __init__(self, source: Sequence[int]) -> None:
-        self._source, self._at = source, 0
-        self._behind: dict[int, list[int]] = {}
-        for at, token in enumerate(source[:-1]):
-            self._behind.setdefault(token, []).append(at + 1)
-
-    def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said."""
-        found = self._behind.get(said[-1], []) if said else []
-        if not found or most < 1:
-            return []
-        matched = [self._matched(said, at) for at in found]
-        length, _, _, self._at = max(
-            (length, at >= self._at, -abs(at - self._at), at) for length, at in zip(matched, found, strict=True)
-        )
-        return list(self._source[self._at : self._at + min(most, 1 << (length - 1))])
-
-    def _matched(self, said: Sequence[int], at: int) -> int:
-        """How many of the last tokens stand before a place of the source, :data:`MATCHED` at most."""
-        most = min(MATCHED, at, len(said))
-        return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
 
 
 def plan_batches(

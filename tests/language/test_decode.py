@@ -159,26 +159,6 @@ def test_a_draft_ends_with_the_draws(plain_folder: Path):
     assert decoder.generate(prompts, draws, temperature=1.0, sources=[row.tokens + [7] * 9 for row in plain]) == plain
 
 
-def test_drafts_follow_the_longest_match():
-    draft = decode.Draft([5, 6, 7, 8, 9, 5, 6, 10, 11, 12])
-    assert draft.after([4], 8) == []
-    assert draft.after([], 8) == []
-    assert draft.after([5], 8) == [6]  # one token in common: one is guessed
-    assert draft.after([8, 5], 8) == [6]  # the first place, not the one behind 9
-    assert draft.after([9, 5], 8) == [6, 10]
-    assert draft.after([9, 5, 6], 8) == [10, 11, 12]
-    assert draft.after([8, 9, 5, 6], 2) == [10, 11]
-    assert draft.after([12], 8) == []  # nothing follows
-
-
-def test_of_equal_matches_the_next_one_counts():
-    draft = decode.Draft([5, 6, 5, 7, 5, 8])
-    assert draft.after([5], 1) == [6]
-    assert draft.after([6, 5], 1) == [7]
-    assert draft.after([9, 5], 1) == [7]  # not back to the start
-    assert draft.after([7, 5], 1) == [8]
-
-
 def test_a_shared_beginning_changes_no_text(plain_folder: Path):
     """Two states with many edits each, others with few, rows interleaved: as if each prompt had been read alone."""
     decoder = lean(plain_folder)

@@ -1,0 +1,84 @@
+"""Guesses of how a text goes on, for the decode loop: right or wrong, they change no text, but how fast it is drawn.
+
+A rewrite says again most of what it rewrites, its *source*; a rewrite in other words says it in words that other texts
+of the same call use.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+MATCHED = 4  # tokens that a place in the source is found by, at most
+BEHIND = (2, 1)  # last tokens that tell what texts have in common; the first that are known count
+
+
+class Draft:
+    """Guesses how a text goes on that repeats most of another, its source: as the source does behind the same tokens.
+
+    Where the text's last n tokens stand in the source, the next 2^(n-1) there are the guess: a short coincidence is
+    trusted little. The longest match counts, of equal ones the next behind the one before. Where nothing of the text
+    stands in the source, the guess is what the texts have in common.
+
+    Args:
+        source: What the text is likely to repeat.
+        common: What it shares with others.
+    """
+
+    def __init__(self, source: Sequence[int] = (), common: Common | None = None) -> None:
+        self._source, self._common, self._at = source, common or Common(()), 0
+        self._behind: dict[int, list[int]] = {}
+        for at, token in enumerate(source[:-1]):
+            self._behind.setdefault(token, []).append(at + 1)
+
+    def after(self, said: Sequence[int], most: int) -> list[int]:
+        """Up to ``most`` tokens that may follow what was said."""
+        found = self._behind.get(said[-1], []) if said else []
+        if not found or most < 1:
+            return self._common.after(said, most)
+        matched = [self._matched(said, at) for at in found]
+        length, _, _, self._at = max(
+            (length, at >= self._at, -abs(at - self._at), at) for length, at in zip(matched, found, strict=True)
+        )
+        return list(self._source[self._at : self._at + min(most, 1 << (length - 1))])
+
+    def _matched(self, said: Sequence[int], at: int) -> int:
+        """How many of the last tokens stand before a place of the source, :data:`MATCHED` at most."""
+        most = min(MATCHED, at, len(said))
+        return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
+
+
+class Common:
+    """Guesses that a text goes on as the texts that are given do, by majority, behind the same one or two tokens.
+
+    Args:
+        texts: Equal ones count once; one alone says nothing.
+    """
+
+    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
+        self._next: dict[tuple[int, ...], int] = {}
+        different = set(map(tuple, texts))
+        for length in BEHIND if len(different) > 1 else ():
+            self._next |= _majorities(different, length)
+
+    def after(self, said: Sequence[int], most: int) -> list[int]:
+        """Up to ``most`` tokens that may follow what was said."""
+        text = list(said[-max(BEHIND) :])
+        begun = len(text)
+        while self._next and len(text) - begun < most:
+            known = (self._next.get(tuple(text[-length:])) for length in BEHIND if len(text) >= length)
+            token = next((token for token in known if token is not None), None)
+            if token is None:
+                break
+            text.append(token)
+        return text[begun:]
+
+
+def _majorities(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
+    """By ``length`` tokens: the token that follows in half of the cases at least."""
+    followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    for text in texts:
+        for at in range(length, len(text)):
+            followers[text[at - length : at]][text[at]] += 1
+    likeliest = {behind: counts.most_common(1)[0] for behind, counts in followers.items()}
+    return {behind: token for behind, (token, count) in likeliest.items() if 2 * count >= followers[behind].total()}
