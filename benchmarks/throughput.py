@@ -205,8 +205,9 @@ def rollouts(setting: Setting, found: Findings) -> None:
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
         sources = [*map(model.phrasing.source, prompts)]
         draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)
-        for name, shared in (("shared", shareable), ("plain", None)):
-            work = partial(model.decoder.generate, ids, draws, temperature=1.0, shareable=shared, sources=sources)
+        for name, given in OURS.items():
+            known = {"shareable": shareable, "sources": sources}
+            work = partial(model.decoder.generate, ids, draws, temperature=1.0, **{key: known[key] for key in given})
             took[name].append(seconds(work))
         took["generate"].append(seconds(partial(generate.raw, generate.tokens(prompts))))
         if repeat == 0:  # it warmed up
@@ -220,9 +221,18 @@ def rollouts(setting: Setting, found: Findings) -> None:
     found.gate(f"{count} rollouts of a state: plain ÷ shared beginning, s", compare(took, "plain", "shared"), 1.5)
 
 
+# What this package's loop is told.
+OURS = {
+    "shared": ("shareable", "sources"),
+    "plain": ("sources",),
+    "shared, no drafts": ("shareable",),
+    "plain, no drafts": (),
+}
 ROLLOUTS = {
     "shared": "this package, the shared beginning read once",
     "plain": "this package, plain batching",
+    "shared, no drafts": "this package, the shared beginning read once, no drafts",
+    "plain, no drafts": "this package, plain batching, no drafts",
     "generate": "model.generate, plain batching",
 }
 
