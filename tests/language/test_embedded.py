@@ -16,14 +16,15 @@ from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
 from eagle_gym.language.embedded.examples import Manner, description, example, held_out
-from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, build_tokenizer, schedule, train
+from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, Settling, build_tokenizer, schedule, train
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
-from eagle_gym.plot_english import apply, parse_edit, parses, read, render
+from eagle_gym.plot_english import apply, fulfilled, parse_edit, parses, read, render
+from eagle_gym.plot_english.edits import directions
 from eagle_gym.plot_english.lexicon import values
 
 TINY = Recipe(
-    steps=8, settlings=1, settling=8, warmup=1, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400,
+    steps=8, settlings=(Settling(8),), warmup=1, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400,
     tokenizer_examples=50,
 )  # fmt: skip
 
@@ -70,6 +71,22 @@ def test_a_manner_is_heeded() -> None:
     read_plain = [any(words in one.prompt.text for words in plain) for one in rewrites]
     assert 0.15 < np.mean(read_plain) < 0.5
     assert not any(words in one.answer for one in rewrites for words in plain)
+
+
+def test_an_outcome_that_is_taken_makes_way_for_another() -> None:
+    rng = np.random.default_rng(0)
+    rewrites = [
+        one for one in (example(rng, Manner(invent=0.0, taken=1.0)) for _ in range(200)) if one.prompt.task == "rewrite"
+    ]
+    assert len(rewrites) > 100
+    first = 0
+    for one in rewrites:
+        before, (edit,) = read(one.prompt.text), parse_edit(one.prompt.instruction)
+        pairs = directions()[edit.value].pairs
+        first += pairs[0] in before.pairs()
+        assert set(pairs) & set(before.pairs())
+        assert fulfilled(before, [edit], read(one.answer))
+    assert 0.4 < first / len(rewrites) < 0.8
 
 
 def test_its_abilities_in_small() -> None:
@@ -155,16 +172,20 @@ def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeyp
 
 
 def test_training_settles_with_rates_that_rise_again_and_exports_sharper_logits(tmp_path: Path) -> None:
-    recipe = replace(TINY, steps=200, settlings=2, settling=304, warmup=10)
-    assert (recipe.all_steps, list(recipe.restarts)) == (808, [200, 504])
+    settlings = (Settling(304, first_outcome=0.5), Settling(200, first_outcome=0.7, taken=0.1))
+    recipe = replace(TINY, steps=200, settlings=settlings, warmup=10)
+    assert (recipe.all_steps, recipe.restarts) == (704, (200, 504))
     rates = np.array([schedule(step, recipe) for step in range(recipe.all_steps)])
     heights = [rates[at : at + 200].max() for at in (0, 200, 504)]
     assert heights == pytest.approx([1.0, recipe.settling_height, recipe.settling_height])
-    assert rates[[199, 503, 807]].max() < 0.02
-    assert [recipe.manner_at(step).first_outcome for step in (0, 199, 200)] == [0.0, 0.0, recipe.first_outcome]
+    assert rates[[199, 503, 703]].max() < 0.02
+    manners = [recipe.manner_at(step) for step in (199, 200, 503, 504)]
+    assert [manner.first_outcome for manner in manners] == [0.0, 0.5, 0.5, 0.7]
+    assert [manner.taken for manner in manners] == [0.0, 0.0, 0.0, 0.1]
+    assert recipe.manner == manners[-1]
     assert [recipe.since_restart(step) for step in (0, 199, 200, 503, 505)] == [0, 199, 0, 303, 1]
-    with pytest.raises(ConfigurationError, match="multiples of 8, got steps=200 and settling=300"):
-        replace(recipe, settling=300)
+    with pytest.raises(ConfigurationError, match=r"multiples of 8, got steps=200 and settlings of \[300\] steps"):
+        replace(recipe, settlings=(Settling(300),))
     for sharpness in (1.0, 2.0):
         train(replace(TINY, sharpness=sharpness), tmp_path / str(sharpness))
     plain, sharp = (load_file(tmp_path / name / "model.safetensors") for name in ("1.0", "2.0"))

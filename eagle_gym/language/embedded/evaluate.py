@@ -328,8 +328,8 @@ def recipe_of(spec: str) -> Recipe:
     kind, _, target = spec.partition(":")
     folder = weights_path(target or "plain") if kind == "embedded" else Path(target)
     try:
-        return Recipe(**json.loads((folder / "recipe.json").read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        return Recipe.from_json((folder / "recipe.json").read_text())
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise PreparationError(
             f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error}"
         ) from error

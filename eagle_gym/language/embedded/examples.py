@@ -21,6 +21,7 @@ from eagle_gym.plot_english import (
     PLAIN,
     SLOTS,
     Attributes,
+    Edit,
     Layout,
     Pair,
     Profile,
@@ -30,9 +31,10 @@ from eagle_gym.plot_english import (
     propose,
     random_attributes,
     render,
+    render_edit,
     render_profile,
 )
-from eagle_gym.plot_english.edits import FIRST_OUTCOME, FIRST_SLOT
+from eagle_gym.plot_english.edits import FIRST_OUTCOME, FIRST_SLOT, directions
 from eagle_gym.plot_english.lexicon import SET_SLOTS, values
 from eagle_gym.plot_english.propose import asking_for
 
@@ -52,6 +54,8 @@ class Manner:
         invent: share of rewrites that fill one empty attribute.
         first_outcome: share of vague edits that take the first outcome they can.
         first_slot: share of the others that take the first slot they can.
+        taken: share of rewrites that ask for a vague direction of which the text has an outcome already, every other
+            time the first.
     """
 
     dialect: str = PLAIN.name
@@ -60,6 +64,7 @@ class Manner:
     invent: float = 0.12
     first_outcome: float = FIRST_OUTCOME
     first_slot: float = FIRST_SLOT
+    taken: float = 0.0
 
     def layout(self, rng: np.random.Generator) -> Layout:
         """How a text of its own is worded."""
@@ -122,7 +127,10 @@ def listing(attributes: Attributes) -> str:
 
 def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     before = description(rng)
-    instruction = edit_prompt(before, rng)
+    if manner.taken and rng.random() < manner.taken:
+        before, instruction = _taken(before, rng)
+    else:
+        instruction = edit_prompt(before, rng)
     preferred = {"first_outcome": manner.first_outcome, "first_slot": manner.first_slot}
     after = apply(before, parse_edit(instruction), rng, **preferred)
     if rng.random() < manner.invent:
@@ -132,6 +140,15 @@ def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     anew = layout.dialect.name != manner.dialect or rng.random() < manner.reword
     answer = render(after, layout=manner.layout(rng) if anew else layout)
     return Example(Prompt("rewrite", text=text, instruction=instruction), answer)
+
+
+def _taken(attributes: Attributes, rng: np.random.Generator) -> tuple[Attributes, str]:
+    """A description that has an outcome of a vague direction already, and the prompt that asks for the direction."""
+    direction = list(directions().values())[int(rng.integers(len(directions())))]
+    slot, value = direction.pairs[0 if rng.random() < 0.5 else int(rng.integers(len(direction.pairs)))]
+    kept = attributes.values(slot) if slot in SET_SLOTS else ()
+    prompt = render_edit(Edit("vague", "", direction.name), rng)
+    return attributes.with_values(slot, dict.fromkeys((*kept, value))), prompt
 
 
 def _propose(rng: np.random.Generator, manner: Manner) -> Example:

@@ -10,8 +10,10 @@ import argparse
 import copy
 import json
 import math
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,13 +37,21 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 
 @dataclass(frozen=True)
+class Settling:
+    """A part of training in which learning rates rise and fall once more, with fresh optimisers."""
+
+    steps: int = 2400
+    first_outcome: float = Manner.first_outcome
+    taken: float = Manner.taken
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
     steps: int = 6000  # optimiser steps in which no outcome of a vague prompt is preferred within its slot
-    settlings: int = 2  # times that, after them, learning rates rise and fall again, with fresh optimisers
-    settling: int = 2400  # steps of each of these; in them the first outcome is preferred
+    settlings: tuple[Settling, ...] = (Settling(), Settling(), Settling(4800, first_outcome=0.65, taken=0.15))
     settling_height: float = 0.3  # of the learning rates while settling, as a share of their heights before
     sharpness: float = 1.4  # factor on the logits of what is exported
     batch: int = 64  # examples a step
@@ -60,38 +70,51 @@ class Recipe:
     foreign: float = Manner.foreign
     reword: float = Manner.reword
     invent: float = Manner.invent
-    first_outcome: float = Manner.first_outcome
     first_slot: float = Manner.first_slot
 
     def __post_init__(self) -> None:
-        if self.settlings and (self.steps % GROUP or self.settling % GROUP):
+        lengths = [settling.steps for settling in self.settlings]
+        if lengths and any(steps % GROUP for steps in (self.steps, *lengths)):
             raise ConfigurationError(
                 f"examples are drawn for {GROUP} steps at a time: a recipe that settles needs multiples of {GROUP}, "
-                f"got steps={self.steps} and settling={self.settling}"
+                f"got steps={self.steps} and settlings of {lengths} steps"
             )
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that ``export`` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "settlings": tuple(Settling(**settling) for settling in values["settlings"])})
 
     @property
     def all_steps(self) -> int:
         """Optimiser steps from the first to the last."""
-        return self.steps + self.settlings * self.settling
+        return self.steps + sum(settling.steps for settling in self.settlings)
 
     @property
-    def restarts(self) -> range:
-        """The steps at which settling begins."""
-        return range(self.steps, self.all_steps, self.settling)
+    def restarts(self) -> tuple[int, ...]:
+        """The steps at which a settling begins."""
+        return tuple(accumulate((settling.steps for settling in self.settlings), initial=self.steps))[:-1]
 
     @property
     def manner(self) -> Manner:
         """How it writes in the end."""
-        return Manner(**{field.name: getattr(self, field.name) for field in fields(Manner)})
+        return self.manner_at(self.all_steps)
 
     def since_restart(self, step: int) -> int:
         """Steps that the optimisers of a step have made before it."""
         return step - max((restart for restart in self.restarts if restart <= step), default=0)
 
     def manner_at(self, step: int) -> Manner:
-        """How the examples of a step are written: before settling, vague prompts have no first outcome."""
-        return self.manner if step >= self.steps else replace(self.manner, first_outcome=0.0)
+        """How the examples of a step are written."""
+        manner = Manner(self.dialect, self.foreign, self.reword, self.invent, 0.0, self.first_slot)
+        settling = self.settling_at(step)
+        return replace(manner, first_outcome=settling.first_outcome, taken=settling.taken) if settling else manner
+
+    def settling_at(self, step: int) -> Settling | None:
+        """The settling that a step is part of; None before the first."""
+        index = bisect(self.restarts, step)
+        return self.settlings[index - 1] if index else None
 
 
 # What the package ships: the default model, and a second environment of another grammar, size and seed, which invents
@@ -102,9 +125,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "pitch": Recipe(
             seed=1,
             steps=3500,
-            settlings=0,
+            settlings=(),
             sharpness=1.0,
-            first_outcome=0.0,
             width=160,
             layers=3,
             heads=5,
@@ -285,10 +307,10 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
 
 def schedule(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then a cosine down to a hundredth; again, less high, for each settling."""
-    if step >= recipe.steps:
-        within = (step - recipe.steps) % recipe.settling
-        return recipe.settling_height * _rise_and_fall(within, recipe.warmup, recipe.settling)
-    return _rise_and_fall(step, recipe.warmup, recipe.steps)
+    settling = recipe.settling_at(step)
+    if settling is None:
+        return _rise_and_fall(step, recipe.warmup, recipe.steps)
+    return recipe.settling_height * _rise_and_fall(recipe.since_restart(step), recipe.warmup, settling.steps)
 
 
 def _rise_and_fall(step: int, warmup: int, steps: int) -> float:
@@ -386,13 +408,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the result (that of the package's own weights)")
     parser.add_argument("--seed", type=int, help="of weights and examples (the recipe's)")
     parser.add_argument("--steps", type=int, help="optimiser steps before settling (the recipe's)")
-    parser.add_argument("--settlings", type=int, help="settlings after them, 0 for none (the recipe's)")
+    parser.add_argument("--settlings", type=int, help="how many of the recipe's settlings (all)")
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="at its height (the recipe's)")
     parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
     arguments = parser.parse_args()
-    given = {name: getattr(arguments, name) for name in ("seed", "steps", "settlings", "learning_rate")}
+    given = {name: getattr(arguments, name) for name in ("seed", "steps", "learning_rate")}
     recipe = replace(RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None})
+    recipe = replace(recipe, settlings=recipe.settlings[: arguments.settlings])
     train(recipe, arguments.out or weights_path(arguments.recipe), arguments.every, compiled=arguments.compile)
 
 
