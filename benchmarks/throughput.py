@@ -194,7 +194,7 @@ def generate_all(plain: parts.PlainGenerate, batches: Sequence[Sequence[Sequence
 
 
 def rollouts(setting: Setting, found: Findings) -> None:
-    """All candidates of one state: its text read once and shared, against plain batching, ours and ``generate``'s."""
+    """All candidates of one state: its text read once or not, with drafts or without, and by ``generate``."""
     count = setting.size.candidates
     model = parts.open_model(setting.device)
     generate = parts.PlainGenerate(model, setting.device)
@@ -205,8 +205,8 @@ def rollouts(setting: Setting, found: Findings) -> None:
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
         sources = [*map(model.phrasing.source, prompts)]
         draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)
+        known = {"shareable": shareable, "sources": sources}
         for name, given in OURS.items():
-            known = {"shareable": shareable, "sources": sources}
             work = partial(model.decoder.generate, ids, draws, temperature=1.0, **{key: known[key] for key in given})
             took[name].append(seconds(work))
         took["generate"].append(seconds(partial(generate.raw, generate.tokens(prompts))))
@@ -221,7 +221,7 @@ def rollouts(setting: Setting, found: Findings) -> None:
     found.gate(f"{count} rollouts of a state: plain ÷ shared beginning, s", compare(took, "plain", "shared"), 1.5)
 
 
-# What this package's loop is told.
+# What the decoder is given in each of this package's ways.
 OURS = {
     "shared": ("shareable", "sources"),
     "plain": ("sources",),

@@ -1,7 +1,7 @@
-"""Guesses of how a text goes on, for the decode loop: right or wrong, they change no text, but how fast it is drawn.
+"""Guesses of how a text goes on, for the decode loop: right or wrong, they change how fast it is drawn, and no text.
 
-A rewrite says again most of what it rewrites, its *source*; a rewrite in other words says it in words that other texts
-of the same call use.
+(The rounding of logits aside: it depends on what is read together.) A rewrite says again most of what it rewrites, its
+*source*; a rewrite in other words says it in words that the sources of other rows of the batch use.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Iterable, Sequence
 
 MATCHED = 4  # tokens that a place in the source is found by, at most
 BEHIND = (2, 1)  # last tokens that tell what texts have in common; the first that are known count
+FOLLOWED = 4  # tokens at most that are guessed from what texts have in common
 
 
 class Draft:
     """Guesses how a text goes on that repeats most of another, its source: as the source does behind the same tokens.
 
     Where the text's last n tokens stand in the source, the next 2^(n-1) there are the guess: a short coincidence is
-    trusted little. The longest match counts, of equal ones the next behind the one before. Where nothing of the text
-    stands in the source, the guess is what the texts have in common.
+    trusted little. The longest match counts, of equal ones the next behind the one before. Where the source says
+    nothing of the last token, the guess is what the texts have in common.
 
     Args:
-        source: What the text is likely to repeat.
-        common: What it shares with others.
+        source: What the text is likely to repeat; without one nothing is guessed.
+        common: What the sources of several rows have in common.
     """
 
     def __init__(self, source: Sequence[int] = (), common: Common | None = None) -> None:
-        self._source, self._common, self._at = source, common or Common(()), 0
+        self._source, self._common, self._at = source, common if common and source else Common(()), 0
         self._behind: dict[int, list[int]] = {}
         for at, token in enumerate(source[:-1]):
             self._behind.setdefault(token, []).append(at + 1)
@@ -49,23 +50,23 @@ class Draft:
 
 
 class Common:
-    """Guesses that a text goes on as the texts that are given do, by majority, behind the same one or two tokens.
+    """Guesses that a text goes on as others do, in half of the cases or more, behind the same one or two tokens.
 
     Args:
-        texts: Equal ones count once; one alone says nothing.
+        texts: The others. Equal ones count once, empty ones not at all, and one alone says nothing.
     """
 
     def __init__(self, texts: Sequence[Sequence[int]]) -> None:
         self._next: dict[tuple[int, ...], int] = {}
-        different = set(map(tuple, texts))
+        different = dict.fromkeys(tuple(text) for text in texts if text)
         for length in BEHIND if len(different) > 1 else ():
             self._next |= _majorities(different, length)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said."""
+        """Up to ``most`` tokens that may follow what was said, and up to :data:`FOLLOWED`."""
         text = list(said[-max(BEHIND) :])
         begun = len(text)
-        while self._next and len(text) - begun < most:
+        while self._next and len(text) - begun < min(most, FOLLOWED):
             known = (self._next.get(tuple(text[-length:])) for length in BEHIND if len(text) >= length)
             token = next((token for token in known if token is not None), None)
             if token is None:
@@ -75,7 +76,7 @@ class Common:
 
 
 def _majorities(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
-    """By ``length`` tokens: the token that follows in half of the cases at least."""
+    """By ``length`` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
     followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     for text in texts:
         for at in range(length, len(text)):

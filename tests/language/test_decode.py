@@ -188,6 +188,7 @@ def test_memory_is_lent_again_and_changes_no_text(plain_folder: Path, monkeypatc
     expected = [fresh.generate(*call, temperature=1.0) for call in calls]
     assert fresh.weights._spare == []
     monkeypatch.setattr(decode, "LENT", range(1, 2**26))
+    monkeypatch.setattr(decode, "LENT_STEP", 1)
     decoder = lean(plain_folder)
     assert [decoder.generate(*call, temperature=1.0) for call in calls] == expected
     (memory,) = {each.data_ptr() for each in decoder.weights._spare[-1:]}
@@ -198,6 +199,16 @@ def test_memory_is_lent_again_and_changes_no_text(plain_folder: Path, monkeypatc
         found = threads.map(lambda call: decoder.generate(*call, temperature=1.0), calls * 3)
     assert list(found) == expected * 3
     assert len(decoder.weights._spare) <= 4
+
+
+def test_memory_is_made_in_steps_so_that_a_little_more_fits_it_too(plain_folder: Path):
+    weights = lean(plain_folder).weights
+    least, most = decode.LENT[0], decode.LENT[-1]
+    for asked, more in ((least + 1, least + 1000), (most - 1000, most)):
+        memory = weights.lend(asked)
+        assert memory.numel() % decode.LENT_STEP == 0
+        weights.take_back(memory)
+        assert weights.lend(more).data_ptr() == memory.data_ptr()
 
 
 def test_passes_of_unlike_drafts_have_few_shapes(plain_folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,6 @@
 """Guesses of how a text goes on."""
 
-from eagle_gym.language.drafts import Common, Draft
+from eagle_gym.language.drafts import FOLLOWED, Common, Draft
 
 
 def test_drafts_follow_the_longest_match():
@@ -32,6 +32,7 @@ def test_what_texts_have_in_common_is_guessed_where_the_source_says_nothing():
     assert common.after([6], 8) == common.after([], 8) == common.after([1, 2], 0) == []
     assert Draft([7, 1, 2, 8], common).after([7, 1, 2], 8) == [8]
     assert Draft([7, 8], common).after([1, 2], 2) == [3, 4]
+    assert Draft([], common).after([1, 2], 2) == []
 
 
 def test_guesses_need_a_majority_of_different_texts():
@@ -40,4 +41,10 @@ def test_guesses_need_a_majority_of_different_texts():
     assert Common([*texts, [5, 1, 4], [6, 1, 4], [7, 1, 4]]).after([1], 8) == [4]
     assert Common([[1, 4]] * 9).after([1], 8) == []  # one text, which says nothing of others
     assert Common([*texts, *[[1, 4]] * 9]).after([1], 8) == []
-    assert Common([[1, 1, 1], [2, 1, 1]]).after([1], 3) == [1, 1, 1]  # a circle ends
+    assert Common([[1, 4], []]).after([1], 8) == []
+    assert Common([[1, 1, 1], [2, 1, 1]]).after([1], 99) == [1] * FOLLOWED  # a circle ends
+
+
+def test_a_tie_goes_to_the_text_before():
+    assert Common([[1, 2], [1, 3]]).after([1], 1) == [2]
+    assert Common([[1, 3], [1, 2]]).after([1], 1) == [3]

@@ -86,15 +86,15 @@ def test_an_outcome_that_is_taken_makes_way_for_another() -> None:
         first += pairs[0] in before.pairs()
         assert set(pairs) & set(before.pairs())
         assert fulfilled(before, [edit], read(one.answer))
-    assert 0.4 < first / len(rewrites) < 0.8
+    assert 0.47 < first / len(rewrites) < 0.67  # one half, and a share of the other
 
 
 def test_its_abilities_in_small() -> None:
     # A tenth of the committed evaluation, with room for its noise: a swapped or broken weight file fails here.
     measured = evaluate(load_language_model("embedded"), cases=100, seed=1)
     for kind in ("precise", "vague", "macro"):
-        assert measured[f"{kind}_greedy_asked_edit_present"] >= 0.92
-        assert measured[f"{kind}_sampled_asked_edit_present"] >= 0.87
+        assert measured[f"{kind}_greedy_asked_edit_present"] >= 0.95
+        assert measured[f"{kind}_sampled_asked_edit_present"] >= 0.92
         assert measured[f"{kind}_greedy_unasked_change"] <= 0.05
         assert measured[f"{kind}_sampled_parses"] >= 0.97
     assert measured["vague_varied"] >= 0.3
@@ -151,8 +151,11 @@ def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_model_without_its_recipe_is_not_measured(tmp_path: Path) -> None:
     assert recipe_of("embedded") == RECIPES["plain"]
     assert recipe_of("embedded:pitch") == RECIPES["pitch"]
-    with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe"):
-        recipe_of(f"transformers:{tmp_path}")
+    for written in (None, "{}", '{"settlings": 2}', '{"settlings": [], "pace": 1}', "no JSON"):
+        if written is not None:
+            (tmp_path / "recipe.json").write_text(written)
+        with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe"):
+            recipe_of(f"transformers:{tmp_path}")
 
 
 def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

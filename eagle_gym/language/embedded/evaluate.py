@@ -331,7 +331,7 @@ def recipe_of(spec: str) -> Recipe:
         return Recipe.from_json((folder / "recipe.json").read_text())
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise PreparationError(
-            f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error}"
+            f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error!r}"
         ) from error
 
 
@@ -354,7 +354,7 @@ def main() -> None:
     measured = evaluate(model, manner=recipe.manner, cases=arguments.cases, seed=arguments.seed, seen=seen)
     print(table(measured))  # noqa: T201
     if arguments.readme:
-        write(measured, recipe.dialect, arguments.readme)
+        write({"seed": arguments.seed, "cases": arguments.cases} | measured, recipe.dialect, arguments.readme)
 
 
 def write(measured: dict[str, float], dialect: str, readme: Path) -> None:

@@ -54,8 +54,8 @@ class Manner:
         invent: share of rewrites that fill one empty attribute.
         first_outcome: share of vague edits that take the first outcome they can.
         first_slot: share of the others that take the first slot they can.
-        taken: share of rewrites that ask for a vague direction of which the text has an outcome already, every other
-            time the first.
+        taken: share of rewrites that ask for a vague direction of which the text has an outcome already: half of the
+            time the first, else any.
     """
 
     dialect: str = PLAIN.name

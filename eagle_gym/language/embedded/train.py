@@ -38,7 +38,13 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 @dataclass(frozen=True)
 class Settling:
-    """A part of training in which learning rates rise and fall once more, with fresh optimisers."""
+    """A part of training in which learning rates rise and fall once more, with fresh optimisers.
+
+    Attributes:
+        steps: of the optimisers.
+        first_outcome: as ``Manner.first_outcome``.
+        taken: as ``Manner.taken``.
+    """
 
     steps: int = 2400
     first_outcome: float = Manner.first_outcome
@@ -51,6 +57,7 @@ class Recipe:
 
     seed: int = 0
     steps: int = 6000  # optimiser steps in which no outcome of a vague prompt is preferred within its slot
+    # What comes after them, one after the other.
     settlings: tuple[Settling, ...] = (Settling(), Settling(), Settling(4800, first_outcome=0.65, taken=0.15))
     settling_height: float = 0.3  # of the learning rates while settling, as a share of their heights before
     sharpness: float = 1.4  # factor on the logits of what is exported
@@ -66,7 +73,7 @@ class Recipe:
     vocabulary: int = 2048  # tokens, control tokens included
     context: int = 512  # tokens
     tokenizer_examples: int = 20_000
-    dialect: str = Manner.dialect  # this and what follows: the manner in which it writes
+    dialect: str = Manner.dialect  # this and what follows, with a settling's: the manner in which it writes
     foreign: float = Manner.foreign
     reword: float = Manner.reword
     invent: float = Manner.invent
@@ -106,10 +113,17 @@ class Recipe:
         return step - max((restart for restart in self.restarts if restart <= step), default=0)
 
     def manner_at(self, step: int) -> Manner:
-        """How the examples of a step are written."""
-        manner = Manner(self.dialect, self.foreign, self.reword, self.invent, 0.0, self.first_slot)
-        settling = self.settling_at(step)
-        return replace(manner, first_outcome=settling.first_outcome, taken=settling.taken) if settling else manner
+        """How the examples of a step are written: before settling, vague prompts have no first outcome."""
+        settling = self.settling_at(step) or Settling(first_outcome=0.0)
+        return Manner(
+            dialect=self.dialect,
+            foreign=self.foreign,
+            reword=self.reword,
+            invent=self.invent,
+            first_slot=self.first_slot,
+            first_outcome=settling.first_outcome,
+            taken=settling.taken,
+        )
 
     def settling_at(self, step: int) -> Settling | None:
         """The settling that a step is part of; None before the first."""
@@ -415,6 +429,8 @@ def main() -> None:
     arguments = parser.parse_args()
     given = {name: getattr(arguments, name) for name in ("seed", "steps", "learning_rate")}
     recipe = replace(RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None})
+    if arguments.settlings is not None and not 0 <= arguments.settlings <= len(recipe.settlings):
+        parser.error(f"--settlings: the recipe has {len(recipe.settlings)}, got {arguments.settlings}")
     recipe = replace(recipe, settlings=recipe.settlings[: arguments.settlings])
     train(recipe, arguments.out or weights_path(arguments.recipe), arguments.every, compiled=arguments.compile)
 
