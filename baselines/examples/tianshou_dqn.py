@@ -1,10 +1,11 @@
-"""DQN of Tianshou 2: the action mask in Tianshou's own dialect, which its DQN and its exploration read by themselves.
+"""DQN of Tianshou 2: the action mask in Tianshou's own dialect, which its DQN reads by itself.
 
     python -m baselines.examples.tianshou_dqn --total-steps 8960
 
 ``MaskedObservation(env, "mask", "obs")`` is all that stands between the environment and Tianshou; the network is one
 that scores every offered action alike. Tianshou's vector environments step one environment after the other, so a step
-costs a call of the language model of its own: it is slower than what steps a batch at once.
+costs a call of the language model of its own: it is slower than what steps a batch at once. Tianshou explores with
+NumPy's global generator; here exploration has one of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Args:
     env_id: str = "EagleGym/Plots-v0"
     """Id of the environment."""
     seed: int = 1
-    """Of everything."""
+    """Of weights, episodes and exploration; Tianshou's replay draws from one stream, the same for every seed."""
     total_steps: int = 8_960
     """Environment steps."""
     num_envs: int = 16
@@ -74,6 +75,26 @@ class Scores(nn.Module):
         return self.net({key: torch.as_tensor(obs[key], dtype=torch.float32) for key in LATENT_KEYS}), state
 
 
+class SeededPolicy(DiscreteQLearningPolicy[Any]):  # type: ignore[misc]  # mypy passes Tianshou over
+    """Greedy in Q-values but for a share of random actions, of those that the mask allows.
+
+    Args:
+        rng: of the random actions.
+        settings: of Tianshou's policy.
+    """
+
+    def __init__(self, rng: np.random.Generator, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(**settings)
+        self._rng = rng
+
+    def add_exploration_noise(self, act: Any, batch: Any) -> Any:  # noqa: ANN401
+        """Actions ``[B]``, some of them replaced at random."""
+        allowed = np.asarray(batch.obs.mask)
+        at_random = (self._rng.random(allowed.shape) + allowed).argmax(axis=1)
+        share = self.eps_training if self.is_within_training_step else self.eps_inference
+        return np.where(self._rng.random(len(act)) < share, at_random, act)
+
+
 class Speechless(gym.Wrapper[Any, Any, Any, Any]):
     """Leaves the info out: Tianshou's buffer stores it, and its texts and prompts have no place there."""
 
@@ -95,13 +116,15 @@ def make_vector_env(make_env: MakeEnv, count: int, seed: int) -> DummyVectorEnv:
 
 def train(args: Args, make_env: MakeEnv, progress: bool = True) -> DQN[Any]:
     """Train DQN with Tianshou's own trainer."""
-    np.random.seed(args.seed)  # noqa: NPY002 - Tianshou explores and samples with NumPy's global generator
     torch.manual_seed(args.seed)
     envs = make_vector_env(make_env, args.num_envs, args.seed)
     first: Any = envs.workers[0]
     space = first.env.observation_space  # envs.observation_space is that of the environments without their wrappers
-    policy = DiscreteQLearningPolicy(
-        model=Scores(space["obs"]["state"].shape[0]), action_space=envs.action_space[0], observation_space=space
+    policy = SeededPolicy(
+        np.random.default_rng(args.seed),
+        model=Scores(space["obs"]["state"].shape[0]),
+        action_space=envs.action_space[0],
+        observation_space=space,
     )
     algorithm: DQN[Any] = DQN(
         policy=policy, optim=AdamOptimizerFactory(args.learning_rate), gamma=1.0, target_update_freq=args.target_every

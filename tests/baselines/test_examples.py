@@ -78,6 +78,21 @@ def test_tianshou_learns_which_of_two_is_best() -> None:
     assert tianshou_dqn.mean_return(agent, make_env, episodes=160) > 0.85 * best
 
 
+def test_tianshou_is_seeded_and_leaves_the_global_generator_alone() -> None:
+    tianshou_dqn = pytest.importorskip("baselines.examples.tianshou_dqn", reason="Tianshou is not installed")
+
+    def weights(seed: int) -> list[torch.Tensor]:
+        args = tianshou_dqn.Args(seed=seed, total_steps=64, num_envs=8, batch_size=8)
+        agent = tianshou_dqn.train(args, lambda: KnownEnv(actions=3, masked=True), progress=False)
+        return list(agent.policy.parameters())
+
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002 - it is what must not move
+    one, again, other = weights(1), weights(1), weights(2)
+    assert all(map(torch.equal, one, again))
+    assert not all(map(torch.equal, one, other))
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before  # noqa: NPY002
+
+
 def first_edit(observation: str) -> int:
     return int(re.findall(r"^(\d+)\. ", observation, re.M)[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
 from eagle_gym.language.embedded.examples import Manner, description, example, held_out
-from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, Settling, build_tokenizer, schedule, train
+from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, Stage, build_tokenizer, schedule, train
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
 from eagle_gym.plot_english import apply, fulfilled, parse_edit, parses, read, render
@@ -24,8 +25,8 @@ from eagle_gym.plot_english.edits import directions
 from eagle_gym.plot_english.lexicon import values
 
 TINY = Recipe(
-    steps=8, settlings=(Settling(8),), warmup=1, batch=4, width=32, layers=1, heads=2, feed_forward=64, vocabulary=400,
-    tokenizer_examples=50,
+    stages=(Stage(8, Manner(first_outcome=0.0)), Stage(8, Manner(), height=0.3)), warmup=1, batch=4, width=32, layers=1,
+    heads=2, feed_forward=64, vocabulary=400, tokenizer_examples=50,
 )  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_model_without_its_recipe_is_not_measured(tmp_path: Path) -> None:
     assert recipe_of("embedded") == RECIPES["plain"]
     assert recipe_of("embedded:pitch") == RECIPES["pitch"]
-    for written in (None, "{}", '{"settlings": 2}', '{"settlings": [], "pace": 1}', "no JSON"):
+    for written in (None, "{}", '{"stages": 2}', '{"stages": [], "pace": 1}', "no JSON"):
         if written is not None:
             (tmp_path / "recipe.json").write_text(written)
         with pytest.raises(PreparationError, match=r"recipe.json: expected the recipe"):
@@ -174,21 +175,36 @@ def test_training_is_seeded_and_resumes_where_it_was_cut(tmp_path: Path, monkeyp
         torch.testing.assert_close(tensor, cut[name], rtol=0.0, atol=1e-7, msg=name)
 
 
+def test_a_checkpoint_is_not_gone_on_from_with_another_recipe(tmp_path: Path) -> None:
+    begun = replace(TINY, stages=TINY.stages[:1])
+    train(begun, tmp_path, every=8)
+    with pytest.raises(ConfigurationError, match=r"another recipe: batch differ up to its step 8"):
+        train(replace(begun, batch=8), tmp_path)
+    with pytest.raises(ConfigurationError, match=r"another recipe: stages differ"):
+        train(replace(TINY, stages=(Stage(8, Manner(first_outcome=0.1)), TINY.stages[1])), tmp_path)
+    train(replace(TINY, sharpness=2.0), tmp_path, every=8)  # what comes after the checkpoint is free
+    assert json.loads((tmp_path / "checkpoint" / "step.json").read_text())["step"] == 16
+
+
 def test_training_settles_with_rates_that_rise_again_and_exports_sharper_logits(tmp_path: Path) -> None:
-    settlings = (Settling(304, first_outcome=0.5), Settling(200, first_outcome=0.7, taken=0.1))
-    recipe = replace(TINY, steps=200, settlings=settlings, warmup=10)
-    assert (recipe.all_steps, recipe.restarts) == (704, (200, 504))
+    stages = (
+        Stage(200, Manner(first_outcome=0.0)),
+        Stage(304, Manner(first_outcome=0.5), height=0.3),
+        Stage(200, Manner(first_outcome=0.7, taken=0.1), height=0.2),
+    )
+    recipe = replace(TINY, stages=stages, warmup=10)
+    assert (recipe.all_steps, recipe.begins) == (704, (0, 200, 504))
     rates = np.array([schedule(step, recipe) for step in range(recipe.all_steps)])
-    heights = [rates[at : at + 200].max() for at in (0, 200, 504)]
-    assert heights == pytest.approx([1.0, recipe.settling_height, recipe.settling_height])
+    assert [rates[at : at + 200].max() for at in recipe.begins] == pytest.approx([1.0, 0.3, 0.2])
     assert rates[[199, 503, 703]].max() < 0.02
-    manners = [recipe.manner_at(step) for step in (199, 200, 503, 504)]
-    assert [manner.first_outcome for manner in manners] == [0.0, 0.5, 0.5, 0.7]
-    assert [manner.taken for manner in manners] == [0.0, 0.0, 0.0, 0.1]
-    assert recipe.manner == manners[-1]
-    assert [recipe.since_restart(step) for step in (0, 199, 200, 503, 505)] == [0, 199, 0, 303, 1]
-    with pytest.raises(ConfigurationError, match=r"multiples of 8, got steps=200 and settlings of \[300\] steps"):
-        replace(recipe, settlings=(Settling(300),))
+    found = [recipe.stage_at(step) for step in (0, 199, 200, 503, 505, 704)]
+    assert [stages.index(stage) for stage, _ in found] == [0, 0, 1, 1, 2, 2]
+    assert [within for _, within in found] == [0, 199, 0, 303, 1, 200]
+    assert recipe.manner == stages[-1].manner
+    with pytest.raises(ConfigurationError, match=r"multiples of 8 steps, got \[300, 8\]"):
+        replace(recipe, stages=(replace(stages[0], steps=300), Stage(8, Manner())))
+    with pytest.raises(ConfigurationError, match="a stage or several"):
+        replace(recipe, stages=())
     for sharpness in (1.0, 2.0):
         train(replace(TINY, sharpness=sharpness), tmp_path / str(sharpness))
     plain, sharp = (load_file(tmp_path / name / "model.safetensors") for name in ("1.0", "2.0"))

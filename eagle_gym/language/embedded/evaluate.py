@@ -328,7 +328,7 @@ def recipe_of(spec: str) -> Recipe:
     kind, _, target = spec.partition(":")
     folder = weights_path(target or "plain") if kind == "embedded" else Path(target)
     try:
-        return Recipe.from_json((folder / "recipe.json").read_text())
+        return Recipe.from_json(json.loads((folder / "recipe.json").read_text()))
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise PreparationError(
             f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error!r}"
@@ -354,7 +354,7 @@ def main() -> None:
     measured = evaluate(model, manner=recipe.manner, cases=arguments.cases, seed=arguments.seed, seen=seen)
     print(table(measured))  # noqa: T201
     if arguments.readme:
-        write({"seed": arguments.seed, "cases": arguments.cases} | measured, recipe.dialect, arguments.readme)
+        write({"seed": arguments.seed, "cases": arguments.cases} | measured, recipe.manner.dialect, arguments.readme)
 
 
 def write(measured: dict[str, float], dialect: str, readme: Path) -> None:

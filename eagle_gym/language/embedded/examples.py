@@ -94,7 +94,7 @@ def held_out(prompt: str) -> bool:
 
 
 def example(rng: np.random.Generator, manner: Manner | None = None) -> Example:
-    """One training example, of a task drawn at random; in the manner of the default model where none is given."""
+    """One training example, of a task drawn at random; in the grammar's own manner where none is given."""
     makers: dict[str, Callable[[np.random.Generator, Manner], Example]] = {
         "rewrite": _rewrite, "propose": _propose, "personal": _personal, "write": _write,
     }  # fmt: skip

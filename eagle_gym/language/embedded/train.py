@@ -12,10 +12,11 @@ import json
 import math
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,18 +38,28 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 
 @dataclass(frozen=True)
-class Settling:
-    """A part of training in which learning rates rise and fall once more, with fresh optimisers.
+class Stage:
+    """A part of training: learning rates rise and fall once, with optimisers of its own.
 
     Attributes:
         steps: of the optimisers.
-        first_outcome: as ``Manner.first_outcome``.
-        taken: as ``Manner.taken``.
+        manner: how the examples are written.
+        height: of the learning rates, as a share of the recipe's.
     """
 
-    steps: int = 2400
-    first_outcome: float = Manner.first_outcome
-    taken: float = Manner.taken
+    steps: int
+    manner: Manner
+    height: float = 1.0
+
+
+# First no outcome of a vague prompt is preferred within its slot. Then the first one is, lest doing nothing be likelier
+# than each; in the end directions of which the text has an outcome already are asked for, which are rare otherwise.
+PLAIN_STAGES = (
+    Stage(6000, Manner(first_outcome=0.0)),
+    Stage(2400, Manner(), height=0.3),
+    Stage(2400, Manner(), height=0.3),
+    Stage(4800, Manner(first_outcome=0.65, taken=0.15), height=0.3),
+)
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,7 @@ class Recipe:
     """Everything that decides what the trained model is."""
 
     seed: int = 0
-    steps: int = 6000  # optimiser steps in which no outcome of a vague prompt is preferred within its slot
-    # What comes after them, one after the other.
-    settlings: tuple[Settling, ...] = (Settling(), Settling(), Settling(4800, first_outcome=0.65, taken=0.15))
-    settling_height: float = 0.3  # of the learning rates while settling, as a share of their heights before
+    stages: tuple[Stage, ...] = PLAIN_STAGES
     sharpness: float = 1.4  # factor on the logits of what is exported
     batch: int = 64  # examples a step
     learning_rate: float = 8e-3  # of the matrices, by Muon (Jordan et al., 2024), at its height
@@ -73,62 +81,44 @@ class Recipe:
     vocabulary: int = 2048  # tokens, control tokens included
     context: int = 512  # tokens
     tokenizer_examples: int = 20_000
-    dialect: str = Manner.dialect  # this and what follows, with a settling's: the manner in which it writes
-    foreign: float = Manner.foreign
-    reword: float = Manner.reword
-    invent: float = Manner.invent
-    first_slot: float = Manner.first_slot
 
     def __post_init__(self) -> None:
-        lengths = [settling.steps for settling in self.settlings]
-        if lengths and any(steps % GROUP for steps in (self.steps, *lengths)):
+        if not self.stages or any(stage.steps % GROUP for stage in self.stages[:-1]):
             raise ConfigurationError(
-                f"examples are drawn for {GROUP} steps at a time: a recipe that settles needs multiples of {GROUP}, "
-                f"got steps={self.steps} and settlings of {lengths} steps"
+                f"a recipe has a stage or several; examples are drawn for {GROUP} steps at a time, so all but the last "
+                f"need multiples of {GROUP} steps, got {[stage.steps for stage in self.stages]}"
             )
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """The recipe that ``export`` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "settlings": tuple(Settling(**settling) for settling in values["settlings"])})
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe whose ``asdict`` was written as JSON and read again."""
+        stages = tuple(Stage(**{**stage, "manner": Manner(**stage["manner"])}) for stage in values["stages"])
+        return cls(**{**values, "stages": stages})
 
     @property
     def all_steps(self) -> int:
         """Optimiser steps from the first to the last."""
-        return self.steps + sum(settling.steps for settling in self.settlings)
+        return sum(stage.steps for stage in self.stages)
 
     @property
-    def restarts(self) -> tuple[int, ...]:
-        """The steps at which a settling begins."""
-        return tuple(accumulate((settling.steps for settling in self.settlings), initial=self.steps))[:-1]
+    def begins(self) -> tuple[int, ...]:
+        """The step at which each stage begins."""
+        return tuple(accumulate((stage.steps for stage in self.stages), initial=0))[:-1]
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage that a step is part of, and its place in it. Steps after the last are the last stage's."""
+        index = bisect(self.begins, step) - 1
+        return self.stages[index], step - self.begins[index]
 
     @property
     def manner(self) -> Manner:
         """How it writes in the end."""
-        return self.manner_at(self.all_steps)
+        return self.stages[-1].manner
 
-    def since_restart(self, step: int) -> int:
-        """Steps that the optimisers of a step have made before it."""
-        return step - max((restart for restart in self.restarts if restart <= step), default=0)
-
-    def manner_at(self, step: int) -> Manner:
-        """How the examples of a step are written: before settling, vague prompts have no first outcome."""
-        settling = self.settling_at(step) or Settling(first_outcome=0.0)
-        return Manner(
-            dialect=self.dialect,
-            foreign=self.foreign,
-            reword=self.reword,
-            invent=self.invent,
-            first_slot=self.first_slot,
-            first_outcome=settling.first_outcome,
-            taken=settling.taken,
-        )
-
-    def settling_at(self, step: int) -> Settling | None:
-        """The settling that a step is part of; None before the first."""
-        index = bisect(self.restarts, step)
-        return self.settlings[index - 1] if index else None
+    def until(self, step: int) -> Recipe:
+        """What decides the steps before one: recipes that agree in it can go on from each other's checkpoints."""
+        begun = sum(begin < step for begin in self.begins)
+        return replace(self, stages=self.stages[: max(1, begun)], sharpness=1.0)
 
 
 # What the package ships: the default model, and a second environment of another grammar, size and seed, which invents
@@ -138,17 +128,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "plain": Recipe(),
         "pitch": Recipe(
             seed=1,
-            steps=3500,
-            settlings=(),
+            stages=(Stage(3500, Manner(dialect="pitch", foreign=0.4, invent=0.25, first_outcome=0.0, first_slot=0.4)),),
             sharpness=1.0,
             width=160,
             layers=3,
             heads=5,
             feed_forward=448,
-            dialect="pitch",
-            foreign=0.4,
-            invent=0.25,
-            first_slot=0.4,
         ),
     }
 )
@@ -204,13 +189,13 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
 def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
     """What the tokenizer is fitted on."""
     rng = np.random.default_rng([recipe.seed, 1])
-    return (example(rng, recipe.manner_at(0)) for _ in range(recipe.tokenizer_examples))
+    return (example(rng, recipe.stages[0].manner) for _ in range(recipe.tokenizer_examples))
 
 
 def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
     """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
     rng = np.random.default_rng([recipe.seed, 2, block])
-    manner = recipe.manner_at(block * GROUP)
+    manner = recipe.stage_at(block * GROUP)[0].manner
     return [example(rng, manner) for _ in range(recipe.batch * GROUP)], rng
 
 
@@ -298,7 +283,7 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
     for step, batch in enumerate(loader, start=start):
         if step >= recipe.all_steps:
             break
-        if step in recipe.restarts:
+        if step in recipe.begins:
             fresh = build_optimizers(recipe, accelerator.unwrap_model(model))
             optimizers = [accelerator.prepare(optimizer) for optimizer in fresh]
         with accelerator.autocast():
@@ -313,25 +298,19 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}")
         if (step + 1) % every == 0:
-            save(checkpoint, accelerator.unwrap_model(model), optimizers, tokenizer, step + 1)
+            save(checkpoint, accelerator.unwrap_model(model), optimizers, tokenizer, recipe, step + 1)
     bar.close()
     export(out, accelerator.unwrap_model(model), tokenizer, recipe)
     return accelerator.unwrap_model(model)
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine down to a hundredth; again, less high, for each settling."""
-    settling = recipe.settling_at(step)
-    if settling is None:
-        return _rise_and_fall(step, recipe.warmup, recipe.steps)
-    return recipe.settling_height * _rise_and_fall(recipe.since_restart(step), recipe.warmup, settling.steps)
-
-
-def _rise_and_fall(step: int, warmup: int, steps: int) -> float:
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    """In each stage a linear warm-up to its height, then a cosine down to a hundredth of it."""
+    stage, within = recipe.stage_at(step)
+    if within < recipe.warmup:
+        return stage.height * (within + 1) / recipe.warmup
+    progress = (within - recipe.warmup) / max(1, stage.steps - recipe.warmup)
+    return stage.height * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 def save(
@@ -339,9 +318,10 @@ def save(
     model: LlamaForCausalLM,
     optimizers: Sequence[torch.optim.Optimizer],
     tokenizer: PreTrainedTokenizerFast,
+    recipe: Recipe,
     step: int,
 ) -> None:
-    """Write a checkpoint: weights, the optimisers' moments, the step, the tokenizer."""
+    """Write a checkpoint: weights, the optimisers' moments, the step, the recipe, the tokenizer."""
     checkpoint.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, parameter in model.named_parameters():
@@ -350,17 +330,29 @@ def save(
         tensors.update({f"{key}.{name}": value for key, value in moments.items() if value.ndim})
     save_file(tensors, checkpoint / "state.tmp", metadata={"step": str(step)})
     (checkpoint / "state.tmp").replace(checkpoint / "state.safetensors")
-    (checkpoint / "step.json").write_text(json.dumps({"step": step}))
+    (checkpoint / "step.json").write_text(json.dumps({"step": step, "recipe": asdict(recipe)}))
     tokenizer.save_pretrained(checkpoint)
 
 
 def resume(
     checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe
 ) -> int:
-    """Load a checkpoint into model and optimisers where there is one; return the step to go on from."""
+    """Load a checkpoint into model and optimisers where there is one; return the step to go on from.
+
+    Raises:
+        ConfigurationError: another recipe led to it.
+    """
     if not (checkpoint / "step.json").exists():
         return 0
-    step = int(json.loads((checkpoint / "step.json").read_text())["step"])
+    stored = json.loads((checkpoint / "step.json").read_text())
+    step = int(stored["step"])
+    done, wanted = Recipe.from_json(stored["recipe"]).until(step), recipe.until(step)
+    if done != wanted:
+        differ = [each.name for each in fields(Recipe) if getattr(done, each.name) != getattr(wanted, each.name)]
+        raise ConfigurationError(
+            f"{checkpoint} was made by another recipe: {', '.join(differ)} differ up to its step {step}. Train into "
+            "another folder, or delete the checkpoint"
+        )
     tensors = load_file(checkpoint / "state.safetensors")
     names = {parameter: name for name, parameter in model.named_parameters()}
     for parameter, name in names.items():
@@ -370,7 +362,7 @@ def resume(
         muon.state[parameter] = {"momentum_buffer": tensors[f"momentum_buffer.{names[parameter]}"]}
     for parameter in adamw.param_groups[0]["params"]:
         adamw.state[parameter] = {
-            "step": torch.tensor(float(recipe.since_restart(step))),
+            "step": torch.tensor(float(recipe.stage_at(step)[1])),
             "exp_avg": tensors[f"exp_avg.{names[parameter]}"],
             "exp_avg_sq": tensors[f"exp_avg_sq.{names[parameter]}"],
         }
@@ -421,17 +413,23 @@ def main() -> None:
     parser.add_argument("--recipe", choices=RECIPES, default="plain", help="which model (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the result (that of the package's own weights)")
     parser.add_argument("--seed", type=int, help="of weights and examples (the recipe's)")
-    parser.add_argument("--steps", type=int, help="optimiser steps before settling (the recipe's)")
-    parser.add_argument("--settlings", type=int, help="how many of the recipe's settlings (all)")
+    parser.add_argument("--stages", type=int, help="how many of the recipe's stages (all)")
+    parser.add_argument("--steps", type=int, help="optimiser steps of the first (the recipe's)")
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="at its height (the recipe's)")
     parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
     arguments = parser.parse_args()
-    given = {name: getattr(arguments, name) for name in ("seed", "steps", "learning_rate")}
-    recipe = replace(RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None})
-    if arguments.settlings is not None and not 0 <= arguments.settlings <= len(recipe.settlings):
-        parser.error(f"--settlings: the recipe has {len(recipe.settlings)}, got {arguments.settlings}")
-    recipe = replace(recipe, settlings=recipe.settlings[: arguments.settlings])
+    recipe = RECIPES[arguments.recipe]
+    count = len(recipe.stages) if arguments.stages is None else arguments.stages
+    if not 1 <= count <= len(recipe.stages):
+        parser.error(f"--stages: the recipe has {len(recipe.stages)}, got {count}")
+    first, *others = recipe.stages[:count]
+    given = {name: getattr(arguments, name) for name in ("seed", "learning_rate")}
+    recipe = replace(
+        recipe,
+        stages=(replace(first, steps=arguments.steps or first.steps), *others),
+        **{name: value for name, value in given.items() if value is not None},
+    )
     train(recipe, arguments.out or weights_path(arguments.recipe), arguments.every, compiled=arguments.compile)
 
 
