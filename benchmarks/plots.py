@@ -178,7 +178,7 @@ def draw_utility(axes: Any, utilities: Sequence[float], heights: Sequence[float]
     """Utility of each text, level with it."""
     axes.plot(utilities, heights, "o-", color=ACCENT)
     for value, height in zip(utilities, heights, strict=True):
-        axes.annotate(f"{value:.2f}", (value, height), (6, -9), textcoords="offset points", fontsize=8, color=INK)
+        axes.annotate(f"{value:+.2f}", (value, height), (6, 3), textcoords="offset points", fontsize=8, color=INK)
     axes.set_yticks([])
     axes.set_xlabel("utility", fontsize=9)
     axes.margins(x=0.2)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from eagle_gym.language.drafts import Common, Draft
+from eagle_gym.language.drafts import Draft, NGrams
 
 Ints = NDArray[np.int64]
 
@@ -46,7 +46,7 @@ PACKED_ROWS = 4  # rows from which on packed matrices are faster
 ALIKE = 16  # tokens, to a multiple of which a pass is filled up: oneDNN builds a kernel for each new number of rows
 GROWTH = 96  # slots beyond its prompts that a cache has at first, and by which it grows
 LENT = range(2**20, 2**26 + 1)  # sizes, in numbers, of memory that is kept for the next batch's caches: up to 256 MiB
-LENT_STEP = 2**22  # numbers, to a multiple of which it is made: the next batch's texts are a little longer
+LENT_STEP = 2**22  # numbers, to a multiple of which (LENT's end is one) it is made: the next batch's texts are longer
 DRAFTED = 4  # tokens of a row's draft at most, in a full batch
 DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
 TILE = 8  # rows of a fixed tile
@@ -586,7 +586,7 @@ class LlamaDecoder:
             for places, length in plan_batches(rests, self.weights.rows, fixed_tiles=self.fixed_tiles):
                 rows = [group[place] for place in places]
                 batch = self._batch(len(rows), begun + length, GROWTH, prefix)
-                common = Common([texts[row] for row in rows])
+                common = NGrams([texts[row] for row in rows])
                 answers = [Answer(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
                 self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
                 batch.close()

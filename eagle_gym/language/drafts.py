@@ -26,8 +26,8 @@ class Draft:
         common: What the sources of several rows have in common.
     """
 
-    def __init__(self, source: Sequence[int] = (), common: Common | None = None) -> None:
-        self._source, self._common, self._at = source, common if common and source else Common(()), 0
+    def __init__(self, source: Sequence[int] = (), common: NGrams | None = None) -> None:
+        self._source, self._common, self._at = source, common if source else None, 0
         self._behind: dict[int, list[int]] = {}
         for at, token in enumerate(source[:-1]):
             self._behind.setdefault(token, []).append(at + 1)
@@ -36,7 +36,7 @@ class Draft:
         """Up to ``most`` tokens that may follow what was said."""
         found = self._behind.get(said[-1], []) if said else []
         if not found or most < 1:
-            return self._common.after(said, most)
+            return self._common.after(said, most) if self._common else []
         matched = [self._matched(said, at) for at in found]
         length, _, _, self._at = max(
             (length, at >= self._at, -abs(at - self._at), at) for length, at in zip(matched, found, strict=True)
@@ -49,7 +49,7 @@ class Draft:
         return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
 
 
-class Common:
+class NGrams:
     """Guesses that a text goes on as others do, in half of the cases or more, behind the same one or two tokens.
 
     Args:
@@ -60,7 +60,7 @@ class Common:
         self._next: dict[tuple[int, ...], int] = {}
         different = dict.fromkeys(tuple(text) for text in texts if text)
         for length in BEHIND if len(different) > 1 else ():
-            self._next |= _majorities(different, length)
+            self._next |= _likeliest(different, length)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
         """Up to ``most`` tokens that may follow what was said, and up to :data:`FOLLOWED`."""
@@ -75,7 +75,7 @@ class Common:
         return text[begun:]
 
 
-def _majorities(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
+def _likeliest(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
     """By ``length`` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
     followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     for text in texts:

@@ -1,6 +1,6 @@
 """Guesses of how a text goes on."""
 
-from eagle_gym.language.drafts import FOLLOWED, Common, Draft
+from eagle_gym.language.drafts import FOLLOWED, Draft, NGrams
 
 
 def test_drafts_follow_the_longest_match():
@@ -24,7 +24,7 @@ def test_of_equal_matches_the_next_one_counts():
 
 
 def test_what_texts_have_in_common_is_guessed_where_the_source_says_nothing():
-    common = Common([[1, 2, 3, 4], [1, 2, 3, 5], [9, 2, 7], [1, 2, 3, 4, 6]])
+    common = NGrams([[1, 2, 3, 4], [1, 2, 3, 5], [9, 2, 7], [1, 2, 3, 4, 6]])
     assert common.after([1, 2], 8) == [3, 4, 6]  # two in common before one: behind 2 alone stands 3, too
     assert common.after([9, 2], 8) == [7]
     assert common.after([8, 2], 1) == [3]  # by the last token alone
@@ -37,14 +37,14 @@ def test_what_texts_have_in_common_is_guessed_where_the_source_says_nothing():
 
 def test_guesses_need_a_majority_of_different_texts():
     texts = [[1, 2], [1, 3], [1, 4]]
-    assert Common(texts).after([1], 8) == []
-    assert Common([*texts, [5, 1, 4], [6, 1, 4], [7, 1, 4]]).after([1], 8) == [4]
-    assert Common([[1, 4]] * 9).after([1], 8) == []  # one text, which says nothing of others
-    assert Common([*texts, *[[1, 4]] * 9]).after([1], 8) == []
-    assert Common([[1, 4], []]).after([1], 8) == []
-    assert Common([[1, 1, 1], [2, 1, 1]]).after([1], 99) == [1] * FOLLOWED  # a circle ends
+    assert NGrams(texts).after([1], 8) == []
+    assert NGrams([*texts, [5, 1, 4], [6, 1, 4], [7, 1, 4]]).after([1], 8) == [4]
+    assert NGrams([[1, 4]] * 9).after([1], 8) == []  # one text, which says nothing of others
+    assert NGrams([*texts, *[[1, 4]] * 9]).after([1], 8) == []
+    assert NGrams([[1, 4], []]).after([1], 8) == []
+    assert NGrams([[1, 1, 1], [2, 1, 1]]).after([1], 99) == [1] * FOLLOWED  # a circle ends
 
 
 def test_a_tie_goes_to_the_text_before():
-    assert Common([[1, 2], [1, 3]]).after([1], 1) == [2]
-    assert Common([[1, 3], [1, 2]]).after([1], 1) == [3]
+    assert NGrams([[1, 2], [1, 3]]).after([1], 1) == [2]
+    assert NGrams([[1, 3], [1, 2]]).after([1], 1) == [3]

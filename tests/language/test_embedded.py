@@ -53,7 +53,8 @@ def test_an_embedded_model_that_there_is_not_is_a_typed_error() -> None:
 def test_the_second_model_is_another_environment() -> None:
     # Another grammar, size and seed; what it reads in plain English it answers in its own dialect.
     one, other = RECIPES["plain"], RECIPES["pitch"]
-    assert all(getattr(one, name) != getattr(other, name) for name in ("seed", "width", "layers", "dialect"))
+    assert all(getattr(one, name) != getattr(other, name) for name in ("seed", "width", "layers"))
+    assert (one.manner.dialect, other.manner.dialect) == ("plain", "pitch")
     model = load_language_model("embedded:pitch")
     texts = [render(description(np.random.default_rng(seed))) for seed in range(40)]
     prompts = [Prompt("rewrite", text=text, instruction="Set it on a submarine.") for text in texts]
@@ -130,6 +131,24 @@ def test_no_case_is_a_description_that_training_showed() -> None:
         assert checksum(unseen(np.random.default_rng(seed), frozenset(first))) not in first
 
 
+def test_held_cases_ask_for_another_outcome_of_a_direction() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        case = evaluation._held(rng, description, lambda attributes, rng: render(attributes, rng))
+        (edit,) = case.edits
+        assert set(directions()[edit.value].pairs) & set(case.attributes.pairs())
+        assert not fulfilled(case.attributes, [edit], case.attributes)  # to leave the text alone is not enough
+
+
+def test_the_table_says_how_it_was_measured() -> None:
+    measured = evaluate(load_language_model("embedded"), cases=4, seed=5)
+    lines = table(measured).splitlines()
+    assert lines[0].startswith("4 cases a kind of prompt, `--seed 5`")
+    assert [line.split(" | ")[0] for line in lines[4:12:2]] == ["| precise", "| vague", "| macro", "| held"]
+    assert evaluation._percent(0.994, 1000) == "99.4 % [98.7, 99.7]"
+    assert evaluation._percent(0.5) == "50.0 %"
+
+
 def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     (case,) = [evaluation._vague(rng, description, lambda attributes, rng: render(attributes, rng))]
@@ -141,8 +160,10 @@ def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> No
     def measured(texts: list[str]) -> dict[str, float]:
         return evaluation._variety([case], lambda prompts, temperature: texts)
 
-    assert measured([one] * 4 + [two] * 4) == {"vague_varied": 1.0, "vague_distinct": 2.0, "vague_as_asked": 1.0}
+    both = {"varied_cases": 1, "vague_varied": 1.0, "vague_distinct": 2.0, "vague_as_asked": 1.0}
+    assert measured([one] * 4 + [two] * 4) == both
     assert measured([one] * 4 + [broken, other, case.text, ""]) == {
+        "varied_cases": 1,
         "vague_varied": 0.0,
         "vague_distinct": 1.0,
         "vague_as_asked": 0.5,

@@ -12,14 +12,16 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 from eagle_gym.errors import PreparationError, TextError
@@ -44,6 +46,7 @@ from eagle_gym.plot_english import (
     render_profile,
     unasked,
 )
+from eagle_gym.plot_english.edits import directions
 
 if TYPE_CHECKING:
     from eagle_gym.language.embedded.train import Recipe
@@ -78,12 +81,15 @@ def evaluate(
     batch: int = 128,
     seen: frozenset[int] = frozenset(),
 ) -> dict[str, float]:
-    """Every measured share, in [0, 1] (``vague_distinct`` and ``trained_on`` are counts), by name.
+    """Every measured share, in [0, 1], and how it was measured (``seed``, ``cases``, ...), by name.
+
+    The kinds of prompts: *precise* and *macro* ones ask for something in words that training never showed; *vague* ones
+    are as they come; of *held* ones, vague too, the text has an outcome already, and another one is wanted.
 
     Args:
         model: the model under test.
         manner: what its descriptions are worded in; the default model's where none is given.
-        cases: rewrites per kind of prompt (precise, vague, macro) and proposals per kind.
+        cases: rewrites per kind of prompt, and proposals per kind.
         seed: of cases and generations.
         batch: generations a call.
         seen: what :func:`trained_on` found; no case has a description among them.
@@ -92,16 +98,15 @@ def evaluate(
     fresh = partial(unseen, seen=seen)
     say = partial(_say, manner or Manner())
     ask = _asker(model, rng, batch)
-    result: dict[str, float] = {}
-    for kind, draw in (("precise", _precise), ("vague", _vague), ("macro", _macro)):
+    result: dict[str, float] = {"seed": seed, "cases": cases, "trained_on": len(seen)}
+    for kind, draw in KINDS.items():
         drawn = [draw(rng, fresh, say) for _ in range(cases)]
         for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
             texts = ask([Prompt("rewrite", text=c.text, instruction=c.instruction) for c in drawn], temperature)
             result.update({f"{kind}_{name}_{key}": value for key, value in _rewrites(drawn, texts).items()})
         if kind == "vague":
             result.update(_variety(drawn[: max(1, cases // 4)], ask))
-    result |= _proposals(rng, ask, cases, fresh, say) | _writing(rng, ask, cases, fresh)
-    return result | {"trained_on": float(len(seen))}
+    return result | _proposals(rng, ask, cases, fresh, say) | _writing(rng, ask, cases, fresh)
 
 
 def unseen(rng: np.random.Generator, seen: frozenset[int]) -> Attributes:
@@ -184,6 +189,14 @@ def _vague(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
                 return Case(attributes, say(attributes, rng), prompt)
 
 
+def _held(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
+    """A vague edit of whose outcomes the text has one."""
+    while True:
+        case = _vague(rng, draw, say)
+        if set(directions()[case.edits[0].value].pairs) & set(case.attributes.pairs()):
+            return case
+
+
 def _macro(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     """Three edits in one prompt, at least one of them in a clause that training never showed."""
     while True:
@@ -191,6 +204,11 @@ def _macro(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
         for prompt in propose(attributes, rng, 16, edits=3):
             if held_out(prompt):
                 return Case(attributes, say(attributes, rng), prompt)
+
+
+KINDS: Mapping[str, Callable[[np.random.Generator, Draw, Say], Case]] = MappingProxyType(
+    {"precise": _precise, "vague": _vague, "macro": _macro, "held": _held}
+)
 
 
 def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
@@ -219,6 +237,7 @@ def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
         good += len(rows)
         distinct.append(len({_without_inventions(case, row) for row in rows}))
     return {
+        "varied_cases": len(cases),
         "vague_varied": _share(count >= 2 for count in distinct),
         "vague_distinct": float(np.mean(distinct)),
         "vague_as_asked": good / len(texts),
@@ -286,35 +305,51 @@ def _share(flags: Iterable[bool]) -> float:
     return float(np.mean(list(flags)))
 
 
-def table(measured: dict[str, float]) -> str:
-    """The README's table."""
-    rows = ["| prompt | temperature | asked edit present | given and not asked, changed | invention | parses |",
-            "|---|---|---|---|---|---|"]  # fmt: skip
-    for kind in ("precise", "vague", "macro"):
+def table(measured: Mapping[str, float]) -> str:
+    """The README's tables."""
+    cases = int(measured["cases"])
+    rows = [
+        f"{cases:,} cases a kind of prompt, `--seed {measured['seed']:.0f}`; in brackets 95 % (Wilson) intervals.",
+        "",
+        "| prompt | temperature | asked edit present | given and not asked, changed | invention | parses |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in KINDS:
         for name, temperature in (("greedy", "0"), ("sampled", "1")):
             keys = ("asked_edit_present", "unasked_change", "invention", "parses")
-            cells = " | ".join(f"{100 * measured[f'{kind}_{name}_{key}']:.1f} %" for key in keys)
+            cells = " | ".join(_percent(measured[f"{kind}_{name}_{key}"], cases) for key in keys)
             rows.append(f"| {kind} | {temperature} | {cells} |")
-    rows += ["", "| measure | value |", "|---|---|"]
-    labels = {
-        "vague_varied": f"vague prompts with ≥ 2 different attribute sets among the good ones of {SAMPLES} samples",
-        "vague_as_asked": "good samples of a vague prompt: they parse, do as asked and change nothing else",
-        "propose_usable": "proposed prompts that parse and can change the text",
-        "propose_distinct": "distinct prompts among all proposed",
-        "personal_usable": "personalised prompts that parse and can change the text",
-        "personal_fits": "personalised prompts that ask for something the user likes",
-        "write_exact": "texts written from attributes that say just these",
+    varied = int(measured["varied_cases"])
+    shares = {
+        f"vague prompts with ≥ 2 different attribute sets among the good ones of {SAMPLES} samples": _percent(
+            measured["vague_varied"], varied
+        ),
+        "good samples of a vague prompt: they parse, do as asked and change nothing else": _percent(
+            measured["vague_as_asked"]
+        ),
+        "proposed prompts that parse and can change the text": _percent(measured["propose_usable"], cases),
+        "distinct prompts among all proposed": _percent(measured["propose_distinct"]),
+        "personalised prompts that parse and can change the text": _percent(measured["personal_usable"], cases),
+        "personalised prompts that ask for something the user likes": _percent(measured["personal_fits"], cases),
+        "texts written from attributes that say just these": _percent(measured["write_exact"]),
+        f"different attribute sets among the good ones of {SAMPLES} samples of a vague prompt, mean": (
+            f"{measured['vague_distinct']:.1f}"
+        ),
+        "vague prompts that were sampled": f"{varied:,}",
     }
-    rows += [f"| {label} | {100 * measured[key]:.1f} % |" for key, label in labels.items()]
-    rows.append(
-        f"| different attribute sets among the good ones of {SAMPLES} samples of a vague prompt, mean "
-        f"| {measured['vague_distinct']:.1f} |"
-    )
     if measured["trained_on"]:
-        rows.append(
-            f"| distinct descriptions that training showed, none of them a case here | {measured['trained_on']:,.0f} |"
-        )
+        shown = f"{measured['trained_on']:,.0f}"
+        shares["distinct descriptions that training showed, none of them a case here"] = shown
+    rows += ["", "| measure | value |", "|---|---|", *(f"| {label} | {value} |" for label, value in shares.items())]
     return "\n".join(rows)
+
+
+def _percent(share: float, cases: int = 0) -> str:
+    """A share in per cent, with its interval where it is one of so many independent cases."""
+    if not cases:
+        return f"{100 * share:.1f} %"
+    interval = binomtest(round(share * cases), cases).proportion_ci(method="wilson")
+    return f"{100 * share:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def recipe_of(spec: str) -> Recipe:
@@ -348,16 +383,18 @@ def main() -> None:
         "--quick", action="store_true", help="do not keep to descriptions that training never showed: saves minutes"
     )
     arguments = parser.parse_args()
+    if arguments.readme and arguments.quick:
+        parser.error("--readme says that training never showed a case: it goes without --quick")
     model = load_language_model(arguments.model)
     recipe = recipe_of(arguments.model)
     seen = frozenset() if arguments.quick else trained_on(recipe)
     measured = evaluate(model, manner=recipe.manner, cases=arguments.cases, seed=arguments.seed, seen=seen)
     print(table(measured))  # noqa: T201
     if arguments.readme:
-        write({"seed": arguments.seed, "cases": arguments.cases} | measured, recipe.manner.dialect, arguments.readme)
+        write(measured, recipe.manner.dialect, arguments.readme)
 
 
-def write(measured: dict[str, float], dialect: str, readme: Path) -> None:
+def write(measured: Mapping[str, float], dialect: str, readme: Path) -> None:
     """Put the table between a README's marks for this dialect, and the numbers beside it."""
     start, stop = f"<!-- measured {dialect} -->", f"<!-- /measured {dialect} -->"
     before, _, rest = readme.read_text(encoding="utf-8").partition(start)
