@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 from benchmarks import throughput_parts as parts
@@ -143,9 +144,9 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
-def compare(rates: Mapping[str, Sequence[float]], first: str, other: str) -> float:
-    """Median over the repeats of one number over another."""
-    return median(one / two for one, two in zip(rates[first], rates[other], strict=True))
+def ratio(rates: Mapping[str, Sequence[float]], first: str, other: str) -> list[float]:
+    """One number over another, repeat by repeat."""
+    return [one / two for one, two in zip(rates[first], rates[other], strict=True)]
 
 
 # Sections
@@ -161,7 +162,8 @@ def ratios(setting: Setting, found: Findings) -> None:
     single = parts.single_envs(world, size.looped)
     rates: dict[str, list[float]] = {name: [] for name in RATES}
     parts.batched_cycle(batch, 9 * APART, 1)  # what is made at the first call is made
-    parts.looped_cycle(written[:1], 9 * APART, 1)
+    for loop in (written, single):
+        parts.looped_cycle(loop[:1], 9 * APART, 1)
     for repeat in range(size.repeats):
         seed = 1000 * repeat
         calls.clear()
@@ -174,9 +176,9 @@ def ratios(setting: Setting, found: Findings) -> None:
     found.samples.update({f"{name}, a second": values for name, values in rates.items()})
     title = f"Environment steps and generations a second, {size.num_envs} environments"
     found.table(title, [{"what": what, "a second": median(rates[name])} for name, what in RATES.items()])
-    found.gate("env-steps/s of the batch ÷ generations/s of model.generate", compare(rates, "batch", "generate"), 1.2)
-    found.gate("batch ÷ loop of single environments on model.generate", compare(rates, "batch", "written"), 15.0)
-    found.gate("batch ÷ loop of single environments", compare(rates, "batch", "single"), 6.0)
+    found.gate("env-steps/s of the batch ÷ generations/s of model.generate", ratio(rates, "batch", "generate"), 1.2)
+    found.gate("batch ÷ loop of single environments on model.generate", ratio(rates, "batch", "written"), 15.0)
+    found.gate("batch ÷ loop of single environments", ratio(rates, "batch", "single"), 6.0)
 
 
 RATES = {
@@ -205,29 +207,27 @@ def rollouts(setting: Setting, found: Findings) -> None:
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
         sources = [*map(model.phrasing.source, prompts)]
         draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)
-        known = {"shareable": shareable, "sources": sources}
-        for name, given in OURS.items():
-            work = partial(model.decoder.generate, ids, draws, temperature=1.0, **{key: known[key] for key in given})
-            took[name].append(seconds(work))
-        took["generate"].append(seconds(partial(generate.raw, generate.tokens(prompts))))
+        ours = partial(model.decoder.generate, ids, draws, temperature=1.0)
+        ways: dict[str, Callable[[], object]] = {
+            "shared": partial(ours, shareable=shareable, sources=sources),
+            "plain": partial(ours, sources=sources),
+            "shared, no drafts": partial(ours, shareable=shareable),
+            "plain, no drafts": ours,
+            "generate": partial(generate.raw, generate.tokens(prompts)),
+        }
+        for name in np.roll(list(ways), repeat).tolist():  # each is the first to meet some state
+            took[name].append(seconds(ways[name]))
         if repeat == 0:  # it warmed up
             took = {name: [] for name in took}
     found.samples.update({f"rollouts of a state, {name}, s": values for name, values in took.items()})
     rows: list[Row] = [
-        {"how": how, "s": median(took[name]), "÷ shared beginning": compare(took, name, "shared")}
+        {"how": how, "s": median(took[name]), "÷ the first, state by state": median(ratio(took, name, "shared"))}
         for name, how in ROLLOUTS.items()
     ]
     found.table(f"{count} rollouts of a state", rows)
-    found.gate(f"{count} rollouts of a state: plain ÷ shared beginning, s", compare(took, "plain", "shared"), 1.5)
+    found.gate(f"{count} rollouts of a state: plain ÷ shared beginning, s", ratio(took, "plain", "shared"), 1.5)
 
 
-# What the decoder is given in each of this package's ways.
-OURS = {
-    "shared": ("shareable", "sources"),
-    "plain": ("sources",),
-    "shared, no drafts": ("shareable",),
-    "plain, no drafts": (),
-}
 ROLLOUTS = {
     "shared": "this package, the shared beginning read once",
     "plain": "this package, plain batching",
@@ -263,7 +263,7 @@ def action_sets(setting: Setting, found: Findings) -> None:
             took[name].append(parts.batched_cycle(envs, 4 * APART + 100 * repeat, 1))
     found.samples.update({f"a reset and a step, {name}, s": values for name, values in took.items()})
     slow, fast = f"rollout, {samples} samples", "surrogate"
-    found.gate("surrogate ÷ rollout action sets, env-steps/s", compare(took, slow, fast), 20.0)
+    found.gate("surrogate ÷ rollout action sets, env-steps/s", ratio(took, slow, fast), 20.0)
     states, truth = setting.size.states, setting.size.truth
     title = f"C of the offered sets on the means of {truth} rollouts a candidate, median of {states} states"
     found.table(title, factors(setting, effects))
@@ -287,7 +287,7 @@ def factors(setting: Setting, effects: Mapping[str, Effects]) -> list[Row]:
     chosen["chance"] = [rng.permutation(len(rows))[:k] for rows in truth]
     found = {name: [true_factor(*pair) for pair in zip(truth, sets, strict=True)] for name, sets in chosen.items()}
     return [
-        {"chosen by": name, "C": median(values), "C ÷ C of the truth's": compare(found, name, "the truth")}
+        {"chosen by": name, "C": median(values), "C ÷ C of the truth's": median(ratio(found, name, "the truth"))}
         for name, values in found.items()
     ]
 
@@ -301,22 +301,26 @@ def true_factor(pool: Floats, chosen: NDArray[np.integer[Any]]) -> float:
 
 def shares(setting: Setting, found: Findings) -> None:
     """Where the time of a step goes, and the utility's share with a larger catalog."""
-    rows, outside, _ = dissect(setting, setting.world, 6 * APART, repeats=setting.size.repeats)
+    rows, found_shares = dissect(setting, setting.world, 6 * APART, repeats=setting.size.repeats)
     found.table(f"Where a step of {setting.size.num_envs} environments spends its time", rows)
-    found.gate("share of a step outside generation", outside, 0.15, at_most=True)
+    found.gate("share of a step outside generation", outside(found_shares), 0.15, at_most=True)
     large, _, _ = parts.over_items(setting.world, setting.size.catalog, np.random.default_rng(0))
-    _, _, share = dissect(setting, large, 7 * APART, repeats=setting.size.repeats)
-    found.gate(
-        f"share of a step for the utility over {setting.size.catalog:,} items", share[UTILITY], 0.05, at_most=True
-    )
+    _, of_large = dissect(setting, large, 7 * APART, repeats=setting.size.repeats)
+    name = f"share of a step for the utility over {setting.size.catalog:,} items"
+    found.gate(name, of_large[UTILITY], 0.05, at_most=True)
+
+
+def outside(found: Mapping[str, Sequence[float]]) -> list[float]:
+    """Shares of a step for everything but generation."""
+    return [1.0 - share for share in found[GENERATION]]
 
 
 def dissect(
     setting: Setting, world: World, seed: int, *, num_envs: int = 0, repeats: int = 0
-) -> tuple[list[Row], float, dict[str, float]]:
-    """Milliseconds and share of a step by part, the share of all but generation, and the shares by name.
+) -> tuple[list[Row], dict[str, list[float]]]:
+    """Milliseconds and share of a step by part, medians over the repeats; and the shares of each repeat.
 
-    Each is the median over the repeats; each repeat begins with action sets that remember nothing.
+    Each repeat begins with action sets that remember nothing.
     """
     count, steps = num_envs or setting.size.num_envs, setting.size.steps
     found: dict[str, list[float]] = {}
@@ -331,7 +335,7 @@ def dissect(
     share = {name: median(values) for name, values in found.items()}
     rows = [{"part": name, "ms a step": share[name] * median(totals), "share": share[name]} for name in share]
     rows.append({"part": "all", "ms a step": median(totals), "share": 1.0})
-    return rows, median(1.0 - value for value in found[GENERATION]), share
+    return rows, found
 
 
 def by_part(clock: Clock, total: float) -> dict[str, float]:
@@ -398,11 +402,20 @@ def exactness(setting: Setting, found: Findings) -> None:
         model = parts.open_model(setting.device, **kwargs)
         world = parts.variant(setting.world, model=model, action_sets=parts.fresh_sets(setting.world))
         steps, differ, apart = stepped_alone(setting, world, count)
-        rows.append({"mode": name, "steps": steps, "differ": differ, "share": differ / steps, "rewards apart": apart})
+        span = proportion(differ, steps)
+        rows.append({"mode": name, "steps": steps, "differ": differ, "share": differ / steps, "at most": span[1],
+                     "rewards apart": apart})  # fmt: skip
     default = rows[0]
     found.table("Steps of the batch taken again by single environments", rows)
-    found.gate("share of steps whose text differs from the single run", default["share"], 1e-4, at_most=True)
-    found.gate("largest reward difference of equal texts", default["rewards apart"], 1e-5, at_most=True)
+    name = "share of steps whose text differs from the single run"
+    found.gate(name, [default["share"]], 1e-4, at_most=True, span=proportion(default["differ"], default["steps"]))
+    found.gate("largest reward difference of equal texts", [default["rewards apart"]], 1e-5, at_most=True)
+
+
+def proportion(count: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share (Clopper and Pearson)."""
+    interval = binomtest(count, trials).proportion_ci(method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def stepped_alone(setting: Setting, world: World, count: int) -> tuple[int, int, float]:
@@ -435,10 +448,11 @@ def curves(setting: Setting, found: Findings) -> None:
     rows = []
     for count in size.envs:
         parts.forget_peak()
-        table, outside, _ = dissect(setting, world, 10 * APART, num_envs=count)
+        table, found_shares = dissect(setting, world, 10 * APART, num_envs=count)
         step = table[-1]["ms a step"]
+        rest = median(outside(found_shares))
         rows.append({ENVS: count, "env-steps a second": 1000 * count / step, "ms a step": step,
-                     "share outside generation": outside, "peak MiB": parts.resident(peak=True)})  # fmt: skip
+                     "share outside generation": rest, "peak MiB": parts.resident(peak=True)})  # fmt: skip
     found.table("Number of environments", rows)
     pool = world.settings.pool
     found.table(
@@ -453,9 +467,9 @@ def curves(setting: Setting, found: Findings) -> None:
 
 def outside_of(setting: Setting, k: int, pool: int) -> Row:
     """What a step of the batch costs with other action sets."""
-    rows, outside, _ = dissect(setting, with_sets(setting.world, k, pool), 11 * APART)
+    rows, found_shares = dissect(setting, with_sets(setting.world, k, pool), 11 * APART)
     step = rows[-1]["ms a step"]
-    return {"ms a step outside generation": outside * step, "ms a step": step}
+    return {"ms a step outside generation": median(outside(found_shares)) * step, "ms a step": step}
 
 
 def with_sets(world: World, k: int, pool: int) -> World:
@@ -468,9 +482,9 @@ def catalogs(setting: Setting, found: Findings) -> None:
     rows = []
     for count in setting.size.items:
         world, took, grown = parts.over_items(setting.world, count, np.random.default_rng(1))
-        table, _, share = dissect(setting, world, 12 * APART)
-        ms = share[UTILITY] * table[-1]["ms a step"]
-        rows.append({CATALOG: count, "ms a step for utility": ms, "share": share[UTILITY],
+        table, found_shares = dissect(setting, world, 12 * APART)
+        share = median(found_shares[UTILITY])
+        rows.append({CATALOG: count, "ms a step for utility": share * table[-1]["ms a step"], "share": share,
                      "s to make": took, "MiB": grown})  # fmt: skip
     found.table("Items of the catalog (the utility alone sees them)", rows)
 

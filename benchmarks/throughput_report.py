@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tqdm import tqdm
@@ -22,25 +23,38 @@ class Gate:
 
     Attributes:
         name: what it is.
-        value: what was measured.
+        value: what was measured, the median over the repeats.
         target: what is wanted.
+        span: the lowest and the highest of the repeats; of a share of counted cases, its 95 % interval.
         at_most: whether the target is an upper bound; else it is a lower one.
     """
 
     name: str
     value: float
     target: float
+    span: tuple[float, float]
     at_most: bool = False
 
     @property
     def met(self) -> bool:
         """Whether it is as wanted."""
-        return self.value <= self.target if self.at_most else self.value >= self.target
+        return self.reached(self.value)
+
+    @property
+    def decided(self) -> bool:
+        """Whether all of the span says the same."""
+        return self.reached(self.span[0]) == self.reached(self.span[1])
+
+    def reached(self, value: float) -> bool:
+        """Whether a value would be as wanted."""
+        return value <= self.target if self.at_most else value >= self.target
 
     def cells(self) -> list[str]:
         """A row of the table."""
         bound = "≤" if self.at_most else "≥"
-        return [self.name, shown(self.value), f"{bound} {shown(self.target)}", "met" if self.met else "MISSED"]
+        verdict = ("met" if self.met else "MISSED") + ("" if self.decided else ", within noise")
+        span = "-" if self.span[0] == self.span[1] else " to ".join(map(shown, self.span))
+        return [self.name, shown(self.value), span, f"{bound} {shown(self.target)}", verdict]
 
 
 @dataclass
@@ -57,9 +71,18 @@ class Findings:
     tables: dict[str, list[Row]] = field(default_factory=dict)
     samples: dict[str, list[float]] = field(default_factory=dict)
 
-    def gate(self, name: str, value: float, target: float, *, at_most: bool = False) -> None:
-        """Keep a number with its target."""
-        self.gates.append(Gate(name, value, target, at_most))
+    def gate(
+        self,
+        name: str,
+        repeats: Sequence[float],
+        target: float,
+        *,
+        at_most: bool = False,
+        span: tuple[float, float] | None = None,
+    ) -> None:
+        """Keep a number with its target, and how far it varies: over the repeats where nothing else is given."""
+        spread = span or (min(repeats), max(repeats))
+        self.gates.append(Gate(name, median(repeats), target, spread, at_most))
         tqdm.write("  ".join(self.gates[-1].cells()))
 
     def table(self, title: str, rows: Sequence[Row]) -> None:
@@ -83,7 +106,7 @@ class Findings:
             f"Size {about['size']}, device {about['device']}, {about['threads']} threads; {machine['processor']}, "
             f"{machine['cores']} cores; torch {about['versions']['torch']}, transformers "
             f"{about['versions']['transformers']}; commit {about['commit']}.",
-            aligned(["ratio or share", "measured", "wanted", ""], [gate.cells() for gate in self.gates]),
+            aligned(["ratio or share", "measured", "from, to", "wanted", ""], [gate.cells() for gate in self.gates]),
         ]
         for title, rows in self.tables.items():
             lines += [f"## {title}", as_table(rows)]

@@ -17,7 +17,7 @@ SIZES = {
     ),
     "small": Size(),
     "reference": Size(
-        looped=64, again=5, rolling=4, states=12, truth=32, texts=10_240, others=640,
+        looped=64, again=5, rolling=4, states=12, truth=32, texts=40_960, others=640,
         envs=(1, 2, 4, 8, 16, 32, 64, 128, 256), actions=(4, 8, 16, 32, 64), pools=(16, 32, 64, 128, 256, 512),
         items=(1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), requests=128,
     ),

@@ -90,10 +90,20 @@ def test_a_run_reports_every_curve_and_mode(ran: Path) -> None:
 
 
 def test_gates_say_whether_they_are_met() -> None:
-    assert Gate("speed", 1.2, 1.2).met
-    assert not Gate("speed", 1.1, 1.2).met
-    assert Gate("share", 0.1, 0.15, at_most=True).met
-    assert Gate("share", 0.2, 0.15, at_most=True).cells() == ["share", "0.2", "≤ 0.15", "MISSED"]
+    assert Gate("speed", 1.2, 1.2, (1.2, 1.3)).met
+    assert not Gate("speed", 1.1, 1.2, (1.0, 1.1)).met
+    assert Gate("share", 0.1, 0.15, (0.1, 0.1), at_most=True).met
+    missed = Gate("share", 0.2, 0.15, (0.16, 0.2), at_most=True)
+    assert missed.cells() == ["share", "0.2", "0.16 to 0.2", "≤ 0.15", "MISSED"]
+    unsure = Gate("speed", 15.6, 15.0, (14.0, 16.0))
+    assert unsure.cells() == ["speed", "15.6", "14 to 16", "≥ 15", "met, within noise"]
+
+
+def test_no_difference_in_few_steps_is_no_proof() -> None:
+    low, high = throughput.proportion(0, 640)
+    assert (low, high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 640)))
+    assert not Gate("differ", 0.0, 1e-4, (low, high), at_most=True).decided
+    assert Gate("differ", 0.0, 1e-4, throughput.proportion(0, 40_000), at_most=True).decided
 
 
 def test_numbers_are_shown_shortly() -> None:
@@ -104,14 +114,14 @@ def test_numbers_are_shown_shortly() -> None:
 
 def test_findings_are_kept_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     found = Findings()
-    found.gate("one", 2.0, 1.0)
+    found.gate("one", [2.0, 1.5, 3.0], 1.0)
     found.table("Two", [{"a": 1}])
-    assert found.gates == [Gate("one", 2.0, 1.0)]
+    assert found.gates == [Gate("one", 2.0, 1.0, (1.5, 3.0))]
     assert "one" in capsys.readouterr().out
 
 
-def test_a_ratio_is_the_median_of_the_repeats_ratios() -> None:
-    assert throughput.compare({"a": [2.0, 9.0, 6.0], "b": [1.0, 1.0, 2.0]}, "a", "b") == 3.0
+def test_a_ratio_is_taken_repeat_by_repeat() -> None:
+    assert throughput.ratio({"a": [2.0, 9.0, 6.0], "b": [1.0, 1.0, 2.0]}, "a", "b") == [2.0, 9.0, 3.0]
 
 
 def test_the_factor_of_a_set_is_one_for_the_whole_pool_and_infinite_for_a_flat_set() -> None:
