@@ -96,7 +96,7 @@ def _strict_pairs(text: str) -> list[Pair]:
         raise TextError(f"expected a text, got {type(text).__name__}")
     found: list[Pair] = []
     kinds: list[str] = []
-    for sentence in _sentences(tokens(text)):
+    for sentence in _sentences(text):
         kind = _kind(shape(sentence))
         if kind is None or kind in kinds:
             raise TextError(_complaint(sentence, repeated=kind is not None))
@@ -120,10 +120,10 @@ def parses(text: str) -> bool:
 @lru_cache(maxsize=65536)
 def read(text: str) -> Attributes:
     """Whatever attributes stand in a text, well formed or not; words outside the language are passed over."""
-    return Attributes.from_pairs((token.slot, token.value) for token in tokens(text) if token.slot)
+    stated = (token for sentence in _sentences(text) for token in sentence if token.slot)
+    return Attributes.from_pairs((token.slot, token.value) for token in stated)
 
 
-@lru_cache(maxsize=16384)  # a text is read, encoded, proposed for and parsed within one step
 def tokens(text: str) -> tuple[Token, ...]:
     """The text as lexicon phrases (longest match first) and plain words, in lower case."""
     words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
@@ -215,13 +215,24 @@ def _tidy(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _sentences(stream: Iterable[Token]) -> list[list[Token]]:
+@lru_cache(maxsize=16384)  # a text is read, encoded, proposed for and parsed within one step
+def _sentences(text: str) -> tuple[tuple[Token, ...], ...]:
     result: list[list[Token]] = [[]]
-    for token in stream:
+    for token in tokens(text):
         result[-1].append(token)
         if token.word == ".":
             result.append([])
-    return [sentence for sentence in result if sentence]
+    return tuple(_settled(tuple(sentence)) for sentence in result if sentence)
+
+
+def _settled(sentence: tuple[Token, ...]) -> tuple[Token, ...]:
+    """The sentence, a phrase such as "with a twist" taken for a word and "a twist" where it fits a pattern only so."""
+    shorter = _shorter_phrases()
+    places = [at for at, token in enumerate(sentence) if token in shorter]
+    if not places or _kind(shape(sentence)) is not None:
+        return sentence
+    others = ((*sentence[:at], *shorter[sentence[at]], *sentence[at + 1 :]) for at in places)
+    return next((other for other in others if _kind(shape(other)) is not None), sentence)
 
 
 @lru_cache(maxsize=16384)  # there are few shapes: a template with some of its slots filled
@@ -278,6 +289,18 @@ def _phrases_by_word() -> dict[str, list[tuple[list[str], Token]]]:
         table.setdefault(words[0], []).append((words, Token(" ".join(words), *pair)))
     for phrases in table.values():
         phrases.sort(key=lambda phrase: -len(phrase[0]))
+    return table
+
+
+@cache
+def _shorter_phrases() -> dict[Token, tuple[Token, ...]]:
+    """Phrases that end in another phrase, each with its first words and the longest such."""
+    known = {tuple(words): token for phrases in _phrases_by_word().values() for words, token in phrases}
+    table: dict[Token, tuple[Token, ...]] = {}
+    for words, token in known.items():
+        start = next((start for start in range(1, len(words)) if words[start:] in known), None)
+        if start is not None:
+            table[token] = (*map(_plain, words[:start]), known[words[start:]])
     return table
 
 

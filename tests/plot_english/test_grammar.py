@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import strategies as st
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.plot_english import FEATURES, SLOTS, Attributes, Layout, parse, random_attributes, read, render
 from eagle_gym.plot_english.dialects import DIALECTS, Dialect, dialect_of
+from eagle_gym.plot_english.lexicon import values
 
 seeds = st.integers(0, 2**32 - 1)
+SENTENCES = (
+    ("genres", "decade", "tone", "setting"),
+    ("protagonist", "trait", "goal", "antagonist"),
+    ("themes", "motifs"),
+    ("styles", "ending"),
+)
 
 
 @given(seeds, st.floats(0, 1), st.sampled_from(list(DIALECTS.values())))
@@ -31,6 +39,24 @@ def test_every_value_can_be_said_and_read_in_every_wording(wording: int, dialect
         attributes = Attributes.from_pairs([pair])
         layout = Layout(wording, wording, wording, wording, dialect=dialect)
         assert parse(render(attributes, layout=layout)) == attributes
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("wording", range(5))
+def test_every_value_can_be_said_beside_any_other_slot_of_its_sentence(wording: int, dialect: Dialect) -> None:
+    layout = Layout(wording, wording, wording, wording, dialect=dialect)
+    for slot, other in (pair for slots in SENTENCES for pair in permutations(slots, 2)):
+        for number, value in enumerate(values(slot)):
+            beside = values(other)[number % len(values(other))]
+            attributes = Attributes.from_pairs([(slot, value), (other, beside)])
+            text = render(attributes, layout=layout)
+            assert parse(text) == read(text) == attributes
+
+
+def test_a_phrase_that_ends_in_another_is_read_as_the_sentence_needs_it() -> None:
+    text = "The core of it is first love, dressed up with a reunion. We finish with a wedding."
+    assert parse(text).pairs() == (("themes", "first love"), ("motifs", "a reunion"), ("ending", "with a wedding"))
+    assert read("Dressed up with a reunion!").pairs() == (("ending", "with a reunion"),), "no pattern: the longer counts"
 
 
 def test_dialects_share_no_sentence() -> None:
