@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eagle_gym.catalog.cache import cached_catalog, hash_files
+from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
 from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped
 from eagle_gym.catalog.reading import number
 from eagle_gym.errors import CatalogError, ConfigurationError
@@ -100,7 +100,8 @@ def load_amazon(
 
     if cache_dir is None:
         return read()
-    return cached_catalog(Path(cache_dir), hash_files([reviews, meta, Path(__file__)], core, words), read)
+    key = hash_files([reviews, meta, *code_in(Path(__file__).parent)], core, words)
+    return cached_catalog(Path(cache_dir), key, read)
 
 
 def _files(root: Path) -> tuple[Path, Path]:

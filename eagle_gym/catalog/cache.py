@@ -46,6 +46,11 @@ def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Ca
     return Catalog.load(folder)
 
 
+def code_in(*folders: Path) -> list[Path]:
+    """The Python files of some folders: what is kept was made by them, and is made anew by others."""
+    return [path for folder in folders for path in sorted(folder.glob("*.py"))]
+
+
 def hash_files(paths: Iterable[Path], *facts: object) -> str:
     """Hash of files' names and contents, absent files being absent, and of some facts."""
     digest = hashlib.sha256(repr(facts).encode())

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from eagle_gym import plot_english
-from eagle_gym.catalog.cache import cached_catalog, hash_files
+from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
 from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped, check_ratings
-from eagle_gym.catalog.reading import existing, read_numbers, read_records, row_number, unique_key
+from eagle_gym.catalog.reading import existing, read_header, read_numbers, read_records, row_number, unique_key
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 Texts = Literal["rendered", "overview"]
@@ -49,6 +49,10 @@ class _Film:
     genres: tuple[str, ...]
     tags: Counter[str] = field(default_factory=Counter)
     overview: str = ""
+
+    def ranked_tags(self) -> tuple[str, ...]:
+        """Its tags, the most frequent first."""
+        return tuple(tag for tag, _ in sorted(self.tags.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def load_movielens(
@@ -90,7 +94,7 @@ def load_movielens(
 
     if cache_dir is None:
         return read()
-    makers = sorted([Path(__file__), *Path(plot_english.__file__).parent.glob("*.py")])
+    makers = code_in(Path(__file__).parent, Path(plot_english.__file__).parent)
     sources = [folder / f"{name}{end}" for name in SOURCES for end in (".csv", ".dat")]
     key = hash_files([*sources, *makers], folder.name, texts, min_ratings, seed)
     return cached_catalog(Path(cache_dir), key, read)
@@ -113,6 +117,7 @@ def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, 
     notes += Skipped.of(
         mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview"
     )
+    notes += _unsaid(popular) if texts == "rendered" else ()
     authors = taggers if texts == "rendered" else set()
     return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes, authors)
 
@@ -173,8 +178,7 @@ def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool)
         if required:
             existing(path, 'texts="overview" needs it, with the columns movieId (or tmdbId, or imdbId) and overview')
         return
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline().strip().split(",")
+    header = read_header(path)
     key = next((name for name in ("movieId", "tmdbId", "imdbId") if name in header), "movieId")
     links = _read_links(folder / "links.csv", key, films) if key != "movieId" else {str(id): [id] for id in films}
     seen: dict[str, int] = {}
@@ -250,9 +254,10 @@ def _known_film(path: Path, row: int, id: str, films: Mapping[int, _Film]) -> in
 
 
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
-    if not value.strip().isdecimal() or int(value) > LARGEST:
-        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value!r}")
-    return int(value)
+    digits = value.strip()  # Python reads no number of thousands of digits
+    if not digits.isdecimal() or len(digits) > len(str(LARGEST)) or int(digits) > LARGEST:
+        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value[:40]!r}")
+    return int(digits)
 
 
 def _incomplete(films: Mapping[int, _Film], counts: Mapping[int, int]) -> tuple[Skipped, ...]:
@@ -267,10 +272,24 @@ def _incomplete(films: Mapping[int, _Film], counts: Mapping[int, int]) -> tuple[
     )
 
 
+def _unsaid(films: Mapping[int, _Film]) -> tuple[Skipped, ...]:
+    """Notes about what plot English has no word or no room for."""
+    unsaid = {film.title: plot_english.unsaid(film.genres, film.year, film.ranked_tags()) for film in films.values()}
+    genres = sorted({genre for each in unsaid.values() for genre in each.genres})
+    tags = Counter(tag for each in unsaid.values() for tag in each.tags)
+    return (
+        *Skipped.of(genres, "genres", "plot English has no word for them (their films are kept)"),
+        *Skipped.of([title for title, each in unsaid.items() if each.year], "films", "no word for their decade (kept)"),
+        *Skipped.of([tag for tag, _ in tags.most_common()], "tags", "plot English has no word for them as tags"),
+        *Skipped.of(
+            [title for title, each in unsaid.items() if each.crowded], "films", "no room for all of their tags (kept)"
+        ),
+    )
+
+
 def _rendered(id: int, film: _Film, seed: int) -> str:
     """The film in plot English, or "" where nothing is known that plot English can say."""
-    tags = tuple(tag for tag, _ in sorted(film.tags.items(), key=lambda pair: (-pair[1], pair[0])))
-    attributes = plot_english.from_film(film.genres, film.year, tags, film.overview)
+    attributes = plot_english.from_film(film.genres, film.year, film.ranked_tags(), film.overview)
     return plot_english.render(attributes, np.random.default_rng([seed, id])) if attributes.pairs() else ""
 
 

@@ -50,6 +50,19 @@ def read_records(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list
     return _read_dat(path, columns) if path.suffix == ".dat" else _read_csv(path, columns)
 
 
+def read_header(path: Path) -> list[str]:
+    """The names of a CSV file's columns (UTF-8).
+
+    Raises:
+        CatalogError: The file's first row is no CSV.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            return next(csv.reader(file, strict=True), [])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise CatalogError(f"{path}, row 1: expected CSV in UTF-8; {error}") from error
+
+
 def read_numbers(path: Path, columns: Sequence[str]) -> NDArray[np.float64]:
     """The named columns of a file that holds nothing but numbers, [rows, columns]; for files of millions of rows.
 

@@ -17,7 +17,7 @@ from eagle_gym.plot_english.edits import (
     render_edit,
     unasked,
 )
-from eagle_gym.plot_english.films import from_film
+from eagle_gym.plot_english.films import from_film, unsaid
 from eagle_gym.plot_english.grammar import Layout, parse, parses, read, render
 from eagle_gym.plot_english.lexicon import SLOTS
 from eagle_gym.plot_english.profile import Profile, parse_profile, render_profile
@@ -55,4 +55,5 @@ __all__ = [
     "render_edit",
     "render_profile",
     "unasked",
+    "unsaid",
 ]

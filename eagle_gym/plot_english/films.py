@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from eagle_gym.plot_english import lexicon
@@ -31,6 +32,35 @@ def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (),
         if sum(slot == pair[0] for slot, _ in found) < _room(pair[0]) and pair not in found:
             found.append(pair)
     return Attributes.from_pairs(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """What ``from_film`` passes over.
+
+    Attributes:
+        genres: those that are not plot English's.
+        year: whether its decade is not.
+        tags: those that have no meaning in plot English, or one that only genres and years give ("crime").
+        crowded: whether other tags mean more than a description has room for.
+    """
+
+    genres: tuple[str, ...]
+    year: bool
+    tags: tuple[str, ...]
+    crowded: bool
+
+
+def unsaid(genres: Sequence[str], year: int | None, tags: Sequence[str] = ()) -> Unsaid:
+    """What the description of a real film leaves out of its genres, its year and its tags (see ``from_film``)."""
+    said = from_film(genres, year, tags).pairs()
+    meant = [pair for pair in _from_tags(tags) if _room(pair[0])]
+    return Unsaid(
+        genres=tuple(genre for genre in genres if genre not in lexicon.values("genres")),
+        year=year is not None and not _decade(year),
+        tags=tuple(tag for tag in tags if not _from_tags([tag])),
+        crowded=any(pair not in said for pair in meant),
+    )
 
 
 @cache

@@ -70,6 +70,21 @@ def test_what_is_left_out_or_lacking_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_what_plot_english_cannot_say_is_noted(tmp_path: Path) -> None:
+    movies = MOVIES.replace("(1995)", "(1897)").replace("Adventure|", "Bollywood|")
+    moods = "".join(f"4,2,{tag},1\r\n" for tag in ("dark", "bleak", "crime", "dvd"))
+    catalog = load_movielens(folder(tmp_path, movies_csv=movies, tags_csv=TAGS + moods))
+    assert set(notes(catalog)) > {
+        "1 genres: plot English has no word for them (their films are kept) (such as Bollywood)",
+        "2 films: no word for their decade (kept) (such as Toy Story (1897), American President, The (1897))",
+        "2 tags: plot English has no word for them as tags (such as crime, dvd)",
+        "1 films: no room for all of their tags (kept) (such as American President, The (1897))",
+    }
+    assert not any(
+        "plot English" in note for note in notes(load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "overview"))
+    )
+
+
 def test_who_wrote_tags_is_an_author_of_the_rendered_texts(tmp_path: Path) -> None:
     root = folder(tmp_path, tags_csv="userId,movieId,tag,timestamp\n12,7,dark,3\n99,1,odd,4\n", overviews_csv=OVERVIEWS)
     catalog = load_movielens(root)
@@ -103,6 +118,10 @@ def test_words_of_overviews_reach_rendered_texts(tmp_path: Path) -> None:
 def test_overviews_by_other_databases_are_joined_through_links(tmp_path: Path, key: str, ids: tuple[str, str]) -> None:
     overviews = f"{key},overview\n{ids[0]},Toys.\n{ids[1]},Monsters.\n"
     catalog = load_movielens(folder(tmp_path, links_csv=LINKS, overviews_csv=overviews), "overview")
+    quoted = load_movielens(
+        folder(tmp_path, overviews_csv=overviews.replace(f"{key},overview", f'"{key}","overview"')), "overview"
+    )
+    assert quoted == catalog
     texts = {entity.id: entity.text for entity in catalog.entities}
     assert texts["1"] == "Toys."
     assert texts["7"] == "Monsters."
@@ -153,6 +172,11 @@ BAD = {
         {"movies_csv": MOVIES + f"{10**20},Again (1999),Drama\n"},
         f"movies.csv, row 7: .*movieId; got '{10**20}'",
     ),
+    "film of thousands of digits": (
+        {"movies_csv": MOVIES + "9" * 5000 + ",Again (1999),Drama\n"},
+        "movies.csv, row 7: .*movieId; got '9{40}'",
+    ),
+    "overviews not UTF-8": ({"overviews_csv": b"\xff\xfe"}, "overviews.csv, row 1: expected CSV in UTF-8"),
     "pair twice": ({"ratings_csv": RATINGS + "4,2,3.0,9\r\n"}, "ratings.csv, row 7: user '4' rated item '2' before"),
     "unknown film": (
         {"ratings_csv": RATINGS + "4,99,3.0,9\r\n"},
@@ -313,6 +337,7 @@ def test_the_real_data_set() -> None:
     assert any(note.startswith("18 films: no ratings (kept)") for note in notes(catalog))
     assert any(note.startswith("13 films: no year") for note in notes(catalog))
     assert any(note.startswith("34 films: no genres listed") for note in notes(catalog))
+    assert any(note.startswith("1059 tags: plot English has no word") for note in notes(catalog))
     counts = np.bincount(catalog.ratings.item, minlength=len(catalog.entities))
     extra = [
         sum(slot not in ("genres", "decade") for slot, _ in pairs)

@@ -56,7 +56,9 @@ def test_every_value_can_be_said_beside_any_other_slot_of_its_sentence(wording: 
 def test_a_phrase_that_ends_in_another_is_read_as_the_sentence_needs_it() -> None:
     text = "The core of it is first love, dressed up with a reunion. We finish with a wedding."
     assert parse(text).pairs() == (("themes", "first love"), ("motifs", "a reunion"), ("ending", "with a wedding"))
-    assert read("Dressed up with a reunion!").pairs() == (("ending", "with a reunion"),), "no pattern: the longer counts"
+    assert read("Dressed up with a reunion!").pairs() == (("ending", "with a reunion"),), (
+        "no pattern: the longer counts"
+    )
 
 
 def test_dialects_share_no_sentence() -> None:
