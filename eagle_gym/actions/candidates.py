@@ -279,7 +279,7 @@ class ModelCandidates:
 
     Args:
         model: answers ``"propose"`` prompts.
-        language: ``"plot_english"`` or ``"free"``: what the texts are written in.
+        language: ``"plot_english"`` or ``"free"``: what the prompts must be written in, which is what the model speaks.
         personalised: share of the prompts that is asked for with the profile.
         temperature: of the sampling; it must be above 0, or all prompts would be one.
 

@@ -19,6 +19,7 @@ from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate
 from eagle_gym.actions.surrogate_fit import HELD_OUT
 from eagle_gym.actions.surrogate_make import Budget, make_surrogate, measure
+from eagle_gym.catalog.cache import alone_at
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import LanguageModel
 
@@ -211,10 +212,7 @@ def prepare_surrogate(
         raise PreparationError(
             f"the surrogate of the catalog {catalog.name!r} and the model {model.name!r} is not prepared; {MENDING}"
         )
-    from filelock import FileLock
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with alone_at(folder):
         if not (folder / "surrogate.json").exists():  # another process may have made it meanwhile
             made = make_surrogate(
                 catalog.texts,

@@ -6,12 +6,35 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from eagle_gym.catalog.catalog import Catalog
+from eagle_gym.errors import PreparationError
+
+
+@contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """While this lasts, no other process that asks for the same is at the folder; the one above it is there.
+
+    Raises:
+        PreparationError: The place cannot be written.
+    """
+    lock = FileLock(f"{folder}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise PreparationError(
+            f"nothing can be kept in {folder.parent}: {error}; name a folder that can be written with cache_dir="
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_whole(folder: Path, save: Callable[[Path], None]) -> None:
@@ -36,11 +59,11 @@ def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Ca
 
     Raises:
         CatalogError: What is kept is broken; delete the folder that the message names.
+        PreparationError: `cache_dir` cannot be written.
     """
     folder = cache_dir.expanduser() / "catalogs" / key[:32]
     if not (folder / "catalog.json").is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
+        with alone_at(folder):
             if not (folder / "catalog.json").is_file():  # else another process made it while this one waited
                 write_whole(folder, make().save)
     return Catalog.load(folder)

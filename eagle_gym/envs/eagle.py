@@ -66,7 +66,8 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
     **Versions.** v0: the first.
 
     Raises:
-        ConfigurationError: an argument that cannot be; raised before anything is loaded.
+        ConfigurationError: an argument that cannot be; raised before anything is loaded where no file or model is
+            needed to tell.
         CatalogError: bad data.
         PreparationError: something is absent or does not match, and ``prepare="never"``.
     """

@@ -49,7 +49,7 @@ def open_resources(settings: Settings) -> Resources:
         )
     split = split_catalog(catalog)
     space = shared(_SPACES, f"{catalog.hash}-{settings.dim}", lambda: open_space(settings, catalog, split))
-    candidates = open_candidates(settings, catalog, model)
+    candidates = open_candidates(settings, model)
     effects, quality = open_effects(settings, catalog, split, space, model, candidates)
     action_sets = ActionSets(
         candidates,
@@ -106,11 +106,11 @@ def load_catalog(settings: Settings) -> Catalog:
     return load_plots()
 
 
-def open_candidates(settings: Settings, catalog: Catalog, model: LanguageModel) -> Candidates:
-    """Who proposes."""
+def open_candidates(settings: Settings, model: LanguageModel) -> Candidates:
+    """Who proposes. A general model asks in its own words, of rendered texts too."""
     if settings.candidates == "lexicon":
         return LexiconCandidates(settings.personalised, settings.macro)
-    return ModelCandidates(model, language=catalog.language, personalised=settings.personalised)
+    return ModelCandidates(model, language=model.speech, personalised=settings.personalised)
 
 
 def open_effects(
@@ -127,14 +127,16 @@ def open_effects(
         model = load_language_model(settings.effects_model, **arguments)
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
+    kind = surrogate_kind(settings, catalog, model)
+    readers = split.train_users[:READERS] if kind == "free" else []  # prompts for plot English are drawn, not asked for
     profiles = Profiles(catalog, split)
     surrogate = prepare_surrogate(
         catalog,
         space,
         model,
         candidates,
-        kind=surrogate_kind(settings, catalog, model),
-        profiles=[profiles.text(int(user)) for user in split.train_users[:READERS]],
+        kind=kind,
+        profiles=[profiles.text(int(user)) for user in readers],
         temperature=settings.temperature,
         prepare=settings.prepare,
         cache_dir=settings.cache_dir,

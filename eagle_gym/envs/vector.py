@@ -68,7 +68,8 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
         **arguments: those of :class:`eagle_gym.Settings`.
 
     Raises:
-        ConfigurationError: an argument that cannot be; raised before anything is loaded.
+        ConfigurationError: an argument that cannot be; raised before anything is loaded where no file or model is
+            needed to tell.
     """
 
     metadata: dict[str, Any] = dict(METADATA)  # noqa: RUF012
@@ -367,7 +368,7 @@ def _per_environment(value: Any, num_envs: int, name: str = "seed") -> list[Any]
         if len(value) != num_envs:
             raise ConfigurationError(f"{name} must hold one value per environment ({num_envs}), got {len(value)}")
         return list(value)
-    if name == "seed" and value is not None:
+    if name == "seed" and isinstance(value, int | np.integer):
         return [int(value) + i for i in range(num_envs)]
     return [value] * num_envs
 
@@ -377,7 +378,9 @@ Seeded = tuple[np.random.Generator, int]  # a generator, and what it was seeded 
 
 def _generator(seed: int | None, own: Seeded) -> Seeded:
     """A fresh generator where there is a seed, the present one where there is none."""
-    return own if seed is None else seeding.np_random(int(seed))
+    if seed is None:
+        return own
+    return seeding.np_random(int(seed) if isinstance(seed, np.integer) else seed)  # which refuses what is no seed
 
 
 def _unzipped(pairs: Iterable[Seeded]) -> tuple[list[np.random.Generator], list[int]]:

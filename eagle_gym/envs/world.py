@@ -445,7 +445,8 @@ def make_world(settings: Settings | None = None, **arguments: Any) -> World:  # 
         **arguments: fields of :class:`Settings`, else.
 
     Raises:
-        ConfigurationError: a keyword or value that cannot be; raised before anything is loaded.
+        ConfigurationError: a keyword or value that cannot be; raised before anything is loaded where no file or model
+            is needed to tell.
         CatalogError: bad data.
         PreparationError: something is absent or does not match, and ``prepare="never"``.
     """

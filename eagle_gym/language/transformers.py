@@ -522,8 +522,10 @@ def _check_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigurationError(f"unknown device {device!r}: expected 'cpu', 'cuda', 'cuda:N' or 'auto'") from error
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise ConfigurationError(f"unknown device {device!r}: expected 'cpu', 'cuda', 'cuda:N' or 'auto'")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise ConfigurationError(f"device {device!r} is not on this machine ({torch.cuda.device_count()} CUDA devices)")
     return found

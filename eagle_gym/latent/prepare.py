@@ -14,11 +14,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.catalog.cache import write_whole
+from eagle_gym.catalog.cache import alone_at, write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.features import lexicon_hash
 from eagle_gym.latent.space import FORMAT, VERSION, LatentSpace, SpaceParameters, fit_space, parameters_from, with_key
@@ -51,7 +50,7 @@ def prepare_space(
 
     Raises:
         ConfigurationError: An unknown parameter, or no such `prepare`.
-        PreparationError: There is none and `prepare` is "never", or it cannot be fitted.
+        PreparationError: There is none and `prepare` is "never", or it cannot be fitted or kept.
     """
     if prepare not in get_args(Prepare):
         raise ConfigurationError(f"prepare must be one of {get_args(Prepare)}; got {prepare!r}")
@@ -68,8 +67,7 @@ def prepare_space(
             f"no latent space of catalog {catalog.name!r} with these parameters is prepared ({folder}); "
             "prepare it with prepare='auto' or python -m eagle_gym prepare"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with alone_at(folder):
         if not (folder / "space.json").is_file():  # else another process made it while this one waited
             write_whole(folder, with_key(fit_space(catalog, split, chosen, progress=progress), key).save)
     return _checked(folder, key)

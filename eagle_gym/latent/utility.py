@@ -96,9 +96,10 @@ class ContentGap:
             raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
         if not np.isfinite(weight):
             raise ConfigurationError(f"weight must be a finite number; got {weight!r}")
-        if not 1 <= neighbours < len(space.items):
+        if neighbours != int(neighbours) or not 1 <= neighbours < len(space.items):
             raise ConfigurationError(
-                f"neighbours must be from 1 to {len(space.items) - 1}, fewer than there are items; got {neighbours!r}"
+                f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items; "
+                f"got {neighbours!r}"
             )
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
         self._nearest = make_nearest(space.items, index, METRICS[metric])

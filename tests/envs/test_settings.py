@@ -14,6 +14,7 @@ import eagle_gym
 from eagle_gym.envs import opening
 from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ConfigurationError
+from tests.fake_worlds import ScriptedModel
 
 WRONG = [
     ({"horizn": 3}, "did you mean 'horizon'"),
@@ -89,6 +90,13 @@ def test_free_text_and_the_embedded_model_do_not_go_together(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError, match="does not speak"):
         Settings(catalog="movielens", root=str(tmp_path), texts="overview")
     Settings(catalog="movielens", root=str(tmp_path), texts="overview", language_model="transformers:some/model")
+
+
+def test_a_general_model_proposes_in_its_own_words_for_rendered_texts_too() -> None:
+    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel(speech="free"))
+    assert candidates.settings["language"] == "free"
+    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel())
+    assert candidates.settings["language"] == "plot_english"
 
 
 def test_settings_survive_json() -> None:

@@ -185,6 +185,18 @@ def test_seeds_may_be_a_list_and_options_one_for_each(tiny: World) -> None:
         envs.reset(seed=[1, 2])
 
 
+@pytest.mark.parametrize("seed", [1.7, "a", -1])
+def test_what_is_no_seed_is_refused_as_by_single_environments(tiny: World, seed: object) -> None:
+    envs, single = vector(tiny), EagleEnv.from_world(tiny)
+    envs.reset(seed=0)
+    for env, given in ((single, seed), (envs, seed), (envs, [0, 1, seed])):
+        with pytest.raises(gym.error.Error, match="Seed must be"):
+            env.reset(seed=given)
+    assert envs.np_random_seed == (0, 1, 2)
+    envs.reset(seed=np.int64(4))
+    assert envs.np_random_seed == (4, 5, 6)
+
+
 def test_the_first_reset_is_of_all(tiny: World) -> None:
     envs = vector(tiny)
     with pytest.raises(EpisodeError, match="reset"):

@@ -270,6 +270,7 @@ def test_load_gives_a_model_of_the_callers_own(control_folder: Path):
         ("transformers:/no/such/folder", {}, PreparationError, "no model folder at /no/such/folder"),
         ("transformers:TINY", {"dtype": "float8"}, ConfigurationError, "expected one of float32, bfloat16"),
         ("transformers:TINY", {"device": "toaster"}, ConfigurationError, "unknown device 'toaster'"),
+        ("transformers:TINY", {"device": "mps"}, ConfigurationError, "unknown device 'mps'"),
         ("transformers:TINY", {"device": "cuda:99"}, ConfigurationError, "not on this machine"),
         ("transformers:TINY", {"max_new_tokens": 0}, ConfigurationError, "max_new_tokens"),
     ],

@@ -105,8 +105,9 @@ def test_no_points_give_no_utilities(space: LatentSpace) -> None:
     [
         ({"metric": "cosine"}, "metric must be one of euclidean, cityblock, chebyshev; got 'cosine'"),
         ({"weight": float("nan")}, "weight must be a finite number; got nan"),
-        ({"neighbours": 0}, "neighbours must be from 1 to 149.*got 0"),
-        ({"neighbours": 150}, "neighbours must be from 1 to 149.*got 150"),
+        ({"neighbours": 0}, "neighbours must be a whole number from 1 to 149.*got 0"),
+        ({"neighbours": 150}, "neighbours must be a whole number from 1 to 149.*got 150"),
+        ({"neighbours": 2.5}, "neighbours must be a whole number .*got 2.5"),
         ({"colour": "red"}, "utility ContentGap cannot be made with .*colour"),
     ],
 )
