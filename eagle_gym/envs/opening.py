@@ -128,7 +128,7 @@ def open_effects(
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
     kind = surrogate_kind(settings, catalog, model)
-    readers = split.train_users[:READERS] if kind == "free" else []  # prompts for plot English are drawn, not asked for
+    readers = split.train_users[: READERS if kind == "free" else 0]  # edits of plot English need none to ask for
     profiles = Profiles(catalog, split)
     surrogate = prepare_surrogate(
         catalog,

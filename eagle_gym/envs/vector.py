@@ -376,7 +376,7 @@ def _per_environment(value: Any, num_envs: int, name: str = "seed") -> list[Any]
 Seeded = tuple[np.random.Generator, int]  # a generator, and what it was seeded with
 
 
-def _generator(seed: int | None, own: Seeded) -> Seeded:
+def _generator(seed: Any, own: Seeded) -> Seeded:  # noqa: ANN401
     """A fresh generator where there is a seed, the present one where there is none."""
     if seed is None:
         return own
