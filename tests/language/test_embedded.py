@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,16 @@ from eagle_gym.language.embedded import evaluate as evaluation
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.evaluate import checksum, evaluate, recipe_of, table, trained_on, unseen
 from eagle_gym.language.embedded.examples import Manner, description, example, held_out
-from eagle_gym.language.embedded.train import RECIPES, Batches, Recipe, Stage, build_tokenizer, schedule, train
+from eagle_gym.language.embedded.train import (
+    RECIPES,
+    Batches,
+    Recipe,
+    Stage,
+    build_tokenizer,
+    read_progress,
+    schedule,
+    train,
+)
 from eagle_gym.language.model import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
 from eagle_gym.plot_english import apply, fulfilled, parse_edit, parses, read, render
@@ -204,7 +212,7 @@ def test_a_checkpoint_is_not_gone_on_from_with_another_recipe(tmp_path: Path) ->
     with pytest.raises(ConfigurationError, match=r"another recipe: stages differ"):
         train(replace(TINY, stages=(Stage(8, Manner(first_outcome=0.1)), TINY.stages[1])), tmp_path)
     train(replace(TINY, sharpness=2.0), tmp_path, every=8)  # what comes after the checkpoint is free
-    assert json.loads((tmp_path / "checkpoint" / "step.json").read_text())["step"] == 16
+    assert read_progress(tmp_path / "checkpoint" / "state.safetensors")[0] == 16
 
 
 def test_training_settles_with_rates_that_rise_again_and_exports_sharper_logits(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
@@ -328,10 +329,11 @@ def save(
         tensors[f"model.{name}"] = parameter.detach().clone()
         moments = next(optimizer.state[parameter] for optimizer in optimizers if parameter in optimizer.state)
         tensors.update({f"{key}.{name}": value for key, value in moments.items() if value.ndim})
-    save_file(tensors, checkpoint / "state.tmp", metadata={"step": str(step)})
-    (checkpoint / "state.tmp").replace(checkpoint / "state.safetensors")
-    (checkpoint / "step.json").write_text(json.dumps({"step": step, "recipe": asdict(recipe)}))
     tokenizer.save_pretrained(checkpoint)
+    # One file, which appears whole: a run that is killed meanwhile goes on from the checkpoint before.
+    metadata = {"step": str(step), "recipe": json.dumps(asdict(recipe))}
+    save_file(tensors, checkpoint / "state.tmp", metadata=metadata)
+    (checkpoint / "state.tmp").replace(checkpoint / "state.safetensors")
 
 
 def resume(
@@ -342,18 +344,18 @@ def resume(
     Raises:
         ConfigurationError: another recipe led to it.
     """
-    if not (checkpoint / "step.json").exists():
+    state = checkpoint / "state.safetensors"
+    if not state.exists():
         return 0
-    stored = json.loads((checkpoint / "step.json").read_text())
-    step = int(stored["step"])
-    done, wanted = Recipe.from_json(stored["recipe"]).until(step), recipe.until(step)
+    step, made_by = read_progress(state)
+    done, wanted = made_by.until(step), recipe.until(step)
     if done != wanted:
         differ = [each.name for each in fields(Recipe) if getattr(done, each.name) != getattr(wanted, each.name)]
         raise ConfigurationError(
             f"{checkpoint} was made by another recipe: {', '.join(differ)} differ up to its step {step}. Train into "
             "another folder, or delete the checkpoint"
         )
-    tensors = load_file(checkpoint / "state.safetensors")
+    tensors = load_file(state)
     names = {parameter: name for name, parameter in model.named_parameters()}
     for parameter, name in names.items():
         parameter.data.copy_(tensors[f"model.{name}"])
@@ -367,6 +369,13 @@ def resume(
             "exp_avg_sq": tensors[f"exp_avg_sq.{names[parameter]}"],
         }
     return step
+
+
+def read_progress(state: Path) -> tuple[int, Recipe]:
+    """The step that a checkpoint was made at, and the recipe of its run."""
+    with safe_open(state, framework="pt") as file:
+        metadata = file.metadata()
+    return int(metadata["step"]), Recipe.from_json(json.loads(metadata["recipe"]))
 
 
 def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
