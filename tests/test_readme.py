@@ -10,6 +10,8 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +19,22 @@ import pytest
 
 import baselines.__main__
 import benchmarks.__main__
+import eagle_gym.__main__
+from eagle_gym.language.embedded import evaluate, train
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "eagle_gym").rglob("README.md"))]
 DATA = ROOT.parent / "shared" / "data" / "ml-latest-small"
 BLOCK = re.compile(
     r"(?P<skip><!-- not run: (?P<why>[^>]+) -->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
 )
+
+PARSERS = {
+    "baselines": baselines.__main__.parser,
+    "eagle_gym": eagle_gym.__main__.parser,
+    "eagle_gym.language.embedded.evaluate": evaluate.parser,
+    "eagle_gym.language.embedded.train": train.parser,
+}
 
 
 class Block(NamedTuple):
@@ -75,8 +86,6 @@ def test_commands_parse(command: str) -> None:
         words = ["python", *words[words.index("-m") :]]
     if words[0] == "make":
         subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
-    elif words[:3] == ["python", "-m", "baselines"]:
-        baselines.__main__.parser().parse_args(words[3:])
     elif words[:2] == ["python", "-m"] and words[2].startswith("baselines.examples."):
         source = (ROOT / f"{words[2].replace('.', '/')}.py").read_text()
         for option in (word.removeprefix("--").replace("-", "_") for word in words[3:] if word.startswith("--")):
@@ -86,10 +95,18 @@ def test_commands_parse(command: str) -> None:
         found = benchmarks.__main__.find_experiments()
         assert getattr(options, "name", None) in (None, *found)
         assert "size" not in options or options.size in found[options.name].SIZES
+    elif words[:2] == ["python", "-m"] and words[2] in PARSERS:
+        PARSERS[words[2]]().parse_args(words[3:])
+    elif words[:2] == ["pip", "install"]:
+        assert all((ROOT / file).is_file() for option, file in pairwise(words) if option == "-r")
+        assert {extra for word in words for extra in re.findall(r"\[(\w+)\]", word)} <= extras()
     else:
-        assert words[0] in ("git", "cd", "pip", "vllm") or words[:3] == ["python", "-m", "eagle_gym"], (
-            f"who checks {command!r}?"
-        )
+        assert words[0] in ("git", "cd", "vllm"), f"who checks {command!r}?"
+
+
+def extras() -> set[str]:
+    """What may be asked for beside the package itself."""
+    return set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 
 
 def test_readme_shows_both_commands_on_its_first_screen() -> None:

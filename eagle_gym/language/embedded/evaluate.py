@@ -370,8 +370,8 @@ def recipe_of(spec: str) -> Recipe:
         ) from error
 
 
-def main() -> None:
-    """Command line."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Measure the plot-English model on unseen descriptions and prompts.")
     parser.add_argument(
         "--model", default="embedded", help="'embedded', 'embedded:pitch' or 'transformers:PATH' (%(default)s)"
@@ -382,9 +382,14 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="do not keep to descriptions that training never showed: saves minutes"
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = parser().parse_args()
     if arguments.readme and arguments.quick:
-        parser.error("--readme says that training never showed a case: it goes without --quick")
+        parser().error("--readme says that training never showed a case: it goes without --quick")
     model = load_language_model(arguments.model)
     recipe = recipe_of(arguments.model)
     seen = frozenset() if arguments.quick else trained_on(recipe)

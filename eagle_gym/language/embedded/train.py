@@ -416,8 +416,8 @@ def _has_bf16() -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def main() -> None:
-    """Command line."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Train a plot-English model from nothing, or resume a run.")
     parser.add_argument("--recipe", choices=RECIPES, default="plain", help="which model (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the result (that of the package's own weights)")
@@ -427,11 +427,16 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="at its height (the recipe's)")
     parser.add_argument("--compile", action="store_true", help="compile the layers first (needs a C++ compiler)")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = parser().parse_args()
     recipe = RECIPES[arguments.recipe]
     count = len(recipe.stages) if arguments.stages is None else arguments.stages
     if not 1 <= count <= len(recipe.stages):
-        parser.error(f"--stages: the recipe has {len(recipe.stages)}, got {count}")
+        parser().error(f"--stages: the recipe has {len(recipe.stages)}, got {count}")
     first, *others = recipe.stages[:count]
     given = {name: getattr(arguments, name) for name in ("seed", "learning_rate")}
     recipe = replace(
