@@ -43,7 +43,7 @@ def draw_gains(axes: Any, title: str, summaries: Sequence[Summary]) -> None:  # 
     axes.set_yticks(range(len(summaries)), [title_of(item.agent) for item in reversed(summaries)])
     axes.set_ylim(-0.6, len(summaries) - 0.3)
     axes.axvline(0, color=FAINT, linewidth=0.8)
-    axes.set_xlabel("mean gain in utility, catalog standard deviations; 95 % interval")
+    axes.set_xlabel("mean gain in utility (catalog standard deviations)\nand its 95 % interval")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
 
