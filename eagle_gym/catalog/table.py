@@ -49,12 +49,15 @@ def load_table(
         language: "plot_english" (every text must be), "free", or None: plot English if every text is.
 
     Raises:
-        ConfigurationError: An unknown key in `columns`, an unknown `language`, or Parquet without pyarrow.
+        ConfigurationError: An unknown key in `columns`, an unknown `language`, a `scale` that is none, or Parquet
+            without pyarrow.
         CatalogError: A file or column is missing, or a row is bad; the message names table, row and value.
     """
     names = _column_names(columns)
     if language is not None and language not in get_args(Language):
         raise ConfigurationError(f"language must be one of {get_args(Language)} or None; got {language!r}")
+    if scale is not None and not -np.inf < scale[0] < scale[1] < np.inf:
+        raise ConfigurationError(f"scale must be the lowest and the highest rating, two finite numbers; got {scale!r}")
     entities, rows = _read_texts(texts, names)
     users, checked, bounds = _read_ratings(ratings, names, entities, scale)
     rated = set(checked.item.tolist())

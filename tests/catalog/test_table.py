@@ -118,3 +118,6 @@ def test_wrong_arguments_are_refused() -> None:
         load_table(ITEMS, SCORES, columns={"stars": "rating"})
     with pytest.raises(ConfigurationError, match="language must be one of"):
         load_table(ITEMS, SCORES, language="latin")  # type: ignore[arg-type]
+    for scale in ((5, 1), (1, 1), (1, float("nan")), (0, float("inf"))):
+        with pytest.raises(ConfigurationError, match="scale must be the lowest and the highest"):
+            load_table(ITEMS, SCORES, scale=scale)
