@@ -177,7 +177,7 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
         yield f"  {name} split", f"{len(users):,} users, {len(entities):,} start entities{mine}"
     model = world.model
     yield "language model", f"{model.name}, fingerprint {model.fingerprint}, writes {model.speech}"
-    yield "  deterministic", f"{model.deterministic} (batch_invariant={world.settings.batch_invariant})"
+    yield "  deterministic", f"{world.resources.deterministic} (batch_invariant={world.settings.batch_invariant})"
     yield "latent space", f"dimension {space.dim}, radius {space.radius:.3f}, fingerprint {space.fingerprint}"
     for name, number in space.quality.items():
         yield f"  {_words(name)}", _number(number)

@@ -97,7 +97,7 @@ class Inhabitant:
     @property
     def deterministic(self) -> bool:
         """Whether the backend promises equal texts for equal seeds, whatever shares a batch."""
-        return self.world.model.deterministic
+        return self.world.resources.deterministic
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings and the episodes, without the world."""

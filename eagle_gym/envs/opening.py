@@ -50,7 +50,8 @@ def open_resources(settings: Settings) -> Resources:
     split = split_catalog(catalog)
     space = shared(_SPACES, f"{catalog.hash}-{settings.dim}", lambda: open_space(settings, catalog, split))
     candidates = open_candidates(settings, model)
-    effects, quality = open_effects(settings, catalog, split, space, model, candidates)
+    foreseen = open_effects_model(settings) or model
+    effects, quality = open_effects(settings, catalog, split, space, foreseen, candidates)
     action_sets = ActionSets(
         candidates,
         effects,
@@ -60,7 +61,7 @@ def open_resources(settings: Settings) -> Resources:
         selection=settings.selection,
     )
     utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
-    return Resources(catalog, split, space, model, action_sets, utility, quality)
+    return Resources(catalog, split, space, model, action_sets, utility, quality, foreseen)
 
 
 T = TypeVar("T")
@@ -113,6 +114,14 @@ def open_candidates(settings: Settings, model: LanguageModel) -> Candidates:
     return ModelCandidates(model, language=model.speech, personalised=settings.personalised)
 
 
+def open_effects_model(settings: Settings) -> LanguageModel | None:
+    """The model whose rewrites the effects foresee, where it is not the environment's own."""
+    if settings.effects_model is None:
+        return None
+    named = ("device", "dtype", "batch_invariant", "max_new_tokens")
+    return load_language_model(settings.effects_model, **{name: settings.model_arguments[name] for name in named})
+
+
 def open_effects(
     settings: Settings,
     catalog: Catalog,
@@ -122,9 +131,6 @@ def open_effects(
     candidates: Candidates,
 ) -> tuple[Effects, dict[str, float]]:
     """What estimates the effects, and the surrogate's reported quality."""
-    if settings.effects_model is not None:
-        arguments = {name: settings.model_arguments[name] for name in ("device", "dtype", "batch_invariant")}
-        model = load_language_model(settings.effects_model, **arguments)
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
     kind = surrogate_kind(settings, catalog, model)

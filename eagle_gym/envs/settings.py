@@ -49,7 +49,8 @@ class Settings:
         macro: share of the lexicon's candidates that ask for three edits at once, 0 to 1.
         effects: ``"surrogate"`` (a fitted model of the language model) or ``"rollout"`` (the language model itself).
         effects_model: the language model whose rewrites the expected effects foresee, where it is not the
-            environment's own: action sets then stay what they are while the environment's model changes.
+            environment's own: action sets then stay what they are while the environment's model changes. Recordings and
+            budgets are of one model, so neither goes with it, and ``usage`` does not count what it generates.
         rollout_samples: generations per candidate where effects are rollouts.
         features: what the design covers: ``"displacement"`` or ``"next"``.
         selection: how the K are chosen from the candidates: ``"g_optimal"`` (by design); to compare it with,
@@ -136,6 +137,7 @@ class Settings:
                 f"pool must be larger than dim, better four times as large; got pool={self.pool}, dim={self.dim}"
             )
         Limits(self.max_calls, self.max_tokens, self.max_cost, self.prompt_price, self.completion_price)
+        _check_effects_model(self)
         _check_utility(self.utility, self.utility_kwargs)
         _CATALOG_CHECKS[self.catalog](self)
 
@@ -257,6 +259,15 @@ def _check_string(name: str, value: object, *, optional: bool) -> None:
 def _require(right: bool, rule: str, value: object, optional: bool) -> None:
     if not right and not (optional and value is None):
         raise ConfigurationError(f"{rule}{' or None' if optional else ''}, got {value!r}")
+
+
+def _check_effects_model(settings: Settings) -> None:
+    given = [name for name in ("record", "max_calls", "max_tokens", "max_cost") if getattr(settings, name) is not None]
+    if settings.effects_model is not None and given:
+        raise ConfigurationError(
+            f"{given[0]} is of one language model, and effects_model={settings.effects_model!r} is a second one, which "
+            "it would not hold for: leave one of them out"
+        )
 
 
 def _check_utility(utility: str | None, kwargs: object) -> None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions import rewriting
 from eagle_gym.actions.action_set import ActionSet, ActionSets
+from eagle_gym.actions.effects import Rollout
 from eagle_gym.envs.settings import SPLITS, Settings, suggest
 from eagle_gym.envs.spaces import FreeText, latent_space
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
@@ -51,6 +52,8 @@ class Resources:
         action_sets: builds and remembers the action sets.
         utility: scores embeddings.
         surrogate_quality: reported numbers of the surrogate, empty where effects are rollouts.
+        effects_model: the language model whose rewrites the effects foresee, closed with the other; None stands for
+            the same one.
     """
 
     catalog: Catalog
@@ -60,6 +63,22 @@ class Resources:
     action_sets: ActionSets
     utility: Utility
     surrogate_quality: Mapping[str, float] = field(default_factory=dict)
+    effects_model: LanguageModel | None = None
+
+    @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        """The language models, the environment's own first."""
+        other = self.effects_model
+        return (self.model,) if other is None or other is self.model else (self.model, other)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all models promise equal answers for equal seeds, whatever shares a batch.
+
+        A model that only a surrogate was fitted to answers nothing any more.
+        """
+        asked = self.models if isinstance(self.action_sets.effects, Rollout) else (self.model,)
+        return all(model.deterministic for model in asked)
 
     @cached_property
     def speaks_plot_english(self) -> bool:
@@ -461,6 +480,7 @@ def make_world(settings: Settings | None = None, **arguments: Any) -> World:  # 
             from eagle_gym.envs.opening import open_resources
 
             resources = open_resources(settings)
-            weakref.finalize(resources, resources.model.close)
+            for model in resources.models:
+                weakref.finalize(resources, model.close)
             _OPEN[key] = resources
     return World(settings, resources)

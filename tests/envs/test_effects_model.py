@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
+from eagle_gym.envs import opening
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.world import Arrival, arrive, make_world
 from eagle_gym.errors import ConfigurationError
+from tests.fake_worlds import ScriptedModel
 
 
 def test_action_sets_stay_what_they_are_while_the_environment_changes() -> None:
@@ -19,6 +24,31 @@ def test_action_sets_stay_what_they_are_while_the_environment_changes() -> None:
     assert here.action_set.prompts == there.action_set.prompts
     np.testing.assert_array_equal(here.action_set.features, there.action_set.features)
     np.testing.assert_array_equal(here.action_set.weights, there.action_set.weights)
+
+
+@pytest.mark.parametrize("one", [{"record": "calls.jsonl"}, {"max_calls": 9}, {"max_tokens": 9}])
+def test_what_is_of_one_model_does_not_go_with_a_second(one: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(one))} is of one language model, and effects_model="):
+        make_world(effects_model="embedded:pitch", effects="rollout", **one)
+
+
+def test_both_models_count_for_determinism_and_are_closed_with_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    opened: dict[str, ScriptedModel] = {}
+
+    def load(spec: str, **_: object) -> ScriptedModel:
+        opened[spec] = ScriptedModel(deterministic=spec == "embedded")
+        monkeypatch.setattr(opened[spec], "close", lambda: closed.append(spec))
+        return opened[spec]
+
+    monkeypatch.setattr(opening, "load_language_model", load)
+    world = make_world(effects="rollout", effects_model="embedded:pitch", pool=33)
+    assert not world.resources.deterministic
+    assert not EagleEnv.from_world(world).deterministic
+    assert world.resources.models == tuple(opened.values())
+    del world
+    gc.collect()
+    assert sorted(closed) == ["embedded", "embedded:pitch"]
 
 
 def test_a_model_that_there_is_not_is_a_typed_error() -> None:
