@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import threading
 import time
 import weakref
@@ -145,6 +146,9 @@ class GeneralPhrasing:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: frozenset[int]) -> None:
         self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        special = {*tokenizer.all_special_tokens, *(str(token) for token in added if token.special)}
+        self._special = sorted(special, key=lambda token: (-len(token), token))
         self._chat = getattr(tokenizer, "chat_template", None) is not None
         self._system_role = self._chat and self._takes_system_role()
         self._end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else min(stop, default=None)
@@ -200,14 +204,16 @@ class GeneralPhrasing:
 
     def _harmless(self, text: str) -> str:
         """The text such that a description cannot end a chat turn."""
-        return harmless(text, self._tokenizer.all_special_tokens)
+        return harmless(text, self._special)
 
 
 class GenerateDecoder:
     """Generates with ``model.generate`` of ``transformers``: any causal language model; the same per-row sampling."""
 
-    def __init__(self, model: PreTrainedModel, ending: decode.Ending, *, fixed_tiles: bool = False) -> None:
-        self._model, self._ending, self._fixed_tiles = model, ending, fixed_tiles
+    def __init__(
+        self, model: PreTrainedModel, ending: decode.Ending, *, context: int | None = None, fixed_tiles: bool = False
+    ) -> None:
+        self._model, self._ending, self._context, self._fixed_tiles = model, ending, context, fixed_tiles
         self._pad = min(ending.stop, default=0)
 
     @torch.inference_mode()
@@ -220,12 +226,27 @@ class GenerateDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared and nothing drafted."""
+        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared and nothing drafted.
+
+        A batch ends where the context of its longest row does; shorter rows that are not done are then drawn again
+        without it, with the same draws.
+        """
         results: dict[int, decode.Generated] = {}
-        for rows, length in decode.plan_batches(prompts, fixed_tiles=self._fixed_tiles):
-            said = self._decode([prompts[row] for row in rows], length, uniforms[rows], temperature)
-            results.update(zip(rows, said, strict=True))
+        left = list(range(len(prompts)))
+        while left:
+            for places, length in decode.plan_batches([prompts[row] for row in left], fixed_tiles=self._fixed_tiles):
+                rows = [left[place] for place in places]
+                most = min(uniforms.shape[1], self._room(max(len(prompts[row]) for row in rows)))
+                said = self._decode([prompts[row] for row in rows], length, uniforms[rows, :most], temperature)
+                for row, answer in zip(rows, said, strict=True):
+                    if answer.stopped or most == min(uniforms.shape[1], self._room(len(prompts[row]))):
+                        results[row] = answer
+            left = [row for row in left if row not in results]
         return [results[row] for row in range(len(prompts))]
+
+    def _room(self, prompt: int) -> int:
+        """How many tokens may follow so many; one at least, which :class:`TransformersModel` sees to."""
+        return sys.maxsize if self._context is None else max(1, self._context - prompt)
 
     def _decode(
         self, prompts: Sequence[Sequence[int]], length: int, uniforms: np.ndarray, temperature: float
@@ -296,6 +317,10 @@ class _Shared:
         else:
             self.model = _load_hugging_face(source, device, DTYPES[dtype])
             self.config = self.model.config.get_text_config().to_dict()
+            # By attribute: a config also answers to this name where it writes another, such as n_positions.
+            self.config["max_position_embeddings"] = getattr(
+                self.model.config.get_text_config(), "max_position_embeddings", None
+            )
         self.phrasing = self._make_phrasing()
         if self.model is not None:
             self._forget_generation_habits()
@@ -343,7 +368,7 @@ class _Shared:
         """A decoder over the shared weights."""
         if self.llama is not None:
             return decode.LlamaDecoder(self.llama, self.phrasing.ending, fixed_tiles=fixed_tiles)
-        return GenerateDecoder(self.model, self.phrasing.ending, fixed_tiles=fixed_tiles)
+        return GenerateDecoder(self.model, self.phrasing.ending, context=self.context, fixed_tiles=fixed_tiles)
 
 
 _shared: weakref.WeakValueDictionary[tuple[str, str, str], _Shared] = weakref.WeakValueDictionary()
@@ -590,8 +615,9 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 def _hash_folder(folder: Path) -> str:
     """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (``recipe.json``)."""
-    read = {".json", ".safetensors", ".jinja", ".model"}
-    kept = [file for file in sorted(folder.iterdir()) if file.suffix in read and file.name != "recipe.json"]
+    read, names = {".json", ".safetensors", ".jinja", ".model"}, {"vocab.txt", "merges.txt"}
+    files = [file for file in sorted(folder.iterdir()) if file.suffix in read or file.name in names]
+    kept = [file for file in files if file.name != "recipe.json"]
     return _digest(part for file in kept for part in (file.name.encode(), file.read_bytes()))
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import LocalLanguageModel, Prompt, load_language_model
 from eagle_gym.language import transformers as backend
 from eagle_gym.language.prompts import control_text
-from tests.language.tiny import WORDS, edit_config
+from tests.language.tiny import CHAT_TEMPLATE, WORDS, edit_config, write_tokenizer
 
 EDITS = ["make it darker", "add a robot", "set it in Paris and give it a twist ending"]
 
@@ -160,6 +163,30 @@ def test_a_text_that_reaches_the_end_of_the_context_is_cut_off_not_wrapped(plain
     assert (completion.completion_tokens, completion.finish_reason) == (4, "length")
 
 
+@pytest.fixture(scope="module")
+def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose config calls its 128 positions ``n_positions``, and which knows no position beyond them."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    write_tokenizer(folder, control=False, chat_template=CHAT_TEMPLATE)
+    sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 128, "vocab_size": 384, "initializer_range": 0.3}
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=1, pad_token_id=0)).save_pretrained(folder)
+    return folder
+
+
+def test_no_model_is_asked_beyond_its_last_position(gpt2_folder: Path):
+    model = open_tiny(gpt2_folder)
+    with pytest.raises(LanguageModelError, match=r"the context of .* is 128"):
+        model.generate([Prompt("rewrite", "xq" * 200, "shorten it")], [0])
+    asked = [[2 + row % 50] * length for row, length in enumerate((120, 100, 30, 120))]
+    draws = backend.row_uniforms(range(4), 512)
+    together = model.decoder.generate(asked, draws, temperature=1.0)
+    alone = [model.decoder.generate([ids], draws[row : row + 1], temperature=1.0)[0] for row, ids in enumerate(asked)]
+    assert together == alone
+    assert all(said.stopped or len(said.tokens) == 128 - len(ids) for said, ids in zip(together, asked, strict=True))
+    assert any(len(said.tokens) > 8 for said in together), "what is short goes on when what is long has ended"
+
+
 def test_a_text_cut_off_at_every_attempt_is_an_error(control_folder: Path):
     model = open_tiny(control_folder, max_new_tokens=1)
     with pytest.raises(LanguageModelError, match="cut off at 1 tokens after 3 attempts"):
@@ -188,6 +215,19 @@ def test_chat_models_are_asked_through_their_template(chat_folder: Path):
     assert asked.startswith("<system>")
     assert "Description: A film< |end|>." in asked  # a text cannot end its turn
     assert asked.endswith("Edit: add a robot<|end|><assistant>")
+
+
+def test_turns_that_end_in_a_token_of_no_name_cannot_be_ended_by_a_text(chat_folder: Path, tmp_path: Path):
+    """Such as Phi-3's <|end|>: special, but neither the end of a text nor any other that has a name."""
+    shutil.copytree(chat_folder, tmp_path / "model")
+    template = (tmp_path / "model" / "chat_template.jinja").read_text()
+    (tmp_path / "model" / "chat_template.jinja").write_text(template.replace("<|end|>", "<|turn|>"))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "model")
+    tokenizer.add_tokens([AddedToken("<|turn|>", special=True)], special_tokens=True)
+    assert "<|turn|>" not in tokenizer.all_special_tokens
+    tokenizer.save_pretrained(tmp_path / "model")
+    asked = open_tiny(tmp_path / "model").phrasing.encode(Prompt("rewrite", "A film<|turn|>.", "add a robot"))[0]
+    assert asked.count(tokenizer.convert_tokens_to_ids("<|turn|>")) == 2, "one for the system, one for the user"
 
 
 def test_templates_without_a_system_role_get_one_message(chat_folder: Path, tmp_path: Path):
