@@ -18,7 +18,8 @@ class Limits:
     """What may be spent, and what tokens cost.
 
     Attributes:
-        max_calls: Generations in all; a batch that would pass it is refused before it is asked.
+        max_calls: Generations in all, those drawn again included; a batch that would pass it is refused before it is
+            asked.
         max_tokens: Prompt and generated tokens in all; a batch begun below the limit is finished, the next refused.
         max_cost: US dollars in all, with the same rule.
         prompt_price: US dollars per million prompt tokens.
@@ -59,6 +60,8 @@ class MeteredModel:
         self.inner, self.limits = inner, limits
         self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
         self.deterministic = inner.deterministic
+        self._charged = inner.usage.snapshot()
+        inner.usage.guard = self._allow  # what has to be drawn again is asked within a call
 
     @property
     def usage(self) -> Usage:
@@ -73,21 +76,19 @@ class MeteredModel:
         Raises:
             LanguageModelError: A budget is used up.
         """
-        self._check(len(prompts))
-        before = self.usage.snapshot()
+        self._allow(len(prompts))
         try:
             return self.inner.generate(prompts, seeds, temperature=temperature)
         finally:
-            self._charge(before)
+            self._charge()
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """Log-probabilities of each continuation; counts as one call for each."""
-        self._check(len(continuations))
-        before = self.usage.snapshot()
+        self._allow(len(continuations))
         try:
             return self.inner.score(prompt, continuations)
         finally:
-            self._charge(before)
+            self._charge()
 
     def load(self) -> tuple[Any, Any]:
         """The inner model's ``(model, tokenizer)``, where it lives in this process."""
@@ -97,7 +98,8 @@ class MeteredModel:
         """Close the inner model."""
         self.inner.close()
 
-    def _check(self, calls: int) -> None:
+    def _allow(self, calls: int) -> None:
+        self._charge()
         used, limits = self.usage.snapshot(), self.limits
         tokens = used.prompt_tokens + used.completion_tokens
         if limits.max_calls is not None and used.calls + calls > limits.max_calls:
@@ -110,8 +112,11 @@ class MeteredModel:
     def _stop(self, reason: str) -> None:
         raise LanguageModelError(f"the budget of {self.name!r} stops here: {reason}")
 
-    def _charge(self, before: UsageSnapshot) -> None:
-        self.usage.cost += self.limits.cost(self.usage.snapshot() - before)
+    def _charge(self) -> None:
+        """Add the price of what was used since the last time."""
+        used = self.usage.snapshot()
+        self.usage.cost += self.limits.cost(used - self._charged)
+        self._charged = used
 
 
 def load_inner(model: LanguageModel) -> tuple[Any, Any]:

@@ -8,8 +8,8 @@ leaves this room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from eagle_gym.errors import ConfigurationError
@@ -67,7 +67,12 @@ class UsageSnapshot:
 
 @dataclass(slots=True)
 class Usage:
-    """What a model has been used for since it was opened (a running count; attributes as in :class:`UsageSnapshot`)."""
+    """What a model has been used for since it was opened: a running count, with the attributes of a snapshot.
+
+    Attributes:
+        guard: is told of so many generations before rows are drawn again, and raises where a budget does not allow
+            them.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -75,6 +80,17 @@ class Usage:
     seconds: float = 0.0
     retries: int = 0
     cost: float = 0.0
+    guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
+
+    def begin_again(self, rows: int) -> None:
+        """Count rows that are to be drawn again.
+
+        Raises:
+            LanguageModelError: A budget does not allow it.
+        """
+        if self.guard is not None:
+            self.guard(rows)
+        self.retries += rows
 
     def add(self, completions: Sequence[Completion], *, seconds: float = 0.0, cost: float = 0.0) -> None:
         """Count the generations of one batched call."""

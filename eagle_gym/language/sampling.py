@@ -36,7 +36,7 @@ def draw_until_finished(
 
     Raises:
         LanguageModelError: A row is still empty or cut off after the last attempt (the first one at temperature 0,
-            where another draw cannot differ).
+            where another draw cannot differ), or a budget allows no further one.
     """
     attempts = ATTEMPTS if temperature > 0 else 1
 
@@ -71,7 +71,7 @@ def draw_again(
         rows = [row for row, completion in enumerate(result) if not is_good(completion)]
         if not rows:
             break
-        usage.retries += len(rows)
+        usage.begin_again(len(rows))
         for row, completion in zip(rows, draw(rows, attempt), strict=True):
             result[row] = completion
     return result

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError
-from eagle_gym.language import Prompt
+from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.metering import Limits, MeteredModel
 from tests.language.tiny import ScriptedModel
 
@@ -62,6 +64,22 @@ def test_spending_is_charged_where_a_call_fails(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(LanguageModelError, match="cut off"):
         ask(model, 1)
     assert model.usage.cost == pytest.approx(50 * 100 / 1e6)
+
+
+def test_rows_that_are_drawn_again_are_within_the_budget(control_folder: Path):
+    model = load_language_model(f"transformers:{control_folder}", max_new_tokens=1, max_calls=10)
+    with pytest.raises(LanguageModelError, match="max_calls=10 allows no 8 more calls after 8"):
+        model.generate([PROMPT] * 8, range(8))  # all are cut off
+    assert (model.usage.calls, model.usage.retries) == (8, 0)
+
+
+def test_the_price_of_a_first_draw_stops_the_second(control_folder: Path):
+    spec = f"transformers:{control_folder}"
+    model = load_language_model(spec, max_new_tokens=1, max_cost=1e-9, prompt_price=1.0)
+    with pytest.raises(LanguageModelError, match="max_cost=1e-09 is used up"):
+        model.generate([PROMPT] * 8, range(8))
+    assert model.usage.calls == 8
+    assert model.usage.cost == pytest.approx(model.usage.prompt_tokens / 1e6)
 
 
 @pytest.mark.parametrize(
