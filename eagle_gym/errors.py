@@ -14,6 +14,11 @@ Each says what was expected, what came and how to mend it. None is ever turned i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eagle_gym.language.model import Completion
+
 
 class EagleError(Exception):
     """Base of every error that eagle_gym raises itself."""
@@ -32,7 +37,15 @@ class TextError(EagleError, ValueError):
 
 
 class LanguageModelError(EagleError, RuntimeError):
-    """A model call that failed, came back empty or was cut off, after its retries."""
+    """A model call that failed, came back empty or was cut off, after its retries.
+
+    Attributes:
+        answered: what other rows of the same call were answered all the same, by row; a recording keeps it.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.answered: dict[int, Completion] = {}
 
 
 class DesignError(EagleError, ValueError):

@@ -233,7 +233,10 @@ def load_language_model(
     model = _open_backend(spec, device, dtype, batch_invariant, max_new_tokens)
     if not limits.idle:
         model = MeteredModel(model, limits)
-    return RecordedModel(model, record) if record is not None else model
+    if record is None:
+        return model
+    opened = {"dtype": dtype, "batch_invariant": batch_invariant, "max_new_tokens": max_new_tokens}
+    return RecordedModel(model, record, opened)
 
 
 def _open_backend(

@@ -14,8 +14,8 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -27,7 +27,7 @@ from eagle_gym.language.metering import load_inner
 from eagle_gym.language.model import Completion, LanguageModel, Speech, Usage, check_request
 from eagle_gym.language.prompts import Prompt
 
-FORMAT = "eagle_gym recording 2"
+FORMAT = "eagle_gym recording 3"
 NEAREST_AMONG = 2000  # recorded questions that a miss is compared with
 
 
@@ -53,11 +53,12 @@ Answer = Completion | float
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The model that gave the answers: its name, its fingerprint, and what it writes."""
+    """The model that gave the answers: its name, its fingerprint, what it writes, and how it was opened."""
 
     model: str
     fingerprint: str
     speech: Speech
+    opened: dict[str, Any] = field(default_factory=dict)
 
 
 class Recording:
@@ -70,7 +71,7 @@ class Recording:
     Raises:
         PreparationError: The file is absent (where no model is given), is no recording, or has a broken line before
             its last.
-        ConfigurationError: The file belongs to another model.
+        ConfigurationError: The file belongs to another model, or to one that was opened otherwise.
     """
 
     def __init__(self, path: str | Path, origin: Origin | None = None) -> None:
@@ -90,17 +91,27 @@ class Recording:
         """Append answers to the file, each as one whole line.
 
         Where another recorder of the file has answered a question meanwhile, its answer is the one that counts.
+
+        Raises:
+            PreparationError: The file cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"), self.path.open("ab+", buffering=0) as file:
-            _drop_cut_line(file)
-            self._read()
-            self._check_origin()
-            lines = [] if self._stated else [_dump({"format": FORMAT, **asdict(self.origin)})]
-            fresh = {question: answer for question, answer in items if question not in self.answers}
-            lines += [_dump({"question": _plain(asked), "answer": _plain(said)}) for asked, said in fresh.items()]
-            file.write("".join(lines).encode("ascii"))
-            self._read()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
+                _drop_cut_line(file)
+                self._read()
+                self._check_origin()
+                file.write("".join(self._lines(dict(items))).encode("ascii"))
+                file.flush()
+                self._read()
+        except OSError as error:
+            raise PreparationError(f"the recording {self.path} cannot be written: {error}") from error
+
+    def _lines(self, items: Mapping[Question, Answer]) -> list[str]:
+        """What is new of the answers, as lines; a header before the first of the file."""
+        head = [] if self._stated else [_dump({"format": FORMAT, **asdict(self.origin)})]
+        fresh = {question: answer for question, answer in items.items() if question not in self.answers}
+        return head + [_dump({"question": _plain(asked), "answer": _plain(said)}) for asked, said in fresh.items()]
 
     def find(self, question: Question) -> Answer:
         """The recorded answer.
@@ -117,11 +128,16 @@ class Recording:
             ) from None
 
     def _check_origin(self) -> None:
-        if self._stated is not None and self._stated.fingerprint != self.origin.fingerprint:
-            stated, own = self._stated, self.origin
+        stated, own = self._stated or self.origin, self.origin
+        if stated.fingerprint != own.fingerprint:
             raise ConfigurationError(
                 f"{self.path} holds answers of {stated.model!r} ({stated.fingerprint}), not of {own.model!r} "
                 f"({own.fingerprint}): record into another file"
+            )
+        if stated.opened != own.opened:
+            raise ConfigurationError(
+                f"{self.path} holds answers of {stated.model!r} opened with {stated.opened}, not with {own.opened}: "
+                "record into another file"
             )
 
     def _read(self) -> None:
@@ -146,9 +162,13 @@ class Recording:
             known = False
         if not known:
             raise PreparationError(f"{self.path}, line {number}: expected the header of a recording ({FORMAT!r})")
-        if self._stated is not None and origin.fingerprint != self._stated.fingerprint:
+        if self._stated is not None and (origin.fingerprint, origin.opened) != (
+            self._stated.fingerprint,
+            self._stated.opened,
+        ):
             raise PreparationError(
-                f"{self.path}, line {number}: a second model, {origin.model!r}; expected {self._stated.model!r}"
+                f"{self.path}, line {number}: a second model, {origin.model!r} opened with {origin.opened}; expected "
+                f"{self._stated.model!r} opened with {self._stated.opened}"
             )
         self._stated = origin
 
@@ -186,14 +206,15 @@ class RecordedModel:
     Args:
         inner: The model that answers what has not been recorded.
         path: The recording file; made where it is absent.
+        opened: With what the model was opened that decides its answers beside its weights, as JSON values.
     """
 
     deterministic = True
 
-    def __init__(self, inner: LanguageModel, path: str | Path) -> None:
+    def __init__(self, inner: LanguageModel, path: str | Path, opened: Mapping[str, Any] | None = None) -> None:
         self.inner = inner
         self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
-        self._recording = Recording(path, Origin(inner.name, inner.fingerprint, inner.speech))
+        self._recording = Recording(path, Origin(inner.name, inner.fingerprint, inner.speech, dict(opened or {})))
 
     @property
     def usage(self) -> Usage:
@@ -208,7 +229,11 @@ class RecordedModel:
         new = [question for question in dict.fromkeys(questions) if question not in self._recording.answers]
         if new:
             own_seeds = [cast("int", question.seed) for question in new]
-            answers = self.inner.generate([question.prompt for question in new], own_seeds, temperature=temperature)
+            try:
+                answers = self.inner.generate([question.prompt for question in new], own_seeds, temperature=temperature)
+            except LanguageModelError as error:
+                self._recording.add((new[row], answer) for row, answer in error.answered.items())
+                raise
             self._recording.add(zip(new, answers, strict=True))
         return [cast("Completion", self._recording.find(question)) for question in questions]
 

@@ -43,10 +43,15 @@ def draw_until_finished(
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
         return draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
 
-    completions = draw_again(draw(prompts, seeds), is_finished, again, range(1, attempts), usage)
-    for prompt, completion in zip(prompts, completions, strict=True):
-        if not is_finished(completion):
-            raise LanguageModelError(_failure(prompt, completion, attempts))
+    completions = draw(prompts, seeds)
+    try:
+        completions = draw_again(completions, is_finished, again, range(1, attempts), usage)
+        for prompt, completion in zip(prompts, completions, strict=True):
+            if not is_finished(completion):
+                raise LanguageModelError(_failure(prompt, completion, attempts))
+    except LanguageModelError as error:
+        error.answered = {row: completion for row, completion in enumerate(completions) if is_finished(completion)}
+        raise
     return completions
 
 

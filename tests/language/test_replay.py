@@ -135,6 +135,32 @@ def test_a_recording_belongs_to_one_model(tmp_path: Path):
         RecordedModel(other, path)
 
 
+def test_a_recording_belongs_to_one_way_of_opening_a_model(control_folder: Path, tmp_path: Path):
+    spec, path = f"transformers:{control_folder}", str(tmp_path / "calls.jsonl")
+    answers = load_language_model(spec, dtype="bfloat16", record=path).generate(PROMPTS[:1], [0])
+    with pytest.raises(ConfigurationError, match=r"opened with .*bfloat16.*, not with .*float32.*: record into another"):
+        load_language_model(spec, record=path)
+    assert load_language_model(f"replay:{path}").generate(PROMPTS[:1], [0]) == answers
+
+
+def test_what_was_answered_is_kept_where_another_row_failed(control_folder: Path, tmp_path: Path):
+    path = str(tmp_path / "calls.jsonl")
+    spec, short = f"transformers:{control_folder}", {"max_new_tokens": 12, "record": path}
+    with pytest.raises(LanguageModelError, match="cut off") as caught:
+        load_language_model(spec, **short).generate(PROMPTS * 8, range(32))
+    kept = caught.value.answered
+    assert 0 < len(kept) < 32
+    replayed = load_language_model(f"replay:{path}")
+    for row, answer in kept.items():
+        assert replayed.generate([(PROMPTS * 8)[row]], [row]) == [answer]
+
+
+def test_a_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PreparationError, match="cannot be written"):
+        record(tmp_path / "file" / "calls.jsonl")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
