@@ -138,7 +138,7 @@ def test_a_recording_belongs_to_one_model(tmp_path: Path):
 def test_a_recording_belongs_to_one_way_of_opening_a_model(control_folder: Path, tmp_path: Path):
     spec, path = f"transformers:{control_folder}", str(tmp_path / "calls.jsonl")
     answers = load_language_model(spec, dtype="bfloat16", record=path).generate(PROMPTS[:1], [0])
-    with pytest.raises(ConfigurationError, match=r"opened with .*bfloat16.*, not with .*float32.*: record into another"):
+    with pytest.raises(ConfigurationError, match=r"opened with .*bfloat16.*, not with .*float32.*: record into"):
         load_language_model(spec, record=path)
     assert load_language_model(f"replay:{path}").generate(PROMPTS[:1], [0]) == answers
 
