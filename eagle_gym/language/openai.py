@@ -6,7 +6,9 @@ stand in the URL's query: ``?phrasing=chat|plain|control&concurrency=64&timeout=
 - ``phrasing``: ``chat`` (default) asks ``/chat/completions``; ``plain`` and ``control`` ask ``/completions`` with
   instructions to be continued or with the embedded model's control tokens.
 - ``concurrency``: requests under way at once. The server batches them: one server feeds many environments.
-- ``timeout``: seconds that a request may take; ``retries``: how often it is sent again.
+- ``timeout``: seconds that a request may wait for the connection and for each piece of the answer; ``retries``: how
+  often it is sent again. A request that is answered a byte at a time is given up, its retries included, after
+  ``(timeout + 120) * (retries + 1)`` seconds.
 
 Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
 time that ``Retry-After`` names or with jittered exponential back-off. The key comes from ``OPENAI_API_KEY`` and is
