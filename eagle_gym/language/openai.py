@@ -58,6 +58,9 @@ MALFORMED_ATTEMPTS = 3  # how often a request is made whose answer is no complet
 Phrasing = Literal["chat", "plain", "control"]
 T = TypeVar("T")
 
+# TGI says in its own words what ended a text.
+_ENDED: dict[object, FinishReason] = {"stop": "stop", "stop_sequence": "stop", "eos_token": "stop", "length": "length"}
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -244,9 +247,9 @@ class OpenAIModel:
     def _read(self, response: Any) -> Completion:  # noqa: ANN401  # two response types, and whatever a server sends
         choice = response.choices[0]
         raw = choice.message.content if self.endpoint.phrasing == "chat" else choice.text
-        if choice.finish_reason not in get_args(FinishReason):
+        reason = _ENDED.get(choice.finish_reason)
+        if reason is None:
             raise LanguageModelError(f"{self.name!r} ended a text with finish_reason {choice.finish_reason!r}")
-        reason: FinishReason = choice.finish_reason
         if self.endpoint.phrasing == "control":
             text, whole = (raw or "").partition(END)[0].strip(), END in (raw or "")
         else:

@@ -34,6 +34,11 @@ def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: obje
     return json.dumps({**body, **more}).encode()
 
 
+def written(text: str = "A film.", finish_reason: str = "stop") -> bytes:
+    """As :func:`chat`, for ``/completions``."""
+    return chat(choices=[{"index": 0, "text": text, "finish_reason": finish_reason}])
+
+
 class Server:
     """A server on loopback that answers each request as a plan says, then with a good answer."""
 
@@ -238,6 +243,16 @@ def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel)
     server.plan = [answer(chat("A", "content_filter"))]
     with pytest.raises(LanguageModelError, match="finish_reason 'content_filter'"):
         model.generate(PROMPTS[:1], [0])
+
+
+@pytest.mark.parametrize("reason", ["stop", "stop_sequence", "eos_token"])
+@pytest.mark.parametrize("phrasing", ["chat", "plain", "control"])
+def test_however_a_server_says_that_a_text_ended(server: Server, phrasing: str, reason: str):
+    server.plan = [answer(chat("A film.", reason) if phrasing == "chat" else written("A film.", reason))]
+    model = load_language_model(f"openai:m@{server.url}?phrasing={phrasing}")
+    assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
+    model.close()
+    assert len(server.requests) == 1
 
 
 def test_one_failed_row_fails_the_call_and_stops_the_others(server: Server, model: backend.OpenAIModel):
