@@ -30,7 +30,7 @@ import weakref
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 import numpy as np
 
@@ -80,14 +80,12 @@ class Endpoint:
     @classmethod
     def from_spec(cls, spec: str) -> Endpoint:
         """Read ``openai:MODEL@URL``."""
-        found = re.fullmatch(r"openai:(?P<model>.+)@(?P<url>https?://.+)", spec)
+        found = re.fullmatch(r"openai:(?P<model>.+?)@(?P<url>https?://.+)", spec)
         if found is None:
             raise ConfigurationError(
                 f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {_masked(spec)!r}"
             )
-        parts = urlsplit(found["url"])
-        if parts.username is not None or parts.password is not None:
-            raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+        parts = _split(found["url"])
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         known = {field.name for field in fields(cls)} - {"model", "url"}
         if unknown := sorted(set(options) - known):
@@ -177,13 +175,17 @@ class OpenAIModel:
             raise PreparationError(
                 "openai:MODEL@URL needs the package openai: pip install 'eagle_gym[serve]'"
             ) from error
-        # The client insists on a key; servers of one's own ask for none.
-        return AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self.endpoint.url,
-            timeout=self.endpoint.timeout,
-            max_retries=self.endpoint.retries,
-        )
+        try:
+            return AsyncOpenAI(
+                api_key=self._key or "none",  # the client insists on a key; servers of one's own ask for none
+                base_url=self.endpoint.url,
+                timeout=self.endpoint.timeout,
+                max_retries=self.endpoint.retries,
+            )
+        except Exception as error:
+            if type(error).__name__ != "InvalidURL":  # of httpx or httpx2, as the client's version has it
+                raise
+            raise ConfigurationError(f"{self.endpoint.url!r} is no URL that a client can ask") from None
 
     def _open(self) -> _Loop:
         if self._loop is None:
@@ -306,11 +308,27 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of a URL.
+
+    Raises:
+        ConfigurationError: It holds credentials, or has no host or port that can be.
+    """
+    if "@" in url:  # anywhere: a password with a slash in it does not stand where a URL has its credentials
+        raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises where it is none
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is no URL: {error}") from error
+    return parts
+
+
 def _control(prompt: Prompt) -> str:
     """The control-token prompt, with control tokens inside its texts pulled apart."""
     return "".join(control + harmless(text, CONTROL_TOKENS) for control, text in control_segments(prompt))
 
 
 def _masked(spec: str) -> str:
-    """The spec without what stands before an @ in a URL, which may be a password."""
-    return re.sub(r"//[^/@]*@", "//***@", spec)
+    """The spec without what stands before its last @, some of which may be a password, and without a URL's query."""
+    return re.sub(r"\?.*", "?***", re.sub(r"^(openai:)?.*@", r"\1***@", spec, flags=re.DOTALL), flags=re.DOTALL)
