@@ -16,8 +16,13 @@ from eagle_gym.errors import PreparationError
 
 
 @contextmanager
-def transformers_serve(folder: Path, patience: float = 120.0) -> Iterator[str]:
+def transformers_serve(folder: Path, patience: float = 120.0, grace: float = 30.0) -> Iterator[str]:
     """``transformers serve`` with a model folder on loopback, offline; yields its base URL and ends it.
+
+    Args:
+        folder: The model.
+        patience: Seconds it has to start.
+        grace: Seconds it has to end by itself before it is killed.
 
     Raises:
         PreparationError: its packages are not installed, or it did not start.
@@ -40,8 +45,16 @@ def transformers_serve(folder: Path, patience: float = 120.0) -> Iterator[str]:
         _wait_for(f"http://127.0.0.1:{port}/health", process, patience)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        _end(process, grace)
+
+
+def _end(process: subprocess.Popen[bytes], grace: float) -> None:
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], patience: float) -> None:

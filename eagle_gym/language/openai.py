@@ -6,11 +6,19 @@ stand in the URL's query: ``?phrasing=chat|plain|control&concurrency=64&timeout=
 - ``phrasing``: ``chat`` (default) asks ``/chat/completions``; ``plain`` and ``control`` ask ``/completions`` with
   instructions to be continued or with the embedded model's control tokens.
 - ``concurrency``: requests under way at once. The server batches them: one server feeds many environments.
-- ``timeout``: seconds that a request may take; ``retries``: how often it is sent again.
+- ``timeout``: seconds that a request may wait for the connection and for each piece of the answer; ``retries``: how
+  often it is sent again. A request that is answered a byte at a time is given up, its retries included, after
+  ``(timeout + 120) * (retries + 1)`` seconds.
 
 Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
 time that ``Retry-After`` names or with jittered exponential back-off. The key comes from ``OPENAI_API_KEY`` and is
 never shown.
+
+Whatever the server answers counts as used, unusable texts included and whether or not the rest of the batch succeeds:
+a budget stops a run that pays for failures. One failed row fails its batch. No further row is asked then; requests
+under way have ``timeout`` seconds to be answered and counted.
+
+A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
 
 Each request carries its row's seed, but a server may ignore it and its batches shift its numbers: such a model is not
 deterministic. Record it (``record=PATH``) where a run must be repeatable.
@@ -19,16 +27,18 @@ deterministic. Record it (``record=PATH``) where a run must be repeatable.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
+import json
 import os
 import re
 import threading
 import time
 import weakref
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 import numpy as np
 
@@ -56,6 +66,9 @@ MALFORMED_ATTEMPTS = 3  # how often a request is made whose answer is no complet
 Phrasing = Literal["chat", "plain", "control"]
 T = TypeVar("T")
 
+# TGI says in its own words what ended a text.
+_ENDED: dict[object, FinishReason] = {"stop": "stop", "stop_sequence": "stop", "eos_token": "stop", "length": "length"}
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -75,14 +88,12 @@ class Endpoint:
     @classmethod
     def from_spec(cls, spec: str) -> Endpoint:
         """Read ``openai:MODEL@URL``."""
-        found = re.fullmatch(r"openai:(?P<model>.+)@(?P<url>https?://.+)", spec)
+        found = re.fullmatch(r"openai:(?P<model>.+?)@(?P<url>https?://.+)", spec)
         if found is None:
             raise ConfigurationError(
                 f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {_masked(spec)!r}"
             )
-        parts = urlsplit(found["url"])
-        if parts.username is not None or parts.password is not None:
-            raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+        parts = _split(found["url"])
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         known = {field.name for field in fields(cls)} - {"model", "url"}
         if unknown := sorted(set(options) - known):
@@ -127,11 +138,7 @@ class OpenAIModel:
         self.usage = Usage()
         self._max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self._key = os.environ.get("OPENAI_API_KEY", "")
-        self._client = self._connect()
-        self._loop: _Loop | None = _Loop()
-        self._slots = asyncio.Semaphore(self.endpoint.concurrency)
-        # Also where nobody calls close: no thread or socket outlives the handle or the program.
-        self._release = weakref.finalize(self, _release, self._loop, self._client)
+        self._connection: _Connection | None = self._connect()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r})"
@@ -144,9 +151,11 @@ class OpenAIModel:
 
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
             began = time.perf_counter()
-            completions = self._open().run(self._ask_all(prompts, seeds, temperature))
-            self.usage.add(completions, seconds=time.perf_counter() - began)
-            return completions
+            batch = _Batch(self._open(), temperature)
+            try:
+                return batch.connection.loop.run(self._ask_all(prompts, seeds, batch))
+            finally:
+                self._count(batch, time.perf_counter() - began)
 
         if not prompts:
             return []
@@ -161,110 +170,181 @@ class OpenAIModel:
         raise ConfigurationError(f"{self.name!r} cannot score texts: use a model in this process (transformers:PATH)")
 
     def close(self) -> None:
-        """Close the connections and end the thread that served them."""
+        """Close the connections and end the thread that served them; after a fork, this process's own alone."""
         self._release()
-        self._loop = None
+        self._connection = None
 
-    def _connect(self) -> AsyncOpenAI:
+    def _connect(self) -> _Connection:
         try:
             from openai import AsyncOpenAI
         except ImportError as error:
             raise PreparationError(
                 "openai:MODEL@URL needs the package openai: pip install 'eagle_gym[serve]'"
             ) from error
-        # The client insists on a key; servers of one's own ask for none.
-        return AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self.endpoint.url,
-            timeout=self.endpoint.timeout,
-            max_retries=self.endpoint.retries,
-        )
+        try:
+            client = AsyncOpenAI(
+                api_key=self._key or "none",  # the client insists on a key; servers of one's own ask for none
+                base_url=self.endpoint.url,
+                timeout=self.endpoint.timeout,
+                max_retries=self.endpoint.retries,
+            )
+        except Exception as error:
+            if type(error).__name__ != "InvalidURL":  # of httpx or httpx2, as the client's version has it
+                raise
+            raise ConfigurationError(f"{self.endpoint.url!r} is no URL that a client can ask") from None
+        connection = _Connection(client, self.endpoint.concurrency)
+        # Also where nobody calls close: no thread or socket outlives the handle or the program.
+        self._release = weakref.finalize(self, connection.close)
+        return connection
 
-    def _open(self) -> _Loop:
-        if self._loop is None:
+    def _open(self) -> _Connection:
+        if self._connection is None:
             raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
-        return self._loop
+        if self._connection.foreign:
+            self._connection = self._connect()
+        return self._connection
 
-    async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> list[Completion]:
+    def _count(self, batch: _Batch, seconds: float) -> None:
+        """Count what was answered, in the caller's thread: the loop's serves other callers, who count too."""
+        answered = tuple(batch.answered)  # an interrupted call's loop may still add one
+        self.usage.calls += len(answered)
+        self.usage.prompt_tokens += sum(asked for asked, _ in answered)
+        self.usage.completion_tokens += sum(said for _, said in answered)
+        self.usage.seconds += seconds
+
+    async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Batch) -> list[Completion]:
         tasks = [
-            asyncio.ensure_future(self._ask(prompt, int(seed), temperature))
+            asyncio.ensure_future(self._ask(prompt, int(seed), batch))
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         try:
             return await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:  # one failed row fails the call: do not pay for the others
+        except LanguageModelError:
+            # The server may charge for what is under way even if nobody listens: listen, and count it.
+            await asyncio.wait(tasks, timeout=self.endpoint.timeout)
+            raise
+        finally:
+            for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            raise
 
-    async def _ask(self, prompt: Prompt, seed: int, temperature: float) -> Completion:
+    async def _ask(self, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
+        async with batch.connection.slots:
+            try:
+                return await self._answer(prompt, seed, batch)
+            except LanguageModelError:
+                batch.failed = True  # before another row takes the slot: do not pay for what was not asked yet
+                raise
+
+    async def _answer(self, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
         """One answer; a malformed one is asked for again.
 
         Raises:
-            LanguageModelError: The server refused, could not be reached, or answered nothing that can be read.
+            LanguageModelError: The server refused, could not be reached, or answered nothing that can be read; or
+                another row of the batch had failed.
         """
         from openai import OpenAIError
 
         # Errors are raised outside the except clauses: the causes may quote the key.
-        failure = ""
-        async with self._slots:
-            for _ in range(MALFORMED_ATTEMPTS):
-                try:
-                    return self._read(await self._send(prompt, seed, temperature))
-                except OpenAIError as error:
-                    failure = self._explain(error)
-                    break
-                except TimeoutError:
-                    failure = f"{self.name!r} did not answer in time"
-                    break
-                except (ValueError, AttributeError, TypeError, IndexError) as error:
-                    problem = self._redact(f"{type(error).__name__}: {error}")
-                    failure = f"{self.name!r} gave {MALFORMED_ATTEMPTS} answers that are no completions ({problem})"
+        failure = "another row of the batch failed"
+        for _ in range(MALFORMED_ATTEMPTS):
+            if batch.failed:
+                break
+            try:
+                response = await self._send(prompt, seed, batch)
+                batch.answered.append(_tokens(response))
+                return self._read(response)
+            except OpenAIError as error:
+                failure = self._explain(error)
+                break
+            except TimeoutError:
+                failure = f"{self.name!r} did not answer in time"
+                break
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                batch.answered.append((0, 0))  # an answer, though nobody can tell how long
+                failure = self._malformed(error)
+            except (ValueError, AttributeError, TypeError, IndexError) as error:
+                failure = self._malformed(error)
         raise LanguageModelError(failure)
 
-    async def _send(self, prompt: Prompt, seed: int, temperature: float) -> Any:  # noqa: ANN401  # two response types
+    async def _send(self, prompt: Prompt, seed: int, batch: _Batch) -> Any:  # noqa: ANN401  # two response types
         common: dict[str, Any] = {
             "model": self.endpoint.model,
-            "temperature": temperature,
+            "temperature": batch.temperature,
             "max_tokens": self._max_new_tokens,
             "seed": seed % 2**31,  # some servers hold seeds in 32 bits
         }
+        client = batch.connection.client
         # The client's timeout is per read; a server that sends a byte now and then is held to this one.
         async with asyncio.timeout((self.endpoint.timeout + LONGEST_WAIT) * (self.endpoint.retries + 1)):
             if self.endpoint.phrasing == "chat":
                 messages: Any = chat_messages(prompt)
-                return await self._client.chat.completions.create(messages=messages, **common)
+                return await client.chat.completions.create(messages=messages, **common)
             if self.endpoint.phrasing == "control":
-                return await self._client.completions.create(prompt=_control(prompt), stop=[END], **common)
-            return await self._client.completions.create(prompt=plain_instructions(prompt), stop=["\n\n"], **common)
+                return await client.completions.create(prompt=_control(prompt), stop=[END], **common)
+            return await client.completions.create(prompt=plain_instructions(prompt), stop=["\n\n"], **common)
 
     def _read(self, response: Any) -> Completion:  # noqa: ANN401  # two response types, and whatever a server sends
         choice = response.choices[0]
         raw = choice.message.content if self.endpoint.phrasing == "chat" else choice.text
-        if choice.finish_reason not in get_args(FinishReason):
+        reason = _ENDED.get(choice.finish_reason)
+        if reason is None:
             raise LanguageModelError(f"{self.name!r} ended a text with finish_reason {choice.finish_reason!r}")
-        reason: FinishReason = choice.finish_reason
         if self.endpoint.phrasing == "control":
             text, whole = (raw or "").partition(END)[0].strip(), END in (raw or "")
         else:
             text, whole = clean_answer(raw or "")
-        used = response.usage  # some servers leave it out
-        asked, said = (used.prompt_tokens, used.completion_tokens) if used is not None else (0, 0)
-        return Completion(text, int(asked), int(said), "stop" if whole else reason)
+        asked, said = _tokens(response)
+        return Completion(text, asked, said, "stop" if whole else reason)
 
     def _explain(self, error: Exception) -> str:
         status = getattr(error, "status_code", None)
         what = f"status {status}" if status is not None else type(error).__name__
         return f"{self.name!r} failed after {self.endpoint.retries} retries ({what}): {self._redact(str(error))}"
 
+    def _malformed(self, error: Exception) -> str:
+        problem = self._redact(f"{type(error).__name__}: {error}")
+        return f"{self.name!r} gave {MALFORMED_ATTEMPTS} answers that are no completions ({problem})"
+
     def _redact(self, text: str) -> str:
         return (text.replace(self._key, "***") if self._key else text)[:500]
 
 
-def _release(loop: _Loop, client: AsyncOpenAI) -> None:
-    loop.run(client.close())
-    loop.close()
+@dataclass(slots=True)
+class _Batch:
+    """Rows that are asked together, and what the server has answered so far."""
+
+    connection: _Connection
+    temperature: float
+    answered: list[tuple[int, int]] = field(default_factory=list)  # tokens read and written, one pair per answer
+    failed: bool = False
+
+
+class _Connection:
+    """A client and the loop that serves it, both of the process that made them: threads do not survive a fork."""
+
+    def __init__(self, client: AsyncOpenAI, concurrency: int) -> None:
+        self.client, self.loop, self.slots = client, _Loop(), asyncio.Semaphore(concurrency)
+        self._process = os.getpid()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another process, of which this one is a fork, made it."""
+        return self._process != os.getpid()
+
+    def close(self) -> None:
+        """Close the client and its loop, or leave them as they are where they are another process's."""
+        if self.foreign:
+            # Freed, the client might close sockets and a selector that this process shares with the one that uses
+            # them. So it is kept for as long as this process lives.
+            atexit.register(_keep, self)
+            return
+        self.loop.run(self.client.close())
+        self.loop.close()
+
+
+def _keep(connection: _Connection) -> None:
+    """Nothing is done at exit: it is registered to hold the connection until then."""
 
 
 class _Loop:
@@ -301,11 +381,40 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of a URL.
+
+    Raises:
+        ConfigurationError: It holds credentials, or has no host or port that can be.
+    """
+    if "@" in url:  # anywhere: a password with a slash in it does not stand where a URL has its credentials
+        raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises where it is none
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is no URL: {error}") from error
+    return parts
+
+
+def _tokens(response: object) -> tuple[int, int]:
+    """Tokens read and written, 0 where the server does not say."""
+    used = getattr(response, "usage", None)
+    return _whole(getattr(used, "prompt_tokens", 0)), _whole(getattr(used, "completion_tokens", 0))
+
+
+def _whole(number: Any) -> int:  # noqa: ANN401  # whatever a server sends
+    try:
+        return int(number)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
 def _control(prompt: Prompt) -> str:
     """The control-token prompt, with control tokens inside its texts pulled apart."""
     return "".join(control + harmless(text, CONTROL_TOKENS) for control, text in control_segments(prompt))
 
 
 def _masked(spec: str) -> str:
-    """The spec without what stands before an @ in a URL, which may be a password."""
-    return re.sub(r"//[^/@]*@", "//***@", spec)
+    """The spec without what stands before its last @, some of which may be a password, and without a URL's query."""
+    return re.sub(r"\?.*", "?***", re.sub(r"^(openai:)?.*@", r"\1***@", spec, flags=re.DOTALL), flags=re.DOTALL)

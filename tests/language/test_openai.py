@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import multiprocessing
+import os
 import socket
 import sys
 import threading
 import time
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +39,11 @@ def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: obje
     return json.dumps({**body, **more}).encode()
 
 
+def written(text: str = "A film.", finish_reason: str = "stop") -> bytes:
+    """As :func:`chat`, for ``/completions``."""
+    return chat(choices=[{"index": 0, "text": text, "finish_reason": finish_reason}])
+
+
 class Server:
     """A server on loopback that answers each request as a plan says, then with a good answer."""
 
@@ -41,6 +51,7 @@ class Server:
         self.plan: list[Callable[[BaseHTTPRequestHandler], None]] = []
         self.requests: list[dict] = []
         self.headers: list[dict] = []
+        self.ports: list[int] = []  # of the connections that the requests came by
         self.busiest = self.busy = 0
         self.lock = threading.Lock()
         server = self
@@ -53,6 +64,7 @@ class Server:
                 with server.lock:
                     server.requests.append(body)
                     server.headers.append({name.lower(): value for name, value in self.headers.items()})
+                    server.ports.append(self.client_address[1])
                     server.busy += 1
                     server.busiest = max(server.busiest, server.busy)
                     act = server.plan.pop(0) if server.plan else answer(chat())
@@ -240,6 +252,79 @@ def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel)
         model.generate(PROMPTS[:1], [0])
 
 
+UNUSABLE = {
+    "content_filter": (answer(chat("A", "content_filter")), 1, 7),
+    "empty text": (answer(chat("")), 3, 21),
+    "cut off": (answer(chat("A fil", "length")), 3, 21),
+    "no choices": (answer(chat(choices=[])), 3, 21),
+    "truncated JSON": (answer(chat()[:-20]), 3, 0),  # an answer that says nothing of its tokens
+    "no usage": (answer(chat(choices=[], usage=None)), 3, 0),
+    "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, 0),
+    "503": (refuse(503), 0, 0),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_unusable_answers_count_once_each(server: Server, model: backend.OpenAIModel, kind: str):
+    fault, calls, tokens = UNUSABLE[kind]
+    server.plan = [fault] * 20
+    with pytest.raises(LanguageModelError):
+        model.generate(PROMPTS[:1], [0])
+    assert (model.usage.calls, model.usage.prompt_tokens) == (calls, tokens)
+    assert model.usage.seconds > 0
+
+
+def eighth_is_filtered(server: Server) -> None:
+    """The next eight rows: the first seven are answered well, the last to be asked is not."""
+    server.plan = [answer(chat())] * 7 + [answer(chat("A", "content_filter"))]
+
+
+def test_a_budget_stops_calls_that_fail(server: Server):
+    model = load_language_model(
+        f"openai:m@{server.url}?retries=0", max_calls=16, prompt_price=1e4, completion_price=1e4
+    )
+    for _ in range(2):
+        eighth_is_filtered(server)
+        with pytest.raises(LanguageModelError, match="content_filter"):
+            model.generate(PROMPTS * 2, range(8))
+    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (16, 112, 48)
+    assert model.usage.cost == pytest.approx(1.6)
+    with pytest.raises(LanguageModelError, match="max_calls=16 allows no 8 more calls after 16"):
+        model.generate(PROMPTS * 2, range(8))
+    model.close()
+    assert len(server.requests) == 16
+
+
+def test_answers_under_way_when_a_row_fails_are_counted(server: Server, model: backend.OpenAIModel):
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.2)
+        answer(chat())(handler)
+
+    server.plan = [slow] * 3 + [refuse(400)]
+    with pytest.raises(LanguageModelError, match="status 400"):
+        model.generate(PROMPTS * 4, range(16))
+    assert (len(server.requests), model.usage.calls) == (4, 3)
+
+
+def test_answers_under_way_are_not_waited_for_without_end(server: Server, model: backend.OpenAIModel):
+    began = time.monotonic()
+    server.plan = [drip] * 3 + [refuse(400)]  # a drip lasts 3 s, the model's timeout is 0.5 s
+    with pytest.raises(LanguageModelError, match="status 400"):
+        model.generate(PROMPTS, range(4))
+    assert time.monotonic() - began < 2
+    assert model.usage.calls == 0
+
+
+@pytest.mark.parametrize("reason", ["stop", "stop_sequence", "eos_token"])
+@pytest.mark.parametrize("phrasing", ["chat", "plain", "control"])
+def test_however_a_server_says_that_a_text_ended(server: Server, phrasing: str, reason: str):
+    server.plan = [answer(chat("A film.", reason) if phrasing == "chat" else written("A film.", reason))]
+    model = load_language_model(f"openai:m@{server.url}?phrasing={phrasing}")
+    assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
+    model.close()
+    assert len(server.requests) == 1
+
+
 def test_one_failed_row_fails_the_call_and_stops_the_others(server: Server, model: backend.OpenAIModel):
     server.plan = [refuse(400)]
     with pytest.raises(LanguageModelError):
@@ -296,6 +381,65 @@ def test_the_key_stays_out_of_the_logs(
     assert "secret" not in caplog.text
 
 
+@pytest.fixture
+def fork() -> Iterator[Callable[[Callable[[], object]], object]]:
+    """Does something in a forked process and gives what it returned; fails where that does not end."""
+    context, started = multiprocessing.get_context("fork"), []
+
+    def run(act: Callable[[], object]) -> object:
+        receiving, sending = context.Pipe(duplex=False)
+        process = context.Process(target=lambda: sending.send(act()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks where there are threads
+            process.start()
+        started.append(process)
+        assert receiving.poll(20), "the forked process hangs"
+        said = receiving.recv()
+        process.join(20)
+        assert process.exitcode == 0
+        return said
+
+    yield run
+    for process in started:
+        process.kill()
+        process.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_model_opened_before_a_fork_answers_on_both_sides(server: Server, model: backend.OpenAIModel, fork: Callable):
+    def child() -> tuple[list[str], int]:
+        said = [completion.text for completion in model.generate(PROMPTS, range(4))]
+        model.close()
+        model.close()
+        return said, model.usage.calls
+
+    model.generate(PROMPTS[:1], [0])
+    assert fork(child) == (["A film."] * 4, 5)
+    model.generate(PROMPTS[:1], [0])
+    assert server.ports[0] == server.ports[-1] not in server.ports[1:-1], "each side keeps to its own connections"
+    assert model.usage.calls == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_can_close_or_drop_what_it_did_not_open(server: Server, fork: Callable):
+    opened = [load_language_model(f"openai:m@{server.url}?timeout=1&retries=0") for _ in range(2)]
+    for number in range(2):
+        opened[number].generate(PROMPTS[:1], [0])
+
+    def child() -> int:
+        kept = [weakref.ref(model._connection) for model in opened]
+        opened.pop().close()
+        opened.pop()
+        gc.collect()
+        return sum(connection() is not None for connection in kept)
+
+    assert fork(child) == 2, "a client that is freed may close sockets, which are the parent's"
+    for model in opened:
+        model.generate(PROMPTS[:1], [1])
+        model.close()
+    assert server.ports[:2] == server.ports[2:], "the parent's connections are as they were"
+
+
 def test_a_running_event_loop_does_not_matter(server: Server, model: backend.OpenAIModel):
     async def notebook() -> int:
         return len(model.generate(PROMPTS, range(4)))
@@ -315,6 +459,15 @@ def test_scores_are_not_offered(model: backend.OpenAIModel):
         ("openai:m", "expected 'openai:MODEL@URL'"),
         ("openai:m@localhost:8000", "expected 'openai:MODEL@URL'"),
         ("openai:m@http://me:pass@host/v1", "credentials do not belong in a spec"),
+        ("openai:m@http://me:pa/pass@host/v1", "credentials do not belong in a spec"),
+        ("openai:m@https://me:pa@pass@http://host/v1", "credentials do not belong in a spec"),
+        ("openai:m@me:pass@host/v1", r"got 'openai:\*\*\*@host/v1'"),
+        ("openai:https://me:pa@/pass@host/v1", r"got 'openai:\*\*\*@host/v1'"),
+        ("openai:m@host/v1?api_key=pass@x", r"got 'openai:\*\*\*@x'"),
+        ("openai:m@host/v1?api_key=pass", r"got 'openai:\*\*\*@host/v1\?\*\*\*'"),
+        ("openai:m@http://host:port/v1", "is no URL: Port could not be cast"),
+        ("openai:m@http://[::1/v1", "is no URL: Invalid IPv6 URL"),
+        ("openai:m@http://\N{SNOWMAN}\N{ZERO WIDTH SPACE}/v1", "is no URL that a client can ask"),
         ("openai:m@http://host/v1?api_key=x", "unknown option 'api_key'"),
         ("openai:m@http://host/v1?timeout=soon", "not a number"),
         ("openai:m@http://host/v1?concurrency=0", "must be positive"),
@@ -324,7 +477,7 @@ def test_scores_are_not_offered(model: backend.OpenAIModel):
 def test_bad_specs_say_why(spec: str, message: str):
     with pytest.raises(ConfigurationError, match=message) as caught:
         load_language_model(spec)
-    assert "pass@" not in str(caught.value)
+    assert not any(secret in str(caught.value) for secret in ("pass", "me:"))
 
 
 def test_specs_name_model_and_server():
