@@ -14,10 +14,7 @@ Each says what was expected, what came and how to mend it. None is ever turned i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from eagle_gym.language.model import Completion
+from typing import Any
 
 
 class EagleError(Exception):
@@ -40,12 +37,12 @@ class LanguageModelError(EagleError, RuntimeError):
     """A model call that failed, came back empty or was cut off, after its retries.
 
     Attributes:
-        answered: what other rows of the same call were answered all the same, by row; a recording keeps it.
+        answered: completions of other rows of the same call, by row; a recording keeps them.
     """
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self.answered: dict[int, Completion] = {}
+        self.answered: dict[int, Any] = {}
 
 
 class DesignError(EagleError, ValueError):
