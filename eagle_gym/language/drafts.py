@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import numpy as np
 
 MATCHED = 4  # tokens that a place in the source is found by, at most
 BEHIND = (2, 1)  # last tokens that tell what texts have in common; the first that are known count
@@ -77,9 +79,18 @@ class NGrams:
 
 def _likeliest(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
     """By ``length`` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
-    followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-    for text in texts:
-        for at in range(length, len(text)):
-            followers[text[at - length : at]][text[at]] += 1
-    likeliest = {behind: counts.most_common(1)[0] for behind, counts in followers.items()}
-    return {behind: token for behind, (token, count) in likeliest.items() if 2 * count >= followers[behind].total()}
+    long = [text for text in texts if len(text) > length]
+    if not long:
+        return {}
+    tokens, sizes = np.fromiter(chain.from_iterable(long), np.int64), [len(text) for text in long]
+    offset = np.arange(len(tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    windows = tokens[np.flatnonzero(offset >= length)[:, None] + np.arange(-length, 1)]  # [W, length + 1]
+    base = int(tokens.max()) + 1
+    numbered = windows @ base ** np.arange(length, -1, -1)
+    same, first, count = np.unique(numbered, return_index=True, return_counts=True)
+    behind = same // base
+    order = np.lexsort((first, -count, behind))
+    begin = np.flatnonzero(np.diff(behind[order], prepend=-1))
+    best, total = order[begin], np.add.reduceat(count[order], begin)
+    sure = best[2 * count[best] >= total]
+    return {tuple(before): token for *before, token in windows[first[sure]].tolist()}
