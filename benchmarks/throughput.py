@@ -25,7 +25,7 @@ from benchmarks.results import circumstances
 from benchmarks.serving import transformers_serve
 from benchmarks.suite import Options
 from benchmarks.throughput_parts import Asked, Clock, seconds
-from benchmarks.throughput_report import ACTIONS, CATALOG, ENVS, POOL, Findings, Row
+from benchmarks.throughput_report import ACTIONS, CATALOG, ENVS, MEMORY, POOL, Findings, Row
 from eagle_gym.actions import design
 from eagle_gym.actions.effects import Effects, Rollout
 from eagle_gym.envs.world import State, World, make_world
@@ -71,6 +71,7 @@ class Size:
         catalog: items for the share of the utility.
         recall: items among which the nearest are sought.
         requests: to the server; 0 for no server.
+        memory: whether it is measured, in a process for each point of the curves.
     """
 
     num_envs: int = 64
@@ -94,6 +95,7 @@ class Size:
     catalog: int = 62_000
     recall: int = 1_000_000
     requests: int = 64
+    memory: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def measure(size: Size, options: Options) -> str:
     for user in world.users:  # once in the life of a process
         world.resources.profile(int(user))
     found = Findings()
-    setting = Setting(with_sets(world, world.settings.actions, size.pool), size, options.device)
+    setting = Setting(parts.with_sets(world, world.settings.actions, size.pool), size, options.device)
     sections = (ratios, rollouts, action_sets, shares, engines, exactness, curves, catalogs, recall, server)
     for section in tqdm(sections, desc="throughput", unit="section"):
         section(setting, found)
@@ -265,7 +267,7 @@ def action_sets(setting: Setting, found: Findings) -> None:
     slow, fast = f"rollout, {samples} samples", "surrogate"
     found.gate("surrogate ÷ rollout action sets, env-steps/s", ratio(took, slow, fast), 20.0)
     states, truth = setting.size.states, setting.size.truth
-    title = f"C of the offered sets on the means of {truth} rollouts a candidate, median of {states} states"
+    title = f"C of the chosen sets on the means of {truth} rollouts a candidate, median of {states} states"
     found.table(title, factors(setting, effects))
 
 
@@ -282,21 +284,29 @@ def factors(setting: Setting, effects: Mapping[str, Effects]) -> list[Row]:
 
     truth = displacements(Rollout(world.model, world.space, samples=setting.size.truth), APART)
     estimates = {name: displacements(effect, 0) for name, effect in effects.items()} | {"the truth": truth}
-    chosen = {name: [design.select(rows, k).indices for rows in found] for name, found in estimates.items()}
+    chosen = {name: [offered_of(rows, k) for rows in found] for name, found in estimates.items()}
     rng = np.random.default_rng(0)
-    chosen["chance"] = [rng.permutation(len(rows))[:k] for rows in truth]
-    found = {name: [true_factor(*pair) for pair in zip(truth, sets, strict=True)] for name, sets in chosen.items()}
+    chosen["chance"] = [(rng.permutation(len(rows))[:k], np.full(k, 1 / k)) for rows in truth]
+    own = {name: [factor(rows, *sets[i]) for i, rows in enumerate(truth)] for name, sets in chosen.items()}
+    best = {name: [factor(rows, sets[i][0]) for i, rows in enumerate(truth)] for name, sets in chosen.items()}
     return [
-        {"chosen by": name, "C": median(values), "C ÷ C of the truth's": median(ratio(found, name, "the truth"))}
-        for name, values in found.items()
-    ]
+        {"chosen by": name, "C": median(own[name]), "C ÷ C of the truth's": median(ratio(own, name, "the truth")),
+         "C, best weights on the set": median(best[name])}
+        for name in chosen
+    ]  # fmt: skip
 
 
-def true_factor(pool: Floats, chosen: NDArray[np.integer[Any]]) -> float:
-    """C of a set on its pool, under the best weights on the set; infinite where it does not span the pool."""
-    weights = np.zeros(len(pool))
-    weights[chosen] = design.solve(pool[chosen]).weights
-    return 1.0 + design.leverages(pool, weights)[1]
+def offered_of(features: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
+    """The set that some features choose, and its weights."""
+    selection = design.select(features, k)
+    return selection.indices, selection.weights
+
+
+def factor(pool: Floats, chosen: NDArray[np.integer[Any]], weights: Floats | None = None) -> float:
+    """C of a set on its pool, under its weights or the best it could have; infinite where it does not span the pool."""
+    spread = np.zeros(len(pool))
+    spread[chosen] = design.solve(pool[chosen]).weights if weights is None else weights
+    return 1.0 + design.leverages(pool, spread)[1]
 
 
 def shares(setting: Setting, found: Findings) -> None:
@@ -304,7 +314,7 @@ def shares(setting: Setting, found: Findings) -> None:
     rows, found_shares = dissect(setting, setting.world, 6 * APART, repeats=setting.size.repeats)
     found.table(f"Where a step of {setting.size.num_envs} environments spends its time", rows)
     found.gate("share of a step outside generation", outside(found_shares), 0.15, at_most=True)
-    large, _, _ = parts.over_items(setting.world, setting.size.catalog, np.random.default_rng(0))
+    large, _ = parts.over_items(setting.world, setting.size.catalog, np.random.default_rng(0))
     _, of_large = dissect(setting, large, 7 * APART, repeats=setting.size.repeats)
     name = f"share of a step for the utility over {setting.size.catalog:,} items"
     found.gate(name, of_large[UTILITY], 0.05, at_most=True)
@@ -447,12 +457,11 @@ def curves(setting: Setting, found: Findings) -> None:
     world, size = setting.world, setting.size
     rows = []
     for count in size.envs:
-        parts.forget_peak()
         table, found_shares = dissect(setting, world, 10 * APART, num_envs=count)
         step = table[-1]["ms a step"]
         rest = median(outside(found_shares))
         rows.append({ENVS: count, "env-steps a second": 1000 * count / step, "ms a step": step,
-                     "share outside generation": rest, "peak MiB": parts.resident(peak=True)})  # fmt: skip
+                     "share outside generation": rest, MEMORY: memory(setting, num_envs=count)})  # fmt: skip
     found.table("Number of environments", rows)
     pool = world.settings.pool
     found.table(
@@ -467,25 +476,31 @@ def curves(setting: Setting, found: Findings) -> None:
 
 def outside_of(setting: Setting, k: int, pool: int) -> Row:
     """What a step of the batch costs with other action sets."""
-    rows, found_shares = dissect(setting, with_sets(setting.world, k, pool), 11 * APART)
+    rows, found_shares = dissect(setting, parts.with_sets(setting.world, k, pool), 11 * APART)
     step = rows[-1]["ms a step"]
-    return {"ms a step outside generation": median(outside(found_shares)) * step, "ms a step": step}
+    return {
+        "ms a step outside generation": median(outside(found_shares)) * step,
+        "ms a step": step,
+        MEMORY: memory(setting, actions=k, pool=pool),
+    }
 
 
-def with_sets(world: World, k: int, pool: int) -> World:
-    """The world with so many actions out of so many candidates."""
-    return parts.variant(world, {"actions": k, "pool": pool}, action_sets=parts.fresh_sets(world, k=k, pool=pool))
+def memory(setting: Setting, **changed: int) -> float | None:
+    """Peak memory, MiB, of a process that does nothing else than open the batch and step it; None where not asked."""
+    settings, size = setting.world.settings, setting.size
+    usual = {"num_envs": size.num_envs, "actions": settings.actions, "pool": settings.pool}
+    return parts.peak_alone(setting.device, **(usual | changed)) if size.memory else None
 
 
 def catalogs(setting: Setting, found: Findings) -> None:
     """Cost against the size of the catalog: Gaussian items in place of the catalog's own."""
     rows = []
     for count in setting.size.items:
-        world, took, grown = parts.over_items(setting.world, count, np.random.default_rng(1))
+        world, took = parts.over_items(setting.world, count, np.random.default_rng(1))
         table, found_shares = dissect(setting, world, 12 * APART)
         share = median(found_shares[UTILITY])
         rows.append({CATALOG: count, "ms a step for utility": share * table[-1]["ms a step"], "share": share,
-                     "s to make": took, "MiB": grown})  # fmt: skip
+                     "s to make": took, MEMORY: memory(setting, items=count)})  # fmt: skip
     found.table("Items of the catalog (the utility alone sees them)", rows)
 
 

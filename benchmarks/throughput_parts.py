@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import wraps
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import World
+from eagle_gym.envs.world import World, make_world
 from eagle_gym.language.model import Completion, Usage, load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import DTYPES, TransformersModel
@@ -27,8 +28,6 @@ from eagle_gym.latent import ContentGap, LatentSpace
 P = ParamSpec("P")
 T = TypeVar("T")
 Rng = np.random.Generator
-
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 # Clocks
@@ -77,20 +76,36 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def resident(peak: bool = False) -> float | None:
-    """Memory of this process in MiB, at present or at its peak; None where the system does not tell."""
-    name = "VmHWM" if peak else "VmRSS"
+def peak(pid: str = "self") -> float | None:
+    """Memory of a process at its peak, MiB; None where the system does not tell."""
     try:
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
     except (OSError, StopIteration):
         return None
-    return int(line.split()[1]) / 1024
 
 
-def forget_peak() -> None:
-    """Let the peak start again from the present, where the system allows it."""
-    with suppress(OSError):
-        CLEAR.write_text("5")
+def peak_alone(device: str, *, num_envs: int, actions: int, pool: int, items: int = 0) -> float | None:
+    """Peak memory, MiB, of a process of its own that opens Plots and lives through a reset and a step.
+
+    Args:
+        device: where the model computes.
+        num_envs: environments of its batch.
+        actions: K.
+        pool: candidates.
+        items: Gaussian items in place of the catalog's own, for the utility; 0 keeps these.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_peak, device, num_envs, actions, pool, items).result()
+
+
+def _peak(device: str, num_envs: int, actions: int, pool: int, items: int) -> float | None:
+    opened = make_world(catalog="plots", observation="latent", device=device)  # its model closes when it is let go
+    world = with_sets(opened, actions, pool)
+    if items:
+        world, _ = over_items(world, items, np.random.default_rng(1))
+    batched_cycle(vector_envs(world, num_envs), 0, 1)
+    return peak()
 
 
 # Worlds
@@ -130,17 +145,18 @@ def watched(world: World, clock: Clock) -> World:
     )
 
 
-def over_items(world: World, count: int, rng: Rng) -> tuple[World, float, float | None]:
-    """The world with ``count`` Gaussian items in its utility; seconds and MiB that it took to make that."""
+def with_sets(world: World, k: int, pool: int) -> World:
+    """The world with so many actions out of so many candidates."""
+    return variant(world, {"actions": k, "pool": pool}, action_sets=fresh_sets(world, k=k, pool=pool))
+
+
+def over_items(world: World, count: int, rng: Rng) -> tuple[World, float]:
+    """The world with ``count`` Gaussian items in its utility, and the seconds that it took to make that."""
     space = world.resources.space
-    items = rng.normal(size=(count, space.dim))
-    synthetic: LatentSpace = replace(space, items=items)
-    before = resident()
+    synthetic: LatentSpace = replace(space, items=rng.normal(size=(count, space.dim)))
     made: list[ContentGap] = []
     took = seconds(lambda: made.append(ContentGap(synthetic)))
-    after = resident()
-    grown = None if before is None or after is None else after - before
-    return variant(world, utility=made[0]), took, grown
+    return variant(world, utility=made[0]), took
 
 
 # Cycles: what an agent lives through

@@ -130,12 +130,15 @@ def as_table(rows: Sequence[Row]) -> str:
 # The picture. A panel is drawn where its table is there.
 
 ENVS, ACTIONS, POOL, CATALOG = "environments", "actions K", "pool", "items"
+MEMORY = "peak MiB, a process of its own"
+OUTSIDE = ("ms a step outside generation", "ms of a step of the batch outside generation")
+TAKEN = (MEMORY, "peak memory, MiB")
 AXES = {
-    ENVS: [("env-steps a second", "environment steps a second"), ("peak MiB", "peak memory, MiB")],
-    ACTIONS: [("ms a step outside generation", "ms of a step of the batch outside generation")],
-    POOL: [("ms a step outside generation", "ms of a step of the batch outside generation")],
-    CATALOG: [("ms a step for utility", "ms of a step of the batch in the utility"), ("MiB", "memory of utility, MiB")],
-}  # fmt: skip
+    ENVS: [("env-steps a second", "environment steps a second"), TAKEN],
+    ACTIONS: [OUTSIDE, TAKEN],
+    POOL: [OUTSIDE, TAKEN],
+    CATALOG: [("ms a step for utility", "ms of a step of the batch in the utility"), TAKEN],
+}
 
 
 def save_figure(tables: Mapping[str, Sequence[Row]], path: Path) -> None:

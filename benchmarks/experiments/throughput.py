@@ -13,7 +13,7 @@ SIZES = {
     "smoke": Size(
         num_envs=4, looped=2, steps=1, repeats=1, again=1, batches=(1, 4), candidates=8, pool=16, samples=1,
         states=1, truth=1, texts=4, others=4, envs=(1, 2), actions=(4, 8), pools=(16, 24), items=(200, 1000),
-        catalog=500, recall=2000, requests=0,
+        catalog=500, recall=2000, requests=0, memory=False,
     ),
     "small": Size(),
     "reference": Size(

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from eagle_gym.errors import LanguageModelError
 from eagle_gym.language.drafts import Draft, NGrams
 
 Ints = NDArray[np.int64]
@@ -331,9 +332,14 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
         logits: float32 ``[B, V]``.
         uniforms: float64 ``[B]`` in [0, 1).
         temperature: 0 takes the likeliest token (the first of equals).
+
+    Raises:
+        LanguageModelError: Logits are no numbers.
     """
     if temperature == 0:
-        return logits.argmax(dim=-1)
+        most, token = logits.max(dim=-1)
+        _check_finite(most)
+        return token
     mass = torch.softmax(logits if temperature == 1 else logits / temperature, dim=-1)
     if len(mass) < BLOCKED_ROWS or mass.shape[-1] % BLOCK:
         return _draw(mass, uniforms)[0]
@@ -350,6 +356,7 @@ def _draw(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         Places ``[B]``, and how far into the mass of its place each draw falls, float64 ``[B]`` in [0, 1).
     """
     total = mass.cumsum(dim=-1, dtype=torch.float64)
+    _check_finite(total[:, -1])
     # The draw is scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
     # less than the number: so rounding cannot run past the last place that has any mass.
     wanted = uniforms[:, None] * total[:, -1:]
@@ -357,6 +364,15 @@ def _draw(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     own = mass.gather(1, place)
     within = 1 - (total.gather(1, place) - wanted) / own
     return place[:, 0], within.clamp_(0, 1 - 2**-53)[:, 0]
+
+
+def _check_finite(numbers: Tensor) -> None:
+    """Raise where a row of logits led to a number that is none."""
+    if not bool(numbers.isfinite().all()):
+        raise LanguageModelError(
+            f"the model's logits are NaN or infinite for {int((~numbers.isfinite()).sum())} of {len(numbers)} tokens to be "
+            "drawn: its weights are damaged, or too large for their dtype; try dtype float32"
+        )
 
 
 @dataclass(frozen=True, slots=True)

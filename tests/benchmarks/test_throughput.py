@@ -126,11 +126,11 @@ def test_a_ratio_is_taken_repeat_by_repeat() -> None:
 
 def test_the_factor_of_a_set_is_one_for_the_whole_pool_and_infinite_for_a_flat_set() -> None:
     pool = np.random.default_rng(0).normal(size=(20, 3))
-    assert throughput.true_factor(pool, np.arange(20)) == pytest.approx(1.0, abs=1e-5)
+    assert throughput.factor(pool, np.arange(20)) == pytest.approx(1.0, abs=1e-5)
     flat = np.concatenate([np.eye(3)[[0, 0, 1]] * [[1.0], [2.0], [1.0]], pool])
-    assert throughput.true_factor(flat, np.arange(3)) == np.inf
+    assert throughput.factor(flat, np.arange(3)) == np.inf
     picked = design.select(pool, 6)
-    assert throughput.true_factor(pool, picked.indices) == pytest.approx(picked.C, rel=0.05)
+    assert throughput.factor(pool, picked.indices) == pytest.approx(picked.C, rel=0.05)
 
 
 def test_a_watched_world_does_the_same_and_tells_the_time(world: World) -> None:
@@ -159,7 +159,7 @@ def test_a_recorded_world_keeps_what_was_asked(world: World) -> None:
 
 
 def test_other_items_change_the_novelty_alone(world: World) -> None:
-    other, took, _ = throughput_parts.over_items(world, 50, np.random.default_rng(0))
+    other, took = throughput_parts.over_items(world, 50, np.random.default_rng(0))
     assert took > 0
     state = throughput.opened(world, 1, 0)[0]
     arrival = worlds.Arrival(state.text, state.user, state.entity)
@@ -189,17 +189,20 @@ def test_plain_generate_is_the_model_of_transformers(folder: Path) -> None:
     assert first.text != second.text
 
 
-def test_memory_is_told_where_the_system_tells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if sys.platform == "linux":
-        throughput_parts.forget_peak()
-        now, peak = throughput_parts.resident(), throughput_parts.resident(peak=True)
-        assert now is not None
-        assert peak is not None
-        assert 10 < now <= peak + 1
-    monkeypatch.setattr(throughput_parts, "STATUS", tmp_path / "absent")
-    monkeypatch.setattr(throughput_parts, "CLEAR", tmp_path / "no" / "absent")
-    throughput_parts.forget_peak()
-    assert throughput_parts.resident() is None
+def test_memory_is_told_where_the_system_tells() -> None:
+    told = throughput_parts.peak()
+    assert told is None if sys.platform != "linux" else told > 10
+    assert throughput_parts.peak("0") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told by /proc")
+def test_a_process_of_its_own_shows_what_items_take() -> None:
+    few, many = (
+        throughput_parts.peak_alone("cpu", num_envs=1, actions=8, pool=20, items=items) for items in (0, 400_000)
+    )
+    assert few is not None
+    assert many is not None
+    assert many - few > 24  # numbers of eight bytes in eight dimensions
 
 
 def test_a_server_that_ends_at_once_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ def test_a_server_that_ends_at_once_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_variants_change_what_they_are_told(world: World) -> None:
-    changed = throughput.with_sets(world, 4, 12)
+    changed = throughput_parts.with_sets(world, 4, 12)
     assert (changed.settings.actions, changed.resources.action_sets.k) == (4, 4)
     assert (changed.settings.pool, changed.resources.action_sets.pool) == (12, 12)
     assert replace(changed.settings, actions=6, pool=16) == world.settings

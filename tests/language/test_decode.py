@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from eagle_gym.errors import LanguageModelError
 from eagle_gym.language import decode
 from eagle_gym.language.sampling import row_uniforms
 
@@ -298,6 +299,39 @@ def test_the_ends_of_the_unit_interval_take_likely_tokens():
     logits = torch.tensor([[-torch.inf, 0.0, 3.0, -torch.inf]]).expand(2, -1)
     draws = torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64)
     assert decode.sample_tokens(logits, draws, 1.0).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0])
+def test_many_rows_are_drawn_by_blocks_as_few_rows_are_token_by_token(temperature: float):
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(512, 4 * decode.BLOCK)) * 4).float()
+    logits[:256, rng.random(4 * decode.BLOCK) < 0.5] = -torch.inf
+    draws = torch.from_numpy(rng.random(512))
+    together = decode.sample_tokens(logits, draws, temperature)
+    few = decode.BLOCKED_ROWS // 2
+    alone = [
+        decode.sample_tokens(logits[at : at + few], draws[at : at + few], temperature) for at in range(0, 512, few)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=0)
+
+
+def test_the_ends_of_blocks_take_likely_tokens():
+    ends = [3, decode.BLOCK - 1, decode.BLOCK, 2 * decode.BLOCK + 5]
+    logits = torch.full((decode.BLOCKED_ROWS, 3 * decode.BLOCK), -torch.inf)
+    logits[:, ends] = 0.0
+    draws = torch.linspace(0, 1, decode.BLOCKED_ROWS + 1, dtype=torch.float64)[:-1]
+    draws[-1] = np.nextafter(1.0, 0.0)
+    expected = [ends[int(draw * 4)] for draw in draws]
+    assert decode.sample_tokens(logits, draws, 1.0).tolist() == expected
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("rows", [1, 64])
+def test_logits_that_are_no_numbers_are_an_error(temperature: float, rows: int):
+    logits = torch.zeros(rows, 2 * decode.BLOCK)
+    logits[-1, 5] = torch.nan
+    with pytest.raises(LanguageModelError, match=f"1 of {rows} tokens"):
+        decode.sample_tokens(logits, torch.zeros(rows).double(), temperature)
 
 
 def test_temperature_zero_takes_the_first_of_the_likeliest():
