@@ -370,8 +370,8 @@ def _check_finite(numbers: Tensor) -> None:
     """Raise where a row of logits led to a number that is none."""
     if not bool(numbers.isfinite().all()):
         raise LanguageModelError(
-            f"the model's logits are NaN or infinite for {int((~numbers.isfinite()).sum())} of {len(numbers)} tokens to be "
-            "drawn: its weights are damaged, or too large for their dtype; try dtype float32"
+            f"the model's logits are NaN or infinite for {int((~numbers.isfinite()).sum())} of {len(numbers)} tokens "
+            "to be drawn: its weights are damaged, or too large for their dtype; try dtype float32"
         )
 
 
