@@ -39,7 +39,8 @@ class SB3VecEnv(VecEnv):
             environments that do are opened in the same world, and ``envs`` is left as it is.
 
     Raises:
-        ConfigurationError: not a vector environment of eagle_gym, or one with the text observation.
+        ConfigurationError: not a vector environment of eagle_gym, one with the text observation, or one in a wrapper,
+            which would see nothing of these episodes.
     """
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
@@ -47,6 +48,11 @@ class SB3VecEnv(VecEnv):
         if not isinstance(base, EagleVectorEnv):
             raise ConfigurationError(
                 f"SB3VecEnv goes over a vector environment of eagle_gym (gym.make_vec), got {type(base).__name__}"
+            )
+        if base is not envs:
+            raise ConfigurationError(
+                f"SB3VecEnv drives the vector environment itself, past its wrapper {type(envs).__name__}: give it "
+                "envs.unwrapped, and put what the wrapper does into a VecEnvWrapper of SB3 around this one"
             )
         if base.settings.observation != "latent":
             raise ConfigurationError("SB3 takes arrays alone: make the environment with observation='latent'")

@@ -8,6 +8,7 @@ leaves this room.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -262,6 +263,11 @@ def _open_backend(
 
         return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
-        f"unknown language model {spec!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
+        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
         "'openai:MODEL@URL' or 'replay:PATH'"
     )
+
+
+def masked(spec: str) -> str:
+    """The spec without what stands before its last @, some of which may be a password, and without a URL's query."""
+    return re.sub(r"\?.*", "?***", re.sub(r"^(\w+:)?.*@", r"\1***@", spec, flags=re.DOTALL), flags=re.DOTALL)

@@ -43,7 +43,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 import numpy as np
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language.model import Completion, FinishReason, Speech, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Speech, Usage, check_request, masked
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -91,7 +91,7 @@ class Endpoint:
         found = re.fullmatch(r"openai:(?P<model>.+?)@(?P<url>https?://.+)", spec)
         if found is None:
             raise ConfigurationError(
-                f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {_masked(spec)!r}"
+                f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {masked(spec)!r}"
             )
         parts = _split(found["url"])
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -413,8 +413,3 @@ def _whole(number: Any) -> int:  # noqa: ANN401  # whatever a server sends
 def _control(prompt: Prompt) -> str:
     """The control-token prompt, with control tokens inside its texts pulled apart."""
     return "".join(control + harmless(text, CONTROL_TOKENS) for control, text in control_segments(prompt))
-
-
-def _masked(spec: str) -> str:
-    """The spec without what stands before its last @, some of which may be a password, and without a URL's query."""
-    return re.sub(r"\?.*", "?***", re.sub(r"^(openai:)?.*@", r"\1***@", spec, flags=re.DOTALL), flags=re.DOTALL)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
@@ -119,6 +120,12 @@ def test_what_it_cannot_go_over_is_refused() -> None:
     other.close()
     with pytest.raises(EpisodeError, match="step_async"):
         adapter().step_wait()
+
+
+def test_a_wrapper_that_would_be_passed_by_is_refused() -> None:
+    envs = RecordEpisodeStatistics(EagleVectorEnv.from_world(WORLD, 2))
+    with pytest.raises(ConfigurationError, match="past its wrapper RecordEpisodeStatistics"):
+        SB3VecEnv(envs)
 
 
 def test_ppo_trains_on_it() -> None:

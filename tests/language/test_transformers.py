@@ -306,6 +306,7 @@ def test_load_gives_a_model_of_the_callers_own(control_folder: Path):
     [
         ("gpt", {}, ConfigurationError, "unknown language model 'gpt'"),
         ("transformers:", {}, ConfigurationError, "unknown language model"),
+        ("opnai:m@http://me:word@host/v1?key=1", {}, ConfigurationError, r"'opnai:\*\*\*@host/v1\?\*\*\*'"),
         ("embedded:x", {}, ConfigurationError, "no embedded model .x."),
         ("transformers:/no/such/folder", {}, PreparationError, "no model folder at /no/such/folder"),
         ("transformers:TINY", {"dtype": "float8"}, ConfigurationError, "expected one of float32, bfloat16"),
