@@ -58,7 +58,7 @@ def episode(demo: Path) -> str:
 ROWS = (
     *PAPER,
     *("uniform", "optimistic", "g_optimal"),
-    *("beam", "mcts", "lookahead", "best_of_n", "vas", "ppo", "ppo-stock"),
+    *("beam", "mcts", "lookahead", "best_of_n", "vas", "dqn", "ppo", "ppo-stock"),
 )
 """Methods of the README's table; the report has them all."""
 

@@ -121,7 +121,9 @@ def variant(world: World, settings: dict[str, Any] | None = None, **parts: Any) 
 def fresh_sets(world: World, **changed: Any) -> ActionSets:  # noqa: ANN401
     """The world's action sets, nothing remembered, some arguments changed."""
     old = world.resources.action_sets
-    kept = {name: getattr(old, name) for name in ("pool", "k", "features", "seed", "candidates", "effects")}
+    kept = {
+        name: getattr(old, name) for name in ("pool", "k", "features", "selection", "seed", "candidates", "effects")
+    }
     return ActionSets(**(kept | changed))
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -278,9 +279,13 @@ def check(options: argparse.Namespace) -> int:
     open_env(options).close()
     arguments = keywords(options.arguments)
     failures = 0
+    missing = find_spec("stable_baselines3") is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name, function in CHECKS.items():
+            if missing and name.startswith("stable-baselines3"):
+                print(f"-     {name}: not checked, it needs pip install 'eagle_gym[baselines]'")
+                continue
             problem = _problem(function, options.id, arguments)
             failures += problem is not None
             print(f"{'ok  ' if problem is None else 'FAIL'}  {name}" + ("" if problem is None else f": {problem}"))

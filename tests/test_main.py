@@ -133,3 +133,16 @@ def test_check_runs_every_checker(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert shown.count("ok  ") == 5
     assert "FAIL" not in shown
+
+
+def test_check_skips_the_checker_that_is_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eagle_gym.__main__.find_spec", lambda _: None)
+    monkeypatch.setattr(
+        "eagle_gym.envs.checks.CHECKS", {name: lambda *_: None for name in ("stable-baselines3's", "gymnasium's")}
+    )
+    assert run("check", "EagleGym/Plots-v0", *QUICK) == 0
+    assert capsys.readouterr().out == (
+        "-     stable-baselines3's: not checked, it needs pip install 'eagle_gym[baselines]'\nok    gymnasium's\n"
+    )

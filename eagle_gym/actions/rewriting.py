@@ -38,12 +38,13 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     """
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
+        model.usage.retries += len(rows)  # a budget is asked by the call: answers in a recording are free
         fresh = [sampling.derived_seed(seeds[row], attempt) for row in rows]
         return model.generate([prompts[row] for row in rows], fresh, temperature=temperature)
 
     completions = model.generate(prompts, seeds, temperature=temperature)
     if model.speech == "plot_english" and temperature > 0:
-        completions = sampling.draw_again(completions, _parses, again, _NUMBERS, model.usage)
+        completions = sampling.draw_again(completions, _parses, again, _NUMBERS)
     return [completion.text for completion in completions]
 
 

@@ -171,7 +171,7 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
     def get_state(self) -> Snapshot:
         """The episode as it stands, to come back to with ``set_state``, here or in a copy of this environment."""
-        return Snapshot.of(self._state, self._frames, self.np_random, self.np_random_seed)
+        return Snapshot.of(self.world, self._state, self._frames, self.np_random, self.np_random_seed)
 
     def set_state(self, snapshot: Snapshot, seed: int | None = None) -> None:
         """Go back to a snapshot.

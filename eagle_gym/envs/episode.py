@@ -26,21 +26,25 @@ class Snapshot:
     """An episode at one moment: its state, its history and its randomness. Immutable and picklable.
 
     Attributes:
+        space: fingerprint of the latent space, of whose catalog the state's rows are.
         state: where the episode is; None before the first reset.
         frames: what was rendered up to here.
         rng: state of the environment's generator.
         seed: what the generator was seeded with, -1 where nobody knows.
     """
 
+    space: str
     state: State | None
     frames: tuple[Frame, ...]
     rng: Mapping[str, Any]
     seed: int
 
     @classmethod
-    def of(cls, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int) -> Snapshot:
+    def of(
+        cls, world: World, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int
+    ) -> Snapshot:
         """The episode of an environment with this generator."""
-        return cls(state, tuple(frames), copy.deepcopy(rng.bit_generator.state), seed)
+        return cls(world.space.fingerprint, state, tuple(frames), copy.deepcopy(rng.bit_generator.state), seed)
 
     def generator(self) -> np.random.Generator:
         """A generator in the state that was kept."""
@@ -57,14 +61,16 @@ def check_snapshot(world: World, snapshot: object) -> Snapshot:
     """
     if not isinstance(snapshot, Snapshot):
         raise ConfigurationError(f"a snapshot comes from get_state(), got {type(snapshot).__name__}")
-    if snapshot.state is not None:
-        own = (world.settings.actions, world.space.dim)
-        given = (len(snapshot.state.action_set.mask), len(snapshot.state.z))
-        if own != given:
-            raise ConfigurationError(
-                f"the snapshot is of an environment with other settings: expected {own[0]} actions and {own[1]} latent "
-                f"dimensions, got {given[0]} and {given[1]}"
-            )
+    if snapshot.space != world.space.fingerprint:
+        raise ConfigurationError(
+            f"the snapshot is of an environment with another latent space: expected {world.space.fingerprint}, got "
+            f"{snapshot.space}; make both with the same catalog and dim"
+        )
+    if snapshot.state is not None and len(snapshot.state.action_set.mask) != world.settings.actions:
+        raise ConfigurationError(
+            f"the snapshot is of an environment with other settings: expected {world.settings.actions} actions, got "
+            f"{len(snapshot.state.action_set.mask)}"
+        )
     return snapshot
 
 

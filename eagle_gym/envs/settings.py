@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from eagle_gym.actions.action_set import SELECTIONS
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.metering import Limits
+from eagle_gym.language.model import masked
 
 CATALOGS: Final = ("plots", "movielens", "amazon", "table")
 OBSERVATIONS: Final = ("text", "latent")
@@ -265,8 +266,8 @@ def _check_effects_model(settings: Settings) -> None:
     given = [name for name in ("record", "max_calls", "max_tokens", "max_cost") if getattr(settings, name) is not None]
     if settings.effects_model is not None and given:
         raise ConfigurationError(
-            f"{given[0]} is of one language model, and effects_model={settings.effects_model!r} is a second one, which "
-            "it would not hold for: leave one of them out"
+            f"{given[0]} is of one language model, and effects_model={masked(settings.effects_model)!r} is a second "
+            "one, which it would not hold for: leave one of them out"
         )
 
 

@@ -305,7 +305,7 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
         """[N] the episodes as they stand; each may also be given to a single environment."""
         states: Sequence[State | None] = self._states or [None] * self.num_envs
         return tuple(
-            Snapshot.of(state, frames, self._rngs[i], self._seeds[i])
+            Snapshot.of(self.world, state, frames, self._rngs[i], self._seeds[i])
             for i, (state, frames) in enumerate(zip(states, self._frames, strict=True))
         )
 

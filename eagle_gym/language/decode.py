@@ -137,7 +137,7 @@ def unsupported(config: Mapping[str, Any]) -> str | None:
         "hidden_act": (config.get("hidden_act", "silu"), "silu"),
         "attention_bias": (bool(config.get("attention_bias")), False),
         "mlp_bias": (bool(config.get("mlp_bias")), False),
-        "rope_type": (rope.get("rope_type", "default"), "default"),
+        "rope_type": (rope.get("rope_type", rope.get("type", "default")), "default"),
         "quantization_config": (config.get("quantization_config"), None),
     }
     different = [f"{name} {got!r}" for name, (got, supported) in wanted.items() if got != supported]
@@ -338,7 +338,7 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
     """
     if temperature == 0:
         most, token = logits.max(dim=-1)
-        _check_finite(most)
+        check_finite(most)
         return token
     mass = torch.softmax(logits if temperature == 1 else logits / temperature, dim=-1)
     if len(mass) < BLOCKED_ROWS or mass.shape[-1] % BLOCK:
@@ -356,7 +356,7 @@ def _draw(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         Places ``[B]``, and how far into the mass of its place each draw falls, float64 ``[B]`` in [0, 1).
     """
     total = mass.cumsum(dim=-1, dtype=torch.float64)
-    _check_finite(total[:, -1])
+    check_finite(total[:, -1])
     # The draw is scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
     # less than the number: so rounding cannot run past the last place that has any mass.
     wanted = uniforms[:, None] * total[:, -1:]
@@ -366,12 +366,16 @@ def _draw(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     return place[:, 0], within.clamp_(0, 1 - 2**-53)[:, 0]
 
 
-def _check_finite(numbers: Tensor) -> None:
-    """Raise where a row of logits led to a number that is none."""
+def check_finite(numbers: Tensor) -> None:
+    """Raise where the logits of a token led to a number that is none.
+
+    Raises:
+        LanguageModelError: One is NaN or infinite.
+    """
     if not bool(numbers.isfinite().all()):
         raise LanguageModelError(
             f"the model's logits are NaN or infinite for {int((~numbers.isfinite()).sum())} of {len(numbers)} tokens "
-            "to be drawn: its weights are damaged, or too large for their dtype; try dtype float32"
+            "to be drawn or scored: its weights are damaged, or too large for their dtype; try dtype float32"
         )
 
 
@@ -701,6 +705,7 @@ class LlamaDecoder:
             # The last token is read by nobody, but keeping it makes places and targets line up.
             batch = self._batch(len(rows), begun + length, 0, prefix)
             logits = batch.read_prompts([texts[row] for row in rows], last=last + 1)
+            check_finite(logits.amax(dim=-1).flatten())
             batch.close()
             logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
             for place, row in enumerate(rows):

@@ -71,8 +71,8 @@ class Usage:
     """What a model has been used for since it was opened: a running count, with the attributes of a snapshot.
 
     Attributes:
-        guard: is told of so many generations before rows are drawn again, and raises where a budget does not allow
-            them.
+        guard: is told of so many generations before a model draws rows again within a call, and raises where a budget
+            does not allow them.
     """
 
     calls: int = 0
@@ -84,7 +84,7 @@ class Usage:
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:
-        """Count rows that are to be drawn again.
+        """Count rows that a model is to draw again within a call.
 
         Raises:
             LanguageModelError: A budget does not allow it.

@@ -20,6 +20,9 @@ under way have ``timeout`` seconds to be answered and counted.
 
 A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
 
+Requests say ``max_tokens``, ``temperature`` and ``seed``; hosted models that refuse one of these (reasoning models that
+take ``max_completion_tokens`` alone) cannot be asked.
+
 Each request carries its row's seed, but a server may ignore it and its batches shift its numbers: such a model is not
 deterministic. Record it (``record=PATH``) where a run must be repeatable.
 """
@@ -154,6 +157,9 @@ class OpenAIModel:
             batch = _Batch(self._open(), temperature)
             try:
                 return batch.connection.loop.run(self._ask_all(prompts, seeds, batch))
+            except LanguageModelError as error:
+                error.answered = dict(batch.completions)
+                raise
             finally:
                 self._count(batch, time.perf_counter() - began)
 
@@ -214,8 +220,8 @@ class OpenAIModel:
 
     async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Batch) -> list[Completion]:
         tasks = [
-            asyncio.ensure_future(self._ask(prompt, int(seed), batch))
-            for prompt, seed in zip(prompts, seeds, strict=True)
+            asyncio.ensure_future(self._ask(row, prompt, int(seed), batch))
+            for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
         ]
         try:
             return await asyncio.gather(*tasks)
@@ -228,10 +234,11 @@ class OpenAIModel:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
+    async def _ask(self, row: int, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
         async with batch.connection.slots:
             try:
-                return await self._answer(prompt, seed, batch)
+                batch.completions[row] = await self._answer(prompt, seed, batch)
+                return batch.completions[row]
             except LanguageModelError:
                 batch.failed = True  # before another row takes the slot: do not pay for what was not asked yet
                 raise
@@ -300,7 +307,9 @@ class OpenAIModel:
     def _explain(self, error: Exception) -> str:
         status = getattr(error, "status_code", None)
         what = f"status {status}" if status is not None else type(error).__name__
-        return f"{self.name!r} failed after {self.endpoint.retries} retries ({what}): {self._redact(str(error))}"
+        sent_again = status in (None, 408, 409, 429) or status >= 500
+        after = f" after {self.endpoint.retries} retries" if sent_again else ""
+        return f"{self.name!r} failed{after} ({what}): {self._redact(str(error))}"
 
     def _malformed(self, error: Exception) -> str:
         problem = self._redact(f"{type(error).__name__}: {error}")
@@ -317,6 +326,7 @@ class _Batch:
     connection: _Connection
     temperature: float
     answered: list[tuple[int, int]] = field(default_factory=list)  # tokens read and written, one pair per answer
+    completions: dict[int, Completion] = field(default_factory=dict)  # by row
     failed: bool = False
 
 

@@ -76,9 +76,7 @@ class Recording:
 
     def __init__(self, path: str | Path, origin: Origin | None = None) -> None:
         self.path = Path(path).expanduser()
-        self.answers: dict[Question, Answer] = {}
-        self._bytes_read = self._lines_read = 0
-        self._stated: Origin | None = None  # in the file
+        self._forget()
         if self.path.is_file():
             self._read()
         if self._stated is None and origin is None:
@@ -140,8 +138,15 @@ class Recording:
                 "record into another file"
             )
 
+    def _forget(self) -> None:
+        self.answers: dict[Question, Answer] = {}
+        self._bytes_read = self._lines_read = 0
+        self._stated: Origin | None = None  # in the file
+
     def _read(self) -> None:
-        """Read the whole lines that have come since the last time."""
+        """Read the whole lines that have come since the last time; all, where the file was made anew meanwhile."""
+        if self.path.stat().st_size < self._bytes_read:
+            self._forget()
         with self.path.open("rb") as file:
             file.seek(self._bytes_read)
             *lines, _ = file.read().split(b"\n")

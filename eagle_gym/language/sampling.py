@@ -41,16 +41,23 @@ def draw_until_finished(
     attempts = ATTEMPTS if temperature > 0 else 1
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
-        return draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+        usage.begin_again(len(rows))
+        try:
+            return draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+        except LanguageModelError as error:
+            error.answered = {rows[at]: completion for at, completion in error.answered.items()}
+            raise
 
-    completions = draw(prompts, seeds)
+    completions: list[Completion] = []
     try:
-        completions = draw_again(completions, is_finished, again, range(1, attempts), usage)
+        completions = draw(prompts, seeds)
+        completions = draw_again(completions, is_finished, again, range(1, attempts))
         for prompt, completion in zip(prompts, completions, strict=True):
             if not is_finished(completion):
                 raise LanguageModelError(_failure(prompt, completion, attempts))
     except LanguageModelError as error:
-        error.answered = {row: completion for row, completion in enumerate(completions) if is_finished(completion)}
+        answered = dict(enumerate(completions)) | error.answered
+        error.answered = {row: completion for row, completion in answered.items() if is_finished(completion)}
         raise
     return completions
 
@@ -60,7 +67,6 @@ def draw_again(
     is_good: Callable[[Completion], bool],
     draw: Callable[[Sequence[int], int], list[Completion]],
     attempts: Iterable[int],
-    usage: Usage,
 ) -> list[Completion]:
     """Replace completions that are not good by further draws, until all are or the attempts are over.
 
@@ -69,14 +75,12 @@ def draw_again(
         is_good: Whether a completion may stay.
         draw: Draws some rows anew, all in one call; is given the rows and the number of the attempt.
         attempts: Numbers of the attempts.
-        usage: Where the further draws are counted as retries.
     """
     result = list(completions)
     for attempt in attempts:
         rows = [row for row, completion in enumerate(result) if not is_good(completion)]
         if not rows:
             break
-        usage.begin_again(len(rows))
         for row, completion in zip(rows, draw(rows, attempt), strict=True):
             result[row] = completion
     return result

@@ -288,6 +288,7 @@ class GenerateDecoder:
             logits = self._model(input_ids=tokens, attention_mask=mask, position_ids=position).logits
             for place, row in enumerate(rows):
                 target = torch.tensor(continuations[row], device=logits.device)
+                decode.check_finite(logits[place, -len(target) - 1 : -1].amax(dim=-1))
                 logs = torch.log_softmax(logits[place, -len(target) - 1 : -1].double(), dim=-1)
                 scores[row] = float(logs.gather(1, target[:, None]).sum())
         return scores
@@ -330,7 +331,10 @@ class _Shared:
     def _is_lean(self) -> bool:
         if decode.unsupported(self.config) is not None:
             return False
-        return decode.LlamaShape.from_config(self.config).parameters <= LEAN_PARAMETERS
+        try:
+            return decode.LlamaShape.from_config(self.config).parameters <= LEAN_PARAMETERS
+        except (KeyError, TypeError, ValueError) as error:
+            raise PreparationError(f"{self.source}: config.json is no Llama's, {error} is missing or wrong") from error
 
     def _make_phrasing(self) -> Phrasing:
         path = Path(self.source) / "tokenizer.json"
@@ -346,13 +350,18 @@ class _Shared:
 
     def _stop_tokens(self, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
         """End tokens of tokenizer, model and generation config; to begin a new document is to end this one."""
-        generation = getattr(self.model, "generation_config", None)
         stated = [tokenizer.eos_token_id, tokenizer.bos_token_id, self.config.get("eos_token_id")]
-        stated.append(getattr(generation, "eos_token_id", None))
+        stated.append(self._generation_config().get("eos_token_id"))
         stop: set[int] = set()
         for value in stated:
             stop.update([value] if isinstance(value, int) else value or [])
         return frozenset(stop)
+
+    def _generation_config(self) -> dict[str, Any]:
+        if self.model is not None:
+            return dict(self.model.generation_config.to_dict())
+        path = Path(self.source) / "generation_config.json"
+        return _read_object(path) if path.is_file() else {}
 
     def _forget_generation_habits(self) -> None:
         """Drop repetition penalties and the like that a model ships: a text is drawn from softmax(logits / T) alone."""
@@ -558,15 +567,19 @@ def _check_device(device: str) -> torch.device:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
+    if not path.is_file():
+        raise PreparationError(f"{folder} has no config.json: not a model folder in the Hugging Face layout")
+    return _read_object(path)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PreparationError(f"{folder} has no config.json: not a model folder in the Hugging Face layout") from error
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise PreparationError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise PreparationError(f"{path} must hold a JSON object, got {type(config).__name__}")
-    return config
+    if not isinstance(found, dict):
+        raise PreparationError(f"{path} must hold a JSON object, got {type(found).__name__}")
+    return found
 
 
 def _load_llama(
@@ -596,7 +609,7 @@ def _load_hugging_face(source: str, device: str, dtype: torch.dtype) -> PreTrain
         model, report = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map=device, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise PreparationError(f"cannot load the language model {source!r}: {error}") from error
     broken = [*report["missing_keys"], *report["mismatched_keys"]]
     if broken:
@@ -609,7 +622,7 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
     try:
         return AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise PreparationError(f"cannot load the tokenizer of {source!r}: {error}") from error
 
 

@@ -398,8 +398,10 @@ def test_a_snapshot_of_other_settings_is_refused(tiny: World) -> None:
     env.reset(seed=0)
     other.reset(seed=0)
     before = env.get_state()
-    with pytest.raises(ConfigurationError, match="got 3 and 4"):
+    with pytest.raises(ConfigurationError, match="actions, got 3"):
         env.set_state(other.get_state())
+    with pytest.raises(ConfigurationError, match="another latent space: expected"):
+        env.set_state(replace(before, space="beef"))
     with pytest.raises(ConfigurationError, match="NoneType"):
         env.set_state(None)  # type: ignore[arg-type]
     assert env.get_state() == before

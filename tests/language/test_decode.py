@@ -334,6 +334,14 @@ def test_logits_that_are_no_numbers_are_an_error(temperature: float, rows: int):
         decode.sample_tokens(logits, torch.zeros(rows).double(), temperature)
 
 
+def test_scores_that_are_no_numbers_are_an_error(control_folder: Path):
+    decoder = lean(control_folder)
+    decoder.weights.embedding.fill_(torch.nan)
+    with pytest.raises(LanguageModelError, match="NaN"):
+        decoder.log_probabilities([5, 6], [[7, 8], [9]])
+    assert decoder.weights._spare == []  # memory with such numbers is not used again
+
+
 def test_temperature_zero_takes_the_first_of_the_likeliest():
     assert decode.sample_tokens(torch.tensor([[1.0, 4.0, 4.0]]), torch.zeros(1).double(), 0.0).tolist() == [1]
 
@@ -345,6 +353,7 @@ def test_temperature_zero_takes_the_first_of_the_likeliest():
         ({"hidden_act": "gelu"}, "hidden_act 'gelu'"),
         ({"attention_bias": True}, "attention_bias"),
         ({"rope_parameters": {"rope_type": "llama3"}}, "rope_type 'llama3'"),
+        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "rope_type 'linear'"),
         ({"quantization_config": {"bits": 4}}, "quantization_config"),
     ],
 )

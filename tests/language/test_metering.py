@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from eagle_gym.actions.rewriting import rewrite
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.metering import Limits, MeteredModel
+from eagle_gym.language.replay import RecordedModel
+from tests import fake_worlds
 from tests.language.tiny import ScriptedModel
 
 PROMPT = Prompt("rewrite", "A film.", "add a robot")
@@ -71,6 +74,19 @@ def test_rows_that_are_drawn_again_are_within_the_budget(control_folder: Path):
     with pytest.raises(LanguageModelError, match="max_calls=10 allows no 8 more calls after 8"):
         model.generate([PROMPT] * 8, range(8))  # all are cut off
     assert (model.usage.calls, model.usage.retries) == (8, 0)
+
+
+def test_answers_in_a_recording_need_no_budget(tmp_path: Path):
+    """Rewrites that left plot English are drawn again; where the recording has those draws, too, nothing is asked."""
+    text = "A brutal drama and musical picture of the 2000s, set in ancient times."
+    prompts, path = [Prompt("rewrite", text, "Move it to the 1990s.")] * 8, tmp_path / "calls.jsonl"
+    first = RecordedModel(fake_worlds.ScriptedModel(garble=0.5), path)
+    texts = rewrite(first, prompts, range(8), temperature=1.0)
+    assert first.usage.retries > 0
+    inner = fake_worlds.ScriptedModel(garble=0.5)
+    again = RecordedModel(MeteredModel(inner, Limits(max_calls=0)), path)
+    assert rewrite(again, prompts, range(8), temperature=1.0) == texts
+    assert inner.batches == []
 
 
 def test_the_price_of_a_first_draw_stops_the_second(control_folder: Path):

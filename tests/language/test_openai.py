@@ -295,6 +295,25 @@ def test_a_budget_stops_calls_that_fail(server: Server):
     assert len(server.requests) == 16
 
 
+def test_a_recording_keeps_what_was_paid_for_where_a_row_failed(server: Server, tmp_path: Path):
+    spec, path = f"openai:m@{server.url}?retries=0", str(tmp_path / "calls.jsonl")
+    model = load_language_model(spec, record=path)
+    eighth_is_filtered(server)
+    with pytest.raises(LanguageModelError, match="content_filter"):
+        model.generate(PROMPTS * 2, range(8))
+    server.plan = [answer(chat())]
+    assert len(model.generate(PROMPTS * 2, range(8))) == 8
+    model.close()
+    assert (model.usage.calls, len(server.requests)) == (9, 9)
+
+
+def test_a_refusal_that_is_not_sent_again_does_not_speak_of_retries(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(401)]
+    with pytest.raises(LanguageModelError, match=r"failed \(status 401\)"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 1
+
+
 def test_answers_under_way_when_a_row_fails_are_counted(server: Server, model: backend.OpenAIModel):
     def slow(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.2)
