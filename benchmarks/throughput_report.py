@@ -154,7 +154,7 @@ def save_figure(tables: Mapping[str, Sequence[Row]], path: Path) -> None:
     columns, rows_of_panels = min(3, max(1, len(panels))), max(1, -(-len(panels) // 3))
     figure = Figure(figsize=(4.2 * columns, 3.1 * rows_of_panels), layout="constrained")
     places = figure.subplots(rows_of_panels, columns, squeeze=False).flat
-    for axes, (rows, key, label) in zip(places, panels, strict=False):
+    for (rows, key, label), axes in zip(panels, places, strict=False):  # so that no place is lost
         draw(axes, rows, key, label)
     for axes in places:  # those that are left
         axes.set_axis_off()
@@ -162,19 +162,21 @@ def save_figure(tables: Mapping[str, Sequence[Row]], path: Path) -> None:
 
 
 def draw(axes: Any, rows: Sequence[Row], key: str, label: str) -> None:  # noqa: ANN401 - matplotlib has no types
-    """One curve on two logarithmic axes."""
+    """One curve on logarithmic axes; memory, most of which is always there, on one that begins at 0."""
     from matplotlib.ticker import LogLocator
 
     name = next(iter(rows[0]))
     points = [(row[name], row[key]) for row in rows if (row[key] or 0) > 0]
     axes.plot(*zip(*points, strict=True), "o-", color=plots.ACCENT)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set_yscale("linear" if key == MEMORY else "log")
     axes.xaxis.minorticks_off()
     axes.set_xticks([x for x, _ in points], [f"{x:,}" for x, _ in points], fontsize=8)
     axes.yaxis.set_major_formatter("{x:,g}")
     heights = [y for _, y in points]
-    if max(heights) < 10 * min(heights):
+    if key == MEMORY:
+        axes.set_ylim(0, 1.1 * max(heights))
+    elif max(heights) < 10 * min(heights):
         axes.yaxis.set_minor_formatter("{x:,g}")
     else:  # over decades all of the small marks' numbers would overlap
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
