@@ -7,7 +7,6 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -279,25 +278,26 @@ def check(options: argparse.Namespace) -> int:
     open_env(options).close()
     arguments = keywords(options.arguments)
     failures = 0
-    missing = find_spec("stable_baselines3") is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name, function in CHECKS.items():
-            if missing and name.startswith("stable-baselines3"):
-                print(f"-     {name}: not checked, it needs pip install 'eagle_gym[baselines]'")
-                continue
-            problem = _problem(function, options.id, arguments)
-            failures += problem is not None
-            print(f"{'ok  ' if problem is None else 'FAIL'}  {name}" + ("" if problem is None else f": {problem}"))
+            found, problem = _found(function, options.id, arguments)
+            failures += found == "FAIL"
+            print(f"{found:4}  {name}{problem and f': {problem}'}")
     return 1 if failures else 0
 
 
-def _problem(function: Callable[[str, dict[str, Any]], None], env_id: str, arguments: dict[str, Any]) -> str | None:
+def _found(function: Callable[[str, dict[str, Any]], None], env_id: str, arguments: dict[str, Any]) -> tuple[str, str]:
+    """What a checker finds, ``"ok"``, ``"FAIL"`` or ``"-"`` where it is not installed, and why."""
+    from eagle_gym.envs.checks import NotInstalledError
+
     try:
         function(env_id, dict(arguments))
+    except NotInstalledError as error:
+        return "-", f"not checked, it needs {error}"
     except Exception as error:  # noqa: BLE001 - a checker may raise anything, and the report goes on
-        return f"{type(error).__name__}: {error}"
-    return None
+        return "FAIL", f"{type(error).__name__}: {error}"
+    return "ok", ""
 
 
 if __name__ == "__main__":

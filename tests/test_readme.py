@@ -113,6 +113,7 @@ def test_readme_shows_both_commands_on_its_first_screen() -> None:
     screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
     assert re.search(r"^make demo +#", screen, re.M)
     assert "make demo DATA=" in screen
+    assert re.search(r"^make test +#", screen, re.M)
 
 
 def links(page: Path) -> list[str]:

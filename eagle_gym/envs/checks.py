@@ -16,6 +16,10 @@ from eagle_gym.envs.vector import EagleVectorEnv
 Arguments = dict[str, Any]
 
 
+class NotInstalledError(Exception):
+    """A checker is another package's, which is not here; the message says how to install it."""
+
+
 def gymnasium_text(env_id: str, arguments: Arguments) -> None:
     """Gymnasium's checker on the text observation."""
     _gymnasium(env_id, arguments | {"observation": "text"})
@@ -34,7 +38,10 @@ def _gymnasium(env_id: str, arguments: Arguments) -> None:
 
 def sb3_latent(env_id: str, arguments: Arguments) -> None:
     """Stable-Baselines3's checker on the latent observation."""
-    from stable_baselines3.common.env_checker import check_env as check_sb3
+    try:
+        from stable_baselines3.common.env_checker import check_env as check_sb3
+    except ImportError as error:
+        raise NotInstalledError("pip install 'eagle_gym[baselines]'") from error
 
     env = gym.make(env_id, disable_env_checker=True, **(arguments | {"observation": "latent"}))
     check_sb3(env.unwrapped, warn=True)

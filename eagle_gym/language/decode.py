@@ -342,28 +342,29 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
         return token
     mass = torch.softmax(logits if temperature == 1 else logits / temperature, dim=-1)
     if len(mass) < BLOCKED_ROWS or mass.shape[-1] % BLOCK:
-        return _draw(mass, uniforms)[0]
+        return _place(*_scaled(mass, uniforms))[:, 0]
     # The sums of blocks tell in which one a draw falls: only that one is gone through token by token.
     blocks = mass.view(len(mass), -1, BLOCK)
-    block, within = _draw(blocks.sum(dim=-1, dtype=torch.float64), uniforms)
-    return block * BLOCK + _draw(blocks[torch.arange(len(mass), device=mass.device), block], within)[0]
+    sums = blocks.sum(dim=-1, dtype=torch.float64)
+    total, wanted = _scaled(sums, uniforms)
+    block = _place(total, wanted)
+    within = (1 - (total.gather(1, block) - wanted) / sums.gather(1, block)).clamp_(0, 1 - 2**-53)
+    tokens = blocks[torch.arange(len(mass), device=mass.device), block[:, 0]]
+    return (block * BLOCK + _place(*_scaled(tokens, within[:, 0])))[:, 0]
 
 
-def _draw(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """The first place of ``mass [B, n]`` whose cumulative mass exceeds the draw, and the draw that is left for within.
-
-    Returns:
-        Places ``[B]``, and how far into the mass of its place each draw falls, float64 ``[B]`` in [0, 1).
-    """
+def _scaled(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Cumulative mass, float64 ``[B, n]``, and the draws scaled to it, ``[B, 1]``."""
     total = mass.cumsum(dim=-1, dtype=torch.float64)
     check_finite(total[:, -1])
-    # The draw is scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
+    return total, uniforms[:, None] * total[:, -1:]
+
+
+def _place(total: Tensor, wanted: Tensor) -> Tensor:
+    """The first place ``[B, 1]`` whose cumulative mass exceeds what is wanted."""
+    # Draws are scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
     # less than the number: so rounding cannot run past the last place that has any mass.
-    wanted = uniforms[:, None] * total[:, -1:]
-    place = torch.searchsorted(total, wanted, right=True)
-    own = mass.gather(1, place)
-    within = 1 - (total.gather(1, place) - wanted) / own
-    return place[:, 0], within.clamp_(0, 1 - 2**-53)[:, 0]
+    return torch.searchsorted(total, wanted, right=True)
 
 
 def check_finite(numbers: Tensor) -> None:

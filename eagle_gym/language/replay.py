@@ -139,6 +139,7 @@ class Recording:
             )
 
     def _forget(self) -> None:
+        """Nothing has been read."""
         self.answers: dict[Question, Answer] = {}
         self._bytes_read = self._lines_read = 0
         self._stated: Origin | None = None  # in the file

@@ -359,7 +359,8 @@ class _Shared:
 
     def _generation_config(self) -> dict[str, Any]:
         if self.model is not None:
-            return dict(self.model.generation_config.to_dict())
+            stated = getattr(self.model, "generation_config", None)
+            return {} if stated is None else dict(stated.to_dict())
         path = Path(self.source) / "generation_config.json"
         return _read_object(path) if path.is_file() else {}
 
@@ -575,7 +576,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _read_object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PreparationError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
         raise PreparationError(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise PreparationError(f"{path} must hold a JSON object, got {type(found).__name__}")

@@ -250,6 +250,22 @@ def test_habits_that_a_model_ships_are_dropped(chat_folder: Path, tmp_path: Path
     assert first.decoder.generate(ids, draws, temperature=1.0) == second.decoder.generate(ids, draws, temperature=1.0)
 
 
+def test_end_tokens_that_the_generation_config_alone_names_end_texts(plain_folder: Path, tmp_path: Path):
+    shutil.copytree(plain_folder, tmp_path / "model")
+    (tmp_path / "model" / "generation_config.json").write_text('{"eos_token_id": [1, 77]}')
+    assert {1, 77} <= open_tiny(tmp_path / "model").phrasing.ending.stop
+
+
+def test_a_llama_config_without_its_sizes_is_a_typed_error(plain_folder: Path, tmp_path: Path):
+    shutil.copytree(plain_folder, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    del config["num_attention_heads"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(PreparationError, match="num_attention_heads"):
+        open_tiny(tmp_path / "model")
+
+
 def test_models_without_a_template_continue_an_instruction(plain_folder: Path):
     model = open_tiny(plain_folder)
     asked = model.load()[1].decode(model.phrasing.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
