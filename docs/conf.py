@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from docutils.nodes import Element
+    from sphinx.addnodes import pending_xref
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]  # the generator, and the checkout
+os.environ["OMP_NUM_THREADS"] = "1"  # small networks: on a busy machine, threads that wait for each other are slower
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # for the notebooks
+
+import generate  # noqa: E402  # type: ignore[import-not-found]
 
 project = "eagle_gym"
 author = "The eagle_gym authors"
@@ -28,6 +35,10 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["needs", "_build"]
+suppress_warnings = [
+    "myst.header",  # reports begin their sections at any level
+    "ref.python",  # a type that is only imported for checking is known by its last name, which several may share
+]
 nitpicky = True
 # Only our own names have pages here: a reference to one that does not exist is an error.
 nitpick_ignore_regex = [(r"py:.*", r"(?!(eagle_gym|baselines)\.).*")]
@@ -63,11 +74,37 @@ html_theme_options = {
 
 
 def setup(app: Sphinx) -> None:
-    """Generate pages when a build starts."""
+    """Generate pages when a build starts, and let docstrings and links be what they are elsewhere."""
     app.connect("builder-inited", _generate)
+    app.connect("source-read", _relink)
+    app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("missing-reference", _find_home)
 
 
 def _generate(app: Sphinx) -> None:
-    from generate import write_pages  # type: ignore[import-not-found]
+    generate.write_pages(HERE / "generated")
 
-    write_pages(HERE / "generated")
+
+def _relink(app: Sphinx, page: str, source: list[str]) -> None:
+    """Links from pages to Markdown files in other folders lead to the pages that these are here."""
+    path = HERE / f"{page}.md"
+    if path.is_file() and not page.startswith("generated/"):
+        source[0] = generate.relinked(source[0], path, page)
+
+
+def _escape_bars(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """A |norm| in a docstring is no substitution; what is in backticks stays as it is."""
+    for i, line in enumerate(lines):
+        parts = re.split(r"(`[^`]*`)", line)
+        lines[i] = "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
+
+
+def _find_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: Element) -> Element | None:
+    """Resolve a name by importing it: re-exported names lead to their definition, undocumented ones to no page."""
+    if node.get("refdomain") != "py":
+        return None
+    home = generate.home_of(node["reftarget"])
+    if home is None:
+        return None  # there is no such name, and Sphinx says so
+    found = env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", home, node, text)
+    return found or text

@@ -1,4 +1,4 @@
-"""The generated pages of the site: one for each environment id, and the API reference.
+"""The generated pages of the site: one for each environment id, the API reference, and files from other folders.
 
 `conf.py` calls `write_pages` when a build starts. Everything is read from the code, so no page can be out of date: spaces
 and infos from a real `EagleGym/Plots-v0`, arguments from `Settings`, prose from docstrings.
@@ -11,6 +11,7 @@ import importlib
 import inspect
 import itertools
 import json
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +23,17 @@ import gymnasium as gym
 import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-NEEDS: Final = Path(__file__).with_name("needs")  # what a person must know about each catalog's data
+DOCS: Final = ROOT / "docs"
+NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
 SHOWN_ID: Final = "EagleGym/Plots-v0"  # needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
+CONTRIBUTING: Final = "generated/pages/contributing"
+CONTRIBUTING_PLACES: Final = ("CONTRIBUTING.md", ".github/CONTRIBUTING.md")
+NO_GUIDE: Final = """\
+# Contributing
+
+`make test` runs the linter, the type checker and all tests; `make docs` builds this site.
+"""
 UNLISTED: Final = re.compile(r"(^|\.)(_\w+|examples)(\.|$)")  # modules that the reference leaves out
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
@@ -61,7 +70,7 @@ def write_pages(folder: Path) -> None:
     """Write all generated pages below a folder; pages that are no longer generated are deleted."""
     pages = {f"environments/{name}": page for name, page in environment_pages().items()}
     pages |= {f"api/{name}": page for name, page in api_pages().items()}
-    pages["contributing.md"] = contributing_page()
+    pages |= adopted_pages()
     for old in [*folder.rglob("*.md"), *folder.rglob("*.rst")]:
         if str(old.relative_to(folder)) not in pages:
             old.unlink()
@@ -72,12 +81,56 @@ def write_pages(folder: Path) -> None:
             path.write_text(page, encoding="utf-8")
 
 
-def contributing_page() -> str:
-    """The guide for contributors, wherever the repository keeps it."""
-    for place in ("CONTRIBUTING.md", ".github/CONTRIBUTING.md"):
-        if (ROOT / place).is_file():
-            return f"```{{include}} ../../{place}\n:relative-docs: docs/\n```\n"
-    return "# Contributing\n\n`make test` runs the linter, the types and all tests; `make docs` builds this site.\n"
+# ------------------------------------------------------------------- pages that live elsewhere in the repository
+
+
+def adopted() -> dict[Path, str]:
+    """Markdown files outside docs/ that are pages of the site, with the name of the page."""
+    pages = {path: f"generated/pages/{path.parent.name}" for path in sorted((ROOT / "eagle_gym").rglob("README.md"))}
+    pages |= {
+        path: f"generated/reports/{path.parent.name}" for path in sorted((ROOT / "benchmarks").rglob("*/REPORT.md"))
+    }
+    pages[ROOT / "CHANGELOG.md"] = "generated/pages/changelog"
+    pages |= {ROOT / place: CONTRIBUTING for place in CONTRIBUTING_PLACES if (ROOT / place).is_file()}
+    return pages
+
+
+def adopted_pages() -> dict[str, str]:
+    """File name -> page, with links that lead where they led; and an index of the reports."""
+    found = adopted()
+    pages = {
+        f"{name.removeprefix('generated/')}.md": relinked(path.read_text(encoding="utf-8"), path, name)
+        for path, name in found.items()
+    }
+    pages.setdefault(f"{CONTRIBUTING.removeprefix('generated/')}.md", NO_GUIDE)
+    reports = "\n".join(name.rpartition("/")[2] for name in found.values() if name.startswith("generated/reports/"))
+    pages["reports/index.md"] = (
+        "# Results\n\nReports of reference runs, as the commands of [the experiments](../../experiments.md) write them.\n\n"
+        f"```{{toctree}}\n:maxdepth: 1\n\n{reports}\n```\n"
+    )
+    return pages
+
+
+def relinked(text: str, source: Path, page: str) -> str:
+    """Markdown with its relative links rewritten.
+
+    Args:
+        text: The text of the file `source`.
+        source: Where the links are relative to.
+        page: Name of the page that shows the text.
+    """
+    found = adopted()
+    folder = (DOCS / page).parent
+
+    def moved(match: re.Match[str]) -> str:
+        target = (source.parent / match[1]).resolve()
+        if not target.exists():
+            return match[0]
+        if target in found:
+            target = DOCS / f"{found[target]}.md"
+        return f"]({Path(os.path.relpath(target, folder)).as_posix()}{match[2] or ''})"
+
+    return re.sub(r"\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)", moved, text)
 
 
 # ---------------------------------------------------------------------------------------------- environments
@@ -421,6 +474,30 @@ def public_names(package: str) -> list[tuple[str, str, str, str]]:
             role = "func" if inspect.isfunction(value) else "exc" if issubclass(value, BaseException) else "class"
             found.append((name, f"{home}.{value.__qualname__}", role, first_line(value)))
     return found
+
+
+def home_of(name: str) -> str | None:
+    """Where a dotted name of our packages is defined; None where there is no such name."""
+    parts = name.split(".")
+    if parts[0] not in PACKAGES:
+        return None
+    for cut in range(len(parts), 0, -1):
+        try:
+            value: Any = importlib.import_module(".".join(parts[:cut]))
+        except ImportError:
+            continue
+        for attribute in parts[cut:]:
+            if not hasattr(value, attribute):
+                return None if not _annotated(value, attribute) else name
+            value = getattr(value, attribute)
+        module, qualified = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+        return f"{module}.{qualified}" if isinstance(module, str) and isinstance(qualified, str) else name
+    return None
+
+
+def _annotated(value: object, attribute: str) -> bool:
+    """Whether a class only declares an attribute, as dataclasses with slots or protocols do."""
+    return inspect.isclass(value) and any(attribute in vars(c).get("__annotations__", {}) for c in value.__mro__)
 
 
 def first_line(value: object) -> str:
