@@ -18,9 +18,10 @@ demo: setup
 test: check
 	$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-# -E: pages are generated from the code, so no page is taken from an earlier build.
+# From nothing: most pages are generated from the code.
 docs: setup
-	$(RUN) -m sphinx -W --keep-going -E -q -b html docs build/docs
+	rm -rf build/docs docs/generated
+	$(RUN) -m sphinx -W --keep-going -q -b html docs build/docs
 
 check: setup
 	$(RUN) -m ruff check .

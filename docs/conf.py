@@ -53,7 +53,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 viewcode_line_numbers = True
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_timeout = 900
 nb_execution_raise_on_error = True

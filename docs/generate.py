@@ -34,7 +34,7 @@ NO_GUIDE: Final = """\
 
 `make test` runs the linter, the type checker and all tests; `make docs` builds this site.
 """
-UNLISTED: Final = re.compile(r"(^|\.)(_\w+|examples)(\.|$)")  # modules that the reference leaves out
+UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
 OBSERVATION_KEYS: Final = {
@@ -231,9 +231,9 @@ def environment_page(env_id: str, kwargs: Mapping[str, Any], about: str, needs: 
     parts = [
         f"# {env_id}",
         f"{about[0].upper()}{about[1:]}. It needs {_code(needs)}.",
-        filled(fragment.read_text(encoding="utf-8").strip()) if fragment.is_file() else "",
         sections.pop("", ""),
         summary_table(env_id, shown),
+        filled(fragment.read_text(encoding="utf-8").strip()) if fragment.is_file() else "",
     ]
     sections.pop("Ids", None)
     for title, prose in sections.items():
