@@ -1,7 +1,7 @@
 """The generated pages of the site: one for each environment id, the API reference, and files from other folders.
 
-`conf.py` calls `write_pages` when a build starts. Everything is read from the code, so no page can be out of date: spaces
-and infos from a real `EagleGym/Plots-v0`, arguments from `Settings`, prose from docstrings.
+`conf.py` calls `write_pages` when a build starts. Everything is read from the code, so no page can be out of date:
+spaces and infos from a real `EagleGym/Plots-v0`, arguments from `Settings`, prose from docstrings.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ INFO_KEYS: Final = {
     "action_mask": "1 where an edit is offered",
     "design": "the design over the offered edits",
     "design.weights": "the weight of each edit",
-    "design.gap": "`C` − 1: how far the design is from an optimum, proved",
+    "design.gap": "`C` - 1: how far the design is from an optimum, proved",
     "design.C": "largest leverage over the dimension; 1 at an optimum",
     "utility": "the utility of the text, in standard deviations over the catalog",
     "utility.total": "what is rewarded",
@@ -105,7 +105,7 @@ def adopted_pages() -> dict[str, str]:
     pages.setdefault(f"{CONTRIBUTING.removeprefix('generated/')}.md", NO_GUIDE)
     reports = "\n".join(name.rpartition("/")[2] for name in found.values() if name.startswith("generated/reports/"))
     pages["reports/index.md"] = (
-        "# Results\n\nReports of reference runs, as the commands of [the experiments](../../experiments.md) write them.\n\n"
+        "# Results\n\nReports of reference runs. The commands of [the experiments](../../experiments.md) write them.\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{reports}\n```\n"
     )
     return pages
@@ -189,10 +189,7 @@ def environment_pages() -> dict[str, str]:
 
     shown = look()
     pages = {f"{slug(env_id)}.md": environment_page(env_id, IDS[env_id], *ABOUT[env_id], shown) for env_id in IDS}
-    rows = [
-        (f"[`{env_id}`]({slug(env_id)}.md)", about, _code(needs))
-        for env_id, (about, needs) in ABOUT.items()
-    ]
+    rows = [(f"[`{env_id}`]({slug(env_id)}.md)", about, _code(needs)) for env_id, (about, needs) in ABOUT.items()]
     entries = "\n".join(slug(env_id) for env_id in IDS)
     pages["index.md"] = "\n".join(
         [
@@ -296,7 +293,7 @@ def _observation_note(shown: Shown, real: bool) -> str:
 
 def shape(box: gym.spaces.Box, shown: Shown, real: bool) -> str:
     """A shape, in symbols and, where the environment is the one that was looked at, in numbers."""
-    symbols = " × ".join(shown.symbols.get(size, str(size)) for size in box.shape)
+    symbols = ", ".join(shown.symbols.get(size, str(size)) for size in box.shape)
     sizes = ", ".join(map(str, box.shape))
     return f"{symbols} = {sizes}" if real and symbols != sizes else symbols
 
@@ -310,7 +307,7 @@ def bounds(box: gym.spaces.Box, shown: Shown, real: bool) -> str:
 
 
 def _bound(value: float, shown: Shown, real: bool) -> str:
-    sign, size = "−" if value < 0 else "", abs(value)
+    sign, size = "-" if value < 0 else "", abs(value)
     if not real:
         symbol = next((text for bound, text in shown.bounds.items() if np.isclose(size, bound)), None)
         if symbol is not None:
@@ -320,9 +317,7 @@ def _bound(value: float, shown: Shown, real: bool) -> str:
 
 def info_table(shown: Shown) -> str:
     """Keys and types of an info; what a key holds is written with a dot."""
-    rows = [
-        (f"`{key}`", kind(value, shown), INFO_KEYS.get(key, "")) for key, value in flattened(shown.info)
-    ]
+    rows = [(f"`{key}`", kind(value, shown), INFO_KEYS.get(key, "")) for key, value in flattened(shown.info)]
     return table(("key", "type", "meaning"), rows)
 
 
@@ -376,7 +371,7 @@ def arguments() -> list[tuple[str, Any, str]]:
 
 
 def _sentence(text: str) -> str:
-    text = markdown(text).strip()
+    text = " ".join(markdown(text).split())
     return text[:1].upper() + text[1:]
 
 
@@ -446,7 +441,9 @@ def walk(package: str) -> list[str]:
 def children(module: str) -> list[str]:
     """The modules directly below a package."""
     depth = module.count(".") + 1
-    return [name for name in walk(module.partition(".")[0]) if name.startswith(f"{module}.") and name.count(".") == depth]
+    return [
+        name for name in walk(module.partition(".")[0]) if name.startswith(f"{module}.") and name.count(".") == depth
+    ]
 
 
 def module_page(name: str, below: Sequence[str]) -> str:

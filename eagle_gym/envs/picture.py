@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -173,7 +174,8 @@ class _Canvas:
         from matplotlib.font_manager import FontProperties
 
         font = FontProperties(size=points * self.scale, weight=weight)
-        measured: float = self._agg.get_renderer().get_text_width_height_descent(text, font, False)[0]
+        with _any_glyph():
+            measured: float = self._agg.get_renderer().get_text_width_height_descent(text, font, False)[0]
         return measured * SIZE[0] / self.size[0]
 
     def box(self, x: float, y: float, width: float, height: float, **style: Any) -> None:  # noqa: ANN401
@@ -191,13 +193,22 @@ class _Canvas:
 
     def pixels(self) -> Image:
         """The page as RGB, [height, width, 3]."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph")  # a text may hold characters that the font lacks
+        with _any_glyph():
             self._agg.draw()
         return np.asarray(self._agg.buffer_rgba())[..., :3].copy()
 
 
 TEXT_SIZES: Final = (17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7)  # points; the first that fits is taken
+
+
+@contextmanager
+def _any_glyph() -> Iterator[None]:
+    """Let a text hold characters that the font lacks; they are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
 LEFT, COLUMN = 32, 500  # of the page: where the left column begins, and its width
 MAP_LEFT, MAP_TOP, MAP_SIDE = 572, 72, 356
 
