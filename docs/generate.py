@@ -105,7 +105,7 @@ def adopted_pages() -> dict[str, str]:
     pages.setdefault(f"{CONTRIBUTING.removeprefix('generated/')}.md", NO_GUIDE)
     reports = "\n".join(name.rpartition("/")[2] for name in found.values() if name.startswith("generated/reports/"))
     pages["reports/index.md"] = (
-        "# Results\n\nReports of reference runs. The commands of [the experiments](../../experiments.md) write them.\n\n"
+        "# Results\n\nReports of reference runs; [the experiments](../../experiments.md) say how they are made.\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{reports}\n```\n"
     )
     return pages

@@ -62,8 +62,8 @@ def save_gif(images: Iterable[tuple[Image, int]], path: Path) -> None:
     arrays, durations = zip(*images, strict=True)
     whole = [pillow.fromarray(array) for array in arrays]
     palette = whole[-1].quantize(COLOURS)  # one palette, so that what does not change costs nothing
-    entries = np.reshape(palette.getpalette(), (-1, 3))
-    entries[entries.sum(axis=1).argmax()] = 255  # paper stays white
+    entries = np.array(palette.getpalette() or [255] * 3).reshape(-1, 3)
+    entries[entries.min(axis=1) > 247] = 255  # paper stays white
     palette.putpalette(entries.ravel().tolist())
     first, *rest = (picture.quantize(palette=palette, dither=pillow.Dither.NONE) for picture in whole)
     path.parent.mkdir(parents=True, exist_ok=True)
