@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
+
 if TYPE_CHECKING:
-    from docutils.nodes import Element
+    from docutils.nodes import Element, math, math_block
     from sphinx.addnodes import pending_xref
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
+    from sphinx.writers.html5 import HTML5Translator
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -28,7 +32,6 @@ copyright = "The eagle_gym authors"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
@@ -62,6 +65,7 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 nb_output_stderr = "remove"  # progress bars
 
+html_math_renderer = "mathml"  # browsers render it; the pages load nothing from elsewhere
 html_theme = "furo"
 html_title = "eagle_gym"
 html_static_path = ["_static"]
@@ -76,10 +80,21 @@ html_theme_options = {
 
 def setup(app: Sphinx) -> None:
     """Generate pages when a build starts, and let docstrings and links be what they are elsewhere."""
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("builder-inited", _generate)
     app.connect("source-read", _relink)
     app.connect("autodoc-process-docstring", _escape_bars)
     app.connect("missing-reference", _find_home)
+
+
+def _inline_math(translator: HTML5Translator, node: math) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise SkipNode
+
+
+def _block_math(translator: HTML5Translator, node: math_block) -> None:
+    translator.body.append(f'<div class="math">{tex2mathml(node.astext().strip(), as_block=True)}</div>')
+    raise SkipNode
 
 
 def _generate(app: Sphinx) -> None:

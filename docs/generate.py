@@ -420,7 +420,7 @@ def api_pages() -> dict[str, str]:
         "Generated from docstrings. Where a package lists its public names, they stand at the top of its page; import",
         "them from there.",
         "",
-        *toctree(PACKAGES),
+        *toctree(PACKAGES, depth=2),
     ]
     pages["index.rst"] = "\n".join(lines)
     return pages
@@ -507,6 +507,6 @@ def heading(text: str, mark: str) -> list[str]:
     return [text, mark * len(text), ""]
 
 
-def toctree(entries: Sequence[str]) -> list[str]:
+def toctree(entries: Sequence[str], depth: int = 1) -> list[str]:
     """A table of contents in reStructuredText."""
-    return [".. toctree::", "   :maxdepth: 1", "", *(f"   {entry}" for entry in entries), ""]
+    return [".. toctree::", f"   :maxdepth: {depth}", "", *(f"   {entry}" for entry in entries), ""]
