@@ -13,8 +13,8 @@ from benchmarks.reporting.scores import apart, by_method, keyed, score
 from benchmarks.results import write_json
 from benchmarks.stats import Interval, bootstrap
 from benchmarks.suite import Cell, opened
-from eagle_gym.envs import world as worlds
-from eagle_gym.envs.world import Arrival
+from eagle_gym.envs import transition
+from eagle_gym.envs.world import RawState
 
 NOTE = (
     "Gains are in catalog standard deviations of utility, test users; the same episodes for every set. Normalised: 0 "
@@ -89,8 +89,8 @@ def coverage(run: Run, environment: str) -> dict[str, float]:
     first = {(row.texts[0], row.user) for cell in cells for row in cell.rows}
     with opened(env_id, 1, split="test", **kwargs) as envs:
         world = envs.unwrapped.world
-        arrivals = [Arrival(text, world.catalog.user_index(user), -1) for text, user in sorted(first)]
-        sets = [state.action_set for state in worlds.start(world, arrivals)]
+        arrivals = [RawState(text, world.catalog.user_index(user), -1) for text, user in sorted(first)]
+        sets = [state.action_set for state in transition.make_states(world, arrivals)]
     factors = np.array([chosen.C for chosen in sets])
     lengths = [np.linalg.norm(chosen.features[chosen.mask > 0], axis=1).mean() for chosen in sets]
     return {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pools import Floats
-from eagle_gym.actions import design
+from eagle_gym import design
 
 Ints = NDArray[np.intp]
 

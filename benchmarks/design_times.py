@@ -27,7 +27,7 @@ from benchmarks.coverage import coverage_lines, save_figure
 from benchmarks.pools import Floats, recorded, synthetic
 from benchmarks.results import circumstances, package_version, read_json, write_json
 from benchmarks.suite import Options
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.errors import DesignError, PreparationError
 
 Shape = tuple[int, int]

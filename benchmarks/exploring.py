@@ -22,10 +22,10 @@ from benchmarks.suite import Cell, opened
 Floats = NDArray[np.float64]
 MEASURES = {"coverage": "share of the catalog's cells", "volume": "log-volume", "best": "best utility less the first"}
 NOTE = (
-    "Coverage: share of the catalog's entities that are nearest to some point visited so far. Log-volume: half the log "
-    "determinant of the covariance of all points visited so far. Best: the highest utility among a reader's texts so "
-    "far, less that of the first, mean over readers, in catalog standard deviations. Mean over seeds, lowest and "
-    "highest seed; each seed's texts are counted together, so that coverage depends on how many readers there are."
+    "Coverage: share of the catalog's items that are nearest to some point visited so far. Log-volume: half the log "
+    "determinant of the covariance of all points visited so far. Best: the highest utility among a user's texts so "
+    "far, less that of the first, mean over users, in catalog standard deviations. Mean over seeds, lowest and "
+    "highest seed; each seed's texts are counted together, so that coverage depends on how many users there are."
 )
 
 
@@ -155,7 +155,7 @@ def draw(traces: dict[str, list[Trace]], path: Path) -> None:
                 if np.isfinite(values).all():
                     axes.fill_between(item.calls, values.min(axis=0), values.max(axis=0), color=colour(item.method),
                                       alpha=0.2, linewidth=0)  # fmt: skip
-            axes.set_xlabel("language-model calls, all readers of a seed")
+            axes.set_xlabel("language-model calls, all users of a seed")
             axes.set_title(f"{name}: {words}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)
         row[0].legend(fontsize=8, frameon=False)

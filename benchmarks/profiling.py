@@ -17,8 +17,8 @@ from pathlib import Path
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import throughput_parts as parts
+from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import make_world
 
 LINES = 40
 

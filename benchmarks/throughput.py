@@ -26,12 +26,13 @@ from benchmarks.serving import transformers_serve
 from benchmarks.suite import Options
 from benchmarks.throughput_parts import Asked, Clock, seconds
 from benchmarks.throughput_report import ACTIONS, CATALOG, ENVS, MEMORY, POOL, Findings, Row
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.actions.effects import Effects, Rollout
-from eagle_gym.envs.world import State, World, make_world
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.world import State, World
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.embedded import weights_path
-from eagle_gym.language.model import load_language_model
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.sampling import row_uniforms
 from eagle_gym.latent.nearest import Cells, Tree
@@ -205,7 +206,7 @@ def rollouts(setting: Setting, found: Findings) -> None:
     took: dict[str, list[float]] = {name: [] for name in ROLLOUTS}
     states = opened(setting.world, setting.size.repeats + 1, 3 * APART)
     for repeat, (state, pool) in enumerate(zip(states, pools(setting.world, states, count), strict=True)):
-        prompts = [Prompt("rewrite", text=state.text, instruction=prompt) for prompt in pool]
+        prompts = [Prompt("rewrite", text=state.text, edit=prompt) for prompt in pool]
         ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
         sources = [*map(model.phrasing.source, prompts)]
         draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)

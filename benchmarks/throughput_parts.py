@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import World, make_world
-from eagle_gym.language.model import Completion, Usage, load_language_model
+from eagle_gym.envs.world import World
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import DTYPES, TransformersModel
 from eagle_gym.latent import ContentGap, LatentSpace
@@ -231,7 +233,7 @@ class PlainGenerate:
     deterministic = False
 
     def __init__(self, model: TransformersModel, device: str, dtype: str = "float32") -> None:
-        self.name, self.fingerprint, self.speech = model.name, model.fingerprint, model.speech
+        self.name, self.fingerprint, self.language = model.name, model.fingerprint, model.language
         self.usage = Usage()
         self._phrasing = model.phrasing
         self._stop = sorted(self._phrasing.ending.stop)

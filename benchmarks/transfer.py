@@ -24,8 +24,10 @@ from benchmarks.reporting.runs import Done, Run
 from benchmarks.reporting.scores import UNIFORM, apart, by_method
 from benchmarks.stats import Interval, bootstrap
 from eagle_gym import plot_english
-from eagle_gym.actions import rewriting
-from eagle_gym.envs.world import Arrival, World, make_world, start
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.transition import make_states
+from eagle_gym.envs.world import RawState, World
+from eagle_gym.language import rewriting
 from eagle_gym.language.prompts import Prompt
 
 
@@ -101,17 +103,17 @@ def measure(one: World, other: World, *, cases: int, samples: int, seed: int) ->
 def draw_prompts(world: World, cases: int, rng: np.random.Generator) -> list[Prompt]:
     """Test start texts with a prompt each that their states offer to a test user."""
     split = world.resources.split
-    entities = rng.choice(split.test_entities, size=cases, replace=cases > len(split.test_entities))
+    items = rng.choice(split.test_items, size=cases, replace=cases > len(split.test_items))
     users = rng.choice(split.test_users, size=cases)
     arrivals = [
-        Arrival(world.catalog.entities[int(entity)].text, int(user), int(entity))
-        for entity, user in zip(entities, users, strict=True)
+        RawState(world.catalog.items[int(item)].text, int(user), int(item))
+        for item, user in zip(items, users, strict=True)
     ]
     found = []
-    for state in start(world, arrivals):
+    for state in make_states(world, arrivals):
         offered = np.flatnonzero(state.action_set.mask)
-        chosen = state.action_set.prompts[int(rng.choice(offered))]
-        found.append(Prompt("rewrite", text=state.text, instruction=chosen))
+        chosen = state.action_set.edits[int(rng.choice(offered))]
+        found.append(Prompt("rewrite", text=state.text, edit=chosen))
     return found
 
 

@@ -1,9 +1,9 @@
 """How far do reference policies get? Coverage of Z and best utility found, against language-model calls.
 
-Long episodes of test users, the same for every policy. Coverage is the share of the catalog's entities whose cell (the
-points of Z that are nearer to it than to any other entity) some text has come to: a fixed partition of the ball that
+Long episodes of test users, the same for every policy. Coverage is the share of the catalog's items whose cell (the
+points of Z that are nearer to it than to any other item) some text has come to: a fixed partition of the ball that
 holds every embedding. Beside it stand the log-volume of all points visited, half the log determinant of their
-covariance, and the best utility that a reader has been offered so far, less that of the first text. Ten steps are twice
+covariance, and the best utility that a user has been offered so far, less that of the first text. Ten steps are twice
 the usual horizon; over twenty, texts grow beyond what the embedded model was trained on, and it came to one that it did
 not end, which is an error and fails the cell.
 """

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.reference import FIXED, REFERENCES
-from benchmarks.methods import imitators, readers
+from benchmarks.methods import imitators, users
 from benchmarks.reporting.targets import eagle_targets
 from benchmarks.scores import write_page
 from benchmarks.suite import Cell, Options, grid, run_cells, worlds
@@ -43,7 +43,7 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"agent": "elm", "training": size["elm"]}
     yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])
     yield {"agent": SEARCH[-1]}
-    yield from readers(size["reads"], steps, size["recorded"])
+    yield from users(size["reads"], steps, size["recorded"])
 
 
 def cells(options: Options) -> list[Cell]:

@@ -3,7 +3,7 @@
 Kinds of candidates: the default (half of them personalised), without personalised ones, macro actions (three edits at
 once), both. Ways to choose 16 of 64 default candidates: G-optimal design (the default), design over unit lengths, the
 longest displacements, a uniform choice, the largest weights of a design over all. Every set is used by the same two
-policies, one-step optimistic and uniform, from the same texts for the same readers. A score of 0 is the uniform policy
+policies, one-step optimistic and uniform, from the same texts for the same users. A score of 0 is the uniform policy
 with the default set; 1 is the common oracle: beam search that may take any of the 64 default candidates.
 """
 

@@ -14,7 +14,7 @@ from benchmarks.coverage import ellipse, panels
 from benchmarks.experiments.design import SIZES
 from benchmarks.pools import displacements, recorded, synthetic
 from benchmarks.results import read_json
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.errors import PreparationError
 

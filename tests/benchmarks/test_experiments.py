@@ -154,12 +154,12 @@ def test_t4_products_without_products(tmp_path: Path, capsys: pytest.CaptureFixt
 class Clerk(ScriptedModel):
     """Writes about anything: proposes to say more, and does."""
 
-    speech: str = "free"
+    language: str = "free"
 
     def _answer(self, prompt: Prompt, rng: np.random.Generator, temperature: float) -> str:
         if prompt.task == "propose":
             return f"say more of its {('price', 'fabric', 'colour', 'fit', 'seams', 'age', 'maker')[rng.integers(7)]}"
-        return f"{prompt.text} {prompt.instruction}."
+        return f"{prompt.text} {prompt.edit}."
 
 
 def test_t4_products(

@@ -155,7 +155,7 @@ def test_what_is_recorded_is_recorded_once_and_charged_to_all(options: Options) 
     assert eagle.training.calls == spent + parts["plots-warm-0"]["calls"]  # type: ignore[union-attr]
     assert (eagle.header["cost"]["steps"], parts["plots-warm-0"]["calls"] >= 4) == (8, True)
     assert (uniform.training, uniform.header["cost"]["parts"]) == (None, {})
-    assert len({tuple((row.episode, row.user, row.entity) for row in result.rows) for result in (vas, uniform)}) == 1
+    assert len({tuple((row.episode, row.user, row.item) for row in result.rows) for result in (vas, uniform)}) == 1
     shutil.rmtree(recorded)
     assert len(run_cells([PLOTS, EAGLE, OTHER], options)) == 3
     assert not recorded.exists(), "nothing needs it any more"
@@ -222,7 +222,7 @@ def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
     cells = [
         replace(UNIFORM, agent=agent, seed=seed) for agent, seed in agents_by_seed(("uniform", "optimistic"), (0, 1))
     ]
-    rows = [[(row.episode, row.user, row.entity) for row in result.rows] for result in run_cells(cells, options)]
+    rows = [[(row.episode, row.user, row.item) for row in result.rows] for result in run_cells(cells, options)]
     assert rows[0] == rows[1]
     assert rows[2] == rows[3]
     assert not set(rows[0]) & set(rows[2])

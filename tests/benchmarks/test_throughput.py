@@ -15,11 +15,11 @@ from benchmarks import serving, throughput, throughput_parts
 from benchmarks.__main__ import main
 from benchmarks.results import read_json
 from benchmarks.throughput_report import Findings, Gate, as_table, shown
-from eagle_gym.actions import design
-from eagle_gym.envs import world as worlds
-from eagle_gym.envs.world import World
+from eagle_gym import design
+from eagle_gym.envs import transition
+from eagle_gym.envs.world import RawState, World
 from eagle_gym.errors import PreparationError
-from eagle_gym.language.model import load_language_model
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import TransformersModel
 from tests.fake_worlds import ScriptedModel, make_tiny_world
@@ -43,7 +43,7 @@ def world() -> World:
 def open_tiny(folder: Path, **kwargs: object) -> TransformersModel:
     model = load_language_model(f"transformers:{folder}", **kwargs)  # type: ignore[arg-type]
     assert isinstance(model, TransformersModel)
-    model.speech = "free"  # babble: worlds take it as it is
+    model.language = "free"  # babble: worlds take it as it is
     return model
 
 
@@ -162,8 +162,8 @@ def test_other_items_change_the_novelty_alone(world: World) -> None:
     other, took = throughput_parts.over_items(world, 50, np.random.default_rng(0))
     assert took > 0
     state = throughput.opened(world, 1, 0)[0]
-    arrival = worlds.Arrival(state.text, state.user, state.entity)
-    before, after = (worlds.arrive(each, [arrival])[0] for each in (world, other))
+    arrival = RawState(state.text, state.user, state.item)
+    before, after = (transition.make_states(each, [arrival])[0] for each in (world, other))
     assert before.total == state.total != after.total
 
 

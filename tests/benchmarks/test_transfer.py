@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.transfer import describe, measure, total_variation
-from eagle_gym.envs.world import make_world
+from eagle_gym.envs.opening import make_world
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,17 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
-from eagle_gym.actions import design
-from eagle_gym.actions import design_geometry as geometry
-from tests.actions import test_design as solving
-from tests.actions import test_design_select as selecting
+from eagle_gym.design import geometry
+from tests.design import test_select as selecting
+from tests.design import test_solve as solving
 
-pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.actions.design.UninformativeDesignWarning")
+solve = import_module("eagle_gym.design.solve")  # the package's attribute of that name is the function
+
+pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.design.UninformativeDesignWarning")
 
 MUTANTS = [
     # what is compared with the rank
@@ -41,11 +43,11 @@ MUTANTS = [
     (geometry, "leverages", "np.inf", "0.0"),
     (geometry, "leverages", "_SINGULAR * diagonal.max(axis=-1)", "-1.0"),
     # who is believed
-    (design, "_attempt", "_tidy(rows, found.weights, tol)", "(found.weights, found.gap)"),
-    (design, "_attempt", "worst <= tol", "True"),
-    (design, "_attempt", "1 + worst", "1.0"),
-    (design, "_tidy", "gap_clean <= allowed[todo]", "gap_clean > -1"),
-    (design, "_uniform", "gap <= tol", "True"),
+    (solve, "_attempt", "_tidy(rows, found.weights, tol)", "(found.weights, found.gap)"),
+    (solve, "_attempt", "worst <= tol", "True"),
+    (solve, "_attempt", "1 + worst", "1.0"),
+    (solve, "_tidy", "gap_clean <= allowed[todo]", "gap_clean > -1"),
+    (solve, "_uniform", "gap <= tol", "True"),
 ]
 
 

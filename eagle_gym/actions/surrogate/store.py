@@ -9,19 +9,19 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import Candidates
-from eagle_gym.actions.seeding import stable_seed
-from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate
-from eagle_gym.actions.surrogate_fit import HELD_OUT
-from eagle_gym.actions.surrogate_make import Budget, make_surrogate, measure
+from eagle_gym.actions.surrogate.fit import HELD_OUT
+from eagle_gym.actions.surrogate.make import Budget, make_surrogate, measure
+from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate
 from eagle_gym.catalog.cache import alone_at
 from eagle_gym.errors import PreparationError
-from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.model import Language, LanguageModel
+from eagle_gym.plot_english import arrays
+from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
     from eagle_gym.catalog import Catalog
@@ -33,7 +33,6 @@ __all__ = [
     "SHIPPED",
     "Budget",
     "Identity",
-    "Kind",
     "cache_folder",
     "identify",
     "load_surrogate",
@@ -44,7 +43,6 @@ __all__ = [
     "save_surrogate",
 ]
 
-Kind = Literal["plot_english", "free"]
 
 FORMAT: Final = 3  # of the files
 FIT: Final = 3  # of the code that tries, fits and measures: raise it whenever that changes what is fitted
@@ -60,25 +58,25 @@ class Identity:
     """Everything that decides a surrogate; one of another identity is never used.
 
     Attributes:
-        kind: ``"plot_english"`` where prompts can be parsed, else ``"free"``.
+        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
         space: fingerprint of the latent space.
         model: fingerprint of the language model.
         temperature: of the rewriting.
         texts: hash of the texts that rollouts start from.
         budget: generations.
-        prompts: what decides which prompts are tried: for plot English a hash of its edits, since the rest is fixed;
-            for free text the settings of the candidates and a hash of the readers.
+        edits: what decides which edits are tried: for plot English a hash of its edits, since the rest is fixed;
+            for free text the settings of the candidates and a hash of the users.
         fit: version of the code that tries, fits and measures.
         held_out: one (operation, slot, value) in so many is kept from the fit.
     """
 
-    kind: Kind
+    language: Language
     space: str
     model: str
     temperature: float
     texts: str
     budget: Budget
-    prompts: Mapping[str, Any]
+    edits: Mapping[str, Any]
     fit: int = FIT
     held_out: int = HELD_OUT
 
@@ -90,7 +88,7 @@ class Identity:
     @property
     def key(self) -> str:
         """Name of the folder in the cache."""
-        return f"{self.kind}-{stable_seed(FORMAT, json.dumps(self.as_json(), sort_keys=True)):016x}"
+        return f"{self.language}-{stable_seed(FORMAT, json.dumps(self.as_json(), sort_keys=True)):016x}"
 
 
 def identify(
@@ -99,18 +97,18 @@ def identify(
     model: LanguageModel,
     candidates: Candidates,
     *,
-    kind: Kind,
+    language: Language,
     budget: Budget,
     profiles: Sequence[str] = (),
     temperature: float = 1.0,
 ) -> Identity:
     """The identity of the surrogate that ``make_surrogate`` makes of these."""
-    if kind == "plot_english":
-        prompts: dict[str, Any] = {"edits": vocabulary.fingerprint()}
+    if language == "plot_english":
+        edits: dict[str, Any] = {"changes": arrays.fingerprint()}
     else:
-        prompts = {"candidates": candidates.settings, "readers": f"{stable_seed(*profiles):016x}"}
+        edits = {"candidates": candidates.settings, "users": f"{stable_seed(*profiles):016x}"}
     texts = f"{stable_seed(*catalog.texts):016x}"
-    return Identity(kind, space.fingerprint, model.fingerprint, float(temperature), texts, budget, prompts)
+    return Identity(language, space.fingerprint, model.fingerprint, float(temperature), texts, budget, edits)
 
 
 def save_surrogate(surrogate: Surrogate, identity: Identity, folder: Path) -> None:
@@ -123,8 +121,8 @@ def save_surrogate(surrogate: Surrogate, identity: Identity, folder: Path) -> No
         "cost": surrogate.cost,
     }
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        arrays = {name: array.astype(np.float32) for name, array in surrogate.model.arrays().items()}
-        np.savez_compressed(Path(scratch) / "surrogate.npz", allow_pickle=False, **arrays)
+        kept = {name: array.astype(np.float32) for name, array in surrogate.model.arrays().items()}
+        np.savez_compressed(Path(scratch) / "surrogate.npz", allow_pickle=False, **kept)
         (Path(scratch) / "surrogate.json").write_text(json.dumps(header, indent=1, sort_keys=True) + "\n")
         for name in ("surrogate.npz", "surrogate.json"):
             os.replace(Path(scratch) / name, folder / name)
@@ -147,9 +145,9 @@ def load_surrogate(folder: Path, identity: Identity, space: LatentSpace) -> Surr
     try:
         # Opened here, for NumPy leaves a file open that turns out to be broken.
         with (folder / "surrogate.npz").open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name].astype(np.float64) for name in file.files}
-        restore = PlotSurrogate.restore if identity.kind == "plot_english" else FreeSurrogate.restore
-        return Surrogate(restore(arrays, space), space, header["quality"], header["cost"])
+            kept = {name: file[name].astype(np.float64) for name in file.files}
+        restore = PlotSurrogate.restore if identity.language == "plot_english" else FreeSurrogate.restore
+        return Surrogate(restore(kept, space), space, header["quality"], header["cost"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise PreparationError(f"the surrogate in {folder} is broken ({error!r}): delete it; {MENDING}") from error
 
@@ -175,7 +173,7 @@ def prepare_surrogate(
     model: LanguageModel,
     candidates: Candidates,
     *,
-    kind: Kind,
+    language: Language,
     profiles: Sequence[str] = (),
     temperature: float = 1.0,
     prepare: str = "auto",
@@ -188,9 +186,9 @@ def prepare_surrogate(
         catalog: texts to start the rollouts from.
         space: the latent space.
         model: the language model.
-        candidates: proposes the prompts that are tried where the kind is ``"free"``.
-        kind: ``"plot_english"`` where prompts can be parsed, else ``"free"``.
-        profiles: readers to propose for.
+        candidates: proposes the edits that are tried where the language is ``"free"``.
+        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
+        profiles: users to propose for.
         temperature: of the rewriting.
         prepare: ``"auto"`` or ``"never"``.
         cache_dir: where surrogates are kept; None for the platform's cache folder.
@@ -199,9 +197,9 @@ def prepare_surrogate(
     Raises:
         PreparationError: it is absent and ``prepare="never"``, or broken.
     """
-    budget = EMBEDDED_BUDGET if model.speech == "plot_english" else GENERAL_BUDGET
+    budget = EMBEDDED_BUDGET if model.language == "plot_english" else GENERAL_BUDGET
     identity = identify(
-        catalog, space, model, candidates, kind=kind, budget=budget, profiles=profiles, temperature=temperature
+        catalog, space, model, candidates, language=language, budget=budget, profiles=profiles, temperature=temperature
     )
     if _is_shipped(identity):
         return load_surrogate(SHIPPED, identity, space)
@@ -219,7 +217,7 @@ def prepare_surrogate(
                 space,
                 model,
                 candidates,
-                kind=kind,
+                language=language,
                 budget=budget,
                 profiles=profiles,
                 temperature=temperature,

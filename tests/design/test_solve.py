@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_gym.actions import design, design_solvers
+from eagle_gym import design
+from eagle_gym.design import conic, solvers
 from eagle_gym.errors import ConfigurationError, DesignError
+
+solve_module = import_module("eagle_gym.design.solve")
 
 OWN_SOLVERS = ("auto", "exchange")
 KINDS = ["gauss", "whole", "heavy", "cluster", "offset", "deficient", "scales", "copies"]
@@ -56,7 +60,7 @@ def pools(draw, *, min_size=2, max_size=60, max_width=10):
     return z
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.actions.design.UninformativeDesignWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.design.UninformativeDesignWarning")
 
 
 class TestInvariants:
@@ -334,7 +338,7 @@ class TestSupport:
             for _ in range(20):
                 weights = (1 - share) * best + share * rng.dirichlet(np.full(len(best), 0.3))
                 before = design.geometry.certificate(rows, weights[None])[0]
-                tidy, gap = design._tidy(rows, weights[None].copy(), 1e-9)
+                tidy, gap = solve_module._tidy(rows, weights[None].copy(), 1e-9)
                 assert gap == pytest.approx(design.geometry.certificate(rows, tidy))
                 assert gap[0] <= max(before, 1e-9) * (1 + 1e-9)
 
@@ -599,29 +603,28 @@ def broken(*_args, **_kwargs):
 
 def uniform(rows, _tol, **_kwargs):
     weights = np.full(rows.shape[:-1], 1 / rows.shape[-2]).reshape(-1, rows.shape[-2])
-    return design_solvers.Iterate(weights, np.zeros(len(weights)), np.ones(len(weights), dtype=int))
+    return solvers.Iterate(weights, np.zeros(len(weights)), np.ones(len(weights), dtype=int))
 
 
 class TestFallback:
     @pytest.mark.parametrize("failure", [broken, uniform])
     def test_exchange_follows_the_interior_point(self, monkeypatch, failure):
-        monkeypatch.setattr(design_solvers, "working_set", failure)
+        monkeypatch.setattr(solvers, "working_set", failure)
         found = design.solve(gaussian(0, 30, 4))
         assert (found.solver, found.fallback, found.certified) == ("exchange", ("interior-point",), True)
 
     @pytest.mark.parametrize("failure", [broken, uniform])
     def test_cvxpy_follows_exchange(self, monkeypatch, failure):
-        monkeypatch.setattr(design_solvers, "working_set", failure)
-        monkeypatch.setattr(design_solvers, "exchange", failure)
+        monkeypatch.setattr(solvers, "working_set", failure)
+        monkeypatch.setattr(solvers, "exchange", failure)
         found = design.solve(gaussian(0, 30, 4))
         assert (found.solver, found.fallback, found.certified) == ("cvxpy", ("interior-point", "exchange"), True)
 
     def test_the_best_iterate_is_flagged(self, monkeypatch):
-        from eagle_gym.actions import design_cvxpy
 
-        monkeypatch.setattr(design_solvers, "working_set", broken)
-        monkeypatch.setattr(design_solvers, "exchange", uniform)
-        monkeypatch.setattr(design_cvxpy, "conic", broken)
+        monkeypatch.setattr(solvers, "working_set", broken)
+        monkeypatch.setattr(solvers, "exchange", uniform)
+        monkeypatch.setattr(conic, "conic", broken)
         z = gaussian(0, 30, 4)
         found = design.solve(z)
         assert not found.certified
@@ -635,24 +638,23 @@ class TestFallback:
         z = gaussian(0, 24, 4)
         z[ignored] *= 10
         weights = np.insert(design.solve(np.delete(z, ignored, axis=0)).weights, ignored, 0.0)[None]
-        claim = design_solvers.Iterate(weights, np.zeros(1), np.ones(1, dtype=int))
-        monkeypatch.setattr(design_solvers, "working_set", lambda rows, tol: claim)
+        claim = solvers.Iterate(weights, np.zeros(1), np.ones(1, dtype=int))
+        monkeypatch.setattr(solvers, "working_set", lambda rows, tol: claim)
         found = design.solve(z, solver="interior-point")
         assert not found.certified
         assert found.gap == pytest.approx(design.leverages(z, weights[0])[1])
         assert design.solve(z).solver == "exchange"
 
     def test_the_last_resort_is_uniform_and_flagged(self, monkeypatch):
-        from eagle_gym.actions import design_cvxpy
 
-        monkeypatch.setattr(design_solvers, "working_set", broken)
-        monkeypatch.setattr(design_solvers, "exchange", broken)
-        monkeypatch.setattr(design_cvxpy, "conic", broken)
+        monkeypatch.setattr(solvers, "working_set", broken)
+        monkeypatch.setattr(solvers, "exchange", broken)
+        monkeypatch.setattr(conic, "conic", broken)
         found = design.solve(gaussian(0, 30, 4))
         assert (found.solver, found.certified) == ("uniform", False)
 
     def test_a_solver_asked_for_by_name_raises(self, monkeypatch):
-        monkeypatch.setattr(design_solvers, "exchange", broken)
+        monkeypatch.setattr(solvers, "exchange", broken)
         with pytest.raises(DesignError, match="exchange"):
             design.solve(gaussian(0, 30, 4), solver="exchange")
 
@@ -668,7 +670,7 @@ class TestWorkingSet:
         """With a threshold that no row reaches, the first working set is far too small."""
         z = gaussian(2, *shape)
         plain = design.solve(z, tol=1e-8)
-        monkeypatch.setattr(design_solvers, "_NEAR", (0.0, 10.0, 10.0))
+        monkeypatch.setattr(solvers, "_NEAR", (0.0, 10.0, 10.0))
         found = design.solve(z, tol=1e-8)
         assert (found.certified, found.solver) == (True, "interior-point")
         assert found.fallback == ()
@@ -677,7 +679,7 @@ class TestWorkingSet:
     def test_large_stacks_are_solved_in_parts(self, monkeypatch):
         pools = np.random.default_rng(3).normal(size=(7, 40, 5))
         whole = design.solve_batch(pools)
-        monkeypatch.setattr(design, "_ENTRIES", 2 * 40**2)
+        monkeypatch.setattr(solve_module, "_ENTRIES", 2 * 40**2)
         for one, other in zip(whole, design.solve_batch(pools), strict=True):
             assert one.weights.tobytes() == other.weights.tobytes()
 
@@ -687,11 +689,11 @@ class TestRemovable:
     def test_no_support_row_is_removed(self, seed, tol):
         z = gaussian(seed, 60, 5)
         rough, fine = design.solve(z, solver="exchange", tol=tol), design.solve(z, tol=1e-10)
-        out = design_solvers.removable(design.leverages(z, rough.weights)[0], 5)
+        out = solvers.removable(design.leverages(z, rough.weights)[0], 5)
         assert not (out & (fine.weights > 1e-5)).any()
 
     def test_most_rows_are_removed_near_the_optimum(self):
         z = gaussian(1, 60, 5)
         found = design.solve(z, tol=1e-8)
-        out = design_solvers.removable(design.leverages(z, found.weights)[0], 5)
+        out = solvers.removable(design.leverages(z, found.weights)[0], 5)
         assert out.sum() >= 40

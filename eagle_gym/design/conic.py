@@ -25,8 +25,8 @@ from typing import Final, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from eagle_gym.actions.design_geometry import Floats, certificate
-from eagle_gym.actions.design_solvers import Iterate, SolverBreakdown
+from eagle_gym.design.geometry import Floats, certificate
+from eagle_gym.design.solvers import Iterate, SolverBreakdown
 
 Form = Literal["mvee", "logdet"]
 Backend = Literal["SCS", "CLARABEL"]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_gym.actions import design, design_solvers, design_subset
+from eagle_gym import design
+from eagle_gym.design import conic, solvers, subset
 from eagle_gym.errors import ConfigurationError, DesignError
 
-pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.actions.design.UninformativeDesignWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.design.UninformativeDesignWarning")
 
 
 def gaussian(seed, size, width):
@@ -74,10 +75,10 @@ class TestInvariants:
     @given(st.integers(0, 10_000))
     def test_uniform_weights_obey_the_bound_where_swaps_have_converged(self, seed):
         z = gaussian(seed, 40, 5)
-        rank_first = design_subset.pivoted(z[None], 5)
-        chosen = design_subset.fill(z[None], rank_first, np.array([8]), np.zeros((1, 40)))
-        better = design_subset.improve(z[None], chosen)[0]
-        assert largest_leverage(z, np.flatnonzero(better), np.full(8, 1 / 8)) <= design_subset.bound(8, 5) + 1e-7
+        rank_first = subset.pivoted(z[None], 5)
+        chosen = subset.fill(z[None], rank_first, np.array([8]), np.zeros((1, 40)))
+        better = subset.improve(z[None], chosen)[0]
+        assert largest_leverage(z, np.flatnonzero(better), np.full(8, 1 / 8)) <= subset.bound(8, 5) + 1e-7
         before, after = (np.linalg.slogdet(z[s].T @ z[s])[1] for s in (chosen[0], better))
         assert after >= before - 1e-12
 
@@ -136,21 +137,20 @@ class TestCases:
 
     def test_a_support_without_certificate_is_not_taken(self, monkeypatch):
         """Every solver claims that the first rows, which hardly span, are optimal; the bound holds all the same."""
-        from eagle_gym.actions import design_cvxpy
 
         z = np.concatenate([1e-3 * np.eye(4), gaussian(3, 40, 4)])
 
         def claim(rows, tol, **_):
             weights = np.zeros_like(np.atleast_2d(rows[..., 0]))
             weights[:, :4] = 0.25
-            return design_solvers.Iterate(weights, np.zeros(len(weights)), np.ones(len(weights), dtype=int))
+            return solvers.Iterate(weights, np.zeros(len(weights)), np.ones(len(weights), dtype=int))
 
-        whole = design_solvers.working_set
+        whole = solvers.working_set
         monkeypatch.setattr(
-            design_solvers, "working_set", lambda rows, tol: claim(rows, tol) if rows.shape[1] > 8 else whole(rows, tol)
+            solvers, "working_set", lambda rows, tol: claim(rows, tol) if rows.shape[1] > 8 else whole(rows, tol)
         )
-        monkeypatch.setattr(design_solvers, "exchange", claim)
-        monkeypatch.setattr(design_cvxpy, "conic", claim)
+        monkeypatch.setattr(solvers, "exchange", claim)
+        monkeypatch.setattr(conic, "conic", claim)
         assert not design.solve(z).certified
         found = design.select(z, 8)
         assert found.method == "exchange"
@@ -225,10 +225,10 @@ class TestCases:
 class TestBound:
     @pytest.mark.parametrize(("k", "rank", "expected"), [(8, 8, 8), (16, 8, 2), (9, 8, 4.5), (24, 8, 3), (1, 1, 1)])
     def test_values(self, k, rank, expected):
-        assert design_subset.bound(k, rank) == expected
+        assert subset.bound(k, rank) == expected
 
     def test_none_below_the_rank(self):
-        assert design_subset.bound(7, 8) == math.inf
+        assert subset.bound(7, 8) == math.inf
 
 
 class TestCoverage:

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eagle_gym.actions import design, design_solvers
+from eagle_gym import design
+from eagle_gym.design import solvers
 from eagle_gym.errors import DesignError
 
-pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.actions.design.UninformativeDesignWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.design.UninformativeDesignWarning")
 
 
 def gaussian(seed, *shape):
@@ -68,7 +69,7 @@ class TestSameBits:
     def test_one_pool_that_breaks_does_not_touch_the_others(self, monkeypatch):
         pools = gaussian(3, 8, 40, 5)
         whole = design.solve_batch(pools)
-        works = design_solvers.working_set
+        works = solvers.working_set
 
         def fails_on_the_third(rows, tol):
             if any(np.array_equal(row, marked) for row in rows):
@@ -76,7 +77,7 @@ class TestSameBits:
             return works(rows, tol)
 
         marked = design.geometry.prepare([pools[2]], 1e-8)[0].rows[0]
-        monkeypatch.setattr(design_solvers, "working_set", fails_on_the_third)
+        monkeypatch.setattr(solvers, "working_set", fails_on_the_third)
         for b, found in enumerate(design.solve_batch(pools)):
             if b == 2:
                 assert (found.solver, found.certified) == ("exchange", True)

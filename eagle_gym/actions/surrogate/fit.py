@@ -1,4 +1,4 @@
-"""Fitting the surrogate on real rollouts, and measuring it on states and prompts that the fit never saw."""
+"""Fitting the surrogate on real rollouts, and measuring it on states and edits that the fit never saw."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from scipy import sparse
 from tqdm import tqdm
 
 from eagle_gym import plot_english
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates
 from eagle_gym.actions.effects import encode_distinct
-from eagle_gym.actions.rewriting import rewrite
-from eagle_gym.actions.seeding import stable_seed
-from eagle_gym.actions.surrogate import (
+from eagle_gym.actions.surrogate.model import (
     CLASSES,
+    CompiledChanges,
     Correction,
     Effect,
     Floats,
     Ints,
-    Items,
     LinearMap,
     Symbolic,
     blocks,
     empty_slots,
-    gather_items,
+    gather_changes,
     outcome_groups,
     segment_sums,
 )
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.rewriting import rewrite
+from eagle_gym.plot_english import arrays
+from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
@@ -53,52 +53,52 @@ _BATCH: Final = 128  # generations between two moves of the progress bar
 
 @dataclass(frozen=True)
 class Trials:
-    """Prompts tried on texts: [R] each.
+    """Edits tried on texts: [R] each.
 
     Attributes:
         texts: the texts.
-        prompts: the prompts.
+        edits: the edits.
         results: one or more rewritten texts for each.
         roots: number of the start text that each text descends from.
     """
 
     texts: tuple[str, ...]
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
     results: tuple[tuple[str, ...], ...]
     roots: tuple[int, ...]
 
     def __add__(self, other: Trials) -> Trials:
         return Trials(
             self.texts + other.texts,
-            self.prompts + other.prompts,
+            self.edits + other.edits,
             self.results + other.results,
             self.roots + other.roots,
         )
 
 
-def is_held_out(prompt: str) -> bool:
-    """Whether a prompt has an (operation, slot, value) that fits never see.
+def is_held_out(edit: str) -> bool:
+    """Whether an edit has an (operation, slot, value) that fits never see.
 
     Vague directions are never held out: a direction that was never seen has no meaning to learn.
     """
     return any(
-        stable_seed("held out", edit.operation, edit.slot, edit.value) % HELD_OUT == 0
-        for edit in plot_english.parse_edit(prompt)
-        if edit.value and edit.operation != "vague"
+        stable_seed("held out", change.operation, change.slot, change.value) % HELD_OUT == 0
+        for change in plot_english.parse_edit(edit)
+        if change.value and change.operation != "vague"
     )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How prompts are tried.
+    """How edits are tried.
 
     Attributes:
-        trials: (text, prompt) pairs to try.
+        trials: (text, edit) pairs to try.
         samples: generations for each.
-        per_state: prompts tried on one text.
+        per_state: edits tried on one text.
         rounds: steps from the start texts; each round goes on from results of the one before.
-        held_out: False tries no prompt that ``is_held_out``, True only such, None any.
-        vague: tries vague prompts alone, whatever ``held_out`` says.
+        held_out: False tries no edit that ``is_held_out``, True only such, None any.
+        vague: tries vague edits alone, whatever ``held_out`` says.
         seed: of everything.
     """
 
@@ -110,11 +110,11 @@ class Plan:
     vague: bool = False
     seed: int = 0
 
-    def suits(self, prompt: str) -> bool:
-        """Whether the plan tries such a prompt."""
+    def suits(self, edit: str) -> bool:
+        """Whether the plan tries such an edit."""
         if self.vague:
-            return all(edit.operation == "vague" for edit in plot_english.parse_edit(prompt))
-        return self.held_out is None or is_held_out(prompt) == self.held_out
+            return all(change.operation == "vague" for change in plot_english.parse_edit(edit))
+        return self.held_out is None or is_held_out(edit) == self.held_out
 
 
 def collect(
@@ -127,13 +127,13 @@ def collect(
     temperature: float = 1.0,
     bar: tqdm[None] | None = None,
 ) -> Trials:
-    """Try prompts on texts, and on what comes of them.
+    """Try edits on texts, and on what comes of them.
 
     Args:
-        model: rewrites, as :mod:`eagle_gym.actions.rewriting` does in environments.
+        model: rewrites, as :mod:`eagle_gym.language.rewriting` does in environments.
         texts: where to start; all of them before any comes twice.
         plan: how many, and which.
-        candidates: proposes the prompts; by default the lexicon, with random profiles and some macro prompts.
+        candidates: proposes the edits; by default the lexicon, with random profiles and some macro edits.
         profiles: whom the candidates may propose for.
         temperature: of the rewriting.
         bar: moved by one for each generation.
@@ -150,8 +150,8 @@ def collect(
         if not asked:
             break
         results = _answers(model, asked, plan, temperature, stable_seed("collect", plan.seed, turn), bar)
-        began, before, prompts = zip(*asked, strict=True)
-        tried += Trials(before, prompts, tuple(results), began)
+        began, before, edits = zip(*asked, strict=True)
+        tried += Trials(before, edits, tuple(results), began)
         go_on = rng.permutation(len(results))[:count]
         states = [(began[row], results[row][0]) for row in go_on]
     return tried
@@ -164,15 +164,15 @@ def _questions(
     profiles: Sequence[str],
     rng: np.random.Generator,
 ) -> list[tuple[int, str, str]]:
-    """(Root, text, prompt) for up to ``per_state`` prompts of each state, each for some reader."""
-    readers = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
+    """(Root, text, edit) for up to ``per_state`` edits of each state, each for some user."""
+    users = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
     seeds = [int(seed) for seed in rng.integers(2**62, size=len(states))]
-    # Held-out prompts and vague ones are few: only a large pool has enough of them.
+    # Held-out edits and vague ones are few: only a large pool has enough of them.
     wanted = plan.per_state if plan.held_out is None and not plan.vague else 64
     asked = []
-    pools = candidates.propose([text for _, text in states], readers, wanted, seeds)
+    pools = candidates.propose([text for _, text in states], users, wanted, seeds)
     for (root, text), pool in zip(states, pools, strict=True):
-        asked += [(root, text, prompt) for prompt in pool if plan.suits(prompt)][: plan.per_state]
+        asked += [(root, text, edit) for edit in pool if plan.suits(edit)][: plan.per_state]
     return asked
 
 
@@ -190,7 +190,7 @@ def _answers(
     bar: tqdm[None] | None,
 ) -> list[tuple[str, ...]]:
     samples = plan.samples
-    prompts = [Prompt("rewrite", text=text, instruction=prompt) for _, text, prompt in asked for _ in range(samples)]
+    prompts = [Prompt("rewrite", text=text, edit=edit) for _, text, edit in asked for _ in range(samples)]
     results: list[str] = []
     for begin in range(0, len(prompts), _BATCH):
         part = prompts[begin : begin + _BATCH]
@@ -224,14 +224,14 @@ class Choices:
 
 
 def count_choices(trials: Trials) -> Choices:
-    """Count the outcomes of vague prompts; even and odd trials apart, to validate one half on the other."""
+    """Count the outcomes of vague edits; even and odd trials apart, to validate one half on the other."""
     start, columns = outcome_groups()
-    before = vocabulary.one_hot(trials.texts)
-    after = vocabulary.one_hot(results[0] for results in trials.results)
-    items = gather_items([[prompt] for prompt in trials.prompts])
+    before = arrays.one_hot(trials.texts)
+    after = arrays.one_hot(results[0] for results in trials.results)
+    items = gather_changes([[edit] for edit in trials.edits])
     single = np.bincount(items.pair, minlength=len(trials.texts)) == 1
     possible, came = np.zeros((2, len(columns))), np.zeros((2, len(columns)))
-    for direction in range(vocabulary.edit_table().vague):
+    for direction in range(arrays.change_table().vague):
         pairs = items.pair[(items.direction == direction) & single[items.pair]]
         entries = slice(*start[len(plot_english.FEATURES) + direction :][:2])
         for half in range(2):
@@ -267,12 +267,12 @@ def _entries() -> slice:
     """Where the outcomes of vague edits stand in the columns of ``outcome_groups()``."""
     start, _ = outcome_groups()
     features = len(plot_english.FEATURES)
-    return slice(int(start[features]), int(start[features + vocabulary.edit_table().vague]))
+    return slice(int(start[features]), int(start[features + arrays.change_table().vague]))
 
 
 def _guess(choices: Choices) -> Floats:
     """[G'] rates by place alone: in the direction's first slot or not, and among how many."""
-    table = vocabulary.edit_table()
+    table = arrays.change_table()
     row, column = np.nonzero(table.wanted)
     first = table.first[row, column]
     came = choices.came.sum(axis=0)[_entries()]
@@ -310,9 +310,9 @@ class Regression:
 def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regression:
     """The problem that trials pose."""
     z, displacement = observed(space, trials)
-    held = vocabulary.one_hot(trials.texts)
+    held = arrays.one_hot(trials.texts)
     rows = np.arange(len(z))
-    effect = symbolic.effect(held, rows, gather_items([[prompt] for prompt in trials.prompts]))
+    effect = symbolic.effect(held, rows, gather_changes([[edit] for edit in trials.edits]))
     base = symbolic.displacement(held, rows, effect)
     _, groups = np.unique(np.array(trials.texts), return_inverse=True)
     return Regression(design_matrix(base, z, held, effect), displacement - base, groups, penalties(z.shape[1]))
@@ -331,13 +331,13 @@ def design_matrix(base: Floats, z: Floats, held: NDArray[np.bool_], effect: Effe
         "kind": _indicator(items, items.kind, CLASSES, len(z)),
         "scale": sparse.coo_matrix((effect.moved.reshape(-1), own), (len(z), CLASSES * n)),
         "mixup": segment_sums(effect.mixup, items.pair, len(z)),
-        "direction": _indicator(items, items.direction, vocabulary.edit_table().vague, len(z)),
+        "direction": _indicator(items, items.direction, arrays.change_table().vague, len(z)),
         "value": _indicator(items, items.value, len(plot_english.FEATURES), len(z)),
     }
     return sparse.hstack([columns[name] for name in blocks(n)], format="csr")
 
 
-def _indicator(items: Items, index: Ints, size: int, pairs: int) -> sparse.coo_matrix:
+def _indicator(items: CompiledChanges, index: Ints, size: int, pairs: int) -> sparse.coo_matrix:
     there = index >= 0
     return sparse.coo_matrix((np.ones(there.sum()), (items.pair[there], index[there])), (pairs, size))
 

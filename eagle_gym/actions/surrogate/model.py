@@ -1,4 +1,4 @@
-"""The surrogate: what a prompt is expected to do to a text, predicted instead of tried.
+"""The surrogate: what an edit is expected to do to a text, predicted instead of tried.
 
 In plot English most of the answer can be computed: read the text, apply the edit to its attributes, encode. A vague
 edit has several outcomes, so its symbolic effect is their mean, each weighed by how often the language model was seen
@@ -6,7 +6,7 @@ to choose it. What the model does beyond that (it misses edits, fills empty attr
 regression on real rollouts, as corrections to the symbolic effect: for each kind of edit a linear map of it, an offset
 for each kind, direction and value, and a drift that depends on the embedding and on which attributes are empty.
 
-For free text there is no symbolic effect: the regression sees the embeddings of the text and of the prompt.
+For free text there is no symbolic effect: the regression sees the embeddings of the text and of the edit.
 
 Everything is a gather from arrays and small fixed-shape products, and a row's result does not depend on its batch.
 """
@@ -22,10 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.effects import encode_distinct
 from eagle_gym.errors import PreparationError, TextError
-from eagle_gym.plot_english import Edit, lexicon
+from eagle_gym.plot_english import Change, arrays, lexicon
 
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
@@ -67,8 +66,8 @@ def into_ball(z: Floats, radius: float) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
-    """The single edits of a list of (state, prompt) pairs, as flat arrays [I]; a macro prompt has several.
+class CompiledChanges:
+    """The single edits of a list of (state, edit) pairs, as flat arrays [I]; a macro edit has several.
 
     Attributes:
         pair: which pair an edit belongs to, ascending.
@@ -95,7 +94,7 @@ def outcome_groups() -> tuple[Ints, Ints]:
     Returns:
         ``start`` [G+1] and ``columns``: row g is ``columns[start[g]:start[g+1]]``.
     """
-    wanted = vocabulary.edit_table().wanted
+    wanted = arrays.change_table().wanted
     rows = [np.array([column]) for column in range(wanted.shape[1])]
     rows += [np.flatnonzero(row) for row in wanted]
     rows.append(np.array([], np.intp))
@@ -103,55 +102,55 @@ def outcome_groups() -> tuple[Ints, Ints]:
 
 
 @lru_cache(maxsize=65536)
-def compile_prompt(prompt: str) -> tuple[tuple[int, ...], ...]:
-    """A prompt's edits as rows of ``Items`` without the pair; () where it cannot be read."""
+def compile_edit(edit: str) -> tuple[tuple[int, ...], ...]:
+    """An edit's edits as rows of ``Items`` without the pair; () where it cannot be read."""
     try:
-        edits = vocabulary.edits_of(prompt)
+        changes = arrays.changes_in(edit)
     except TextError:
         return ()
-    return tuple(_compile_edit(edit) for edit in edits)
+    return tuple(_compile_change(change) for change in changes)
 
 
-def _compile_edit(edit: Edit) -> tuple[int, ...]:
+def _compile_change(change: Change) -> tuple[int, ...]:
     features = len(plot_english.FEATURES)
-    slot = vocabulary.SLOT_INDEX.get(edit.slot, 0)
-    kind = OPERATIONS.index(edit.operation) * S + slot
-    value = vocabulary.feature_index().get((edit.slot, edit.value), -1)
-    nothing = features + vocabulary.edit_table().vague
-    if edit.operation == "vague":
-        direction = _direction_row()[edit.value]
+    slot = arrays.SLOT_INDEX.get(change.slot, 0)
+    kind = OPERATIONS.index(change.operation) * S + slot
+    value = arrays.feature_index().get((change.slot, change.value), -1)
+    nothing = features + arrays.change_table().vague
+    if change.operation == "vague":
+        direction = _direction_row()[change.value]
         return features + direction, -1, -1, kind, -1, direction
-    if edit.operation == "intensify":
+    if change.operation == "intensify":
         return -1, -1, -1, kind, -1, -1
-    if edit.operation == "remove":
-        single = edit.slot in lexicon.SINGLE_SLOTS
+    if change.operation == "remove":
+        single = change.slot in lexicon.SINGLE_SLOTS
         return nothing, -1 if single else value, slot if single else -1, kind, value, -1
-    old = vocabulary.feature_index()[edit.slot, edit.old] if edit.operation == "replace" else -1
+    old = arrays.feature_index()[change.slot, change.old] if change.operation == "replace" else -1
     return value, old, -1, kind, value, -1
 
 
 @lru_cache(maxsize=1)
 def _direction_row() -> Mapping[str, int]:
-    table = vocabulary.edit_table()
-    return {table.edits[row].value: row for row in range(table.vague)}
+    table = arrays.change_table()
+    return {table.changes[row].value: row for row in range(table.vague)}
 
 
-def gather_items(prompts: Sequence[Sequence[str]]) -> Items:
-    """The edits of all prompts of all states, pairs numbered through."""
+def gather_changes(edits: Sequence[Sequence[str]]) -> CompiledChanges:
+    """The edits of all edits of all states, pairs numbered through."""
     rows: list[tuple[int, ...]] = []
     counts: list[int] = []
-    for pool in prompts:
-        for prompt in pool:
-            compiled = compile_prompt(prompt)
+    for pool in edits:
+        for edit in pool:
+            compiled = compile_edit(edit)
             rows.extend(compiled)
             counts.append(len(compiled))
     columns = np.array(rows, np.intp).reshape(-1, 6).T
-    return Items(np.repeat(np.arange(len(counts)), counts), *columns)
+    return CompiledChanges(np.repeat(np.arange(len(counts)), counts), *columns)
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """The symbolic effect of (state, prompt) pairs.
+    """The symbolic effect of (state, edit) pairs.
 
     Attributes:
         change: [P, n] expected change of the encoder's linear part.
@@ -161,7 +160,7 @@ class Effect:
     """
 
     change: Floats
-    items: Items
+    items: CompiledChanges
     moved: Floats
     mixup: Floats
 
@@ -179,7 +178,7 @@ class Symbolic:
         self.choice = choice
         self._start, self._columns = outcome_groups()
 
-    def effect(self, held: NDArray[np.bool_], rows: Ints, items: Items) -> Effect:
+    def effect(self, held: NDArray[np.bool_], rows: Ints, items: CompiledChanges) -> Effect:
         """What the edits are expected to change.
 
         Args:
@@ -207,8 +206,8 @@ class Symbolic:
 
     def _mixup(self, held: NDArray[np.bool_], cleared: Floats, state: Ints, column: Ints) -> Floats:
         """[I, n] the mean of the slot's other values goes, and the value that was to go stays; 0 where it is alone."""
-        slot = vocabulary.feature_slots()[column]
-        counts = held.astype(np.float64) @ vocabulary.slot_members().T  # [B, S]
+        slot = arrays.feature_slots()[column]
+        counts = held.astype(np.float64) @ arrays.slot_members().T  # [B, S]
         others = (counts[state, slot] - 1.0)[:, None]
         stays = self.linear.weights[column]
         return np.where(others > 0, stays - (cleared[state, slot] - stays) / np.maximum(others, 1.0), 0.0)
@@ -217,15 +216,15 @@ class Symbolic:
         """[B, S, n] what a state would lose if a slot were emptied; the sum over the slot's values."""
         result = np.zeros((len(held), S, self.linear.weights.shape[1]))
         state, column = np.nonzero(held)
-        np.add.at(result, (state, vocabulary.feature_slots()[column]), self.linear.weights[column])
+        np.add.at(result, (state, arrays.feature_slots()[column]), self.linear.weights[column])
         return result
 
     def _further(self, held: NDArray[np.bool_]) -> Ints:
         """[B] the group that pushing the tone further brings in."""
-        steps = np.where(held, vocabulary.ladder(), -1).max(axis=1)
+        steps = np.where(held, arrays.ladder(), -1).max(axis=1)
         return np.where(steps >= 0, steps, len(self._start) - 2)
 
-    def _replaceable(self, held: NDArray[np.bool_], state: Ints, items: Items) -> NDArray[np.bool_]:
+    def _replaceable(self, held: NDArray[np.bool_], state: Ints, items: CompiledChanges) -> NDArray[np.bool_]:
         """[I] False where a replacement's new value is there already: then nothing happens."""
         replaces = items.kind // S == OPERATIONS.index("replace")
         there: NDArray[np.bool_] = replaces & held[state, items.value]
@@ -242,8 +241,8 @@ class Symbolic:
         weight = self.choice[entry] * ~held[state[item], column]
         total = segment_sums(weight[:, None], item, len(group))[:, 0]
         share = weight / np.where(total > 0, total, 1.0)[item]
-        slot = vocabulary.feature_slots()[column]
-        displaced = cleared[state[item], slot] * ~vocabulary.IS_SET[slot][:, None]
+        slot = arrays.feature_slots()[column]
+        displaced = cleared[state[item], slot] * ~arrays.IS_SET[slot][:, None]
         return segment_sums(share[:, None] * (self.linear.weights[column] - displaced), item, len(group))
 
 
@@ -317,7 +316,7 @@ class Correction:
 
 def blocks(n: int) -> dict[str, tuple[int, ...]]:
     """Rows of each array of a correction, in the order of the regression's columns."""
-    table = vocabulary.edit_table()
+    table = arrays.change_table()
     return {
         "bias": (),
         "effect": (n,),
@@ -334,7 +333,7 @@ def blocks(n: int) -> dict[str, tuple[int, ...]]:
 
 def empty_slots(held: NDArray[np.bool_]) -> Floats:
     """[B, S] 1.0 where a slot has no value."""
-    counts = held.astype(np.float64) @ vocabulary.slot_members().T
+    counts = held.astype(np.float64) @ arrays.slot_members().T
     empty: Floats = (counts == 0).astype(np.float64)
     return empty
 
@@ -361,12 +360,12 @@ class PlotSurrogate:
     choice: Floats
     correction: Correction
 
-    def displacements(self, texts: Sequence[str], prompts: Sequence[Sequence[str]], z: Floats) -> Floats:
-        """[P, n] expected displacements of all (state, prompt) pairs, states in order."""
+    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
+        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
         symbolic = Symbolic(self.linear, self.choice)
-        held = vocabulary.one_hot(texts)
-        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in prompts])
-        effect = symbolic.effect(held, rows, gather_items(prompts))
+        held = arrays.one_hot(texts)
+        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
+        effect = symbolic.effect(held, rows, gather_changes(edits))
         base = symbolic.displacement(held, rows, effect)
         return base + self.correction.displacement(base, z, held, rows, effect)
 
@@ -383,20 +382,20 @@ class PlotSurrogate:
 
 @dataclass(frozen=True, eq=False)
 class FreeSurrogate:
-    """The surrogate for free text: a linear model of the embeddings of text and prompt, and of their products.
+    """The surrogate for free text: a linear model of the embeddings of text and edit, and of their products.
 
     Args:
-        space: encodes prompts.
+        space: encodes edits.
         coefficients: [1 + 3n, n].
     """
 
     space: LatentSpace
     coefficients: Floats
 
-    def displacements(self, texts: Sequence[str], prompts: Sequence[Sequence[str]], z: Floats) -> Floats:
-        """[P, n] expected displacements of all (state, prompt) pairs, states in order."""
-        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in prompts])
-        return _product(free_features(self.space, [p for pool in prompts for p in pool], z[rows]), self.coefficients)
+    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
+        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
+        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
+        return _product(free_features(self.space, [p for pool in edits for p in pool], z[rows]), self.coefficients)
 
     def arrays(self) -> dict[str, Floats]:
         """What was fitted, by name."""
@@ -408,9 +407,9 @@ class FreeSurrogate:
         return FreeSurrogate(space, arrays["coefficients"])
 
 
-def free_features(space: LatentSpace, prompts: Sequence[str], z: Floats) -> Floats:
+def free_features(space: LatentSpace, edits: Sequence[str], z: Floats) -> Floats:
     """[P, 1 + 3n] the regression's columns for free text."""
-    asked = encode_distinct(space, prompts)
+    asked = encode_distinct(space, edits)
     return np.concatenate([np.ones((len(z), 1)), z, asked, z * asked], axis=1)
 
 
@@ -435,8 +434,8 @@ class Surrogate:
     Args:
         model: what was fitted.
         space: the latent space it was fitted in.
-        quality: reported numbers: R² of displacements on states and prompts that the fit never saw, and the like;
-            :data:`eagle_gym.actions.surrogate_make.MEANINGS` says what each is.
+        quality: reported numbers: R² of displacements on states and edits that the fit never saw, and the like;
+            :data:`eagle_gym.actions.surrogate.make.MEANINGS` says what each is.
         cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
             all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
             so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
@@ -456,10 +455,10 @@ class Surrogate:
         self.cost = dict(cost)
 
     def expected(
-        self, texts: Sequence[str], prompts: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]
+        self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]
     ) -> list[Floats]:
         """As :class:`eagle_gym.actions.effects.Effects`; the seeds play no part."""
-        counts = [len(pool) for pool in prompts]
-        moved = self.model.displacements(texts, prompts, np.asarray(z, np.float64))
+        counts = [len(pool) for pool in edits]
+        moved = self.model.displacements(texts, edits, np.asarray(z, np.float64))
         ahead = into_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
         return np.split(ahead, np.cumsum(counts)[:-1])

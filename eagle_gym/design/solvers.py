@@ -7,7 +7,7 @@
 - ``exchange``: Böhning's vertex exchange, from the row with the least leverage to the one with the most.
 - ``ridge``: multiplicative steps for the criterion log det(M + lambda·I).
 
-None of them is believed: callers recompute the gap with ``design_geometry.certificate``. In whitened coordinates the
+None of them is believed: callers recompute the gap with ``geometry.certificate``. In whitened coordinates the
 optimal M has condition number at most K·r, so Cholesky factors are accurate enough to steer by.
 
 References:
@@ -28,7 +28,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
-from eagle_gym.actions.design_geometry import Bools, Floats, Ints
+from eagle_gym.design.geometry import Bools, Floats, Ints
 
 # Measured on Gaussian, clustered, heavy-tailed and off-centre pools: with these numbers every row of the optimal
 # support was in the first working set, which was seldom a fifth larger than the support.

@@ -1,4 +1,4 @@
-"""``from eagle_gym.actions import design`` works alone: no torch, no Gymnasium, and cvxpy only when it is asked for."""
+"""``from eagle_gym import design`` works alone: no torch, no Gymnasium, and cvxpy only when it is asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ package.__path__ = [{str(ROOT / "eagle_gym")!r}]
 sys.modules["eagle_gym"] = package
 """
 USE = """
-from eagle_gym.actions import design
+from eagle_gym import design
 assert design.solve([[1, -1], [1, 0], [1, 1]]).weights.round(6).tolist() == [0.5, 0.0, 0.5]
 assert design.select([[1, -1], [1, 0], [1, 1]], 2).indices.tolist() == [0, 2]
 """
@@ -42,8 +42,8 @@ def test_the_module_needs_neither_torch_nor_gymnasium_nor_the_rest_of_the_packag
     ours = {name for name in found if name.startswith("eagle_gym.")}
     assert ours == {
         "eagle_gym.errors",
-        "eagle_gym.actions",
-        *(f"eagle_gym.actions.design{part}" for part in ("", "_geometry", "_solvers", "_subset")),
+        "eagle_gym.design",
+        *(f"eagle_gym.design.{part}" for part in ("geometry", "select", "solve", "solvers", "subset")),
     }
 
 

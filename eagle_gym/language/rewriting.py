@@ -43,7 +43,7 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
         return model.generate([prompts[row] for row in rows], fresh, temperature=temperature)
 
     completions = model.generate(prompts, seeds, temperature=temperature)
-    if model.speech == "plot_english" and temperature > 0:
+    if model.language == "plot_english" and temperature > 0:
         completions = sampling.draw_again(completions, _parses, again, _NUMBERS)
     return [completion.text for completion in completions]
 

@@ -1,6 +1,6 @@
 """Plot English as arrays: texts as one-hot vectors, and a table of every edit that needs no state to be named.
 
-Proposing 64 prompts for each of 64 states, and predicting what they do, happens at every step of a batch; so what can
+Proposing 64 edits for each of 64 states, and predicting what they do, happens at every step of a batch; so what can
 be known beforehand is put into arrays once, and a state only gathers from them.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.actions.seeding import stable_seed
-from eagle_gym.plot_english import Edit, Pair, grammar, lexicon
+from eagle_gym.plot_english import Change, Pair, grammar, lexicon
 from eagle_gym.plot_english.edits import directions, wordings
 from eagle_gym.plot_english.wordings import LADDER
+from eagle_gym.seeding import stable_seed
 
 SLOT_INDEX = {slot: index for index, slot in enumerate(plot_english.SLOTS)}
 IS_SET = np.array([slot in lexicon.SET_SLOTS for slot in plot_english.SLOTS])
@@ -66,8 +66,8 @@ class EditTable:
 
     Attributes:
         edits: [E] the edits.
-        prompts: [E] the prompts that ask for each, one per wording.
-        forms: [E] how many prompts.
+        edits: [E] the edits that ask for each, one per wording.
+        forms: [E] how many edits.
         kind: [E] index into ``KINDS``.
         column: [E] the column that is set, added or removed; -1 for a single slot's removal, ``intensify`` and vague.
         slot: [E] the slot concerned, -1 for vague.
@@ -75,8 +75,8 @@ class EditTable:
         first: [V, F] those of them in the slot that the direction names first.
     """
 
-    edits: tuple[Edit, ...]
-    prompts: tuple[tuple[str, ...], ...]
+    changes: tuple[Change, ...]
+    edits: tuple[tuple[str, ...], ...]
     forms: NDArray[np.intp]
     kind: NDArray[np.intp]
     column: NDArray[np.intp]
@@ -94,18 +94,18 @@ KINDS = ("vague", "intensify", "remove", "ask")
 
 
 @cache
-def edit_table() -> EditTable:
+def change_table() -> EditTable:
     """The table, made once."""
-    edits = [*_vague(), Edit("intensify", "tone"), *_removals(), *_askings()]
-    prompts = tuple(all_wordings(edit) for edit in edits)
-    _KNOWN.update({prompt: (edit,) for edit, forms in zip(edits, prompts, strict=True) for prompt in forms})
+    changes = [*_vague(), Change("intensify", "tone"), *_removals(), *_askings()]
+    edits = tuple(all_wordings(change) for change in changes)
+    _KNOWN.update({edit: (change,) for change, forms in zip(changes, edits, strict=True) for edit in forms})
     return EditTable(
-        edits=tuple(edits),
-        prompts=prompts,
-        forms=np.array([len(forms) for forms in prompts]),
-        kind=np.array([_kind(edit) for edit in edits]),
-        column=np.array([feature_index().get((edit.slot, edit.value), -1) for edit in edits]),
-        slot=np.array([SLOT_INDEX.get(edit.slot, -1) for edit in edits]),
+        changes=tuple(changes),
+        edits=edits,
+        forms=np.array([len(forms) for forms in edits]),
+        kind=np.array([_kind(change) for change in changes]),
+        column=np.array([feature_index().get((change.slot, change.value), -1) for change in changes]),
+        slot=np.array([SLOT_INDEX.get(change.slot, -1) for change in changes]),
         wanted=np.stack([_columns(direction.pairs) for direction in directions().values()]),
         first=np.stack([_columns(_first_slot(direction.pairs)) for direction in directions().values()]),
     )
@@ -115,82 +115,82 @@ def edit_table() -> EditTable:
 def fingerprint() -> str:
     """A hash of every value that texts can have and of every wording of every edit."""
     replacements = [f"{slot}: {form}" for slot, forms in _replacement_forms().items() for form in forms]
-    prompts = [prompt for forms in edit_table().prompts for prompt in forms]
-    return f"{stable_seed(*plot_english.FEATURES, *prompts, *replacements):016x}"
+    edits = [edit for forms in change_table().edits for edit in forms]
+    return f"{stable_seed(*plot_english.FEATURES, *edits, *replacements):016x}"
 
 
-def all_wordings(edit: Edit) -> tuple[str, ...]:
-    """Every prompt that asks for just this edit, as ``plot_english.render_edit`` words it."""
-    if edit.operation == "replace":
-        return tuple(_replacement(edit, form) for form in range(len(_replacement_forms()[edit.slot])))
-    return _filled(edit)
+def all_wordings(change: Change) -> tuple[str, ...]:
+    """Every edit that asks for just this edit, as ``plot_english.render_edit`` words it."""
+    if change.operation == "replace":
+        return tuple(_replacement(change, form) for form in range(len(_replacement_forms()[change.slot])))
+    return _filled(change)
 
 
-def _replacement(edit: Edit, form: int) -> str:
+def _replacement(change: Change, form: int) -> str:
     """Tens of thousands of these are possible, so each is worded when it is drawn, and in the quickest way."""
     surfaces = lexicon.surfaces()
-    old, new = surfaces[edit.slot, edit.old], surfaces[edit.slot, edit.value]
-    return _replacement_forms()[edit.slot][form].replace("{old}", old).replace("{new}", new)
+    old, new = surfaces[change.slot, change.old], surfaces[change.slot, change.value]
+    return _replacement_forms()[change.slot][form].replace("{old}", old).replace("{new}", new)
 
 
 @cache
-def _filled(edit: Edit) -> tuple[str, ...]:
-    surfaces = lexicon.surfaces()
-    phrases = {} if edit.operation == "vague" or not edit.value else {edit.slot: surfaces[edit.slot, edit.value]}
-    return tuple(grammar.fill(wording, phrases) + "." for wording in wordings(edit))
+def _filled(change: Change) -> tuple[str, ...]:
+    named = change.operation != "vague" and bool(change.value)
+    phrases = {change.slot: lexicon.surfaces()[change.slot, change.value]} if named else {}
+    return tuple(grammar.fill(wording, phrases) + "." for wording in wordings(change))
 
 
 @cache
 def _replacement_forms() -> dict[str, tuple[str, ...]]:
     """How replacements in each set slot are worded, with ``{old}`` and ``{new}`` to be filled in."""
     return {
-        slot: tuple(form.replace(f"{{{slot}}}", "{new}") + "." for form in wordings(Edit("replace", slot)))
+        slot: tuple(form.replace(f"{{{slot}}}", "{new}") + "." for form in wordings(Change("replace", slot)))
         for slot in lexicon.SET_SLOTS
     }
 
 
-# What prompts ask for, where that is known without reading them: a cache of ``plot_english.parse_edit``.
-_KNOWN: dict[str, tuple[Edit, ...]] = {}
+# What edits ask for, where that is known without reading them: a cache of ``plot_english.parse_edit``.
+_KNOWN: dict[str, tuple[Change, ...]] = {}
 _KNOWN_MOST = 200_000
 
 
-def word(edit: Edit, chance: float) -> str:
-    """One of an edit's prompts; ``chance`` in [0, 1) says which. What it asks for is remembered."""
-    if edit.operation == "replace":
-        prompt = _replacement(edit, int(chance * len(_replacement_forms()[edit.slot])))
+def word(change: Change, chance: float) -> str:
+    """One of an edit's edits; ``chance`` in [0, 1) says which. What it asks for is remembered."""
+    if change.operation == "replace":
+        edit = _replacement(change, int(chance * len(_replacement_forms()[change.slot])))
     else:
-        forms = _filled(edit)
-        prompt = forms[int(chance * len(forms))]
+        forms = _filled(change)
+        edit = forms[int(chance * len(forms))]
     if len(_KNOWN) >= _KNOWN_MOST:
         _KNOWN.clear()
-    _KNOWN[prompt] = (edit,)
-    return prompt
+    _KNOWN[edit] = (change,)
+    return edit
 
 
-def edits_of(prompt: str) -> tuple[Edit, ...]:
-    """What a prompt asks for.
+def changes_in(edit: str) -> tuple[Change, ...]:
+    """What an edit asks for.
 
     Raises:
-        TextError: it is no edit prompt of plot English.
+        TextError: it is no edit of plot English.
     """
-    return _KNOWN.get(prompt) or plot_english.parse_edit(prompt)
+    return _KNOWN.get(edit) or plot_english.parse_edit(edit)
 
 
-def _vague() -> list[Edit]:
-    return [Edit("vague", "", name) for name in directions()]
+def _vague() -> list[Change]:
+    return [Change("vague", "", name) for name in directions()]
 
 
-def _removals() -> list[Edit]:
-    single = [Edit("remove", slot) for slot in lexicon.SINGLE_SLOTS]
-    return single + [Edit("remove", *pair) for pair in plot_english.FEATURES if pair[0] in lexicon.SET_SLOTS]
+def _removals() -> list[Change]:
+    single = [Change("remove", slot) for slot in lexicon.SINGLE_SLOTS]
+    return single + [Change("remove", *pair) for pair in plot_english.FEATURES if pair[0] in lexicon.SET_SLOTS]
 
 
-def _askings() -> list[Edit]:
-    return [Edit("add" if pair[0] in lexicon.SET_SLOTS else "set", *pair) for pair in plot_english.FEATURES]
+def _askings() -> list[Change]:
+    return [Change("add" if pair[0] in lexicon.SET_SLOTS else "set", *pair) for pair in plot_english.FEATURES]
 
 
-def _kind(edit: Edit) -> int:
-    return KINDS.index("ask" if edit.operation in ("set", "add") else edit.operation)
+def _kind(change: Change) -> int:
+    return KINDS.index("ask" if change.operation in ("set", "add") else change.operation)
 
 
 def _first_slot(pairs: Sequence[Pair]) -> list[Pair]:
@@ -212,7 +212,7 @@ def applicable(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Returns:
         [B, E].
     """
-    table = edit_table()
+    table = change_table()
     counts: NDArray[np.float64] = held.astype(np.float64) @ slot_members().T  # [B, S]
     capacity = np.array([lexicon.CAPACITY.get(slot, np.inf) for slot in plot_english.SLOTS])
     holds = held[:, table.column] & (table.column >= 0)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from tqdm import tqdm
 
-from eagle_gym.actions import surrogate_fit as fitting
 from eagle_gym.actions.candidates import Candidates, ModelCandidates
-from eagle_gym.actions.seeding import stable_seed
-from eagle_gym.actions.surrogate import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
+from eagle_gym.actions.surrogate import fit as fitting
+from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
 from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.replay import RecordedModel
+from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
@@ -31,7 +31,7 @@ MEANINGS: Final = {
     "r2_low": "its 95 % interval over start texts: from",
     "r2_high": "to",
     "r2_ceiling": "R² of a perfect prediction, since what is measured is a mean of few generations",
-    "pairs": "(text, prompt) pairs it is measured on",
+    "pairs": "(text, edit) pairs it is measured on",
     "start_texts": "start texts that these descend from; no fit has seen them",
 }
 SUFFIXES: Final = {
@@ -46,7 +46,7 @@ class Budget:
     """Generations that a fit may use.
 
     Attributes:
-        trials: (text, prompt) pairs fitted on, one generation each.
+        trials: (text, edit) pairs fitted on, one generation each.
         checks: pairs of each measurement, from texts never fitted on.
         check_samples: generations for each of those.
     """
@@ -57,11 +57,11 @@ class Budget:
 
     @property
     def fit(self) -> fitting.Plan:
-        """How the fit's prompts are tried."""
+        """How the fit's edits are tried."""
         return fitting.Plan(self.trials)
 
     def check(self, *, held_out: bool | None = None, vague: bool = False) -> fitting.Plan:
-        """How a measurement's prompts are tried."""
+        """How a measurement's edits are tried."""
         return fitting.Plan(
             self.checks,
             samples=self.check_samples,
@@ -78,7 +78,7 @@ class CountedModel:
 
     def __init__(self, inner: LanguageModel) -> None:
         self.inner, self.usage = inner, Usage()
-        self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
+        self.name, self.fingerprint, self.language = inner.name, inner.fingerprint, inner.language
         self.deterministic = inner.deterministic
 
     def generate(
@@ -103,7 +103,7 @@ def make_surrogate(
     model: LanguageModel,
     candidates: Candidates,
     *,
-    kind: str,
+    language: str,
     budget: Budget,
     profiles: Sequence[str] = (),
     temperature: float = 1.0,
@@ -116,10 +116,10 @@ def make_surrogate(
         texts: to start the rollouts from.
         space: the latent space.
         model: the language model.
-        candidates: proposes the prompts that are tried where the kind is ``"free"``.
-        kind: ``"plot_english"`` where prompts can be parsed, else ``"free"``.
+        candidates: proposes the edits that are tried where the language is ``"free"``.
+        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
         budget: generations.
-        profiles: readers to propose for, where the kind is ``"free"``.
+        profiles: users to propose for, where the language is ``"free"``.
         temperature: of the rewriting.
         record: file in which every answer is kept, so that a killed fit goes on where it stopped, and another latent
             space of the same texts costs nothing; None for none.
@@ -129,11 +129,11 @@ def make_surrogate(
     if isinstance(candidates, ModelCandidates):
         candidates = candidates.asking(meter.model)
     fresh, seen = split_texts(texts)
-    checks = budget.checks * budget.check_samples * (len(SUFFIXES) if kind == "plot_english" else 1)
+    checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
     fitted: PlotSurrogate | FreeSurrogate
     with meter, tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
         tools = _Tools(meter.model, space, temperature, bar)
-        if kind == "plot_english":
+        if language == "plot_english":
             fitted, quality = _make_plot(seen, fresh, budget, tools)
         else:
             fitted, quality = _make_free(seen, fresh, budget, tools, candidates, profiles)
@@ -230,7 +230,7 @@ def _make_free(
     options: Mapping[str, Any] = {"candidates": candidates, "profiles": profiles}
     trials = tools.collect(seen, fitting.Plan(budget.trials, held_out=None), **options)
     z, displacement = fitting.observed(tools.space, trials)
-    coefficients = fitting.plain_ridge(free_features(tools.space, trials.prompts, z), displacement)
+    coefficients = fitting.plain_ridge(free_features(tools.space, trials.edits, z), displacement)
     surrogate = FreeSurrogate(tools.space, coefficients)
     checks = tools.collect(fresh, budget.check(), **options)
     return surrogate, _about(budget) | measure(surrogate, tools.space, checks)
@@ -247,7 +247,7 @@ def measure(
     if not trials.texts:
         return {}
     z, displacement = fitting.observed(space, trials)
-    predicted = surrogate.displacements(trials.texts, [[prompt] for prompt in trials.prompts], z)
+    predicted = surrogate.displacements(trials.texts, [[edit] for edit in trials.edits], z)
     low, high = fitting.r_squared_interval(predicted, displacement, trials.roots)
     numbers = {"r2": fitting.r_squared(predicted, displacement), "r2_low": low, "r2_high": high}
     if len(trials.results[0]) > 1:
@@ -259,7 +259,7 @@ def measure(
 def describe(surrogate: Surrogate) -> str:
     """The quality and the cost of a surrogate as a table for people, each number with its meaning."""
     numbers = surrogate.quality
-    lines = [f"fitted on {numbers['trials']:.0f} (text, prompt) pairs, measured on means of "
+    lines = [f"fitted on {numbers['trials']:.0f} (text, edit) pairs, measured on means of "
              f"{numbers['samples']:.0f} generations:"]  # fmt: skip
     for suffix, edits in SUFFIXES.items():
         if f"r2{suffix}" in numbers:
@@ -272,7 +272,7 @@ def describe(surrogate: Surrogate) -> str:
     cost = surrogate.cost
     lines.append(
         f"\n  cost: {cost['calls']:,.0f} generations ({cost['recorded']:,.0f} of them recorded before, "
-        f"{cost['retries']:,.0f} drawn again), {cost['prompt_tokens']:,.0f} prompt and "
+        f"{cost['retries']:,.0f} drawn again), {cost['prompt_tokens']:,.0f} edit and "
         f"{cost['completion_tokens']:,.0f} written tokens, {cost['seconds']:,.0f} s in the language model"
     )
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eagle_gym.actions.design_geometry import Bools, Floats, Ints
+from eagle_gym.design.geometry import Bools, Floats, Ints
 
 _SWAP = 1e-9  # a swap must raise the determinant by more than this share
 _MAX_SWAPS = 1000
