@@ -23,7 +23,7 @@ def test_a_profile_names_functions_and_operations(
     monkeypatch.setattr(profiling, "make_world", lambda **settings: watched)
     profiling.main(["--out", str(tmp_path), "--num-envs", "2", "--steps", "1"])
     text = (tmp_path / "profile.txt").read_text()
-    assert "world.py" in text
+    assert "transition.py" in text
     assert "aten::mm" in text
     assert "profile.txt" in capsys.readouterr().out
     assert pstats.Stats(str(tmp_path / "profile.pstats")).total_calls > 100
