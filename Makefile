@@ -28,7 +28,7 @@ check: setup
 	$(RUN) -m mypy
 
 profile: setup
-	$(RUN) -m benchmarks.profiling --out runs/profile
+	$(RUN) -m benchmarks.experiments.throughput.profiling --out runs/profile
 
 setup: $(STAMP)
 

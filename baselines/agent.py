@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Observation = Mapping[str, NDArray[Any]]
 AgentState = tuple[NDArray[Any], ...] | None
 Probabilities = NDArray[np.float64]
-LATENT_KEYS = ("state", "user", "actions", "action_weights", "action_mask", "time")
+LATENT_KEYS = ("state", "user", "actions", "weights", "mask", "time")
 
 
 class Agent(Protocol):
@@ -47,15 +47,15 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """How a text came about that was written for a reader.
+    """How a text came about that was written for a user.
 
     Attributes:
         states: The states it passed, from the first text to the last.
-        prompts: What was asked between them.
+        edits: What was asked between them.
     """
 
     states: tuple[State, ...]
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
 
 
 @runtime_checkable
@@ -63,7 +63,7 @@ class Writer(Protocol):
     """Something that does not choose among offered prompts, but hands in a text."""
 
     def write(self, states: Sequence[State]) -> list[Draft]:
-        """Write for the readers of these states, beginning with their texts or not.
+        """Write for the users of these states, beginning with their texts or not.
 
         Args:
             states: ``[B]`` first states of episodes.
@@ -169,8 +169,8 @@ def read_latent(observation: object) -> Latent:
     if not batched:
         parts = {key: value[None] for key, value in parts.items()}
     rows, dim = parts["state"].shape
-    count = parts["action_mask"].shape[-1]
-    expected = {"user": dim + 1, "actions": count * dim, "action_weights": count, "action_mask": count, "time": 1}
+    count = parts["mask"].shape[-1]
+    expected = {"user": dim + 1, "actions": count * dim, "weights": count, "mask": count, "time": 1}
     for key, width in expected.items():
         if parts[key].shape != (rows, width):
             raise ConfigurationError(
@@ -181,8 +181,8 @@ def read_latent(observation: object) -> Latent:
         state=parts["state"],
         user=parts["user"],
         actions=parts["actions"].reshape(rows, count, dim),
-        weights=parts["action_weights"],
-        mask=parts["action_mask"] > 0.5,
+        weights=parts["weights"],
+        mask=parts["mask"] > 0.5,
         time=parts["time"],
         batched=batched,
     )

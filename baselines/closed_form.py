@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from baselines.reference import divergence
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
+from eagle_gym.envs.observation import observe_latent
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError
 
@@ -62,13 +63,13 @@ def enumerate_tree(world: World, root: State) -> Tree:
     inner: list[State] = []
     edges: list[tuple[int, int, float, int]] = []  # state, action, reward, child
     level = [root]
-    while level and not worlds.is_over(world, level[0]):
+    while level and not transition.is_over(world, level[0]):
         first = len(inner)
         inner += level
         moves = [(i, int(a)) for i, state in enumerate(level) for a in np.flatnonzero(state.action_set.mask)]
         before = [level[i] for i, _ in moves]
-        level, rewards = worlds.advance(world, before, [action for _, action in moves], [0] * len(moves))
-        over = worlds.is_over(world, level[0])
+        level, rewards = transition.step(world, before, [action for _, action in moves], [0] * len(moves))
+        over = transition.is_over(world, level[0])
         edges += [
             (first + i, action, reward, -1 if over else len(inner) + child)
             for child, ((i, action), reward) in enumerate(zip(moves, rewards, strict=True))
@@ -78,8 +79,8 @@ def enumerate_tree(world: World, root: State) -> Tree:
     for state, action, reward, child in edges:
         paid[state, action], children[state, action] = reward, child
     return Tree(
-        observation=worlds.observe_latent(world, inner),
-        expected_utility=worlds.expected_utility(world, inner),
+        observation=observe_latent(world, inner),
+        expected_utility=transition.expected_utility(world, inner),
         mask=np.stack([state.action_set.mask for state in inner]).astype(np.bool_),
         rewards=paid,
         children=children,

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from baselines.agent import LATENT_KEYS, StochasticAgent
 from baselines.evaluate import Cost, Meter
 from baselines.reference import REFERENCES, Foreseen, make_reference
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs.observation import observe_text
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 
@@ -201,7 +201,7 @@ def play(envs: EagleVectorEnv, policy: StochasticAgent, first: int, bar: tqdm[An
 def look(envs: EagleVectorEnv, latent: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Everything that is recorded of one moment, each ``[N, ...]``."""
     texts = np.empty(envs.num_envs, object)
-    texts[:] = [worlds.observe_text(envs.world, state) for state in envs.states]
+    texts[:] = [observe_text(envs.world, state) for state in envs.states]
     utility = np.array([state.total for state in envs.states])
     return {**latent, "text": texts, "utility": utility, "expected_utility": envs.expected_utility()}
 

@@ -11,7 +11,7 @@ episodes. The last term is mirror descent [2]; it has no gradient where pi = pi_
 optimum pi* ∝ pi_ref exp(Q / alpha) of ``closed_form.py``. (Clipped ratios, as PPO has them, keep the pull of the KL
 and drop a part of the push of the advantages: measured there, they stop short of it.)
 
-Two policies: ``policy="language"`` is a language model that reads text, reader and prompts (``language.py``), and
+Two policies: ``policy="language"`` is a language model that reads text, user and prompts (``language.py``), and
 begins as a supervised agent; ``policy="latent"``, the light variant, scores latent observations with a small network,
 and begins as an imitation of the reference policy where a recorded dataset is named. Both are equivariant under
 permutation of actions. Where it departs from the paper: K actions are scored, not written token by token, so the
@@ -425,10 +425,10 @@ def check_environment(envs: gym.vector.VectorEnv[Any, Any, Any]) -> tuple[int, i
         )
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
         raise ConfigurationError("whole episodes are played: make the environments without SAME_STEP")
-    shapes = {key: space[key].shape for key in ("action_mask", "state")}
-    assert shapes["action_mask"]
+    shapes = {key: space[key].shape for key in ("mask", "state")}
+    assert shapes["mask"]
     assert shapes["state"]
-    return shapes["action_mask"][0], shapes["state"][0]
+    return shapes["mask"][0], shapes["state"][0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -481,7 +481,7 @@ def play(
     while not over.any():
         batch = agent.model.read(shown(agent, envs, observation))
         probabilities, value = agent.judge(batch)
-        prior = floored(reference.probabilities(observation), observation["action_mask"] > 0.5, agent.config.floor)
+        prior = floored(reference.probabilities(observation), observation["mask"] > 0.5, agent.config.floor)
         actions = sample(probabilities, rng)
         observation, rewards, terminated, truncated, _ = envs.step(actions)
         over = terminated | truncated

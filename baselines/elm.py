@@ -2,7 +2,7 @@
 
 A language model is taught to write the text of a point: an adapter turns z into soft tokens, which stand where a prompt
 would. It is trained in two stages on the (z, text) pairs of the catalog, first the adapter alone with the model frozen,
-then both. For a reader, z* maximises the utility that EAGLE is rewarded by, over the same ball, by projected gradient
+then both. For a user, z* maximises the utility that EAGLE is rewarded by, over the same ball, by projected gradient
 ascent from several starts; of as many decodes of z* as an episode has steps, the one whose re-encoded utility is
 highest is handed in. What the decoder cannot write is lost between U(z*) and U(E(decode(z*))): ``quality`` measures
 that gap, and how well texts that it has not seen are reconstructed.
@@ -31,10 +31,11 @@ from baselines import run
 from baselines.agent import Draft
 from baselines.search import utilities
 from baselines.writers import world_of
-from eagle_gym.envs import world as worlds
-from eagle_gym.envs.world import Arrival, State, World
+from eagle_gym.envs import transition
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError
-from eagle_gym.language.model import Completion, FinishReason, load_language_model
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.model import Completion, FinishReason
 from eagle_gym.language.transformers import TransformersModel
 
 ALGORITHM = "elm"
@@ -185,7 +186,7 @@ class Decoder(nn.Module):
 
 @dataclass
 class ELMAgent:
-    """A decoder that writes for readers (a :class:`baselines.agent.Writer`).
+    """A decoder that writes for users (a :class:`baselines.agent.Writer`).
 
     Attributes:
         decoder: The language model and its adapter.
@@ -228,18 +229,18 @@ class ELMAgent:
             ConfigurationError: That was never said.
         """
         if self._world is None:
-            raise ConfigurationError("ELM writes for the readers of an environment: call bind(env) first")
+            raise ConfigurationError("ELM writes for the users of an environment: call bind(env) first")
         return self._world
 
     def write(self, states: Sequence[State]) -> list[Draft]:
-        """The best of several decodes of each reader's z*.
+        """The best of several decodes of each user's z*.
 
         Raises:
-            LanguageModelError: Nothing was written for a reader in all the decodes.
+            LanguageModelError: Nothing was written for a user in all the decodes.
         """
         z, _ = ascend(self.world, states, self.config, self._rng)
         count = self.config.decodes or self.world.settings.horizon
-        best: dict[int, tuple[float, Arrival]] = {}
+        best: dict[int, tuple[float, RawState]] = {}
         for _ in range(count):
             written = self.decode(z, states)
             for i, value in zip(written, utilities(self.world, list(written.values())), strict=True):
@@ -248,10 +249,10 @@ class ELMAgent:
         if len(best) < len(states):
             lacking = next(states[i].user for i in range(len(states)) if i not in best)
             raise LanguageModelError(f"ELM wrote nothing for user {lacking} in {count} decodes; train it longer")
-        after = worlds.arrive(self.world, [best[i][1] for i in range(len(states))])
+        after = transition.make_states(self.world, [best[i][1] for i in range(len(states))])
         return [Draft((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
 
-    def decode(self, z: Floats, states: Sequence[State]) -> dict[int, Arrival]:
+    def decode(self, z: Floats, states: Sequence[State]) -> dict[int, RawState]:
         """A text for each point; rows for which nothing was written are left out. Each counts as a generation."""
         world, config = self.world, self.config
         points = torch.as_tensor(z, dtype=torch.float32, device=config.device)
@@ -259,7 +260,7 @@ class ELMAgent:
         written = self.decoder.write(points, seed, temperature=config.temperature, max_tokens=config.max_tokens)
         world.model.usage.add(written)
         return {
-            i: Arrival(said.text, old.user, old.entity, old.step + 1, worlds.is_proper(world, old.text, said.text))
+            i: RawState(said.text, old.user, old.item, old.step + 1, transition.is_proper(world, old.text, said.text))
             for i, (said, old) in enumerate(zip(written, states, strict=True))
             if said.text
         }
@@ -296,18 +297,18 @@ def make_agent(config: ELMConfig, dim: int) -> ELMAgent:
 
 
 def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """z* of each state's reader, ``[B, n]``, and its utility, ``[B]``.
+    """z* of each state's user, ``[B, n]``, and its utility, ``[B]``.
 
     Projected gradient ascent in the ball that every embedding lies in, from where the text is, from the catalog's items
-    that are best for the reader, and from random points; the best point that any of them passes is kept.
+    that are best for the user, and from random points; the best point that any of them passes is kept.
     """
     rows, count, radius = len(states), config.starts, world.space.radius
     users = np.repeat(world.space.users[[state.user for state in states]], count, axis=0)
-    entities = np.repeat([state.entity for state in states], count)
+    items = np.repeat([state.item for state in states], count)
 
     def utility(z: Floats) -> Floats:  # [B * S, ...]
         times = len(z) // len(users)
-        return world.resources.utility(z, np.tile(users, (times, 1)), np.tile(entities, times)).total
+        return world.resources.utility(z, np.tile(users, (times, 1)), np.tile(items, times)).total
 
     z = np.concatenate([starts(world, state, count, rng) for state in states])
     best, value = z.copy(), utility(z)
@@ -324,7 +325,7 @@ def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.ran
 
 
 def starts(world: World, state: State, count: int, rng: np.random.Generator) -> Floats:
-    """``[S, n]``: the text's own point, the catalog's best for the reader, and as many random ones in the ball."""
+    """``[S, n]``: the text's own point, the catalog's best for the user, and as many random ones in the ball."""
     items = world.space.items
     users = np.tile(world.space.users[state.user], (len(items), 1))
     worth = world.resources.utility(items, users, np.arange(len(items))).total
@@ -354,7 +355,7 @@ def train(
     progress: bool = True,
     label: str = "ELM",
 ) -> ELMAgent:
-    """Teach a decoder the train entities of an environment's catalog.
+    """Teach a decoder the train items of an environment's catalog.
 
     Args:
         envs: An environment of eagle_gym; no step is taken in it.
@@ -367,7 +368,7 @@ def train(
 
     Raises:
         ConfigurationError: The environment is of another kind, or ``resume`` finds another run.
-        LanguageModelError: It writes nothing for a reader when its quality is measured; the checkpoint is there.
+        LanguageModelError: It writes nothing for a user when its quality is measured; the checkpoint is there.
         PreparationError: The checkpoint to resume is broken.
     """
     config = config or ELMConfig()
@@ -405,7 +406,7 @@ def make_optimizer(decoder: Decoder) -> torch.optim.AdamW:
 
 
 class Pairs:
-    """Points and texts of a catalog's train entities.
+    """Points and texts of a catalog's train items.
 
     Args:
         world: Where they are.
@@ -413,9 +414,9 @@ class Pairs:
     """
 
     def __init__(self, world: World, config: ELMConfig) -> None:
-        rows = world.resources.split.train_entities
+        rows = world.resources.split.train_items
         self.config = config
-        self.texts = [world.catalog.entities[int(row)].text for row in rows]
+        self.texts = [world.catalog.items[int(row)].text for row in rows]
         self.z = np.asarray(world.space.encoder.encode(self.texts), np.float64)
 
     def batch(self, step: int) -> tuple[Floats, list[str]]:
@@ -455,30 +456,30 @@ def quality(agent: ELMAgent, world: World, count: int = 64) -> dict[str, float]:
     Args:
         agent: The decoder.
         world: Where it writes.
-        count: Test entities, and as many test users, at most.
+        count: Test items, and as many test users, at most.
 
     Returns:
-        ``reconstruction``: mean distance between the point of a test entity and the re-encoded text that was written
+        ``reconstruction``: mean distance between the point of a test item and the re-encoded text that was written
         for it; beside it ``nearest`` (to the nearest other item of the catalog) and ``random`` (to a random item).
         ``wish``: mean utility of z* for test users; ``granted``: of the text handed in; ``gap``: their difference.
     """
     rng = np.random.default_rng(agent.config.seed)
     split, space = world.resources.split, world.space
-    entities = rng.permutation(split.test_entities)[:count]
-    users = rng.choice(split.test_users, len(entities))
+    items = rng.permutation(split.test_items)[:count]
+    users = rng.choice(split.test_users, len(items))
     arrivals = [
-        Arrival(world.catalog.entities[int(entity)].text, int(user), int(entity))
-        for entity, user in zip(entities, users, strict=True)
+        RawState(world.catalog.items[int(item)].text, int(user), int(item))
+        for item, user in zip(items, users, strict=True)
     ]
-    states = worlds.start(world, arrivals)
+    states = transition.make_states(world, arrivals)
     z = np.stack([state.z for state in states])
     written = agent.decode(z, states)
     again = [space.encoder.encode([arrival.text])[0] for arrival in written.values()]
     missed = [np.linalg.norm(there - z[i]) for i, there in zip(written, again, strict=True)]
     others = np.linalg.norm(z[:, None] - space.items[None], axis=2)  # [B, I]
-    others[np.arange(len(z)), entities] = np.inf
+    others[np.arange(len(z)), items] = np.inf
     nearest = others.min(axis=1)
-    others[np.arange(len(z)), entities] = np.nan
+    others[np.arange(len(z)), items] = np.nan
     wishes = ascend(world, states, agent.config, rng)[1]
     granted = np.array([draft.states[-1].total for draft in agent.write(states)])
     return {

@@ -1,6 +1,6 @@
 """Roll out an agent on a fixed list of episodes and write down what happened.
 
-An episode is named by its seed: the seed draws its user, its start entity and every generation of the language model.
+An episode is named by its seed: the seed draws its user, its start item and every generation of the language model.
 So two agents given the same seeds meet the same users at the same texts, and their gains can be compared in pairs.
 """
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import eagle_gym
 from baselines.agent import Agent, AgentState, Writer
-from eagle_gym.envs.world import observe_text
+from eagle_gym.envs.observation import observe_text
 from eagle_gym.errors import ConfigurationError
 
 FIRST_SEED = 1_000_000  # far from the small numbers that training runs are seeded with
@@ -36,7 +36,7 @@ class EpisodeRow:
         seed: Seed of its training run (0 where nothing was trained).
         episode: Seed of the episode.
         user: Id of the user.
-        entity: Id of the start entity.
+        item: Id of the start item.
         steps: T.
         gain: Utility of the last text less that of the first.
         affinity_gain: The same of the affinity part.
@@ -46,7 +46,7 @@ class EpisodeRow:
         valid: Whether every text was well-formed.
         utilities: ``T + 1`` utilities.
         texts: ``T + 1`` texts.
-        prompts: ``T`` edit prompts that were chosen.
+        edits: ``T`` edits that were chosen.
         z: ``T + 1`` embeddings of the texts, n numbers each.
     """
 
@@ -54,7 +54,7 @@ class EpisodeRow:
     seed: int
     episode: int
     user: str
-    entity: str
+    item: str
     steps: int
     gain: float
     affinity_gain: float
@@ -64,7 +64,7 @@ class EpisodeRow:
     valid: bool
     utilities: tuple[float, ...]
     texts: tuple[str, ...]
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
     z: tuple[tuple[float, ...], ...]
 
 
@@ -137,7 +137,7 @@ def evaluate(
     """Roll out an agent.
 
     Args:
-        agent: Anything with ``predict``, or a writer; a writer begins with the same texts for the same readers.
+        agent: Anything with ``predict``, or a writer; a writer begins with the same texts for the same users.
         envs: The vector environment; ``episodes`` is a multiple of its ``num_envs``.
         method: Name of the agent, for the rows.
         episodes: How many; their seeds are ``first_seed, first_seed + 1, ...``.
@@ -176,7 +176,7 @@ class Moment:
     infos: Mapping[str, Any]
     z: NDArray[np.floating]  # [B, n]
     alive: NDArray[np.bool_]
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
 
 
 def roll_out(
@@ -195,9 +195,9 @@ def roll_out(
         begin = np.full(envs.num_envs, len(moments) == 1)
         seen = shown(agent, envs, observation)
         actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
-        prompts = tuple(offered[action] for offered, action in zip(infos["actions"], actions, strict=True))
+        edits = tuple(offered[action] for offered, action in zip(infos["edits"], actions, strict=True))
         observation, _, terminated, truncated, infos = envs.step(actions)
-        moments.append(Moment(infos, embeddings(envs, observation), alive.copy(), prompts))
+        moments.append(Moment(infos, embeddings(envs, observation), alive.copy(), edits))
         if bar is not None:
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
@@ -228,7 +228,7 @@ def numbers(z: NDArray[np.floating]) -> tuple[float, ...]:
 def write_out(
     writer: Writer, envs: gym.vector.VectorEnv[Any, Any, Any], first: int, method: str, seed: int
 ) -> list[EpisodeRow]:
-    """One batch of texts, written for the readers and from the texts that these seeds draw."""
+    """One batch of texts, written for the users and from the texts that these seeds draw."""
     envs.reset(seed=first)
     base: Any = envs.unwrapped
     catalog = base.world.catalog
@@ -238,8 +238,8 @@ def write_out(
             seed=seed,
             episode=first + i,
             user=str(catalog.users[begin.user]),
-            entity=str(catalog.entities[begin.entity].id),
-            steps=len(draft.prompts),
+            item=str(catalog.items[begin.item].id),
+            steps=len(draft.edits),
             gain=end.total - begin.total,
             affinity_gain=end.utility["affinity"] - begin.utility["affinity"],
             novelty_gain=end.utility["novelty"] - begin.utility["novelty"],
@@ -248,7 +248,7 @@ def write_out(
             valid=all(state.valid for state in draft.states),
             utilities=tuple(state.total for state in draft.states),
             texts=tuple(state.text for state in draft.states),
-            prompts=draft.prompts,
+            edits=draft.edits,
             z=tuple(numbers(state.z) for state in draft.states),
         )
         for i, draft in enumerate(writer.write(base.states))
@@ -268,8 +268,8 @@ def make_row(moments: Sequence[Moment], i: int, method: str, seed: int, episode:
         method=method,
         seed=seed,
         episode=episode,
-        user=str(first["user"][i]),
-        entity=str(first["entity"][i]),
+        user=str(first["user_id"][i]),
+        item=str(first["item_id"][i]),
         steps=len(lived) - 1,
         gain=part(last, "total") - part(first, "total"),
         affinity_gain=part(last, "affinity") - part(first, "affinity"),
@@ -279,6 +279,6 @@ def make_row(moments: Sequence[Moment], i: int, method: str, seed: int, episode:
         valid=all(bool(moment.infos["valid"][i]) for moment in lived),
         utilities=tuple(part(moment.infos, "total") for moment in lived),
         texts=tuple(str(moment.infos["text"][i]) for moment in lived),
-        prompts=tuple(moment.prompts[i] for moment in lived[1:]),
+        edits=tuple(moment.edits[i] for moment in lived[1:]),
         z=tuple(numbers(moment.z[i]) for moment in lived),
     )

@@ -1,11 +1,11 @@
-"""A language model as a policy: it reads the reader, the text and the K prompts, and scores each prompt.
+"""A language model as a policy: it reads the user, the text and the K edits, and scores each edit.
 
-The beginning that all K prompts share (the text and the reader's profile) is encoded once. The prompts follow it in one
-sequence, as branches: a prompt's tokens attend to the beginning and to their own prompt, and their positions go on from
+The beginning that all K edits share (the text and the user's profile) is encoded once. The edits follow it in one
+sequence, as branches: a edit's tokens attend to the beginning and to their own prompt, and their positions go on from
 the beginning's end, so that each is scored as if it alone came after it, and their order says nothing (as in
 Hydragen [1], written as an attention mask, which every model of ``transformers`` takes).
 
-A prompt's score is either a head on the hidden state of its last token, or its log-likelihood.
+A edit's score is either a head on the hidden state of its last token, or its log-likelihood.
 
 [1] Juravsky et al., "Hydragen: High-Throughput LLM Inference with Shared Prefixes", 2024, arXiv 2402.05099.
 """
@@ -24,16 +24,16 @@ from torch import Tensor, nn
 
 from baselines.networks import MASKED
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language.model import load_language_model
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import TransformersModel
 
 PAD = -1  # segment of a slot that holds nothing
 OBSERVATION = re.compile(
-    r"Reader: (?P<profile>.*?)\nText: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\nEdits:\n(?P<edits>.*)",
+    r"User: (?P<profile>.*?)\nText: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\nEdits:\n(?P<edits>.*)",
     re.S,
 )
-EDIT = re.compile(r"^(?P<index>\d+)\. (?P<prompt>.*)$", re.M)
+EDIT = re.compile(r"^(?P<index>\d+)\. (?P<edit>.*)$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,15 @@ class Reading:
 
     Attributes:
         text: The state's text.
-        profile: The reader's profile.
+        profile: The user's profile.
         time: Share of the episode that has passed.
-        prompts: K edit prompts, ``""`` where none is offered.
+        edits: K edits, ``""`` where none is offered.
     """
 
     text: str
     profile: str
     time: float
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
 
 
 def read_texts(observation: object, actions: int) -> list[Reading]:
@@ -66,7 +66,7 @@ def read_texts(observation: object, actions: int) -> list[Reading]:
     texts = observation
     if isinstance(observation, Mapping):
         texts = observation.get("text")
-        offered = np.shape(observation.get("action_mask", np.zeros(actions)))[-1]
+        offered = np.shape(observation.get("mask", np.zeros(actions)))[-1]
         if offered != actions:
             raise ConfigurationError(
                 f"this agent was trained with K = {actions} actions; the observation has {offered}"
@@ -86,13 +86,13 @@ def read_text(observation: str, actions: int) -> Reading:
     found = OBSERVATION.fullmatch(observation)
     if found is None:
         raise ConfigurationError(f"this is no text observation of eagle_gym: {observation!r}")
-    prompts = [""] * actions
-    for edit in EDIT.finditer(found["edits"]):
-        index = int(edit["index"])
+    edits = [""] * actions
+    for found_edit in EDIT.finditer(found["edits"]):
+        index = int(found_edit["index"])
         if index >= actions:
             raise ConfigurationError(f"this agent was trained with K = {actions} actions; action {index} is offered")
-        prompts[index] = edit["prompt"]
-    return Reading(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(prompts))
+        edits[index] = found_edit["edit"]
+    return Reading(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(edits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Packed:
         positions: ``[B, L]``.
         segments: ``[B, L]`` 0 in the beginning, k + 1 in prompt k, :data:`PAD` past the end.
         beginning: ``[B]`` slot of the beginning's last token.
-        last: ``[B, K]`` slot of each prompt's last token; 0 where none is offered.
+        last: ``[B, K]`` slot of each edit's last token; 0 where none is offered.
         mask: ``[B, K]`` True where a prompt is offered.
         time: ``[B]``.
     """
@@ -133,7 +133,7 @@ class Packed:
 
 
 class LanguagePolicy(nn.Module):
-    """Scores of the K prompts, and the state's value, from a causal language model.
+    """Scores of the K edits, and the state's value, from a causal language model.
 
     Args:
         spec: ``"embedded"`` or ``"transformers:PATH_OR_NAME"``.
@@ -170,7 +170,7 @@ class LanguagePolicy(nn.Module):
         """Token sequences of readings, on the CPU."""
         rows = [self._row(reading) for reading in readings]
         length = max(len(tokens) for tokens, *_ in rows)
-        count = len(readings[0].prompts)
+        count = len(readings[0].edits)
         tokens, positions = (np.zeros((len(rows), length), np.int64) for _ in range(2))
         segments = np.full((len(rows), length), PAD)
         last = np.zeros((len(rows), count), np.int64)
@@ -188,12 +188,12 @@ class LanguagePolicy(nn.Module):
         )
 
     def _row(self, reading: Reading) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Tokens, positions and segments of one reading, and where each prompt ends."""
+        """Tokens, positions and segments of one reading, and where each edit ends."""
         beginning, _ = self._phrasing.encode(Prompt("propose", text=reading.text, profile=reading.profile))
         tokens, positions = list(beginning), list(range(len(beginning)))
         segments, ends = [0] * len(beginning), []
-        for number, prompt in enumerate(reading.prompts):
-            said = self._phrasing.encode_answer(prompt) if prompt else []
+        for number, edit in enumerate(reading.edits):
+            said = self._phrasing.encode_answer(edit) if edit else []
             tokens += said
             positions += range(len(beginning), len(beginning) + len(said))
             segments += [number + 1] * len(said)
@@ -225,7 +225,7 @@ class LanguagePolicy(nn.Module):
         return scores
 
     def _likelihoods(self, hidden: Tensor, packed: Packed) -> Tensor:
-        """Log-likelihood of each prompt, its end included, after the beginning."""
+        """Log-likelihood of each edit, its end included, after the beginning."""
         slots = torch.arange(hidden.shape[1], device=hidden.device)[None]
         first = packed.positions == packed.beginning[:, None] + 1  # it is foretold by the beginning's last token
         before = torch.where(first, packed.beginning[:, None], slots - 1)

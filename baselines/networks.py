@@ -31,7 +31,7 @@ def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     Returns:
         Features of each action ``[B, K, F]``, of state and user ``[B, C]``, and the mask ``[B, K]``.
     """
-    state, user, mask = observation["state"], observation["user"], observation["action_mask"] > 0.5
+    state, user, mask = observation["state"], observation["user"], observation["mask"] > 0.5
     rows, dim = state.shape
     count = mask.shape[1]
     actions = observation["actions"].reshape(rows, count, dim)
@@ -45,7 +45,7 @@ def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
             (actions * here).sum(-1),
             actions.norm(dim=-1),
             (actions + here).norm(dim=-1),
-            observation["action_weights"] * count,  # 1 where the design is uniform, whatever K is
+            observation["weights"] * count,  # 1 where the design is uniform, whatever K is
         ],
         dim=-1,
     )
@@ -75,7 +75,7 @@ def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
 
 def widths(dim: int) -> tuple[int, int]:
     """F and C of :func:`action_features` in ``dim`` dimensions."""
-    sizes = {"state": dim, "user": dim + 1, "actions": dim, "action_weights": 1, "action_mask": 1, "time": 1}
+    sizes = {"state": dim, "user": dim + 1, "actions": dim, "weights": 1, "mask": 1, "time": 1}
     features, context, _ = action_features({key: torch.zeros(1, size) for key, size in sizes.items()})
     return features.shape[-1], context.shape[-1]
 

@@ -203,7 +203,7 @@ class MaskedDQN(DQN):
 
     def _random(self, observation: Any) -> NDArray[np.int64]:  # noqa: ANN401 - a dict of arrays
         # The action space's generator is SB3's own source of random actions, seeded with the run.
-        return sample(uniform_probabilities(observation["action_mask"] > 0.5), self.action_space.np_random)
+        return sample(uniform_probabilities(observation["mask"] > 0.5), self.action_space.np_random)
 
     def predict(
         self,
@@ -288,7 +288,7 @@ class SB3Agent:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
         """Choose actions for latent observations (see :class:`baselines.agent.Agent`)."""
-        mask = latent_tensors(observation, *policy_shapes(self.policy), "cpu")["action_mask"].numpy() > 0.5
+        mask = latent_tensors(observation, *policy_shapes(self.policy), "cpu")["mask"].numpy() > 0.5
         told = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
         actions, state = self.policy.predict(observation, state, episode_start, deterministic, **told)  # type: ignore[arg-type]
         return np.asarray(actions, dtype=np.int64), state
@@ -331,8 +331,8 @@ def latent_space(dim: int, actions: int) -> spaces.Dict:
         "state": dim,
         "user": dim + 1,
         "actions": actions * dim,
-        "action_weights": actions,
-        "action_mask": actions,
+        "weights": actions,
+        "mask": actions,
         "time": 1,
     }
     return spaces.Dict({key: spaces.Box(-np.inf, np.inf, (width,), np.float32) for key, width in shapes.items()})

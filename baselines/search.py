@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.agent import AgentState, is_batched
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import State, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -126,7 +126,7 @@ class Search(ABC):
             )
         states = [self._env.state] if isinstance(self._env, EagleEnv) else self._env.states
         actions = np.zeros(len(states), np.int64)
-        going = [i for i, there in enumerate(states) if not worlds.is_over(self.world, there)]
+        going = [i for i, there in enumerate(states) if not transition.is_over(self.world, there)]
         if going:
             actions[going] = self.plan([states[i] for i in going])
         return actions if is_batched(observation) or len(states) > 1 else actions[0], state
@@ -142,27 +142,27 @@ class Search(ABC):
 
     def ranked(self, states: Sequence[State]) -> list[NDArray[np.int64]]:
         """The offered actions of each state, the highest expected utility first."""
-        values = worlds.expected_utility(self.world, states)
+        values = transition.expected_utility(self.world, states)
         return [np.argsort(-row, kind="stable")[: int(np.isfinite(row).sum())] for row in values]
 
     def imagine(self, moves: Sequence[tuple[State, int]]) -> list[State]:
         """Where these actions lead, each with a fresh seed; one batched call."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
-        return worlds.advance(self.world, states, actions, self.seeds(len(moves)))[0]
+        return transition.step(self.world, states, actions, self.seeds(len(moves)))[0]
 
     def outcomes(self, moves: Sequence[tuple[State, int]]) -> Floats:
         """Utility of the texts that these actions lead to; no action sets are built for them."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
-        return utilities(self.world, worlds.rewrite(self.world, states, actions, self.seeds(len(moves))))
+        return utilities(self.world, transition.rewrite(self.world, states, actions, self.seeds(len(moves))))
 
 
-def utilities(world: World, arrivals: Sequence[worlds.Arrival]) -> Floats:
+def utilities(world: World, arrivals: Sequence[RawState]) -> Floats:
     """Utility of texts for their users, ``[B]``."""
     if not arrivals:
         return np.zeros(0)
     z = np.asarray(world.space.encoder.encode([arrival.text for arrival in arrivals]), np.float64)
     users = world.space.users[[arrival.user for arrival in arrivals]]
-    return world.resources.utility(z, users, np.array([arrival.entity for arrival in arrivals])).total
+    return world.resources.utility(z, users, np.array([arrival.item for arrival in arrivals])).total
 
 
 class Lookahead(Search):
@@ -340,11 +340,11 @@ class MCTS(Search):
         return [int(root.actions[best_place(root)]) for root in roots]
 
     def _nodes(self, states: Sequence[State]) -> list[Node]:
-        values = worlds.expected_utility(self.world, states)
+        values = transition.expected_utility(self.world, states)
         return [self._node(state, row) for state, row in zip(states, values, strict=True)]
 
     def _node(self, state: State, values: Floats) -> Node:
-        over = worlds.is_over(self.world, state)
+        over = transition.is_over(self.world, state)
         actions = np.zeros(0, np.int64) if over else np.flatnonzero(np.isfinite(values))
         scores = values[actions] / self._config.prior_temperature
         prior = np.exp(scores - scores.max(initial=-np.inf))

@@ -1,6 +1,6 @@
 """Supervised: a language-model policy that imitates a reference policy, and never sees a reward.
 
-It reads the text, the reader's profile and the K prompts, and scores each prompt (``language.py``). Training minimises
+It reads the text, the user's profile and the K prompts, and scores each prompt (``language.py``). Training minimises
 the cross-entropy to the reference policy's probabilities in the states that this policy came to in its recorded
 episodes (behaviour cloning). It begins as the embedded model, or as any model in a Hugging Face folder, and trains all
 weights or LoRA adapters.
@@ -174,7 +174,7 @@ def train(
         )
     recorded = load(Path(config.dataset), [config.reference])
     again = resume and folder is not None and (folder / run.HEADER).exists()
-    count = recorded.observation["action_mask"].shape[1]
+    count = recorded.observation["mask"].shape[1]
     agent = SupervisedAgent.load(folder) if again and folder else make_agent(config, count)
     if again and folder:
         run.check_same_run(folder, agent.config, config, growing=("training_steps",))

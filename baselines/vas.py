@@ -5,7 +5,7 @@
 V(x, a) is what the reference policy still gains once a has been taken in x. It is learnt from the recorded episodes of
 that policy alone, by regression on their returns: no step of the environment is taken for it, and the language model is
 not called to choose. pi_ref is the analytic policy, floored with a uniform share. Where it departs from the paper:
-actions are edit prompts, not tokens, and V reads latent observations.
+actions are edits, not tokens, and V reads latent observations.
 
 [1] Han et al., "Value Augmented Sampling for Language Model Alignment and Personalization", 2024, arXiv 2405.06639.
 """

@@ -1,9 +1,9 @@
 """Methods that hand in a text instead of choosing among offered prompts: best-of-N, and the profile in the prompt.
 
-They see what the environment's agents see (the reader, the text, the language model, the utility) and are not bound to
+They see what the environment's agents see (the user, the text, the language model, the utility) and are not bound to
 its steps: best-of-N plays whole episodes and keeps the best, so that it may choose among noise as well, which an agent
 cannot; the profile's rewrite asks for what no action set offers. ``baselines.evaluate.evaluate`` takes them as it takes
-agents, from the same texts for the same readers, and counts what they use.
+agents, from the same texts for the same users, and counts what they use.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 from baselines.agent import Draft
 from baselines.reference import REFERENCES, Foreseen, make_reference
-from eagle_gym.actions.rewriting import rewrite
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.episode import SEEDS
-from eagle_gym.envs.world import Arrival, State, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.rewriting import rewrite
 
 
 def world_of(env: Any) -> World:  # noqa: ANN401 - any environment of eagle_gym
@@ -78,18 +78,18 @@ class BestOfN:
     def write(self, states: Sequence[State]) -> list[Draft]:
         """N episodes for each state, all of them stepped together."""
         drafts = [Draft((state,), ()) for state in states for _ in range(self.count)]
-        while not worlds.is_over(self._world, drafts[0].states[-1]):
+        while not transition.is_over(self._world, drafts[0].states[-1]):
             drafts = self._step(drafts)
         rows = [drafts[i : i + self.count] for i in range(0, len(drafts), self.count)]
         return [max(row, key=lambda draft: draft.states[-1].total) for row in rows]
 
     def _step(self, drafts: list[Draft]) -> list[Draft]:
         here = [draft.states[-1] for draft in drafts]
-        foresight = Foreseen(worlds.expected_utility(self._world, here))
+        foresight = Foreseen(transition.expected_utility(self._world, here))
         actions, _ = make_reference(self._config.reference, foresight, self._rng).predict(latent(here))
-        there, _ = worlds.advance(self._world, here, actions.tolist(), fresh_seeds(self._rng, len(here)))
+        there, _ = transition.step(self._world, here, actions.tolist(), fresh_seeds(self._rng, len(here)))
         return [
-            Draft((*draft.states, after), (*draft.prompts, before.action_set.prompts[action]))
+            Draft((*draft.states, after), (*draft.edits, before.action_set.edits[action]))
             for draft, before, after, action in zip(drafts, here, there, actions, strict=True)
         ]
 
@@ -103,8 +103,8 @@ def latent(states: Sequence[State]) -> dict[str, np.ndarray]:
         "state": np.stack([state.z for state in states]),
         "user": np.zeros((rows, dim + 1)),
         "actions": features.reshape(rows, -1),
-        "action_weights": np.stack([chosen.weights for chosen in sets]),
-        "action_mask": np.stack([chosen.mask for chosen in sets]),
+        "weights": np.stack([chosen.weights for chosen in sets]),
+        "mask": np.stack([chosen.mask for chosen in sets]),
         "time": np.zeros((rows, 1)),
     }
 
@@ -118,9 +118,9 @@ class ProfileConfig:
 
 
 class ProfileRewrite:
-    """One rewrite with the reader's profile in the prompt: preferences as text, as CIPHER has them [1].
+    """One rewrite with the user's profile in the prompt: preferences as text, as CIPHER has them [1].
 
-    A general model is asked to rewrite the text for the reader that the profile describes. A model of plot English does
+    A general model is asked to rewrite the text for the user that the profile describes. A model of plot English does
     not read such an instruction: it is asked to propose an edit with the profile in its prompt, and then to make it.
 
     [1] Gao et al., "Aligning LLM Agents by Learning Latent Preference from User Edits", NeurIPS 2024, arXiv 2404.15269.
@@ -139,20 +139,20 @@ class ProfileRewrite:
         model, heat = self._world.model, self._config.temperature
         asked = self._instructions(states)
         prompts = [
-            Prompt("rewrite", text=state.text, instruction=wish) for state, wish in zip(states, asked, strict=True)
+            Prompt("rewrite", text=state.text, edit=wish) for state, wish in zip(states, asked, strict=True)
         ]
         texts = rewrite(model, prompts, fresh_seeds(self._rng, len(states)), temperature=heat)
         arrivals = [
-            Arrival(text, state.user, state.entity, state.step + 1, worlds.is_proper(self._world, state.text, text))
+            RawState(text, state.user, state.item, state.step + 1, transition.is_proper(self._world, state.text, text))
             for text, state in zip(texts, states, strict=True)
         ]
-        after = worlds.arrive(self._world, arrivals)
+        after = transition.make_states(self._world, arrivals)
         return [Draft((old, new), (wish,)) for old, new, wish in zip(states, after, asked, strict=True)]
 
     def _instructions(self, states: Sequence[State]) -> list[str]:
         profiles = [self._world.resources.profile(state.user) for state in states]
         if not self._world.resources.speaks_plot_english:
-            return [f"Rewrite it so that this reader would love it. The reader: {profile}" for profile in profiles]
+            return [f"Rewrite it so that this user would love it. The user: {profile}" for profile in profiles]
         prompts = [
             Prompt("propose", text=state.text, profile=profile) for state, profile in zip(states, profiles, strict=True)
         ]

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks.engines import NAMES as ENGINES
+from benchmarks.experiments import find_experiments
 from benchmarks.readme import renew, renew_latent, renew_speed
 from benchmarks.results import REFERENCE, ROOT
-from benchmarks.suite import Options, find_experiments
+from benchmarks.suite import Options
 from eagle_gym.errors import ConfigurationError, EagleError
 
 Parser = argparse.ArgumentParser

@@ -6,7 +6,7 @@ badly. The judges have other sources:
 - *true tastes*, on Plots: the hidden tastes behind the ratings. No other module of this repository may import them.
 - *a second opinion*: a factorisation and an encoder of the test users' judge halves, ratings that the environment's
   space never saw.
-- *a language model* that is given the reader's profile and the text, where one is named.
+- *a language model* that is given the user's profile and the text, where one is named.
 
 Beside them stand measures of the texts themselves: how far they are from the original, how much of the movement in Z
 was sideways to the utility's gradient, whether they are well-formed, whether anything changed, how long they are.
@@ -43,7 +43,7 @@ UNSEEN_SEED = 5  # of the texts on which predicted and true tastes are compared;
 # What the second opinion may be: few ratings make it, so it chooses for itself, by validation among these.
 SECOND = tuple(SpaceParameters(dim=dim, encoder_ridge=ridge) for dim in (2, 4, 8) for ridge in (30.0, 300.0))
 STEP = 1e-3  # of the difference quotients of the utility, in units of Z
-RATERS = 64  # test users on the panel of other readers
+RATERS = 64  # test users on the panel of other users
 BATCH = 64  # questions put to a language model at once
 
 _NUMBER = re.compile(r"\d+")
@@ -144,7 +144,7 @@ class SecondOpinion:
         quality: How well it predicts ratings of held-out items, by the judge halves.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Says which ratings are the judge's.
 
     Raises:
@@ -152,7 +152,7 @@ class SecondOpinion:
     """
 
     def __init__(self, catalog: Catalog, split: Split) -> None:
-        everything = np.arange(len(catalog.entities))
+        everything = np.arange(len(catalog.items))
         (self._catalog, parts), _ = restrict(catalog, split, split.judge, everything)
         # Here the judges' ratings are all there is: their users train, and all of it is support.
         both = np.sort(np.concatenate([parts.train_users, parts.test_users]))
@@ -199,7 +199,7 @@ class SecondOpinion:
 
 
 class ModelJudge:
-    """A language model that is asked how much a reader would like a text, from 1 to 10 (``task="rate"``).
+    """A language model that is asked how much a user would like a text, from 1 to 10 (``task="rate"``).
 
     Args:
         model: Any language model that reads free text.
@@ -210,7 +210,7 @@ class ModelJudge:
         self._model, self._seed = model, seed
 
     def rate(self, profiles: Sequence[str], texts: Sequence[str]) -> Floats:
-        """Numbers from 1 to 10, [B]; nan where the reader has no profile, or the answer is no such number."""
+        """Numbers from 1 to 10, [B]; nan where the user has no profile, or the answer is no such number."""
         asked = [(profile, text) for profile, text in zip(profiles, texts, strict=True) if profile.strip()]
         prompts = [Prompt("rate", text=text, profile=profile) for profile, text in dict.fromkeys(asked)]
         answers: dict[tuple[str, str], float] = {}
@@ -263,7 +263,7 @@ def steering(utility: Utility, z: Floats, user: Floats, exclude: int) -> tuple[F
         utility: What was rewarded.
         z: Embeddings of the episode's texts, [T + 1, n].
         user: Row of the space's users, [n + 1].
-        exclude: Row of the start entity, -1 for none.
+        exclude: Row of the start item, -1 for none.
 
     Returns:
         Progress, negative against the gradient, and drift, never negative, each [T]. Without a gradient all is drift.
@@ -341,7 +341,7 @@ class Judges:
         second: Where there are ratings for it.
         model: Where a language model is named.
         profiles: Of users, by id, for the language model.
-        raters: Ids of the panel of other readers.
+        raters: Ids of the panel of other users.
     """
 
     catalog: Catalog
@@ -418,8 +418,8 @@ class Judges:
         plot = self.catalog.language == "plot_english"
         z = self.space.encoder.encode(row.texts)
         user = self.space.users[self.catalog.user_index(row.user)]
-        entity = self.catalog.entity_index(row.entity) if row.entity != "None" else -1
-        progress, drift = steering(self.utility, z, user, entity)
+        item = self.catalog.item_index(row.item) if row.item != "None" else -1
+        progress, drift = steering(self.utility, z, user, item)
         pairs = list(zip(row.texts, row.texts[1:], strict=False))
         return Judgement(
             method=row.method,

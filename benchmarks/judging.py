@@ -22,7 +22,8 @@ from benchmarks.reporting.names import title
 from benchmarks.results import write_json, write_table
 from benchmarks.stats import Interval, bootstrap
 from benchmarks.suite import CellResult, Fingerprints, check_alike, check_made_of, read_run
-from eagle_gym.language.model import LanguageModel, load_language_model
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.model import LanguageModel
 
 # Columns of the table of texts, and how they are printed.
 TEXTS = {
@@ -37,7 +38,7 @@ TEXTS = {
 OPINIONS = {
     "true_taste": "true taste",
     "second": "second opinion",
-    "raters": "other readers",
+    "raters": "other users",
     "model": "language model, of 10",
 }
 
@@ -119,7 +120,7 @@ HEAD = """# Judges
 
 Gains of the last text over the first. Reward and its affinity part are in catalog standard deviations; so are true
 taste and second opinion, which stand against the affinity: where they are smaller, part of what was rewarded is an
-error of the space that rewards. *Other readers* is the mean of the same over a fixed panel of other test users, by true
+error of the space that rewards. *Other users* is the mean of the same over a fixed panel of other test users, by true
 tastes where these are known, else by the second opinion. *Progress* is movement in Z along the utility's gradient,
 *drift* movement sideways to it; *edits* counts the attribute values that the last text says otherwise than the first;
 *length* is in words, relative to the first. Intervals are 95 %, over seeds and users."""

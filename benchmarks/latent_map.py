@@ -1,7 +1,7 @@
-"""A picture's worth of a latent space: one reader, one start text, the catalog around it, and what reaching there pays.
+"""A picture's worth of a latent space: one user, one start text, the catalog around it, and what reaching there pays.
 
 The embedded and real spaces are white: over the catalog every direction varies as much as every other, and principal
-components of the catalog are arbitrary. So the map is laid by what matters: across is the direction of the reader's
+components of the catalog are arbitrary. So the map is laid by what matters: across is the direction of the user's
 taste (a point's place on it is the affinity that is rewarded), up is the direction, of those at right angles to it, in
 which the episodes move most.
 """
@@ -33,13 +33,13 @@ class LatentMap:
 
     Attributes:
         seed: Of the training runs whose episodes are drawn.
-        episode: Seed of the episode: it names reader and start.
+        episode: Seed of the episode: it names user and start.
         axes: Two orthonormal directions, [2, n].
         share: Of the squared length of the episodes' movement, how much the plane shows.
         catalog: Items on the plane, [I, 2].
         x: Places across at which the utility was taken, [G].
         y: Places up, [G].
-        utility: For the reader, on the plane through the start, [G, G], a row for each y.
+        utility: For the user, on the plane through the start, [G, G], a row for each y.
     """
 
     seed: int
@@ -65,7 +65,7 @@ def draw_map(world: World, rows: Sequence[EpisodeRow]) -> LatentMap:
         rows: Episodes of all methods.
     """
     (seed, episode), shown = chosen(rows)
-    start = world.catalog.entity_index(shown[0].entity) if shown[0].entity != "None" else -1
+    start = world.catalog.item_index(shown[0].item) if shown[0].item != "None" else -1
     user = world.space.users[world.catalog.user_index(shown[0].user)]
     axes, share = lay(user[:-1], [np.asarray(row.z) for row in shown])
     items = world.space.items[np.linspace(0, len(world.space.items) - 1, ITEMS).astype(int)]
@@ -98,7 +98,7 @@ def chosen(rows: Sequence[EpisodeRow]) -> tuple[tuple[int, int], list[EpisodeRow
 
 
 def lay(taste: Floats, paths: Sequence[Floats]) -> tuple[Floats, float]:
-    """Axes [2, n] for a reader's taste [n] and episodes [T + 1, n], and the share of their movement that is seen."""
+    """Axes [2, n] for a user's taste [n] and episodes [T + 1, n], and the share of their movement that is seen."""
     across = taste / max(float(np.linalg.norm(taste)), 1e-12)
     moved = np.concatenate([path - path[0] for path in paths])
     beside = moved - np.outer(moved @ across, across)

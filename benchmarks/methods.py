@@ -26,7 +26,7 @@ def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict
             yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "steps": steps // 2}}
 
 
-def readers(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
+def users(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
     """Supervised and EAGLE agents that read text: language models.
 
     Args:

@@ -135,7 +135,7 @@ def save_episode(row: EpisodeRow, path: Path, *, note: str = "") -> None:
     from matplotlib.figure import Figure
 
     texts = [textwrap.wrap(text, WIDTH) for text in row.texts]
-    edits = [textwrap.wrap(prompt, WIDTH - 4) for prompt in row.prompts]
+    edits = [textwrap.wrap(prompt, WIDTH - 4) for prompt in row.edits]
     tops, total = layout([len(lines) for lines in texts], [len(lines) for lines in edits])
     figure = Figure(figsize=(11.5, 0.21 * total + 1.1), layout="constrained")
     page, side = figure.subplots(1, 2, width_ratios=(3.4, 1))
@@ -145,7 +145,7 @@ def save_episode(row: EpisodeRow, path: Path, *, note: str = "") -> None:
     for axes in (page, side):
         axes.set_ylim(total, -1)
     figure.suptitle(
-        f"{title_of(row.method)}: user {row.user}, from {row.entity}, gain {row.gain:+.2f}{note}",
+        f"{title_of(row.method)}: user {row.user}, from {row.item}, gain {row.gain:+.2f}{note}",
         fontsize=10,
     )
     write(figure, path)

@@ -163,7 +163,7 @@ def renew_latent(page: Path, space: Path) -> None:
 
 
 def renew_speed(page: Path, throughput: Path) -> None:
-    """Rewrite the part of the page on speed that was measured on a run's device, and put its picture beside the page.
+    """Rewrite what was measured on a run's device: the summary in the page on speed, the tables in its log, the plots.
 
     Raises:
         PreparationError: The run is not finished.
@@ -173,8 +173,10 @@ def renew_speed(page: Path, throughput: Path) -> None:
         raise PreparationError(f"the run in {throughput} was ended early; run the throughput experiment there again")
     mark = "throughput" if header["device"] == "cpu" else "throughput-cuda"
     shutil.copyfile(throughput / "throughput.png", page.with_name(f"{mark}.png"))
-    tables = re.sub(r"^## ", "#### ", report.removeprefix("# Throughput\n\n"), flags=re.M)
-    page.write_text(fill(page.read_text(), mark, f"{tables}\n![The curves of these tables]({mark}.png)"))
+    summary, tables = report.removeprefix("# Throughput\n\n").split("## ", 1)
+    page.write_text(fill(page.read_text(), mark, summary.rstrip()))
+    log, tables = page.with_name(f"{page.stem}_log.md"), re.sub(r"^## ", "#### ", f"## {tables}", flags=re.M)
+    log.write_text(fill(log.read_text(), mark, f"{tables}\n![Curves of these tables]({mark}.png)"))
 
 
 def renew(readme: Path, *, demo: Path | None, reference: Path = REFERENCE / "t1_methods") -> None:

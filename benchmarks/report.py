@@ -190,5 +190,5 @@ def transcript(row: EpisodeRow, width: int = 110) -> str:
     lines = []
     for step, (text, utility) in enumerate(zip(row.texts, row.utilities, strict=True)):
         lines += textwrap.wrap(text, width, initial_indent=f"{utility:+5.2f}  ", subsequent_indent=" " * 7)
-        lines += [f"       > {row.prompts[step]}"] if step < len(row.prompts) else []
+        lines += [f"       > {row.edits[step]}"] if step < len(row.edits) else []
     return "\n".join(lines)

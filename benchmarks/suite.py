@@ -1,22 +1,19 @@
-"""What an experiment is, and the cells that experiments are made of.
+"""The cells that most experiments are made of (see ``benchmarks.experiments`` for what an experiment is).
 
-An experiment is a module of ``benchmarks.experiments`` with a docstring, a table ``SIZES`` and a function ``run``. Most
-are made of cells: a cell is one method with one seed in one environment; it trains where there is something to train,
+A cell is one method with one seed in one environment; it trains where there is something to train,
 meets its test episodes, and leaves a folder. A folder that is done is not done again. A cell may need others: the
 recorded episodes of a reference policy, or the agent of another cell. What these have cost is charged to it too.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,9 +22,7 @@ from tqdm import tqdm
 from baselines import registry
 from baselines.agent import Agent, Writer
 from baselines.evaluate import FIRST_SEED, Cost, EpisodeRow, Meter, evaluate, make_envs
-from baselines.reference import REFERENCES
 from baselines.registry import LEARNERS
-from benchmarks import experiments
 from benchmarks.engines import make_engine, root_of
 from benchmarks.results import circumstances, hashes, read_json, read_rows, shortened, write_json, write_rows
 from eagle_gym.errors import ConfigurationError, EagleError, PreparationError
@@ -643,24 +638,3 @@ def _cell(world: World, method: dict[str, Any], seed: int) -> Cell:
     method["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
     method |= {key: f"{environment}-{method[key]}-{seed}" for key in ("begins_as", "agent_of") if key in method}
     return Cell(environment, env_id, seed=seed, **method)
-
-
-def agents_by_seed(agents: Sequence[str] = ("ppo", *REFERENCES), seeds: Sequence[int] = (0,)) -> list[tuple[str, int]]:
-    """Every agent with every seed, a whole seed at a time, so that a part of an experiment is a smaller experiment."""
-    return [(agent, seed) for seed in seeds for agent in agents]
-
-
-def find_experiments() -> dict[str, ModuleType]:
-    """Every experiment by name.
-
-    Raises:
-        ConfigurationError: A module of ``benchmarks.experiments`` lacks what an experiment has.
-    """
-    found = {}
-    for item in pkgutil.iter_modules(experiments.__path__):
-        module = importlib.import_module(f"{experiments.__name__}.{item.name}")
-        lacks = [name for name in ("__doc__", "SIZES", "run") if not getattr(module, name, None)]
-        if lacks:
-            raise ConfigurationError(f"benchmarks/experiments/{item.name}.py should have {lacks}")
-        found[item.name] = module
-    return found

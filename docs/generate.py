@@ -27,13 +27,6 @@ DOCS: Final = ROOT / "docs"
 NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
 SHOWN_ID: Final = "EagleGym/Plots-v0"  # needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
-CONTRIBUTING: Final = "generated/pages/contributing"
-CONTRIBUTING_PLACES: Final = ("CONTRIBUTING.md", ".github/CONTRIBUTING.md")
-NO_GUIDE: Final = """\
-# Contributing
-
-`make test` runs the linter, the type checker and all tests; `make docs` builds this site.
-"""
 UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
@@ -91,7 +84,6 @@ def adopted() -> dict[Path, str]:
         path: f"generated/reports/{path.parent.name}" for path in sorted((ROOT / "benchmarks").rglob("*/REPORT.md"))
     }
     pages[ROOT / "CHANGELOG.md"] = "generated/pages/changelog"
-    pages |= {ROOT / place: CONTRIBUTING for place in CONTRIBUTING_PLACES if (ROOT / place).is_file()}
     return pages
 
 
@@ -102,7 +94,6 @@ def adopted_pages() -> dict[str, str]:
         f"{name.removeprefix('generated/')}.md": relinked(path.read_text(encoding="utf-8"), path, name)
         for path, name in found.items()
     }
-    pages.setdefault(f"{CONTRIBUTING.removeprefix('generated/')}.md", NO_GUIDE)
     reports = "\n".join(name.rpartition("/")[2] for name in found.values() if name.startswith("generated/reports/"))
     pages["reports/index.md"] = (
         "# Results\n\nReports of reference runs; [the experiments](../../experiments.md) say how they are made.\n\n"
@@ -243,9 +234,10 @@ def environment_page(env_id: str, kwargs: Mapping[str, Any], about: str, needs: 
 
 def filled(text: str) -> str:
     """The text with the sizes of a first use filled in."""
-    store = importlib.import_module("eagle_gym.actions.surrogate_store")
+    from eagle_gym.actions.surrogate import make, store
+
     free, embedded = store.GENERAL_BUDGET, store.EMBEDDED_BUDGET
-    kinds = len(importlib.import_module("eagle_gym.actions.surrogate_make").SUFFIXES)  # of edits, measured separately
+    kinds = len(make.SUFFIXES)  # of edits, measured separately
     general = free.trials + free.checks * free.check_samples
     numbers = {
         "generations": f"{embedded.trials + embedded.checks * embedded.check_samples * kinds:,}",

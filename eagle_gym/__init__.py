@@ -34,7 +34,7 @@ _LAZY = {
     "EagleVectorEnv": "eagle_gym.envs.vector",
     "FreeText": "eagle_gym.envs.spaces",
     "Settings": "eagle_gym.envs.settings",
-    "make_world": "eagle_gym.envs.world",
+    "make_world": "eagle_gym.envs.opening",
 }
 
 __all__ = [

@@ -30,7 +30,7 @@ Arguments of an environment are given as name=value, the value as JSON (horizon=
 utility_kwargs='{"weight": 0.5}'); an unknown name is answered with the list of those there are.
 """
 PLAY_INTRODUCTION = """\
-You are the agent. Choose edits, and the language model rewrites the text. Make it one that this reader would love
+You are the agent. Choose edits, and the language model rewrites the text. Make it one that this user would love
 (affinity) and that is like nothing in the catalog (novelty): the utility has both, and the reward is what it gains."""
 PLAY_HELP = "number of a prompt, Enter for the heaviest, r for another episode, q to quit"
 
@@ -100,9 +100,9 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
         command.add_argument("--out", type=Path, default=Path("episode.gif"), help="the file (default: %(default)s)")
     if name == "play":
         command.add_argument("--seed", type=int, default=None, help="seed of the episode (default: a random one)")
-        command.add_argument("--user", default=None, help="id of the reader (default: drawn)")
-        command.add_argument("--entity", default=None, help="id of the start entity (default: drawn)")
-        command.add_argument("--text", default=None, help="a start text of your own (default: the entity's)")
+        command.add_argument("--user", default=None, help="id of the user (default: drawn)")
+        command.add_argument("--item", default=None, help="id of the start item (default: drawn)")
+        command.add_argument("--text", default=None, help="a start text of your own (default: the item's)")
 
 
 def keywords(pairs: Sequence[str]) -> dict[str, Any]:
@@ -194,19 +194,19 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     yield "action space", str(env.action_space)
     yield (
         "catalog",
-        f"{catalog.name}: {len(catalog.entities):,} entities, {len(catalog.users):,} users, "
+        f"{catalog.name}: {len(catalog.items):,} items, {len(catalog.users):,} users, "
         f"{len(catalog.ratings):,} ratings from {catalog.scale[0]:g} to {catalog.scale[1]:g}; {catalog.language}",
     )
     for skipped in catalog.skipped:
         yield "  note", str(skipped)
-    for name, users, entities in (
-        ("train", split.train_users, split.train_entities),
-        ("test", split.test_users, split.test_entities),
+    for name, users, items in (
+        ("train", split.train_users, split.train_items),
+        ("test", split.test_users, split.test_items),
     ):
         mine = " (this environment's)" if name == world.settings.split else ""
-        yield f"  {name} split", f"{len(users):,} users, {len(entities):,} start entities{mine}"
+        yield f"  {name} split", f"{len(users):,} users, {len(items):,} start items{mine}"
     model = world.model
-    yield "language model", f"{model.name}, fingerprint {model.fingerprint}, writes {model.speech}"
+    yield "language model", f"{model.name}, fingerprint {model.fingerprint}, writes {model.language}"
     yield "  deterministic", f"{world.resources.deterministic} (batch_invariant={world.settings.batch_invariant})"
     yield "latent space", f"dimension {space.dim}, radius {space.radius:.3f}, fingerprint {space.fingerprint}"
     for name, number in space.quality.items():
@@ -221,7 +221,7 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
 
 def _surrogate_facts(quality: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """R² for each kind of edit: with its interval, and what a perfect prediction would get."""
-    from eagle_gym.actions.surrogate_make import SUFFIXES
+    from eagle_gym.actions.surrogate.make import SUFFIXES
 
     for suffix in SUFFIXES:
         if f"r2{suffix}" in quality:
@@ -264,7 +264,7 @@ def play(options: argparse.Namespace) -> int:
     from eagle_gym.envs.render import draw_last
 
     env = open_env(options, render_mode="ansi")
-    start = {name: getattr(options, name) for name in ("user", "entity", "text") if getattr(options, name) is not None}
+    start = {name: getattr(options, name) for name in ("user", "item", "text") if getattr(options, name) is not None}
     env.reset(seed=options.seed, options=start)
     print(f"{PLAY_INTRODUCTION}\n\n{env.render()}")
     over = False

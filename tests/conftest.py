@@ -58,8 +58,8 @@ def amazon(tmp_path: Path) -> Path:
         for row, (user, item, value) in enumerate(ratings)
     ]
     products = [
-        {"parent_asin": f"B{row}", "title": entity.title, "description": [entity.text], "features": []}
-        for row, entity in enumerate(catalog.entities)
+        {"parent_asin": f"B{row}", "title": item.title, "description": [item.text], "features": []}
+        for row, item in enumerate(catalog.items)
     ]
     for name, records in (("Films.jsonl", reviews), ("meta_Films.jsonl", products)):
         (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -1,6 +1,6 @@
 """A tiny world for contract tests: eight films, a few users, a linear encoder and a scripted language model.
 
-The scripted model does what prompts ask through the grammar, with the faults a real one has, seeded row by row.
+The scripted model does what edits ask through the grammar, with the faults a real one has, seeded row by row.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eagle_gym import plot_english
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import LexiconCandidates
 from eagle_gym.actions.effects import Rollout
-from eagle_gym.catalog import Catalog, Entity, Ratings, split_catalog
+from eagle_gym.catalog import Catalog, Item, Ratings, split_catalog
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import LanguageModelError, TextError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.plot_english import arrays
 
 N = 4
 
@@ -36,7 +36,7 @@ class ScriptedModel:
         garble: chance that the answer is not plot English.
         lazy: whether texts come back as they are.
         garble_greedy: whether answers at temperature 0 are not.
-        speech: what it says that it writes.
+        language: what it says that it writes.
     """
 
     fidelity: float = 0.95
@@ -47,7 +47,7 @@ class ScriptedModel:
     garble_greedy: bool = False
     name: str = "embedded"
     fingerprint: str = "scripted"
-    speech: str = "plot_english"
+    language: str = "plot_english"
     deterministic: bool = True
     usage: Usage = field(default_factory=Usage)
     batches: list[int] = field(default_factory=list)
@@ -72,12 +72,12 @@ class ScriptedModel:
         if rng.random() < self.garble or (self.garble_greedy and temperature == 0):
             return "Once upon a time, qwerty! " + prompt.text
         try:
-            edits = plot_english.parse_edit(prompt.instruction)
+            changes = plot_english.parse_edit(prompt.edit)
         except TextError:
             return prompt.text
-        for edit in edits:
+        for change in changes:
             if temperature == 0.0 or rng.random() < self.fidelity:
-                attributes = plot_english.apply(attributes, edit, rng if temperature else np.random.default_rng(0))
+                attributes = plot_english.apply(attributes, change, rng if temperature else np.random.default_rng(0))
         if temperature and rng.random() < self.invent and attributes.tone is None:
             attributes = attributes.with_values("tone", ["dark"])
         return plot_english.render(attributes, rng if temperature else None)
@@ -93,7 +93,7 @@ class LinearEncoder:
     radius: float
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        rows = [vocabulary.one_hot([text])[0] @ self.weights + self.intercept for text in texts]
+        rows = [arrays.one_hot([text])[0] @ self.weights + self.intercept for text in texts]
         z = np.array(rows).reshape(len(texts), -1)
         return z * np.minimum(1.0, self.radius / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9))
 
@@ -143,21 +143,21 @@ def make_plain_utility(space: object, catalog: Catalog):
 
 def make_catalog(films: int = 12, users: int = 6) -> Catalog:
     rng = np.random.default_rng(7)
-    entities = tuple(
-        Entity(f"m{i}", f"Film {i}", plot_english.render(plot_english.random_attributes(rng, 0.4), rng))
+    items = tuple(
+        Item(f"m{i}", f"Film {i}", plot_english.render(plot_english.random_attributes(rng, 0.4), rng))
         for i in range(films)
     )
     rows = [(u, i, float(rng.integers(1, 11)) / 2) for u in range(users) for i in range(films)]
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     return Catalog(
-        "tiny", entities, tuple(f"u{u}" for u in range(users)), Ratings(*columns).sorted(), (0.5, 5.0), "plot_english"
+        "tiny", items, tuple(f"u{u}" for u in range(users)), Ratings(*columns).sorted(), (0.5, 5.0), "plot_english"
     )
 
 
 def make_space(catalog: Catalog, n: int = N, scale: float = 0.5, radius: float = 3.0) -> Space:
     rng = np.random.default_rng(11)
     weights = scale * rng.standard_normal((len(plot_english.FEATURES), n))
-    raw = vocabulary.one_hot(catalog.texts) @ weights
+    raw = arrays.one_hot(catalog.texts) @ weights
     encoder = LinearEncoder(weights, -raw.mean(0), radius)
     users = rng.standard_normal((len(catalog.users), n + 1))
     return Space(encoder, encoder.encode(catalog.texts), users, radius, n, {"gain": 0.1}, "fake-space")

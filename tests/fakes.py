@@ -33,7 +33,7 @@ class FakeUsage:
 class Row:
     rng: np.random.Generator
     user: int = 0
-    entity: int = 0
+    item: int = 0
     step: int = 0
     z: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     displacements: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -49,8 +49,8 @@ def latent_space(dim: int, actions: int) -> gym.spaces.Dict:
             "state": box(-100, 100, dim),
             "user": box(-100, 100, dim + 1),
             "actions": box(-100, 100, actions * dim),
-            "action_weights": box(0, 1, actions),
-            "action_mask": box(0, 1, actions),
+            "weights": box(0, 1, actions),
+            "mask": box(0, 1, actions),
             "time": box(0, 1, 1),
         }
     )
@@ -97,9 +97,9 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         return self.observe(), self.infos()
 
     def _start(self, rng: np.random.Generator) -> Row:
-        row = Row(rng, user=int(rng.integers(len(self.tastes))), entity=int(rng.integers(10)))
+        row = Row(rng, user=int(rng.integers(len(self.tastes))), item=int(rng.integers(10)))
         row.z = rng.normal(size=self.dim)
-        row.text = f"entity {row.entity}"
+        row.text = f"item {row.item}"
         self._offer(row)
         return row
 
@@ -145,8 +145,8 @@ class KnownVectorEnv(gym.vector.VectorEnv):
             "state": np.array([row.z for row in self.rows]),
             "user": np.array([[*self.tastes[row.user], 1.0] for row in self.rows]),
             "actions": np.array([row.displacements.ravel() for row in self.rows]),
-            "action_weights": mask / mask.sum(axis=1, keepdims=True),
-            "action_mask": mask,
+            "weights": mask / mask.sum(axis=1, keepdims=True),
+            "mask": mask,
             "time": np.array([[row.step / self.horizon] for row in self.rows]),
         }
         return {key: value.astype(np.float32) for key, value in observation.items()}
@@ -160,9 +160,9 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         total = self.utility()
         return {
             "text": objects([row.text for row in self.rows]),
-            "user": objects([f"u{row.user}" for row in self.rows]),
-            "entity": objects([f"e{row.entity}" for row in self.rows]),
-            "actions": objects([tuple(f"move {k}" for k in range(self.actions)) for _ in self.rows]),
+            "user_id": objects([f"u{row.user}" for row in self.rows]),
+            "item_id": objects([f"e{row.item}" for row in self.rows]),
+            "edits": objects([tuple(f"move {k}" for k in range(self.actions)) for _ in self.rows]),
             "action_mask": self.mask(),
             "valid": np.ones(self.num_envs, dtype=bool),
             "utility": {

@@ -23,7 +23,7 @@ def digests(seeds: Sequence[int], steps: int = 2, **arguments: object) -> dict[i
         for i, digest in enumerate(sums):
             for part in (*observation.values(), rewards):
                 digest.update(part[i].tobytes())
-            digest.update(json.dumps([infos["text"][i], infos["actions"][i], infos["user"][i]]).encode())
+            digest.update(json.dumps([infos["text"][i], infos["edits"][i], infos["user_id"][i]]).encode())
         if step < steps:
             observation, rewards, *_, infos = envs.step(np.array([(seed + step) % 6 for seed in seeds]))
     envs.close()

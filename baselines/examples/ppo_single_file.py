@@ -82,7 +82,7 @@ class Agent(nn.Module):
 
     def forward(self, obs: dict[str, Tensor]) -> tuple[Categorical, Tensor]:
         """Distribution over K actions, and values ``[B]``."""
-        state, user, mask = obs["state"], obs["user"], obs["action_mask"] > 0.5
+        state, user, mask = obs["state"], obs["user"], obs["mask"] > 0.5
         n = state.shape[1]
         actions = obs["actions"].view(len(state), -1, n)  # [B, K, n]
         context = torch.cat([state, user, obs["time"]], dim=1)

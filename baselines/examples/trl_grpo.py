@@ -20,7 +20,7 @@ import gymnasium as gym
 import eagle_gym
 from eagle_gym.errors import EpisodeError
 
-TASK = "Rewrite the text below for its reader, one numbered edit at a time. Call rewrite until the episode is over.\n\n"
+TASK = "Rewrite the text below for its user, one numbered edit at a time. Call rewrite until the episode is over.\n\n"
 
 
 class Writing:
@@ -41,7 +41,7 @@ class Writing:
         """Start an episode.
 
         Args:
-            seed: Of the episode: its reader, its text and every rewrite.
+            seed: Of the episode: its user, its text and every rewrite.
             **row: Not read.
 
         Returns:

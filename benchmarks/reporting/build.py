@@ -49,7 +49,7 @@ def report(folders: Sequence[Path]) -> list[Block]:
     blocks: list[Block] = [
         Heading("eagle_gym: report", 1),
         Text(
-            "A frozen language model is the environment, texts are its states, edit prompts its actions; the reward "
+            "A frozen language model is the environment, texts are its states, edits its actions; the reward "
             "lives in an embedding space that is learnt from ratings. The tables have the shape of the paper's "
             f"({paper.CITATION}) and stand beside what it claims, whether the numbers agree or not."
         ),

@@ -175,7 +175,7 @@ def latent(drawn: LatentMap, rows: Mapping[str, EpisodeRow]) -> bytes:
     figure, axes = make(4.6, len(rows) + 2)
     shades = axes.contourf(drawn.x, drawn.y, drawn.utility, levels=14, cmap="YlGnBu", alpha=0.55)
     bar = figure.colorbar(shades, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label("utility for this reader", fontsize=8)
+    bar.set_label("utility for this user", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     axes.scatter(*np.asarray(drawn.catalog).T, s=5, color="#555555", alpha=0.35, linewidths=0, label="the catalog")
     for name, row in rows.items():
@@ -185,7 +185,7 @@ def latent(drawn: LatentMap, rows: Mapping[str, EpisodeRow]) -> bytes:
         axes.plot(*path[-1], marker="*", color=colour(name), markersize=11, markeredgecolor="white", zorder=4)
     start = drawn.project(next(iter(rows.values())).z[0])
     axes.plot(*start, "o", color="white", markeredgecolor=INK, markersize=9, zorder=5, label="start")
-    axes.set_xlabel("along the reader's taste (affinity, as rewarded)")
+    axes.set_xlabel("along the user's taste (affinity, as rewarded)")
     axes.set_ylabel("the way in which the episodes move most, across it")
     legend(figure, axes)
     return png(figure)

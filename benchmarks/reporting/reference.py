@@ -1,6 +1,6 @@
 """Packs a run for the repository: what a report needs, in a few files of a few megabytes.
 
-Of episodes that come from other catalogs than Plots only numbers are kept, and readers are numbered anew; of Plots the
+Of episodes that come from other catalogs than Plots only numbers are kept, and users are numbered anew; of Plots the
 texts of the one episode that the latent map shows. Paths of the machine are cut down to their last part.
 """
 
@@ -41,7 +41,7 @@ def pack(folder: Path, out: Path) -> None:
         raise PreparationError(f"{folder} is not judged; run `python -m benchmarks judge {folder}` first")
     plan, done, failed = read_cells(folder)
     kept = [cell for cell in done if cell.name in run.plan]
-    readers = Readers()
+    users = Users()
     if out.exists():
         shutil.rmtree(out)
     packed = {
@@ -50,9 +50,9 @@ def pack(folder: Path, out: Path) -> None:
         "failed": failed,
     }
     write_json(json.loads(without_paths(json.dumps(packed))), out / PACKED)
-    rows = [{"environment": cell.environment, **asdict(row)} for cell in kept for row in reduced(cell, run, readers)]
+    rows = [{"environment": cell.environment, **asdict(row)} for cell in kept for row in reduced(cell, run, users)]
     write_table(rows, out / "episodes.parquet", schema(EpisodeRow, packed=True))
-    judged = [{"environment": key[0], **rounded(asdict(item))} for key, item in judgements(run, kept, readers)]
+    judged = [{"environment": key[0], **rounded(asdict(item))} for key, item in judgements(run, kept, users)]
     write_table(judged, out / "judgements.parquet", schema(Judgement, packed=True))
     write_json(run.facts, out / "judges.json")
     if run.page is not None:
@@ -65,18 +65,18 @@ def without_paths(text: str) -> str:
     return _PATH.sub(r"\1", text)
 
 
-class Readers:
-    """Numbers for the readers of catalogs that are not ours."""
+class Users:
+    """Numbers for the users of catalogs that are not ours."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str] = {}
 
     def of(self, environment: str, user: str) -> str:
-        """The number of a reader."""
+        """The number of a user."""
         return self._known.setdefault((environment, user), str(len(self._known)))
 
 
-def reduced(cell: Done, run: Run, readers: Readers) -> list[EpisodeRow]:
+def reduced(cell: Done, run: Run, users: Users) -> list[EpisodeRow]:
     """The episodes of a cell without what is not to be kept."""
     drawn = run.latent_map(cell.environment)
     ours = cell.header["cell"]["env_id"] == PLOTS
@@ -86,22 +86,22 @@ def reduced(cell: Done, run: Run, readers: Readers) -> list[EpisodeRow]:
         kept.append(
             replace(
                 row,
-                user=row.user if ours else readers.of(cell.environment, row.user),
-                entity=row.entity if ours else "",
+                user=row.user if ours else users.of(cell.environment, row.user),
+                item=row.item if ours else "",
                 utilities=tuple(round(value, PLACES) for value in row.utilities),
                 texts=row.texts if ours and shown else (),
-                prompts=row.prompts if ours and shown else (),
+                edits=row.edits if ours and shown else (),
                 z=row.z if shown else (),
             )
         )
     return kept
 
 
-def judgements(run: Run, kept: Sequence[Done], readers: Readers) -> list[tuple[tuple[str, str, int, int], Judgement]]:
-    """Judgements of the cells that are kept, readers numbered as in the episodes."""
+def judgements(run: Run, kept: Sequence[Done], users: Users) -> list[tuple[tuple[str, str, int, int], Judgement]]:
+    """Judgements of the cells that are kept, users numbered as in the episodes."""
     ours = {cell.environment for cell in kept if cell.header["cell"]["env_id"] == PLOTS}
     return [
-        (key, item if key[0] in ours else replace(item, user=readers.of(key[0], item.user)))
+        (key, item if key[0] in ours else replace(item, user=users.of(key[0], item.user)))
         for key, item in run.judgements.items()
     ]
 

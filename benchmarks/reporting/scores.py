@@ -40,7 +40,7 @@ class Standing:
         normalised: 0 as the uniform policy, 1 as the beam oracle; None where one of them is absent or not above.
         improvement: Probability of gaining more than the uniform policy on an episode; None without it.
         user: What the judges say that the user gained: true taste where it is known, else the second opinion.
-        raters: The same of other readers.
+        raters: The same of other users.
         model: The same of a language model, of 10.
         distance: In Z, of the last text from the first; None where neither judges nor embeddings say.
         valid: Share of the episodes whose texts were all well-formed.

@@ -44,8 +44,8 @@ TABLES = {
 COLUMNS = (
     "*U(z)* is the utility of the last text, in standard deviations of the catalog. *User utility*, *rater utility* "
     "and the *language model's* number are gains of the last text over the first, by judges who had no part in the "
-    "training: true tastes on Plots, a second factorisation and encoder on real ratings, for the reader whom the text "
-    "was written for and for a panel of other readers. *Distance* is from the first text, in Z. The *normalised score* "
+    "training: true tastes on Plots, a second factorisation and encoder on real ratings, for the user whom the text "
+    "was written for and for a panel of other users. *Distance* is from the first text, in Z. The *normalised score* "
     "is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three have met. Intervals are "
     "95 %, over seeds, then users."
 )
@@ -266,7 +266,7 @@ def judges(run: Run, environment: str, methods: Methods, found: Sequence[Standin
         Table(["method", "rewarded", "confirmed", "share", "not there", ""], [item.cells for item in partings]),
         Picture(name, figures.judged(found, points), caption),
         side_effects(methods, judged, found),
-        Text(f"The panel is of {about.get('raters', 'n/a')} readers; {words}.{second}"),
+        Text(f"The panel is of {about.get('raters', 'n/a')} users; {words}.{second}"),
     ]
 
 
@@ -390,8 +390,8 @@ def latent_map(run: Run, environment: str, methods: Methods) -> list[Block]:
     if not rows:
         return []
     caption = (
-        "One reader, one start, one path a method, a star at its end (of many methods the paper's rows, PPO, the "
-        "oracle and the uniform policy); the catalog as faint points. Across: the reader's taste; up: of the "
+        "One user, one start, one path a method, a star at its end (of many methods the paper's rows, PPO, the "
+        "oracle and the uniform policy); the catalog as faint points. Across: the user's taste; up: of the "
         "directions at right angles to it the one in which these episodes move most. The plane shows "
         f"{drawn.share:.0%} of their movement (squared length); the shades are the utility on the plane through the "
         "start, which the paths leave."
@@ -407,7 +407,7 @@ def drawn_methods(methods: Sequence[str]) -> list[str]:
 
 
 def episodes(run: Run, environment: str, methods: Methods, found: Sequence[Standing]) -> list[Block]:
-    """Episodes of a few methods for one reader from one text; of Plots alone."""
+    """Episodes of a few methods for one user from one text; of Plots alone."""
     rows = [row for cells in methods.values() for row in rows_of(cells) if row.texts]
     if not rows or any(env_id(cells) != PLOTS for cells in methods.values()):
         return []
@@ -421,7 +421,7 @@ def episodes(run: Run, environment: str, methods: Methods, found: Sequence[Stand
     return [
         Heading("Episodes side by side", 3),
         Text(
-            f"The same reader ({first.user}), the same start. The number is the utility in catalog standard "
+            f"The same user ({first.user}), the same start. The number is the utility in catalog standard "
             "deviations; between the texts stand the edits that were chosen."
         ),
         Episodes([(f"{title(name)}, gain {met[name].gain:+.2f}", lines_of(met[name])) for name in names]),
@@ -440,7 +440,7 @@ def lines_of(row: EpisodeRow) -> list[tuple[str, str]]:
     lines = []
     for step, (text, utility) in enumerate(zip(row.texts, row.utilities, strict=True)):
         lines.append((f"{utility:+.2f}", text))
-        lines += [("", row.prompts[step])] if step < len(row.prompts) else []
+        lines += [("", row.edits[step])] if step < len(row.edits) else []
     return lines
 
 

@@ -1,1 +1,1 @@
-"""What an agent may do in a state: candidate prompts, their expected effects, and the design that picks among them."""
+"""What an agent may do in a state: candidate edits, their expected effects, and the design that picks among them."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eagle_gym.actions.candidates import LexiconCandidates
-from eagle_gym.actions.surrogate_make import Budget, describe, make_surrogate
-from eagle_gym.actions.surrogate_store import EMBEDDED_BUDGET, SHIPPED, identify, rollouts_file, save_surrogate
+from eagle_gym.actions.surrogate.make import Budget, describe, make_surrogate
+from eagle_gym.actions.surrogate.store import EMBEDDED_BUDGET, SHIPPED, identify, rollouts_file, save_surrogate
 from eagle_gym.catalog import load_plots, split_catalog
-from eagle_gym.language.model import load_language_model
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.latent import prepare_space
 
 
@@ -26,9 +26,11 @@ def main(arguments: Sequence[str] | None = None, budget: Budget = EMBEDDED_BUDGE
     options = parser.parse_args(arguments)
     catalog, model, candidates = load_plots(), load_language_model("embedded"), LexiconCandidates()
     space = prepare_space(catalog, split_catalog(catalog))
-    identity = identify(catalog, space, model, candidates, kind="plot_english", budget=budget)
+    identity = identify(catalog, space, model, candidates, language="plot_english", budget=budget)
     record = rollouts_file(identity, options.cache_dir)
-    made = make_surrogate(catalog.texts, space, model, candidates, kind="plot_english", budget=budget, record=record)
+    made = make_surrogate(
+        catalog.texts, space, model, candidates, language="plot_english", budget=budget, record=record
+    )
     save_surrogate(made, identity, options.out)
     print(f"The surrogate of {catalog.name!r} and the model {model.name!r} ({model.fingerprint}), in {options.out}:")
     print(describe(made))

@@ -1,8 +1,8 @@
-"""Action sets: the K edit prompts that a state offers, chosen from a pool by optimal design.
+"""Action sets: the K edits that a state offers, chosen from a pool by optimal design.
 
-For a batch of states: candidate prompts are proposed, the expected next embedding of each is estimated, and a
-G-optimal design over those embeddings (or the displacements to them) picks K prompts and their weights q_S [1].
-Departures from the paper: displacements are the default features, and prompts whose features are equal are offered
+For a batch of states: candidate edits are proposed, the expected next embedding of each is estimated, and a
+G-optimal design over those embeddings (or the displacements to them) picks K edits and their weights q_S [1].
+Departures from the paper: displacements are the default features, and edits whose features are equal are offered
 together only where too few others are left.
 
 An action set depends on (text, user profile, seed) alone. Every random draw comes from a hash of these, and features
@@ -22,11 +22,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.actions.candidates import Candidates
 from eagle_gym.actions.effects import Effects
-from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError, DesignError
+from eagle_gym.seeding import stable_seed
 
 DECIMALS: Final = 6  # features are rounded to these before they select
 SELECTIONS: Final = ("g_optimal", "g_optimal_unit", "longest", "uniform", "top_weight")
@@ -34,19 +34,19 @@ SELECTIONS: Final = ("g_optimal", "g_optimal_unit", "longest", "uniform", "top_w
 
 @dataclass(frozen=True, eq=False)
 class ActionSet:
-    """The K actions of a state; arrays are read-only, and rows past the last prompt are zero.
+    """The K actions of a state; arrays are read-only, and rows past the last edit are zero.
 
     Attributes:
-        prompts: [K] edit prompts, ``""`` where the mask is 0.
+        edits: [K] edits, ``""`` where the mask is 0.
         expected: [K, n] expected next embeddings.
         features: [K, n] what the design saw: displacements or next embeddings.
         weights: [K] design weights q_S, summing to 1 over the mask.
-        mask: [K] int8, 1 where a prompt is offered.
+        mask: [K] int8, 1 where an edit is offered.
         gap: the design's certified relative gap to the G-optimum over the pool.
         C: the offered set's approximation factor: max leverage over the pool / rank.
     """
 
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
     expected: NDArray[np.float64]
     features: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -60,12 +60,12 @@ class Pool:
     """What an action set is chosen from.
 
     Attributes:
-        prompts: [P] distinct edit prompts.
+        edits: [P] distinct edits.
         expected: [P, n] expected next embeddings, rounded.
         features: [P, n] what the design sees.
     """
 
-    prompts: tuple[str, ...]
+    edits: tuple[str, ...]
     expected: NDArray[np.float64]
     features: NDArray[np.float64]
 
@@ -103,7 +103,7 @@ class ActionSets:
         cache_size: int = 8192,
     ) -> None:
         if not 2 <= k <= pool:
-            raise ConfigurationError(f"an action set offers 2 <= k <= pool prompts, got k={k} and pool={pool}")
+            raise ConfigurationError(f"an action set offers 2 <= k <= pool edits, got k={k} and pool={pool}")
         if features not in ("displacement", "next"):
             raise ConfigurationError(f"features must be 'displacement' or 'next', got {features!r}")
         if selection not in SELECTIONS:
@@ -167,15 +167,15 @@ class ActionSets:
             z: [B, n] the texts' embeddings.
 
         Raises:
-            DesignError: a state for which no prompt was proposed.
+            DesignError: a state for which no edit was proposed.
         """
         seeds = [stable_seed(self.seed, text, profile) for text, profile in zip(texts, profiles, strict=True)]
-        prompts = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
-        if not all(prompts):
-            at = next(row for row, pool in enumerate(prompts) if not pool)
-            raise DesignError(f"no candidate prompt was proposed for the text {texts[at]!r}")
-        expected = [np.round(e, DECIMALS) for e in self.effects.expected(texts, prompts, z, seeds)]
-        return [Pool(tuple(pool), e, self._features(e, row)) for pool, e, row in zip(prompts, expected, z, strict=True)]
+        edits = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
+        if not all(edits):
+            at = next(row for row, pool in enumerate(edits) if not pool)
+            raise DesignError(f"no candidate edit was proposed for the text {texts[at]!r}")
+        expected = [np.round(e, DECIMALS) for e in self.effects.expected(texts, edits, z, seeds)]
+        return [Pool(tuple(pool), e, self._features(e, row)) for pool, e, row in zip(edits, expected, z, strict=True)]
 
     def _features(self, expected: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.features == "next":
@@ -191,8 +191,8 @@ class _Choice:
     C: float
 
 
-def _distinct(prompts: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(prompts))
+def _distinct(edits: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(edits))
 
 
 def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
@@ -206,7 +206,7 @@ def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
 
 
 def _select(features: list[NDArray[np.float64]], k: int, selection: str, seeds: Sequence[int]) -> list[_Choice]:
-    """One choice per state. States that offer equally many prompts, nearly always all, share one batched design."""
+    """One choice per state. States that offer equally many edits, nearly always all, share one batched design."""
     choices: dict[int, _Choice] = {}
     groups: dict[int, list[int]] = {}
     for row, f in enumerate(features):
@@ -267,7 +267,7 @@ def _assemble(
     count = len(picked)
     weights = np.clip(choice.weights, 0.0, None)
     return ActionSet(
-        prompts=tuple(pool.prompts[i] for i in picked) + ("",) * (k - count),
+        edits=tuple(pool.edits[i] for i in picked) + ("",) * (k - count),
         expected=_padded(pool.expected[picked], k),
         features=_padded(pool.features[picked], k),
         weights=_padded(weights / weights.sum(), k),

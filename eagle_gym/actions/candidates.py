@@ -1,7 +1,7 @@
-"""Candidate prompts: the pool that an action set is chosen from.
+"""Candidate edits: the pool that an action set is chosen from.
 
 ``LexiconCandidates`` draws edits of plot English, in the proportions of ``plot_english.propose`` but from arrays, for a
-whole batch of states at once. ``ModelCandidates`` asks the language model. Both propose generic prompts (about the
+whole batch of states at once. ``ModelCandidates`` asks the language model. Both propose generic edits (about the
 text) and personalised ones (given the user's profile), none twice, and none that can change nothing.
 """
 
@@ -15,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.actions import vocabulary
-from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.plot_english import Attributes, Edit, Pair, lexicon
+from eagle_gym.plot_english import Attributes, Change, Pair, arrays, lexicon
 from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
+from eagle_gym.seeding import stable_seed
 
 _ROUNDS = 4  # times that a model is asked again for what is missing
 _MACRO_EDITS = 3
 
 
 class Candidates(Protocol):
-    """Proposes edit prompts for a batch of states."""
+    """Proposes edits for a batch of states."""
 
     @property
     def settings(self) -> dict[str, str | float]:
@@ -36,13 +35,13 @@ class Candidates(Protocol):
         ...
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """Up to ``n`` distinct prompts for each state.
+        """Up to ``n`` distinct edits for each state.
 
         Args:
             texts: [B] the states' texts.
             profiles: [B] the users' profiles, as text.
-            n: prompts wanted for each.
-            seeds: [B] a state's prompts depend on its text, its profile and its seed alone.
+            n: edits wanted for each.
+            seeds: [B] a state's edits depend on its text, its profile and its seed alone.
         """
         ...
 
@@ -51,10 +50,10 @@ class LexiconCandidates:
     """Edits of plot English, drawn from the lexicon.
 
     Args:
-        personalised: share of the prompts that is drawn with the profile, as far as there are such edits: they ask for
+        personalised: share of the edits that is drawn with the profile, as far as there are such edits: they ask for
             what the user likes, take out what the user dislikes, trade one for the other, or go in a direction that may
-            bring a like. The other prompts then never ask for a dislike.
-        macro: share of the prompts that ask for three edits at once.
+            bring a like. The other edits then never ask for a dislike.
+        macro: share of the edits that ask for three edits at once.
 
     Raises:
         ConfigurationError: a share outside 0 to 1.
@@ -76,8 +75,8 @@ class LexiconCandidates:
         """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
         if n < 1:
             raise ConfigurationError(f"n must be at least 1, got {n}")
-        held = vocabulary.one_hot(texts)
-        fits = vocabulary.applicable(held)
+        held = arrays.one_hot(texts)
+        fits = arrays.applicable(held)
         return [
             self._propose(plot_english.read(text), tastes(profile), row, n, np.random.default_rng(seed))
             for text, profile, row, seed in zip(texts, profiles, fits, seeds, strict=True)
@@ -96,9 +95,9 @@ class LexiconCandidates:
         macros = _macros(fits & _wanted(taste.dislikes), round(n * self.macro), rng)
         own = _personal(attributes, taste, fits, rng)[: round((n - len(macros)) * self.personalised)]
         rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
-        prompts = [*macros, *(vocabulary.word(edit, rng.random()) for edit in own), *rest]
-        # Shuffled: a place in the pool must not tell how a prompt was made.
-        return [prompts[i] for i in rng.permutation(len(prompts))]
+        edits = [*macros, *(arrays.word(change, rng.random()) for change in own), *rest]
+        # Shuffled: a place in the pool must not tell how an edit was made.
+        return [edits[i] for i in rng.permutation(len(edits))]
 
 
 @lru_cache(maxsize=65536)
@@ -112,23 +111,23 @@ def tastes(profile: str) -> plot_english.Profile:
 
 def _personal(
     attributes: Attributes, taste: plot_english.Profile, fits: NDArray[np.bool_], rng: np.random.Generator
-) -> list[Edit]:
+) -> list[Change]:
     """Every personalised edit of a state, in random order."""
     held = set(attributes.pairs())
     likes = [pair for pair in taste.likes if pair not in held]
     doomed = [pair for pair in taste.dislikes if pair in held]
-    edits = [asking_for(pair) for pair in likes if _has_room(attributes, pair)]
-    edits += [Edit("remove", slot, value if slot in lexicon.SET_SLOTS else "") for slot, value in doomed]
-    edits += [
-        Edit("replace", slot, value, old)
+    changes = [asking_for(pair) for pair in likes if _has_room(attributes, pair)]
+    changes += [Change("remove", slot, value if slot in lexicon.SET_SLOTS else "") for slot, value in doomed]
+    changes += [
+        Change("replace", slot, value, old)
         for slot, value in likes
         if slot in lexicon.SET_SLOTS
         for old in attributes.values(slot)
         if (slot, old) not in taste.likes
     ]
-    table = vocabulary.edit_table()
-    edits += [table.edits[row] for row in _leading_to(taste.likes) if fits[row]]
-    return [edits[i] for i in rng.permutation(len(edits))]
+    table = arrays.change_table()
+    changes += [table.changes[row] for row in _leading_to(taste.likes) if fits[row]]
+    return [changes[i] for i in rng.permutation(len(changes))]
 
 
 def _has_room(attributes: Attributes, pair: Pair) -> bool:
@@ -139,8 +138,8 @@ def _has_room(attributes: Attributes, pair: Pair) -> bool:
 @lru_cache(maxsize=4096)
 def _leading_to(likes: tuple[Pair, ...]) -> tuple[int, ...]:
     """Rows of the vague directions that may bring one of these."""
-    columns = [vocabulary.feature_index()[pair] for pair in likes]
-    return tuple(np.flatnonzero(vocabulary.edit_table().wanted[:, columns].any(1)).tolist())
+    columns = [arrays.feature_index()[pair] for pair in likes]
+    return tuple(np.flatnonzero(arrays.change_table().wanted[:, columns].any(1)).tolist())
 
 
 def _generic(
@@ -148,21 +147,21 @@ def _generic(
     taste: plot_english.Profile,
     fits: NDArray[np.bool_],
     n: int,
-    taken: set[Edit],
+    taken: set[Change],
     rng: np.random.Generator,
 ) -> list[str]:
-    """``n`` prompts drawn without regard to likes; none asks for a dislike or is taken already."""
+    """``n`` edits drawn without regard to likes; none asks for a dislike or is taken already."""
     replacements = _replacements(attributes, taste, round(n * SHARES["replace"]), taken, rng)
     allowed = fits & _wanted(taste.dislikes)
-    table = vocabulary.edit_table()
-    taken_rows = [row for row in (_row_of().get(edit, -1) for edit in taken) if row >= 0]
+    table = arrays.change_table()
+    taken_rows = [row for row in (_row_of().get(change, -1) for change in taken) if row >= 0]
     allowed[taken_rows] = False
     rows = _weighted_order(allowed, n - len(replacements), rng)
     forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
-    prompts = [table.prompts[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True)]
-    missing = n - len(replacements) - len(prompts)
+    edits = [table.edits[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True)]
+    missing = n - len(replacements) - len(edits)
     more = _further_replacements(attributes, taste, missing, taken, replacements, rng) if missing else []
-    return [*replacements, *prompts, *more]
+    return [*replacements, *edits, *more]
 
 
 def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -186,34 +185,34 @@ def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
 @cache
 def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """[E] weights, those of removals not yet shared, and [E] which edits are removals."""
-    table = vocabulary.edit_table()
-    share = np.array([SHARES[kind] for kind in vocabulary.KINDS])[table.kind]
+    table = arrays.change_table()
+    share = np.array([SHARES[kind] for kind in arrays.KINDS])[table.kind]
     share[: table.vague] /= table.vague
     slots = np.array([SLOT_WEIGHTS[slot] for slot in plot_english.SLOTS])
-    per_value = slots / slots.sum() / vocabulary.slot_members().sum(1)
-    asks = table.kind == vocabulary.KINDS.index("ask")
+    per_value = slots / slots.sum() / arrays.slot_members().sum(1)
+    asks = table.kind == arrays.KINDS.index("ask")
     share[asks] *= per_value[table.slot[asks]]
-    return share, table.kind == vocabulary.KINDS.index("remove")
+    return share, table.kind == arrays.KINDS.index("remove")
 
 
 @lru_cache(maxsize=4096)
 def _wanted(dislikes: tuple[Pair, ...]) -> NDArray[np.bool_]:
     """[E] False where an edit asks for one of these."""
-    table = vocabulary.edit_table()
-    asks = table.kind == vocabulary.KINDS.index("ask")
-    disliked = np.isin(table.column, [vocabulary.feature_index()[pair] for pair in dislikes])
+    table = arrays.change_table()
+    asks = table.kind == arrays.KINDS.index("ask")
+    disliked = np.isin(table.column, [arrays.feature_index()[pair] for pair in dislikes])
     wanted: NDArray[np.bool_] = ~(asks & disliked)
     wanted.flags.writeable = False
     return wanted
 
 
 @cache
-def _row_of() -> dict[Edit, int]:
-    return {edit: row for row, edit in enumerate(vocabulary.edit_table().edits)}
+def _row_of() -> dict[Change, int]:
+    return {change: row for row, change in enumerate(arrays.change_table().changes)}
 
 
 def _replacements(
-    attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Edit], rng: np.random.Generator
+    attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Change], rng: np.random.Generator
 ) -> list[str]:
     """Up to ``count`` trades of a held value of a set for another one."""
     pairs = attributes.pairs()
@@ -221,67 +220,67 @@ def _replacements(
     if not held or not count:
         return []
     unwanted = {*pairs, *taste.dislikes}
-    drawn: dict[Edit, float] = {}
+    drawn: dict[Change, float] = {}
     olds, chances = rng.integers(len(held), size=count).tolist(), rng.random((count, 2)).tolist()
     for old_row, (which, wording) in zip(olds, chances, strict=True):
         slot, old = held[old_row]
         values = lexicon.values(slot)
         value = values[int(which * len(values))]
         if (slot, value) not in unwanted:
-            drawn[Edit("replace", slot, value, old)] = wording
-    return [vocabulary.word(edit, wording) for edit, wording in drawn.items() if edit not in taken]
+            drawn[Change("replace", slot, value, old)] = wording
+    return [arrays.word(change, wording) for change, wording in drawn.items() if change not in taken]
 
 
 def _further_replacements(
     attributes: Attributes,
     taste: plot_english.Profile,
     count: int,
-    taken: set[Edit],
+    taken: set[Change],
     replacements: Sequence[str],
     rng: np.random.Generator,
 ) -> list[str]:
     """Up to ``count`` more trades: what a pool larger than the table of edits is filled with."""
     pairs = attributes.pairs()
     unwanted = {*pairs, *taste.dislikes}
-    taken = {*taken, *(vocabulary.edits_of(prompt)[0] for prompt in replacements)}
-    edits = [
-        Edit("replace", slot, value, old)
+    taken = {*taken, *(arrays.changes_in(edit)[0] for edit in replacements)}
+    changes = [
+        Change("replace", slot, value, old)
         for slot, old in pairs
         if slot in lexicon.SET_SLOTS
         for value in lexicon.values(slot)
         if (slot, value) not in unwanted
     ]
-    free = [edit for edit in edits if edit not in taken]
-    return [vocabulary.word(free[i], rng.random()) for i in rng.permutation(len(free))[:count]]
+    free = [change for change in changes if change not in taken]
+    return [arrays.word(free[i], rng.random()) for i in rng.permutation(len(free))[:count]]
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` prompts of three edits that touch three slots, so that none undoes another."""
-    table = vocabulary.edit_table()
-    prompts: dict[str, None] = {}
+    """``count`` edits of three edits that touch three slots, so that none undoes another."""
+    table = arrays.change_table()
+    edits: dict[str, None] = {}
     for _ in range(4 * count):
-        if len(prompts) == count:
+        if len(edits) == count:
             break
-        edits: dict[int, Edit] = {}
+        changes: dict[int, Change] = {}
         for row in _weighted_order(allowed, len(allowed), rng).tolist():
-            edits.setdefault(int(table.slot[row]), table.edits[row])
-            if len(edits) == _MACRO_EDITS:
+            changes.setdefault(int(table.slot[row]), table.changes[row])
+            if len(changes) == _MACRO_EDITS:
                 break
-        prompts[plot_english.render_edit(tuple(edits.values()), rng)] = None
-    return list(prompts)
+        edits[plot_english.render_edit(tuple(changes.values()), rng)] = None
+    return list(edits)
 
 
 class ModelCandidates:
-    """Prompts that the language model proposes: generic ones and, given the profile, personalised ones.
+    """Edits that the language model proposes: generic ones and, given the profile, personalised ones.
 
-    A round asks for everything that is still missing in one batched call. Duplicates and, in plot English, prompts
+    A round asks for everything that is still missing in one batched call. Duplicates and, in plot English, edits
     that cannot be read or change nothing are dropped; after a few rounds the lexicon fills up what is missing there.
 
     Args:
-        model: answers ``"propose"`` prompts.
-        language: ``"plot_english"`` or ``"free"``: what the prompts must be written in, which is what the model speaks.
-        personalised: share of the prompts that is asked for with the profile.
-        temperature: of the sampling; it must be above 0, or all prompts would be one.
+        model: answers ``"propose"`` edits.
+        language: ``"plot_english"`` or ``"free"``: what the edits must be written in, which is what the model speaks.
+        personalised: share of the edits that is asked for with the profile.
+        temperature: of the sampling; it must be above 0, or all edits would be one.
 
     Raises:
         ConfigurationError: an argument out of range.
@@ -322,7 +321,7 @@ class ModelCandidates:
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
         """As :class:`Candidates`; a free-text model may leave a pool short."""
-        pools: list[dict[str, str]] = [{} for _ in texts]  # folded prompt -> prompt
+        pools: list[dict[str, str]] = [{} for _ in texts]  # folded edit -> edit
         for turn in range(_ROUNDS):
             wanted = [(row, j) for row, pool in enumerate(pools) for j in range(_asked(n - len(pool), turn))]
             if not wanted:
@@ -352,18 +351,18 @@ class ModelCandidates:
         for (row, _), answer in zip(
             wanted, self.model.generate(prompts, own_seeds, temperature=self.temperature), strict=True
         ):
-            prompt = answer.text.strip()
-            if self._usable(texts[row], prompt) and len(pools[row]) < n:
-                pools[row].setdefault(prompt.casefold(), prompt)
+            edit = answer.text.strip()
+            if self._usable(texts[row], edit) and len(pools[row]) < n:
+                pools[row].setdefault(edit.casefold(), edit)
 
-    def _usable(self, text: str, prompt: str) -> bool:
+    def _usable(self, text: str, edit: str) -> bool:
         if self.language == "free":
-            return bool(prompt)
+            return bool(edit)
         try:
-            edits = plot_english.parse_edit(prompt)
+            changes = plot_english.parse_edit(edit)
         except TextError:
             return False
-        return not plot_english.is_noop(plot_english.read(text), edits)
+        return not plot_english.is_noop(plot_english.read(text), changes)
 
     def _fill_up(
         self,
@@ -379,12 +378,12 @@ class ModelCandidates:
         extra = self._lexicon.propose(
             [texts[row] for row in short], [profiles[row] for row in short], n, [seeds[row] for row in short]
         )
-        for row, prompts in zip(short, extra, strict=True):
-            for prompt in prompts:
+        for row, edits in zip(short, extra, strict=True):
+            for edit in edits:
                 if len(pools[row]) < n:
-                    pools[row].setdefault(prompt.casefold(), prompt)
+                    pools[row].setdefault(edit.casefold(), edit)
 
 
 def _asked(missing: int, turn: int) -> int:
-    """How many prompts to ask for: more than are missing, since some come twice."""
+    """How many edits to ask for: more than are missing, since some come twice."""
     return 0 if missing <= 0 else missing + (missing + 1) // 2 * (turn > 0)

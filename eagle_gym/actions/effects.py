@@ -1,8 +1,8 @@
-"""Expected effects: where each candidate prompt would lead, z_a = E[E_D(x')].
+"""Expected effects: where each candidate edit would lead, z_a = E[E_D(x')].
 
 ``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results; a text outside
 plot English is drawn again, as the environment does it. The surrogate (surrogate.py) predicts the same from features
-of text and prompt.
+of text and edit.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.actions.rewriting import rewrite
-from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.rewriting import rewrite
+from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
@@ -29,17 +29,17 @@ class Effects(Protocol):
     def expected(
         self,
         texts: Sequence[str],
-        prompts: Sequence[Sequence[str]],
+        edits: Sequence[Sequence[str]],
         z: NDArray[np.float64],
         seeds: Sequence[int],
     ) -> list[NDArray[np.float64]]:
-        """The expected embedding of the text after each prompt.
+        """The expected embedding of the text after each edit.
 
         Args:
             texts: [B] the states' texts.
-            prompts: [B] the candidates of each state, P_b of them.
+            edits: [B] the candidates of each state, P_b of them.
             z: [B, n] the texts' embeddings.
-            seeds: [B] a state's estimates depend on its text, prompts and seed alone.
+            seeds: [B] a state's estimates depend on its text, edits and seed alone.
 
         Returns:
             [B] arrays [P_b, n], inside the catalog's ball.
@@ -71,21 +71,21 @@ class Rollout:
     def expected(
         self,
         texts: Sequence[str],
-        prompts: Sequence[Sequence[str]],
+        edits: Sequence[Sequence[str]],
         z: NDArray[np.float64],
         seeds: Sequence[int],
     ) -> list[NDArray[np.float64]]:
         """As :class:`Effects`."""
         asked, own_seeds = [], []
-        for text, candidates, seed in zip(texts, prompts, seeds, strict=True):
+        for text, candidates, seed in zip(texts, edits, seeds, strict=True):
             for candidate in candidates:
-                asked += [Prompt("rewrite", text=text, instruction=candidate)] * self.samples
+                asked += [Prompt("rewrite", text=text, edit=candidate)] * self.samples
                 own_seeds += [stable_seed(seed, candidate, j) for j in range(self.samples)]
         if not asked:
             return [np.zeros((0, z.shape[1])) for _ in texts]
         means = encode_distinct(self.space, rewrite(self.model, asked, own_seeds, temperature=self.temperature))
         means = means.reshape(len(asked) // self.samples, self.samples, -1).mean(axis=1)
-        return np.split(means, np.cumsum([len(candidates) for candidates in prompts])[:-1])
+        return np.split(means, np.cumsum([len(candidates) for candidates in edits])[:-1])
 
 
 def encode_distinct(space: LatentSpace, texts: Sequence[str]) -> NDArray[np.float64]:

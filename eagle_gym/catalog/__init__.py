@@ -1,7 +1,7 @@
-"""What exists: catalogs of entities, users and ratings, their splits, profiles and loaders."""
+"""What exists: catalogs of items, users and ratings, their splits, profiles and loaders."""
 
 from eagle_gym.catalog.amazon import load_amazon
-from eagle_gym.catalog.catalog import Catalog, Entity, Language, Ratings, Skipped
+from eagle_gym.catalog.catalog import Catalog, Item, Language, Ratings, Skipped
 from eagle_gym.catalog.movielens import load_movielens
 from eagle_gym.catalog.plots import load_plots
 from eagle_gym.catalog.profile import Profiles, profile_of
@@ -10,7 +10,7 @@ from eagle_gym.catalog.table import load_table
 
 __all__ = [
     "Catalog",
-    "Entity",
+    "Item",
     "Language",
     "Profiles",
     "Ratings",

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
-from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped
 from eagle_gym.catalog.reading import number
 from eagle_gym.errors import CatalogError, ConfigurationError
 
@@ -129,7 +129,7 @@ def _read(reviews: Path, meta: Path, core: int, words: int, progress: bool | Non
     users = sorted({found.users[row] for row in found.user[kept]})
     return Catalog(
         name=reviews.name.split(".")[0],
-        entities=tuple(Entity(product, titles[product], texts[product]) for product in products),
+        items=tuple(Item(product, titles[product], texts[product]) for product in products),
         users=tuple(users),
         ratings=Ratings.of(
             _numbers(found.users, users)[found.user[kept]],

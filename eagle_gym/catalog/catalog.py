@@ -1,4 +1,4 @@
-"""What exists: entities with their texts, users and their ratings. Frozen, validated, hashed, saved and loaded.
+"""What exists: items with their texts, users and their ratings. Frozen, validated, hashed, saved and loaded.
 
 A catalog is plain data. Loaders (`plots`, `movielens`, `table`) make one; the latent space, the profiles and the
 environment read it. Every check that a loader can express in terms of its file is made there, so that the message names
@@ -28,11 +28,11 @@ FORMAT = 1  # of the files that `Catalog.save` writes
 
 
 @dataclass(frozen=True)
-class Entity:
+class Item:
     """One thing of the catalog: a film, a product.
 
     Attributes:
-        id: Key of the entity in its source, unique in the catalog.
+        id: Key of the item in its source, unique in the catalog.
         title: Its name, for people; never scored. Titles need not be unique.
         text: Its description, the state of an episode that starts here.
     """
@@ -48,7 +48,7 @@ class Ratings:
 
     Attributes:
         user: Rows of `Catalog.users`, int32 [m].
-        item: Rows of `Catalog.entities`, int32 [m].
+        item: Rows of `Catalog.items`, int32 [m].
         value: The ratings, float32 [m].
     """
 
@@ -98,13 +98,13 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """The existing entities with their users and ratings (D in the paper).
+    """The existing items with their users and ratings (D in the paper).
 
     Attributes:
         name: For people; not part of the content hash.
-        entities: At least one, with unique ids and texts that are not blank.
+        items: At least one, with unique ids and texts that are not blank.
         users: Unique ids; each has at least one rating.
-        ratings: Rows index `entities` and `users`; at most one per (user, item).
+        ratings: Rows index `items` and `users`; at most one per (user, item).
         scale: Lowest and highest rating that can be given.
         language: "plot_english" (every text is plot English, which the embedded model speaks) or "free".
         skipped: What the loader left out or could not use, for people.
@@ -116,7 +116,7 @@ class Catalog:
     """
 
     name: str
-    entities: tuple[Entity, ...]
+    items: tuple[Item, ...]
     users: tuple[str, ...]
     ratings: Ratings
     scale: tuple[float, float]
@@ -130,20 +130,20 @@ class Catalog:
         low, high = self.scale
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise CatalogError(f"scale must be (lowest, highest) with lowest < highest; got {self.scale!r}")
-        if not self.entities:
-            raise CatalogError("a catalog needs at least one entity; got none")
-        _check_unique([entity.id for entity in self.entities], "entity")
+        if not self.items:
+            raise CatalogError("a catalog needs at least one item; got none")
+        _check_unique([item.id for item in self.items], "item")
         _check_unique(self.users, "user")
         _check_unique(self.authors, "author")
         strange = sorted(set(self.authors) - set(self.users))
         if strange:
             raise CatalogError(f"an author must be a user of the catalog; {strange[0]!r} is none")
-        for row, entity in enumerate(self.entities):
-            if not entity.text.strip():
+        for row, item in enumerate(self.items):
+            if not item.text.strip():
                 raise CatalogError(
-                    f"entity row {row} (id {entity.id!r}): the text is blank; give it one or leave it out"
+                    f"item row {row} (id {item.id!r}): the text is blank; give it one or leave it out"
                 )
-        check_ratings(self.ratings, self.users, [entity.id for entity in self.entities], self.scale)
+        check_ratings(self.ratings, self.users, [item.id for item in self.items], self.scale)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Catalog) and self.hash == other.hash
@@ -152,29 +152,29 @@ class Catalog:
         return hash(self.hash)
 
     def __repr__(self) -> str:
-        sizes = f"{len(self.entities)} entities, {len(self.users)} users, {len(self.ratings)} ratings"
+        sizes = f"{len(self.items)} items, {len(self.users)} users, {len(self.ratings)} ratings"
         return f"Catalog({self.name!r}: {sizes}, {self.language}, {self.hash[:12]})"
 
     @cached_property
     def texts(self) -> list[str]:
-        """The texts of the entities, in their order."""
-        return [entity.text for entity in self.entities]
+        """The texts of the items, in their order."""
+        return [item.text for item in self.items]
 
     @cached_property
     def hash(self) -> str:
-        """Hash of the content (entities, users, ratings, scale, language, authors): 64 hexadecimal digits."""
+        """Hash of the content (items, users, ratings, scale, language, authors): 64 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(self._content(), ensure_ascii=True).encode())
         for column in (self.ratings.user, self.ratings.item, self.ratings.value):
             digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"))).tobytes())
         return digest.hexdigest()
 
-    def entity_index(self, id: str) -> int:
-        """Row of the entity with this id.
+    def item_index(self, id: str) -> int:
+        """Row of the item with this id.
 
         Raises:
             ConfigurationError: There is none; the message suggests close ones.
         """
-        return _lookup(self._entity_rows, str(id), "entity", self.name)
+        return _lookup(self._item_rows, str(id), "item", self.name)
 
     def user_index(self, id: str) -> int:
         """Row of the user with this id.
@@ -209,7 +209,7 @@ class Catalog:
             arrays = read_arrays(folder / "ratings.npz")
             catalog = cls(
                 name=header["name"],
-                entities=tuple(Entity(*row) for row in header["entities"]),
+                items=tuple(Item(*row) for row in header["items"]),
                 users=tuple(header["users"]),
                 ratings=Ratings(arrays["user"], arrays["item"], arrays["value"]),
                 scale=cast(tuple[float, float], tuple(header["scale"])),
@@ -226,20 +226,20 @@ class Catalog:
         return catalog
 
     def _content(self) -> dict[str, Any]:
-        entities = [[entity.id, entity.title, entity.text] for entity in self.entities]
+        items = [[item.id, item.title, item.text] for item in self.items]
         scale = [float(bound) for bound in self.scale]
         authors = {"authors": list(self.authors)} if self.authors else {}
         return {
             "scale": scale,
             "language": self.language,
-            "entities": entities,
+            "items": items,
             "users": list(self.users),
             **authors,
         }
 
     @cached_property
-    def _entity_rows(self) -> dict[str, int]:
-        return {entity.id: row for row, entity in enumerate(self.entities)}
+    def _item_rows(self) -> dict[str, int]:
+        return {item.id: row for row, item in enumerate(self.items)}
 
     @cached_property
     def _user_rows(self) -> dict[str, int]:
@@ -265,11 +265,11 @@ def check_ratings(
     Raises:
         CatalogError: A row points nowhere, is out of the scale or comes twice, or a user has no rating.
     """
-    for column, ids, what in ((ratings.user, users, "user"), (ratings.item, items, "entity")):
+    for column, ids, what in ((ratings.user, users, "a user"), (ratings.item, items, "an item")):
         outside = np.flatnonzero((column < 0) | (column >= len(ids)))
         if outside.size:
             row = int(outside[0])
-            raise CatalogError(f"{where(row)}: expected a {what} row from 0 to {len(ids) - 1}; got {column[row]}")
+            raise CatalogError(f"{where(row)}: expected the row of {what}, 0 to {len(ids) - 1}; got {column[row]}")
     low, high = scale
     bad = np.flatnonzero(~((ratings.value >= low) & (ratings.value <= high)))  # catches nan too
     if bad.size:

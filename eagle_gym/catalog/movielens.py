@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from eagle_gym import plot_english
 from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
-from eagle_gym.catalog.catalog import Catalog, Entity, Ratings, Skipped, check_ratings
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped, check_ratings
 from eagle_gym.catalog.reading import existing, read_header, read_numbers, read_records, row_number, unique_key
 from eagle_gym.errors import CatalogError, ConfigurationError
 
@@ -113,13 +113,13 @@ def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, 
     rare = [film.title for id, film in films.items() if id not in popular]
     notes += Skipped.of(rare, "films left out", f"fewer than {min_ratings} ratings")
     describe = _overview if texts == "overview" else lambda id, film: _rendered(id, film, seed)
-    entities, mute = _describe(popular, describe, progress)
+    items, mute = _describe(popular, describe, progress)
     notes += Skipped.of(
         mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview"
     )
     notes += _unsaid(popular) if texts == "rendered" else ()
     authors = taggers if texts == "rendered" else set()
-    return _assemble(folder.name, entities, user_ids, film_ids, value, scale, texts, notes, authors)
+    return _assemble(folder.name, items, user_ids, film_ids, value, scale, texts, notes, authors)
 
 
 def _layout(root: Path) -> tuple[Path, str]:
@@ -299,23 +299,23 @@ def _overview(id: int, film: _Film) -> str:
 
 def _describe(
     films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool | None
-) -> tuple[dict[int, Entity], list[str]]:
-    """Entities by film id, and the titles of the films that no text can be made for."""
-    entities: dict[int, Entity] = {}
+) -> tuple[dict[int, Item], list[str]]:
+    """Items by film id, and the titles of the films that no text can be made for."""
+    items: dict[int, Item] = {}
     mute: list[str] = []
     hidden = None if progress is None else not progress
     for id, film in tqdm(films.items(), desc="films", delay=2.0, leave=False, disable=hidden):
         text = describe(id, film)
         if text:
-            entities[id] = Entity(str(id), film.title, text)
+            items[id] = Item(str(id), film.title, text)
         else:
             mute.append(film.title)
-    return entities, mute
+    return items, mute
 
 
 def _assemble(
     name: str,
-    entities: Mapping[int, Entity],
+    items: Mapping[int, Item],
     user_ids: NDArray[np.int64],
     film_ids: NDArray[np.int64],
     value: NDArray[np.float64],
@@ -324,14 +324,14 @@ def _assemble(
     notes: tuple[Skipped, ...],
     taggers: set[int],
 ) -> Catalog:
-    """Number users and films, leaving out ratings of films that have no entity and users who rated nothing else."""
-    kept = np.isin(film_ids, np.fromiter(entities, np.int64, len(entities)))
+    """Number users and films, leaving out ratings of films that have no item and users who rated nothing else."""
+    kept = np.isin(film_ids, np.fromiter(items, np.int64, len(items)))
     if not kept.any():
         raise CatalogError(f"{name}: no rated film is left; left out: {'; '.join(map(str, notes)) or 'none'}")
     users, user = np.unique(user_ids[kept], return_inverse=True)
     lost = np.setdiff1d(user_ids, users)
     notes += Skipped.of([str(id) for id in lost], "users left out", "rated only films that were left out")
-    ids = np.sort(np.fromiter(entities, np.int64, len(entities)))
+    ids = np.sort(np.fromiter(items, np.int64, len(items)))
     item = np.searchsorted(ids, film_ids[kept])
     if not kept.all():
         notes += (Skipped(int((~kept).sum()), "ratings left out", "their films were left out"),)
@@ -339,7 +339,7 @@ def _assemble(
     notes += Skipped.of(authors, "users", "wrote tags, which are part of the texts (kept, they never test)")
     return Catalog(
         name=name,
-        entities=tuple(entities[int(id)] for id in ids),
+        items=tuple(items[int(id)] for id in ids),
         users=tuple(str(id) for id in users),
         ratings=Ratings.of(user, item, value[kept]).sorted(),
         scale=scale,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.catalog.catalog import Catalog, Entity, Ratings
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings
 from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import CatalogError
 
@@ -47,11 +47,11 @@ def pack(catalog: Catalog) -> dict[str, NDArray[Any]]:
         or np.any(halves != catalog.ratings.value * 2)
     ):
         raise CatalogError("expected users u0000, u0001, … and ratings in half stars from 0.5 to 5")
-    entities = [[entity.id, entity.title, entity.text] for entity in catalog.entities]
+    records = [[item.id, item.title, item.text] for item in catalog.items]
     return {
-        "entities": np.frombuffer(json.dumps(entities, ensure_ascii=True).encode(), dtype=np.uint8),
+        "items": np.frombuffer(json.dumps(records, ensure_ascii=True).encode(), dtype=np.uint8),
         "counts": np.bincount(catalog.ratings.user, minlength=len(catalog.users)).astype(np.uint16),
-        "items": catalog.ratings.item.astype(np.uint16),
+        "rated": catalog.ratings.item.astype(np.uint16),
         "halves": halves.astype(np.uint8),
     }
 
@@ -60,9 +60,9 @@ def _unpack(arrays: dict[str, NDArray[Any]]) -> Catalog:
     counts = arrays["counts"].astype(np.int64)
     return Catalog(
         name="plots",
-        entities=tuple(Entity(*row) for row in json.loads(arrays["entities"].tobytes())),
+        items=tuple(Item(*row) for row in json.loads(arrays["items"].tobytes())),
         users=_user_ids(len(counts)),
-        ratings=Ratings.of(np.repeat(np.arange(len(counts)), counts), arrays["items"], arrays["halves"] / 2),
+        ratings=Ratings.of(np.repeat(np.arange(len(counts)), counts), arrays["rated"], arrays["halves"] / 2),
         scale=SCALE,
         language="plot_english",
     )

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.catalog.catalog import Catalog, Entity, Ratings
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings
 from eagle_gym.catalog.plots import PATH, SCALE, pack
 from eagle_gym.errors import ConfigurationError
 
@@ -192,12 +192,12 @@ def make_world(seed: int = SEED, films: int = FILMS, users: int = USERS) -> Worl
     rng = np.random.default_rng(seed)
     moods = rng.normal(size=(len(plot_english.FEATURES), MOODS))
     attributes = _draw_films(rng, films, moods)
-    entities = tuple(_entity(row, film, rng) for row, film in enumerate(attributes))
+    items = tuple(_item(row, film, rng) for row, film in enumerate(attributes))
     indices = [_indices(film) for film in attributes]
     tastes = _draw_tastes(rng, users, moods, indices)
     ratings = _draw_ratings(rng, tastes, indices)
     ids = tuple(f"u{row:04d}" for row in range(users))
-    return World(Catalog("plots", entities, ids, ratings, SCALE, "plot_english"), tastes)
+    return World(Catalog("plots", items, ids, ratings, SCALE, "plot_english"), tastes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -236,8 +236,8 @@ def _rows_of(slot: str) -> NDArray[np.int64]:
     return np.array([row for row, pair in enumerate(plot_english.FEATURES) if pair[0] == slot])
 
 
-def _entity(row: int, film: plot_english.Attributes, rng: np.random.Generator) -> Entity:
-    return Entity(f"p{row:04d}", _title(film, rng), plot_english.render(film, rng))
+def _item(row: int, film: plot_english.Attributes, rng: np.random.Generator) -> Item:
+    return Item(f"p{row:04d}", _title(film, rng), plot_english.render(film, rng))
 
 
 def _title(film: plot_english.Attributes, rng: np.random.Generator) -> str:

@@ -1,7 +1,7 @@
 """What a user likes, in words, from the support ratings alone.
 
-For each attribute value, the ratings a user gave to entities with it are compared with what was to be expected of
-them: how the user rates in general, plus how the entity is rated in general. The differences are averaged and shrunk
+For each attribute value, the ratings a user gave to items with it are compared with what was to be expected of
+them: how the user rates in general, plus how the item is rated in general. The differences are averaged and shrunk
 towards zero, so that a value seen once says little. The most liked and the most disliked values make the profile. In a
 catalog of free text, titles stand in for attributes.
 """
@@ -22,7 +22,7 @@ from eagle_gym.errors import ConfigurationError
 
 Named = TypeVar("Named")
 
-ENTITY_PRIOR = 10.0  # ratings of the general level that each entity's mean starts with
+ENTITY_PRIOR = 10.0  # ratings of the general level that each item's mean starts with
 VALUE_PRIOR = 4.0  # ratings just as expected that each attribute value's mean starts with
 SUPPORT = 2  # ratings that a value needs before it can stand in a profile
 NOTABLE = 0.02  # rating units: a smaller leaning, after shrinking, is not worth a word
@@ -84,7 +84,7 @@ class Profiles:
         self._check(user)
         rows = np.flatnonzero(self._user == user)
         order = rows[np.lexsort((self._item[rows], -self._surprise[rows]))]
-        titled = [(self._catalog.entities[self._item[row]].title, float(self._surprise[row])) for row in order]
+        titled = [(self._catalog.items[self._item[row]].title, float(self._surprise[row])) for row in order]
         likes, dislikes = self._strongest(titled)
         parts = (("liked", likes), ("disliked", dislikes))
         return " ".join(f"The user {verb} {_quoted(titles)}." for verb, titles in parts if titles)
@@ -98,7 +98,7 @@ class Profiles:
         """Attribute values that the user met often enough, with the mean surprise, highest first."""
         met: dict[plot_english.Pair, list[float]] = {}
         for row in np.flatnonzero(self._user == user):
-            for pair in plot_english.read(self._catalog.entities[self._item[row]].text).pairs():
+            for pair in plot_english.read(self._catalog.items[self._item[row]].text).pairs():
                 met.setdefault(pair, []).append(float(self._surprise[row]))
         scored = [
             (pair, sum(found) / (len(found) + VALUE_PRIOR)) for pair, found in met.items() if len(found) >= SUPPORT
@@ -129,9 +129,9 @@ def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot
 def _surprise(
     user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64], fitted: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Each rating less what was to be expected of that user and that entity, [m]; its mean over each user is 0.
+    """Each rating less what was to be expected of that user and that item, [m]; its mean over each user is 0.
 
-    What is expected of an entity comes from the ratings marked ``fitted`` alone: those of train users.
+    What is expected of an item comes from the ratings marked ``fitted`` alone: those of train users.
     """
     centred = value - _means(user, value)[user]
     of_item = _means(item[fitted], centred[fitted], prior=ENTITY_PRIOR, groups=int(item.max(initial=-1)) + 1)

@@ -1,6 +1,6 @@
 """Who trains and who tests.
 
-Users are split into train and test, start entities too. A test user enters no fit: half of that user's ratings (the
+Users are split into train and test, start items too. A test user enters no fit: half of that user's ratings (the
 support) fold the user in and make the text profile, the other half is the judge's. Users whose own words stand in the
 catalog's texts (its authors) always train, since encoders read every text.
 """
@@ -26,8 +26,8 @@ class Split:
     Attributes:
         train_users: Rows of `Catalog.users`, int32.
         test_users: The others.
-        train_entities: Rows of `Catalog.entities` from which training episodes start, int32.
-        test_entities: The others.
+        train_items: Rows of `Catalog.items` from which training episodes start, int32.
+        test_items: The others.
         support: True for ratings that fits and profiles may see, bool [m]: all of the train users', half of each test
             user's.
         judge: The others, ``~support``.
@@ -35,8 +35,8 @@ class Split:
 
     train_users: NDArray[np.int32]
     test_users: NDArray[np.int32]
-    train_entities: NDArray[np.int32]
-    test_entities: NDArray[np.int32]
+    train_items: NDArray[np.int32]
+    test_items: NDArray[np.int32]
     support: NDArray[np.bool_]
     judge: NDArray[np.bool_]
 
@@ -54,16 +54,16 @@ class Split:
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         users = self.train_users, self.test_users
-        return *users, self.train_entities, self.test_entities, self.support, self.judge
+        return *users, self.train_items, self.test_items, self.support, self.judge
 
 
 def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2) -> Split:
-    """Divide users, start entities and the test users' ratings at random.
+    """Divide users, start items and the test users' ratings at random.
 
     Args:
-        catalog: At least two users, one of them no author, and two entities.
+        catalog: At least two users, one of them no author, and two items.
         seed: Equal seeds divide equal catalogs equally.
-        test_fraction: Share of users, and of entities, that test; each side keeps at least one. Where nearly all users
+        test_fraction: Share of users, and of items, that test; each side keeps at least one. Where nearly all users
             are authors, fewer users test.
 
     Raises:
@@ -74,9 +74,9 @@ def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2
     rng = np.random.default_rng(seed)
     authors = np.array([catalog.user_index(user) for user in catalog.authors], np.int32)
     train_users, test_users = _divide(len(catalog.users), test_fraction, rng, "users", authors)
-    train_entities, test_entities = _divide(len(catalog.entities), test_fraction, rng, "entities")
+    train_items, test_items = _divide(len(catalog.items), test_fraction, rng, "items")
     judge = np.isin(catalog.ratings.user, test_users) & _second_half(catalog.ratings.user, rng)
-    return Split(train_users, test_users, train_entities, test_entities, ~judge, judge)
+    return Split(train_users, test_users, train_items, test_items, ~judge, judge)
 
 
 def _divide(

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast, get_args
 import numpy as np
 
 from eagle_gym import plot_english
-from eagle_gym.catalog.catalog import Catalog, Entity, Language, Ratings, Skipped, check_ratings
+from eagle_gym.catalog.catalog import Catalog, Item, Language, Ratings, Skipped, check_ratings
 from eagle_gym.catalog.reading import existing, number, read_records, unique_key
 from eagle_gym.errors import CatalogError, ConfigurationError, TextError
 
@@ -58,21 +58,21 @@ def load_table(
         raise ConfigurationError(f"language must be one of {get_args(Language)} or None; got {language!r}")
     if scale is not None and not -np.inf < scale[0] < scale[1] < np.inf:
         raise ConfigurationError(f"scale must be the lowest and the highest rating, two finite numbers; got {scale!r}")
-    entities, rows = _read_texts(texts, names)
-    users, checked, bounds = _read_ratings(ratings, names, entities, scale)
+    items, rows = _read_texts(texts, names)
+    users, checked, bounds = _read_ratings(ratings, names, items, scale)
     rated = set(checked.item.tolist())
-    unrated = [entity.id for row, entity in enumerate(entities) if row not in rated]
+    unrated = [item.id for row, item in enumerate(items) if row not in rated]
     notes = Skipped.of(unrated, "items", "no ratings (kept)")
     if scale is None:
         given = f"the ratings that were given run from {bounds[0]:g} to {bounds[1]:g}"
         notes += (Skipped(1, "default", f"no scale was named; {given}"),)
     return Catalog(
         name=name,
-        entities=entities,
+        items=items,
         users=users,
         ratings=checked.sorted(),
         scale=bounds,
-        language=_language(language, _label(texts, "texts"), entities, rows),
+        language=_language(language, _label(texts, "texts"), items, rows),
         skipped=notes,
     )
 
@@ -84,32 +84,32 @@ def _column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
     return {**COLUMNS, **(columns or {})}
 
 
-def _read_texts(table: str | Path | Columns, names: Mapping[str, str]) -> tuple[tuple[Entity, ...], list[int]]:
-    """The entities, and the row that each stands in."""
+def _read_texts(table: str | Path | Columns, names: Mapping[str, str]) -> tuple[tuple[Item, ...], list[int]]:
+    """The items, and the row that each stands in."""
     label = _label(table, "texts")
     titled = _has_column(table, names["title"])
     picked = [names["item"], names["text"], *([names["title"]] if titled else [])]
     seen: dict[str, int] = {}
-    entities: list[Entity] = []
+    items: list[Item] = []
     for row, (item, text, *title) in _records(table, picked, label):
         seen[unique_key(seen, label, row, names["item"], item)] = row
         if not text.strip():
             raise CatalogError(f"{label}, row {row}: {names['text']} of item {item!r} is empty")
-        entities.append(Entity(item, title[0] if title and title[0] else item, text))
-    if not entities:
+        items.append(Item(item, title[0] if title and title[0] else item, text))
+    if not items:
         raise CatalogError(f"{label}: expected items; the table has none")
-    return tuple(entities), list(seen.values())
+    return tuple(items), list(seen.values())
 
 
 def _read_ratings(
     table: str | Path | Columns,
     names: Mapping[str, str],
-    entities: Sequence[Entity],
+    items: Sequence[Item],
     scale: tuple[float, float] | None,
 ) -> tuple[tuple[str, ...], Ratings, tuple[float, float]]:
     """Users, ratings in the order of the table, and the scale."""
     label = _label(table, "ratings")
-    items = {entity.id: index for index, entity in enumerate(entities)}
+    row_of = {item.id: index for index, item in enumerate(items)}
     rows: list[int] = []
     who: list[str] = []
     what: list[int] = []
@@ -117,11 +117,11 @@ def _read_ratings(
     for row, (user, item, rating) in _records(table, [names["user"], names["item"], names["rating"]], label):
         if not user:
             raise CatalogError(f"{label}, row {row}: {names['user']} is empty")
-        if item not in items:
+        if item not in row_of:
             raise CatalogError(f"{label}, row {row}: {names['item']} {item!r} is not in the table of texts")
         rows.append(row)
         who.append(user)
-        what.append(items[item])
+        what.append(row_of[item])
         value.append(number(label, row, names["rating"], rating))
     if not rows:
         raise CatalogError(f"{label}: expected ratings; the table has none")
@@ -133,21 +133,21 @@ def _read_ratings(
     users, user_rows = np.unique(np.array(who), return_inverse=True)
     ids = tuple(str(user) for user in users)
     checked = Ratings.of(user_rows, what, value)
-    check_ratings(checked, ids, [entity.id for entity in entities], bounds, lambda index: f"{label}, row {rows[index]}")
+    check_ratings(checked, ids, [item.id for item in items], bounds, lambda index: f"{label}, row {rows[index]}")
     return ids, checked, bounds
 
 
-def _language(wanted: Language | None, label: str, entities: Sequence[Entity], rows: Sequence[int]) -> Language:
+def _language(wanted: Language | None, label: str, items: Sequence[Item], rows: Sequence[int]) -> Language:
     if wanted == "free":
         return "free"
-    for entity, row in zip(entities, rows, strict=True):
+    for item, row in zip(items, rows, strict=True):
         try:
-            plot_english.parse(entity.text)
+            plot_english.parse(item.text)
         except TextError as error:
             if wanted is None:
                 return "free"
             raise CatalogError(
-                f"{label}, row {row}: the text of item {entity.id!r} is not plot English; {error}"
+                f"{label}, row {row}: the text of item {item.id!r} is not plot English; {error}"
             ) from error
     return "plot_english"
 

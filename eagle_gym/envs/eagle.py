@@ -1,4 +1,4 @@
-"""One environment: a text, a reader, K edit prompts, and a language model that applies the chosen one."""
+"""One environment: a text, a user, K edits, and a language model that applies the chosen one."""
 
 from __future__ import annotations
 
@@ -9,55 +9,57 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.episode import (
     METADATA,
     SEEDS,
-    Inhabitant,
+    SharedWorld,
     Snapshot,
     check_render_mode,
     check_snapshot,
     unmoved_by_failure,
 )
+from eagle_gym.envs.observation import make_info, make_observation, observe_text
+from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import EpisodeError
 
 
-class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
-    """A language model as an environment: states are texts, actions are edit prompts, rewards come from ratings.
+class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
+    """A language model as an environment: states are texts, actions are edits, rewards come from ratings.
 
     **Ids.** ``EagleGym/Plots-v0`` (embedded catalog), ``EagleGym/MovieLens-v0`` and ``EagleGym/Amazon-v0`` (``root=``),
     ``EagleGym/Table-v0`` (``texts=``, ``ratings=``). With the defaults a small language model that ships with the
     package does the writing.
 
-    **Start.** ``reset`` draws a reader (a user of the catalog) and an entity (its text is the first state).
-    ``reset(options={"user": id, "entity": id, "text": "..."})`` names any of them. A user or entity of the other split
+    **Start.** ``reset`` draws a user (a user of the catalog) and an item (its text is the first state).
+    ``reset(options={"user": id, "item": id, "text": "..."})`` names any of them. A user or item of the other split
     is an error, lest test users stand among train episodes unnoticed; ``"any_split": True`` allows it.
 
-    **Actions.** ``Discrete(K)``: index of one of the K edit prompts that the state offers. They are chosen by G-optimal
+    **Actions.** ``Discrete(K)``: index of one of the K edits that the state offers. They are chosen by G-optimal
     design from a pool of candidates, so that they cover the directions of the latent space. Where a state has fewer,
     the mask (``info["action_mask"]``, ``action_masks()``) says which indices are real; another index is an error.
 
-    **Transition.** The language model rewrites the text as the chosen prompt asks, sampled with a seed drawn from
+    **Transition.** The language model rewrites the text as the chosen edit asks, sampled with a seed drawn from
     ``np_random``. Where texts are plot English, one that does not parse is drawn again, a few times; then it stands. A
     generation that fails raises ``LanguageModelError`` and leaves the episode where it was.
 
-    **Observation.** ``observation="text"``: one string with the reader's profile, the text, the step and the numbered
-    prompts, in ``FreeText()``. ``observation="latent"``: a Dict of bounded float32 boxes: ``state`` [n] (embedding),
+    **Observation.** ``observation="text"``: one string with the user's profile, the text, the step and the numbered
+    edits, in ``FreeText()``. ``observation="latent"``: a Dict of bounded float32 boxes: ``state`` [n] (embedding),
     ``user`` [n+1] (unit direction of taste, and its strength in rating units, shown up to twice that of the train
-    users), ``actions`` [K·n] (what each prompt is expected to do: displacements, or next embeddings),
-    ``action_weights`` [K] (the design's), ``action_mask`` [K], ``time`` [1] (share of the episode that is over).
+    users), ``actions`` [K·n] (what each edit is expected to do: displacements, or next embeddings),
+    ``weights`` [K] (the design's), ``action_mask`` [K], ``time`` [1] (share of the episode that is over).
 
-    **Reward.** U(x) = affinity + λ·novelty, both standardised over the catalog: would this reader like it, and is there
+    **Reward.** U(x) = affinity + λ·novelty, both standardised over the catalog: would this user like it, and is there
     nothing like it yet? ``reward="improvement"`` pays U(x') - U(x) at each step, ``"terminal"`` U of the last text.
 
     **End.** ``terminated`` after ``horizon`` steps; never truncated by itself.
 
-    **Info.** ``text``, ``user``, ``entity`` (None where the text was given), ``profile``, ``step``, ``valid`` (False
+    **Info.** ``text``, ``user``, ``item`` (None where the text was given), ``profile``, ``step``, ``valid`` (False
     where plot English does not parse, which is rare and read leniently, and where the language model gave free text
-    back unchanged, or at over twice the length of the catalog's longest), ``actions`` (K prompts), ``action_mask``
+    back unchanged, or at over twice the length of the catalog's longest), ``actions`` (K edits), ``action_mask``
     (int8), ``design`` (``weights``, ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``,
     ``percentile``). Two runs with one seed have equal infos; counts of calls and tokens are on ``usage``.
 
@@ -77,7 +79,7 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:  # noqa: ANN401
         check_render_mode(render_mode)
-        self._join(worlds.make_world(Settings.of(arguments)), render_mode)
+        self._join(make_world(Settings.of(arguments)), render_mode)
 
     @classmethod
     def from_world(cls, world: World, render_mode: str | None = None) -> EagleEnv:
@@ -111,27 +113,27 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
         Args:
             seed: seeds ``np_random``; None goes on with the randomness there is.
-            options: ``user``, ``entity`` (ids) and ``text`` name the start; what is not named is drawn.
-                ``any_split=True`` allows users and entities of the other split too.
+            options: ``user``, ``item`` (ids) and ``text`` name the start; what is not named is drawn.
+                ``any_split=True`` allows users and items of the other split too.
 
         Returns:
             Observation and info.
 
         Raises:
-            ConfigurationError: an unknown option, user or entity, or one of the other split.
+            ConfigurationError: an unknown option, user or item, or one of the other split.
             TextError: a text that the environment's language does not know.
             EagleError: what the start needs could not be made. Whatever is raised, the environment is as it was.
         """
         world = self.world
         rng, own_seed = (self.np_random, self.np_random_seed) if seed is None else seeding.np_random(seed)
         with unmoved_by_failure([rng]):
-            (state,) = worlds.start(world, [worlds.place(world, rng, options)])
+            (state,) = transition.make_states(world, [transition.sample_start(world, rng, options)])
         self._np_random, self._np_random_seed = rng, own_seed
         self._state, self._frames = state, [Frame(state)]
-        return worlds.observe(world, state), worlds.describe(world, state)
+        return make_observation(world, state), make_info(world, state)
 
     def step(self, action: SupportsInt) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Let the language model rewrite the text as prompt ``action`` asks.
+        """Let the language model rewrite the text as edit ``action`` asks.
 
         Returns:
             Observation, reward, terminated, truncated (always False) and info.
@@ -141,15 +143,15 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
             LanguageModelError: the generation failed; the episode stands where it stood.
         """
         world, state = self.world, self.state
-        if worlds.is_over(world, state):
+        if transition.is_over(world, state):
             raise EpisodeError(f"the episode is over after {world.settings.horizon} steps: call reset()")
-        index = worlds.check_action(state, as_index(action))
+        index = transition.check_action(state, as_index(action))
         with unmoved_by_failure([self.np_random]):
             seed = int(self.np_random.integers(SEEDS))
-            (after,), (reward,) = worlds.advance(world, [state], [index], [seed])
+            (after,), (reward,) = transition.step(world, [state], [index], [seed])
         self._state = after
-        self._frames.append(Frame(after, state.action_set.prompts[index], reward))
-        return worlds.observe(world, after), reward, worlds.is_over(world, after), False, worlds.describe(world, after)
+        self._frames.append(Frame(after, state.action_set.edits[index], reward))
+        return make_observation(world, after), reward, transition.is_over(world, after), False, make_info(world, after)
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -158,7 +160,7 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
     def read(self) -> str:
         """The text observation, whatever the environment's own observation is."""
-        return worlds.observe_text(self.world, self.state)
+        return observe_text(self.world, self.state)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """[K] which actions the state offers."""
@@ -166,7 +168,7 @@ class EagleEnv(Inhabitant, gym.Env[Any, np.int64]):
 
     def expected_utility(self) -> NDArray[np.float64]:
         """[K] utility of each action's expected next embedding; -inf where no action is offered."""
-        row: NDArray[np.float64] = worlds.expected_utility(self.world, [self.state])[0]
+        row: NDArray[np.float64] = transition.expected_utility(self.world, [self.state])[0]
         return row
 
     def get_state(self) -> Snapshot:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.render import Frame
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
@@ -74,7 +74,7 @@ def check_snapshot(world: World, snapshot: object) -> Snapshot:
     return snapshot
 
 
-class Inhabitant:
+class SharedWorld:
     """An environment in a world that it shares with its copies; the world is opened again where it is unpickled."""
 
     _world: World | None
@@ -114,7 +114,7 @@ class Inhabitant:
     def __setstate__(self, values: dict[str, Any]) -> None:
         self.__dict__.update(values)
         if isinstance(values["_world"], Settings):
-            self._world = worlds.make_world(values["_world"])
+            self._world = make_world(values["_world"])
 
 
 @contextmanager

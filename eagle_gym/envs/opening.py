@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from platformdirs import user_cache_path
 
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
 from eagle_gym.actions.effects import Effects, Rollout
-from eagle_gym.actions.surrogate_store import Kind, prepare_surrogate
+from eagle_gym.actions.surrogate.store import prepare_surrogate
 from eagle_gym.catalog import (
     Catalog,
     Profiles,
@@ -24,12 +25,45 @@ from eagle_gym.catalog import (
     split_catalog,
 )
 from eagle_gym.envs.settings import Settings
-from eagle_gym.envs.world import Resources
+from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language.model import LanguageModel, load_language_model
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.model import Language, LanguageModel
 from eagle_gym.latent import LatentSpace, make_utility, prepare_space
 
-READERS = 100  # train users for whom prompts are tried where a surrogate is fitted on free text
+PROFILED_USERS = 100  # train users for whom edits are tried where a surrogate is fitted on free text
+
+
+_OPEN: weakref.WeakValueDictionary[str, Resources] = weakref.WeakValueDictionary()
+_OPENING = threading.RLock()
+
+
+def make_world(settings: Settings | None = None, **arguments: Any) -> World:  # noqa: ANN401
+    """The world that settings, or keywords, describe. Worlds of one process share what is heavy.
+
+    Args:
+        settings: the settings, where they are made already.
+        **arguments: fields of :class:`Settings`, else.
+
+    Raises:
+        ConfigurationError: a keyword or value that cannot be; raised before anything is loaded where no file or model
+            is needed to tell.
+        CatalogError: bad data.
+        PreparationError: something is absent or does not match, and ``prepare="never"``.
+    """
+    if settings is None:
+        settings = Settings.of(arguments)
+    elif arguments:
+        raise ConfigurationError(f"give settings or keywords, not both; got also {sorted(arguments)}")
+    with _OPENING:
+        key = settings.key
+        resources = _OPEN.get(key)
+        if resources is None:
+            resources = open_resources(settings)
+            for model in resources.models:
+                weakref.finalize(resources, model.close)
+            _OPEN[key] = resources
+    return World(settings, resources)
 
 
 def open_resources(settings: Settings) -> Resources:
@@ -42,7 +76,7 @@ def open_resources(settings: Settings) -> Resources:
     """
     catalog = shared(_CATALOGS, settings.catalog_key, lambda: load_catalog(settings))
     model = load_language_model(settings.language_model, **settings.model_arguments)
-    if model.speech == "plot_english" and catalog.language != "plot_english":
+    if model.language == "plot_english" and catalog.language != "plot_english":
         raise ConfigurationError(
             f"the texts of the catalog {catalog.name!r} are free text, which the language model {model.name!r} does "
             "not speak: name a general one, such as language_model='transformers:Qwen/Qwen2.5-0.5B-Instruct'"
@@ -50,8 +84,8 @@ def open_resources(settings: Settings) -> Resources:
     split = split_catalog(catalog)
     space = shared(_SPACES, f"{catalog.hash}-{settings.dim}", lambda: open_space(settings, catalog, split))
     candidates = open_candidates(settings, model)
-    foreseen = open_effects_model(settings) or model
-    effects, quality = open_effects(settings, catalog, split, space, foreseen, candidates)
+    predicted_model = open_effects_model(settings) or model
+    effects, quality = open_effects(settings, catalog, split, space, predicted_model, candidates)
     action_sets = ActionSets(
         candidates,
         effects,
@@ -61,7 +95,7 @@ def open_resources(settings: Settings) -> Resources:
         selection=settings.selection,
     )
     utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
-    return Resources(catalog, split, space, model, action_sets, utility, quality, foreseen)
+    return Resources(catalog, split, space, model, action_sets, utility, quality, predicted_model)
 
 
 T = TypeVar("T")
@@ -111,7 +145,7 @@ def open_candidates(settings: Settings, model: LanguageModel) -> Candidates:
     """Who proposes. A general model asks in its own words, of rendered texts too."""
     if settings.candidates == "lexicon":
         return LexiconCandidates(settings.personalised, settings.macro)
-    return ModelCandidates(model, language=model.speech, personalised=settings.personalised)
+    return ModelCandidates(model, language=model.language, personalised=settings.personalised)
 
 
 def open_effects_model(settings: Settings) -> LanguageModel | None:
@@ -133,16 +167,17 @@ def open_effects(
     """What estimates the effects, and the surrogate's reported quality."""
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
-    kind = surrogate_kind(settings, catalog, model)
-    readers = split.train_users[: READERS if kind == "free" else 0]  # edits of plot English need none to ask for
+    language = surrogate_language(settings, catalog, model)
+    # The lexicon's edits need no user to ask for.
+    users = split.train_users[: PROFILED_USERS if language == "free" else 0]
     profiles = Profiles(catalog, split)
     surrogate = prepare_surrogate(
         catalog,
         space,
         model,
         candidates,
-        kind=kind,
-        profiles=[profiles.text(int(user)) for user in readers],
+        language=language,
+        profiles=[profiles.text(int(user)) for user in users],
         temperature=settings.temperature,
         prepare=settings.prepare,
         cache_dir=settings.cache_dir,
@@ -150,7 +185,7 @@ def open_effects(
     return surrogate, surrogate.quality
 
 
-def surrogate_kind(settings: Settings, catalog: Catalog, model: LanguageModel) -> Kind:
-    """Whether the prompts can be parsed: those of the lexicon and of models of plot English, on plot English."""
-    parsed = settings.candidates == "lexicon" or model.speech == "plot_english"
+def surrogate_language(settings: Settings, catalog: Catalog, model: LanguageModel) -> Language:
+    """Whether the edits can be parsed: those of the lexicon and of models of plot English, on plot English."""
+    parsed = settings.candidates == "lexicon" or model.language == "plot_english"
     return "plot_english" if catalog.language == "plot_english" and parsed else "free"

@@ -14,15 +14,15 @@ WIDTH: Final = 100
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of an episode: the state, and the prompt and reward that led to it."""
+    """One moment of an episode: the state, and the edit and reward that led to it."""
 
     state: State
-    prompt: str = ""
+    edit: str = ""
     reward: float = 0.0
 
 
 def draw(world: World, frames: Sequence[Frame]) -> str:
-    """The whole episode: reader, texts, prompts and rewards, and the prompts now offered."""
+    """The whole episode: user, texts, edits and rewards, and the edits now offered."""
     if not frames:
         return "No episode yet."
     lines = [_head(world, frames[0].state), *map(_moment, frames), _foot(world, frames)]
@@ -35,10 +35,10 @@ def draw_last(world: World, frames: Sequence[Frame]) -> str:
 
 
 def offers(state: State) -> list[str]:
-    """The prompts that a state offers, numbered, with the design's weights."""
+    """The edits that a state offers, numbered, with the design's weights."""
     chosen = state.action_set
-    rows = zip(range(len(chosen.prompts)), chosen.prompts, chosen.weights, chosen.mask, strict=True)
-    return [f"  {i:>2}  {prompt}  ({weight:.0%})" for i, prompt, weight, offered in rows if offered]
+    rows = zip(range(len(chosen.edits)), chosen.edits, chosen.weights, chosen.mask, strict=True)
+    return [f"  {i:>2}  {edit}  ({weight:.0%})" for i, edit, weight, offered in rows if offered]
 
 
 def _foot(world: World, frames: Sequence[Frame]) -> str:
@@ -47,18 +47,18 @@ def _foot(world: World, frames: Sequence[Frame]) -> str:
     if last.step >= world.settings.horizon:
         gain = last.total - first.total
         return f"The end: utility {first.total:+.2f} -> {last.total:+.2f}, a gain of {gain:+.2f}."
-    return "\n".join([f"Step {last.step} of {world.settings.horizon}. Prompts, with their weights:", *offers(last)])
+    return "\n".join([f"Step {last.step} of {world.settings.horizon}. Edits, with their weights:", *offers(last)])
 
 
 def _head(world: World, first: State) -> str:
-    origin = world.catalog.entities[first.entity].title if first.entity >= 0 else "a text of your own"
-    reader = f"Reader {world.catalog.users[first.user]}: {world.resources.profile(first.user)}"
-    return "\n".join([*_wrapped(reader, ""), f"Start: {origin}"])
+    origin = world.catalog.items[first.item].title if first.item >= 0 else "a text of your own"
+    user = f"User {world.catalog.users[first.user]}: {world.resources.profile(first.user)}"
+    return "\n".join([*_wrapped(user, ""), f"Start: {origin}"])
 
 
 def _moment(frame: Frame) -> str:
     state = frame.state
-    asked = [f"  > {frame.prompt}   reward {frame.reward:+.3f}"] if frame.prompt else []
+    asked = [f"  > {frame.edit}   reward {frame.reward:+.3f}"] if frame.edit else []
     parts = state.utility
     scores = (
         f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs.observation import make_info, make_observation, observe_latent
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
 
@@ -65,7 +65,7 @@ class SB3VecEnv(VecEnv):
         names = {name for options in self._options for name in options}
         options = {name: [own.get(name) for own in self._options] for name in names}
         observations, _ = self.envs.reset(seed=list(self._seeds), options=options)
-        self.reset_infos = [worlds.describe(self.envs.world, state) for state in self.envs.states]
+        self.reset_infos = [make_info(self.envs.world, state) for state in self.envs.states]
         self._reset_seeds()
         self._reset_options()
         return observations
@@ -89,13 +89,13 @@ class SB3VecEnv(VecEnv):
         dones = result.terminated | result.truncated
         infos = []
         for i, state in enumerate(result.states):
-            info = worlds.describe(world, result.final.get(i, state))
+            info = make_info(world, result.final.get(i, state))
             info["TimeLimit.truncated"] = bool(result.truncated[i] and not result.terminated[i])
             if i in result.final:
-                info["terminal_observation"] = worlds.observe(world, result.final[i])
-                self.reset_infos[i] = worlds.describe(world, state)
+                info["terminal_observation"] = make_observation(world, result.final[i])
+                self.reset_infos[i] = make_info(world, state)
             infos.append(info)
-        return worlds.observe_latent(world, result.states), result.rewards.astype(np.float32), dones, infos
+        return observe_latent(world, result.states), result.rewards.astype(np.float32), dones, infos
 
     def close(self) -> None:
         """Let go of the world."""

@@ -31,20 +31,20 @@ class Settings:
     """Every argument of an environment. All are JSON values, so that a spec round-trips; checked when made.
 
     Attributes:
-        catalog: where entities and ratings come from: ``"plots"``, ``"movielens"``, ``"amazon"`` or
+        catalog: where items and ratings come from: ``"plots"``, ``"movielens"``, ``"amazon"`` or
             ``"table"``.
         root: folder of a GroupLens data set (``"movielens"``) or of an Amazon one (``"amazon"``).
         texts: ``"movielens"``: ``"rendered"`` (plot English, the default) or ``"overview"`` (free text);
-            ``"table"``: path of the file of entities.
+            ``"table"``: path of the file of items.
         ratings: path of the file of ratings (``"table"``).
         language_model: ``"embedded"``, ``"transformers:NAME_OR_PATH"``, ``"openai:MODEL@URL"`` or ``"replay:PATH"``;
             ``"embedded:pitch"`` is a second embedded model, of another grammar and size.
         observation: ``"text"`` (one string) or ``"latent"`` (a flat Dict of float32 boxes).
-        split: whose episodes these are: ``"train"`` or ``"test"`` users and start entities.
+        split: whose episodes these are: ``"train"`` or ``"test"`` users and start items.
         horizon: steps in an episode.
         reward: ``"improvement"`` (the gain in utility at each step) or ``"terminal"`` (the utility of the last text).
-        actions: K, the edit prompts offered in a state.
-        pool: candidate prompts from which they are chosen.
+        actions: K, the edits offered in a state.
+        pool: candidate edits from which they are chosen.
         candidates: ``"lexicon"`` or ``"model"``: who proposes them.
         personalised: share of the candidates proposed with the user's profile, 0 to 1.
         macro: share of the lexicon's candidates that ask for three edits at once, 0 to 1.
@@ -71,7 +71,7 @@ class Settings:
             there already; ``language_model="replay:PATH"`` then needs no model.
         max_calls: generations after which the language model stops with an error, those of preparing included; copies
             of an environment in one process spend from one budget.
-        max_tokens: tokens after which it does, prompts included.
+        max_tokens: tokens after which it does, edits included.
         max_cost: US dollars after which it does; needs prices.
         prompt_price: US dollars per million tokens read.
         completion_price: US dollars per million tokens written.
@@ -335,7 +335,7 @@ def is_embedded(language_model: str) -> bool:
 
 def _check_table(settings: Settings) -> None:
     _reject(settings, "root")
-    for name, what in (("texts", "items.csv, with the entities"), ("ratings", "ratings.csv, with their ratings")):
+    for name, what in (("texts", "items.csv, with the items"), ("ratings", "ratings.csv, with their ratings")):
         path = getattr(settings, name)
         if path is None:
             raise ConfigurationError(f"the catalog 'table' needs {name}=, the path of a file such as {what}")

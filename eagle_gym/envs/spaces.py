@@ -94,7 +94,7 @@ def latent_space(*, n: int, actions: int, radius: float, strength: float, featur
         features: ``"displacement"`` (differences of two embeddings) or ``"next"`` (embeddings).
 
     Returns:
-        ``state`` [n], ``user`` [n+1] (unit taste direction, then its strength), ``actions`` [K·n], ``action_weights``
+        ``state`` [n], ``user`` [n+1] (unit taste direction, then its strength), ``actions`` [K·n], ``weights``
         [K], ``action_mask`` [K] and ``time`` [1] (the share of the episode that is over).
     """
     reach = radius * (2.0 if features == "displacement" else 1.0)
@@ -105,8 +105,8 @@ def latent_space(*, n: int, actions: int, radius: float, strength: float, featur
             "state": _box(-radius, radius, n),
             "user": gym.spaces.Box(user_low, user_high, dtype=np.float32),
             "actions": _box(-reach, reach, actions * n),
-            "action_weights": _box(0.0, 1.0, actions),
-            "action_mask": _box(0.0, 1.0, actions),
+            "weights": _box(0.0, 1.0, actions),
+            "mask": _box(0.0, 1.0, actions),
             "time": _box(0.0, 1.0, 1),
         }
     )

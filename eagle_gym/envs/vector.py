@@ -17,16 +17,18 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.episode import (
     METADATA,
     SEEDS,
-    Inhabitant,
+    SharedWorld,
     Snapshot,
     check_render_mode,
     check_snapshot,
     unmoved_by_failure,
 )
+from eagle_gym.envs.observation import make_info, make_observation, observe_latent, observe_text
+from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
@@ -52,7 +54,7 @@ class Transition:
     final: Mapping[int, State] = field(default_factory=dict)
 
 
-class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
+class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
     """``num_envs`` environments stepped together; see :class:`eagle_gym.EagleEnv` for what each of them is.
 
     Observations are batched: a tuple of strings, or a Dict of arrays [N, ...]. ``info`` is batched as Gymnasium does
@@ -84,7 +86,7 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
         **arguments: Any,  # noqa: ANN401
     ) -> None:
         options = _check_vector(num_envs, autoreset_mode, max_episode_steps, render_mode)
-        self._join(worlds.make_world(Settings.of(arguments)), *options)
+        self._join(make_world(Settings.of(arguments)), *options)
 
     @classmethod
     def from_world(
@@ -147,7 +149,7 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
 
     def expected_utility(self) -> NDArray[np.float64]:
         """[N, K] utility of each action's expected next embedding; -inf where no action is offered."""
-        return worlds.expected_utility(self.world, self.states)
+        return transition.expected_utility(self.world, self.states)
 
     # Episodes
 
@@ -158,7 +160,7 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
 
         Args:
             seed: environment i gets ``seed + i``, or its entry of a sequence; None goes on with the present randomness.
-            options: ``user``, ``entity``, ``text``, ``any_split`` (one for all, or a list with one per environment) and
+            options: ``user``, ``item``, ``text``, ``any_split`` (one for all, or a list with one per environment) and
                 ``reset_mask`` (bool array [N]: the environments to reset; the others stay where they are).
 
         Returns:
@@ -172,8 +174,8 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
         seeds = _per_environment(seed, self.num_envs)
         generators = {i: _generator(seeds[i], (self._rngs[i], self._seeds[i])) for i in rows}
         with unmoved_by_failure(rng for rng, _ in generators.values()):
-            starts = [worlds.place(world, rng, single[i]) for i, (rng, _) in generators.items()]
-            fresh = dict(zip(rows, worlds.start(world, starts), strict=True))
+            starts = [transition.sample_start(world, rng, single[i]) for i, (rng, _) in generators.items()]
+            fresh = dict(zip(rows, transition.make_states(world, starts), strict=True))
         self._states = [fresh[i] if i in fresh else self.states[i] for i in range(self.num_envs)]
         for i, state in fresh.items():
             self._rngs[i], self._seeds[i] = generators[i]
@@ -198,9 +200,9 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
         for i, state in enumerate(result.states):
             if i in result.final:
                 last = result.final[i]
-                ended = {"final_obs": worlds.observe(self.world, last), "final_info": worlds.describe(self.world, last)}
+                ended = {"final_obs": make_observation(self.world, last), "final_info": make_info(self.world, last)}
                 infos = self._add_info(infos, ended, i)
-            infos = self._add_info(infos, worlds.describe(self.world, state), i)
+            infos = self._add_info(infos, make_info(self.world, state), i)
         return self._observations(result.states), result.rewards, result.terminated, result.truncated, infos
 
     def transition(self, actions: ArrayLike) -> Transition:
@@ -212,13 +214,13 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
             ended = np.flatnonzero(over).tolist()
             raise EpisodeError(f"episodes {ended} are over: reset them with reset(options={{'reset_mask': ...}})")
         moving = [i for i in range(self.num_envs) if not over[i]]
-        indices = [worlds.check_action(states[i], chosen[i]) for i in moving]
+        indices = [transition.check_action(states[i], chosen[i]) for i in moving]
         resetting = self._resetting(moving, over)
         with unmoved_by_failure(self.np_random):
             seeds = [int(self._rngs[i].integers(SEEDS)) for i in moving]
-            starts = [worlds.place(world, self._rngs[i]) for i in resetting]
-            moved = worlds.rewrite(world, [states[i] for i in moving], indices, seeds)
-            arrived = worlds.arrive(world, [*moved, *starts])
+            starts = [transition.sample_start(world, self._rngs[i]) for i in resetting]
+            moved = transition.rewrite(world, [states[i] for i in moving], indices, seeds)
+            arrived = transition.make_states(world, [*moved, *starts])
         after = dict(zip(moving, arrived[: len(moving)], strict=True))
         fresh = dict(zip(resetting, arrived[len(moving) :], strict=True))
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
@@ -234,17 +236,17 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
     ) -> Transition:
         rewards = np.zeros(self.num_envs)
         rows = list(after)
-        rewards[rows] = worlds.rewards(self.world, [states[i] for i in rows], [after[i] for i in rows])
+        rewards[rows] = transition.rewards(self.world, [states[i] for i in rows], [after[i] for i in rows])
         for i in rows:
-            prompt = states[i].action_set.prompts[indices[i]]
-            self._frames[i].append(Frame(after[i], prompt, float(rewards[i])))
+            edit = states[i].action_set.edits[indices[i]]
+            self._frames[i].append(Frame(after[i], edit, float(rewards[i])))
         for i, state in fresh.items():
             self._frames[i] = [Frame(state)]
         self._states = [fresh.get(i) or after[i] for i in range(self.num_envs)]
         return Transition(
             states=list(self._states),
             rewards=rewards,
-            terminated=self._mask(i for i in rows if worlds.is_over(self.world, after[i])),
+            terminated=self._mask(i for i in rows if transition.is_over(self.world, after[i])),
             truncated=self._mask(i for i in rows if self._cut(after[i].step)),
             final={i: after[i] for i in fresh if i in after},
         )
@@ -284,13 +286,13 @@ class EagleVectorEnv(Inhabitant, gym.vector.VectorEnv[Any, Any, Any]):
 
     def _observations(self, states: Sequence[State]) -> Any:  # noqa: ANN401 - a tuple of strings or a dict of arrays
         if self.settings.observation == "text":
-            return tuple(worlds.observe_text(self.world, state) for state in states)
-        return worlds.observe_latent(self.world, states)
+            return tuple(observe_text(self.world, state) for state in states)
+        return observe_latent(self.world, states)
 
     def _infos(self, states: Mapping[int, State]) -> dict[str, Any]:
         infos: dict[str, Any] = {}
         for i, state in states.items():
-            infos = self._add_info(infos, worlds.describe(self.world, state), i)
+            infos = self._add_info(infos, make_info(self.world, state), i)
         return infos
 
     def render(self) -> tuple[str, ...] | None:

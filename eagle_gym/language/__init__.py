@@ -5,13 +5,13 @@ Importing this room is light; torch and transformers are imported when a model i
 
 from __future__ import annotations
 
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import (
     Completion,
     LanguageModel,
     LocalLanguageModel,
     Usage,
     UsageSnapshot,
-    load_language_model,
 )
 from eagle_gym.language.prompts import Prompt
 

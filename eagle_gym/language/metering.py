@@ -58,7 +58,7 @@ class MeteredModel:
 
     def __init__(self, inner: LanguageModel, limits: Limits) -> None:
         self.inner, self.limits = inner, limits
-        self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
+        self.name, self.fingerprint, self.language = inner.name, inner.fingerprint, inner.language
         self.deterministic = inner.deterministic
         self._charged = inner.usage.snapshot()
         inner.usage.guard = self._allow  # what has to be drawn again is asked within a call

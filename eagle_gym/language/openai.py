@@ -46,7 +46,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 import numpy as np
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language.model import Completion, FinishReason, Speech, Usage, check_request, masked
+from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request, masked
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -135,7 +135,7 @@ class OpenAIModel:
     def __init__(self, spec: str, *, max_new_tokens: int | None = None) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.speech: Speech = "plot_english" if self.endpoint.phrasing == "control" else "free"
+        self.language: Language = "plot_english" if self.endpoint.phrasing == "control" else "free"
         where = f"{self.endpoint.model}@{self.endpoint.url}?{self.endpoint.phrasing}"
         self.fingerprint = hashlib.blake2b(where.encode(), digest_size=16).hexdigest()
         self.usage = Usage()

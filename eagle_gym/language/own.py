@@ -29,6 +29,6 @@ def make_own_model(target: str) -> LanguageModel:
     if not isinstance(model, LanguageModel):
         raise ConfigurationError(
             f"expected 'python:{target}' to make a LanguageModel, got {type(model).__name__}: it needs name, "
-            "fingerprint, speech, deterministic, usage, generate, score and close"
+            "fingerprint, language, deterministic, usage, generate, score and close"
         )
     return model

@@ -1,6 +1,6 @@
 """What is asked of a language model, and how each kind of model is asked.
 
-Four tasks: ``rewrite`` a text as an instruction says, ``propose`` an instruction for a text (and a user's profile),
+Four tasks: ``rewrite`` a text as an edit says, ``propose`` an edit for a text (and a user's profile),
 ``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model does
 not). The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and
 *plain instructions* where they have none, and their answers are cleaned to one paragraph.
@@ -17,7 +17,7 @@ from eagle_gym.errors import ConfigurationError
 
 Task = Literal["rewrite", "propose", "write", "rate"]
 
-_NEEDED = {"rewrite": ("instruction",), "rate": ("profile",)}  # beside the text
+_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # beside the text
 
 TEXT, EDIT, REWRITE, USER = "<|text|>", "<|edit|>", "<|rewrite|>", "<|user|>"
 PROPOSE, ATTRIBUTES, WRITE = "<|propose|>", "<|attributes|>", "<|write|>"
@@ -32,7 +32,7 @@ class Prompt:
     Attributes:
         task: ``"rewrite"``, ``"propose"``, ``"write"`` or ``"rate"``.
         text: The description to work on; for ``"write"`` the attribute listing.
-        instruction: What to change (``"rewrite"`` only).
+        edit: What to change (``"rewrite"`` only).
         profile: A sentence about the user the proposal or the rating is for (``"propose"``, where it may be empty, and
             ``"rate"``).
 
@@ -42,13 +42,13 @@ class Prompt:
 
     task: Task
     text: str = ""
-    instruction: str = ""
+    edit: str = ""
     profile: str = ""
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise ConfigurationError(f"unknown task {self.task!r}: expected one of {', '.join(get_args(Task))}")
-        for name in ("text", "instruction", "profile"):
+        for name in ("text", "edit", "profile"):
             value = getattr(self, name)
             if not isinstance(value, str):
                 raise ConfigurationError(f"Prompt.{name} must be a string, got {type(value).__name__}")
@@ -84,7 +84,7 @@ def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
     if prompt.task == "write":
         return (ATTRIBUTES, text), (WRITE, "")
     if prompt.task == "rewrite":
-        return (TEXT, text), (EDIT, well_formed(prompt.instruction)), (REWRITE, "")
+        return (TEXT, text), (EDIT, well_formed(prompt.edit)), (REWRITE, "")
     user = ((USER, well_formed(prompt.profile)),) if prompt.profile else ()
     return (TEXT, text), *user, (PROPOSE, "")
 
@@ -101,7 +101,7 @@ _RULES = {
     "description, and nothing else.",
     "write": "You write descriptions. Write one description that has all the listed attributes and no others. "
     "Answer with the description only, in one paragraph.",
-    "rate": "You judge descriptions for one reader. Say how much this reader would like what is described, as a whole "
+    "rate": "You judge descriptions for one user. Say how much this user would like what is described, as a whole "
     "number from 1 (not at all) to 10 (very much). Answer with the number alone.",
 }
 _HEADINGS = {
@@ -127,11 +127,11 @@ def _request(prompt: Prompt) -> str:
     if prompt.task == "write":
         return f"Attributes: {text}"
     if prompt.task == "rewrite":
-        return f"Description: {text}\n\nEdit: {well_formed(prompt.instruction)}"
+        return f"Description: {text}\n\nEdit: {well_formed(prompt.edit)}"
     profile = f"\n\nThe reader: {well_formed(prompt.profile)}" if prompt.profile else ""
     if prompt.task == "rate":
-        return f"Description: {text}{profile}\n\nHow much would this reader like it, from 1 to 10?"
-    aim = " that this reader would enjoy" if prompt.profile else ""
+        return f"Description: {text}{profile}\n\nHow much would this user like it, from 1 to 10?"
+    aim = " that this user would enjoy" if prompt.profile else ""
     return f"Description: {text}{profile}\n\nPropose one edit{aim}."
 
 

@@ -24,10 +24,10 @@ from filelock import FileLock
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.metering import load_inner
-from eagle_gym.language.model import Completion, LanguageModel, Speech, Usage, check_request
+from eagle_gym.language.model import Completion, Language, LanguageModel, Usage, check_request
 from eagle_gym.language.prompts import Prompt
 
-FORMAT = "eagle_gym recording 3"
+FORMAT = "eagle_gym recording 4"
 NEAREST_AMONG = 2000  # recorded questions that a miss is compared with
 
 
@@ -41,7 +41,7 @@ class Question:
     continuation: str | None = None
 
     def __str__(self) -> str:
-        about = f"{self.prompt.task} {self.prompt.instruction!r} of {_short(self.prompt.text)}".replace(" '' of", " of")
+        about = f"{self.prompt.task} {self.prompt.edit!r} of {_short(self.prompt.text)}".replace(" '' of", " of")
         profile = f" for {_short(self.prompt.profile)}" if self.prompt.profile else ""
         if self.continuation is not None:
             return f"score of {_short(self.continuation)} as {about}{profile}"
@@ -57,7 +57,7 @@ class Origin:
 
     model: str
     fingerprint: str
-    speech: Speech
+    language: Language
     opened: dict[str, Any] = field(default_factory=dict)
 
 
@@ -219,8 +219,8 @@ class RecordedModel:
 
     def __init__(self, inner: LanguageModel, path: str | Path, opened: Mapping[str, Any] | None = None) -> None:
         self.inner = inner
-        self.name, self.fingerprint, self.speech = inner.name, inner.fingerprint, inner.speech
-        self._recording = Recording(path, Origin(inner.name, inner.fingerprint, inner.speech, dict(opened or {})))
+        self.name, self.fingerprint, self.language = inner.name, inner.fingerprint, inner.language
+        self._recording = Recording(path, Origin(inner.name, inner.fingerprint, inner.language, dict(opened or {})))
 
     @property
     def usage(self) -> Usage:
@@ -273,7 +273,7 @@ class ReplayedModel:
     def __init__(self, path: str | Path) -> None:
         self._recording = Recording(path)
         origin = self._recording.origin
-        self.name, self.fingerprint, self.speech = origin.model, origin.fingerprint, origin.speech
+        self.name, self.fingerprint, self.language = origin.model, origin.fingerprint, origin.language
         self.usage = Usage()
 
     def generate(
@@ -340,7 +340,7 @@ def _dump(record: object) -> str:
 
 
 def _flat(prompt: Prompt) -> str:
-    return f"{prompt.task} {prompt.instruction} {prompt.text} {prompt.profile}"
+    return f"{prompt.task} {prompt.edit} {prompt.text} {prompt.profile}"
 
 
 def _short(text: str) -> str:

@@ -93,7 +93,7 @@ def is_finished(completion: Completion) -> bool:
 
 def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    asked = f"{prompt.task} prompt {prompt.instruction or prompt.text[:80]!r}"
+    asked = f"{prompt.task} prompt {prompt.edit or prompt.text[:80]!r}"
     if completion.finish_reason == "length":
         return (
             f"the answer to the {asked} was still cut off at {completion.completion_tokens} tokens after {tries} "

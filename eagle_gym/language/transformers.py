@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import decode
-from eagle_gym.language.model import Completion, FinishReason, Speech, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -79,7 +79,7 @@ class Phrasing(Protocol):
 
     ending: decode.Ending
     default_max_tokens: int
-    speech: Speech
+    language: Language
 
     def encode(self, prompt: Prompt) -> tuple[list[int], int]:
         """Token ids of the phrased prompt, and how many of the first other prompts are likely to begin with too."""
@@ -102,7 +102,7 @@ class ControlPhrasing:
     """Prompts in control tokens, for the embedded model and others trained on its format."""
 
     default_max_tokens = CONTROL_MAX_TOKENS
-    speech: Speech = "plot_english"
+    language: Language = "plot_english"
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -120,10 +120,10 @@ class ControlPhrasing:
         return list(chain.from_iterable(segments)), len(segments[0])
 
     def source(self, prompt: Prompt) -> list[int]:
-        """The text, where it may end, and the instruction."""
+        """The text, where it may end, and the edit."""
         if prompt.task != "rewrite":
             return []
-        return [*self.encode_answer(prompt.text), *self._plain(well_formed(prompt.instruction))]
+        return [*self.encode_answer(prompt.text), *self._plain(well_formed(prompt.edit))]
 
     def encode_answer(self, text: str) -> list[int]:
         """Token ids of an answer, its end token included."""
@@ -142,7 +142,7 @@ class GeneralPhrasing:
     """Prompts as chat messages where the tokenizer has a chat template, as plain instructions where it has none."""
 
     default_max_tokens = GENERAL_MAX_TOKENS
-    speech: Speech = "free"
+    language: Language = "free"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: frozenset[int]) -> None:
         self._tokenizer = tokenizer
@@ -441,7 +441,7 @@ class TransformersModel:
         self._decoder: Decoder | None = self._held.decoder(fixed_tiles=batch_invariant)
         self._max_new_tokens = max_new_tokens or self._held.phrasing.default_max_tokens
         self.fingerprint = self._held.fingerprint
-        self.speech: Speech = self._held.phrasing.speech
+        self.language: Language = self._held.phrasing.language
 
     @property
     def phrasing(self) -> Phrasing:

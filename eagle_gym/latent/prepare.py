@@ -41,7 +41,7 @@ def prepare_space(
     Several processes that ask at once fit it once: the others wait.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Says which users train, and which ratings are support.
         parameters: How it is fitted; those not named have their defaults.
         prepare: "auto", or "never": raise rather than fit.

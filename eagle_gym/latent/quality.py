@@ -102,7 +102,7 @@ def cold_start_report(
     Test users enter no fit; they are folded in from their support, and all their ratings of held-out items are judged.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Who trains, and what is support.
         parameters: Of the latent space; the defaults by default.
         choices: Parameters to choose from anew in every split, by `weigh` on the items that the split keeps, so that no
@@ -149,7 +149,7 @@ def weigh(
     """Weigh parameters by inner validation: items held out of the train users' ratings, and of nothing else.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Who trains.
         choices: To weigh.
         splits: How many times items are held out.
@@ -185,7 +185,7 @@ def _holding_out(
         raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1; got {splits!r}, {share!r}")
     hidden = None if progress is None else not progress
     for number in tqdm(range(splits), desc=label, delay=2.0, leave=False, disable=hidden):
-        order = np.random.default_rng([seed, number]).permutation(len(catalog.entities))
+        order = np.random.default_rng([seed, number]).permutation(len(catalog.items))
         yield hold_out(catalog, split, order[: max(round(share * len(order)), 1)])
 
 
@@ -193,16 +193,16 @@ def hold_out(catalog: Catalog, split: Split, cold: NDArray[np.integer]) -> HeldO
     """Take items out of a catalog.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Of them.
         cold: Rows of the items.
     """
     is_cold = np.isin(catalog.ratings.item, cold)
-    warm = np.setdiff1d(np.arange(len(catalog.entities)), cold)
+    warm = np.setdiff1d(np.arange(len(catalog.items)), cold)
     rest, rows = restrict(catalog, split, ~is_cold, warm)
     users = np.searchsorted(rows, catalog.ratings.user)
     known = is_cold & np.isin(catalog.ratings.user, rows[_supported(*rest)])
-    numbers = np.zeros(len(catalog.entities), dtype=np.intp)
+    numbers = np.zeros(len(catalog.items), dtype=np.intp)
     numbers[cold] = np.arange(len(cold))
     return HeldOut(
         catalog=rest[0],
@@ -222,7 +222,7 @@ def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
 def _train_alone(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
     """The train users' ratings, as if there were no others."""
     mine = np.isin(catalog.ratings.user, split.train_users)
-    return restrict(catalog, split, mine, np.arange(len(catalog.entities)))[0]
+    return restrict(catalog, split, mine, np.arange(len(catalog.items)))[0]
 
 
 def restrict(
@@ -231,7 +231,7 @@ def restrict(
     """Some items and some of their ratings, with the users who gave these.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Of them.
         kept: Ratings to keep, all of items that are kept, bool [m].
         items: Rows of the items to keep, ascending.
@@ -243,7 +243,7 @@ def restrict(
     rows = np.unique(ratings.user[kept]).astype(np.intp)
     rest = Catalog(
         name=catalog.name,
-        entities=tuple(catalog.entities[row] for row in items),
+        items=tuple(catalog.items[row] for row in items),
         users=tuple(catalog.users[row] for row in rows),
         ratings=Ratings.of(
             np.searchsorted(rows, ratings.user[kept]), np.searchsorted(items, ratings.item[kept]), ratings.value[kept]
@@ -258,8 +258,8 @@ def restrict(
     parts = Split(
         train_users=renumber(split.train_users, rows),
         test_users=renumber(split.test_users, rows),
-        train_entities=renumber(split.train_entities, items),
-        test_entities=renumber(split.test_entities, items),
+        train_items=renumber(split.train_items, items),
+        test_items=renumber(split.test_items, items),
         support=split.support[kept],
         judge=split.judge[kept],
     )

@@ -272,7 +272,7 @@ def fit_space(
     """Fit a latent space; nothing but the split's support ratings is read.
 
     Args:
-        catalog: Entities, users and ratings.
+        catalog: Items, users and ratings.
         split: Says which users train, and which ratings are support.
         parameters: How; the defaults by default.
         progress: Show bars where it takes more than two seconds; None: only on a terminal.
@@ -297,7 +297,7 @@ def factor_items(
         user,
         item,
         catalog.ratings.value[rows].astype(np.float64),
-        (len(catalog.users), len(catalog.entities)),
+        (len(catalog.users), len(catalog.items)),
         rank=parameters.dim - 1,
         rng=rng,
         ridge=parameters.factor_ridge,
@@ -305,7 +305,7 @@ def factor_items(
         sweeps=parameters.sweeps,
         progress=progress,
     )
-    counts = np.bincount(item, minlength=len(catalog.entities)).astype(np.float64)
+    counts = np.bincount(item, minlength=len(catalog.items)).astype(np.float64)
     weights = counts * parameters.damping / (counts + parameters.damping)
     targets = np.column_stack([factors.items, factors.item_bias])
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))

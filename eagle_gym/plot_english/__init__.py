@@ -1,13 +1,13 @@
 """Plot English: a small language for descriptions of films, which the embedded model speaks.
 
 ``render`` and ``parse`` turn attributes into a description and back, ``render_edit`` and ``parse_edit`` do so for
-edit prompts, ``propose`` draws candidate prompts, and ``from_film`` describes a real film.
+edits, ``propose`` draws candidate edits, and ``from_film`` describes a real film.
 """
 
 from eagle_gym.plot_english.attributes import Attributes, Pair, features
 from eagle_gym.plot_english.dialects import DIALECTS, PITCH, PLAIN, Dialect, dialect_of
 from eagle_gym.plot_english.edits import (
-    Edit,
+    Change,
     apply,
     fulfilled,
     inventions,
@@ -32,8 +32,8 @@ __all__ = [
     "PLAIN",
     "SLOTS",
     "Attributes",
+    "Change",
     "Dialect",
-    "Edit",
     "Layout",
     "Pair",
     "Profile",

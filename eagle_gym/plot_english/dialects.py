@@ -1,7 +1,7 @@
 """The wordings of plot English, by dialect.
 
 A dialect is a manner of writing with the same lexicon: another grammar for the same attributes, so that a language
-model trained on it is another environment for the same catalog, encoder and prompts. ``PLAIN`` is what catalogs are
+model trained on it is another environment for the same catalog, encoder and edits. ``PLAIN`` is what catalogs are
 written in; ``PITCH`` talks as in a meeting where a film is sold. ``{slot}`` stands for a slot's phrases, ``[...]`` is
 left out when its slot is missing.
 """

@@ -1,8 +1,8 @@
-"""Edit prompts: what an action says, what it asks for, and what may come of it.
+"""Edits: what an action says, what it asks for, and what may come of it.
 
-A *precise* prompt names what it wants ("Set it on a submarine."). A *vague* prompt names a direction ("Make it
-darker.") and leaves the choice to whoever rewrites. A *macro* prompt is several of them in one, joined by
-semicolons. ``parse_edit`` reads a prompt, ``outcomes`` says which changes would fulfil it, ``apply`` makes one.
+A *precise* edit names what it wants ("Set it on a submarine."). A *vague* edit names a direction ("Make it
+darker.") and leaves the choice to whoever rewrites. A *macro* edit is several of them in one, joined by
+semicolons. ``parse_edit`` reads an edit, ``outcomes`` says which changes would fulfil it, ``apply`` makes one.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Operation = Literal["set", "add", "remove", "replace", "intensify", "vague"]
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """One thing that a prompt asks for.
+class Change:
+    """One thing that an edit asks for.
 
     Attributes:
         operation: ``set`` a single slot, ``add`` to a set, ``remove`` a value (of a single slot: whatever it holds),
@@ -68,84 +68,85 @@ def directions() -> Mapping[str, Direction]:
     return MappingProxyType(table)
 
 
-def wordings(edit: Edit) -> tuple[str, ...]:
-    """The templates that can ask for an edit, the plain one first."""
-    return directions()[edit.value].wordings if edit.operation == "vague" else FORMS[edit.operation, edit.slot]
+def wordings(change: Change) -> tuple[str, ...]:
+    """The templates that can ask for a change, the plain one first."""
+    return directions()[change.value].wordings if change.operation == "vague" else FORMS[change.operation, change.slot]
 
 
-def render_edit(edits: Edit | Sequence[Edit], rng: np.random.Generator | None = None) -> str:
-    """The prompt that asks for these edits; several make a macro prompt.
+def render_edit(changes: Change | Sequence[Change], rng: np.random.Generator | None = None) -> str:
+    """The edit that asks for these changes; several make a macro edit.
 
     Args:
-        edits: what to ask for, at least one.
+        changes: what to ask for, at least one.
         rng: picks the wording; the plain one without it.
     """
-    several = (edits,) if isinstance(edits, Edit) else tuple(edits)
+    several = (changes,) if isinstance(changes, Change) else tuple(changes)
     clauses = []
-    for edit in several:
-        clauses.append(_clause(edit, 0 if rng is None else int(rng.integers(len(wordings(edit))))))
+    for change in several:
+        clauses.append(_clause(change, 0 if rng is None else int(rng.integers(len(wordings(change))))))
     return "; ".join([clauses[0], *(clause[0].lower() + clause[1:] for clause in clauses[1:])]) + "."
 
 
 @lru_cache(maxsize=65536)
-def parse_edit(prompt: str) -> tuple[Edit, ...]:
-    """What a prompt asks for.
+def parse_edit(edit: str) -> tuple[Change, ...]:
+    """What an edit asks for.
 
     Raises:
-        TextError: if the prompt, or one of a macro prompt's clauses, is none that ``render_edit`` makes.
+        TextError: if the edit, or one of a macro edit's clauses, is none that ``render_edit`` makes.
     """
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise TextError(f"expected an edit prompt such as 'Set it on a submarine.', got {prompt!r}")
-    return tuple(_parse_clause(clause) for clause in prompt.strip().removesuffix(".").split(";"))
+    if not isinstance(edit, str) or not edit.strip():
+        raise TextError(f"expected an edit such as 'Set it on a submarine.', got {edit!r}")
+    return tuple(_parse_clause(clause) for clause in edit.strip().removesuffix(".").split(";"))
 
 
-def outcomes(attributes: Attributes, edit: Edit) -> tuple[tuple[Pair, ...], ...]:
-    """The changes any one of which fulfils an edit, as tuples of pairs to be set or added; () where none is needed.
+def outcomes(attributes: Attributes, change: Change) -> tuple[tuple[Pair, ...], ...]:
+    """The outcomes any one of which fulfils a change, as tuples of pairs to be set or added; () where none is needed.
 
-    A removal adds nothing: its one outcome is the empty change. An edit that cannot change these attributes has no
+    A removal adds nothing: its one outcome is the empty change. A change that cannot alter these attributes has no
     outcome at all: it would be a no-op.
     """
-    match edit.operation:
+    match change.operation:
         case "remove":
-            return ((),) if _removed(attributes, edit) else ()
+            return ((),) if _removed(attributes, change) else ()
         case "replace":
-            possible = edit.old in attributes.values(edit.slot) and edit.value not in attributes.values(edit.slot)
-            return (((edit.slot, edit.value),),) if possible else ()
+            there = attributes.values(change.slot)
+            possible = change.old in there and change.value not in there
+            return (((change.slot, change.value),),) if possible else ()
         case "intensify":
             further = LADDER.get(attributes.tone or "")
             return ((("tone", further),),) if further else ()
         case "vague":
-            return tuple((pair,) for pair in directions()[edit.value].pairs if not _holds(attributes, pair))
-    return () if _holds(attributes, (edit.slot, edit.value)) else (((edit.slot, edit.value),),)
+            return tuple((pair,) for pair in directions()[change.value].pairs if not _holds(attributes, pair))
+    return () if _holds(attributes, (change.slot, change.value)) else (((change.slot, change.value),),)
 
 
 def apply(
     attributes: Attributes,
-    edits: Edit | Iterable[Edit],
+    changes: Change | Iterable[Change],
     rng: np.random.Generator,
     *,
     first_outcome: float = FIRST_OUTCOME,
     first_slot: float = FIRST_SLOT,
 ) -> Attributes:
-    """The attributes after the edits, one after the other; ``rng`` chooses among a vague edit's outcomes.
+    """The attributes after the changes, one after the other; ``rng`` chooses among a vague change's outcomes.
 
-    A vague edit mostly takes its direction's first outcome, or another one in the same slot: were all as likely,
+    A vague change mostly takes its direction's first outcome, or another one in the same slot: were all as likely,
     leaving each single slot alone would be the likeliest thing to do, and a greedy reader of the result would do
-    nothing. An edit that cannot change the attributes leaves them as they are.
+    nothing. A change that cannot alter the attributes leaves them as they are.
 
     Args:
         attributes: what there is.
-        edits: what is asked for.
+        changes: what is asked for.
         rng: chooses.
         first_outcome: share of the vague edits that take the first outcome they can.
         first_slot: share of the others that take the first slot they can, and any value of it.
     """
-    for edit in (edits,) if isinstance(edits, Edit) else edits:
-        possible = outcomes(attributes, edit)
+    for change in (changes,) if isinstance(changes, Change) else changes:
+        possible = outcomes(attributes, change)
         if not possible:
             continue
         chosen = _choose(possible, rng, first_outcome, first_slot)
-        for slot, value in _removed(attributes, edit):
+        for slot, value in _removed(attributes, change):
             attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
         for slot, value in chosen:
             kept = attributes.values(slot) if slot in lexicon.SET_SLOTS else ()
@@ -166,51 +167,51 @@ def _choose(
     return among[int(rng.integers(len(among)))]
 
 
-def is_noop(attributes: Attributes, edits: Iterable[Edit]) -> bool:
-    """Whether no edit of a prompt can change these attributes."""
-    return not any(outcomes(attributes, edit) for edit in edits)
+def is_noop(attributes: Attributes, changes: Iterable[Change]) -> bool:
+    """Whether no change that an edit asks for can change these attributes."""
+    return not any(outcomes(attributes, change) for change in changes)
 
 
-def fulfilled(before: Attributes, edits: Iterable[Edit], after: Attributes) -> bool:
-    """Whether a rewrite did everything that a prompt asked and that could be done."""
-    return all(_done(before, edit, after) for edit in edits if outcomes(before, edit))
+def fulfilled(before: Attributes, changes: Iterable[Change], after: Attributes) -> bool:
+    """Whether a rewrite did everything that an edit asked and that could be done."""
+    return all(_done(before, change, after) for change in changes if outcomes(before, change))
 
 
-def unasked(before: Attributes, edits: Sequence[Edit], after: Attributes) -> tuple[Pair, ...]:
+def unasked(before: Attributes, changes: Sequence[Change], after: Attributes) -> tuple[Pair, ...]:
     """The given pairs that a rewrite lost or changed though nothing asked for it (inventions are not among them)."""
     touched: set[Pair] = set()
-    for edit in edits:
-        touched.update(_removed(before, edit))
-        touched.update(pair for outcome in outcomes(before, edit) for pair in _displaced(before, outcome))
+    for change in changes:
+        touched.update(_removed(before, change))
+        touched.update(pair for outcome in outcomes(before, change) for pair in _displaced(before, outcome))
     held = set(after.pairs())
     return tuple(pair for pair in before.pairs() if pair not in held and pair not in touched)
 
 
-def inventions(before: Attributes, edits: Sequence[Edit], after: Attributes) -> tuple[Pair, ...]:
+def inventions(before: Attributes, changes: Sequence[Change], after: Attributes) -> tuple[Pair, ...]:
     """The pairs that a rewrite added though no edit's outcome has them."""
-    asked = {pair for edit in edits for outcome in outcomes(before, edit) for pair in outcome}
+    asked = {pair for change in changes for outcome in outcomes(before, change) for pair in outcome}
     held = set(before.pairs())
     return tuple(pair for pair in after.pairs() if pair not in held and pair not in asked)
 
 
 @cache
-def slots_of(edit: Edit) -> frozenset[str]:
+def slots_of(change: Change) -> frozenset[str]:
     """The slots that an edit may change."""
-    if edit.operation == "vague":
-        return frozenset(slot for slot, _ in directions()[edit.value].pairs)
-    return frozenset({edit.slot})
+    if change.operation == "vague":
+        return frozenset(slot for slot, _ in directions()[change.value].pairs)
+    return frozenset({change.slot})
 
 
 def _holds(attributes: Attributes, pair: Pair) -> bool:
     return pair[1] in attributes.values(pair[0])
 
 
-def _removed(attributes: Attributes, edit: Edit) -> tuple[Pair, ...]:
-    if edit.operation == "remove":
-        doomed = attributes.values(edit.slot) if edit.slot in lexicon.SINGLE_SLOTS else (edit.value,)
+def _removed(attributes: Attributes, change: Change) -> tuple[Pair, ...]:
+    if change.operation == "remove":
+        doomed = attributes.values(change.slot) if change.slot in lexicon.SINGLE_SLOTS else (change.value,)
     else:
-        doomed = (edit.old,) if edit.operation == "replace" else ()
-    return tuple((edit.slot, value) for value in doomed if _holds(attributes, (edit.slot, value)))
+        doomed = (change.old,) if change.operation == "replace" else ()
+    return tuple((change.slot, value) for value in doomed if _holds(attributes, (change.slot, value)))
 
 
 def _displaced(attributes: Attributes, outcome: Iterable[Pair]) -> list[Pair]:
@@ -218,48 +219,48 @@ def _displaced(attributes: Attributes, outcome: Iterable[Pair]) -> list[Pair]:
     return [(slot, value) for slot in slots for value in attributes.values(slot)]
 
 
-def _done(before: Attributes, edit: Edit, after: Attributes) -> bool:
-    gone = all(not _holds(after, pair) for pair in _removed(before, edit))
-    return gone and any(all(_holds(after, pair) for pair in outcome) for outcome in outcomes(before, edit))
+def _done(before: Attributes, change: Change, after: Attributes) -> bool:
+    gone = all(not _holds(after, pair) for pair in _removed(before, change))
+    return gone and any(all(_holds(after, pair) for pair in outcome) for outcome in outcomes(before, change))
 
 
 @lru_cache(maxsize=65536)
-def _clause(edit: Edit, form: int) -> str:
-    return grammar.fill(wordings(edit)[form], _phrases(edit))
+def _clause(change: Change, form: int) -> str:
+    return grammar.fill(wordings(change)[form], _phrases(change))
 
 
-def _phrases(edit: Edit) -> dict[str, str]:
-    if edit.operation == "vague":
+def _phrases(change: Change) -> dict[str, str]:
+    if change.operation == "vague":
         return {}
     table = lexicon.surfaces()
     phrases = {}
-    if edit.value:
-        phrases[edit.slot] = table[edit.slot, edit.value]
-    if edit.old:
-        phrases["old"] = table[edit.slot, edit.old]
+    if change.value:
+        phrases[change.slot] = table[change.slot, change.value]
+    if change.old:
+        phrases["old"] = table[change.slot, change.old]
     return phrases
 
 
-def _parse_clause(clause: str) -> Edit:
+def _parse_clause(clause: str) -> Change:
     stream = grammar.tokens(clause)
     if direction := _vague().get(" ".join(token.word for token in stream)):
-        return Edit("vague", "", direction)
+        return Change("vague", "", direction)
     written = grammar.shape(stream)
-    for expression, edit in _clauses():
+    for expression, change in _clauses():
         if expression.fullmatch(written):
-            return _with_values(edit, [token.value for token in stream if token.slot == edit.slot], expression)
+            return _with_values(change, [token.value for token in stream if token.slot == change.slot], expression)
     shown = " ".join(token.word for token in stream)
-    raise TextError(f"not an edit prompt of plot English: {shown[:200]!r}; eagle_gym.plot_english.propose makes some")
+    raise TextError(f"not an edit of plot English: {shown[:200]!r}; eagle_gym.plot_english.propose makes some")
 
 
-def _with_values(edit: Edit, values: list[str], expression: re.Pattern[str]) -> Edit:
+def _with_values(change: Change, values: list[str], expression: re.Pattern[str]) -> Change:
     if not values:
-        return edit
-    if edit.operation == "replace":
+        return change
+    if change.operation == "replace":
         first_is_old = expression.pattern.find("(?P<old>") < expression.pattern.find("(?P<new>")
         old, new = values if first_is_old else reversed(values)
-        return Edit("replace", edit.slot, new, old)
-    return Edit(edit.operation, edit.slot, values[0])
+        return Change("replace", change.slot, new, old)
+    return Change(change.operation, change.slot, values[0])
 
 
 @cache
@@ -271,12 +272,12 @@ def _vague() -> dict[str, str]:
 
 
 @cache
-def _clauses() -> tuple[tuple[re.Pattern[str], Edit], ...]:
+def _clauses() -> tuple[tuple[re.Pattern[str], Change], ...]:
     """Every precise wording as an expression over shapes, with the edit that it asks for (values still open)."""
     result = []
     for (operation, slot), forms in FORMS.items():
         for form in forms:
-            result.append((_expression(form, slot), Edit(operation, slot)))  # type: ignore[arg-type]  # keys are ours
+            result.append((_expression(form, slot), Change(operation, slot)))  # type: ignore[arg-type]  # keys are ours
     return tuple(result)
 
 

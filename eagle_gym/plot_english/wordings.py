@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The tables behind edit prompts: precise wordings, the ladder of tones, and vague directions with what they allow."""
+"""The tables behind edits: precise wordings, the ladder of tones, and vague directions with what they allow."""
 
 from __future__ import annotations
 

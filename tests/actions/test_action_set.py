@@ -1,4 +1,4 @@
-"""Action sets: K prompts with weights that sum to one, masks where there are fewer, and no dependence on the batch."""
+"""Action sets: K edits with weights that sum to one, masks where there are fewer, and no dependence on the batch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.actions.action_set import ActionSet, ActionSets
 from eagle_gym.actions.candidates import LexiconCandidates
 from eagle_gym.actions.effects import Rollout
-from eagle_gym.actions.seeding import stable_seed
 from eagle_gym.errors import ConfigurationError, DesignError
+from eagle_gym.seeding import stable_seed
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
 CATALOG = make_catalog()
@@ -24,18 +24,18 @@ PROFILES = ["Enjoys comedy films.", "No particular taste."]
 
 
 class Listed:
-    """Candidates from a list, and effects from a table: what a prompt says is where it leads."""
+    """Candidates from a list, and effects from a table: what an edit says is where it leads."""
 
     def __init__(self, table: dict[str, Sequence[float]]) -> None:
-        self.table = {prompt: np.array(place, float) for prompt, place in table.items()}
+        self.table = {edit: np.array(place, float) for edit, place in table.items()}
         self.calls: list[int] = []
 
     def propose(self, texts, profiles, n, seeds):
         self.calls.append(len(texts))
         return [list(self.table)[:n] for _ in texts]
 
-    def expected(self, texts, prompts, z, seeds):
-        return [np.stack([self.table[prompt] for prompt in pool]) for pool in prompts]
+    def expected(self, texts, edits, z, seeds):
+        return [np.stack([self.table[edit] for edit in pool]) for pool in edits]
 
 
 def real_sets(**options: object) -> ActionSets:
@@ -57,7 +57,7 @@ def test_an_action_set_offers_k_distinct_prompts_with_weights(row: int, profile:
     sets = real_sets()
     z = SPACE.encoder.encode(TEXTS[row : row + 1])
     (chosen,) = sets.build(TEXTS[row : row + 1], [profile], z)
-    assert len(set(chosen.prompts)) == 8
+    assert len(set(chosen.edits)) == 8
     assert chosen.mask.tolist() == [1] * 8
     assert chosen.weights.sum() == pytest.approx(1.0)
     assert (chosen.weights >= 0).all()
@@ -84,7 +84,7 @@ def test_a_row_does_not_depend_on_its_batch_or_the_cache() -> None:
     shared = real_sets()
     for row in reversed(range(len(TEXTS))):
         (alone,) = shared.build([TEXTS[row]], [profiles[row]], z[row : row + 1])
-        assert alone.prompts == together[row].prompts
+        assert alone.edits == together[row].edits
         for name in ("expected", "features", "weights", "mask"):
             np.testing.assert_array_equal(getattr(alone, name), getattr(together[row], name))
         assert (alone.gap, alone.C) == (together[row].gap, together[row].C)
@@ -92,10 +92,10 @@ def test_a_row_does_not_depend_on_its_batch_or_the_cache() -> None:
 
 def test_seed_profile_and_text_each_change_the_set() -> None:
     z = SPACE.encoder.encode(TEXTS[:2])
-    base = real_sets().build(TEXTS[:1], PROFILES[:1], z[:1])[0].prompts
-    assert real_sets(seed=1).build(TEXTS[:1], PROFILES[:1], z[:1])[0].prompts != base
-    assert real_sets().build(TEXTS[:1], PROFILES[1:], z[:1])[0].prompts != base
-    assert real_sets().build(TEXTS[1:2], PROFILES[:1], z[1:])[0].prompts != base
+    base = real_sets().build(TEXTS[:1], PROFILES[:1], z[:1])[0].edits
+    assert real_sets(seed=1).build(TEXTS[:1], PROFILES[:1], z[:1])[0].edits != base
+    assert real_sets().build(TEXTS[:1], PROFILES[1:], z[:1])[0].edits != base
+    assert real_sets().build(TEXTS[1:2], PROFILES[:1], z[1:])[0].edits != base
 
 
 def test_equal_states_are_made_once_and_remembered() -> None:
@@ -116,7 +116,7 @@ def test_the_least_recently_used_is_forgotten_first() -> None:
 
 def test_fewer_candidates_than_k_are_masked() -> None:
     chosen = build_one(listed_sets({"a": [1, 0], "b": [0, 1]}, k=4))
-    assert chosen.prompts == ("a", "b", "", "")
+    assert chosen.edits == ("a", "b", "", "")
     assert chosen.mask.tolist() == [1, 1, 0, 0]
     assert chosen.weights.tolist() == [0.5, 0.5, 0.0, 0.0]
     assert not chosen.features[2:].any()
@@ -124,9 +124,9 @@ def test_fewer_candidates_than_k_are_masked() -> None:
 
 def test_equal_features_are_offered_together_only_where_others_lack() -> None:
     table = {"a": [1, 0], "a again": [1, 0], "b": [0, 1], "c": [1, 1], "b again": [0, 1.0000001]}
-    assert build_one(listed_sets(table)).prompts == ("a", "b", "c")
+    assert build_one(listed_sets(table)).edits == ("a", "b", "c")
     assert sum(build_one(listed_sets(table, k=4)).mask) == 4
-    assert build_one(listed_sets(table, k=4)).prompts == ("a", "a again", "b", "c")
+    assert build_one(listed_sets(table, k=4)).edits == ("a", "a again", "b", "c")
 
 
 def test_repeated_prompts_are_one() -> None:
@@ -135,7 +135,7 @@ def test_repeated_prompts_are_one() -> None:
             return [["a", "a", "b", "b", "c"] for _ in texts]
 
     twice = Twice({"a": [1, 0], "b": [0, 1], "c": [2, 1]})
-    assert build_one(ActionSets(twice, twice, pool=8, k=3)).prompts == ("a", "b", "c")
+    assert build_one(ActionSets(twice, twice, pool=8, k=3)).edits == ("a", "b", "c")
 
 
 def test_where_nothing_moves_every_choice_is_as_good() -> None:
@@ -164,9 +164,9 @@ def test_next_features_are_the_expected_embeddings() -> None:
 def test_features_are_rounded_before_they_select() -> None:
     rng = np.random.default_rng(1)
     table = {f"p{i}": rng.standard_normal(3).round(4) for i in range(16)}
-    noisy = {prompt: place + 1e-9 * rng.standard_normal(3) for prompt, place in table.items()}
+    noisy = {edit: place + 1e-9 * rng.standard_normal(3) for edit, place in table.items()}
     one, other = (build_one(listed_sets(t, k=6), n=3) for t in (table, noisy))
-    assert one.prompts == other.prompts
+    assert one.edits == other.edits
     np.testing.assert_array_equal(one.weights, other.weights)
 
 
@@ -214,7 +214,7 @@ FAN = {"a": (3.0, 0.0), "b": (0.0, 1.0), "c": (2.9, 0.1), "d": (2.8, 0.2), "e": 
 
 
 @pytest.mark.parametrize(
-    ("selection", "prompts"),
+    ("selection", "edits"),
     [
         ("g_optimal", ("a", "b")),
         ("g_optimal_unit", ("a", "b")),
@@ -222,9 +222,9 @@ FAN = {"a": (3.0, 0.0), "b": (0.0, 1.0), "c": (2.9, 0.1), "d": (2.8, 0.2), "e": 
         ("top_weight", ("a", "b")),
     ],
 )
-def test_ways_to_choose_from_a_pool(selection: str, prompts: tuple[str, ...]) -> None:
+def test_ways_to_choose_from_a_pool(selection: str, edits: tuple[str, ...]) -> None:
     chosen = build_one(listed_sets(FAN, k=2, selection=selection))
-    assert chosen.prompts == prompts
+    assert chosen.edits == edits
     assert chosen.weights.tolist() == pytest.approx([0.5, 0.5])
     assert chosen.gap == pytest.approx(chosen.C - 1) or selection.startswith("g_optimal")
 
@@ -239,10 +239,10 @@ def test_a_random_choice_is_the_states_own() -> None:
     z = SPACE.encoder.encode(TEXTS[:3])
     together = sets[0].build(TEXTS[:3], [PROFILES[0]] * 3, z)
     alone = [sets[1].build(TEXTS[i : i + 1], [PROFILES[0]], z[i : i + 1])[0] for i in (2, 0, 1)]
-    assert [alone[1].prompts, alone[2].prompts, alone[0].prompts] == [chosen.prompts for chosen in together]
-    assert sets[2].build(TEXTS[:1], [PROFILES[0]], z[:1])[0].prompts != together[0].prompts
+    assert [alone[1].edits, alone[2].edits, alone[0].edits] == [chosen.edits for chosen in together]
+    assert sets[2].build(TEXTS[:1], [PROFILES[0]], z[:1])[0].edits != together[0].edits
     whole = real_sets(selection="uniform", k=24).build(TEXTS[:1], [PROFILES[0]], z[:1])[0]
-    assert set(together[0].prompts) < set(whole.prompts)
+    assert set(together[0].edits) < set(whole.edits)
 
 
 def test_an_unknown_choice_is_an_error() -> None:

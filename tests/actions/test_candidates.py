@@ -1,4 +1,4 @@
-"""Candidate prompts: distinct, able to change something, in the reader's favour, and the same in any batch."""
+"""Candidate edits: distinct, able to change something, in the user's favour, and the same in any batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eagle_gym import plot_english
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates, tastes
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import Completion, Usage
-from eagle_gym.plot_english import Profile
+from eagle_gym.plot_english import Profile, arrays
 from tests.fake_worlds import ScriptedModel
 
 SEEDS = st.integers(0, 2**32)
@@ -33,9 +32,9 @@ def test_lexicon_prompts_are_distinct_and_each_can_change_the_text(seed: int) ->
     text, profile = state(seed)
     (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
     assert len(pool) == len(set(pool)) == 64
-    edits = [plot_english.parse_edit(prompt) for prompt in pool]
-    assert len(set(edits)) == 64, "two wordings of one edit take two places"
-    assert not any(plot_english.is_noop(plot_english.read(text), edit) for edit in edits)
+    changes = [plot_english.parse_edit(edit) for edit in pool]
+    assert len(set(changes)) == 64, "two wordings of one edit take two places"
+    assert not any(plot_english.is_noop(plot_english.read(text), change) for change in changes)
 
 
 @given(SEEDS)
@@ -43,10 +42,10 @@ def test_no_prompt_asks_for_a_dislike(seed: int) -> None:
     text, profile = state(seed)
     (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
     asked = {
-        (edit.slot, edit.value)
-        for prompt in pool
-        for edit in plot_english.parse_edit(prompt)
-        if edit.operation in ("set", "add", "replace")
+        (change.slot, change.value)
+        for edit in pool
+        for change in plot_english.parse_edit(edit)
+        if change.operation in ("set", "add", "replace")
     }
     assert not asked & set(plot_english.parse_profile(profile).dislikes)
 
@@ -58,7 +57,7 @@ def test_personalised_prompts_ask_for_likes() -> None:
     (none,) = LexiconCandidates(personalised=0.0).propose(["A drama film."], [profile], 20, [0])
 
     def wanted(pool: list[str]) -> set[tuple[str, str]]:
-        return {(e.slot, e.value) for prompt in pool for e in plot_english.parse_edit(prompt)} & set(likes)
+        return {(e.slot, e.value) for edit in pool for e in plot_english.parse_edit(edit)} & set(likes)
 
     assert wanted(own) == set(likes)
     assert len(wanted(none)) < len(likes)
@@ -77,9 +76,9 @@ def test_macro_prompts_ask_for_three_edits_of_three_slots() -> None:
     text, profile = state(1)
     (pool,) = LexiconCandidates(macro=1.0).propose([text], [profile], 12, [0])
     assert len(set(pool)) == 12
-    for prompt in pool:
-        edits = plot_english.parse_edit(prompt)
-        assert len(edits) == len({edit.slot for edit in edits}) == 3
+    for edit in pool:
+        changes = plot_english.parse_edit(edit)
+        assert len(changes) == len({change.slot for change in changes}) == 3
 
 
 def test_shares_of_the_kinds_are_those_of_plot_english_propose() -> None:
@@ -98,8 +97,8 @@ def test_shares_of_the_kinds_are_those_of_plot_english_propose() -> None:
             "theirs": plot_english.propose(attributes, np.random.default_rng(seed), 16),
         }
         for name, pool in pools.items():
-            for prompt in pool:
-                operation = plot_english.parse_edit(prompt)[0].operation
+            for edit in pool:
+                operation = plot_english.parse_edit(edit)[0].operation
                 if operation in counts[name]:
                     counts[name][operation] += 1
     for operation, count in counts["ours"].items():
@@ -119,10 +118,10 @@ def test_a_profile_in_free_text_says_nothing() -> None:
 
 
 def test_every_prompt_of_the_table_parses_to_its_edit() -> None:
-    table = vocabulary.edit_table()
-    for edit, prompts in zip(table.edits, table.prompts, strict=True):
-        for prompt in prompts:
-            assert plot_english.parse_edit(prompt) == (edit,)
+    table = arrays.change_table()
+    for change, edits in zip(table.changes, table.edits, strict=True):
+        for edit in edits:
+            assert plot_english.parse_edit(edit) == (change,)
 
 
 @given(SEEDS)
@@ -131,28 +130,28 @@ def test_quick_wordings_are_those_of_the_grammar_and_what_they_ask_for_is_known(
     slot = ("genres", "themes", "motifs", "styles")[seed % 4]
     values = [value for name, value in plot_english.FEATURES if name == slot]
     old, value = (values[i] for i in rng.choice(len(values), 2, replace=False))
-    edit = plot_english.Edit("replace", slot, value, old)
-    spoken = {plot_english.render_edit(edit, np.random.default_rng(i)) for i in range(20)}
-    assert set(vocabulary.all_wordings(edit)) == spoken
-    prompt = vocabulary.word(edit, 0.99)
-    assert prompt in spoken
-    assert vocabulary.edits_of(prompt) == plot_english.parse_edit(prompt) == (edit,)
+    change = plot_english.Change("replace", slot, value, old)
+    spoken = {plot_english.render_edit(change, np.random.default_rng(i)) for i in range(20)}
+    assert set(arrays.all_wordings(change)) == spoken
+    edit = arrays.word(change, 0.99)
+    assert edit in spoken
+    assert arrays.changes_in(edit) == plot_english.parse_edit(edit) == (change,)
 
 
 @given(SEEDS)
 def test_applicable_agrees_with_the_grammar(seed: int) -> None:
     text, _ = state(seed)
     attributes = plot_english.read(text)
-    fits = vocabulary.applicable(vocabulary.one_hot([text]))[0]
-    for edit, fit in zip(vocabulary.edit_table().edits, fits, strict=True):
-        possible = bool(plot_english.outcomes(attributes, edit))
-        assert possible or not fit, edit
+    fits = arrays.applicable(arrays.one_hot([text]))[0]
+    for change, fit in zip(arrays.change_table().changes, fits, strict=True):
+        possible = bool(plot_english.outcomes(attributes, change))
+        assert possible or not fit, change
         if possible and not fit:  # only a full set keeps an edit out that would change something
-            assert edit.operation == "add"
+            assert change.operation == "add"
 
 
 def test_one_hot_reads_what_the_text_says() -> None:
-    held = vocabulary.one_hot(["A dark western film set on a train.", "nothing of the kind", ""])
+    held = arrays.one_hot(["A dark western film set on a train.", "nothing of the kind", ""])
     said = [plot_english.FEATURES[column] for column in np.flatnonzero(held[0])]
     assert set(said) == {("genres", "Western"), ("tone", "dark"), ("setting", "on a train")}
     assert not held[1:].any()
@@ -164,8 +163,8 @@ def test_model_candidates_are_distinct_and_filled_up() -> None:
     pools = ModelCandidates(model, language="plot_english").propose([text, text], [profile, ""], 40, [0, 1])
     assert [len(set(pool)) for pool in pools] == [40, 40]
     assert len(model.batches) <= 4
-    for prompt in pools[0]:
-        assert not plot_english.is_noop(plot_english.read(text), plot_english.parse_edit(prompt))
+    for edit in pools[0]:
+        assert not plot_english.is_noop(plot_english.read(text), plot_english.parse_edit(edit))
 
 
 class Parrot:
@@ -174,33 +173,33 @@ class Parrot:
     name, fingerprint, deterministic = "parrot", "parrot", True
 
     def __init__(self, answers: list[str]) -> None:
-        self.answers, self.usage, self.prompts = answers, Usage(), []
+        self.answers, self.usage, self.edits = answers, Usage(), []
 
-    def generate(self, prompts, seeds, *, temperature=1.0):
-        self.prompts += prompts
+    def generate(self, edits, seeds, *, temperature=1.0):
+        self.edits += edits
         return [Completion(self.answers[seed % len(self.answers)], 1, 1, "stop") for seed in seeds]
 
 
 def test_duplicates_noops_and_nonsense_are_dropped_then_the_lexicon_fills_up() -> None:
     parrot = Parrot(["Make the tone dark.", "make the tone DARK.", "Leave the ending open.", "qwerty", "Add robots."])
     (pool,) = ModelCandidates(parrot, language="plot_english").propose(["A drama film."], [""], 12, [0])
-    assert len({prompt.casefold() for prompt in pool}) == 12
+    assert len({edit.casefold() for edit in pool}) == 12
     assert "qwerty" not in pool
     assert "Leave the ending open." not in pool, "there is no ending to leave open"
-    assert sum(prompt.casefold() == "make the tone dark." for prompt in pool) == 1
+    assert sum(edit.casefold() == "make the tone dark." for edit in pool) == 1
 
 
 def test_free_text_pools_may_stay_short() -> None:
     parrot = Parrot(["Move it to the sea.", "move it to the SEA.", "Give her a sister."])
     (pool,) = ModelCandidates(parrot, language="free").propose(["A woman drives home."], ["She likes dogs."], 8, [0])
-    assert sorted(prompt.casefold() for prompt in pool) == ["give her a sister.", "move it to the sea."]
+    assert sorted(edit.casefold() for edit in pool) == ["give her a sister.", "move it to the sea."]
 
 
 @pytest.mark.parametrize("personalised", [0.0, 0.25, 1.0])
 def test_the_personalised_share_of_questions_shows_the_profile(personalised: float) -> None:
     parrot = Parrot([f"Add {i}." for i in range(5000)])
     ModelCandidates(parrot, language="free", personalised=personalised).propose(["x"], ["Likes y."], 40, [0])
-    asked = np.mean([bool(prompt.profile) for prompt in parrot.prompts])
+    asked = np.mean([bool(edit.profile) for edit in parrot.edits])
     assert abs(asked - personalised) <= 0.05
 
 
@@ -215,13 +214,13 @@ def test_a_pool_larger_than_the_table_is_filled_with_trades(seed: int) -> None:
     values = {slot: plot_english.lexicon.values(slot)[:2] for slot in ("genres", "themes", "motifs", "styles")}
     text = plot_english.render(plot_english.Attributes(**values), np.random.default_rng(seed))
     (pool,) = LexiconCandidates().propose([text], [""], 1000, [seed])
-    edits = [plot_english.parse_edit(prompt) for prompt in pool]
-    assert len(pool) == len(set(edits)) == 1000
-    assert not any(plot_english.is_noop(plot_english.read(text), edit) for edit in edits)
+    changes = [plot_english.parse_edit(edit) for edit in pool]
+    assert len(pool) == len(set(changes)) == 1000
+    assert not any(plot_english.is_noop(plot_english.read(text), change) for change in changes)
 
 
 def test_a_text_without_sets_has_no_trades_to_fill_a_pool_with() -> None:
     (pool,) = LexiconCandidates().propose(["A film set in New York."], [""], 2000, [0])
-    operations = {plot_english.parse_edit(prompt)[0].operation for prompt in pool}
+    operations = {plot_english.parse_edit(edit)[0].operation for edit in pool}
     assert "replace" not in operations
     assert 500 < len(pool) < 2000

@@ -26,10 +26,10 @@ def test_greedy_rollouts_are_the_embeddings_of_the_rewritten_texts() -> None:
 
 def test_everything_goes_into_one_call_and_means_are_taken_per_candidate() -> None:
     model = ScriptedModel(fidelity=0.5)
-    prompts = [["Make the tone eerie.", "Add robots."], ["Blend in comedy."]]
+    edits = [["Make the tone eerie.", "Add robots."], ["Blend in comedy."]]
     texts = [TEXT, CATALOG.texts[0]]
     z = SPACE.encoder.encode(texts)
-    expected = Rollout(model, SPACE, samples=64).expected(texts, prompts, z, [1, 2])
+    expected = Rollout(model, SPACE, samples=64).expected(texts, edits, z, [1, 2])
     assert model.batches == [3 * 64]
     assert [len(rows) for rows in expected] == [2, 1]
     done = SPACE.encoder.encode(["An eerie western film set on a train."])[0]
@@ -39,10 +39,10 @@ def test_everything_goes_into_one_call_and_means_are_taken_per_candidate() -> No
 
 
 def test_a_row_does_not_depend_on_its_batch_or_on_the_pool_around_it() -> None:
-    texts, prompts = [TEXT, CATALOG.texts[1]], [["Make it darker.", "Add robots."], ["Make it sadder."]]
+    texts, edits = [TEXT, CATALOG.texts[1]], [["Make it darker.", "Add robots."], ["Make it sadder."]]
     z = SPACE.encoder.encode(texts)
     rollout = Rollout(ScriptedModel(), SPACE, samples=3)
-    together = rollout.expected(texts, prompts, z, [5, 6])
+    together = rollout.expected(texts, edits, z, [5, 6])
     alone = rollout.expected(texts[:1], [["Add robots.", "Make it darker."]], z[:1], [5])
     np.testing.assert_array_equal(together[0], alone[0][::-1])
 
@@ -85,7 +85,7 @@ def test_texts_outside_the_language_are_drawn_again_as_in_the_environment() -> N
 
 def test_free_text_is_taken_as_it_comes() -> None:
     model = ScriptedModel(garble=1.0)
-    model.speech = "free"
+    model.language = "free"
     z = SPACE.encoder.encode([TEXT])
     Rollout(model, SPACE, samples=2).expected([TEXT], [["Make the tone eerie."]], z, [0])
     assert model.batches == [2]

@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 
 from eagle_gym import plot_english
 from eagle_gym.actions import __main__ as command
-from eagle_gym.actions import surrogate_fit as fitting
-from eagle_gym.actions import surrogate_make as making
-from eagle_gym.actions import surrogate_store as store
-from eagle_gym.actions import vocabulary
 from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates
-from eagle_gym.actions.surrogate import (
+from eagle_gym.actions.surrogate import fit as fitting
+from eagle_gym.actions.surrogate import make as making
+from eagle_gym.actions.surrogate import store as store
+from eagle_gym.actions.surrogate.model import (
     Correction,
     PlotSurrogate,
     Surrogate,
     Symbolic,
-    gather_items,
+    gather_changes,
     into_ball,
     linear_map,
     outcome_groups,
 )
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.plot_english import arrays
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
 CATALOG = make_catalog(60, 3)
@@ -51,7 +51,7 @@ def fitted(trials: fitting.Trials) -> PlotSurrogate:
 
 
 def encode_linear(attributes: plot_english.Attributes) -> np.ndarray:
-    columns = [vocabulary.feature_index()[pair] for pair in attributes.pairs()]
+    columns = [arrays.feature_index()[pair] for pair in attributes.pairs()]
     return LINEAR.weights[columns].sum(axis=0) + LINEAR.offset
 
 
@@ -74,27 +74,27 @@ def test_the_symbolic_effect_is_the_mean_over_an_edits_outcomes(seed: int) -> No
     text = plot_english.render(plot_english.random_attributes(rng, 0.5), rng)
     before = plot_english.read(text)
     (pool,) = LexiconCandidates().propose([text], [""], 24, [seed])
-    held = vocabulary.one_hot([text])
-    effect = Symbolic(LINEAR, UNIFORM).effect(held, np.zeros(24, np.intp), gather_items([pool]))
-    for prompt, change in zip(pool, effect.change, strict=True):
-        (edit,) = plot_english.parse_edit(prompt)
-        ways = range(len(plot_english.outcomes(before, edit)))
-        ends = [encode_linear(plot_english.apply(before, edit, Always(way))) for way in ways]
-        np.testing.assert_allclose(change, np.mean(ends, axis=0) - encode_linear(before), atol=1e-9)
+    held = arrays.one_hot([text])
+    effect = Symbolic(LINEAR, UNIFORM).effect(held, np.zeros(24, np.intp), gather_changes([pool]))
+    for edit, moved in zip(pool, effect.change, strict=True):
+        (change,) = plot_english.parse_edit(edit)
+        ways = range(len(plot_english.outcomes(before, change)))
+        ends = [encode_linear(plot_english.apply(before, change, Always(way))) for way in ways]
+        np.testing.assert_allclose(moved, np.mean(ends, axis=0) - encode_linear(before), atol=1e-9)
 
 
 def test_edits_that_change_nothing_have_no_effect() -> None:
     text = "A dark western film set on a train."
     pool = ["Make the tone dark.", "Leave the ending open.", "Replace comedy with drama.", "Leave out robots."]
-    effect = Symbolic(LINEAR, UNIFORM).effect(vocabulary.one_hot([text]), np.zeros(4, np.intp), gather_items([pool]))
+    effect = Symbolic(LINEAR, UNIFORM).effect(arrays.one_hot([text]), np.zeros(4, np.intp), gather_changes([pool]))
     np.testing.assert_array_equal(effect.change, 0.0)
 
 
 def test_macro_prompts_add_their_edits_up() -> None:
     text = "A dark western film set on a train."
-    prompts = ["Set it in New York.", "Blend in comedy.", "Set it in New York; blend in comedy."]
+    edits = ["Set it in New York.", "Blend in comedy.", "Set it in New York; blend in comedy."]
     z = SPACE.encoder.encode([text])
-    moved = PlotSurrogate(LINEAR, UNIFORM, Correction.zero(8)).displacements([text], [prompts], z)
+    moved = PlotSurrogate(LINEAR, UNIFORM, Correction.zero(8)).displacements([text], [edits], z)
     np.testing.assert_allclose(moved[2], moved[0] + moved[1], atol=1e-9)
 
 
@@ -111,7 +111,7 @@ def test_r_squared_on_states_and_prompts_never_seen(fitted: PlotSurrogate, held_
     plan = fitting.Plan(150, samples=8, held_out=held_out, seed=9)
     checks = fitting.collect(ScriptedModel(fidelity=0.85, invent=0.2), fresh, plan)
     z, seen = fitting.observed(SPACE, checks)
-    pools = [[prompt] for prompt in checks.prompts]
+    pools = [[edit] for edit in checks.edits]
     bare = PlotSurrogate(LINEAR, UNIFORM, Correction.zero(8)).displacements(checks.texts, pools, z)
     full = fitted.displacements(checks.texts, pools, z)
     assert fitting.r_squared(full, seen) >= 0.85
@@ -120,9 +120,9 @@ def test_r_squared_on_states_and_prompts_never_seen(fitted: PlotSurrogate, held_
 
 
 def test_no_trial_has_a_held_out_edit(trials: fitting.Trials) -> None:
-    assert not any(fitting.is_held_out(prompt) for prompt in trials.prompts)
+    assert not any(fitting.is_held_out(edit) for edit in trials.edits)
     plan = fitting.Plan(40, held_out=True)
-    assert all(map(fitting.is_held_out, fitting.collect(ScriptedModel(), CATALOG.texts, plan).prompts))
+    assert all(map(fitting.is_held_out, fitting.collect(ScriptedModel(), CATALOG.texts, plan).edits))
 
 
 def test_choices_of_vague_edits_are_learnt() -> None:
@@ -131,19 +131,19 @@ def test_choices_of_vague_edits_are_learnt() -> None:
     class OneTone(ScriptedModel):
         def _answer(self, prompt, rng, temperature):
             before = plot_english.read(prompt.text)
-            if plot_english.parse_edit(prompt.instruction)[0].value == "darker":
+            if plot_english.parse_edit(prompt.edit)[0].value == "darker":
                 return plot_english.render(before.with_values("tone", ["gritty"]))
             return super()._answer(prompt, rng, temperature)
 
     texts = ["A drama film.", "A comedy film set on a train."]
-    prompts = ("Make it darker.",) * 80
+    edits = ("Make it darker.",) * 80
     chosen = tuple(texts[i % 2] for i in range(80))
-    asked = [Prompt("rewrite", text=text, instruction=prompt) for text, prompt in zip(chosen, prompts, strict=True)]
+    asked = [Prompt("rewrite", text=text, edit=edit) for text, edit in zip(chosen, edits, strict=True)]
     answers = OneTone().generate(asked, range(80))
-    results = fitting.Trials(chosen, prompts, tuple((answer.text,) for answer in answers), tuple(range(80)))
+    results = fitting.Trials(chosen, edits, tuple((answer.text,) for answer in answers), tuple(range(80)))
     rate = fitting.fit_choice(fitting.count_choices(results))
     start, columns = outcome_groups()
-    row = len(plot_english.FEATURES) + [e.value for e in vocabulary.edit_table().edits].index("darker")
+    row = len(plot_english.FEATURES) + [e.value for e in arrays.change_table().changes].index("darker")
     entries = slice(start[row], start[row + 1])
     best = columns[entries][np.argmax(rate[entries])]
     assert plot_english.FEATURES[best] == ("tone", "gritty")
@@ -178,7 +178,7 @@ def test_perfect_and_constant_predictions_have_r_squared_one_and_zero() -> None:
 
 
 IDENTITY = store.identify(
-    CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.Budget(8, 4, 2)
+    CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), language="plot_english", budget=store.Budget(8, 4, 2)
 )
 
 
@@ -201,13 +201,13 @@ def test_saved_and_loaded_surrogates_agree(fitted: PlotSurrogate, tmp_path: Path
 @pytest.mark.parametrize(
     "change",
     [
-        {"kind": "free"},
+        {"language": "free"},
         {"space": "other"},
         {"model": "other"},
         {"temperature": 0.5},
         {"texts": "other"},
         {"budget": {"trials": 9, "checks": 4, "check_samples": 2}},
-        {"prompts": {"edits": "other"}},
+        {"edits": {"changes": "other"}},
         {"fit": 99},
         {"held_out": 3},
     ],
@@ -238,7 +238,7 @@ def test_a_surrogate_of_another_format_is_refused(
 
 
 def identity(candidates: object = None, profiles: object = (), **changes: object) -> store.Identity:
-    given = {"kind": "free", "budget": store.Budget(8, 4, 2), **changes}
+    given = {"language": "free", "budget": store.Budget(8, 4, 2), **changes}
     return store.identify(
         CATALOG, SPACE, ScriptedModel(), candidates or LexiconCandidates(), profiles=profiles, **given
     )
@@ -253,9 +253,9 @@ def identity(candidates: object = None, profiles: object = (), **changes: object
         identity(profiles=["Likes trains."]),
         identity(temperature=0.7),
         identity(budget=store.Budget(9, 4, 2)),
-        identity(kind="plot_english"),
+        identity(language="plot_english"),
     ],
-    ids=["personalised", "macro", "model", "readers", "temperature", "budget", "kind"],
+    ids=["personalised", "macro", "model", "users", "temperature", "budget", "kind"],
 )
 def test_free_surrogates_are_told_apart_by_all_that_decides_their_prompts(other: store.Identity) -> None:
     assert other.key != identity().key
@@ -264,7 +264,7 @@ def test_free_surrogates_are_told_apart_by_all_that_decides_their_prompts(other:
 
 
 def test_in_plot_english_the_candidates_do_not_matter() -> None:
-    one, other = (identity(LexiconCandidates(share), kind="plot_english") for share in (0.1, 0.9))
+    one, other = (identity(LexiconCandidates(share), language="plot_english") for share in (0.1, 0.9))
     assert one.key == other.key
 
 
@@ -281,10 +281,12 @@ def test_broken_and_absent_files_are_said_to_be(fitted: PlotSurrogate, tmp_path:
 SMALL = store.Budget(trials=120, checks=24, check_samples=2)
 
 
-def prepare(tmp_path: Path, model: ScriptedModel, mode: str = "auto", kind: str = "plot_english", **given) -> Surrogate:
+def prepare(
+    tmp_path: Path, model: ScriptedModel, mode: str = "auto", language: str = "plot_english", **given: object
+) -> Surrogate:
     arguments = {"space": SPACE, "candidates": LexiconCandidates()} | given
     return store.prepare_surrogate(
-        CATALOG, model=model, kind=kind, prepare=mode, cache_dir=tmp_path, progress=False, **arguments
+        CATALOG, model=model, language=language, prepare=mode, cache_dir=tmp_path, progress=False, **arguments
     )
 
 
@@ -331,8 +333,8 @@ def test_generations_are_counted(tmp_path: Path) -> None:
 class SlowModel(ScriptedModel):
     """Says that a generation takes a hundredth of a second."""
 
-    def generate(self, prompts, seeds, *, temperature=1.0):
-        answers = super().generate(prompts, seeds, temperature=temperature)
+    def generate(self, edits, seeds, *, temperature=1.0):
+        answers = super().generate(edits, seeds, temperature=temperature)
         self.usage.seconds += 0.01 * len(answers)
         return answers
 
@@ -372,7 +374,7 @@ def test_another_latent_space_of_the_same_texts_asks_for_nothing_new(tmp_path: P
 @pytest.mark.usefixtures("small")
 def test_free_fits_of_proposed_prompts_go_on_too(tmp_path: Path) -> None:
     def given(model: ScriptedModel) -> dict[str, object]:
-        return {"kind": "free", "candidates": ModelCandidates(model, language="plot_english")}
+        return {"language": "free", "candidates": ModelCandidates(model, language="plot_english")}
 
     model = ScriptedModel()
     prepare(tmp_path, model, **given(model))
@@ -405,7 +407,7 @@ def test_measurements_start_from_as_many_texts_as_they_can() -> None:
 
 def test_vague_plans_try_vague_prompts_alone() -> None:
     trials = fitting.collect(ScriptedModel(), CATALOG.texts, fitting.Plan(40, vague=True))
-    assert {edit.operation for prompt in trials.prompts for edit in plot_english.parse_edit(prompt)} == {"vague"}
+    assert {change.operation for edit in trials.edits for change in plot_english.parse_edit(edit)} == {"vague"}
 
 
 def test_fits_see_texts_of_the_language_alone() -> None:
@@ -450,16 +452,16 @@ def test_the_command_says_what_it_prints(
     command.main(["--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")], SMALL)
     printed = capsys.readouterr().out
     for word in (
-        "fitted on 120 (text, prompt) pairs",
+        "fitted on 120 (text, edit) pairs",
         "vague edits alone",
         "r2_low_vague",
         "95 % interval",
         "r2_ceiling_unseen_edits",
         "264 generations (0 of them recorded before",
-        "prompt and",
+        "edit and",
     ):
         assert word in printed
-    wanted = store.identify(CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=SMALL)
+    wanted = store.identify(CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), language="plot_english", budget=SMALL)
     quality = store.load_surrogate(tmp_path / "out", wanted, SPACE).quality
     assert all(f"{name} " in printed for name in quality if name not in ("trials", "samples"))
     assert quality["r2_low"] < quality["r2"] < quality["r2_high"]
@@ -470,7 +472,7 @@ def test_a_shipped_surrogate_is_used_where_all_fits(
 ) -> None:
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
     shipped = store.identify(
-        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), kind="plot_english", budget=store.EMBEDDED_BUDGET
+        CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), language="plot_english", budget=store.EMBEDDED_BUDGET
     )
     store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.5}, COST), shipped, tmp_path / "shipped")
     assert prepare(tmp_path / "cache", ScriptedModel(), "never").quality == {"r2": 0.5}
@@ -482,7 +484,7 @@ def test_a_shipped_surrogate_is_used_where_all_fits(
 
 @pytest.mark.usefixtures("small")
 def test_free_text_has_a_surrogate_too(tmp_path: Path) -> None:
-    made = prepare(tmp_path, ScriptedModel(), kind="free")
+    made = prepare(tmp_path, ScriptedModel(), language="free")
     z = SPACE.encoder.encode(CATALOG.texts[:2])
     expected = made.expected(CATALOG.texts[:2], [["Add robots.", "anything"], ["Make it so."]], z, [0, 0])
     assert [rows.shape for rows in expected] == [(2, 8), (1, 8)]

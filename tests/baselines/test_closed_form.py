@@ -7,7 +7,8 @@ import pytest
 
 from baselines.closed_form import Tree, enumerate_tree, optimum, value_of, visits
 from baselines.reference import uniform_probabilities
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
+from eagle_gym.envs.observation import observe_latent
 from eagle_gym.errors import ConfigurationError
 from tests.fake_worlds import make_tiny_world
 
@@ -57,25 +58,25 @@ def test_nothing_is_better_than_the_optimum(rng: np.random.Generator) -> None:
 
 def test_tree_of_a_world_is_what_its_episodes_do() -> None:
     world = make_tiny_world(observation="latent", temperature=0.0, actions=3, horizon=2)
-    root = worlds.start(world, [worlds.place(world, np.random.default_rng(0))])[0]
+    root = transition.make_states(world, [transition.sample_start(world, np.random.default_rng(0))])[0]
     tree = enumerate_tree(world, root)
     assert tree.mask.all()
     assert tree.mask.shape == (1 + 3, 3)
     for first in range(3):
         for second in range(3):
-            (state,), (reward,) = worlds.advance(world, [root], [first], [5])
+            (state,), (reward,) = transition.step(world, [root], [first], [5])
             assert tree.rewards[0, first] == pytest.approx(reward)
             inner = tree.children[0, first]
             np.testing.assert_array_equal(
-                tree.observation["state"][inner], worlds.observe_latent(world, [state])["state"][0]
+                tree.observation["state"][inner], observe_latent(world, [state])["state"][0]
             )
-            _, (reward,) = worlds.advance(world, [state], [second], [6])
+            _, (reward,) = transition.step(world, [state], [second], [6])
             assert tree.rewards[inner, second] == pytest.approx(reward)
             assert tree.children[inner, second] == -1
 
 
 def test_a_sampling_model_has_no_tree() -> None:
     world = make_tiny_world(observation="latent")
-    root = worlds.start(world, [worlds.place(world, np.random.default_rng(0))])[0]
+    root = transition.make_states(world, [transition.sample_start(world, np.random.default_rng(0))])[0]
     with pytest.raises(ConfigurationError, match="temperature=0"):
         enumerate_tree(world, root)

@@ -71,12 +71,12 @@ def test_returns_are_what_an_episode_still_gains(recorded: Recorded) -> None:
 
 
 def test_all_policies_are_known_in_every_state(recorded: Recorded) -> None:
-    mask = recorded.observation["action_mask"]
+    mask = recorded.observation["mask"]
     for name in REFERENCES:
         probabilities = recorded.probabilities(name)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
         assert np.all(probabilities[mask == 0] == 0)
-    np.testing.assert_allclose(recorded.probabilities("g_optimal"), recorded.observation["action_weights"], atol=1e-6)
+    np.testing.assert_allclose(recorded.probabilities("g_optimal"), recorded.observation["weights"], atol=1e-6)
     best = np.where(mask > 0, recorded.expected_utility, -np.inf).argmax(axis=1)
     assert np.all(recorded.probabilities("optimistic")[np.arange(len(recorded)), best] > 0)
     chosen = recorded.probabilities("optimistic")[np.arange(len(recorded)), recorded.actions]

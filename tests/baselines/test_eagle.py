@@ -19,7 +19,8 @@ from baselines.eagle import EagleAgent, EagleConfig, Episodes, imitate, kl, make
 from baselines.reference import Foreseen, Uniform, divergence, floored, make_reference
 from baselines.supervised import SupervisedConfig
 from baselines.supervised import make_agent as make_supervised
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
+from eagle_gym.envs.observation import observe_text
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -31,16 +32,17 @@ TINY = EagleConfig(steps=48, hidden=16, epochs=2, kl_weight=0.1)
 
 
 def one_start(world: World) -> World:
-    """The same world with one train user and one start entity, so that its episodes are one tree."""
+    """The same world with one train user and one start item, so that its episodes are one tree."""
     parts = world.resources
-    split = replace(parts.split, train_users=parts.split.train_users[:1], train_entities=parts.split.train_entities[:1])
+    split = replace(parts.split, train_users=parts.split.train_users[:1], train_items=parts.split.train_items[:1])
     return replace(world, resources=replace(parts, split=split))
 
 
 @pytest.mark.parametrize(("reference", "actions"), [("uniform", 4), ("g_optimal", 6)])
 def test_finds_the_optimum_that_is_known(reference: str, actions: int) -> None:
     world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=actions, horizon=3))
-    tree = enumerate_tree(world, worlds.start(world, [worlds.place(world, np.random.default_rng(0))])[0])
+    root = transition.sample_start(world, np.random.default_rng(0))
+    tree = enumerate_tree(world, transition.make_states(world, [root])[0])
     alpha = 0.2
     there = make_reference(reference, Foreseen(tree.expected_utility), np.random.default_rng(0))
     prior = floored(there.probabilities(tree.observation), tree.mask)
@@ -65,19 +67,20 @@ def test_finds_the_optimum_that_is_known(reference: str, actions: int) -> None:
 
 def inner_texts(world: World) -> list[str]:
     """Text observations of a tree's inner states, in the tree's order."""
-    level = worlds.start(world, [worlds.place(world, np.random.default_rng(0))])
+    level = transition.make_states(world, [transition.sample_start(world, np.random.default_rng(0))])
     texts: list[str] = []
-    while not worlds.is_over(world, level[0]):
-        texts += [worlds.observe_text(world, state) for state in level]
+    while not transition.is_over(world, level[0]):
+        texts += [observe_text(world, state) for state in level]
         moves = [(state, int(action)) for state in level for action in np.flatnonzero(state.action_set.mask)]
         states, actions = zip(*moves, strict=True)
-        level, _ = worlds.advance(world, states, actions, [0] * len(moves))
+        level, _ = transition.step(world, states, actions, [0] * len(moves))
     return texts
 
 
 def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> None:
     world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=4, horizon=2))
-    tree = enumerate_tree(world, worlds.start(world, [worlds.place(world, np.random.default_rng(0))])[0])
+    root = transition.sample_start(world, np.random.default_rng(0))
+    tree = enumerate_tree(world, transition.make_states(world, [root])[0])
     texts, alpha = inner_texts(world), 0.2
     prior = floored(tree.mask / tree.mask.sum(axis=1, keepdims=True), tree.mask)
     best, values = optimum(tree, prior, alpha)

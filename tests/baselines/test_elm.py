@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from baselines import registry
 from baselines.elm import Decoder, ELMAgent, ELMConfig, Pairs, ascend, gradient, make_agent, quality, starts, train
 from baselines.evaluate import evaluate
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import State, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from tests.fake_worlds import Parts, make_tiny_world
 from tests.fakes import KnownVectorEnv
@@ -60,7 +60,8 @@ def with_utility(world: World, utility: object) -> World:
 
 
 def states_of(world: World, count: int = 3) -> list[State]:
-    return worlds.start(world, [worlds.place(world, np.random.default_rng(seed)) for seed in range(count)])
+    starts = [transition.sample_start(world, np.random.default_rng(seed)) for seed in range(count)]
+    return transition.make_states(world, starts)
 
 
 def test_gradient_is_the_slope() -> None:
@@ -144,7 +145,7 @@ def test_drafts_are_counted_and_scored(config: ELMConfig) -> None:
     done = evaluate(agent, envs, method="elm", episodes=4)
     assert done.cost.calls == 4 * 3  # as many decodes as an episode has steps
     for row in done.rows:
-        assert (row.steps, row.prompts) == (1, ("decode z*",))
+        assert (row.steps, row.edits) == (1, ("decode z*",))
         assert row.gain == pytest.approx(row.utilities[1] - row.utilities[0])
         assert row.texts[1]
 
@@ -154,17 +155,17 @@ def test_the_best_decode_is_handed_in(config: ELMConfig, monkeypatch: pytest.Mon
     agent = make_agent(replace(config, decodes=2), envs.world.space.dim)
     agent.bind(envs)
     envs.reset(seed=0)
-    texts = iter([["", envs.world.catalog.entities[0].text], [envs.world.catalog.entities[k].text for k in (1, 2)]])
+    texts = iter([["", envs.world.catalog.items[0].text], [envs.world.catalog.items[k].text for k in (1, 2)]])
 
-    def decode(self: ELMAgent, z: np.ndarray, states: list[State]) -> dict[int, worlds.Arrival]:
+    def decode(self: ELMAgent, z: np.ndarray, states: list[State]) -> dict[int, RawState]:
         row = next(texts)
-        return {i: worlds.Arrival(row[i], s.user, s.entity, 1) for i, s in enumerate(states) if row[i]}
+        return {i: RawState(row[i], s.user, s.item, 1) for i, s in enumerate(states) if row[i]}
 
     monkeypatch.setattr(ELMAgent, "decode", decode)
     first, second = agent.write(envs.states)
-    assert first.states[-1].text == envs.world.catalog.entities[1].text
-    user, entity = envs.states[1].user, envs.states[1].entity
-    both = worlds.start(envs.world, [worlds.Arrival(envs.world.catalog.entities[k].text, user, entity) for k in (0, 2)])
+    assert first.states[-1].text == envs.world.catalog.items[1].text
+    user, item = envs.states[1].user, envs.states[1].item
+    both = transition.make_states(envs.world, [RawState(envs.world.catalog.items[k].text, user, item) for k in (0, 2)])
     assert second.states[-1].total == pytest.approx(max(state.total for state in both))
 
 

@@ -25,7 +25,7 @@ def test_rows_say_what_happened(rng: np.random.Generator) -> None:
         steps = np.linalg.norm(np.diff(row.z, axis=0), axis=1)
         np.testing.assert_allclose(steps, 1, rtol=1e-6)  # every action moves the point by one
         # the fake's text lists the actions taken, and its prompts name them
-        assert row.texts[-1] == ", ".join([row.texts[0], *(prompt.removeprefix("move ") for prompt in row.prompts)])
+        assert row.texts[-1] == ", ".join([row.texts[0], *(prompt.removeprefix("move ") for prompt in row.edits)])
 
 
 def test_methods_meet_the_same_episodes(rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ def test_methods_meet_the_same_episodes(rng: np.random.Generator) -> None:
     uniform = evaluate(Uniform(rng), envs, method="uniform", episodes=40)
     optimistic = evaluate(Optimistic(envs, rng), envs, method="optimistic", episodes=40)
     for a, b in zip(uniform.rows, optimistic.rows, strict=True):
-        assert (a.episode, a.user, a.entity, a.utilities[0]) == (b.episode, b.user, b.entity, b.utilities[0])
+        assert (a.episode, a.user, a.item, a.utilities[0]) == (b.episode, b.user, b.item, b.utilities[0])
         # nothing gains more than the best action at every step, here where menus do not depend on what was chosen
         assert a.gain <= b.gain + 1e-9
 

@@ -10,7 +10,8 @@ import torch
 
 from baselines.language import LanguagePolicy, Reading, read_text, read_texts
 from baselines.networks import MASKED
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
+from eagle_gym.envs.observation import observe_text
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language import Prompt, load_language_model
 from tests.fake_worlds import make_tiny_world
@@ -48,16 +49,17 @@ def judge(policy: LanguagePolicy, *readings: Reading) -> tuple[np.ndarray, np.nd
 
 def test_observations_are_read_as_they_are_written() -> None:
     world = make_tiny_world()
-    states = worlds.start(world, [worlds.place(world, np.random.default_rng(seed)) for seed in range(3)])
-    for reading, state in zip(read_texts([worlds.observe_text(world, s) for s in states], 6), states, strict=True):
+    starts = [transition.sample_start(world, np.random.default_rng(seed)) for seed in range(3)]
+    states = transition.make_states(world, starts)
+    for reading, state in zip(read_texts([observe_text(world, s) for s in states], 6), states, strict=True):
         assert reading.text == state.text
         assert reading.profile == world.resources.profile(state.user)
-        assert reading.prompts == state.action_set.prompts
+        assert reading.edits == state.action_set.edits
         assert reading.time == 0
 
 
 def test_texts_of_several_lines_and_missing_actions() -> None:
-    told = "Reader: likes\nText: one\nStep 9 of 9.\ntwo\nStep 2 of 5.\nEdits:\n0. a\n2. c 3. d"
+    told = "User: likes\nText: one\nStep 9 of 9.\ntwo\nStep 2 of 5.\nEdits:\n0. a\n2. c 3. d"
     assert read_text(told, 4) == Reading("one\nStep 9 of 9.\ntwo", "likes", 0.4, ("a", "", "c 3. d", ""))
 
 
@@ -68,7 +70,7 @@ def test_other_observations_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="no text observation"):
         read_texts(["once upon a time"], 4)
     with pytest.raises(ConfigurationError, match="trained with K = 2 actions; action 2 is offered"):
-        read_texts("Reader: r\nText: t\nStep 0 of 5.\nEdits:\n0. a\n2. c", 2)
+        read_texts("User: r\nText: t\nStep 0 of 5.\nEdits:\n0. a\n2. c", 2)
 
 
 @pytest.mark.parametrize("score", ["head", "likelihood"])
@@ -76,7 +78,7 @@ def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None
     policy = make_policy(spec, score)
     together, _ = judge(policy, READING)
     for place in (0, 2, 3):
-        prompts = tuple(prompt if k == place else "" for k, prompt in enumerate(READING.prompts))
+        prompts = tuple(prompt if k == place else "" for k, prompt in enumerate(READING.edits))
         alone, _ = judge(policy, Reading(READING.text, READING.profile, READING.time, prompts))
         np.testing.assert_allclose(together[0, place], alone[0, place], rtol=1e-4, atol=1e-4)
     assert together[0, 1] == MASKED
@@ -86,7 +88,7 @@ def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None
 @pytest.mark.parametrize("score", ["head", "likelihood"])
 def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
     policy, order = make_policy(spec, score), [2, 3, 0, 1]
-    moved = Reading(READING.text, READING.profile, READING.time, tuple(READING.prompts[k] for k in order))
+    moved = Reading(READING.text, READING.profile, READING.time, tuple(READING.edits[k] for k in order))
     scores, value = judge(policy, READING)
     other_scores, other_value = judge(policy, moved)
     np.testing.assert_allclose(other_scores, scores[:, order], rtol=1e-4, atol=1e-4)
@@ -95,7 +97,7 @@ def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
 
 def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
     policy = make_policy(spec)
-    long = Reading(READING.text * 3, READING.profile, 0.0, READING.prompts)
+    long = Reading(READING.text * 3, READING.profile, 0.0, READING.edits)
     scores, values = judge(policy, READING, long)
     alone, value = judge(policy, READING)
     np.testing.assert_allclose(scores[:1], alone, rtol=1e-4, atol=1e-4)
@@ -105,7 +107,7 @@ def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
 def test_likelihoods_are_those_of_the_language_model(spec: str) -> None:
     source = load_language_model(spec)
     prompt = Prompt("propose", text=READING.text, profile=READING.profile)
-    expected = source.score(prompt, [READING.prompts[k] for k in (0, 2, 3)])
+    expected = source.score(prompt, [READING.edits[k] for k in (0, 2, 3)])
     scores, _ = judge(make_policy(spec, "likelihood"), READING)
     np.testing.assert_allclose(scores[0, [0, 2, 3]], expected, rtol=1e-3)
     source.close()
@@ -115,7 +117,7 @@ def test_every_part_of_a_state_counts(spec: str) -> None:
     policy = make_policy(spec)
     scores, _ = judge(policy, READING)
     for change in ({"text": "A western."}, {"profile": "likes spies"}, {"time": 0.8}):
-        parts = {name: getattr(READING, name) for name in ("text", "profile", "time", "prompts")} | change
+        parts = {name: getattr(READING, name) for name in ("text", "profile", "time", "edits")} | change
         assert np.abs(judge(policy, Reading(**parts))[0] - scores)[0, 0] > 1e-4, change
 
 

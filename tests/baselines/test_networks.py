@@ -19,8 +19,8 @@ def batch() -> dict[str, torch.Tensor]:
         "state": torch.randn(rows, dim, generator=generator),
         "user": torch.randn(rows, dim + 1, generator=generator),
         "actions": torch.randn(rows, count * dim, generator=generator),
-        "action_weights": torch.rand(rows, count, generator=generator),
-        "action_mask": mask,
+        "weights": torch.rand(rows, count, generator=generator),
+        "mask": mask,
         "time": torch.rand(rows, 1, generator=generator),
     }
 
@@ -34,7 +34,7 @@ def networks() -> tuple[ActionScores, StateValue]:
 
 def test_permutations(batch: dict[str, torch.Tensor], networks: tuple[ActionScores, StateValue]) -> None:
     order = torch.tensor([2, 0, 4, 1, 3])
-    moved = dict(batch) | {key: batch[key][:, order] for key in ("action_weights", "action_mask")}
+    moved = dict(batch) | {key: batch[key][:, order] for key in ("weights", "mask")}
     moved["actions"] = batch["actions"].reshape(4, 5, 3)[:, order].reshape(4, 15)
     scores, value = networks
     with torch.no_grad():
@@ -58,8 +58,8 @@ def test_features_by_hand() -> None:
         "state": torch.tensor([[1.0, 2.0]]),
         "user": torch.tensor([[0.6, 0.8, 3.0]]),
         "actions": torch.tensor([[3.0, 4.0]]),
-        "action_weights": torch.tensor([[0.5]]),
-        "action_mask": torch.tensor([[1.0]]),
+        "weights": torch.tensor([[0.5]]),
+        "mask": torch.tensor([[1.0]]),
         "time": torch.tensor([[0.2]]),
     }
     features, context, mask = action_features(observation)

@@ -27,7 +27,7 @@ def test_uniform_is_uniform_on_the_mask(envs: KnownVectorEnv, rng: np.random.Gen
 
 def test_g_optimal_samples_from_the_design(envs: KnownVectorEnv, rng: np.random.Generator) -> None:
     observation, _ = envs.reset(seed=0)
-    observation["action_weights"][:] = [0.5, 0.25, 0.25, 0.0]
+    observation["weights"][:] = [0.5, 0.25, 0.25, 0.0]
     agent = GOptimal(rng)
     np.testing.assert_allclose(agent.probabilities(observation), np.tile([0.5, 0.25, 0.25, 0], (6, 1)))
     drawn = np.concatenate([agent.predict(observation)[0] for _ in range(200)])
@@ -38,9 +38,9 @@ def test_g_optimal_samples_from_the_design(envs: KnownVectorEnv, rng: np.random.
 
 def test_g_optimal_ignores_weight_off_the_mask(envs: KnownVectorEnv, rng: np.random.Generator) -> None:
     observation, _ = envs.reset(seed=0)
-    observation["action_weights"][:] = [0.2, 0.2, 0.1, 0.5]
+    observation["weights"][:] = [0.2, 0.2, 0.1, 0.5]
     np.testing.assert_allclose(GOptimal(rng).probabilities(observation)[0], [0.4, 0.4, 0.2, 0], rtol=1e-6)
-    observation["action_weights"][:] = [0, 0, 0, 1]
+    observation["weights"][:] = [0, 0, 0, 1]
     with pytest.raises(ConfigurationError, match="no design"):
         GOptimal(rng).probabilities(observation)
 
@@ -104,7 +104,7 @@ def test_other_observations_are_refused(envs: KnownVectorEnv, rng: np.random.Gen
     with pytest.raises(ConfigurationError, match="'user' should have shape"):
         Uniform(rng).predict(observation | {"user": observation["user"][:, :2]})
     with pytest.raises(ConfigurationError, match="offers no action"):
-        Uniform(rng).predict(observation | {"action_mask": 0 * observation["action_mask"]})
+        Uniform(rng).predict(observation | {"mask": 0 * observation["mask"]})
 
 
 @given(mask=hnp.arrays(bool, (3, 5)), floor=st.floats(0.01, 1.0), data=st.data())

@@ -104,17 +104,17 @@ def batch_of(dim: int = 3, count: int = 5, rows: int = 4) -> dict[str, np.ndarra
         "state": rng.normal(size=(rows, dim)),
         "user": rng.normal(size=(rows, dim + 1)),
         "actions": rng.normal(size=(rows, count * dim)),
-        "action_weights": rng.random((rows, count)),
-        "action_mask": mask,
+        "weights": rng.random((rows, count)),
+        "mask": mask,
         "time": rng.random((rows, 1)),
     }
     return {key: value.astype(np.float32) for key, value in parts.items()}
 
 
 def moved(batch: dict[str, np.ndarray], order: list[int]) -> dict[str, np.ndarray]:
-    rows, count = batch["action_mask"].shape
+    rows, count = batch["mask"].shape
     actions = batch["actions"].reshape(rows, count, -1)[:, order].reshape(rows, -1)
-    return batch | {key: batch[key][:, order] for key in ("action_weights", "action_mask")} | {"actions": actions}
+    return batch | {key: batch[key][:, order] for key in ("weights", "mask")} | {"actions": actions}
 
 
 def scores(policy: Any, batch: dict[str, np.ndarray]) -> np.ndarray:

@@ -12,10 +12,10 @@ from baselines.closed_form import enumerate_tree, optimum
 from baselines.evaluate import evaluate
 from baselines.reference import Uniform, uniform_probabilities
 from baselines.search import MCTS, Beam, BeamConfig, Lookahead, LookaheadConfig, MCTSConfig, Search, utilities
-from eagle_gym.envs import world as worlds
+from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import World
+from eagle_gym.envs.world import RawState, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import ScriptedModel, make_tiny_world
@@ -41,8 +41,8 @@ def test_a_large_budget_finds_the_best_plan(make, share: float) -> None:
     rows = evaluate(make(envs, np.random.default_rng(0)), envs, method="x", episodes=6, first_seed=3).rows
     best = []
     for row in rows:
-        start = [world.catalog.user_index(row.user), world.catalog.entity_index(row.entity)]
-        tree = enumerate_tree(world, worlds.start(world, [worlds.Arrival(row.texts[0], *start)])[0])
+        start = [world.catalog.user_index(row.user), world.catalog.item_index(row.item)]
+        tree = enumerate_tree(world, transition.make_states(world, [RawState(row.texts[0], *start)])[0])
         best.append(optimum(tree, uniform_probabilities(tree.mask), alpha=1e-4)[1][0])
     gains = np.array([row.gain for row in rows])
     assert np.all(gains <= np.array(best) + 0.01)
@@ -56,7 +56,7 @@ def test_lookahead_takes_the_best_next_text() -> None:
     agent = Lookahead(envs, LookaheadConfig(budget=12), np.random.default_rng(0))
     actions, _ = agent.predict(observation)
     for state, action in zip(envs.states, actions, strict=True):
-        after, _ = worlds.advance(world, [state] * 4, list(range(4)), [0] * 4)
+        after, _ = transition.step(world, [state] * 4, list(range(4)), [0] * 4)
         assert after[action].total == max(there.total for there in after)
 
 
@@ -120,7 +120,7 @@ def test_plans_do_not_see_the_noise_of_the_episode(make) -> None:
     plain = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
     _, infos = plain.reset(seed=5)
     for step in range(3):
-        actions = [infos["actions"][i].index(row.prompts[step]) for i, row in enumerate(rows)]
+        actions = [infos["edits"][i].index(row.edits[step]) for i, row in enumerate(rows)]
         _, _, _, _, infos = plain.step(np.array(actions))
     assert [row.texts[-1] for row in rows] == infos["text"].tolist()
 
@@ -130,7 +130,7 @@ def test_plans_depend_on_their_generator_alone(make) -> None:
     runs = []
     for _ in range(2):
         envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
-        runs.append([row.prompts for row in evaluate(make(envs, 40), envs, method="x", episodes=2).rows])
+        runs.append([row.edits for row in evaluate(make(envs, 40), envs, method="x", episodes=2).rows])
     assert runs[0] == runs[1]
 
 
@@ -199,8 +199,9 @@ def test_observations_of_another_environment_are_refused(make) -> None:
 
 def test_utilities_are_those_of_the_states() -> None:
     world = make_tiny_world(observation="latent")
-    arrivals = [worlds.place(world, np.random.default_rng(seed)) for seed in range(3)]
-    np.testing.assert_allclose(utilities(world, arrivals), [state.total for state in worlds.start(world, arrivals)])
+    arrivals = [transition.sample_start(world, np.random.default_rng(seed)) for seed in range(3)]
+    totals = [state.total for state in transition.make_states(world, arrivals)]
+    np.testing.assert_allclose(utilities(world, arrivals), totals)
 
 
 def test_what_cannot_be_searched_is_named() -> None:

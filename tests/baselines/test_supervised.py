@@ -63,7 +63,7 @@ def test_imitates_its_reference_policy(config: SupervisedConfig, reference: str)
     assert agent.steps == 16 * 3
     recorded = load(Path(config.dataset), [reference])
     wanted, policy = recorded.probabilities(reference), agent.probabilities(list(recorded.texts))
-    mask = recorded.observation["action_mask"] > 0.5
+    mask = recorded.observation["mask"] > 0.5
     uniform = mask / mask.sum(axis=1, keepdims=True)
     assert divergence(wanted, policy).mean() < 0.6 * divergence(wanted, uniform).mean()
 

@@ -38,7 +38,7 @@ def test_probabilities_are_those_of_the_formula() -> None:
     agent = make_agent(VASConfig(reference="g_optimal", beta=0.5), 4, 2)
     observation, _ = KnownVectorEnv(num_envs=5, actions=4, masked=True).reset(seed=0)
     mask = read_latent(observation).mask
-    prior = floored(observation["action_weights"].astype(float), mask)
+    prior = floored(observation["weights"].astype(float), mask)
     with torch.no_grad():
         values = agent.values({key: torch.as_tensor(part) for key, part in observation.items()}).double().numpy()
     weights = prior * np.exp(np.where(mask, values, 0) / 0.5)

@@ -48,7 +48,7 @@ def test_writers_meet_the_episodes_that_agents_meet() -> None:
     written = evaluate(ProfileRewrite(envs, ProfileConfig(), np.random.default_rng(0)), envs, method="p", episodes=4)
     acted = evaluate(Uniform(np.random.default_rng(0)), envs, method="u", episodes=4)
     for a, b in zip(written.rows, acted.rows, strict=True):
-        assert (a.episode, a.user, a.entity, a.texts[0]) == (b.episode, b.user, b.entity, b.texts[0])
+        assert (a.episode, a.user, a.item, a.texts[0]) == (b.episode, b.user, b.item, b.texts[0])
         assert a.start_percentile == b.start_percentile
         assert a.utilities[0] == pytest.approx(b.utilities[0])
         assert len(a.z) == 2
@@ -88,26 +88,26 @@ def test_a_model_of_plot_english_proposes_for_the_profile_and_edits() -> None:
     for prompt, row in zip(model.asked, done.rows, strict=False):
         assert prompt.profile.startswith("This viewer") or plot_english.parse_profile(prompt.profile)
         assert (row.steps, len(row.texts)) == (1, 2)
-        assert row.prompts[0]
+        assert row.edits[0]
 
 
 def test_a_general_model_is_told_the_profile() -> None:
     model = Watched()
-    model.speech = "free"
+    model.language = "free"
     envs = make_envs(model)
     observation_free = ProfileRewrite(envs, ProfileConfig(), np.random.default_rng(0))
     evaluate(observation_free, envs, method="p", episodes=2)
     assert [prompt.task for prompt in model.asked] == ["rewrite", "rewrite"]
     profiles = [envs.world.resources.profile(user) for user in range(6)]
     for prompt in model.asked:
-        assert any(prompt.instruction.endswith(profile) for profile in profiles)
+        assert any(prompt.edit.endswith(profile) for profile in profiles)
 
 
 def test_what_policies_read_is_what_the_environment_shows() -> None:
     envs = make_envs()
     observation, _ = envs.reset(seed=0)
     read = latent(envs.states)
-    for key in ("state", "actions", "action_weights", "action_mask"):
+    for key in ("state", "actions", "weights", "mask"):
         np.testing.assert_allclose(read[key], observation[key], rtol=1e-6)
 
 

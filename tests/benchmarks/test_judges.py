@@ -66,10 +66,10 @@ def space(small: Catalog, split: Split) -> LatentSpace:
     return fit_space(small, split, SpaceParameters(dim=4, sweeps=3, encoder_ridge=30.0))
 
 
-def row(texts: Sequence[str], user: str, entity: str, **changes: object) -> EpisodeRow:
+def row(texts: Sequence[str], user: str, item: str, **changes: object) -> EpisodeRow:
     steps = len(texts) - 1
     made = EpisodeRow(
-        *("ppo", 0, 1, user, entity, steps, 1.5, 1.0, 0.5, 50.0, 80.0, True),
+        *("ppo", 0, 1, user, item, steps, 1.5, 1.0, 0.5, 50.0, 80.0, True),
         *((0.0,) * (steps + 1), tuple(texts), ("edit",) * steps, ((0.0,),) * (steps + 1)),
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_the_second_opinion_speaks_of_test_users_in_standard_deviations(small: C
 class Scripted:
     """Answers by the text; counts what it is asked."""
 
-    name, fingerprint, speech, deterministic = "scripted", "f00d", "free", False
+    name, fingerprint, language, deterministic = "scripted", "f00d", "free", False
 
     def __init__(self) -> None:
         self.usage, self.asked = Usage(), []
@@ -202,10 +202,10 @@ def test_numbers_are_read_from_answers(answer: str, number: int | None) -> None:
         ("A dark war film.", "A romantic 1990s war and comedy film.", 3),
     ],
 )
-def test_edits_are_counted_by_attribute(one: str, other: str, edits: int) -> None:
+def test_edits_are_counted_by_attribute(one: str, other: str, changes: int) -> None:
     for text in (one, other):
         assert well_formed(text, plot=True)
-    assert edits_between(one, other, plot=True) == edits_between(other, one, plot=True) == edits
+    assert edits_between(one, other, plot=True) == edits_between(other, one, plot=True) == changes
 
 
 def test_edits_of_free_text_are_a_share_of_its_words() -> None:
@@ -243,7 +243,7 @@ def test_the_gradient_of_affinity_is_the_users_direction(space: LatentSpace) -> 
 
 
 @pytest.mark.usefixtures("few_choices")
-def test_other_readers_are_asked_by_both_judges(plots: Catalog, true_taste: TrueTaste, small: Catalog) -> None:
+def test_other_users_are_asked_by_both_judges(plots: Catalog, true_taste: TrueTaste, small: Catalog) -> None:
     users, texts = list(plots.users[2:5]), plots.texts[:3]
     expected = [true_taste.standard([user] * 3, texts) for user in users]
     np.testing.assert_allclose(true_taste.panel(users, texts), expected)
@@ -252,9 +252,9 @@ def test_other_readers_are_asked_by_both_judges(plots: Catalog, true_taste: True
     np.testing.assert_allclose(own.panel(users, texts), [own.standard([user] * 3, texts) for user in users])
 
 
-def test_a_panel_leaves_the_reader_out(small: Catalog, space: LatentSpace) -> None:
+def test_a_panel_leaves_the_user_out(small: Catalog, space: LatentSpace) -> None:
     class Panel:
-        """Every reader likes length, as often as his number says."""
+        """Every user likes length, as often as his number says."""
 
         def standard(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
             return np.zeros(len(texts))
@@ -275,7 +275,7 @@ def test_a_panel_leaves_the_reader_out(small: Catalog, space: LatentSpace) -> No
 def test_an_episode_of_one_text_is_judged(small: Catalog, space: LatentSpace) -> None:
     opened = Judges(small, space, ContentGap(space, neighbours=5))
     (found,) = opened.judge([row(["A dark war film."], small.users[4], "None")])
-    assert (found.distance, found.edits, found.parses, found.no_ops, found.length) == (0, 0, 1, 1, 1)
+    assert (found.distance, found.changes, found.parses, found.no_ops, found.length) == (0, 0, 1, 1, 1)
     assert np.isnan(found.raters)
 
 
@@ -286,10 +286,10 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
 
     texts = ["A dark war film.", "A romantic war film.", "A romantic war film.", "A romantic war"]
     opened = Judges(small, space, ContentGap(space, neighbours=5), second=Fixed())  # type: ignore[arg-type]
-    (found,) = opened.judge([row(texts, small.users[4], small.entities[7].id)])
+    (found,) = opened.judge([row(texts, small.users[4], small.items[7].id)])
     z = space.encoder.encode(texts)
     assert found.distance == pytest.approx(np.linalg.norm(z[-1] - z[0]))
-    assert (found.reward, found.affinity, found.edits) == (1.5, 1.0, 1.0)
+    assert (found.reward, found.affinity, found.changes) == (1.5, 1.0, 1.0)
     assert found.second == len(texts[-1]) - len(texts[0])
     assert (found.parses, found.no_ops, found.length) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3 / 4)
     assert np.isnan(found.true_taste)

@@ -23,7 +23,7 @@ def episode(method: str, seed: int, number: int, gain: float) -> EpisodeRow:
 
 
 def test_axes_by_hand() -> None:
-    # The reader likes the second direction; beside it the episodes move along the third, by 3 of 5.
+    # The user likes the second direction; beside it the episodes move along the third, by 3 of 5.
     paths = [np.array([[1.0, 1, 1], [1, 5, 4]])]
     axes, share = lay(np.array([0.0, 2.0, 0.0]), paths)
     np.testing.assert_allclose(axes[0], [0, 1, 0])
@@ -65,7 +65,7 @@ def test_a_map_of_a_world() -> None:
     assert across[-1] - across[0] == pytest.approx(row.affinity_gain, abs=1e-5)
     assert np.shape(drawn.utility) == (GRID, GRID)
     assert 0 < drawn.share <= 1
-    assert len(drawn.catalog) == len(world.catalog.entities)
+    assert len(drawn.catalog) == len(world.catalog.items)
     # The utility at the start, from the nearest point of the grid, lies between those around it.
     x, y = drawn.project(row.z[0])
     i, j = int(np.abs(np.array(drawn.y) - y).argmin()), int(np.abs(np.array(drawn.x) - x).argmin())

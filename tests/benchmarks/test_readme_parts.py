@@ -106,10 +106,11 @@ def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("device", "mark"), [("cpu", "throughput"), ("NVIDIA X", "throughput-cuda")])
-def test_the_page_on_speed_is_renewed_for_the_device_of_the_run(tmp_path: Path, device: str, mark: str) -> None:
-    page, run = tmp_path / "page.md", tmp_path / "run"
+def test_the_pages_on_speed_are_renewed_for_the_device_of_the_run(tmp_path: Path, device: str, mark: str) -> None:
+    page, log, run = tmp_path / "page.md", tmp_path / "page_log.md", tmp_path / "run"
     marks = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("throughput", "throughput-cuda"))
-    page.write_text(marks)
+    for path in (page, log):
+        path.write_text(marks)
     write_json({"device": device, "finished": False}, run / "run.json")
     (run / "REPORT.md").write_text("# Throughput\n\nSize small.\n\n## Steps\n\nnumbers\n")
     (run / "throughput.png").write_bytes(b"a picture")
@@ -117,9 +118,9 @@ def test_the_page_on_speed_is_renewed_for_the_device_of_the_run(tmp_path: Path, 
         renew_speed(page, run)
     write_json({"device": device, "finished": True}, run / "run.json")
     renew_speed(page, run)
-    text = page.read_text()
-    assert f"<!-- {mark} -->\nSize small.\n\n#### Steps\n\nnumbers\n\n![" in text
-    assert text.count("old") == 1
+    assert f"<!-- {mark} -->\nSize small.\n<!-- /{mark} -->" in page.read_text()
+    assert f"<!-- {mark} -->\n#### Steps\n\nnumbers\n\n![" in log.read_text()
+    assert page.read_text().count("old") == log.read_text().count("old") == 1
     assert (tmp_path / f"{mark}.png").read_bytes() == b"a picture"
 
 
@@ -128,6 +129,7 @@ def test_measured_pages_have_their_marks() -> None:
         ("README.md", ("episode", "results")),
         ("eagle_gym/latent/README.md", ("space",)),
         ("docs/speed.md", ("throughput", "throughput-cuda")),
+        ("docs/speed_log.md", ("throughput", "throughput-cuda")),
     ):
         for mark in marks:
             fill((ROOT / page).read_text(), mark, "")

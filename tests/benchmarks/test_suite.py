@@ -15,15 +15,13 @@ import pytest
 
 import benchmarks.suite
 from baselines import registry
-from benchmarks.results import ROOT, read_json
+from benchmarks.results import read_json
 from benchmarks.suite import (
     Cell,
     CellsDiffer,
     CellsFailed,
     Options,
-    agents_by_seed,
     commits,
-    find_experiments,
     missing,
     run_cells,
 )
@@ -155,7 +153,7 @@ def test_what_is_recorded_is_recorded_once_and_charged_to_all(options: Options) 
     assert eagle.training.calls == spent + parts["plots-warm-0"]["calls"]  # type: ignore[union-attr]
     assert (eagle.header["cost"]["steps"], parts["plots-warm-0"]["calls"] >= 4) == (8, True)
     assert (uniform.training, uniform.header["cost"]["parts"]) == (None, {})
-    assert len({tuple((row.episode, row.user, row.entity) for row in result.rows) for result in (vas, uniform)}) == 1
+    assert len({tuple((row.episode, row.user, row.item) for row in result.rows) for result in (vas, uniform)}) == 1
     shutil.rmtree(recorded)
     assert len(run_cells([PLOTS, EAGLE, OTHER], options)) == 3
     assert not recorded.exists(), "nothing needs it any more"
@@ -219,10 +217,8 @@ def test_prerequisites_with_two_jobs(options: Options) -> None:
 def test_agents_of_a_seed_meet_the_same_episodes_and_seeds_other_ones(
     known_world: list[KnownVectorEnv], options: Options
 ) -> None:
-    cells = [
-        replace(UNIFORM, agent=agent, seed=seed) for agent, seed in agents_by_seed(("uniform", "optimistic"), (0, 1))
-    ]
-    rows = [[(row.episode, row.user, row.entity) for row in result.rows] for result in run_cells(cells, options)]
+    cells = [replace(UNIFORM, agent=agent, seed=seed) for seed in (0, 1) for agent in ("uniform", "optimistic")]
+    rows = [[(row.episode, row.user, row.item) for row in result.rows] for result in run_cells(cells, options)]
     assert rows[0] == rows[1]
     assert rows[2] == rows[3]
     assert not set(rows[0]) & set(rows[2])
@@ -269,18 +265,6 @@ def test_cells_on_ray_leave_the_same_files(tmp_path: Path) -> None:
         for engine in ("local", "ray")
     )
     assert local == ray
-
-
-def test_experiments_are_found_and_whole() -> None:
-    found = find_experiments()
-    assert {"demo", "learning"} <= found.keys()
-    assert all("smoke" in module.SIZES for module in found.values())
-
-
-@pytest.mark.parametrize("name", find_experiments())
-def test_an_experiment_is_data_and_a_score(name: str) -> None:
-    lines = (ROOT / "benchmarks" / "experiments" / f"{name}.py").read_text().splitlines()
-    assert len(lines) < 60, "what does not fit belongs to a module beside"
 
 
 def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def folder(
 @pytest.mark.parametrize("zipped", [False, True])
 def test_every_edition_reads_alike(tmp_path: Path, edition: int, zipped: bool) -> None:
     catalog = load_amazon(folder(tmp_path, edition, zipped=zipped), core=0)
-    assert [(entity.id, entity.title) for entity in catalog.entities] == [
+    assert [(item.id, item.title) for item in catalog.items] == [
         ("B1", "Wool socks"), ("B2", "Rain coat!"), ("B3", "Hat"),
     ]  # fmt: skip
     assert catalog.texts == ["Wool socks. Warm & soft.", "Rain coat! Keeps dry.", "Hat"]
@@ -81,7 +81,7 @@ def test_features_stand_in_for_a_description(tmp_path: Path) -> None:
     ]
     catalog = load_amazon(folder(tmp_path, products=described), core=0)
     assert catalog.texts == ["Warm Soft", "Coat"]
-    assert [entity.title for entity in catalog.entities] == ["B1", "Coat"]
+    assert [item.title for item in catalog.items] == ["B1", "Coat"]
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_core_is_found_however_long_it_takes(tmp_path: Path) -> None:
     described = [product(2018, f"B{i}", f"Product {i}", "") for i in range(1, 5)]
     catalog = load_amazon(folder(tmp_path, reviews=scores, products=described), core=2)
     assert catalog.users == ("A1", "A2")
-    assert [entity.id for entity in catalog.entities] == ["B1", "B2"]
+    assert [item.id for item in catalog.items] == ["B1", "B2"]
     assert str(catalog.skipped[-1]) == "4 reviews left out: of users or products with fewer than 2 ratings"
     with pytest.raises(CatalogError, match=r"Clothing_5.json: no rating is left; .*fewer than 5 ratings"):
         load_amazon(tmp_path)

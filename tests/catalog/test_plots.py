@@ -28,7 +28,7 @@ def test_the_shipped_catalog_is_what_the_world_makes(world: plots_world.World) -
 
 def test_the_size_of_plots() -> None:
     catalog = load_plots()
-    assert (len(catalog.entities), len(catalog.users), catalog.language) == (2000, 1000, "plot_english")
+    assert (len(catalog.items), len(catalog.users), catalog.language) == (2000, 1000, "plot_english")
     counts = np.bincount(catalog.ratings.user)
     assert counts.min() >= 20
     assert counts.max() <= 250
@@ -74,7 +74,7 @@ def test_a_judge_is_told_what_it_asks_wrongly(world: plots_world.World) -> None:
 
 def test_the_data_file_holds_no_tastes() -> None:
     with np.load(plots.PATH, allow_pickle=False) as arrays:
-        assert sorted(arrays.files) == ["counts", "entities", "halves", "items"]
+        assert sorted(arrays.files) == ["counts", "halves", "items", "rated"]
 
 
 ALLOWED = {ROOT / "benchmarks" / "judges.py", ROOT / "eagle_gym" / "catalog" / "plots_world.py"}
@@ -148,7 +148,7 @@ def test_a_broken_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_only_such_catalogs_are_packed(world: plots_world.World) -> None:
     whole = world.catalog
     renamed = Catalog(
-        "c", whole.entities, tuple(f"x{user}" for user in whole.users), whole.ratings, whole.scale, "free"
+        "c", whole.items, tuple(f"x{user}" for user in whole.users), whole.ratings, whole.scale, "free"
     )
     with pytest.raises(CatalogError, match="u0000"):
         plots.pack(renamed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eagle_gym import plot_english
-from eagle_gym.catalog import Catalog, Entity, Profiles, Ratings, load_plots, profile_of, split_catalog
+from eagle_gym.catalog import Catalog, Item, Profiles, Ratings, load_plots, profile_of, split_catalog
 from eagle_gym.errors import ConfigurationError
 
 DRAMA, WAR = ("genres", "Drama"), ("genres", "War")
@@ -16,11 +16,11 @@ def opposites(language: str = "plot_english") -> Catalog:
     """Even users love drama and hate war films, odd ones the other way round."""
     pairs = [[DRAMA], [WAR]] * 6
     texts = [plot_english.render(plot_english.Attributes.from_pairs(found)) for found in pairs]
-    entities = tuple(Entity(str(row), f"title {row}", text) for row, text in enumerate(texts))
+    items = tuple(Item(str(row), f"title {row}", text) for row, text in enumerate(texts))
     user, item = np.repeat(np.arange(8), 12), np.tile(np.arange(12), 8)
     value = np.where((user + item) % 2 == 0, 5.0, 1.0)
     ids = tuple(map(str, range(8)))
-    return Catalog("c", entities, ids, Ratings.of(user, item, value), (1, 5), language)  # type: ignore[arg-type]
+    return Catalog("c", items, ids, Ratings.of(user, item, value), (1, 5), language)  # type: ignore[arg-type]
 
 
 def test_likes_and_dislikes_are_found() -> None:
@@ -46,7 +46,7 @@ def test_free_text_profiles_name_titles() -> None:
 def test_someone_who_likes_everything_alike_has_no_profile() -> None:
     catalog = opposites()
     flat = Catalog(
-        "c", catalog.entities, ("a", "b"), Ratings.of([0, 0, 1, 1], [0, 1, 0, 1], [3, 3, 4, 4]), (1, 5), "free"
+        "c", catalog.items, ("a", "b"), Ratings.of([0, 0, 1, 1], [0, 1, 0, 1], [3, 3, 4, 4]), (1, 5), "free"
     )
     assert Profiles(flat, split_catalog(flat)).text(0) == ""
 
@@ -56,7 +56,7 @@ def test_the_judges_ratings_are_never_read() -> None:
     split = split_catalog(catalog)
     changed = np.where(split.judge, 5.5 - catalog.ratings.value, catalog.ratings.value)
     ratings = Ratings.of(catalog.ratings.user, catalog.ratings.item, changed)
-    other = Catalog("c", catalog.entities, catalog.users, ratings, catalog.scale, catalog.language)
+    other = Catalog("c", catalog.items, catalog.users, ratings, catalog.scale, catalog.language)
     before, after = Profiles(catalog, split), Profiles(other, split)
     for user in split.test_users[:20].tolist():
         assert before.of(user) == after.of(user)
@@ -77,7 +77,7 @@ def test_profiles_of_plots_are_small_and_mean_something() -> None:
 
 
 def _agreement(catalog: Catalog, judge: np.ndarray, user: int, profile: plot_english.Profile) -> float:
-    """How much higher the user rated entities with liked values than with disliked ones, in the judge's half."""
+    """How much higher the user rated items with liked values than with disliked ones, in the judge's half."""
     rows = np.flatnonzero(judge & (catalog.ratings.user == user))
     said = [set(plot_english.read(catalog.texts[item]).pairs()) for item in catalog.ratings.item[rows]]
     sides = [
@@ -106,7 +106,7 @@ def test_test_users_never_enter_a_train_users_profile() -> None:
     theirs = np.isin(catalog.ratings.user, split.test_users)
     turned = np.where(theirs, catalog.scale[1] + catalog.scale[0] - catalog.ratings.value, catalog.ratings.value)
     other = Catalog(
-        catalog.name, catalog.entities, catalog.users,
+        catalog.name, catalog.items, catalog.users,
         Ratings.of(catalog.ratings.user, catalog.ratings.item, turned), catalog.scale, catalog.language,
     )  # fmt: skip
     before, after = Profiles(catalog, split), Profiles(other, split)

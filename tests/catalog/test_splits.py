@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_gym.catalog import Catalog, Entity, Ratings, split_catalog
+from eagle_gym.catalog import Catalog, Item, Ratings, split_catalog
 from eagle_gym.errors import ConfigurationError
 
 
 def catalog(users: int, items: int, per_user: int) -> Catalog:
-    entities = tuple(Entity(str(row), f"t{row}", f"text {row}") for row in range(items))
+    texts = tuple(Item(str(row), f"t{row}", f"text {row}") for row in range(items))
     user = np.repeat(np.arange(users), per_user)
-    item = (np.arange(users * per_user) * 7) % items if per_user == 1 else np.tile(np.arange(per_user), users)
-    return Catalog("c", entities, tuple(map(str, range(users))), Ratings.of(user, item, user % 5 + 1), (1, 5), "free")
+    rated = (np.arange(users * per_user) * 7) % items if per_user == 1 else np.tile(np.arange(per_user), users)
+    return Catalog("c", texts, tuple(map(str, range(users))), Ratings.of(user, rated, user % 5 + 1), (1, 5), "free")
 
 
 @given(
@@ -30,7 +30,7 @@ def test_a_split_divides(users: int, items: int, per_user: int, seed: int, fract
     split = split_catalog(data, seed=seed, test_fraction=fraction)
     for train, test, count in (
         (split.train_users, split.test_users, users),
-        (split.train_entities, split.test_entities, items),
+        (split.train_items, split.test_items, items),
     ):
         assert len(train) >= 1
         assert len(test) >= 1

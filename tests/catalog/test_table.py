@@ -29,7 +29,7 @@ def test_every_kind_of_table_gives_the_same_catalog(tmp_path: Path, kind: str) -
         tables = [save(tmp_path, table, f"{number}.{kind}") for number, table in enumerate(tables)]
     catalog = load_table(*tables)
     assert catalog == load_table(ITEMS, SCORES)
-    assert [entity.title for entity in catalog.entities] == ["Aa", "b", "Cc"]
+    assert [item.title for item in catalog.items] == ["Aa", "b", "Cc"]
     assert catalog.users == ("u", "w")
     assert catalog.ratings.value.tolist() == [1.0, 4.5, 2.0]
     assert catalog.language == "plot_english"
@@ -49,7 +49,7 @@ def test_columns_may_have_other_names_and_titles_may_be_missing() -> None:
     scores = {"who": [7, 8], "asin": [1.0, 2.0], "stars": [1, 5]}
     columns = {"item": "asin", "text": "about", "user": "who", "rating": "stars"}
     catalog = load_table(items, scores, columns=columns, scale=(0, 5), name="shop")
-    assert [(entity.id, entity.title) for entity in catalog.entities] == [("1", "1"), ("2", "2")]
+    assert [(item.id, item.title) for item in catalog.items] == [("1", "1"), ("2", "2")]
     assert (catalog.users, catalog.scale, catalog.name) == (("7", "8"), (0, 5), "shop")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eagle_gym.envs.world import World, make_world
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.world import World
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 

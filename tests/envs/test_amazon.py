@@ -33,8 +33,8 @@ def test_a_step_on_products(amazon: Path, tmp_path: Path) -> None:
     )
     observation, info = env.reset(seed=0)
     assert info["text"] in observation
-    assert info["entity"].startswith("B")
-    assert len(info["actions"]) == 3
+    assert info["item_id"].startswith("B")
+    assert len(info["edits"]) == 3
     _, reward, terminated, _, after = env.step(0)
     assert np.isfinite(reward)
     assert terminated

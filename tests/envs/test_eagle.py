@@ -60,7 +60,7 @@ def test_an_episode_from_start_to_end(tiny: World, model: ScriptedModel) -> None
     start = info["utility"]["total"]
     total = 0.0
     for step in range(1, 4):
-        prompt, text = info["actions"][2], info["text"]
+        edit, text = info["edits"][2], info["text"]
         observation, reward, terminated, truncated, info = env.step(2)
         total += reward
         assert type(reward) is float
@@ -68,7 +68,7 @@ def test_an_episode_from_start_to_end(tiny: World, model: ScriptedModel) -> None
         assert type(terminated) is type(truncated) is bool
         assert observation in env.observation_space
         assert model.batches[-1] == 1
-        assert prompt
+        assert edit
         assert info["text"] != text or reward == 0.0
     assert total == pytest.approx(info["utility"]["total"] - start)
     with pytest.raises(EpisodeError, match="is over"):
@@ -80,11 +80,11 @@ def test_info_holds_what_the_manual_says(tiny: World) -> None:
     env = EagleEnv.from_world(tiny)
     _, info = env.reset(seed=1)
     assert set(info) == {
-        "text", "user", "entity", "profile", "step", "valid", "actions", "action_mask", "design", "utility",
+        "text", "user_id", "item_id", "profile", "step", "valid", "edits", "action_mask", "design", "utility",
     }  # fmt: skip
-    assert info["user"] in tiny.catalog.users
-    assert info["text"] == tiny.catalog.entities[tiny.catalog.entity_index(info["entity"])].text
-    assert len(info["actions"]) == 6
+    assert info["user_id"] in tiny.catalog.users
+    assert info["text"] == tiny.catalog.items[tiny.catalog.item_index(info["item_id"])].text
+    assert len(info["edits"]) == 6
     assert info["action_mask"].dtype == np.int8
     assert set(info["design"]) == {"weights", "gap", "C"}
     assert info["design"]["weights"].sum() == pytest.approx(1.0)
@@ -108,21 +108,21 @@ def test_the_text_observation_says_all_an_agent_needs(tiny: World) -> None:
     assert info["profile"] in observation
     assert info["text"] in observation
     assert "Step 0 of 3." in observation
-    for number, prompt in enumerate(info["actions"]):
-        assert f"\n{number}. {prompt}" in observation
+    for number, edit in enumerate(info["edits"]):
+        assert f"\n{number}. {edit}" in observation
     assert env.read() == observation
 
 
 def test_the_latent_observation_is_what_the_info_says(tiny_latent: World) -> None:
     env = EagleEnv.from_world(tiny_latent)
     observation, info = env.reset(seed=2)
-    chosen, user = env.state.action_set, tiny_latent.space.users[tiny_latent.catalog.user_index(info["user"])]
+    chosen, user = env.state.action_set, tiny_latent.space.users[tiny_latent.catalog.user_index(info["user_id"])]
     np.testing.assert_allclose(observation["state"], tiny_latent.space.encoder.encode([info["text"]])[0], rtol=1e-6)
     np.testing.assert_allclose(observation["user"][:-1] * observation["user"][-1], user[:-1], rtol=1e-5)
     assert np.linalg.norm(observation["user"][:-1]) == pytest.approx(1.0, abs=1e-6)
     np.testing.assert_allclose(observation["actions"].reshape(6, 4), chosen.features, atol=1e-6)
-    np.testing.assert_allclose(observation["action_weights"], info["design"]["weights"], atol=1e-7)
-    assert observation["action_mask"].tolist() == [1.0] * 6
+    np.testing.assert_allclose(observation["weights"], info["design"]["weights"], atol=1e-7)
+    assert observation["mask"].tolist() == [1.0] * 6
     assert observation["time"].tolist() == [0.0]
     assert env.step(0)[0]["time"].tolist() == pytest.approx([1 / 3])
 
@@ -140,38 +140,38 @@ def test_expected_utility_is_the_utility_of_the_expected_embedding(tiny: World) 
     env.reset(seed=0)
     state = env.state
     users = tiny.space.users[[state.user] * 6]
-    wanted = tiny.resources.utility(state.action_set.expected, users, np.full(6, state.entity)).total
+    wanted = tiny.resources.utility(state.action_set.expected, users, np.full(6, state.item)).total
     np.testing.assert_array_equal(env.expected_utility(), wanted)
 
 
-def test_reset_takes_user_entity_and_text(tiny: World) -> None:
+def test_reset_takes_user_item_and_text(tiny: World) -> None:
     env = EagleEnv.from_world(tiny)
-    _, info = env.reset(seed=0, options={"user": "u4", "entity": "m5"})
-    assert (info["user"], info["entity"]) == ("u4", "m5")
+    _, info = env.reset(seed=0, options={"user": "u4", "item": "m5"})
+    assert (info["user_id"], info["item_id"]) == ("u4", "m5")
     _, info = env.reset(options={"text": TEXT})
-    assert (info["text"], info["entity"]) == (TEXT, None)
-    _, info = env.reset(options={"text": TEXT, "entity": "m5"})
-    assert (info["text"], info["entity"]) == (TEXT, "m5")
+    assert (info["text"], info["item_id"]) == (TEXT, None)
+    _, info = env.reset(options={"text": TEXT, "item": "m5"})
+    assert (info["text"], info["item_id"]) == (TEXT, "m5")
 
 
-@pytest.mark.parametrize(("split", "user", "entity"), [("train", "u3", "m10"), ("test", "u4", "m5")])
-def test_the_other_split_is_entered_on_purpose_alone(split: str, user: str, entity: str) -> None:
+@pytest.mark.parametrize(("split", "user", "item"), [("train", "u3", "m10"), ("test", "u4", "m5")])
+def test_the_other_split_is_entered_on_purpose_alone(split: str, user: str, item: str) -> None:
     env = EagleEnv.from_world(make_tiny_world(split=split))
     other = {"train": "test", "test": "train"}[split]
-    for options in ({"user": user}, {"entity": entity}, {"user": user, "any_split": False}):
+    for options in ({"user": user}, {"item": item}, {"user": user, "any_split": False}):
         with pytest.raises(ConfigurationError, match=f"belongs to the {other} split, and this .* {split} split"):
             env.reset(seed=0, options=options)
-    _, info = env.reset(seed=0, options={"user": user, "entity": entity, "any_split": True})
-    assert (info["user"], info["entity"]) == (user, entity)
+    _, info = env.reset(seed=0, options={"user": user, "item": item, "any_split": True})
+    assert (info["user_id"], info["item_id"]) == (user, item)
     own = EagleEnv.from_world(make_tiny_world(split=other))
-    assert data_equivalence(own.reset(seed=0, options={"user": user, "entity": entity})[1], info, exact=True)
+    assert data_equivalence(own.reset(seed=0, options={"user": user, "item": item})[1], info, exact=True)
 
 
 def test_options_do_not_shift_the_randomness(tiny: World) -> None:
     env = EagleEnv.from_world(tiny)
     _, drawn = env.reset(seed=4)
     after = env.np_random.bit_generator.state
-    env.reset(seed=4, options={"user": drawn["user"], "entity": drawn["entity"]})
+    env.reset(seed=4, options={"user": drawn["user_id"], "item": drawn["item_id"]})
     assert env.np_random.bit_generator.state == after
 
 
@@ -179,7 +179,7 @@ def test_options_do_not_shift_the_randomness(tiny: World) -> None:
     ("options", "error", "complaint"),
     [
         ({"user": "u33"}, ConfigurationError, "did you mean 'u3'"),
-        ({"entity": "film"}, ConfigurationError, "no entity 'film'"),
+        ({"item": "film"}, ConfigurationError, "no item 'film'"),
         ({"usr": "u1"}, ConfigurationError, "did you mean 'user'"),
         ({"usr": None}, ConfigurationError, "did you mean 'user'"),
         ({"user": "u3", "any_split": "yes"}, ConfigurationError, "any_split must be True or False"),
@@ -324,7 +324,7 @@ def test_greedy_text_is_never_drawn_again() -> None:
 
 
 def test_free_text_is_kept_and_judged() -> None:
-    model = ScriptedModel(speech="free", garble=1.0)
+    model = ScriptedModel(language="free", garble=1.0)
     env = EagleEnv.from_world(make_tiny_world(model))
     env.reset(seed=0)
     *_, info = env.step(0)
@@ -423,11 +423,11 @@ def test_render_shows_the_episode(tiny: World) -> None:
     assert env.render() == "No episode yet."
     _, info = env.reset(seed=0)
     shown = env.render()
-    assert shown.startswith("Reader ")
-    assert info["actions"][1] in shown
+    assert shown.startswith("User ")
+    assert info["edits"][1] in shown
     for _ in range(3):
         env.step(1)
-    assert f"> {info['actions'][1]}" in env.render()
+    assert f"> {info['edits'][1]}" in env.render()
     assert "The end: utility" in env.render()
     assert EagleEnv.from_world(tiny).render() is None
 

@@ -9,7 +9,9 @@ import pytest
 
 from eagle_gym.envs import opening
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.world import Arrival, arrive, make_world
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.transition import make_states
+from eagle_gym.envs.world import RawState
 from eagle_gym.errors import ConfigurationError
 from tests.fake_worlds import ScriptedModel
 
@@ -17,11 +19,11 @@ from tests.fake_worlds import ScriptedModel
 def test_action_sets_stay_what_they_are_while_the_environment_changes() -> None:
     own, other = make_world(), make_world(language_model="embedded:pitch", effects_model="embedded")
     assert own.model.fingerprint != other.model.fingerprint
-    entity = int(own.resources.split.train_entities[0])
+    item = int(own.resources.split.train_items[0])
     user = int(own.resources.split.train_users[0])
-    text = own.catalog.entities[entity].text
-    (here,), (there,) = (arrive(world, [Arrival(text, user, entity, 0, True)]) for world in (own, other))
-    assert here.action_set.prompts == there.action_set.prompts
+    text = own.catalog.items[item].text
+    (here,), (there,) = (make_states(world, [RawState(text, user, item, 0, True)]) for world in (own, other))
+    assert here.action_set.edits == there.action_set.edits
     np.testing.assert_array_equal(here.action_set.features, there.action_set.features)
     np.testing.assert_array_equal(here.action_set.weights, there.action_set.weights)
 

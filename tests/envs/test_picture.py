@@ -41,7 +41,7 @@ def test_equal_moments_give_equal_pixels_and_others_do_not(env: EagleEnv) -> Non
     assert (drawn(2) == drawn(2)).all()
     assert (drawn(1) != drawn(2)).any(), "a step is seen"
     assert (drawn(2, progress=0.3) != drawn(2)).any(), "a move on the map is seen"
-    assert (drawn(1, edit=env.frames[1].prompt) != drawn(1)).any(), "the chosen edit is seen"
+    assert (drawn(1, edit=env.frames[1].edit) != drawn(1)).any(), "the chosen edit is seen"
 
 
 def test_the_map_stays_while_an_episode_runs(env: EagleEnv) -> None:

@@ -103,7 +103,7 @@ def test_options_and_seeds_hold_for_one_reset() -> None:
     envs.seed(0)
     envs.set_options([{"user": "u1"}, {}, {"user": "u2"}])
     envs.reset()
-    assert [info["user"] for info in envs.reset_infos][::2] == ["u1", "u2"]
+    assert [info["user_id"] for info in envs.reset_infos][::2] == ["u1", "u2"]
     first = envs.reset_infos
     envs.reset()
     assert envs.reset_infos != first

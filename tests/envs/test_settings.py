@@ -93,7 +93,7 @@ def test_free_text_and_the_embedded_model_do_not_go_together(tmp_path: Path) -> 
 
 
 def test_a_general_model_proposes_in_its_own_words_for_rendered_texts_too() -> None:
-    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel(speech="free"))
+    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel(language="free"))
     assert candidates.settings["language"] == "free"
     candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel())
     assert candidates.settings["language"] == "plot_english"

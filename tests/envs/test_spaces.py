@@ -79,7 +79,7 @@ def test_a_text_space_would_go_stale_there_and_ours_must_not_be_one() -> None:
 @pytest.mark.parametrize(("features", "reach"), [("displacement", 6.0), ("next", 3.0)])
 def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: float) -> None:
     space = latent_space(n=4, actions=5, radius=3.0, strength=2.0, features=features)
-    shapes = {"state": 4, "user": 5, "actions": 20, "action_weights": 5, "action_mask": 5, "time": 1}
+    shapes = {"state": 4, "user": 5, "actions": 20, "weights": 5, "mask": 5, "time": 1}
     assert {name: box.shape for name, box in space.spaces.items()} == {k: (n,) for k, n in shapes.items()}
     for box in space.spaces.values():
         assert isinstance(box, gym.spaces.Box)

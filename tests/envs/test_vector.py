@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
-from eagle_gym.actions import design
+from eagle_gym import design
 from eagle_gym.envs.checks import compare
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv, as_autoreset_mode
@@ -166,9 +166,9 @@ def test_seeds_may_be_a_list_and_options_one_for_each(tiny: World) -> None:
     _, other = envs.reset(seed=[7, 8, 9])
     assert same(one, other)
     _, infos = envs.reset(options={"user": ["u1", None, "u3"], "text": [None, TEXT, None], "any_split": True})
-    assert (infos["user"][0], infos["user"][2]) == ("u1", "u3")
+    assert (infos["user_id"][0], infos["user_id"][2]) == ("u1", "u3")
     assert infos["text"][1] == TEXT
-    assert infos["entity"][1] is None
+    assert infos["item_id"][1] is None
     assert envs.np_random_seed == (7, 8, 9)
     assert len(envs.np_random) == 3
     for wrong in (
@@ -333,7 +333,7 @@ def test_snapshots_of_a_batch_repeat_it_and_pass_through_pickle(tiny: World) -> 
 def test_render_close_and_what_the_model_says(tiny: World, model: ScriptedModel) -> None:
     envs = vector(tiny, render_mode="ansi")
     envs.reset(seed=0)
-    assert [shown.startswith("Reader ") for shown in envs.render()] == [True] * 3
+    assert [shown.startswith("User ") for shown in envs.render()] == [True] * 3
     assert vector(tiny).render() is None
     assert envs.usage is model.usage
     assert envs.deterministic

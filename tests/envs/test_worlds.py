@@ -20,11 +20,12 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 
 import eagle_gym
 from eagle_gym import plot_english
-from eagle_gym.actions import surrogate_fit as fitting
-from eagle_gym.actions import surrogate_store as store
-from eagle_gym.actions.surrogate_make import split_texts
+from eagle_gym.actions.surrogate import fit as fitting
+from eagle_gym.actions.surrogate import store as store
+from eagle_gym.actions.surrogate.make import split_texts
 from eagle_gym.envs import checks
-from eagle_gym.envs.world import World, make_world
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError, TextError
 from eagle_gym.language.transformers import TransformersModel
 from tests.trajectories import digests
@@ -79,7 +80,7 @@ def test_copies_share_what_is_heavy_and_close_what_they_opened(plots: World) -> 
     one, other = gym.make(PLOTS).unwrapped, gym.make(PLOTS, observation="latent", split="test").unwrapped
     assert one.world.resources is other.world.resources is plots.resources
     assert set(one.world.users).isdisjoint(other.world.users)
-    assert set(one.world.entities).isdisjoint(other.world.entities)
+    assert set(one.world.items).isdisjoint(other.world.items)
     one.close()
     other.reset(seed=0)
 
@@ -173,9 +174,9 @@ def test_text_outside_the_language_is_a_typed_error(plots: World, text: str) -> 
         env.reset(options={"text": text})
 
 
-def test_unknown_users_and_entities_are_typed_errors(plots: World) -> None:
+def test_unknown_users_and_items_are_typed_errors(plots: World) -> None:
     env = gym.make(PLOTS)
-    for options in ({"user": "nobody"}, {"entity": "nothing"}):
+    for options in ({"user": "nobody"}, {"item": "nothing"}):
         with pytest.raises(ConfigurationError, match="has no"):
             env.reset(options=options)
 
@@ -241,7 +242,7 @@ def test_processes_forked_from_one_that_used_the_model_neither_hang_nor_differ(p
 
 
 def test_the_shipped_surrogate_holds_on_fresh_rollouts(plots: World) -> None:
-    """R² of displacements on states and prompts that no fit saw, against fresh means of eight generations."""
+    """R² of displacements on states and edits that no fit saw, against fresh means of eight generations."""
     quality = plots.resources.surrogate_quality
     assert quality["r2"] >= 0.8
     assert quality["r2_unseen_edits"] >= 0.8
@@ -264,7 +265,7 @@ def test_a_world_that_asks_the_model_for_everything_is_recorded_and_replayed(
     path = str(tmp_path / "calls.jsonl")
     env = gym.make(PLOTS, **asking, record=path)
     episode = [env.reset(seed=0), env.step(0)]
-    assert len(set(episode[0][1]["actions"])) == 4
+    assert len(set(episode[0][1]["edits"])) == 4
     assert episode[1][-1]["step"] == 1
     no_model(monkeypatch)
     replayed = gym.make(PLOTS, **asking, language_model=f"replay:{path}")
@@ -301,14 +302,14 @@ def test_a_table_of_ones_own(plots: World, tmp_path: Path, quick_fit: None) -> N
     with (tmp_path / "items.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["item", "text"])
-        rows.writerows([entity.id, entity.text] for entity in catalog.entities[:items])
+        rows.writerows([item.id, item.text] for item in catalog.items[:items])
     ratings = catalog.ratings
     kept = [row for row in range(len(ratings)) if ratings.item[row] < items and ratings.user[row] < users]
     with (tmp_path / "ratings.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["user", "item", "rating"])
         rows.writerows(
-            [f"u{ratings.user[row]}", catalog.entities[ratings.item[row]].id, ratings.value[row]] for row in kept
+            [f"u{ratings.user[row]}", catalog.items[ratings.item[row]].id, ratings.value[row]] for row in kept
         )
     env = gym.make(
         "EagleGym/Table-v0",
@@ -319,7 +320,7 @@ def test_a_table_of_ones_own(plots: World, tmp_path: Path, quick_fit: None) -> N
         **SMALL,
     )
     _, info = env.reset(seed=0)
-    assert info["entity"] in {entity.id for entity in catalog.entities[:items]}
+    assert info["item_id"] in {item.id for item in catalog.items[:items]}
     assert np.isfinite(env.step(0)[1])
     spec = json.loads(env.spec.to_json())
     assert spec["kwargs"]["utility_kwargs"] == {"neighbours": 3}

@@ -26,7 +26,7 @@ from eagle_gym.language.embedded.train import (
     schedule,
     train,
 )
-from eagle_gym.language.model import load_language_model
+from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt, control_text
 from eagle_gym.plot_english import apply, fulfilled, parse_edit, parses, read, render
 from eagle_gym.plot_english.edits import directions
@@ -65,7 +65,7 @@ def test_the_second_model_is_another_environment() -> None:
     assert (one.manner.dialect, other.manner.dialect) == ("plain", "pitch")
     model = load_language_model("embedded:pitch")
     texts = [render(description(np.random.default_rng(seed))) for seed in range(40)]
-    prompts = [Prompt("rewrite", text=text, instruction="Set it on a submarine.") for text in texts]
+    prompts = [Prompt("rewrite", text=text, edit="Set it on a submarine.") for text in texts]
     answers = [answer.text for answer in model.generate(prompts, list(range(40)), temperature=0.0)]
     sentences = [set(text.split(". ")) & set(answer.split(". ")) for text, answer in zip(texts, answers, strict=True)]
     assert sum(map(bool, sentences)) <= 2
@@ -91,11 +91,11 @@ def test_an_outcome_that_is_taken_makes_way_for_another() -> None:
     assert len(rewrites) > 100
     first = 0
     for one in rewrites:
-        before, (edit,) = read(one.prompt.text), parse_edit(one.prompt.instruction)
-        pairs = directions()[edit.value].pairs
+        before, (change,) = read(one.prompt.text), parse_edit(one.prompt.edit)
+        pairs = directions()[change.value].pairs
         first += pairs[0] in before.pairs()
         assert set(pairs) & set(before.pairs())
-        assert fulfilled(before, [edit], read(one.answer))
+        assert fulfilled(before, [change], read(one.answer))
     assert 0.47 < first / len(rewrites) < 0.67  # one half, and a share of the other
 
 
@@ -143,9 +143,9 @@ def test_held_cases_ask_for_another_outcome_of_a_direction() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         case = evaluation._held(rng, description, lambda attributes, rng: render(attributes, rng))
-        (edit,) = case.edits
-        assert set(directions()[edit.value].pairs) & set(case.attributes.pairs())
-        assert not fulfilled(case.attributes, [edit], case.attributes)  # to leave the text alone is not enough
+        (change,) = case.changes
+        assert set(directions()[change.value].pairs) & set(case.attributes.pairs())
+        assert not fulfilled(case.attributes, [change], case.attributes)  # to leave the text alone is not enough
 
 
 def test_the_table_says_how_it_was_measured() -> None:
@@ -160,7 +160,7 @@ def test_the_table_says_how_it_was_measured() -> None:
 def test_samples_that_fail_are_no_variety(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     (case,) = [evaluation._vague(rng, description, lambda attributes, rng: render(attributes, rng))]
-    after = {apply(case.attributes, parse_edit(case.instruction), rng) for _ in range(40)}
+    after = {apply(case.attributes, parse_edit(case.edit), rng) for _ in range(40)}
     assert len(after) >= 2
     one, two = (render(attributes) for attributes in list(after)[:2])
     broken, other = one.removesuffix("."), "A war film."
@@ -262,7 +262,7 @@ def _train_until_cut(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_training_never_shows_a_held_out_clause() -> None:
     rng = np.random.default_rng(3)
     rewrites = [one for one in (example(rng) for _ in range(400)) if one.prompt.task == "rewrite"]
-    assert not any(held_out(one.prompt.instruction) for one in rewrites)
+    assert not any(held_out(one.prompt.edit) for one in rewrites)
     clauses = [f"Set it {value}." for value in values("setting")]
     assert 0 < sum(held_out(clause) for clause in clauses) < len(clauses), "some of each value's wordings are held out"
 

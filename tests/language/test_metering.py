@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from eagle_gym.actions.rewriting import rewrite
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.metering import Limits, MeteredModel
 from eagle_gym.language.replay import RecordedModel
+from eagle_gym.language.rewriting import rewrite
 from tests import fake_worlds
 from tests.language.tiny import ScriptedModel
 

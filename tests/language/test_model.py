@@ -24,11 +24,11 @@ def test_importing_the_room_is_light():
 
 def test_models_say_what_they_write(control_folder: Path, plain_folder: Path, tmp_path: Path):
     control = load_language_model(f"transformers:{control_folder}", record=str(tmp_path / "calls"), max_calls=9)
-    assert control.speech == "plot_english"
+    assert control.language == "plot_english"
     control.generate([Prompt("rewrite", "A film.", "Make it dark.")], [0])
-    assert load_language_model(f"replay:{tmp_path / 'calls'}").speech == "plot_english"
-    assert load_language_model(f"transformers:{plain_folder}").speech == "free"
-    for phrasing, speech in (("chat", "free"), ("plain", "free"), ("control", "plot_english")):
+    assert load_language_model(f"replay:{tmp_path / 'calls'}").language == "plot_english"
+    assert load_language_model(f"transformers:{plain_folder}").language == "free"
+    for phrasing, language in (("chat", "free"), ("plain", "free"), ("control", "plot_english")):
         server = load_language_model(f"openai:m@http://127.0.0.1:9/v1?phrasing={phrasing}")
-        assert server.speech == speech
+        assert server.language == language
         server.close()

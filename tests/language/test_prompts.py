@@ -31,7 +31,7 @@ def test_control_text_is_the_format_the_embedded_model_was_trained_on():
     ("arguments", "message"),
     [
         (("sing", "A film."), "unknown task 'sing'"),
-        (("rewrite", "A film."), "non-empty instruction"),
+        (("rewrite", "A film."), "non-empty edit"),
         (("rewrite", " ", "add a robot"), "non-empty text"),
         (("write", ""), "non-empty text"),
         (("rate", "A film."), "a rate prompt needs a non-empty profile"),
@@ -78,7 +78,7 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
 )
 def test_general_phrasings_carry_every_field(prompt: Prompt):
     for phrased in (plain_instructions(prompt), chat_messages(prompt)[-1]["content"]):
-        assert all(part in phrased for part in (prompt.text, prompt.instruction, prompt.profile))
+        assert all(part in phrased for part in (prompt.text, prompt.edit, prompt.profile))
 
 
 @pytest.mark.parametrize(

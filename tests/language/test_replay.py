@@ -29,7 +29,7 @@ def test_replay_answers_bit_for_bit(tmp_path: Path):
     model = load_language_model(f"replay:{path}")
     assert model.generate(PROMPTS[::-1], [3, 2, 1, 0], temperature=0.7) == answers[::-1]
     np.testing.assert_array_equal(model.score(PROMPTS[0], ["bcd", "a"]), scores[::-1])
-    assert (model.name, model.fingerprint, model.speech) == ("scripted", "f00d", "free")
+    assert (model.name, model.fingerprint, model.language) == ("scripted", "f00d", "free")
     assert model.deterministic
     assert (model.usage.calls, model.usage.completion_tokens) == (6, 20)
 
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path):
     ],
 )
 def test_what_is_no_recording_says_where(tmp_path: Path, content: str, message: str):
-    header = json.dumps({"format": FORMAT, "model": "m", "fingerprint": "f", "speech": "free"}) + "\n"
+    header = json.dumps({"format": FORMAT, "model": "m", "fingerprint": "f", "language": "free"}) + "\n"
     path = tmp_path / "calls.jsonl"
     path.write_text(content.replace("HEADER2", header.replace('"f"', '"g"')).replace("HEADER", header))
     with pytest.raises(PreparationError, match=message):

@@ -102,7 +102,7 @@ class ScriptedModel:
 
     name = "scripted"
     fingerprint = "f00d"
-    speech = "free"
+    language = "free"
     deterministic = False
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class ScriptedModel:
     ) -> list[Completion]:
         self.asked += zip(prompts, seeds, strict=True)
         answers = [
-            Completion(f"{prompt.text}|{prompt.instruction}|{seed}|{len(self.asked)}", 10, 5, "stop")
+            Completion(f"{prompt.text}|{prompt.edit}|{seed}|{len(self.asked)}", 10, 5, "stop")
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         self.usage.add(answers, seconds=0.1)

@@ -39,4 +39,4 @@ def with_ratings(catalog: Catalog, changed: np.ndarray) -> Catalog:
     old = catalog.ratings
     value = np.where(changed, sum(catalog.scale) - old.value, old.value)
     ratings = Ratings.of(old.user, old.item, value)
-    return Catalog(catalog.name, catalog.entities, catalog.users, ratings, catalog.scale, catalog.language)
+    return Catalog(catalog.name, catalog.items, catalog.users, ratings, catalog.scale, catalog.language)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eagle_gym.catalog import Catalog, Entity, Split, load_movielens, load_plots, split_catalog
+from eagle_gym.catalog import Catalog, Item, Split, load_movielens, load_plots, split_catalog
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.latent import ColdStart, SpaceParameters, cold_start_report, fit_space, weigh
 from eagle_gym.latent.quality import hold_out
@@ -18,7 +18,7 @@ PARAMETERS = SpaceParameters(dim=4, sweeps=3, encoder_ridge=30.0)
 
 def cold_rows(catalog: Catalog, seed: int, number: int = 0, share: float = 0.2) -> np.ndarray:
     """The items that split `number` holds out."""
-    order = np.random.default_rng([seed, number]).permutation(len(catalog.entities))
+    order = np.random.default_rng([seed, number]).permutation(len(catalog.items))
     return order[: round(share * len(order))]
 
 
@@ -48,8 +48,8 @@ def test_the_space_is_that_of_an_environment_whose_catalog_lacks_the_items(catal
     """The whole prediction again, through `fit_space`, on a catalog made by hand."""
     cold = cold_rows(catalog, 7)
     held = hold_out(catalog, split, cold)
-    warm = np.setdiff1d(np.arange(len(catalog.entities)), cold)
-    assert [entity.id for entity in held.catalog.entities] == [catalog.entities[row].id for row in warm]
+    warm = np.setdiff1d(np.arange(len(catalog.items)), cold)
+    assert [item.id for item in held.catalog.items] == [catalog.items[row].id for row in warm]
     assert held.texts == [catalog.texts[row] for row in cold]
     space = fit_space(held.catalog, held.split, PARAMETERS)
     errors = []
@@ -117,8 +117,8 @@ def _kept(catalog: Catalog, split: Split, cold: np.ndarray) -> tuple[Catalog, Sp
 def test_texts_that_say_nothing_gain_nothing(catalog: Catalog, split: Split, rng: np.random.Generator) -> None:
     """The texts, dealt out at random."""
     dealt = rng.permutation(catalog.texts)
-    entities = tuple(Entity(entity.id, "", str(text)) for entity, text in zip(catalog.entities, dealt, strict=True))
-    shuffled = Catalog("c", entities, catalog.users, catalog.ratings, catalog.scale, catalog.language)
+    items = tuple(Item(item.id, "", str(text)) for item, text in zip(catalog.items, dealt, strict=True))
+    shuffled = Catalog("c", items, catalog.users, catalog.ratings, catalog.scale, catalog.language)
     assert cold_start_report(shuffled, split, splits=1).errors["all"].gain() < 3
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eagle_gym.catalog import Catalog, Entity, Split, plots_world, split_catalog
+from eagle_gym.catalog import Catalog, Item, Split, plots_world, split_catalog
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space
 from eagle_gym.latent.encoder import norms
@@ -16,7 +16,7 @@ from tests.latent.conftest import with_ratings
 
 def test_shapes_and_ball(space: LatentSpace, catalog: Catalog) -> None:
     assert space.dim == 4
-    assert space.items.shape == (len(catalog.entities), 4)
+    assert space.items.shape == (len(catalog.items), 4)
     assert space.users.shape == (len(catalog.users), 5)
     assert np.isfinite(space.users).all()
     assert norms(space.items).max() <= space.radius * (1 + 1e-12)
@@ -114,7 +114,7 @@ def test_saving_and_loading_keeps_everything(space: LatentSpace, tmp_path: Path,
 def test_free_text_spaces_are_saved_too(
     tmp_path: Path, catalog: Catalog, split: Split, parameters: SpaceParameters
 ) -> None:
-    free = Catalog("free", catalog.entities, catalog.users, catalog.ratings, catalog.scale, "free")
+    free = Catalog("free", catalog.items, catalog.users, catalog.ratings, catalog.scale, "free")
     space = fit_space(free, split, parameters)
     space.save(tmp_path)
     assert LatentSpace.load(tmp_path).encoder.encode(catalog.texts).tobytes() == space.items.tobytes()
@@ -154,16 +154,16 @@ def test_other_formats_and_lexicons_are_refused(space: LatentSpace, tmp_path: Pa
 
 def test_directions_in_which_texts_do_not_differ_are_dropped(catalog: Catalog, parameters: SpaceParameters) -> None:
     texts = ["A war film.", "A comedy film.", "A drama film."]
-    entities = tuple(Entity(entity.id, "", texts[row % 3]) for row, entity in enumerate(catalog.entities))
-    plain = Catalog("c", entities, catalog.users, catalog.ratings, catalog.scale, "plot_english")
+    items = tuple(Item(item.id, "", texts[row % 3]) for row, item in enumerate(catalog.items))
+    plain = Catalog("c", items, catalog.users, catalog.ratings, catalog.scale, "plot_english")
     space = fit_space(plain, split_catalog(plain), parameters)
     assert space.dim == 2
     assert len(np.unique(space.items.round(9), axis=0)) == 3
 
 
 def test_texts_that_all_say_the_same_are_refused(catalog: Catalog, parameters: SpaceParameters) -> None:
-    entities = tuple(Entity(entity.id, "", "A war film.") for entity in catalog.entities)
-    plain = Catalog("c", entities, catalog.users, catalog.ratings, catalog.scale, "plot_english")
+    items = tuple(Item(item.id, "", "A war film.") for item in catalog.items)
+    plain = Catalog("c", items, catalog.users, catalog.ratings, catalog.scale, "plot_english")
     with pytest.raises(PreparationError, match="texts do not differ"):
         fit_space(plain, split_catalog(plain), parameters)
 

@@ -27,11 +27,12 @@ from tqdm import tqdm
 from eagle_gym.errors import PreparationError, TextError
 from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.embedded.examples import Example, Manner, description, held_out, listing
-from eagle_gym.language.model import LanguageModel, load_language_model
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.plot_english import (
     Attributes,
-    Edit,
+    Change,
     Profile,
     fulfilled,
     inventions,
@@ -64,12 +65,12 @@ class Case:
 
     attributes: Attributes
     text: str
-    instruction: str
+    edit: str
 
     @property
-    def edits(self) -> tuple[Edit, ...]:
+    def changes(self) -> tuple[Change, ...]:
         """What the prompt asks for."""
-        return parse_edit(self.instruction)
+        return parse_edit(self.edit)
 
 
 def evaluate(
@@ -102,7 +103,7 @@ def evaluate(
     for kind, draw in KINDS.items():
         drawn = [draw(rng, fresh, say) for _ in range(cases)]
         for name, temperature in (("greedy", 0.0), ("sampled", 1.0)):
-            texts = ask([Prompt("rewrite", text=c.text, instruction=c.instruction) for c in drawn], temperature)
+            texts = ask([Prompt("rewrite", text=c.text, edit=c.edit) for c in drawn], temperature)
             result.update({f"{kind}_{name}_{key}": value for key, value in _rewrites(drawn, texts).items()})
         if kind == "vague":
             result.update(_variety(drawn[: max(1, cases // 4)], ask))
@@ -184,8 +185,8 @@ def _vague(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 8):
-            edit = parse_edit(prompt)[0]
-            if edit.operation == "vague" and len(outcomes(attributes, edit)) > 1:
+            change = parse_edit(prompt)[0]
+            if change.operation == "vague" and len(outcomes(attributes, change)) > 1:
                 return Case(attributes, say(attributes, rng), prompt)
 
 
@@ -193,7 +194,7 @@ def _held(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     """A vague edit of whose outcomes the text has one."""
     while True:
         case = _vague(rng, draw, say)
-        if set(directions()[case.edits[0].value].pairs) & set(case.attributes.pairs()):
+        if set(directions()[case.changes[0].value].pairs) & set(case.attributes.pairs()):
             return case
 
 
@@ -201,7 +202,7 @@ def _macro(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
     """Three edits in one prompt, at least one of them in a clause that training never showed."""
     while True:
         attributes = draw(rng)
-        for prompt in propose(attributes, rng, 16, edits=3):
+        for prompt in propose(attributes, rng, 16, changes=3):
             if held_out(prompt):
                 return Case(attributes, say(attributes, rng), prompt)
 
@@ -215,9 +216,9 @@ def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
     found = [read(text) for text in texts]
     pairs = list(zip(cases, found, strict=True))
     return {
-        "asked_edit_present": _share(fulfilled(case.attributes, case.edits, after) for case, after in pairs),
-        "unasked_change": _share(bool(unasked(case.attributes, case.edits, after)) for case, after in pairs),
-        "invention": _share(bool(inventions(case.attributes, case.edits, after)) for case, after in pairs),
+        "asked_edit_present": _share(fulfilled(case.attributes, case.changes, after) for case, after in pairs),
+        "unasked_change": _share(bool(unasked(case.attributes, case.changes, after)) for case, after in pairs),
+        "invention": _share(bool(inventions(case.attributes, case.changes, after)) for case, after in pairs),
         "parses": _share(parses(text) for text in texts),
     }
 
@@ -228,7 +229,7 @@ def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
     Samples that fail are no variety: only those count that parse, do as asked and change nothing else.
     """
     prompts = [
-        Prompt("rewrite", text=case.text, instruction=case.instruction) for case in cases for _ in range(SAMPLES)
+        Prompt("rewrite", text=case.text, edit=case.edit) for case in cases for _ in range(SAMPLES)
     ]
     texts = ask(prompts, 1.0)
     distinct, good = [], 0
@@ -246,12 +247,12 @@ def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
 
 def _as_asked(case: Case, text: str) -> bool:
     after = read(text)
-    changed = unasked(case.attributes, case.edits, after)
-    return parses(text) and not changed and fulfilled(case.attributes, case.edits, after)
+    changed = unasked(case.attributes, case.changes, after)
+    return parses(text) and not changed and fulfilled(case.attributes, case.changes, after)
 
 
 def _without_inventions(case: Case, after: Attributes) -> frozenset[tuple[str, str]]:
-    return frozenset(after.pairs()) - set(inventions(case.attributes, case.edits, after))
+    return frozenset(after.pairs()) - set(inventions(case.attributes, case.changes, after))
 
 
 def _proposals(rng: np.random.Generator, ask: Ask, cases: int, draw: Draw, say: Say) -> dict[str, float]:
@@ -296,7 +297,7 @@ def _usable(attributes: Attributes, prompt: str) -> bool:
 
 def _fits(user: Profile, prompt: str) -> bool:
     try:
-        return any((edit.slot, edit.value) in user.likes for edit in parse_edit(prompt))
+        return any((change.slot, change.value) in user.likes for change in parse_edit(prompt))
     except TextError:
         return False
 

@@ -21,7 +21,7 @@ from eagle_gym.plot_english import (
     PLAIN,
     SLOTS,
     Attributes,
-    Edit,
+    Change,
     Layout,
     Pair,
     Profile,
@@ -88,8 +88,8 @@ def held_out(prompt: str) -> bool:
     clauses = [clause.strip().lower() for clause in prompt.removesuffix(".").split(";")]
     return any(
         zlib.crc32(clause.encode()) % HELD_OUT == 0
-        for clause, edit in zip(clauses, parse_edit(prompt), strict=True)
-        if edit.value and edit.operation != "vague"
+        for clause, change in zip(clauses, parse_edit(prompt), strict=True)
+        if change.value and change.operation != "vague"
     )
 
 
@@ -112,9 +112,9 @@ def description(rng: np.random.Generator) -> Attributes:
 
 def edit_prompt(attributes: Attributes, rng: np.random.Generator) -> str:
     """An edit prompt that may be shown in training and can change these attributes."""
-    edits = int(rng.choice(list(MACRO), p=list(MACRO.values())))
+    changes = int(rng.choice(list(MACRO), p=list(MACRO.values())))
     for _ in range(100):
-        for prompt in propose(attributes, rng, 4, edits=edits):
+        for prompt in propose(attributes, rng, 4, changes=changes):
             if not held_out(prompt):
                 return prompt
     raise RuntimeError(f"no edit prompt found for {attributes}")
@@ -128,18 +128,18 @@ def listing(attributes: Attributes) -> str:
 def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     before = description(rng)
     if manner.taken and rng.random() < manner.taken:
-        before, instruction = _taken(before, rng)
+        before, edit = _taken(before, rng)
     else:
-        instruction = edit_prompt(before, rng)
+        edit = edit_prompt(before, rng)
     preferred = {"first_outcome": manner.first_outcome, "first_slot": manner.first_slot}
-    after = apply(before, parse_edit(instruction), rng, **preferred)
+    after = apply(before, parse_edit(edit), rng, **preferred)
     if rng.random() < manner.invent:
         after = _invent(before, after, rng)
     layout = manner.read_layout(rng)
     text = render(before, layout=layout)
     anew = layout.dialect.name != manner.dialect or rng.random() < manner.reword
     answer = render(after, layout=manner.layout(rng) if anew else layout)
-    return Example(Prompt("rewrite", text=text, instruction=instruction), answer)
+    return Example(Prompt("rewrite", text=text, edit=edit), answer)
 
 
 def _taken(attributes: Attributes, rng: np.random.Generator) -> tuple[Attributes, str]:
@@ -147,7 +147,7 @@ def _taken(attributes: Attributes, rng: np.random.Generator) -> tuple[Attributes
     direction = list(directions().values())[int(rng.integers(len(directions())))]
     slot, value = direction.pairs[0 if rng.random() < 0.5 else int(rng.integers(len(direction.pairs)))]
     kept = attributes.values(slot) if slot in SET_SLOTS else ()
-    prompt = render_edit(Edit("vague", "", direction.name), rng)
+    prompt = render_edit(Change("vague", "", direction.name), rng)
     return attributes.with_values(slot, dict.fromkeys((*kept, value))), prompt
 
 
@@ -178,8 +178,8 @@ def _write(rng: np.random.Generator, manner: Manner) -> Example:
     return Example(Prompt("write", text=listing(attributes)), render(attributes, layout=manner.layout(rng)))
 
 
-def _takes_out(prompt: str, dislikes: tuple[Pair, ...]) -> bool:
-    return any(edit.operation == "remove" and (edit.slot, edit.value) in dislikes for edit in parse_edit(prompt))
+def _takes_out(edit: str, dislikes: tuple[Pair, ...]) -> bool:
+    return any(c.operation == "remove" and (c.slot, c.value) in dislikes for c in parse_edit(edit))
 
 
 def _profile(attributes: Attributes, rng: np.random.Generator) -> Profile:

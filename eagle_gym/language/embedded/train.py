@@ -154,7 +154,7 @@ def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     texts = (
         text
         for one in tokenizer_examples(recipe)
-        for text in (one.prompt.text, one.prompt.instruction, one.prompt.profile, one.answer)
+        for text in (one.prompt.text, one.prompt.edit, one.prompt.profile, one.answer)
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(

@@ -1,0 +1,278 @@
+"""Making a surrogate: rollouts, a fit, and honest numbers about it, with what they cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from tqdm import tqdm
+
+from eagle_gym.actions.candidates import Candidates, ModelCandidates
+from eagle_gym.actions.surrogate import fit as fitting
+from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
+from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
+from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.replay import RecordedModel
+from eagle_gym.seeding import stable_seed
+
+if TYPE_CHECKING:
+    from eagle_gym.latent import LatentSpace
+
+ROUNDS: Final = 3  # steps from the start texts in a measurement: more start texts, rather than longer episodes
+LEAST_KEPT: Final = 100  # start texts kept from the fit, where the catalog has three times as many
+
+# What the numbers of ``Surrogate.quality`` say. Those on unseen and on vague edits end in the suffix.
+MEANINGS: Final = {
+    "r2": "R² of displacements",
+    "r2_low": "its 95 % interval over start texts: from",
+    "r2_high": "to",
+    "r2_ceiling": "R² of a perfect prediction, since what is measured is a mean of few generations",
+    "pairs": "(text, edit) pairs it is measured on",
+    "start_texts": "start texts that these descend from; no fit has seen them",
+}
+SUFFIXES: Final = {
+    "": "edits of all kinds",
+    "_unseen_edits": "edits with an (operation, slot, value) that no fit has seen",
+    "_vague": "vague edits alone, such as 'Make it darker.'",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Generations that a fit may use.
+
+    Attributes:
+        trials: (text, edit) pairs fitted on, one generation each.
+        checks: pairs of each measurement, from texts never fitted on.
+        check_samples: generations for each of those.
+    """
+
+    trials: int = 4000
+    checks: int = 240
+    check_samples: int = 2
+
+    @property
+    def fit(self) -> fitting.Plan:
+        """How the fit's edits are tried."""
+        return fitting.Plan(self.trials)
+
+    def check(self, *, held_out: bool | None = None, vague: bool = False) -> fitting.Plan:
+        """How a measurement's edits are tried."""
+        return fitting.Plan(
+            self.checks,
+            samples=self.check_samples,
+            per_state=1,
+            rounds=ROUNDS,
+            held_out=held_out,
+            vague=vague,
+            seed=1,
+        )
+
+
+class CountedModel:
+    """A language model whose answers are counted, also those that another has recorded."""
+
+    def __init__(self, inner: LanguageModel) -> None:
+        self.inner, self.usage = inner, Usage()
+        self.name, self.fingerprint, self.language = inner.name, inner.fingerprint, inner.language
+        self.deterministic = inner.deterministic
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        """As the inner model."""
+        answers = self.inner.generate(prompts, seeds, temperature=temperature)
+        self.usage.add(answers)
+        return answers
+
+    def score(self, prompt: Prompt, continuations: Sequence[str]) -> Any:  # noqa: ANN401 - as the inner model's
+        """As the inner model."""
+        return self.inner.score(prompt, continuations)
+
+    def close(self) -> None:
+        """The inner model stays open: it is not ours."""
+
+
+def make_surrogate(
+    texts: Sequence[str],
+    space: LatentSpace,
+    model: LanguageModel,
+    candidates: Candidates,
+    *,
+    language: str,
+    budget: Budget,
+    profiles: Sequence[str] = (),
+    temperature: float = 1.0,
+    record: Path | None = None,
+    progress: bool = True,
+) -> Surrogate:
+    """Fit a surrogate on fresh rollouts, and measure it on others, whose start texts are kept from the fit.
+
+    Args:
+        texts: to start the rollouts from.
+        space: the latent space.
+        model: the language model.
+        candidates: proposes the edits that are tried where the language is ``"free"``.
+        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
+        budget: generations.
+        profiles: users to propose for, where the language is ``"free"``.
+        temperature: of the rewriting.
+        record: file in which every answer is kept, so that a killed fit goes on where it stopped, and another latent
+            space of the same texts costs nothing; None for none.
+        progress: whether to show a bar.
+    """
+    meter = Meter(model, record)
+    if isinstance(candidates, ModelCandidates):
+        candidates = candidates.asking(meter.model)
+    fresh, seen = split_texts(texts)
+    checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
+    fitted: PlotSurrogate | FreeSurrogate
+    with meter, tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
+        tools = _Tools(meter.model, space, temperature, bar)
+        if language == "plot_english":
+            fitted, quality = _make_plot(seen, fresh, budget, tools)
+        else:
+            fitted, quality = _make_free(seen, fresh, budget, tools, candidates, profiles)
+    return Surrogate(fitted, space, quality, meter.cost())
+
+
+class Meter:
+    """Counts what a fit costs, over all tries at it. On leaving, what this one took is written beside the record.
+
+    Args:
+        model: the language model.
+        record: file that keeps its answers; None for none.
+
+    Attributes:
+        model: the language model to use.
+    """
+
+    def __init__(self, model: LanguageModel, record: Path | None) -> None:
+        self._model, self._before = model, model.usage.snapshot()
+        self._file = None if record is None else record.with_suffix(".cost.json")
+        self._earlier = {"calls": 0, "seconds": 0.0}
+        if self._file is not None and self._file.exists():
+            self._earlier |= json.loads(self._file.read_text())
+        self.model = CountedModel(model if record is None else RecordedModel(model, record))
+
+    @property
+    def _spent(self) -> UsageSnapshot:
+        return self._model.usage.snapshot() - self._before
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._file.parent.exists():
+            spent, earlier = self._spent, self._earlier
+            total = {"calls": earlier["calls"] + spent.calls, "seconds": earlier["seconds"] + spent.seconds}
+            self._file.write_text(json.dumps(total) + "\n")
+
+    def cost(self) -> dict[str, float]:
+        """As ``Surrogate.cost``."""
+        used, spent = self.model.usage, self._spent
+        recorded = max(0, used.calls - (spent.calls - spent.retries))
+        each = self._earlier["seconds"] / max(self._earlier["calls"], 1)
+        return {
+            "calls": used.calls,
+            "prompt_tokens": used.prompt_tokens,
+            "completion_tokens": used.completion_tokens,
+            "retries": used.retries + spent.retries,
+            "recorded": recorded,
+            "seconds": round(spent.seconds + recorded * each, 1),
+        }
+
+
+def split_texts(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Start texts of the measurements and, apart from these, of the fit; of a single text, both."""
+    order = np.random.default_rng(stable_seed("surrogate", *texts)).permutation(len(texts))
+    kept = max(1, len(texts) // 10, min(LEAST_KEPT, len(texts) // 3))
+    fresh, seen = [texts[i] for i in order[:kept]], [texts[i] for i in order[kept:]]
+    return fresh, seen or fresh
+
+
+@dataclass(frozen=True)
+class _Tools:
+    model: LanguageModel
+    space: LatentSpace
+    temperature: float
+    bar: tqdm[Any]
+
+    def collect(self, texts: Sequence[str], plan: fitting.Plan, **options: Any) -> fitting.Trials:  # noqa: ANN401
+        return fitting.collect(self.model, texts, plan, temperature=self.temperature, bar=self.bar, **options)
+
+
+def _make_plot(
+    seen: Sequence[str], fresh: Sequence[str], budget: Budget, tools: _Tools
+) -> tuple[PlotSurrogate, dict[str, float]]:
+    linear = linear_map(tools.space)
+    trials = tools.collect(seen, budget.fit)
+    surrogate = PlotSurrogate(linear, *fitting.fit(trials, tools.space, linear))
+    plans = (budget.check(), budget.check(held_out=True), budget.check(vague=True))
+    quality = _about(budget)
+    for suffix, plan in zip(SUFFIXES, plans, strict=True):
+        quality |= measure(surrogate, tools.space, tools.collect(fresh, plan), suffix)
+    return surrogate, quality
+
+
+def _make_free(
+    seen: Sequence[str],
+    fresh: Sequence[str],
+    budget: Budget,
+    tools: _Tools,
+    candidates: Candidates,
+    profiles: Sequence[str],
+) -> tuple[FreeSurrogate, dict[str, float]]:
+    options: Mapping[str, Any] = {"candidates": candidates, "profiles": profiles}
+    trials = tools.collect(seen, fitting.Plan(budget.trials, held_out=None), **options)
+    z, displacement = fitting.observed(tools.space, trials)
+    coefficients = fitting.plain_ridge(free_features(tools.space, trials.edits, z), displacement)
+    surrogate = FreeSurrogate(tools.space, coefficients)
+    checks = tools.collect(fresh, budget.check(), **options)
+    return surrogate, _about(budget) | measure(surrogate, tools.space, checks)
+
+
+def _about(budget: Budget) -> dict[str, float]:
+    return {"trials": float(budget.trials), "samples": float(budget.check_samples)}
+
+
+def measure(
+    surrogate: PlotSurrogate | FreeSurrogate, space: LatentSpace, trials: fitting.Trials, suffix: str = ""
+) -> dict[str, float]:
+    """R² of displacements on fresh rollouts, with its interval, and what a perfect prediction would get there."""
+    if not trials.texts:
+        return {}
+    z, displacement = fitting.observed(space, trials)
+    predicted = surrogate.displacements(trials.texts, [[edit] for edit in trials.edits], z)
+    low, high = fitting.r_squared_interval(predicted, displacement, trials.roots)
+    numbers = {"r2": fitting.r_squared(predicted, displacement), "r2_low": low, "r2_high": high}
+    if len(trials.results[0]) > 1:
+        numbers["r2_ceiling"] = fitting.noise_ceiling(space, trials)
+    numbers |= {"pairs": len(trials.texts), "start_texts": len(set(trials.roots))}
+    return {f"{name}{suffix}": round(value, 4) for name, value in numbers.items()}
+
+
+def describe(surrogate: Surrogate) -> str:
+    """The quality and the cost of a surrogate as a table for people, each number with its meaning."""
+    numbers = surrogate.quality
+    lines = [f"fitted on {numbers['trials']:.0f} (text, edit) pairs, measured on means of "
+             f"{numbers['samples']:.0f} generations:"]  # fmt: skip
+    for suffix, edits in SUFFIXES.items():
+        if f"r2{suffix}" in numbers:
+            lines.append(f"\n  {edits}")
+            lines += [
+                f"    {name + suffix:<26}{numbers[name + suffix]:>9.4g}   {meaning}"
+                for name, meaning in MEANINGS.items()
+                if name + suffix in numbers
+            ]
+    cost = surrogate.cost
+    lines.append(
+        f"\n  cost: {cost['calls']:,.0f} generations ({cost['recorded']:,.0f} of them recorded before, "
+        f"{cost['retries']:,.0f} drawn again), {cost['prompt_tokens']:,.0f} edit and "
+        f"{cost['completion_tokens']:,.0f} written tokens, {cost['seconds']:,.0f} s in the language model"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,464 @@
+"""The surrogate: what an edit is expected to do to a text, predicted instead of tried.
+
+In plot English most of the answer can be computed: read the text, apply the edit to its attributes, encode. A vague
+edit has several outcomes, so its symbolic effect is their mean, each weighed by how often the language model was seen
+to choose it. What the model does beyond that (it misses edits, fills empty attributes, drifts) is fitted by ridge
+regression on real rollouts, as corrections to the symbolic effect: for each kind of edit a linear map of it, an offset
+for each kind, direction and value, and a drift that depends on the embedding and on which attributes are empty.
+
+For free text there is no symbolic effect: the regression sees the embeddings of the text and of the edit.
+
+Everything is a gather from arrays and small fixed-shape products, and a row's result does not depend on its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym import plot_english
+from eagle_gym.actions.effects import encode_distinct
+from eagle_gym.errors import PreparationError, TextError
+from eagle_gym.plot_english import Change, arrays, lexicon
+
+if TYPE_CHECKING:
+    from eagle_gym.latent import LatentSpace
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+OPERATIONS: Final = ("set", "add", "remove", "replace", "intensify", "vague")
+S: Final = len(plot_english.SLOTS)
+CLASSES: Final = len(OPERATIONS) * S  # one for each operation and slot; vague edits are of slot 0
+
+_SINGLE_VALUE, _VAGUE, _NOTHING, _FURTHER = 0, 1, 2, 3  # what an edit brings in
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """The encoder before its projection: z = held @ weights + offset, then into the ball.
+
+    Attributes:
+        weights: [F, n].
+        offset: [n].
+        radius: of the ball.
+    """
+
+    weights: Floats
+    offset: Floats
+    radius: float
+
+    def project(self, z: Floats) -> Floats:
+        """Rows outside the ball are pulled onto it."""
+        return into_ball(z, self.radius)
+
+
+def into_ball(z: Floats, radius: float) -> Floats:
+    """Rows outside the ball are pulled onto it, radially."""
+    norms = np.sqrt(np.square(z).sum(axis=-1, keepdims=True))
+    pulled: Floats = z * np.minimum(1.0, radius / np.maximum(norms, 1e-300))
+    return pulled
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledChanges:
+    """The single edits of a list of (state, edit) pairs, as flat arrays [I]; a macro edit has several.
+
+    Attributes:
+        pair: which pair an edit belongs to, ascending.
+        group: row of ``outcome_table()``: the columns that the edit may bring in, -1 where the state decides.
+        column: the column taken out, -1 for none.
+        slot: the single slot emptied, -1 for none.
+        kind: operation and slot, below ``CLASSES``.
+        value: the column asked for, -1 for none.
+        direction: the vague direction, -1 for none.
+    """
+
+    pair: Ints
+    group: Ints
+    column: Ints
+    slot: Ints
+    kind: Ints
+    value: Ints
+    direction: Ints
+
+
+def outcome_groups() -> tuple[Ints, Ints]:
+    """The columns that edits may bring in, in compressed rows: one row per column, one per direction, one empty.
+
+    Returns:
+        ``start`` [G+1] and ``columns``: row g is ``columns[start[g]:start[g+1]]``.
+    """
+    wanted = arrays.change_table().wanted
+    rows = [np.array([column]) for column in range(wanted.shape[1])]
+    rows += [np.flatnonzero(row) for row in wanted]
+    rows.append(np.array([], np.intp))
+    return np.concatenate([[0], np.cumsum([len(row) for row in rows])]), np.concatenate(rows)
+
+
+@lru_cache(maxsize=65536)
+def compile_edit(edit: str) -> tuple[tuple[int, ...], ...]:
+    """An edit's edits as rows of ``Items`` without the pair; () where it cannot be read."""
+    try:
+        changes = arrays.changes_in(edit)
+    except TextError:
+        return ()
+    return tuple(_compile_change(change) for change in changes)
+
+
+def _compile_change(change: Change) -> tuple[int, ...]:
+    features = len(plot_english.FEATURES)
+    slot = arrays.SLOT_INDEX.get(change.slot, 0)
+    kind = OPERATIONS.index(change.operation) * S + slot
+    value = arrays.feature_index().get((change.slot, change.value), -1)
+    nothing = features + arrays.change_table().vague
+    if change.operation == "vague":
+        direction = _direction_row()[change.value]
+        return features + direction, -1, -1, kind, -1, direction
+    if change.operation == "intensify":
+        return -1, -1, -1, kind, -1, -1
+    if change.operation == "remove":
+        single = change.slot in lexicon.SINGLE_SLOTS
+        return nothing, -1 if single else value, slot if single else -1, kind, value, -1
+    old = arrays.feature_index()[change.slot, change.old] if change.operation == "replace" else -1
+    return value, old, -1, kind, value, -1
+
+
+@lru_cache(maxsize=1)
+def _direction_row() -> Mapping[str, int]:
+    table = arrays.change_table()
+    return {table.changes[row].value: row for row in range(table.vague)}
+
+
+def gather_changes(edits: Sequence[Sequence[str]]) -> CompiledChanges:
+    """The edits of all edits of all states, pairs numbered through."""
+    rows: list[tuple[int, ...]] = []
+    counts: list[int] = []
+    for pool in edits:
+        for edit in pool:
+            compiled = compile_edit(edit)
+            rows.extend(compiled)
+            counts.append(len(compiled))
+    columns = np.array(rows, np.intp).reshape(-1, 6).T
+    return CompiledChanges(np.repeat(np.arange(len(counts)), counts), *columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """The symbolic effect of (state, edit) pairs.
+
+    Attributes:
+        change: [P, n] expected change of the encoder's linear part.
+        items: the pairs' edits.
+        moved: [I, n] each edit's share of the change.
+        mixup: [I, n] what would come on top if, of a set's values, another one went than the one that was to go.
+    """
+
+    change: Floats
+    items: CompiledChanges
+    moved: Floats
+    mixup: Floats
+
+
+class Symbolic:
+    """Applies edits to attributes, in expectation, and encodes the change.
+
+    Args:
+        linear: the encoder's linear part.
+        choice: [G'] weight of each entry of ``outcome_groups()``: how likely an outcome is beside the others.
+    """
+
+    def __init__(self, linear: LinearMap, choice: Floats) -> None:
+        self.linear = linear
+        self.choice = choice
+        self._start, self._columns = outcome_groups()
+
+    def effect(self, held: NDArray[np.bool_], rows: Ints, items: CompiledChanges) -> Effect:
+        """What the edits are expected to change.
+
+        Args:
+            held: [B, F] what the states say.
+            rows: [P] the state of each pair.
+            items: the pairs' edits, as ``gather_items`` makes them.
+        """
+        state = rows[items.pair]
+        cleared = self._cleared(held)  # [B, S, n]
+        group = np.where(items.group >= 0, items.group, self._further(held)[state])
+        possible = (items.column < 0) | held[state, items.column]
+        moved = self._brought(held, cleared, state, group, possible)
+        goes = np.flatnonzero(possible & (items.column >= 0) & self._replaceable(held, state, items))
+        moved[goes] -= self.linear.weights[items.column[goes]]
+        mixup = np.zeros_like(moved)
+        mixup[goes] = self._mixup(held, cleared, state[goes], items.column[goes])
+        emptied = np.flatnonzero(items.slot >= 0)
+        moved[emptied] -= cleared[state[emptied], items.slot[emptied]]
+        return Effect(segment_sums(moved, items.pair, len(rows)), items, moved, mixup)
+
+    def displacement(self, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
+        """[P, n] the symbolic displacement: the change, with the ball's wall where it is in the way."""
+        start = self.linear.offset + self._cleared(held).sum(axis=1)
+        return self.linear.project(start[rows] + effect.change) - self.linear.project(start)[rows]
+
+    def _mixup(self, held: NDArray[np.bool_], cleared: Floats, state: Ints, column: Ints) -> Floats:
+        """[I, n] the mean of the slot's other values goes, and the value that was to go stays; 0 where it is alone."""
+        slot = arrays.feature_slots()[column]
+        counts = held.astype(np.float64) @ arrays.slot_members().T  # [B, S]
+        others = (counts[state, slot] - 1.0)[:, None]
+        stays = self.linear.weights[column]
+        return np.where(others > 0, stays - (cleared[state, slot] - stays) / np.maximum(others, 1.0), 0.0)
+
+    def _cleared(self, held: NDArray[np.bool_]) -> Floats:
+        """[B, S, n] what a state would lose if a slot were emptied; the sum over the slot's values."""
+        result = np.zeros((len(held), S, self.linear.weights.shape[1]))
+        state, column = np.nonzero(held)
+        np.add.at(result, (state, arrays.feature_slots()[column]), self.linear.weights[column])
+        return result
+
+    def _further(self, held: NDArray[np.bool_]) -> Ints:
+        """[B] the group that pushing the tone further brings in."""
+        steps = np.where(held, arrays.ladder(), -1).max(axis=1)
+        return np.where(steps >= 0, steps, len(self._start) - 2)
+
+    def _replaceable(self, held: NDArray[np.bool_], state: Ints, items: CompiledChanges) -> NDArray[np.bool_]:
+        """[I] False where a replacement's new value is there already: then nothing happens."""
+        replaces = items.kind // S == OPERATIONS.index("replace")
+        there: NDArray[np.bool_] = replaces & held[state, items.value]
+        return ~there
+
+    def _brought(
+        self, held: NDArray[np.bool_], cleared: Floats, state: Ints, group: Ints, possible: NDArray[np.bool_]
+    ) -> Floats:
+        """[I, n] what comes in, less what it displaces in single slots, averaged over an edit's outcomes."""
+        counts = (self._start[group + 1] - self._start[group]) * possible
+        item = np.repeat(np.arange(len(group)), counts)
+        entry = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts) + self._start[group][item]
+        column = self._columns[entry]
+        weight = self.choice[entry] * ~held[state[item], column]
+        total = segment_sums(weight[:, None], item, len(group))[:, 0]
+        share = weight / np.where(total > 0, total, 1.0)[item]
+        slot = arrays.feature_slots()[column]
+        displaced = cleared[state[item], slot] * ~arrays.IS_SET[slot][:, None]
+        return segment_sums(share[:, None] * (self.linear.weights[column] - displaced), item, len(group))
+
+
+def segment_sums(rows: Floats, segment: Ints, count: int) -> Floats:
+    """[count, n] sums of the rows of each segment, in their order; segments ascend, and may be empty.
+
+    A segment's sum does not depend, to the last bit, on the others.
+    """
+    result = np.zeros((count, rows.shape[1]))
+    if len(segment) == 0:
+        return result
+    first = np.flatnonzero(np.diff(segment, prepend=-1))
+    result[segment[first]] = rows if len(first) == len(rows) else np.add.reduceat(rows, first, axis=0)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """What the language model does beyond the symbolic effect: arrays of a linear model, all [.., n].
+
+    Attributes:
+        bias: [n].
+        effect: [n, n] acts on the symbolic displacement.
+        embedding: [n, n] acts on the state's embedding.
+        empty: [S, n] a drift for each empty slot.
+        held: [F, n] a drift for each value that the state has.
+        kind: [CLASSES, n] an offset for each operation and slot.
+        scale: [CLASSES, n, n] acts on an edit's own share of the symbolic effect, by operation and slot.
+        mixup: [n, n] acts on ``Effect.mixup``.
+        direction: [V, n] an offset for each vague direction.
+        value: [F, n] an offset for each value asked for.
+    """
+
+    bias: Floats
+    effect: Floats
+    embedding: Floats
+    empty: Floats
+    held: Floats
+    kind: Floats
+    scale: Floats
+    mixup: Floats
+    direction: Floats
+    value: Floats
+
+    @staticmethod
+    def zero(n: int) -> Correction:
+        """No correction."""
+        return Correction(*(np.zeros((*shape, n)) for shape in blocks(n).values()))
+
+    def displacement(self, base: Floats, z: Floats, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
+        """[P, n] what to add to the symbolic displacement.
+
+        Args:
+            base: [P, n] symbolic displacements.
+            z: [B, n] embeddings of the states.
+            held: [B, F] what the states say.
+            rows: [P] the state of each pair.
+            effect: of the same pairs.
+        """
+        items = effect.items
+        drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
+        state, column = np.nonzero(held)
+        drift += segment_sums(self.held[column], state, len(held))
+        own = self.kind[items.kind] + _product(effect.moved, self.scale[items.kind])
+        own += _product(effect.mixup, self.mixup)
+        # An index of -1 takes the zeros that stand last.
+        own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
+        own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
+        return drift[rows] + _product(base, self.effect) + segment_sums(own, items.pair, len(rows))
+
+
+def blocks(n: int) -> dict[str, tuple[int, ...]]:
+    """Rows of each array of a correction, in the order of the regression's columns."""
+    table = arrays.change_table()
+    return {
+        "bias": (),
+        "effect": (n,),
+        "embedding": (n,),
+        "empty": (S,),
+        "held": (len(plot_english.FEATURES),),
+        "kind": (CLASSES,),
+        "scale": (CLASSES, n),
+        "mixup": (n,),
+        "direction": (table.vague,),
+        "value": (len(plot_english.FEATURES),),
+    }
+
+
+def empty_slots(held: NDArray[np.bool_]) -> Floats:
+    """[B, S] 1.0 where a slot has no value."""
+    counts = held.astype(np.float64) @ arrays.slot_members().T
+    empty: Floats = (counts == 0).astype(np.float64)
+    return empty
+
+
+def _product(rows: Floats, matrix: Floats) -> Floats:
+    """``rows @ matrix``, summed in one fixed order, so that a row's bits do not depend on how many there are."""
+    result = rows[..., 0, None] * matrix[..., 0, :]
+    for i in range(1, matrix.shape[-2]):
+        result += rows[..., i, None] * matrix[..., i, :]
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class PlotSurrogate:
+    """The surrogate for plot English: symbolic effect plus correction.
+
+    Args:
+        linear: the encoder's linear part.
+        choice: weight of each outcome of vague edits.
+        correction: what the language model does beyond the symbolic effect.
+    """
+
+    linear: LinearMap
+    choice: Floats
+    correction: Correction
+
+    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
+        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
+        symbolic = Symbolic(self.linear, self.choice)
+        held = arrays.one_hot(texts)
+        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
+        effect = symbolic.effect(held, rows, gather_changes(edits))
+        base = symbolic.displacement(held, rows, effect)
+        return base + self.correction.displacement(base, z, held, rows, effect)
+
+    def arrays(self) -> dict[str, Floats]:
+        """What was fitted, by name."""
+        return {"choice": self.choice, **{f.name: getattr(self.correction, f.name) for f in fields(Correction)}}
+
+    @staticmethod
+    def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> PlotSurrogate:
+        """The inverse of ``arrays``."""
+        correction = Correction(**{f.name: arrays[f.name] for f in fields(Correction)})
+        return PlotSurrogate(linear_map(space), arrays["choice"], correction)
+
+
+@dataclass(frozen=True, eq=False)
+class FreeSurrogate:
+    """The surrogate for free text: a linear model of the embeddings of text and edit, and of their products.
+
+    Args:
+        space: encodes edits.
+        coefficients: [1 + 3n, n].
+    """
+
+    space: LatentSpace
+    coefficients: Floats
+
+    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
+        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
+        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
+        return _product(free_features(self.space, [p for pool in edits for p in pool], z[rows]), self.coefficients)
+
+    def arrays(self) -> dict[str, Floats]:
+        """What was fitted, by name."""
+        return {"coefficients": self.coefficients}
+
+    @staticmethod
+    def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> FreeSurrogate:
+        """The inverse of ``arrays``."""
+        return FreeSurrogate(space, arrays["coefficients"])
+
+
+def free_features(space: LatentSpace, edits: Sequence[str], z: Floats) -> Floats:
+    """[P, 1 + 3n] the regression's columns for free text."""
+    asked = encode_distinct(space, edits)
+    return np.concatenate([np.ones((len(z), 1)), z, asked, z * asked], axis=1)
+
+
+def linear_map(space: LatentSpace) -> LinearMap:
+    """The linear part of a plot-English space's encoder.
+
+    Raises:
+        PreparationError: the encoder reads something else than the attributes of plot English.
+    """
+    encoder = space.encoder
+    if encoder.weights.shape != (len(plot_english.FEATURES), space.dim):
+        raise PreparationError(
+            f"the surrogate for plot English needs an encoder of its {len(plot_english.FEATURES)} attribute values, "
+            f"got one of {len(encoder.weights)} features"
+        )
+    return LinearMap(encoder.weights, encoder.intercept, space.radius)
+
+
+class Surrogate:
+    """Expected effects from a fitted surrogate; see :class:`eagle_gym.actions.effects.Effects`.
+
+    Args:
+        model: what was fitted.
+        space: the latent space it was fitted in.
+        quality: reported numbers: R² of displacements on states and edits that the fit never saw, and the like;
+            :data:`eagle_gym.actions.surrogate.make.MEANINGS` says what each is.
+        cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
+            all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
+            so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
+            the language model, where recorded calls count with the mean of those earlier tries.
+    """
+
+    def __init__(
+        self,
+        model: PlotSurrogate | FreeSurrogate,
+        space: LatentSpace,
+        quality: Mapping[str, float],
+        cost: Mapping[str, float],
+    ) -> None:
+        self.model = model
+        self.space = space
+        self.quality = dict(quality)
+        self.cost = dict(cost)
+
+    def expected(
+        self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]
+    ) -> list[Floats]:
+        """As :class:`eagle_gym.actions.effects.Effects`; the seeds play no part."""
+        counts = [len(pool) for pool in edits]
+        moved = self.model.displacements(texts, edits, np.asarray(z, np.float64))
+        ahead = into_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
+        return np.split(ahead, np.cumsum(counts)[:-1])

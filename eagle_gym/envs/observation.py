@@ -1,0 +1,67 @@
+"""What an agent is shown of a state: the text observation, the latent observation, and `info`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym.envs.world import State, World
+
+
+def make_observation(world: World, state: State) -> str | dict[str, NDArray[np.float32]]:
+    """The observation of one environment."""
+    if world.settings.observation == "text":
+        return observe_text(world, state)
+    return {name: rows[0] for name, rows in observe_latent(world, [state]).items()}
+
+
+def observe_text(world: World, state: State) -> str:
+    """The text observation: what an agent that reads needs in order to act."""
+    steps = f"Step {state.step} of {world.settings.horizon}."
+    offered = [f"{i}. {edit}" for i, edit in enumerate(state.action_set.edits) if state.action_set.mask[i]]
+    profile = world.resources.profile(state.user)
+    return "\n".join([f"User: {profile}", f"Text: {state.text}", steps, "Edits:", *offered])
+
+
+def observe_latent(world: World, states: Sequence[State]) -> dict[str, NDArray[np.float32]]:
+    """The latent observation of a batch: float32 arrays [B, ...] inside the boxes, freshly made."""
+    taste = world.space.users[[state.user for state in states], :-1]  # [B, n]
+    strength = np.linalg.norm(taste, axis=1, keepdims=True)
+    sets = [state.action_set for state in states]
+    columns = {
+        "state": np.stack([state.z for state in states]),
+        "user": np.concatenate([taste / np.maximum(strength, 1e-12), strength], axis=1),
+        "actions": np.stack([s.features.reshape(-1) for s in sets]),
+        "weights": np.stack([s.weights for s in sets]),
+        "mask": np.stack([s.mask for s in sets]),
+        "time": np.array([[state.step / world.settings.horizon] for state in states]),
+    }
+    boxes = world.bounds
+    return {name: _inside(boxes[name], rows) for name, rows in columns.items()}
+
+
+def _inside(box: gym.Space[Any], rows: NDArray[Any]) -> NDArray[np.float32]:
+    assert isinstance(box, gym.spaces.Box)
+    return np.clip(rows.astype(np.float32), box.low, box.high)
+
+
+def make_info(world: World, state: State) -> dict[str, Any]:
+    """A fresh ``info`` of a state: nothing in it differs between two runs with one seed."""
+    item = world.catalog.items[state.item].id if state.item >= 0 else None
+    chosen = state.action_set
+    return {
+        "text": state.text,
+        "user_id": world.catalog.users[state.user],
+        "item_id": item,
+        "profile": world.resources.profile(state.user),
+        "step": state.step,
+        "valid": state.valid,
+        "edits": chosen.edits,
+        "action_mask": chosen.mask.copy(),
+        "design": {"weights": chosen.weights.copy(), "gap": chosen.gap, "C": chosen.C},
+        "utility": dict(state.utility),
+    }

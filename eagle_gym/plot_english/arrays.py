@@ -1,0 +1,229 @@
+"""Plot English as arrays: texts as one-hot vectors, and a table of every edit that needs no state to be named.
+
+Proposing 64 edits for each of 64 states, and predicting what they do, happens at every step of a batch; so what can
+be known beforehand is put into arrays once, and a state only gathers from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eagle_gym import plot_english
+from eagle_gym.plot_english import Change, Pair, grammar, lexicon
+from eagle_gym.plot_english.edits import directions, wordings
+from eagle_gym.plot_english.wordings import LADDER
+from eagle_gym.seeding import stable_seed
+
+SLOT_INDEX = {slot: index for index, slot in enumerate(plot_english.SLOTS)}
+IS_SET = np.array([slot in lexicon.SET_SLOTS for slot in plot_english.SLOTS])
+
+
+@cache
+def feature_index() -> dict[Pair, int]:
+    """The column of each (slot, value)."""
+    return {pair: index for index, pair in enumerate(plot_english.FEATURES)}
+
+
+@cache
+def feature_slots() -> NDArray[np.intp]:
+    """[F] the slot of each column, as an index into ``plot_english.SLOTS``."""
+    return np.array([SLOT_INDEX[slot] for slot, _ in plot_english.FEATURES])
+
+
+@cache
+def slot_members() -> NDArray[np.bool_]:
+    """[S, F] which columns belong to which slot."""
+    members: NDArray[np.bool_] = feature_slots() == np.arange(len(plot_english.SLOTS))[:, None]
+    return members
+
+
+@cache
+def ladder() -> NDArray[np.intp]:
+    """[F] the column that a tone becomes when pushed further, -1 elsewhere."""
+    steps = np.full(len(plot_english.FEATURES), -1)
+    for tone, further in LADDER.items():
+        steps[feature_index()["tone", tone]] = feature_index()["tone", further]
+    return steps
+
+
+def one_hot(texts: Iterable[str]) -> NDArray[np.bool_]:
+    """[B, F] what each text says, read leniently."""
+    index = feature_index()
+    rows = [[index[pair] for pair in plot_english.read(text).pairs()] for text in texts]
+    held = np.zeros((len(rows), len(index)), np.bool_)
+    held[np.repeat(np.arange(len(rows)), [len(row) for row in rows]), [c for row in rows for c in row]] = True
+    return held
+
+
+@dataclass(frozen=True, eq=False)
+class EditTable:
+    """Every edit that can be named without a state (all but replacements), with its wordings.
+
+    Attributes:
+        edits: [E] the edits.
+        edits: [E] the edits that ask for each, one per wording.
+        forms: [E] how many edits.
+        kind: [E] index into ``KINDS``.
+        column: [E] the column that is set, added or removed; -1 for a single slot's removal, ``intensify`` and vague.
+        slot: [E] the slot concerned, -1 for vague.
+        wanted: [V, F] the columns any one of which fulfils a vague edit; row v is edit v.
+        first: [V, F] those of them in the slot that the direction names first.
+    """
+
+    changes: tuple[Change, ...]
+    edits: tuple[tuple[str, ...], ...]
+    forms: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    column: NDArray[np.intp]
+    slot: NDArray[np.intp]
+    wanted: NDArray[np.bool_]
+    first: NDArray[np.bool_]
+
+    @property
+    def vague(self) -> int:
+        """How many edits, the first ones, are vague."""
+        return len(self.wanted)
+
+
+KINDS = ("vague", "intensify", "remove", "ask")
+
+
+@cache
+def change_table() -> EditTable:
+    """The table, made once."""
+    changes = [*_vague(), Change("intensify", "tone"), *_removals(), *_askings()]
+    edits = tuple(all_wordings(change) for change in changes)
+    _KNOWN.update({edit: (change,) for change, forms in zip(changes, edits, strict=True) for edit in forms})
+    return EditTable(
+        changes=tuple(changes),
+        edits=edits,
+        forms=np.array([len(forms) for forms in edits]),
+        kind=np.array([_kind(change) for change in changes]),
+        column=np.array([feature_index().get((change.slot, change.value), -1) for change in changes]),
+        slot=np.array([SLOT_INDEX.get(change.slot, -1) for change in changes]),
+        wanted=np.stack([_columns(direction.pairs) for direction in directions().values()]),
+        first=np.stack([_columns(_first_slot(direction.pairs)) for direction in directions().values()]),
+    )
+
+
+@cache
+def fingerprint() -> str:
+    """A hash of every value that texts can have and of every wording of every edit."""
+    replacements = [f"{slot}: {form}" for slot, forms in _replacement_forms().items() for form in forms]
+    edits = [edit for forms in change_table().edits for edit in forms]
+    return f"{stable_seed(*plot_english.FEATURES, *edits, *replacements):016x}"
+
+
+def all_wordings(change: Change) -> tuple[str, ...]:
+    """Every edit that asks for just this edit, as ``plot_english.render_edit`` words it."""
+    if change.operation == "replace":
+        return tuple(_replacement(change, form) for form in range(len(_replacement_forms()[change.slot])))
+    return _filled(change)
+
+
+def _replacement(change: Change, form: int) -> str:
+    """Tens of thousands of these are possible, so each is worded when it is drawn, and in the quickest way."""
+    surfaces = lexicon.surfaces()
+    old, new = surfaces[change.slot, change.old], surfaces[change.slot, change.value]
+    return _replacement_forms()[change.slot][form].replace("{old}", old).replace("{new}", new)
+
+
+@cache
+def _filled(change: Change) -> tuple[str, ...]:
+    named = change.operation != "vague" and bool(change.value)
+    phrases = {change.slot: lexicon.surfaces()[change.slot, change.value]} if named else {}
+    return tuple(grammar.fill(wording, phrases) + "." for wording in wordings(change))
+
+
+@cache
+def _replacement_forms() -> dict[str, tuple[str, ...]]:
+    """How replacements in each set slot are worded, with ``{old}`` and ``{new}`` to be filled in."""
+    return {
+        slot: tuple(form.replace(f"{{{slot}}}", "{new}") + "." for form in wordings(Change("replace", slot)))
+        for slot in lexicon.SET_SLOTS
+    }
+
+
+# What edits ask for, where that is known without reading them: a cache of ``plot_english.parse_edit``.
+_KNOWN: dict[str, tuple[Change, ...]] = {}
+_KNOWN_MOST = 200_000
+
+
+def word(change: Change, chance: float) -> str:
+    """One of an edit's edits; ``chance`` in [0, 1) says which. What it asks for is remembered."""
+    if change.operation == "replace":
+        edit = _replacement(change, int(chance * len(_replacement_forms()[change.slot])))
+    else:
+        forms = _filled(change)
+        edit = forms[int(chance * len(forms))]
+    if len(_KNOWN) >= _KNOWN_MOST:
+        _KNOWN.clear()
+    _KNOWN[edit] = (change,)
+    return edit
+
+
+def changes_in(edit: str) -> tuple[Change, ...]:
+    """What an edit asks for.
+
+    Raises:
+        TextError: it is no edit of plot English.
+    """
+    return _KNOWN.get(edit) or plot_english.parse_edit(edit)
+
+
+def _vague() -> list[Change]:
+    return [Change("vague", "", name) for name in directions()]
+
+
+def _removals() -> list[Change]:
+    single = [Change("remove", slot) for slot in lexicon.SINGLE_SLOTS]
+    return single + [Change("remove", *pair) for pair in plot_english.FEATURES if pair[0] in lexicon.SET_SLOTS]
+
+
+def _askings() -> list[Change]:
+    return [Change("add" if pair[0] in lexicon.SET_SLOTS else "set", *pair) for pair in plot_english.FEATURES]
+
+
+def _kind(change: Change) -> int:
+    return KINDS.index("ask" if change.operation in ("set", "add") else change.operation)
+
+
+def _first_slot(pairs: Sequence[Pair]) -> list[Pair]:
+    return [pair for pair in pairs if pair[0] == pairs[0][0]]
+
+
+def _columns(pairs: Sequence[Pair]) -> NDArray[np.bool_]:
+    row = np.zeros(len(plot_english.FEATURES), np.bool_)
+    row[[feature_index()[pair] for pair in pairs]] = True
+    return row
+
+
+def applicable(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which edits of the table can change which states, and leave them readable (no set above its capacity).
+
+    Args:
+        held: [B, F] what the states say.
+
+    Returns:
+        [B, E].
+    """
+    table = change_table()
+    counts: NDArray[np.float64] = held.astype(np.float64) @ slot_members().T  # [B, S]
+    capacity = np.array([lexicon.CAPACITY.get(slot, np.inf) for slot in plot_english.SLOTS])
+    holds = held[:, table.column] & (table.column >= 0)
+    room = np.asarray(counts[:, table.slot] < capacity[table.slot])
+    fits = {
+        "vague": np.ones_like(holds),
+        "intensify": np.broadcast_to(np.any(held & (ladder() >= 0), axis=1, keepdims=True), holds.shape),
+        "remove": np.where(table.column >= 0, holds, counts[:, table.slot] > 0),
+        "ask": ~holds & room,
+    }
+    kinds = [table.kind == index for index in range(len(KINDS))]
+    result: NDArray[np.bool_] = np.array(np.select(kinds, [fits[name] for name in KINDS], False))
+    result[:, : table.vague] = (~held).astype(np.float32) @ table.wanted.T.astype(np.float32) > 0.5
+    return result
