@@ -51,6 +51,11 @@ def test_a_page_has_the_sections_that_people_look_for(env_id: str, pages: dict[s
         assert sum(title.startswith(word) for title in titles) == 1, f"{word} in {titles}"
 
 
+def test_every_key_is_explained(shown: generate.Shown) -> None:
+    assert set(shown.observation) <= set(generate.OBSERVATION_KEYS)
+    assert {key for key, _ in generate.flattened(shown.info)} <= set(generate.INFO_KEYS)
+
+
 def test_every_argument_is_explained() -> None:
     assert [name for name, _, text in generate.arguments() if not text] == []
 
