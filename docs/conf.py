@@ -83,7 +83,7 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("builder-inited", _generate)
     app.connect("source-read", _relink)
-    app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("autodoc-process-docstring", _mend_docstring, priority=400)  # before napoleon
     app.connect("missing-reference", _find_home)
 
 
@@ -108,11 +108,13 @@ def _relink(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = generate.relinked(source[0], path, page)
 
 
-def _escape_bars(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """A |norm| in a docstring is no substitution; what is in backticks stays as it is."""
+def _mend_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """A |norm| is no substitution, and a property whose first line has a colon does not begin with a type."""
     for i, line in enumerate(lines):
         parts = re.split(r"(`[^`]*`)", line)
         lines[i] = "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")
 
 
 def _find_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: Element) -> Element | None:

@@ -97,7 +97,7 @@ def test_the_reference_has_a_page_for_every_module() -> None:
         assert f".. automodule:: {name}\n" in pages[f"{name}.rst"]
     assert not [name for name in pages if "__main__" in name or "examples." in name.replace("embedded.examples", "")]
     listed = "\n".join(pages.values())
-    assert [name for name in pages if name != "index.rst" and f"   {name.removesuffix('.rst')}\n" not in listed] == []
+    assert [name for name in pages if name != "index.rst" and f" <{name.removesuffix('.rst')}>\n" not in listed] == []
 
 
 def test_public_names_lead_to_where_they_are_defined() -> None:
