@@ -109,12 +109,15 @@ def _relink(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def _mend_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """A |norm| is no substitution, and a property whose first line has a colon does not begin with a type."""
+    """Two things that Sphinx and napoleon would misread: a |norm|, and a colon in the first line of a property.
+
+    The first would be a substitution; what stands before the second would be taken for the property's type.
+    """
     for i, line in enumerate(lines):
         parts = re.split(r"(`[^`]*`)", line)
         lines[i] = "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
-    if what in ("attribute", "data", "property"):
-        lines.insert(0, "")
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = re.sub(r":(?= )", " \u2013", lines[0])
 
 
 def _find_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: Element) -> Element | None:

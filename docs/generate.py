@@ -501,4 +501,10 @@ def heading(text: str, mark: str) -> list[str]:
 
 def toctree(entries: Sequence[str], depth: int = 1) -> list[str]:
     """A table of contents in reStructuredText."""
-    return [".. toctree::", f"   :maxdepth: {depth}", "", *(f"   {entry.rpartition('.')[2]} <{entry}>" for entry in entries), ""]
+    return [
+        ".. toctree::",
+        f"   :maxdepth: {depth}",
+        "",
+        *(f"   {entry.rpartition('.')[2]} <{entry}>" for entry in entries),
+        "",
+    ]
