@@ -24,7 +24,7 @@ examples:
   python -m eagle_gym check EagleGym/Plots-v0 horizon=3 actions=8
 
 Arguments of an environment are given as name=value, the value as JSON (horizon=3, reward=terminal,
-utility_kwargs='{"weight": 0.5}'); an unknown name is answered with the list of those there are.
+utility_kwargs='{"weight": 0.5}'). The help of a command, such as play --help, describes them all.
 """
 PLAY_INTRODUCTION = """\
 You are the agent. Choose edits, and the language model rewrites the text. Make it one that this user would love
@@ -67,8 +67,14 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str) -> None:  # noqa: ANN401
     command = commands.add_parser(
-        name, help=text, description=text, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=text,
+        description=text,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
+    command.add_argument("-h", "--help", action=_ShowHelp, nargs=0, help="show this message and all arguments")
     command.set_defaults(command=function)
     command.add_argument(
         "id",
@@ -88,6 +94,18 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
         command.add_argument("--user", default=None, help="id of the user (default: drawn)")
         command.add_argument("--item", default=None, help="id of the start item (default: drawn)")
         command.add_argument("--text", default=None, help="a start text of your own (default: the item's)")
+
+
+class _ShowHelp(argparse.Action):
+    """Prints the help of a command, and what is declared of each argument of an environment."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from eagle_gym.envs.arguments import help_lines
+        from eagle_gym.envs.settings import Settings
+
+        parser.print_help()
+        print("\narguments of an environment:", *help_lines(Settings.arguments()), sep="\n")
+        parser.exit()
 
 
 def keywords(pairs: Sequence[str]) -> dict[str, Any]:
@@ -125,9 +143,9 @@ def open_env(options: argparse.Namespace, **extra: Any) -> EagleEnv:  # noqa: AN
         options.id, pairs = "EagleGym/Plots-v0", [options.id, *pairs]
         options.arguments = pairs
     if options.id not in IDS:
-        from eagle_gym.envs.settings import suggest
+        from eagle_gym.errors import suggest
 
-        raise ConfigurationError(f"there is no environment {options.id!r}{suggest(options.id, list(IDS))}")
+        raise ConfigurationError(f"expected one of {', '.join(IDS)}, got {options.id!r}{suggest(options.id, IDS)}")
     env = gym.make(options.id, **keywords(pairs), **extra).unwrapped
     assert isinstance(env, EagleEnv)
     return env

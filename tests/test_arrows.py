@@ -26,8 +26,9 @@ ROOMS: dict[str, set[str]] = {
     "language": LEAVES,
     "latent": {*LEAVES, "catalog", "language"},
     "actions": {*LEAVES, "design", "catalog", "language", "latent"},
-    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions"},
-    "registration": set(),
+    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions", "loaders"},
+    "loaders": {"errors"},
+    "registration": {"loaders"},
     "__init__": {"errors", "registration"},
 }
 ROOMS["__main__"] = set(ROOMS) - {"__main__"}
