@@ -309,7 +309,7 @@ def check_count(name: str, value: object, least: int) -> None:
         ConfigurationError: It is not a whole number, or too small.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ConfigurationError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+        raise ConfigurationError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
 
 
 def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -324,10 +324,11 @@ def _check_users(path: Path, rating: set[int]) -> None:
 
 
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
-    digits = _ID.fullmatch(value.strip())  # Python reads no number of thousands of digits
-    if not digits or len(digits[1].lstrip("0")) > len(str(LARGEST)) or int(digits[1]) > LARGEST:
+    match = _ID.fullmatch(value.strip())
+    digits = (match[1].lstrip("0") or "0") if match else ""
+    if not 1 <= len(digits) <= len(str(LARGEST)) or int(digits) > LARGEST:  # int() refuses thousands of digits
         raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value[:40]!r}")
-    return int(digits[1])
+    return int(digits)
 
 
 def _incomplete(films: Mapping[int, _Film], counts: Mapping[int, int]) -> tuple[Skipped, ...]:
