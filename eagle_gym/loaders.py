@@ -152,7 +152,8 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                     "root": Parameter(
                         "folder",
                         "a folder with one file of reviews and one of metadata (https://amazon-reviews-2023.github.io/)",
-                    )
+                    ),
+                    "min_ratings": _ANY,
                 },
                 free_texts=(None,),
                 is_cached=True,
@@ -168,6 +169,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                     "ratings": Parameter("file", "the path of a file such as ratings.csv, with their ratings"),
                     "columns": _ANY,
                     "scale": _ANY,
+                    "min_ratings": _ANY,
                 },
             ),
         )

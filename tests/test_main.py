@@ -12,6 +12,7 @@ import pytest
 from eagle_gym import __main__ as command
 from eagle_gym import latent
 from eagle_gym.envs import opening
+from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ConfigurationError, EagleError
 
 QUICK = ["horizon=2", "actions=4", "pool=16", "prepare=never"]
@@ -31,7 +32,12 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in shown
     with pytest.raises(SystemExit):
         run("play", "--help")
-    assert "--seed" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--seed" in shown
+    words = " ".join(shown.split()).replace("`", "")
+    for name, record in Settings.arguments().items():
+        assert f"  {name}={record.default}\n" in shown
+        assert " ".join(record.help.split()).replace("`", "") in words
 
 
 def test_values_are_json_or_strings() -> None:

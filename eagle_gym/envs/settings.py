@@ -69,14 +69,15 @@ class Settings:
         None,
         of=int,
         at_least=0,
-        help="Items with fewer ratings are left out. By default, the loader's own number.",
+        help="Items with fewer ratings are left out. By default, none are; Amazon's users and products then need at "
+        "least 5 ratings among each other.",
         applies_to="catalog",
     )
     language_model: str = argument(
         "embedded",
         kind="model",
         help="The model that rewrites: `'embedded'`, `'embedded:pitch'` (a second one, with another grammar and size), "
-        "`'transformers:NAME_OR_PATH'`, `'openai:MODEL@URL'` or `'replay:PATH'`.",
+        "`'transformers:NAME_OR_PATH'`, `'openai:MODEL@URL'`, `'replay:PATH'` or `'python:MODULE:FACTORY'`.",
         applies_to="rewriting",
     )
     temperature: float = argument(

@@ -64,7 +64,7 @@ def sample_start(world: World, rng: np.random.Generator, options: Mapping[str, A
 def _checked_options(options: object) -> dict[str, Any]:
     """The options of a reset that were given."""
     if not isinstance(options, Mapping | None):
-        raise ConfigurationError(f"expected reset options to be a dict such as {{'user': 'u1'}}, got {options!r}")
+        raise ConfigurationError(f"expected reset options as a dict such as {{'user': 'u1'}}, got {options!r}")
     for name in options or {}:
         if name not in OPTIONS:
             raise ConfigurationError(
@@ -185,8 +185,8 @@ def check_action(state: State, action: int) -> int:
     if not 0 <= action < len(mask) or not mask[action]:
         offered = np.flatnonzero(mask)
         raise EpisodeError(
-            f"expected an action that is offered, got {action}: this state offers {len(offered)} of {len(mask)} actions "
-            f"({offered[0]} to {offered[-1]}); see info['action_mask'] or action_masks()"
+            f"expected an action that is offered, got {action}: this state offers {len(offered)} of {len(mask)} "
+            f"actions ({offered[0]} to {offered[-1]}); see info['action_mask'] or action_masks()"
         )
     return int(action)
 
