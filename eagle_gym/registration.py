@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from eagle_gym.loaders import CATALOGS
+from eagle_gym.catalogs import CATALOGS
 
 ENTRY_POINT = "eagle_gym.envs.eagle:EagleEnv"
 VECTOR_ENTRY_POINT = "eagle_gym.envs.vector:EagleVectorEnv"

@@ -27,9 +27,9 @@ ROOMS: dict[str, set[str]] = {
     "language": LEAVES,
     "latent": {*LEAVES, "catalog", "language"},
     "actions": {*LEAVES, "design", "catalog", "language", "latent"},
-    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions", "loaders"},
-    "loaders": {"errors"},
-    "registration": {"loaders"},
+    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions", "catalogs"},
+    "catalogs": {"errors"},
+    "registration": {"catalogs"},
     "__init__": {"errors", "registration"},
 }
 ROOMS["__main__"] = set(ROOMS) - {"__main__"}

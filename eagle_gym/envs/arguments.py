@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
+from eagle_gym.catalogs import CATALOGS
 from eagle_gym.errors import ArgumentError, suggest
 from eagle_gym.language.model import masked
-from eagle_gym.loaders import CATALOGS
 
 T = TypeVar("T")
 Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair"]
@@ -144,8 +144,7 @@ class Argument:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_pair(value: object) -> bool:
@@ -220,7 +219,7 @@ def argument(
         choices=tuple(choices),
         bounds=None if at_least is None else (at_least, at_most),
     )
-    return field(default=default, metadata={"argument": record})
+    return field(default=default, metadata={"argument": record, "help": help})
 
 
 def markdown_table(arguments: Mapping[str, Argument]) -> str:

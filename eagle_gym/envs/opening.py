@@ -15,13 +15,13 @@ from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCan
 from eagle_gym.actions.effects import Effects, Rollout
 from eagle_gym.actions.surrogate.store import prepare_surrogate
 from eagle_gym.catalog import Catalog, Profiles, Split, split_catalog
+from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Language, LanguageModel
 from eagle_gym.latent import LatentSpace, make_utility, prepare_space
-from eagle_gym.loaders import CATALOGS
 
 PROFILED_USERS = 100  # train users whose profiles propose edits when a surrogate is fitted on free text
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from eagle_gym.actions.action_set import SELECTIONS
+from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.arguments import Argument, Part, argument, located
 from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
-from eagle_gym.loaders import CATALOGS
 
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eagle_gym
+from eagle_gym.actions.surrogate import store
+from eagle_gym.actions.surrogate.make import SUFFIXES
+from eagle_gym.catalogs import CATALOGS, CatalogSpec
 from eagle_gym.envs import opening
 from eagle_gym.envs.arguments import markdown_table
 from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ArgumentError, ConfigurationError
-from eagle_gym.loaders import CATALOGS, CatalogSpec
 from tests.fake_worlds import ScriptedModel
 
 WRONG = [
@@ -198,6 +200,14 @@ def test_the_page_has_the_table_of_the_declarations() -> None:
     page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
     table = markdown_table(Settings.arguments())
     assert table in page, f"docs/environments.md: replace the table of all arguments by\n{table}"
+
+
+def test_the_page_says_how_many_generations_a_first_use_takes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
+    embedded, general = store.EMBEDDED_BUDGET, store.GENERAL_BUDGET
+    measured = embedded.checks * embedded.check_samples * len(SUFFIXES)
+    assert f"{embedded.trials + measured:,} of a model of plot English" in page
+    assert f"{general.trials + general.checks * general.check_samples:,} of a general one" in page
 
 
 def test_every_argument_is_declared() -> None:
