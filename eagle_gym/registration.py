@@ -25,20 +25,6 @@ ABOUT: Mapping[str, tuple[str, str]] = MappingProxyType(
     {spec.env_id: (spec.description, spec.needs) for spec in CATALOGS.values()}
 )
 
-# id -> what it is, and what it needs
-ABOUT: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
-    {
-        "EagleGym/Plots-v0": ("invented films and users, rewritten by the embedded model", "no download"),
-        "EagleGym/MovieLens-v0": ("real films and ratings, from a GroupLens data set", "root=, its folder"),
-        "EagleGym/Amazon-v0": (
-            "products of one category, from Amazon reviews",
-            "root=, a folder with reviews and metadata; a general language_model",
-        ),
-        "EagleGym/Table-v0": ("your own catalog, from two tables", "texts= and ratings=, two files"),
-    }
-)
-
-
 def register_envs() -> None:
     """Register every id that is not registered yet."""
     import gymnasium as gym
