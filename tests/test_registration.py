@@ -44,8 +44,8 @@ def test_specs_name_their_entry_points_as_strings(env_id: str) -> None:
 
 
 def test_ids_are_those_of_the_table_of_catalogs() -> None:
-    assert IDS == {spec.env_id: {"catalog": name} for name, spec in CATALOGS.items()}
-    assert ABOUT == {spec.env_id: (spec.description, spec.needs) for spec in CATALOGS.values()}
+    assert {spec.env_id: {"catalog": name} for name, spec in CATALOGS.items()} == IDS
+    assert {spec.env_id: (spec.description, spec.needs) for spec in CATALOGS.values()} == ABOUT
 
 
 def test_registering_twice_changes_nothing(recwarn: pytest.WarningsRecorder) -> None:
