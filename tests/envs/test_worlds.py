@@ -197,6 +197,9 @@ def test_so_do_worlds_whose_action_sets_ask_the_model(plots: World) -> None:
     assert digests([7], steps=1, **asking) == {7: together[7]}
 
 
+PATIENCE = 900  # seconds that a process may take: it loads torch, and the machine may be busy
+
+
 def run(program: str, environment: dict[str, str]) -> str:
     """What a program prints in a process of its own."""
     done = subprocess.run(
@@ -205,7 +208,7 @@ def run(program: str, environment: dict[str, str]) -> str:
         env={**environment, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -215,6 +218,7 @@ def run(program: str, environment: dict[str, str]) -> str:
 PROGRAM = "from tests.trajectories import digests; print(digests([12, 11]))"
 
 
+@pytest.mark.timeout(2 * PATIENCE + 60)
 def test_trajectories_are_the_same_in_every_process_and_under_every_hash_seed(plots: World) -> None:
     here = digests([11, 12, 13])
     for hash_seed in ("0", "1"):
@@ -236,6 +240,7 @@ for observation, shared in (("text", False), ("latent", True)):
 """
 
 
+@pytest.mark.timeout(PATIENCE + 60)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_processes_forked_from_one_that_used_the_model_neither_hang_nor_differ(plots: World) -> None:
     run(FORKED, {**os.environ, "OMP_NUM_THREADS": "2"})
