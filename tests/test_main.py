@@ -146,12 +146,12 @@ def test_a_person_plays_an_episode(capsys: pytest.CaptureFixture[str], monkeypat
     shown = capsys.readouterr().out
     assert code == 0
     assert shown.startswith("You are the agent.")
-    assert "'99' is none of what may be typed now" in shown
-    assert "'x' is none of what may be typed now" in shown
+    assert "'99' is not one of the choices" in shown
+    assert "'x' is not one of the choices" in shown
     assert shown.count("\nStart: ") == 2, "r starts another episode, and a step shows what is new alone"
     assert [shown.count(f"Step {step} of 2.") for step in range(3)] == [2, 1, 0]
     assert shown.count("The end: utility") == 1
-    assert "'5' is none of what may be typed now" in shown, "the episode was over"
+    assert "'5' is not one of the choices" in shown, "the episode was over"
 
 
 def test_play_starts_where_it_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
