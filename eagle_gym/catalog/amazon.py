@@ -271,7 +271,7 @@ def _parse(path: Path, row: int, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         record = _literal(line)
     if not isinstance(record, dict):
-        raise CatalogError(f"{path}, row {row}: expected a JSON object; got {line.strip()!r:.200}")
+        raise CatalogError(f"{path}, row {row}: expected a JSON object, got {line.strip()!r:.200}")
     return record
 
 
@@ -299,7 +299,7 @@ def _field(path: Path, row: int, record: Mapping[str, Any], name: str) -> object
 
 def _key(path: Path, row: int, name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise CatalogError(f"{path}, row {row}: expected an id as {name}; got {value!r}")
+        raise CatalogError(f"{path}, row {row}: expected an id as {name}, got {value!r}")
     return value.strip()
 
 

@@ -130,7 +130,7 @@ def load_movielens(
         PreparationError: `cache_dir` cannot be read or written.
     """
     if texts not in get_args(Texts):
-        raise ConfigurationError(f"texts must be one of {get_args(Texts)}; got {texts!r}")
+        raise ConfigurationError(f"expected texts to be one of {get_args(Texts)}, got {texts!r}")
     check_count("min_ratings", min_ratings, 0)
     with file_errors(root):
         folder = existing_folder(Path(root), NEED).resolve()
@@ -301,7 +301,7 @@ def _read_ratings(
     for column, name in enumerate(("userId", "movieId")):
         bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0) | (table[:, column] > LARGEST))
         if bad.size:
-            raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}; got {table[bad[0], column]:g}")
+            raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}, got {table[bad[0], column]:g}")
     user_ids, film_ids, value = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
     unknown = np.flatnonzero(~np.isin(film_ids, np.fromiter(films, np.int64)))
     if unknown.size:
@@ -320,14 +320,14 @@ def _check_users(path: Path, rating: set[int]) -> None:
         return
     for row, (id, *_) in read_records(path, ("userId", "gender", "age", "occupation", "zip")):
         if _identifier(path, row, "userId", id) not in rating:
-            raise CatalogError(f"{path}, row {row}: user {id!r} has no rating; leave the user out or add ratings")
+            raise CatalogError(f"{path}, row {row}: user {id!r} has no rating: leave the user out or add ratings")
 
 
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
     match = _ID.fullmatch(value.strip())
     digits = (match[1].lstrip("0") or "0") if match else ""
     if not 1 <= len(digits) <= len(str(LARGEST)) or int(digits) > LARGEST:  # int() refuses thousands of digits
-        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value[:40]!r}")
+        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}, got {value[:40]!r}")
     return int(digits)
 
 

@@ -182,18 +182,18 @@ def test_long_texts_are_cut_and_it_is_said(tmp_path: Path) -> None:
 GOOD = [review(2018, *score) for score in SCORES]
 META = [product(2018, id, *parts) for id, parts in PRODUCTS.items()]
 BAD = {
-    "rating not a number": ({"reviews": [{**GOOD[0], "overall": "five"}]}, "row 1: .*overall; got 'five'"),
-    "rating nan": ({"reviews": [{**GOOD[0], "overall": float("nan")}]}, "row 1: .*overall; got 'nan'"),
-    "no time": ({"reviews": [{**GOOD[0], "unixReviewTime": None}]}, "row 1: .*unixReviewTime; got 'None'"),
-    "no user": ({"reviews": [{**GOOD[0], "reviewerID": " "}]}, "row 1: expected an id as reviewerID; got ' '"),
-    "user a number": ({"reviews": [{**GOOD[0], "reviewerID": 7}]}, "row 1: expected an id as reviewerID; got 7"),
+    "rating not a number": ({"reviews": [{**GOOD[0], "overall": "five"}]}, "row 1: .*overall, got 'five'"),
+    "rating nan": ({"reviews": [{**GOOD[0], "overall": float("nan")}]}, "row 1: .*overall, got 'nan'"),
+    "no time": ({"reviews": [{**GOOD[0], "unixReviewTime": None}]}, "row 1: .*unixReviewTime, got 'None'"),
+    "no user": ({"reviews": [{**GOOD[0], "reviewerID": " "}]}, "row 1: expected an id as reviewerID, got ' '"),
+    "user a number": ({"reviews": [{**GOOD[0], "reviewerID": 7}]}, "row 1: expected an id as reviewerID, got 7"),
     "field missing": (
         {"reviews": [GOOD[0], {"reviewerID": "A1", "asin": "B1"}]},
         "Clothing_5.json, row 2: expected a field 'overall'; it has reviewerID, asin",
     ),
     "no review": ({"reviews": [{"name": "x"}]}, "row 1: expected a review with 'reviewerID' or 'user_id'; it has name"),
-    "cut line": ({"reviews": [GOOD[0], '{"reviewerID": "A1", "as']}, "row 2: expected a JSON object; got '{"),
-    "a list": ({"reviews": ["[1, 2]"]}, r"row 1: expected a JSON object; got '\[1, 2\]'"),
+    "cut line": ({"reviews": [GOOD[0], '{"reviewerID": "A1", "as']}, "row 2: expected a JSON object, got '{"),
+    "a list": ({"reviews": ["[1, 2]"]}, r"row 1: expected a JSON object, got '\[1, 2\]'"),
     "deep": ({"reviews": ["[" * 100_000]}, r"row 1: expected a JSON object"),
     "empty": ({"reviews": []}, "Clothing_5.json: expected reviews; the file has none"),
     "product without id": ({"products": [{"title": "x"}]}, "meta_Clothing.json, row 1: expected a field 'asin'"),

@@ -171,19 +171,19 @@ BAD = {
     "rating of zero": ({"ratings_csv": RATINGS.replace("0.5,2", "0,2")}, "ratings.csv, row 3 .*got 0"),
     "rating not a number": (
         {"ratings_csv": RATINGS.replace("0.5,2", "good,2")},
-        "ratings.csv, row 3: .*rating; got 'good'",
+        "ratings.csv, row 3: .*rating, got 'good'",
     ),
-    "rating empty": ({"ratings_csv": RATINGS.replace("0.5,2", ",2")}, "ratings.csv, row 3: .*rating; got ''"),
+    "rating empty": ({"ratings_csv": RATINGS.replace("0.5,2", ",2")}, "ratings.csv, row 3: .*rating, got ''"),
     "rating nan": ({"ratings_csv": RATINGS.replace("0.5,2", "nan,2")}, "ratings.csv, row 3: rating is nan"),
-    "user not whole": ({"ratings_csv": RATINGS.replace("12,5", "1.5,5")}, "ratings.csv, row 4: .*userId; got 1.5"),
-    "user too large": ({"ratings_csv": RATINGS.replace("12,5", "1e20,5")}, r"ratings.csv, row 4: .*userId; got 1e\+20"),
+    "user not whole": ({"ratings_csv": RATINGS.replace("12,5", "1.5,5")}, "ratings.csv, row 4: .*userId, got 1.5"),
+    "user too large": ({"ratings_csv": RATINGS.replace("12,5", "1e20,5")}, r"ratings.csv, row 4: .*userId, got 1e\+20"),
     "film too large": (
         {"movies_csv": MOVIES + f"{10**20},Again (1999),Drama\n"},
-        f"movies.csv, row 7: .*movieId; got '{10**20}'",
+        f"movies.csv, row 7: .*movieId, got '{10**20}'",
     ),
     "film of thousands of digits": (
         {"movies_csv": MOVIES + "9" * 5000 + ",Again (1999),Drama\n"},
-        "movies.csv, row 7: .*movieId; got '9{40}'",
+        "movies.csv, row 7: .*movieId, got '9{40}'",
     ),
     "overviews not UTF-8": ({"overviews_csv": b"\xff\xfe"}, "overviews.csv, row 1: expected CSV in UTF-8"),
     "pair twice": ({"ratings_csv": RATINGS + "4,2,3.0,9\r\n"}, "ratings.csv, row 7: user '4' rated item '2' before"),
@@ -191,11 +191,11 @@ BAD = {
         {"ratings_csv": RATINGS + "4,99,3.0,9\r\n"},
         "ratings.csv, row 7: movieId 99 is not in movies.csv",
     ),
-    "short row": ({"ratings_csv": RATINGS + "4,7\r\n"}, r"ratings.csv, row 7: expected 4 fields; got 2: \['4', '7'\]"),
-    "long row": ({"ratings_csv": RATINGS + "4,7,3.0,9,9\r\n"}, "ratings.csv, row 7: expected 4 fields; got 5"),
+    "short row": ({"ratings_csv": RATINGS + "4,7\r\n"}, r"ratings.csv, row 7: expected 4 fields, got 2: \['4', '7'\]"),
+    "long row": ({"ratings_csv": RATINGS + "4,7,3.0,9,9\r\n"}, "ratings.csv, row 7: expected 4 fields, got 5"),
     "all rows long": (
         {"ratings_csv": "userId,movieId,rating\n4,1,4.0,1\n"},
-        "ratings.csv, row 2: expected 3 fields; got 4",
+        "ratings.csv, row 2: expected 3 fields, got 4",
     ),
     "no column": (
         {"ratings_csv": RATINGS.replace("rating,", "stars,")},
@@ -205,21 +205,21 @@ BAD = {
     "empty file": ({"ratings_csv": ""}, "ratings.csv, row 1: expected a column 'userId'"),
     "no file": ({"ratings_csv": None}, "ratings.csv: no such file; expected a folder with"),
     "film twice": ({"movies_csv": MOVIES + "2,Again (1999),Drama\n"}, "movies.csv, row 7: movieId '2' stands in row 3"),
-    "film without id": ({"movies_csv": MOVIES + "x,Again (1999),Drama\n"}, "movies.csv, row 7: .*movieId; got 'x'"),
+    "film without id": ({"movies_csv": MOVIES + "x,Again (1999),Drama\n"}, "movies.csv, row 7: .*movieId, got 'x'"),
     "film without title": (
         {"movies_csv": MOVIES + "8, ,Drama\n"},
         "movies.csv, row 7: the title of movieId '8' is empty",
     ),
-    "film short": ({"movies_csv": MOVIES + "8,Again (1999)\n"}, "movies.csv, row 7: expected 3 fields; got 2"),
+    "film short": ({"movies_csv": MOVIES + "8,Again (1999)\n"}, "movies.csv, row 7: expected 3 fields, got 2"),
     "open quote": ({"movies_csv": MOVIES + '8,"Again (1999),Drama\n'}, "movies.csv, row 7: expected CSV in UTF-8"),
     "not UTF-8": ({"movies_csv": MOVIES.encode("iso-8859-1")}, "movies.csv, row .*: expected CSV in UTF-8"),
     "no films": ({"movies_csv": "movieId,title,genres\n"}, "movies.csv: expected films"),
     "tag of no film": ({"tags_csv": TAGS + "4,99,odd,1\n"}, "tags.csv, row 6: movieId '99' is not in movies.csv"),
-    "tag of nobody": ({"tags_csv": TAGS + "x,1,odd,1\n"}, "tags.csv, row 6: .*userId; got 'x'"),
-    "tag short": ({"tags_csv": TAGS + "4,7\n"}, "tags.csv, row 6: expected 4 fields; got 2"),
+    "tag of nobody": ({"tags_csv": TAGS + "x,1,odd,1\n"}, "tags.csv, row 6: .*userId, got 'x'"),
+    "tag short": ({"tags_csv": TAGS + "4,7\n"}, "tags.csv, row 6: expected 4 fields, got 2"),
     "overview without a number": (
         {"overviews_csv": OVERVIEWS + "x9,Odd.\n"},
-        "overviews.csv, row 4: expected a whole number as movieId; got 'x9'",
+        "overviews.csv, row 4: expected a whole number as movieId, got 'x9'",
     ),
     "overview twice, written otherwise": (
         {"overviews_csv": OVERVIEWS + "2.0,Odd.\n"},
@@ -227,11 +227,11 @@ BAD = {
     ),
     "decimal comma": (
         {"ratings_csv": RATINGS.replace("0.5,2", '"0,5",2')},
-        "ratings.csv, row 3: expected a number as rating; got '0,5': write decimals with a point",
+        "ratings.csv, row 3: expected a number as rating, got '0,5': write decimals with a point",
     ),
     "decimal comma without quotes": (
         {"ratings_csv": "userId,movieId,rating\n4,1,4,5\n4,2,3,0\n"},
-        "ratings.csv, row 2: expected 3 fields; got 4",
+        "ratings.csv, row 2: expected 3 fields, got 4",
     ),
     "semicolons": (
         {"ratings_csv": "userId;movieId;rating\n4;1;4,5\n"},
@@ -245,21 +245,21 @@ BAD = {
         {"movies_csv": "movieId,title,title,genres\n1,A,B,Drama\n"},
         "movies.csv, row 1: expected one column 'title', got 2",
     ),
-    "underscore in an id": ({"ratings_csv": RATINGS + "1_2,2,3.0,9\n"}, "ratings.csv, row 7: .*userId; got '1_2'"),
-    "underscore in a rating": ({"ratings_csv": RATINGS + "4,7,0_5,9\n"}, "ratings.csv, row 7: .*rating; got '0_5'"),
-    "digits of another script": ({"ratings_csv": RATINGS + "4,7,٣,9\n"}, "ratings.csv, row 7: .*rating; got '٣'"),
-    "film in digits of another script": ({"movies_csv": MOVIES + "٣,A,Drama\n"}, "row 7: .*movieId; got '٣'"),
+    "underscore in an id": ({"ratings_csv": RATINGS + "1_2,2,3.0,9\n"}, "ratings.csv, row 7: .*userId, got '1_2'"),
+    "underscore in a rating": ({"ratings_csv": RATINGS + "4,7,0_5,9\n"}, "ratings.csv, row 7: .*rating, got '0_5'"),
+    "digits of another script": ({"ratings_csv": RATINGS + "4,7,٣,9\n"}, "ratings.csv, row 7: .*rating, got '٣'"),
+    "film in digits of another script": ({"movies_csv": MOVIES + "٣,A,Drama\n"}, "row 7: .*movieId, got '٣'"),
     "bad row after blank lines": (
         {"ratings_csv": RATINGS.replace("\r\n", "\r\n\r\n") + "4,7,9.5,1\n"},
-        r"ratings.csv, row 13 \(user 4, item 7\): expected a rating from 0.5 to 5; got 9.5",
+        r"ratings.csv, row 13 \(user 4, item 7\): expected a rating from 0.5 to 5, got 9.5",
     ),
     "bad word after blank lines": (
         {"ratings_csv": RATINGS.replace("\r\n", "\r\n \r\n") + "4,7,good,1\n"},
-        "ratings.csv, row 13: expected a number as rating; got 'good'",
+        "ratings.csv, row 13: expected a number as rating, got 'good'",
     ),
     "bad row after lines in quotes": (
         {"movies_csv": 'movieId,title,genres\n1,"Two\nlines (1995)",Drama\n\nx,Again (1999),Drama\n'},
-        "movies.csv, row 5: .*movieId; got 'x'",
+        "movies.csv, row 5: .*movieId, got 'x'",
     ),
     "one line in ISO-8859-1": (
         {"movies_csv": MOVIES.encode() + "11,Léon (1994),Crime\n".encode("iso-8859-1")},
@@ -429,7 +429,7 @@ def test_overview_texts_need_overviews(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"texts must be one of .*got 'plots'"):
+    with pytest.raises(ConfigurationError, match=r"texts to be one of .*got 'plots'"):
         load_movielens(tmp_path, "plots")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="min_ratings to be a whole number of 0 or more, got -1"):
         load_movielens(tmp_path, min_ratings=-1)
@@ -468,21 +468,21 @@ def test_dat_files_of_ml_10m_have_half_stars_utf_8_and_tags(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"ratings": "1::1::5::97\n2::1::6::97\n"}, "ratings.dat, row 2 .*from 1 to 5; got 6"),
+        ({"ratings": "1::1::5::97\n2::1::6::97\n"}, "ratings.dat, row 2 .*from 1 to 5, got 6"),
         (
             {"ratings": "1::1::5::97\n2::1::3\n"},
-            "ratings.dat, row 2: expected userId::movieId::rating::timestamp; got '2::1::3'",
+            "ratings.dat, row 2: expected userId::movieId::rating::timestamp, got '2::1::3'",
         ),
         ({"ratings": "1::1::5::97\n2:1:3:97\n"}, "ratings.dat, row 2: expected userId::movieId"),
-        ({"ratings": "1::1::5::97\n2::1::x::97\n"}, "ratings.dat, row 2: expected a number as rating; got 'x'"),
-        ({"ratings": "1::1::4,5\n2::1::3,0\n"}, "ratings.dat, row 1: expected userId::.*; got '1::1::4,5'"),
-        ({"ratings": "1::1::4,5::97\n"}, "ratings.dat, row 1: .*rating; got '4,5': write decimals with a point"),
-        ({"ratings": "1::1::5::97\n\n2::1::6::97\n"}, "ratings.dat, row 3 .*from 1 to 5; got 6"),
-        ({"ratings": "1::1::5::97\n\n2::1::x::97\n"}, "ratings.dat, row 3: expected a number as rating; got 'x'"),
+        ({"ratings": "1::1::5::97\n2::1::x::97\n"}, "ratings.dat, row 2: expected a number as rating, got 'x'"),
+        ({"ratings": "1::1::4,5\n2::1::3,0\n"}, "ratings.dat, row 1: expected userId::.*, got '1::1::4,5'"),
+        ({"ratings": "1::1::4,5::97\n"}, "ratings.dat, row 1: .*rating, got '4,5': write decimals with a point"),
+        ({"ratings": "1::1::5::97\n\n2::1::6::97\n"}, "ratings.dat, row 3 .*from 1 to 5, got 6"),
+        ({"ratings": "1::1::5::97\n\n2::1::x::97\n"}, "ratings.dat, row 3: expected a number as rating, got 'x'"),
         ({"ratings": "1::1::5::97\n"}, "users.dat, row 2: user '2' has no rating"),
         (
             {"movies_dat": "1::Toy Story (1995)\n"},
-            "movies.dat, row 1: expected movieId::title::genres; got '1::Toy Story",
+            "movies.dat, row 1: expected movieId::title::genres, got '1::Toy Story",
         ),
         ({"users_dat": "1::F\n"}, "users.dat, row 1: expected userId::gender"),
     ],
@@ -536,8 +536,8 @@ def test_files_of_ml_100k(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"u_data": "1\t1\t5\t97\n2\t1\t6\t97\n"}, "u.data, row 2 .*from 1 to 5; got 6"),
-        ({"u_data": "1\t1\t4,5\t97\n"}, "u.data, row 1: .*rating; got '4,5': write decimals with a point"),
+        ({"u_data": "1\t1\t5\t97\n2\t1\t6\t97\n"}, "u.data, row 2 .*from 1 to 5, got 6"),
+        ({"u_data": "1\t1\t4,5\t97\n"}, "u.data, row 1: .*rating, got '4,5': write decimals with a point"),
         ({"u_data": "1,1,5,97\n"}, r"u.data, row 1: expected userId\tmovieId"),
         ({"u_data": "1\t9\t5\t97\n"}, "u.data, row 1: movieId 9 is not in u.item"),
         ({"u_data": "1\t1\t5\t97\n"}, "u.user, row 2: user '2' has no rating"),

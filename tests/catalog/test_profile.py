@@ -123,13 +123,13 @@ def _agreement(catalog: Catalog, judge: np.ndarray, user: int, profile: plot_eng
 @pytest.mark.parametrize("user", [-1, 8])
 def test_users_that_do_not_exist_are_refused(user: int) -> None:
     catalog = opposites()
-    with pytest.raises(ConfigurationError, match=f"user row from 0 to 7; got {user}"):
+    with pytest.raises(ConfigurationError, match=f"user row from 0 to 7, got {user}"):
         Profiles(catalog, split_catalog(catalog)).text(user)
 
 
 def test_a_size_below_one_is_refused() -> None:
     catalog = opposites()
-    with pytest.raises(ConfigurationError, match="size must be 1 or more; got 0"):
+    with pytest.raises(ConfigurationError, match="size of 1 or more, got 0"):
         Profiles(catalog, split_catalog(catalog), size=0)
 
 

@@ -74,12 +74,12 @@ def test_order_of_ratings_changes_nothing() -> None:
         ({"item": ["a", "b", "a"]}, {}, "texts, row 4: item 'a' stands in row 2 already"),
         ({"item": ["a", "b", None]}, {}, "texts, row 4: item is empty"),
         ({"text": ["x", float("nan"), "y"]}, {}, "texts, row 3: text of item 'b' is empty"),
-        ({"text": ["x", "y"]}, {}, "texts: expected columns of one length; got 3, 2, 3"),
+        ({"text": ["x", "y"]}, {}, "texts: expected columns of one length, got 3, 2, 3"),
         ({"item": [], "text": [], "title": []}, {}, "texts: expected items; the table has none"),
         ({}, {"item": ["a", "b", "z"]}, "ratings, row 4: item 'z' is not in the table of texts"),
-        ({}, {"rating": [1, "five", 2]}, "ratings, row 3: expected a number as rating; got 'five'"),
-        ({}, {"rating": [1, None, 2]}, "ratings, row 3: expected a number as rating; got ''"),
-        ({}, {"rating": [1, 9, 2]}, r"ratings, row 3 \(user u, item b\): expected a rating from 1 to 5; got 9"),
+        ({}, {"rating": [1, "five", 2]}, "ratings, row 3: expected a number as rating, got 'five'"),
+        ({}, {"rating": [1, None, 2]}, "ratings, row 3: expected a number as rating, got ''"),
+        ({}, {"rating": [1, 9, 2]}, r"ratings, row 3 \(user u, item b\): expected a rating from 1 to 5, got 9"),
         ({}, {"user": ["u", "u", pd.NA]}, "ratings, row 4: user is empty"),
         ({}, {"user": ["u", "u", "u"]}, "ratings, row 4: user 'u' rated item 'a' before"),
         ({}, {"user": [], "item": [], "rating": []}, "ratings: expected ratings; the table has none"),
@@ -162,7 +162,7 @@ def test_a_column_that_stands_twice_is_said(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("rating", ["4,5", "1_0", "٤"])
 def test_numbers_of_another_notation_are_said(tmp_path: Path, rating: str) -> None:
     path = save(tmp_path, {**SCORES, "rating": [1, rating, 2]}, "ratings.csv")
-    with pytest.raises(CatalogError, match=f"ratings.csv, row 3: expected a number as rating; got '{rating}'"):
+    with pytest.raises(CatalogError, match=f"ratings.csv, row 3: expected a number as rating, got '{rating}'"):
         load_table(ITEMS, path)
 
 
@@ -204,9 +204,9 @@ def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"columns may rename .*got 'stars'"):
+    with pytest.raises(ConfigurationError, match=r"columns to rename .*got 'stars'"):
         load_table(ITEMS, SCORES, columns={"stars": "rating"})
-    with pytest.raises(ConfigurationError, match="language must be one of"):
+    with pytest.raises(ConfigurationError, match="language to be one of"):
         load_table(ITEMS, SCORES, language="latin")  # type: ignore[arg-type]
     for columns in (["item"], "item", {"item": 3}, {"item": ""}):
         with pytest.raises(ConfigurationError, match=r"expected columns to map|expected the name of a column"):
@@ -217,5 +217,5 @@ def test_wrong_arguments_are_refused() -> None:
     ranges: list[Any] = [(5, 1), (1, 1), (1, float("nan")), (0, float("inf"))]
     others: list[Any] = [5, "15", (1, 2, 3), ("1", "5"), (False, 5)]
     for scale in (*ranges, *others):
-        with pytest.raises(ConfigurationError, match="scale must be the lowest and the highest"):
+        with pytest.raises(ConfigurationError, match="scale to be the lowest and the highest"):
             load_table(ITEMS, SCORES, scale=scale)
