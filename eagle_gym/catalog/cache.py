@@ -32,8 +32,7 @@ def cache_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PreparationError(
-            f"nothing can be kept in {folder}: {error}; free it, or name another folder that you can read and write "
-            "with cache_dir="
+            f"nothing can be kept in {folder}: {error}; name a folder that can be written with cache_dir="
         ) from error
 
 

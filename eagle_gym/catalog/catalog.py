@@ -144,7 +144,7 @@ class Catalog:
         for row, item in enumerate(self.items):
             if not item.text.strip():
                 raise CatalogError(
-                    f"item row {row} (id {item.id!r}): expected a text, got {item.text!r}: write one or leave it out"
+                    f"item row {row} (id {item.id!r}): expected a text, got a blank: write one or leave it out"
                 )
         check_ratings(self.ratings, self.users, [item.id for item in self.items], self.scale)
 

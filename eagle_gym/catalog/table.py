@@ -133,7 +133,7 @@ def _bounds(scale: Sequence[float]) -> tuple[float, float]:
         low, high = (float(bound) for bound in scale)
         if -math.inf < low < high < math.inf:
             return low, high
-    raise ConfigurationError(f"expected scale to be the lowest and the highest rating, two finite numbers, got {scale!r}")
+    raise ConfigurationError(f"expected scale to be the lowest and the highest rating, two numbers, got {scale!r}")
 
 
 def _read_texts(table: Table, names: Mapping[str, str]) -> tuple[tuple[Item, ...], list[int]]:

@@ -90,13 +90,13 @@ def test_a_second_user_may_read_and_lock(tmp_path: Path) -> None:
 def test_a_cache_that_may_not_be_read_is_said_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached_catalog(tmp_path, "key", lambda: CATALOG)
     forbid(monkeypatch, "catalog.json")
-    with pytest.raises(PreparationError, match=r"catalogs/key: .*Permission denied.*another folder .* with cache_dir="):
+    with pytest.raises(PreparationError, match=r"catalogs/key: .*Permission denied.*name a folder that can be written with cache_dir="):
         cached_catalog(tmp_path, "key", never)
 
 
 def test_a_cache_below_a_file_is_said_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PreparationError, match=r"another folder .* with cache_dir="):
+    with pytest.raises(PreparationError, match=r"name a folder that can be written with cache_dir="):
         cached_catalog(tmp_path / "file", "key", lambda: CATALOG)
 
 

@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 SPY = Attributes(genres=("Action",), tone="dark", protagonist="spy", motifs=("robots", "dogs"))
 
 
-def test_every_prompt_is_read_as_what_it_asks() -> None:
+def test_every_edit_is_read_as_what_it_asks() -> None:
     for (operation, slot), forms in FORMS.items():
         for value in [value for s, value in FEATURES if s == slot]:
             old = next(other for s, other in FEATURES if s == slot and other != value)
@@ -68,7 +68,7 @@ def test_vague_edits_take_outcomes_in_the_shares_asked_for() -> None:
 
 
 @given(seeds, st.sampled_from([1, 3]))
-def test_applying_a_proposed_prompt_fulfils_it_and_nothing_else(seed: int, changes: int) -> None:
+def test_applying_a_proposed_edit_fulfils_it_and_nothing_else(seed: int, changes: int) -> None:
     rng = np.random.default_rng(seed)
     before = random_attributes(rng)
     for edit in propose(before, rng, 8, changes=changes):
@@ -126,7 +126,7 @@ def test_a_prompt_outside_the_language_is_a_typed_error(edit: str) -> None:
 
 
 @given(st.text(max_size=100))
-def test_any_unicode_prompt_is_read_or_refused(edit: str) -> None:
+def test_any_unicode_edit_is_read_or_refused(edit: str) -> None:
     with contextlib.suppress(TextError):
         assert parse_edit(edit)
 
