@@ -108,6 +108,7 @@ def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Ca
         with alone_at(folder):
             if not is_kept(folder / "catalog.json"):  # otherwise another process made it during the wait
                 write_whole(folder, make().save)
+    is_kept(folder / "ratings.npz")  # another user's file, which you may not read, is no broken one
     try:
         return Catalog.load(folder)
     except CatalogError as error:

@@ -89,9 +89,12 @@ def test_a_second_user_may_read_and_lock(tmp_path: Path) -> None:
 
 def test_a_cache_that_may_not_be_read_is_said_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached_catalog(tmp_path, "key", lambda: CATALOG)
-    forbid(monkeypatch, "catalog.json")
-    with pytest.raises(PreparationError, match=r"catalogs/key: .*Permission denied.*name a folder that can be written with cache_dir="):
-        cached_catalog(tmp_path, "key", never)
+    for name in ("catalog.json", "ratings.npz"):
+        with monkeypatch.context() as patch:
+            forbid(patch, name)
+            message = r"catalogs/key: .*Permission denied.*name a folder that can be written with cache_dir="
+            with pytest.raises(PreparationError, match=message):
+                cached_catalog(tmp_path, "key", never)
 
 
 def test_a_cache_below_a_file_is_said_with_the_cure(tmp_path: Path) -> None:

@@ -102,11 +102,11 @@ def test_unasked_changes_and_inventions_are_told_apart() -> None:
         ("leave out dogs", Change("remove", "motifs", "dogs")),
     ],
 )
-def test_known_prompts(edit: str, expected: Change) -> None:
+def test_known_edits(edit: str, expected: Change) -> None:
     assert parse_edit(edit) == (expected,)
 
 
-def test_a_macro_prompt_is_several_edits() -> None:
+def test_a_macro_edit_is_several_changes() -> None:
     macro = parse_edit("Set it on a submarine; make it darker; leave out dogs.")
     assert [change.operation for change in macro] == ["set", "vague", "remove"]
 
@@ -120,7 +120,7 @@ def test_replacing_and_intensifying() -> None:
 
 
 @pytest.mark.parametrize("edit", ["", "Do it.", "Set it on a blorp.", "Set it on a submarine; do it.", "🎬"])
-def test_a_prompt_outside_the_language_is_a_typed_error(edit: str) -> None:
+def test_an_edit_outside_the_language_is_a_typed_error(edit: str) -> None:
     with pytest.raises(TextError):
         parse_edit(edit)
 
@@ -138,7 +138,7 @@ def test_proposals_are_distinct_seeded_and_as_many_as_asked() -> None:
     assert len({parse_edit(edit) for edit in first}) == 64
 
 
-def test_a_profile_steers_half_of_the_prompts() -> None:
+def test_a_profile_steers_half_of_the_edits() -> None:
     likes = (("motifs", "jazz"), ("setting", "on the moon"), ("themes", "revenge"), ("styles", "witty"))
     dislikes = (("motifs", "robots"),)
     edits = propose(SPY, np.random.default_rng(0), 40, likes=likes, dislikes=dislikes)
@@ -153,6 +153,6 @@ def test_wordings_of_one_edit_vary() -> None:
     assert len({render_edit(change, np.random.default_rng(seed)) for seed in range(20)}) == len(wordings(change))
 
 
-def test_asking_for_no_prompts_is_refused() -> None:
+def test_asking_for_no_edits_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="n=0"):
         propose(SPY, np.random.default_rng(0), 0)
