@@ -68,8 +68,8 @@ _ID = re.compile(r"([0-9]+)(?:\.0*)?")  # pandas writes the ids of a column with
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Names of a data set's files."""
+class _FileNames:
+    """Names of the files of a data set, by layout."""
 
     movies: str
     ratings: str
@@ -78,9 +78,9 @@ class _Layout:
 
 
 LAYOUTS = (
-    _Layout("movies.csv", "ratings.csv", tags="tags.csv"),
-    _Layout("movies.dat", "ratings.dat", tags="tags.dat", users="users.dat"),
-    _Layout("u.item", "u.data", users="u.user"),
+    _FileNames("movies.csv", "ratings.csv", tags="tags.csv"),
+    _FileNames("movies.dat", "ratings.dat", tags="tags.dat", users="users.dat"),
+    _FileNames("u.item", "u.data", users="u.user"),
 )
 ADDED = ("overviews.csv", "links.csv")  # files that may stand next to those of any layout
 
@@ -147,7 +147,7 @@ def load_movielens(
         return cached_catalog(Path(cache_dir), key, read)
 
 
-def _read(folder: Path, layout: _Layout, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
+def _read(folder: Path, layout: _FileNames, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
     films = _read_films(folder / layout.movies)
     taggers = _read_tags(folder / layout.tags, films, layout.movies) if layout.tags else set()
     notes = _read_overviews(folder, films, required=texts == "overview")
@@ -170,7 +170,7 @@ def _read(folder: Path, layout: _Layout, texts: Texts, min_ratings: int, seed: i
     return _assemble(folder.name, items, user_ids, film_ids, value, scale, texts, notes, authors)
 
 
-def _layout(folder: Path) -> _Layout:
+def _layout(folder: Path) -> _FileNames:
     """The layout of the files in a folder.
 
     Raises:

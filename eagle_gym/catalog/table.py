@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast, get_args
@@ -126,13 +125,12 @@ def _column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
     return {**COLUMNS, **columns}
 
 
-def _bounds(scale: Sequence[float]) -> tuple[float, float]:
+def _bounds(scale: object) -> tuple[float, float]:
     """A scale as two floats; a list, as JSON has it, will do."""
-    pair = isinstance(scale, Sequence | np.ndarray) and not isinstance(scale, str) and len(scale) == 2
-    if pair and all(isinstance(bound, Real) and not isinstance(bound, bool) for bound in scale):
-        low, high = (float(bound) for bound in scale)
-        if -math.inf < low < high < math.inf:
-            return low, high
+    given = list(scale) if isinstance(scale, list | tuple | np.ndarray) else []
+    numbers = all(isinstance(bound, int | float | np.number) and not isinstance(bound, bool) for bound in given)
+    if len(given) == 2 and numbers and -math.inf < given[0] < given[1] < math.inf:
+        return float(given[0]), float(given[1])
     raise ConfigurationError(f"expected scale to be the lowest and the highest rating, two numbers, got {scale!r}")
 
 
