@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -58,11 +57,3 @@ def _name(pair: Pair) -> str:
 
 def _pairs(listing: str) -> tuple[Pair, ...]:
     return tuple((token.slot, token.value) for token in grammar.tokens(listing) if token.slot)
-
-
-def strongest(scored: Sequence[tuple[Pair, float]], size: int) -> Profile:
-    """Profile of the `size` highest positive and the `size` lowest negative scores; ties keep their order."""
-    ranked = sorted(scored, key=lambda item: -item[1])
-    likes = tuple(pair for pair, score in ranked[:size] if score > 0)
-    dislikes = tuple(pair for pair, score in ranked[::-1][:size] if score < 0)
-    return Profile(likes, dislikes)
