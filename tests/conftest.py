@@ -51,7 +51,7 @@ def amazon(tmp_path: Path) -> Path:
 
     folder = tmp_path / "amazon"
     folder.mkdir()
-    catalog = plots_world.make_world(seed=3, films=60, users=40).catalog
+    catalog = plots_world.make_plots(seed=3, films=60, users=40).catalog
     ratings = zip(catalog.ratings.user, catalog.ratings.item, catalog.ratings.value, strict=True)
     reviews = [
         {"user_id": f"A{user}", "parent_asin": f"B{item}", "rating": float(np.ceil(value)), "timestamp": row}

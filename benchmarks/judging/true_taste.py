@@ -31,7 +31,7 @@ class TrueTaste:
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        world = plots_world.make_world()
+        world = plots_world.make_plots()
         if catalog.hash != world.catalog.hash:
             raise ConfigurationError(f"true tastes are only known for the catalog 'plots', got {catalog.name!r}")
         self._catalog, self._tastes = catalog, world.tastes
@@ -65,7 +65,7 @@ class TrueTaste:
 
 def unseen_texts(catalog: Catalog, count: int) -> list[str]:
     """Texts made like those of Plots with a different seed, without those that are in the catalog."""
-    made = plots_world.make_world(UNSEEN_SEED, films=count, users=2).catalog.texts
+    made = plots_world.make_plots(UNSEEN_SEED, films=count, users=2).catalog.texts
     return [text for text in made if text not in set(catalog.texts)]
 
 

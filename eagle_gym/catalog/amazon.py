@@ -1,7 +1,7 @@
 """Amazon review data sets, read from a folder that you downloaded.
 
-Three editions of one collection, each a file of reviews and a file of metadata, one JSON object a line, plain or
-gzipped:
+The collection has three editions. Each is a file of reviews and a file of metadata, plain or gzipped, with one JSON
+object a line:
 
 - 2014 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html): `reviews_CATEGORY_5.json` and
   `meta_CATEGORY.json`, whose lines are Python literals rather than JSON;
@@ -9,7 +9,7 @@ gzipped:
 - 2023 (https://amazon-reviews-2023.github.io/): `CATEGORY.jsonl` and `meta_CATEGORY.jsonl`.
 
 A product's text is its title and its description (its features, where there is no description), without markup, scripts
-and style sheets. It is free text. What users wrote in their reviews is not read: texts hold no words of test users.
+and style sheets. It is free text. The words of reviews are not read, so texts hold nothing that a test user wrote.
 
 J. Ni, J. Li and J. McAuley, Justifying Recommendations using Distantly-Labeled Reviews and Fine-grained Aspects, 2019.
 """
@@ -36,7 +36,7 @@ from eagle_gym.progress import progress_bar
 SCALE = (1.0, 5.0)
 CORE = 5
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
-# Names of a review's user, product, rating and time, by edition; the last two name the product in metadata too.
+# Fields that hold a review's user, product, rating and time, by edition.
 EDITIONS = (("reviewerID", "asin", "overall", "unixReviewTime"), ("user_id", "parent_asin", "rating", "timestamp"))
 NEED = (
     "expected a folder with one file of reviews and one of metadata (meta_…), each .json or .jsonl, plain or .gz, "
@@ -46,11 +46,12 @@ NEED = (
 
 @dataclass(frozen=True, eq=False)
 class _Reviews:
-    """Reviews as numbers, [m] each, in the order of the file.
+    """Reviews as numbers, in the order of the file.
 
     Attributes:
-        users, products: Ids, by number.
-        user, product, value, time: Of each review.
+        users, products: Ids of users and products.
+        user, product: For each review, the places of its ids in these lists, [m].
+        value, time: Rating and time of each review, [m].
     """
 
     users: list[str]
@@ -83,11 +84,11 @@ def load_amazon(
 
     Args:
         root: Its folder.
-        core: Users and products with fewer ratings among each other are left out, again and again until all have as
-            many. By default 5, which changes nothing in the files that are 5-cores already; 0 where `min_ratings` is
-            given.
+        core: Users and products with fewer ratings are left out, and again until all that are left have as many among
+            each other. By default 0 where `min_ratings` is given, else 5, which changes nothing in files that are
+            5-cores.
         min_ratings: Products with fewer ratings are left out, with their ratings. By default 0.
-        words: Longer texts are cut after so many words.
+        words: Number of words after which a text is cut.
         cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it.
             By default it is not kept.
         progress: Whether to show bars, on a terminal, where reading takes more than two seconds.
@@ -102,7 +103,7 @@ def load_amazon(
         PreparationError: `cache_dir` cannot be read or written.
     """
     core = core if core is not None else CORE if min_ratings is None else 0
-    min_ratings = min_ratings or 0
+    min_ratings = 0 if min_ratings is None else min_ratings
     check_count("core", core, 0)
     check_count("min_ratings", min_ratings, 0)
     check_count("words", words, 1)
@@ -157,7 +158,7 @@ def _read(reviews: Path, meta: Path, limits: _Limits, progress: bool) -> Catalog
 
 
 def _numbers(ids: list[str], kept: list[str]) -> NDArray[np.int64]:
-    """For each id its place among those kept, -1 where it is not kept."""
+    """The place of each id among those kept, -1 where it is left out."""
     places = {id: place for place, id in enumerate(kept)}
     return np.array([places.get(id, -1) for id in ids], dtype=np.int64)
 
@@ -271,12 +272,12 @@ def _parse(path: Path, row: int, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         record = _literal(line)
     if not isinstance(record, dict):
-        raise CatalogError(f"{path}, row {row}: expected a JSON object; got {line.strip()!r:.200}")
+        raise CatalogError(f"{path}, row {row}: expected a JSON object, got {line.strip()!r:.200}")
     return record
 
 
 def _literal(line: str) -> object:
-    """The Python literal that a line of the 2014 metadata is, None where it is none."""
+    """A line of the 2014 metadata, which is a Python literal; None where it is not."""
     try:
         return ast.literal_eval(line.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -299,7 +300,7 @@ def _field(path: Path, row: int, record: Mapping[str, Any], name: str) -> object
 
 def _key(path: Path, row: int, name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise CatalogError(f"{path}, row {row}: expected an id as {name}; got {value!r}")
+        raise CatalogError(f"{path}, row {row}: expected an id as {name}, got {value!r}")
     return value.strip()
 
 

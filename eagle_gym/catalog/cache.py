@@ -32,8 +32,7 @@ def cache_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PreparationError(
-            f"nothing can be kept in {folder}: {error}; free it, or name another folder that you can read and write "
-            "with cache_dir="
+            f"nothing can be kept in {folder}: {error}; name a folder that can be written with cache_dir="
         ) from error
 
 
@@ -109,6 +108,7 @@ def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Ca
         with alone_at(folder):
             if not is_kept(folder / "catalog.json"):  # otherwise another process made it during the wait
                 write_whole(folder, make().save)
+    is_kept(folder / "ratings.npz")  # another user's file, which you may not read, is no broken one
     try:
         return Catalog.load(folder)
     except CatalogError as error:

@@ -1,8 +1,8 @@
 """What exists: items with their texts, users and their ratings. Frozen, validated, hashed, saved and loaded.
 
-A catalog is plain data. Loaders (`plots`, `movielens`, `table`) make one; the latent space, the profiles and the
-environment read it. Every check that a loader can express in terms of its file is made there, so that the message names
-the file; what is checked here holds for any catalog, however it was made.
+A catalog is plain data. A loader (`plots`, `movielens`, `amazon`, `table`) makes one; the latent space, the profiles
+and the environment read it. A loader checks whatever it can say in terms of its file, so that the message names the
+file. The checks in this module hold for any catalog, however it was made.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Item:
 
     Attributes:
         id: Key of the item in its source, unique in the catalog.
-        title: Its name, for people; never scored. Titles need not be unique.
+        title: Its name, for people. It need not be unique, and it is never scored.
         text: Its description, the state of an episode that starts here.
     """
 
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Who rated what, and how: three aligned columns of length m, read-only.
+    """Who rated what, and how: three aligned, read-only columns of length m.
 
     Attributes:
         user: Rows of `Catalog.users`, int32 [m].
@@ -64,7 +64,7 @@ class Ratings:
             object.__setattr__(self, name, _frozen_column(getattr(self, name), dtype))
         if not len(self.user) == len(self.item) == len(self.value):
             sizes = f"{len(self.user)} users, {len(self.item)} items, {len(self.value)} values"
-            raise CatalogError(f"ratings need three columns of one length; got {sizes}")
+            raise CatalogError(f"expected three columns of one length, got {sizes}")
 
     def __len__(self) -> int:
         return len(self.value)
@@ -111,8 +111,8 @@ class Catalog:
         scale: Lowest and highest rating that can be given.
         language: "plot_english" (every text is plot English, which the embedded model speaks) or "free".
         skipped: What the loader left out or could not use, for people.
-        authors: Ids of the users whose own words stand in the texts, such as their tags. They never test: an encoder
-            reads every text, so a test user's words must not be among them.
+        authors: Ids of the users whose own words, such as tags, are part of the texts. They are never test users,
+            because an encoder reads every text.
 
     Raises:
         CatalogError: The parts do not fit together; the message names the row and the value.
@@ -129,22 +129,22 @@ class Catalog:
 
     def __post_init__(self) -> None:
         if self.language not in get_args(Language):
-            raise CatalogError(f"language must be one of {get_args(Language)}; got {self.language!r}")
+            raise CatalogError(f"expected language to be one of {get_args(Language)}, got {self.language!r}")
         low, high = self.scale
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise CatalogError(f"scale must be (lowest, highest) with lowest < highest; got {self.scale!r}")
+            raise CatalogError(f"expected scale to be (lowest, highest) with lowest < highest, got {self.scale!r}")
         if not self.items:
-            raise CatalogError("a catalog needs at least one item; got none")
+            raise CatalogError("expected at least one item, got none")
         _check_unique([item.id for item in self.items], "item")
         _check_unique(self.users, "user")
         _check_unique(self.authors, "author")
         strange = sorted(set(self.authors) - set(self.users))
         if strange:
-            raise CatalogError(f"an author must be a user of the catalog; {strange[0]!r} is none")
+            raise CatalogError(f"expected authors to be users of the catalog, got {strange[0]!r}: give ids of users")
         for row, item in enumerate(self.items):
             if not item.text.strip():
                 raise CatalogError(
-                    f"item row {row} (id {item.id!r}): the text is blank; give it one or leave it out"
+                    f"item row {row} (id {item.id!r}): expected a text, got a blank: write one or leave it out"
                 )
         check_ratings(self.ratings, self.users, [item.id for item in self.items], self.scale)
 
@@ -175,7 +175,7 @@ class Catalog:
         """Row of the item with this id.
 
         Raises:
-            ConfigurationError: There is none; the message suggests close ones.
+            ConfigurationError: There is no such id; the message suggests close ones.
         """
         return _lookup(self._item_rows, str(id), "item", self.name)
 
@@ -183,7 +183,7 @@ class Catalog:
         """Row of the user with this id.
 
         Raises:
-            ConfigurationError: There is none; the message suggests close ones.
+            ConfigurationError: There is no such id; the message suggests close ones.
         """
         return _lookup(self._user_rows, str(id), "user", self.name)
 
@@ -211,13 +211,13 @@ class Catalog:
         """Read what `save` wrote.
 
         Raises:
-            CatalogError: A file is missing or broken, or its content is not what was saved.
+            CatalogError: A file is missing or broken, or its content is not the content that was saved.
         """
         folder = Path(folder)
         try:
             header = json.loads((folder / "catalog.json").read_text(encoding="utf-8"))
             if header["format"] != FORMAT:
-                raise CatalogError(f"{folder / 'catalog.json'}: expected format {FORMAT}; got {header['format']!r}")
+                raise CatalogError(f"{folder / 'catalog.json'}: expected format {FORMAT}, got {header['format']!r}")
             arrays = read_arrays(folder / "ratings.npz")
             catalog = cls(
                 name=header["name"],
@@ -234,7 +234,7 @@ class Catalog:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise CatalogError(f"{folder}: expected a catalog written by Catalog.save; {error!r}") from error
         if catalog.hash != header["hash"]:
-            raise CatalogError(f"{folder}: expected content {header['hash'][:12]}…; got {catalog.hash[:12]}…")
+            raise CatalogError(f"{folder}: expected content {header['hash'][:12]}…, got {catalog.hash[:12]}…")
         return catalog
 
     def _content(self) -> dict[str, Any]:
@@ -268,20 +268,20 @@ def check_ratings(
     """Check that ratings fit users, items and scale.
 
     Args:
-        ratings: The columns to check; here, unlike in a catalog, in any order.
+        ratings: The columns to check, in any order.
         users: Ids that `ratings.user` indexes.
         items: Ids that `ratings.item` indexes.
         scale: Lowest and highest rating.
-        where: Names a row of `ratings` for people; a loader gives one that names its file.
+        where: Names a row of `ratings`, for messages; a loader passes a function that names its file.
 
     Raises:
-        CatalogError: A row points nowhere, is out of the scale or comes twice, or a user has no rating.
+        CatalogError: A row points nowhere, is off the scale or stands twice, or a user has no rating.
     """
     for column, ids, what in ((ratings.user, users, "a user"), (ratings.item, items, "an item")):
         outside = np.flatnonzero((column < 0) | (column >= len(ids)))
         if outside.size:
             row = int(outside[0])
-            raise CatalogError(f"{where(row)}: expected the row of {what}, 0 to {len(ids) - 1}; got {column[row]}")
+            raise CatalogError(f"{where(row)}: expected the row of {what}, 0 to {len(ids) - 1}, got {column[row]}")
     low, high = scale
     bad = np.flatnonzero(~((ratings.value >= low) & (ratings.value <= high)))  # catches nan too
     if bad.size:
@@ -289,16 +289,16 @@ def check_ratings(
         who = f"(user {users[ratings.user[row]]}, item {items[ratings.item[row]]})"
         more = f"; {bad.size - 1} more such rows" if bad.size > 1 else ""
         raise CatalogError(
-            f"{where(row)} {who}: expected a rating from {low:g} to {high:g}; got {ratings.value[row]:g}{more}"
+            f"{where(row)} {who}: expected a rating from {low:g} to {high:g}, got {ratings.value[row]:g}{more}"
         )
     again = _first_repeat(ratings.user.astype(np.int64) * max(len(items), 1) + ratings.item)
     if again is not None:
         pair = f"user {users[ratings.user[again]]!r} rated item {items[ratings.item[again]]!r}"
-        raise CatalogError(f"{where(again)}: {pair} before; keep one rating of each pair")
+        raise CatalogError(f"{where(again)}: {pair} before: keep one rating of each pair")
     idle = np.flatnonzero(np.bincount(ratings.user, minlength=len(users)) == 0)
     if idle.size:
         raise CatalogError(
-            f"user {users[idle[0]]!r} has no rating ({idle.size} such users); give each user a rating or leave it out"
+            f"user {users[idle[0]]!r} has no rating ({idle.size} such users): add ratings or leave the users out"
         )
 
 
@@ -333,13 +333,13 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 def _frozen_column(column: ArrayLike, dtype: type[np.generic]) -> NDArray[Any]:
     array = np.array(column, dtype=dtype)
     if array.ndim != 1:
-        raise CatalogError(f"a column of ratings has one dimension; got shape {array.shape}")
+        raise CatalogError(f"expected a column of one dimension, got shape {array.shape}")
     array.flags.writeable = False
     return array
 
 
 def _first_repeat(keys: NDArray[np.int64]) -> int | None:
-    """Smallest row whose key stands in an earlier row too, or None."""
+    """First row whose key stands in an earlier row, or None."""
     order = np.argsort(keys, kind="stable")
     later = order[1:][keys[order][1:] == keys[order][:-1]]
     return int(later.min()) if later.size else None
@@ -351,7 +351,7 @@ def _check_unique(ids: Sequence[str], what: str) -> None:
         if not id:
             raise CatalogError(f"{what} row {row}: the id is empty")
         if id in seen:
-            raise CatalogError(f"{what} row {row}: id {id!r} is used by row {seen[id]} already; ids must be unique")
+            raise CatalogError(f"{what} row {row}: id {id!r} is used by row {seen[id]} already: make the ids unique")
         seen[id] = row
 
 

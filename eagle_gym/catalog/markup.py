@@ -9,14 +9,26 @@ from html.parser import HTMLParser
 SILENT = {"script", "style"}  # elements whose content is code
 # Elements that separate words.
 BREAKS = {"br", "p", "li", "ul", "ol", "div", "tr", "td", "th", "hr", "table", *(f"h{level}" for level in range(1, 7))}
-# How code that lost its tags gives itself away. The rest of its line, up to the last semicolon or brace, is code too.
+# A "<" that opens no tag, and a noncharacter that takes its place: the parser is slow, or fails, on some of these.
+_LONE = re.compile(r"<(?!!--)(?:(?=!\[)|(?![^<>]*>))")
+_HELD = "\ufdd0"
+_CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
+# How a script that lost its tags gives itself away. The rest of the line, up to the last semicolon or brace, is code as
+# well, and so are the lines that look like statements.
 _SCRIPT = re.compile(
     r"(?:\b(?:var|let|const)\s+[\w$]+(?:\s*,\s*[\w$]+)*\s*=(?!=)"
-    r"|\bfunction\b\s*[\w$]*\s*\([^()\n]{0,200}\)\s*\{|\(new Date\(\)\)|\$\(\s*(?:document|function)\b"
-    r"|\b(?:window|document)\.\w+(?:\.\w+)*\s*(?:=(?!=)|\())[^\n]*[;}]"
+    r"|[^\s;]{0,80}\bfunction\b\s*[\w$]*\s*\([^()\n]{0,200}\)\s*\{"
+    r"|\bif\s*\(\s*(?:!|typeof\b|window\b|document\b)"
+    r"|[^\s;]{0,80}\bnew Date\(\)"
+    r"|\b(?:window|document)\.\w+(?:\.\w+)*\s*(?:=(?!=)|\())(?:[^\n]*[;{}])?"
 )
-_RULE = re.compile(r"(?:[.#@][a-zA-Z_][^{}\n]{0,200}|\b[a-z][\w.:-]{0,50}\s*)\{\s*[a-z-]+\s*:[^{}]{0,2000}\}")
 _STATEMENT = re.compile(r"^[^\S\n]*(?:\}.*|.*[;{}][^\S\n]*)$", re.MULTILINE)
+_COMMENT = re.compile(r"/\*.{0,2000}?\*/", re.DOTALL)
+_RULE = re.compile(
+    r"(?:[.#@][a-zA-Z_][^{}\n]{0,200}\{(?:\s*[a-z-]+\s*:[^{}]{0,2000})?\s*\}"
+    r"|\b[a-z][\w.:-]{0,50}\s*\{\s*[a-z-]+\s*:[^{}]{0,2000};[^{}]{0,2000}\}"
+    r"|\b(?:a|b|body|div|h[1-6]|html|img|li|p|span|table|td|th|tr|ul)\s*\{\s*[a-z-]+\s*:[^{}]{0,2000}\})"
+)
 
 
 def plain_text(text: str) -> str:
@@ -29,15 +41,17 @@ def plain_text(text: str) -> str:
     if "<" in text:
         text = _without_tags(text)
     if _SCRIPT.search(text):
-        text = _STATEMENT.sub(" ", _SCRIPT.sub("", text))
-    return " ".join(_well_formed(_RULE.sub(" ", text)).split())
+        text = _STATEMENT.sub(" ", _SCRIPT.sub(" ", _COMMENT.sub(" ", text)))
+    if "{" in text:
+        text = _RULE.sub(" ", _RULE.sub(" ", text))  # the second time for rules that held others
+    return " ".join(_well_formed(text).split())
 
 
 def _without_tags(text: str) -> str:
     reader = _Reader()
-    reader.feed(text.replace("<![", "<! ["))  # the parser raises AssertionError on some marked sections
+    reader.feed(_LONE.sub(_HELD, _CDATA.sub("", text)))
     reader.close()
-    return "".join(reader.pieces)
+    return "".join(reader.pieces).replace(_HELD, "<")
 
 
 def _well_formed(text: str) -> str:

@@ -68,8 +68,8 @@ _ID = re.compile(r"([0-9]+)(?:\.0*)?")  # pandas writes the ids of a column with
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Names of a data set's files."""
+class _FileNames:
+    """Names of the files of a data set, by layout."""
 
     movies: str
     ratings: str
@@ -78,9 +78,9 @@ class _Layout:
 
 
 LAYOUTS = (
-    _Layout("movies.csv", "ratings.csv", tags="tags.csv"),
-    _Layout("movies.dat", "ratings.dat", tags="tags.dat", users="users.dat"),
-    _Layout("u.item", "u.data", users="u.user"),
+    _FileNames("movies.csv", "ratings.csv", tags="tags.csv"),
+    _FileNames("movies.dat", "ratings.dat", tags="tags.dat", users="users.dat"),
+    _FileNames("u.item", "u.data", users="u.user"),
 )
 ADDED = ("overviews.csv", "links.csv")  # files that may stand next to those of any layout
 
@@ -130,7 +130,7 @@ def load_movielens(
         PreparationError: `cache_dir` cannot be read or written.
     """
     if texts not in get_args(Texts):
-        raise ConfigurationError(f"texts must be one of {get_args(Texts)}; got {texts!r}")
+        raise ConfigurationError(f"expected texts to be one of {get_args(Texts)}, got {texts!r}")
     check_count("min_ratings", min_ratings, 0)
     with file_errors(root):
         folder = existing_folder(Path(root), NEED).resolve()
@@ -147,7 +147,7 @@ def load_movielens(
         return cached_catalog(Path(cache_dir), key, read)
 
 
-def _read(folder: Path, layout: _Layout, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
+def _read(folder: Path, layout: _FileNames, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
     films = _read_films(folder / layout.movies)
     taggers = _read_tags(folder / layout.tags, films, layout.movies) if layout.tags else set()
     notes = _read_overviews(folder, films, required=texts == "overview")
@@ -170,7 +170,7 @@ def _read(folder: Path, layout: _Layout, texts: Texts, min_ratings: int, seed: i
     return _assemble(folder.name, items, user_ids, film_ids, value, scale, texts, notes, authors)
 
 
-def _layout(folder: Path) -> _Layout:
+def _layout(folder: Path) -> _FileNames:
     """The layout of the files in a folder.
 
     Raises:
@@ -301,7 +301,7 @@ def _read_ratings(
     for column, name in enumerate(("userId", "movieId")):
         bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0) | (table[:, column] > LARGEST))
         if bad.size:
-            raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}; got {table[bad[0], column]:g}")
+            raise CatalogError(f"{where(bad[0])}: expected a whole number as {name}, got {table[bad[0], column]:g}")
     user_ids, film_ids, value = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
     unknown = np.flatnonzero(~np.isin(film_ids, np.fromiter(films, np.int64)))
     if unknown.size:
@@ -320,14 +320,14 @@ def _check_users(path: Path, rating: set[int]) -> None:
         return
     for row, (id, *_) in read_records(path, ("userId", "gender", "age", "occupation", "zip")):
         if _identifier(path, row, "userId", id) not in rating:
-            raise CatalogError(f"{path}, row {row}: user {id!r} has no rating; leave the user out or add ratings")
+            raise CatalogError(f"{path}, row {row}: user {id!r} has no rating: leave the user out or add ratings")
 
 
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
     match = _ID.fullmatch(value.strip())
     digits = (match[1].lstrip("0") or "0") if match else ""
     if not 1 <= len(digits) <= len(str(LARGEST)) or int(digits) > LARGEST:  # int() refuses thousands of digits
-        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value[:40]!r}")
+        raise CatalogError(f"{path}, row {row}: expected a whole number as {column}, got {value[:40]!r}")
     return int(digits)
 
 

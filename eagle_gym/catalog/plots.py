@@ -1,7 +1,7 @@
 """Plots: the embedded catalog of made-up films in plot English, rated by made-up users.
 
-The package ships the finished catalog as one small file. How it was made, the users' true tastes among it, is known to
-`plots_world` alone, which nothing imports at run time: only a judge may.
+The package ships the finished catalog as one small file. Only `plots_world` knows how it was made, including the users'
+true tastes. No module that an environment needs imports `plots_world`; a judge may.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def load_plots() -> Catalog:
 
 
 def pack(catalog: Catalog) -> dict[str, NDArray[Any]]:
-    """Arrays that hold a catalog compactly: users as counts of ratings, ratings in half stars.
+    """Arrays that hold a catalog compactly: users as their numbers of ratings, ratings as numbers of half stars.
 
     Raises:
-        CatalogError: The catalog is not of the kind that Plots is: half stars, users named by their row.
+        CatalogError: The catalog is unlike Plots: its ratings are not half stars, or its users are not named by row.
     """
     halves = np.rint(catalog.ratings.value * 2)
     if (

@@ -1,19 +1,20 @@
 """The making of Plots: films, users with hidden tastes, and the ratings that follow from them.
 
-Only the maker of the data file, tests and judges import this module; nothing at run time does. It knows each user's
-true taste, which agents, encoders and environments never see.
+Only the maker of the data file, tests and judges import this module; no module that an environment needs does. It knows
+each user's true taste, which agents, encoders and environments never see.
 
-How ratings come about, all of it drawn from one seed:
+Everything is drawn from one seed:
 
-- Each attribute value has a *mood*; a film has one too, and mostly takes values of its mood. Some values are more
-  common than others.
+- Each attribute value has a *mood*. A film has a mood too, and takes most of its values from that mood. Some values are
+  more common than others.
 - The values of a film, and pairs of its values (a tone suits a genre or does not), pull its *charm* in six hidden
   directions and its *quality* up or down. Both saturate: the tenth strong value adds less than the first.
-- A user's taste is a direction in charm, near that of others of the same kind, with a few quirks about single values.
-- True rating = the user's level + quality + ⟨charm, taste⟩ + quirks. What is recorded has noise on top, in half stars,
-  for films that are popular or to the user's liking rather than for films drawn at random.
+- A user's taste is a direction in charm, close to the tastes of users of the same kind, with a few quirks about single
+  values.
+- True rating = the user's level + quality + ⟨charm, taste⟩ + quirks. A recorded rating adds noise and is rounded to
+  half stars. Popular films and films that a user likes are rated more often than others.
 
-Regenerate the data file with ``python -m eagle_gym.catalog.plots_world``.
+Regenerate the data file with `python -m eagle_gym.catalog.plots_world`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ USERS = 1000
 DIRECTIONS = 6  # of charm
 MOODS = 4
 KINDS = 10  # of users
-QUIRKS = 6  # values that a user likes or dislikes for no common reason
+QUIRKS = 6  # values that a user likes or dislikes whatever the user's kind
 
-# How often a film says something about a slot; for the set slots, how often it says 0, 1, 2, … things.
+# Probability that a film has a value for a single slot; for a set slot, probabilities that it has 0, 1, 2, … values.
 SINGLE_ODDS = {
     "decade": 0.8, "tone": 0.7, "setting": 0.65, "protagonist": 0.75, "trait": 0.45, "goal": 0.6, "antagonist": 0.5,
     "ending": 0.5,
@@ -54,7 +55,7 @@ SET_ODDS = {
     "motifs": (0.35, 0.4, 0.25),
     "styles": (0.5, 0.35, 0.15),
 }
-# Genres and decades are as common as people expect, relative to the others, which count 1.
+# Genres and decades are as common as people expect. The weights are relative; values that are not listed weigh 1.
 COMMON = {
     "genres": {
         "Drama": 4.0,
@@ -76,7 +77,7 @@ COMMON = {
         "2020s": 1.5,
     },
 }
-# How strongly a slot's values pull, relative to each other.
+# How strongly the values of a slot pull, relative to other slots.
 PULL = {
     "genres": 1.0, "tone": 0.9, "ending": 0.7, "themes": 0.7, "setting": 0.6, "decade": 0.5, "protagonist": 0.5,
     "goal": 0.5, "antagonist": 0.5, "styles": 0.5, "motifs": 0.5, "trait": 0.4,
@@ -90,21 +91,21 @@ QUALITY_SPREAD = 0.3
 LEVEL, LEVEL_SPREAD = 3.3, 0.35
 QUIRK_SPREAD = 0.35
 NOISE = 0.6
-POPULARITY_SPREAD = 0.8  # of the log odds that a film gets rated
-PREFERENCE = 0.6  # log odds of having rated a film, per rating unit of liking it
+POPULARITY_SPREAD = 0.8  # of the log odds that a film is rated
+PREFERENCE = 0.6  # log odds that a film is rated, per rating unit of liking it
 RATINGS_MEDIAN, RATINGS_SPREAD, RATINGS_RANGE = 55.0, 0.6, (20, 250)  # ratings of a user; spread of the logarithm
 
 
 @dataclass(frozen=True, eq=False)
 class Tastes:
-    """The true tastes of the users of Plots, for a judge alone.
+    """The true tastes of the users of Plots, which only a judge may read.
 
     Attributes:
         taste: Direction and strength of each user's liking, [users, DIRECTIONS].
-        level: Each user's mean rating of a film of no charm, [users].
+        level: Each user's mean rating of a film without charm, [users].
         quirks: What single values add for each user, [users, values].
         charm, quality: Pull of each value, [values, DIRECTIONS] and [values].
-        pair_charm, pair_quality: Pull of each pair of values, by the key `_pair_key`; zero where slots do not interact.
+        pair_charm, pair_quality: Pull of each pair of values that interact, by their indices in ascending order.
         scales: Divisors that bring charm and quality to their spreads.
     """
 
@@ -118,7 +119,7 @@ class Tastes:
     scales: tuple[float, float] = (1.0, 1.0)
 
     def rate(self, users: ArrayLike, texts: Sequence[str]) -> Floats:
-        """How a user truly likes a text, in rating units, without noise and not clipped to the scale.
+        """True ratings of texts, without noise and not clipped to the scale.
 
         Args:
             users: Rows of the catalog's users, [B].
@@ -133,11 +134,11 @@ class Tastes:
         return self.rate_films(users, [plot_english.parse(text) for text in texts])
 
     def rate_films(self, users: ArrayLike, attributes: Sequence[plot_english.Attributes]) -> Floats:
-        """The same for films given by their attributes, [B]."""
+        """True ratings [B] of films [B], given by their attributes, by users [B]."""
         rows = np.asarray(users, dtype=np.int64)
         films = [_indices(film) for film in attributes]
         if rows.shape != (len(films),):
-            raise ConfigurationError(f"expected one user for each of {len(films)} texts; got shape {rows.shape}")
+            raise ConfigurationError(f"expected one user for each of {len(films)} texts, got shape {rows.shape}")
         charm, quality = self.pulls(films)
         quirks = np.array([self.quirks[row, film].sum() for row, film in zip(rows, films, strict=True)])
         liking: Floats = np.sum(charm * self.taste[rows], axis=1)
@@ -145,7 +146,7 @@ class Tastes:
         return total
 
     def rate_all(self, users: ArrayLike, attributes: Sequence[plot_english.Attributes]) -> Floats:
-        """True ratings of every film by every one of some users, [U, B]."""
+        """True ratings [U, B] of every film [B] by every user [U]."""
         rows = np.asarray(users, dtype=np.int64)
         films = [_indices(film) for film in attributes]
         charm, quality = self.pulls(films)
@@ -156,7 +157,7 @@ class Tastes:
         return total
 
     def pulls(self, films: Sequence[NDArray[np.int64]]) -> tuple[Floats, Floats]:
-        """Charm [B, DIRECTIONS] and quality [B] of films given as indices of their values."""
+        """Charm [B, DIRECTIONS] and quality [B] of films, each given as the indices of its values."""
         charm = np.array([self._sum(film, self.charm, self.pair_charm) for film in films]).reshape(-1, DIRECTIONS)
         quality = np.array([self._sum(film, self.quality, self.pair_quality) for film in films])
         norm = np.sqrt(np.sum(charm**2, axis=1, keepdims=True))
@@ -174,18 +175,18 @@ class Tastes:
 
 
 @dataclass(frozen=True)
-class World:
-    """A catalog and what lies behind it."""
+class GroundTruth:
+    """A catalog with the tastes that its ratings were drawn from."""
 
     catalog: Catalog
     tastes: Tastes
 
 
-def make_world(seed: int = SEED, films: int = FILMS, users: int = USERS) -> World:
+def make_plots(seed: int = SEED, films: int = FILMS, users: int = USERS) -> GroundTruth:
     """Draw films, tastes and ratings.
 
     Args:
-        seed: Of everything; the shipped catalog is that of `SEED`.
+        seed: Of everything; `SEED` gives the shipped catalog.
         films: Number of films.
         users: Number of users.
     """
@@ -197,23 +198,23 @@ def make_world(seed: int = SEED, films: int = FILMS, users: int = USERS) -> Worl
     tastes = _draw_tastes(rng, users, moods, indices)
     ratings = _draw_ratings(rng, tastes, indices)
     ids = tuple(f"u{row:04d}" for row in range(users))
-    return World(Catalog("plots", items, ids, ratings, SCALE, "plot_english"), tastes)
+    return GroundTruth(Catalog("plots", items, ids, ratings, SCALE, "plot_english"), tastes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the data file that the package ships."""
     parser = argparse.ArgumentParser(
-        prog="python -m eagle_gym.catalog.plots_world", description="Make the embedded catalog of Plots anew."
+        prog="python -m eagle_gym.catalog.plots_world", description="Write the embedded catalog of Plots again."
     )
     parser.add_argument("--out", type=Path, default=PATH, help="file to write (default: the package's own data)")
     out: Path = parser.parse_args(arguments).out
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out, allow_pickle=False, **pack(make_world().catalog))
+    np.savez_compressed(out, allow_pickle=False, **pack(make_plots().catalog))
 
 
 def _draw_films(rng: np.random.Generator, count: int, moods: Floats) -> list[plot_english.Attributes]:
-    """Attributes of films, values of one mood together."""
-    common = 1.0 / (3.0 + rng.permutation(len(moods)) % 40)  # a few values are common, many rare
+    """Attributes of films, each of mostly one mood."""
+    common = 1.0 / (3.0 + rng.permutation(len(moods)) % 40)  # a few values are common, many are rare
     for row, (slot, value) in enumerate(plot_english.FEATURES):
         if slot in COMMON:
             common[row] = COMMON[slot].get(value, 1.0)
@@ -226,7 +227,7 @@ def _draw_film(rng: np.random.Generator, logits: Floats) -> plot_english.Attribu
         odds = SET_ODDS.get(slot) or (1 - SINGLE_ODDS[slot], SINGLE_ODDS[slot])
         size = int(rng.choice(len(odds), p=odds))
         rows = _rows_of(slot)
-        keys = logits[rows] + rng.gumbel(size=len(rows))  # the largest are a draw without replacement
+        keys = logits[rows] + rng.gumbel(size=len(rows))  # the largest keys draw without replacement
         pairs += [plot_english.FEATURES[row] for row in rows[np.argsort(-keys)[:size]]]
     return plot_english.Attributes.from_pairs(pairs)
 
@@ -259,10 +260,10 @@ def _title(film: plot_english.Attributes, rng: np.random.Generator) -> str:
 
 
 def _draw_tastes(rng: np.random.Generator, users: int, moods: Floats, films: Sequence[NDArray[np.int64]]) -> Tastes:
-    """Tastes whose scale is such that charm and quality have their spreads over these films."""
+    """Tastes, scaled so that charm and quality have their spreads over these films."""
     values = len(plot_english.FEATURES)
     pull = np.array([PULL[slot] for slot, _ in plot_english.FEATURES])
-    # What people like follows in part the moods that films come in.
+    # What people like depends in part on moods, as films do.
     shared = moods @ rng.normal(size=(MOODS, DIRECTIONS)) / np.sqrt(MOODS)
     charm = (0.6 * shared + 0.8 * rng.normal(size=(values, DIRECTIONS))) * pull[:, None]
     quality = rng.normal(size=values) * pull
@@ -297,7 +298,7 @@ def _draw_ratings(rng: np.random.Generator, tastes: Tastes, films: Sequence[NDAr
     for row, film in enumerate(films):
         values[row, film] = 1.0
     quirks = tastes.quirks @ values.T
-    # Rounded so that the last bits of a matrix product, which differ between machines, decide nothing.
+    # Rounded because the last bits of a matrix product differ between machines.
     liking = np.round(tastes.taste @ charm.T + quality + quirks, 9)
     popularity = POPULARITY_SPREAD * rng.gumbel(size=len(films))
     low, high = RATINGS_RANGE

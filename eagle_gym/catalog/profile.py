@@ -31,12 +31,12 @@ NOTABLE = 0.02  # rating units: a smaller leaning, after shrinking, is not worth
 
 
 class Profiles:
-    """Profiles of a catalog's users, each made when first asked for.
+    """Profiles of a catalog's users, each made at its first use.
 
     Args:
-        catalog: With texts of either language.
+        catalog: Its texts may be of either language.
         split: Only its support ratings are read.
-        size: Most likes, and most dislikes, in a profile.
+        size: Largest number of likes, and of dislikes, in a profile.
 
     Raises:
         ConfigurationError: A size below 1.
@@ -44,7 +44,7 @@ class Profiles:
 
     def __init__(self, catalog: Catalog, split: Split, size: int = 3) -> None:
         if size < 1:
-            raise ConfigurationError(f"a profile's size must be 1 or more; got {size!r}")
+            raise ConfigurationError(f"expected a profile's size of 1 or more, got {size!r}")
         self._catalog = catalog
         self._size = size
         self._user = catalog.ratings.user[split.support]
@@ -65,7 +65,7 @@ class Profiles:
         """
         if self._catalog.language != "plot_english":
             raise ConfigurationError(
-                f"catalog {self._catalog.name!r} is free text, which has no attributes; use text()"
+                f"expected a catalog in plot English, got {self._catalog.name!r} in free text: call text() instead"
             )
         self._check(user)
         if user not in self._made:
@@ -95,10 +95,10 @@ class Profiles:
     def _check(self, user: int) -> None:
         count = len(self._catalog.users)
         if not 0 <= user < count:
-            raise ConfigurationError(f"expected a user row from 0 to {count - 1}; got {user!r}")
+            raise ConfigurationError(f"expected a user row from 0 to {count - 1}, got {user!r}")
 
     def _leanings(self, user: int) -> list[tuple[plot_english.Pair, float]]:
-        """Attribute values that the user met often enough, with the mean surprise, highest first."""
+        """Attribute values with enough ratings, each with its mean surprise, highest first."""
         met: dict[plot_english.Pair, list[float]] = {}
         for row in np.flatnonzero(self._user == user):
             for pair in plot_english.read(self._catalog.items[self._item[row]].text).pairs():
@@ -115,13 +115,13 @@ class Profiles:
 
 
 def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot_english.Profile:
-    """Likes and dislikes of one user; for many users make one `Profiles`.
+    """Likes and dislikes of one user. For many users, make one `Profiles`.
 
     Args:
         catalog: In plot English.
         split: Only its support ratings are read.
         user: Row of `Catalog.users`.
-        size: Most likes, and most dislikes.
+        size: Largest number of likes, and of dislikes.
 
     Raises:
         ConfigurationError: The catalog is free text or has no such user, or the size is below 1.

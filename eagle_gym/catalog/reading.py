@@ -185,7 +185,7 @@ def number(path: Path | str, row: int, column: str, value: str) -> float:
         result = float("nan")
     if not np.isfinite(result):
         cure = ": write decimals with a point" if "," in value else ""
-        raise CatalogError(f"{path}, row {row}: expected a number as {column}; got {value[:40]!r}{cure}")
+        raise CatalogError(f"{path}, row {row}: expected a number as {column}, got {value[:40]!r}{cure}")
     return result
 
 
@@ -275,7 +275,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     picks = [_column(path, first, header, column) for column in columns]
     for row, record in rows:
         if len(record) != len(header):
-            raise CatalogError(f"{path}, row {row}: expected {len(header)} fields; got {len(record)}: {record!r:.200}")
+            raise CatalogError(f"{path}, row {row}: expected {len(header)} fields, got {len(record)}: {record!r:.200}")
         yield row, [record[pick] for pick in picks]
 
 
@@ -288,7 +288,7 @@ def _read_plain(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[
         line = line.rstrip("\r\n")
         record = line.split(delimiter)
         if len(record) != len(columns):
-            raise CatalogError(f"{path}, row {row}: expected {delimiter.join(columns)}; got {line!r:.200}")
+            raise CatalogError(f"{path}, row {row}: expected {delimiter.join(columns)}, got {line!r:.200}")
         yield row, record
 
 

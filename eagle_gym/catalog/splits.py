@@ -1,8 +1,8 @@
 """Who trains and who tests.
 
-Users are split into train and test, start items too. A test user enters no fit: half of that user's ratings (the
-support) fold the user in and make the text profile, the other half is the judge's. Users whose own words stand in the
-catalog's texts (its authors) always train, since encoders read every text.
+Users are split into train and test users, and start items into train and test items. Nothing is fitted to a test user's
+ratings: half of them (the support) fold the user in and make the text profile, and the other half is the judge's. Users
+whose own words are part of the catalog's texts (its authors) always train, because encoders read every text.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Split:
         test_users: The others.
         train_items: Rows of `Catalog.items` from which training episodes start, int32.
         test_items: The others.
-        support: True for ratings that fits and profiles may see, bool [m]: all of the train users', half of each test
-            user's.
-        judge: The others, ``~support``.
+        support: True for ratings that fits and profiles may see, bool [m]: all ratings of train users, and half of each
+            test user's.
+        judge: The others, `~support`.
     """
 
     train_users: NDArray[np.int32]
@@ -61,16 +61,16 @@ def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2
     """Divide users, start items and the test users' ratings at random.
 
     Args:
-        catalog: At least two users, one of them no author, and two items.
+        catalog: Has at least two items and two users, of whom at least one is not an author.
         seed: Equal seeds divide equal catalogs equally.
-        test_fraction: Share of users, and of items, that test; each side keeps at least one. Where nearly all users
-            are authors, fewer users test.
+        test_fraction: Share of the users, and of the items, that test; each side keeps at least one. Fewer users test
+            where nearly all users are authors.
 
     Raises:
         ConfigurationError: The fraction is not between 0 and 1, or there is too little to divide.
     """
     if not 0.0 < test_fraction < 1.0:
-        raise ConfigurationError(f"test_fraction must lie between 0 and 1; got {test_fraction!r}")
+        raise ConfigurationError(f"expected test_fraction to lie between 0 and 1, got {test_fraction!r}")
     rng = np.random.default_rng(seed)
     authors = np.array([catalog.user_index(user) for user in catalog.authors], np.int32)
     train_users, test_users = _divide(len(catalog.users), test_fraction, rng, "users", authors)
@@ -82,20 +82,20 @@ def split_catalog(catalog: Catalog, *, seed: int = 0, test_fraction: float = 0.2
 def _divide(
     count: int, fraction: float, rng: np.random.Generator, what: str, never: NDArray[np.int32] | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Rows that train and rows that test, the latter without those that `never` test."""
+    """Rows that train and rows that test; those in `never` do not test."""
     if count < 2:
-        raise ConfigurationError(f"a split needs at least two {what}; the catalog has {count}")
+        raise ConfigurationError(f"expected at least two {what} to split, got {count}")
     size = min(max(round(count * fraction), 1), count - 1)
     order = rng.permutation(count).astype(np.int32)
     free = order if never is None else order[~np.isin(order, never)]
     if not free.size:
-        raise ConfigurationError(f"all {count} {what} wrote part of the texts, so that nobody is left to test")
+        raise ConfigurationError(f"expected {what} who are no authors, got {count} authors: nobody is left to test")
     test = np.sort(free[:size])
     return np.setdiff1d(order, test), test
 
 
 def _second_half(user: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """True for a random half of each user's rows; the odd one out stays False, so nobody lacks support."""
+    """True for a random half of each user's rows, rounded down so that every user has support."""
     order = np.lexsort((rng.random(len(user)), user))
     counts = np.bincount(user)
     starts = np.cumsum(counts) - counts

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast, get_args
@@ -30,7 +29,7 @@ COLUMNS = {"item": "item", "text": "text", "title": "title", "user": "user", "ra
 
 
 class Columns(Protocol):
-    """What is asked of a table in memory: its columns, by name."""
+    """A table in memory, whose columns are reached by name."""
 
     def __getitem__(self, column: str, /) -> Iterable[Any]: ...
 
@@ -76,7 +75,7 @@ def load_table(
     """
     names = _column_names(columns)
     if language is not None and language not in get_args(Language):
-        raise ConfigurationError(f"language must be one of {get_args(Language)} or None; got {language!r}")
+        raise ConfigurationError(f"expected language to be one of {get_args(Language)} or None, got {language!r}")
     check_count("min_ratings", min_ratings, 0)
     bounds = None if scale is None else _bounds(scale)
     with file_errors(_label(texts, "texts")):
@@ -118,22 +117,21 @@ def _column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
         raise ConfigurationError(f"expected columns to map {', '.join(COLUMNS)} to your names of them, got {columns!r}")
     unknown = sorted(map(str, set(columns) - set(COLUMNS)))
     if unknown:
-        raise ConfigurationError(f"columns may rename {', '.join(COLUMNS)}; got {', '.join(map(repr, unknown))}")
+        known, got = ", ".join(COLUMNS), ", ".join(map(repr, unknown))
+        raise ConfigurationError(f"expected columns to rename {known}, got {got}")
     for key, name in columns.items():
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"expected the name of a column as columns[{key!r}], got {name!r}")
     return {**COLUMNS, **columns}
 
 
-def _bounds(scale: Sequence[float]) -> tuple[float, float]:
+def _bounds(scale: object) -> tuple[float, float]:
     """A scale as two floats; a list, as JSON has it, will do."""
-    fits = isinstance(scale, Sequence | np.ndarray) and not isinstance(scale, str) and len(scale) == 2
-    if not fits or not all(isinstance(bound, Real) and not isinstance(bound, bool) for bound in scale):
-        raise ConfigurationError(f"scale must be the lowest and the highest rating, two finite numbers; got {scale!r}")
-    low, high = (float(bound) for bound in scale)
-    if not -math.inf < low < high < math.inf:
-        raise ConfigurationError(f"scale must be the lowest and the highest rating, two finite numbers; got {scale!r}")
-    return low, high
+    given = list(scale) if isinstance(scale, list | tuple | np.ndarray) else []
+    numbers = all(isinstance(bound, int | float | np.number) and not isinstance(bound, bool) for bound in given)
+    if len(given) == 2 and numbers and -math.inf < given[0] < given[1] < math.inf:
+        return float(given[0]), float(given[1])
+    raise ConfigurationError(f"expected scale to be the lowest and the highest rating, two numbers, got {scale!r}")
 
 
 def _read_texts(table: Table, names: Mapping[str, str]) -> tuple[tuple[Item, ...], list[int]]:
@@ -254,7 +252,7 @@ def _records(table: Table, columns: Sequence[str], label: str) -> Iterable[tuple
         table = _read_parquet(path, columns)
     picked = [_column(table, column, columns, label) for column in columns]
     if len({len(column) for column in picked}) > 1:
-        raise CatalogError(f"{label}: expected columns of one length; got {', '.join(str(len(c)) for c in picked)}")
+        raise CatalogError(f"{label}: expected columns of one length, got {', '.join(str(len(c)) for c in picked)}")
     return ((row, list(record)) for row, record in enumerate(zip(*picked, strict=True), start=2))
 
 
@@ -316,7 +314,7 @@ def _label(table: object, what: str) -> str:
 
 
 def _as_text(value: object) -> str:
-    """A field as a CSV file would hold it; whole floats without the point, so that ids match between tables."""
+    """A field as a CSV file would hold it. Whole floats lose the point, so that ids match between tables."""
     if isinstance(value, str):
         return value
     if isinstance(value, float | np.floating) and float(value).is_integer():

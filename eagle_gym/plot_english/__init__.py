@@ -1,7 +1,8 @@
 """Plot English: a small language for descriptions of films, which the embedded model speaks.
 
-``render`` and ``parse`` turn attributes into a description and back, ``render_edit`` and ``parse_edit`` do so for
-edits, ``propose`` draws candidate edits, and ``from_film`` describes a real film.
+An *edit* is the text that an action stands for; a *change* is one thing that an edit asks for. `render` and `parse`
+turn attributes into a description and back, `render_edit` and `parse_edit` turn changes into an edit and back,
+`propose` draws candidate edits, and `from_film` describes a real film.
 """
 
 from eagle_gym.plot_english.attributes import Attributes, Pair, features

@@ -1,7 +1,7 @@
-"""Plot English as arrays: texts as one-hot vectors, and a table of every edit that needs no state to be named.
+"""Plot English as arrays: texts as one-hot vectors, and a table of every change that can be named without a state.
 
-Proposing 64 edits for each of 64 states, and predicting what they do, happens at every step of a batch; so what can
-be known beforehand is put into arrays once, and a state only gathers from them.
+Every step of a batch proposes 64 edits for each of 64 states and predicts what they do. Whatever does not depend on the
+state is therefore put into arrays once, and a step only looks it up.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ def feature_index() -> dict[Pair, int]:
 
 @cache
 def feature_slots() -> NDArray[np.intp]:
-    """[F] the slot of each column, as an index into ``plot_english.SLOTS``."""
+    """Slot of each column, as an index into `plot_english.SLOTS`, [F]."""
     return np.array([SLOT_INDEX[slot] for slot, _ in plot_english.FEATURES])
 
 
 @cache
 def slot_members() -> NDArray[np.bool_]:
-    """[S, F] which columns belong to which slot."""
+    """Whether a column belongs to a slot, [S, F]."""
     members: NDArray[np.bool_] = feature_slots() == np.arange(len(plot_english.SLOTS))[:, None]
     return members
 
 
 @cache
 def ladder() -> NDArray[np.intp]:
-    """[F] the column that a tone becomes when pushed further, -1 elsewhere."""
+    """Column of the tone that a tone becomes when it is intensified, -1 for other columns, [F]."""
     steps = np.full(len(plot_english.FEATURES), -1)
     for tone, further in LADDER.items():
         steps[feature_index()["tone", tone]] = feature_index()["tone", further]
@@ -52,7 +52,7 @@ def ladder() -> NDArray[np.intp]:
 
 
 def one_hot(texts: Iterable[str]) -> NDArray[np.bool_]:
-    """[B, F] what each text says, read leniently."""
+    """Whether a text has a value, [B, F]; words outside plot English are ignored."""
     index = feature_index()
     rows = [[index[pair] for pair in plot_english.read(text).pairs()] for text in texts]
     held = np.zeros((len(rows), len(index)), np.bool_)
@@ -61,18 +61,19 @@ def one_hot(texts: Iterable[str]) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class EditTable:
-    """Every edit that can be named without a state (all but replacements), with its wordings.
+class ChangeTable:
+    """Every change that can be named without a state (all but replacements), with the edits that ask for it.
 
     Attributes:
-        edits: [E] the edits.
-        edits: [E] the edits that ask for each, one per wording.
-        forms: [E] how many edits.
-        kind: [E] index into ``KINDS``.
-        column: [E] the column that is set, added or removed; -1 for a single slot's removal, ``intensify`` and vague.
-        slot: [E] the slot concerned, -1 for vague.
-        wanted: [V, F] the columns any one of which fulfils a vague edit; row v is edit v.
-        first: [V, F] those of them in the slot that the direction names first.
+        changes: The changes, [E]; the vague ones come first.
+        edits: The edits that ask for each change, one per wording, [E].
+        forms: Number of these edits, [E].
+        kind: Index into `KINDS`, [E].
+        column: Column that is set, added or removed, [E]; -1 where a single slot is removed, and for `intensify` and
+            vague changes.
+        slot: Slot that changes, [E]; -1 for vague changes.
+        wanted: Columns, any one of which fulfils a vague change, [V, F].
+        first: The columns among them in the slot that the direction names first, [V, F].
     """
 
     changes: tuple[Change, ...]
@@ -86,7 +87,7 @@ class EditTable:
 
     @property
     def vague(self) -> int:
-        """How many edits, the first ones, are vague."""
+        """Number of vague changes."""
         return len(self.wanted)
 
 
@@ -94,12 +95,12 @@ KINDS = ("vague", "intensify", "remove", "ask")
 
 
 @cache
-def change_table() -> EditTable:
+def change_table() -> ChangeTable:
     """The table, made once."""
     changes = [*_vague(), Change("intensify", "tone"), *_removals(), *_askings()]
     edits = tuple(all_wordings(change) for change in changes)
     _KNOWN.update({edit: (change,) for change, forms in zip(changes, edits, strict=True) for edit in forms})
-    return EditTable(
+    return ChangeTable(
         changes=tuple(changes),
         edits=edits,
         forms=np.array([len(forms) for forms in edits]),
@@ -113,21 +114,21 @@ def change_table() -> EditTable:
 
 @cache
 def fingerprint() -> str:
-    """A hash of every value that texts can have and of every wording of every edit."""
+    """Hash of every value that texts can have and of every wording of every change."""
     replacements = [f"{slot}: {form}" for slot, forms in _replacement_forms().items() for form in forms]
     edits = [edit for forms in change_table().edits for edit in forms]
     return f"{stable_seed(*plot_english.FEATURES, *edits, *replacements):016x}"
 
 
 def all_wordings(change: Change) -> tuple[str, ...]:
-    """Every edit that asks for just this edit, as ``plot_english.render_edit`` words it."""
+    """Every edit that asks for only this change, as `plot_english.render_edit` words it."""
     if change.operation == "replace":
         return tuple(_replacement(change, form) for form in range(len(_replacement_forms()[change.slot])))
     return _filled(change)
 
 
 def _replacement(change: Change, form: int) -> str:
-    """Tens of thousands of these are possible, so each is worded when it is drawn, and in the quickest way."""
+    """Tens of thousands of replacements exist, so each is worded when it is drawn, and in the quickest way."""
     surfaces = lexicon.surfaces()
     old, new = surfaces[change.slot, change.old], surfaces[change.slot, change.value]
     return _replacement_forms()[change.slot][form].replace("{old}", old).replace("{new}", new)
@@ -142,20 +143,25 @@ def _filled(change: Change) -> tuple[str, ...]:
 
 @cache
 def _replacement_forms() -> dict[str, tuple[str, ...]]:
-    """How replacements in each set slot are worded, with ``{old}`` and ``{new}`` to be filled in."""
+    """Wordings of the replacements in each set slot, with `{old}` and `{new}` to be filled in."""
     return {
         slot: tuple(form.replace(f"{{{slot}}}", "{new}") + "." for form in wordings(Change("replace", slot)))
         for slot in lexicon.SET_SLOTS
     }
 
 
-# What edits ask for, where that is known without reading them: a cache of ``plot_english.parse_edit``.
+# What edits ask for, where they were worded here: a cache of `plot_english.parse_edit`.
 _KNOWN: dict[str, tuple[Change, ...]] = {}
 _KNOWN_MOST = 200_000
 
 
 def word(change: Change, chance: float) -> str:
-    """One of an edit's edits; ``chance`` in [0, 1) says which. What it asks for is remembered."""
+    """One of the edits that ask for a change.
+
+    Args:
+        change: What to ask for; `changes_in` remembers it.
+        chance: Picks the wording, in [0, 1).
+    """
     if change.operation == "replace":
         edit = _replacement(change, int(chance * len(_replacement_forms()[change.slot])))
     else:
@@ -171,7 +177,7 @@ def changes_in(edit: str) -> tuple[Change, ...]:
     """What an edit asks for.
 
     Raises:
-        TextError: it is no edit of plot English.
+        TextError: The text is not an edit of plot English.
     """
     return _KNOWN.get(edit) or plot_english.parse_edit(edit)
 
@@ -204,13 +210,13 @@ def _columns(pairs: Sequence[Pair]) -> NDArray[np.bool_]:
 
 
 def applicable(held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which edits of the table can change which states, and leave them readable (no set above its capacity).
+    """Whether a change of the table alters a state and leaves it readable (no set above its capacity).
 
     Args:
-        held: [B, F] what the states say.
+        held: What the states say, [B, F].
 
     Returns:
-        [B, E].
+        Whether each change applies to each state, [B, E].
     """
     table = change_table()
     counts: NDArray[np.float64] = held.astype(np.float64) @ slot_members().T  # [B, S]

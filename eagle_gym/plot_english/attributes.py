@@ -1,4 +1,4 @@
-"""What a description says: a record of attribute values, any of which may be missing."""
+"""The content of a description: a record of attribute values, any of which may be missing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.plot_english import lexicon
 
 Pair = tuple[str, str]
-"""A (slot, value) pair, such as ``("tone", "dark")``."""
+"""A (slot, value) pair, such as `("tone", "dark")`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """The attributes of one description.
 
-    Values of a set slot stand in the lexicon's order, each once, so that equal sets are equal records.
+    The values of a set slot are kept in the lexicon's order, each once, so that equal sets are equal records.
 
     Raises:
-        ConfigurationError: on a value that the lexicon does not have.
+        ConfigurationError: A value is not in the lexicon.
     """
 
     genres: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Attributes:
         return tuple(found)
 
     def with_values(self, slot: str, values: Iterable[str]) -> Attributes:
-        """A copy whose slot holds just these values (at most one where the slot is no set)."""
+        """A copy whose slot holds only these values, of which a single slot takes the last."""
         changed = {field.name: getattr(self, field.name) for field in fields(self)}
         chosen = tuple(values)
         if slot in lexicon.SET_SLOTS:
@@ -79,7 +79,7 @@ class Attributes:
 
     @staticmethod
     def from_pairs(pairs: Iterable[Pair]) -> Attributes:
-        """The record that holds these pairs; of several values for a single slot the last one stays."""
+        """The record that holds these pairs; a single slot keeps the last of its values."""
         single: dict[str, str] = {}
         several: dict[str, tuple[str, ...]] = {}
         for slot, value in pairs:
@@ -104,5 +104,5 @@ def _rank() -> dict[Pair, int]:
 def _check(slot: str, value: str) -> None:
     if (slot, value) not in _rank():
         near = difflib.get_close_matches(str(value), lexicon.values(slot), n=3)
-        hint = f"; near it: {', '.join(near)}" if near else ""
-        raise ConfigurationError(f"plot English has no {slot} {value!r}{hint}")
+        hint = f": did you mean {', '.join(near)}?" if near else ""
+        raise ConfigurationError(f"expected a {slot} of plot English, got {value!r}{hint}")

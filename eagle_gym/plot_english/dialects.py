@@ -1,9 +1,9 @@
 """The wordings of plot English, by dialect.
 
-A dialect is a manner of writing with the same lexicon: another grammar for the same attributes, so that a language
-model trained on it is another environment for the same catalog, encoder and edits. ``PLAIN`` is what catalogs are
-written in; ``PITCH`` talks as in a meeting where a film is sold. ``{slot}`` stands for a slot's phrases, ``[...]`` is
-left out when its slot is missing.
+A dialect is another grammar for the same attributes and lexicon. A language model trained on it is therefore another
+environment for the same catalog, encoder and edits. Catalogs are written in `PLAIN`; `PITCH` sounds like a meeting
+where a film is sold. In a template, `{slot}` stands for a slot's phrases, and `[...]` is left out when its slot is
+missing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Forms = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Dialect:
-    """Templates of the four kinds of sentence, by which of their slots are given.
+    """Templates of the four kinds of sentence, in groups by the slots that are given.
 
     Attributes:
-        name: what it is called.
-        head: ``"placed"`` with a setting, ``"unplaced"`` without.
-        plot: by the first slot that is given of protagonist, trait, goal and antagonist.
-        content: ``"both"``, ``"themes"`` or ``"motifs"``.
-        close: ``"both"``, ``"styles"`` or ``"ending"``.
+        name: Name of the dialect.
+        head: Groups "placed" (with a setting) and "unplaced" (without).
+        plot: Groups "protagonist", "trait", "goal" and "antagonist": the first of these slots that is given.
+        content: Groups "both", "themes" and "motifs".
+        close: Groups "both", "styles" and "ending".
     """
 
     name: str
@@ -158,8 +158,8 @@ def dialect_of(name: str) -> Dialect:
     """A dialect by its name.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: There is no dialect of that name.
     """
     if name not in DIALECTS:
-        raise ConfigurationError(f"no dialect {name!r} of plot English; there are {', '.join(DIALECTS)}")
+        raise ConfigurationError(f"expected a dialect of plot English ({', '.join(DIALECTS)}), got {name!r}")
     return DIALECTS[name]

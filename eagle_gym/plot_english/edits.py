@@ -1,8 +1,9 @@
-"""Edits: what an action says, what it asks for, and what may come of it.
+"""Edits: what an action says, which changes it asks for, and what may come of them.
 
-A *precise* edit names what it wants ("Set it on a submarine."). A *vague* edit names a direction ("Make it
-darker.") and leaves the choice to whoever rewrites. A *macro* edit is several of them in one, joined by
-semicolons. ``parse_edit`` reads an edit, ``outcomes`` says which changes would fulfil it, ``apply`` makes one.
+A *precise* change names what it wants ("Set it on a submarine."). A *vague* change names a direction ("Make it
+darker.") and leaves the choice to whoever rewrites. An edit asks for one change, a *macro* edit for several, joined by
+semicolons. `parse_edit` reads the changes that an edit asks for, `outcomes` lists what would fulfil a change, and
+`apply` makes changes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from eagle_gym.plot_english import grammar, lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.wordings import DIRECTIONS, FORMS, LADDER
 
-FIRST_OUTCOME = 0.5  # share of vague edits that take the first outcome they can
-FIRST_SLOT = 0.7  # share of the others that take the first slot they can
+FIRST_OUTCOME = 0.5  # share of vague changes that take the first possible outcome
+FIRST_SLOT = 0.7  # share of the others that take an outcome in the slot of the first
 
 Operation = Literal["set", "add", "remove", "replace", "intensify", "vague"]
 
@@ -32,11 +33,11 @@ class Change:
     """One thing that an edit asks for.
 
     Attributes:
-        operation: ``set`` a single slot, ``add`` to a set, ``remove`` a value (of a single slot: whatever it holds),
-            ``replace`` ``old`` by ``value``, ``intensify`` the tone, or a ``vague`` direction.
-        slot: the slot concerned; "" where vague.
-        value: the wanted value, the removed value, or the name of the direction.
-        old: the value that gives way (``replace`` only).
+        operation: "set" a single slot, "add" to a set, "remove" a value (from a single slot: whatever it holds),
+            "replace" `old` by `value`, "intensify" the tone, or "vague" for a direction.
+        slot: Slot that changes; "" where vague.
+        value: Value that is wanted or removed, or name of the direction.
+        old: Value that is replaced ("replace" only).
     """
 
     operation: Operation
@@ -47,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A vague direction: its name, its wordings, and the pairs any one of which fulfils it."""
+    """A vague direction: its name, its wordings, and the pairs, any one of which fulfils it."""
 
     name: str
     wordings: tuple[str, ...]
@@ -69,7 +70,7 @@ def directions() -> Mapping[str, Direction]:
 
 
 def wordings(change: Change) -> tuple[str, ...]:
-    """The templates that can ask for a change, the plain one first."""
+    """Templates that ask for a change, the plain one first."""
     return directions()[change.value].wordings if change.operation == "vague" else FORMS[change.operation, change.slot]
 
 
@@ -77,8 +78,8 @@ def render_edit(changes: Change | Sequence[Change], rng: np.random.Generator | N
     """The edit that asks for these changes; several make a macro edit.
 
     Args:
-        changes: what to ask for, at least one.
-        rng: picks the wording; the plain one without it.
+        changes: What to ask for, at least one change.
+        rng: Picks the wording; without it the wording is the plain one.
     """
     several = (changes,) if isinstance(changes, Change) else tuple(changes)
     clauses = []
@@ -89,10 +90,10 @@ def render_edit(changes: Change | Sequence[Change], rng: np.random.Generator | N
 
 @lru_cache(maxsize=65536)
 def parse_edit(edit: str) -> tuple[Change, ...]:
-    """What an edit asks for.
+    """The changes that an edit asks for.
 
     Raises:
-        TextError: if the edit, or one of a macro edit's clauses, is none that ``render_edit`` makes.
+        TextError: The edit, or a clause of a macro edit, is not one that `render_edit` makes.
     """
     if not isinstance(edit, str) or not edit.strip():
         raise TextError(f"expected an edit such as 'Set it on a submarine.', got {edit!r}")
@@ -100,10 +101,10 @@ def parse_edit(edit: str) -> tuple[Change, ...]:
 
 
 def outcomes(attributes: Attributes, change: Change) -> tuple[tuple[Pair, ...], ...]:
-    """The outcomes any one of which fulfils a change, as tuples of pairs to be set or added; () where none is needed.
+    """The outcomes of a change, any one of which fulfils it. Each is a tuple of pairs to set or add.
 
-    A removal adds nothing: its one outcome is the empty change. A change that cannot alter these attributes has no
-    outcome at all: it would be a no-op.
+    A removal adds nothing: its only outcome is the empty tuple. A change that cannot alter these attributes has no
+    outcomes: it would be a no-op.
     """
     match change.operation:
         case "remove":
@@ -128,18 +129,18 @@ def apply(
     first_outcome: float = FIRST_OUTCOME,
     first_slot: float = FIRST_SLOT,
 ) -> Attributes:
-    """The attributes after the changes, one after the other; ``rng`` chooses among a vague change's outcomes.
+    """The attributes after some changes, made one after the other.
 
-    A vague change mostly takes its direction's first outcome, or another one in the same slot: were all as likely,
-    leaving each single slot alone would be the likeliest thing to do, and a greedy reader of the result would do
-    nothing. A change that cannot alter the attributes leaves them as they are.
+    A vague change mostly takes its direction's first outcome, or another one in the same slot. If all outcomes were
+    equally likely, the likeliest value of every slot would be its old one, and a model that was trained on the results
+    and decodes greedily would change nothing. A change that cannot alter the attributes is passed over.
 
     Args:
-        attributes: what there is.
-        changes: what is asked for.
-        rng: chooses.
-        first_outcome: share of the vague edits that take the first outcome they can.
-        first_slot: share of the others that take the first slot they can, and any value of it.
+        attributes: The attributes before.
+        changes: What is asked for.
+        rng: Chooses among the outcomes of vague changes.
+        first_outcome: Share of vague changes that take the first possible outcome.
+        first_slot: Share of the others that take an outcome in the slot of the first.
     """
     for change in (changes,) if isinstance(changes, Change) else changes:
         possible = outcomes(attributes, change)
@@ -168,17 +169,17 @@ def _choose(
 
 
 def is_noop(attributes: Attributes, changes: Iterable[Change]) -> bool:
-    """Whether no change that an edit asks for can change these attributes."""
+    """Whether none of the changes can alter these attributes."""
     return not any(outcomes(attributes, change) for change in changes)
 
 
 def fulfilled(before: Attributes, changes: Iterable[Change], after: Attributes) -> bool:
-    """Whether a rewrite did everything that an edit asked and that could be done."""
+    """Whether a rewrite made every change that could be made."""
     return all(_done(before, change, after) for change in changes if outcomes(before, change))
 
 
 def unasked(before: Attributes, changes: Sequence[Change], after: Attributes) -> tuple[Pair, ...]:
-    """The given pairs that a rewrite lost or changed though nothing asked for it (inventions are not among them)."""
+    """Pairs that a rewrite lost or changed although no change asked for it (inventions are not among them)."""
     touched: set[Pair] = set()
     for change in changes:
         touched.update(_removed(before, change))
@@ -188,7 +189,7 @@ def unasked(before: Attributes, changes: Sequence[Change], after: Attributes) ->
 
 
 def inventions(before: Attributes, changes: Sequence[Change], after: Attributes) -> tuple[Pair, ...]:
-    """The pairs that a rewrite added though no edit's outcome has them."""
+    """Pairs that a rewrite added although no outcome of a change has them."""
     asked = {pair for change in changes for outcome in outcomes(before, change) for pair in outcome}
     held = set(before.pairs())
     return tuple(pair for pair in after.pairs() if pair not in held and pair not in asked)
@@ -196,7 +197,7 @@ def inventions(before: Attributes, changes: Sequence[Change], after: Attributes)
 
 @cache
 def slots_of(change: Change) -> frozenset[str]:
-    """The slots that an edit may change."""
+    """The slots that a change may alter."""
     if change.operation == "vague":
         return frozenset(slot for slot, _ in directions()[change.value].pairs)
     return frozenset({change.slot})
@@ -250,7 +251,7 @@ def _parse_clause(clause: str) -> Change:
         if expression.fullmatch(written):
             return _with_values(change, [token.value for token in stream if token.slot == change.slot], expression)
     shown = " ".join(token.word for token in stream)
-    raise TextError(f"not an edit of plot English: {shown[:200]!r}; eagle_gym.plot_english.propose makes some")
+    raise TextError(f"expected an edit of plot English, got {shown[:200]!r}: see eagle_gym.plot_english.propose")
 
 
 def _with_values(change: Change, values: list[str], expression: re.Pattern[str]) -> Change:
@@ -265,7 +266,7 @@ def _with_values(change: Change, values: list[str], expression: re.Pattern[str])
 
 @cache
 def _vague() -> dict[str, str]:
-    """Wording -> direction. Vague wordings are read word by word: theirs may look like lexicon phrases."""
+    """Direction by wording. Vague wordings are compared as words, because some contain phrases of the lexicon."""
     words = {wording: grammar.tokens(wording) for each in directions().values() for wording in each.wordings}
     names = {wording: each.name for each in directions().values() for wording in each.wordings}
     return {" ".join(token.word for token in stream): names[wording] for wording, stream in words.items()}
@@ -273,7 +274,7 @@ def _vague() -> dict[str, str]:
 
 @cache
 def _clauses() -> tuple[tuple[re.Pattern[str], Change], ...]:
-    """Every precise wording as an expression over shapes, with the edit that it asks for (values still open)."""
+    """Every precise wording as an expression over shapes, with the change that it asks for (its values still open)."""
     result = []
     for (operation, slot), forms in FORMS.items():
         for form in forms:

@@ -16,14 +16,14 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*")
 def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (), overview: str = "") -> Attributes:
     """The attributes of a real film.
 
-    Tags come first, then words of the overview in the order in which they stand there; a set takes at most its
-    capacity (``lexicon.CAPACITY``) from them, a single slot the first value found. Genres are all kept.
+    All genres are kept. The other slots are filled from the tags, then from the words of the overview in their order: a
+    set takes at most its capacity (`lexicon.CAPACITY`), a single slot the first value found.
 
     Args:
-        genres: MovieLens genre names; unknown ones (such as "(no genres listed)") are passed over.
-        year: of release, or None.
-        tags: users' tags, the most frequent first.
-        overview: a plot overview in free English, or "".
+        genres: MovieLens genre names; unknown ones (such as "(no genres listed)") are ignored.
+        year: Year of release, or None.
+        tags: Users' tags, the most frequent first.
+        overview: A plot overview in free English, or "".
     """
     known = set(lexicon.values("genres"))
     found = [("genres", genre) for genre in genres if genre in known]
@@ -36,13 +36,13 @@ def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (),
 
 @dataclass(frozen=True, slots=True)
 class Unsaid:
-    """What ``from_film`` passes over.
+    """What `from_film` leaves out.
 
     Attributes:
-        genres: those that are not plot English's.
-        year: whether its decade is not.
-        tags: those that have no meaning in plot English, or one that only genres and years give ("crime").
-        crowded: whether other tags mean more than a description has room for.
+        genres: Genres that plot English does not have.
+        year: Whether plot English lacks the year's decade.
+        tags: Tags that mean nothing in plot English, or something that only genres and years state ("crime").
+        crowded: Whether the other tags mean more than a description has room for.
     """
 
     genres: tuple[str, ...]
@@ -52,7 +52,7 @@ class Unsaid:
 
 
 def unsaid(genres: Sequence[str], year: int | None, tags: Sequence[str] = ()) -> Unsaid:
-    """What the description of a real film leaves out of its genres, its year and its tags (see ``from_film``)."""
+    """What `from_film` leaves out of a film's genres, year and tags."""
     said = from_film(genres, year, tags).pairs()
     meant = [pair for pair in _from_tags(tags) if _room(pair[0])]
     return Unsaid(
@@ -65,7 +65,7 @@ def unsaid(genres: Sequence[str], year: int | None, tags: Sequence[str] = ()) ->
 
 @cache
 def tag_pairs() -> Mapping[str, tuple[Pair, ...]]:
-    """MovieLens tag -> the pairs it means."""
+    """The pairs that each MovieLens tag means."""
     table: dict[str, list[Pair]] = {}
     for entry in lexicon.entries():
         if entry.slot not in ("genres", "decade"):
@@ -109,7 +109,7 @@ def _from_overview(overview: str) -> list[Pair]:
 
 @cache
 def _phrases() -> Mapping[str, Sequence[tuple[tuple[str, ...], tuple[Pair, ...]]]]:
-    """First word -> the phrases that start with it, longest first, each with the pairs it means."""
+    """By first word, the phrases that start with it, longest first, each with the pairs that it means."""
     meanings: dict[tuple[str, ...], list[Pair]] = {}
     for entry in lexicon.entries():
         for phrase in entry.words:

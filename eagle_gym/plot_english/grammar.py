@@ -1,11 +1,11 @@
-"""The sentences of plot English: render attributes as a description, parse a description back.
+"""The sentences of plot English: render attributes as a description, and parse a description back.
 
 A description has up to four sentences: a *head* (genres, decade, tone, setting), a *plot* (who, what for, against
 whom), a *content* sentence (themes, motifs) and a *close* (styles, ending). Every sentence has several wordings, and
-the sentences may change places; ``dialects.py`` has the templates. One template language serves both directions:
-``{slot}`` stands for a slot's phrases, ``[...]`` is left out when its slot is missing. A template renders by filling
-in, and parses as a regular expression over the *shape* of a text, in which every lexicon phrase has become its slot's
-letter. Texts of every dialect parse, mixed ones too.
+the order of the sentences varies; `dialects.py` has the templates. In a template, `{slot}` stands for a slot's phrases,
+and `[...]` is left out when its slot is missing. To render, a template is filled in. To parse, it becomes a regular
+expression over the *shape* of a text, in which a letter for the slot replaces every lexicon phrase. Texts of every
+dialect parse, and so do mixtures of dialects.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Wording and order of a description: which template each sentence takes, and where it stands."""
+    """Wording and order of a description: the template and the place of each sentence."""
 
     head: int = 0
     plot: int = 0
@@ -53,7 +53,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A stretch of text: a lexicon phrase (``slot`` and ``value`` given) or a plain word."""
+    """A part of a text: a lexicon phrase (with `slot` and `value`) or a plain word (without)."""
 
     word: str
     slot: str = ""
@@ -61,12 +61,12 @@ class Token:
 
 
 def render(attributes: Attributes, rng: np.random.Generator | None = None, layout: Layout | None = None) -> str:
-    """A description that says just what the attributes say.
+    """A description that says exactly what the attributes say.
 
     Args:
-        attributes: what to say.
-        rng: picks wording and order; without it the layout decides.
-        layout: wording and order; the plain one by default.
+        attributes: What to say.
+        rng: Draws the layout where none is given.
+        layout: Wording and order. By default drawn with `rng`, or the plain one without it.
     """
     chosen = layout or (Layout() if rng is None else Layout.random(rng))
     phrases = phrases_of(attributes)
@@ -85,13 +85,13 @@ def parse(text: str) -> Attributes:
     """The attributes of a description.
 
     Raises:
-        TextError: if the text is not plot English; the message names the first sentence or word that is not.
+        TextError: The text is not plot English; the message names the first sentence or word that is not.
     """
     return Attributes.from_pairs(_strict_pairs(text))
 
 
 def _strict_pairs(text: str) -> list[Pair]:
-    """What a description says; raises as ``parse`` does."""
+    """What a description says; raises as `parse` does."""
     if not isinstance(text, str):
         raise TextError(f"expected a text, got {type(text).__name__}")
     found: list[Pair] = []
@@ -103,13 +103,13 @@ def _strict_pairs(text: str) -> list[Pair]:
         kinds.append(kind)
         found.extend((token.slot, token.value) for token in sentence if token.slot)
     if not kinds:
-        raise TextError("expected a description in plot English, got an empty text; see eagle_gym.plot_english.render")
+        raise TextError("expected a description in plot English, got an empty text: see eagle_gym.plot_english.render")
     return found
 
 
 @lru_cache(maxsize=65536)
 def parses(text: str) -> bool:
-    """Whether a text is plot English, as ``parse`` has it."""
+    """Whether a text is plot English, that is, whether `parse` reads it."""
     try:
         _strict_pairs(text)
     except TextError:
@@ -119,7 +119,7 @@ def parses(text: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def read(text: str) -> Attributes:
-    """Whatever attributes stand in a text, well formed or not; words outside the language are passed over."""
+    """The attributes found in a text, well formed or not; words outside the language are ignored."""
     stated = (token for sentence in _sentences(text) for token in sentence if token.slot)
     return Attributes.from_pairs((token.slot, token.value) for token in stated)
 
@@ -154,7 +154,7 @@ def code(slot: str) -> str:
 
 
 def fill(template: str, phrases: Mapping[str, str]) -> str:
-    """A template with its slots filled, optional pieces without their slot left out, articles made right."""
+    """A template with its slots filled, missing optional pieces left out, and articles corrected."""
     pieces = []
     for piece in _PIECE.findall(template):
         if not piece.startswith("["):
@@ -165,7 +165,7 @@ def fill(template: str, phrases: Mapping[str, str]) -> str:
 
 
 def pattern(template: str) -> str:
-    """The regular expression that a template's sentences match in their shape."""
+    """The regular expression that the shapes of a template's sentences match."""
     expression = ""
     for piece in _PIECE.findall(template):
         inner = _shape_pattern(piece.strip("[]") if piece.startswith("[") else piece)
@@ -179,7 +179,7 @@ def join(phrases: Sequence[str]) -> str:
 
 
 def phrases_of(attributes: Attributes) -> dict[str, str]:
-    """The phrase of each slot that has a value, lists joined."""
+    """The phrase of each slot that has a value; several values are joined as a list."""
     table = lexicon.surfaces()
     named = {slot: [table[slot, value] for value in attributes.values(slot)] for slot in lexicon.SLOTS}
     return {slot: join(phrases) for slot, phrases in named.items() if phrases}
@@ -226,7 +226,10 @@ def _sentences(text: str) -> tuple[tuple[Token, ...], ...]:
 
 
 def _settled(sentence: tuple[Token, ...]) -> tuple[Token, ...]:
-    """The sentence, a phrase such as "with a twist" taken for a word and "a twist" where it fits a pattern only so."""
+    """The sentence, with some phrase split where it fits a pattern only so.
+
+    "with a twist" is a phrase; split, it is the word "with" and the phrase "a twist".
+    """
     shorter = _shorter_phrases()
     places = [at for at, token in enumerate(sentence) if token in shorter]
     if not places or _kind(shape(sentence)) is not None:
@@ -244,11 +247,11 @@ def _kind(written: str) -> str | None:
 def _complaint(sentence: Sequence[Token], repeated: bool) -> str:
     shown = " ".join(token.word for token in sentence)
     if repeated:
-        return f"a description has each kind of sentence once; {shown!r} comes on top"
+        return f"expected each kind of sentence once, got another: {shown[:200]!r}: leave one of them out"
     known = _template_words()
     odd = next((token.word for token in sentence if not token.slot and token.word not in known), None)
     reason = f"it has no word {odd!r}" if odd else "the sentence fits none of its patterns"
-    return f"not plot English: {shown[:200]!r}: {reason}; the language is in eagle_gym.plot_english.grammar"
+    return f"not plot English: {shown[:200]!r}: {reason}: eagle_gym.plot_english.render writes descriptions"
 
 
 @cache
@@ -268,7 +271,7 @@ def _template_words() -> frozenset[str]:
 
 
 def _shape_pattern(piece: str) -> str:
-    """The shape of a template's piece: each word or slot with the blank before it made optional at the start."""
+    """The shape of a piece of a template, as a regular expression; the blank before a word or slot is optional."""
     expression = ""
     for part in re.split(r"(\{\w+\})", piece):
         if slot := _SLOT.fullmatch(part):
@@ -282,7 +285,7 @@ def _shape_pattern(piece: str) -> str:
 
 @cache
 def _phrases_by_word() -> dict[str, list[tuple[list[str], Token]]]:
-    """First word -> the phrases that start with it, longest first."""
+    """By first word, the phrases that start with it, longest first."""
     table: dict[str, list[tuple[list[str], Token]]] = {}
     for pair, surface in lexicon.surfaces().items():
         words = _WORD.findall(surface.lower())
@@ -294,7 +297,7 @@ def _phrases_by_word() -> dict[str, list[tuple[list[str], Token]]]:
 
 @cache
 def _shorter_phrases() -> dict[Token, tuple[Token, ...]]:
-    """Phrases that end in another phrase, each with its first words and the longest such."""
+    """For each phrase that ends in another phrase: its first words, then the longest such phrase."""
     known = {tuple(words): token for phrases in _phrases_by_word().values() for words, token in phrases}
     table: dict[Token, tuple[Token, ...]] = {}
     for words, token in known.items():

@@ -1,8 +1,8 @@
-"""The words of plot English: every attribute value, how it is written, and where real films show it.
+"""The words of plot English: every attribute value, how it is written, and what indicates it in real films.
 
-A line of a table reads ``surface | MovieLens tags | words in an overview``. The surface is both the value's name and
-the phrase that stands in a text; a genre's name comes before ``=``. A MovieLens tag equal to the surface needs no
-mention, and neither does a word equal to it, except where a table is marked as explicit.
+A line of a table reads `surface | MovieLens tags | words in an overview`. The surface is both the value's name and the
+phrase that is written in a text; the name of a genre is written before `=`. A MovieLens tag that equals the surface is
+implied, and so is a word in an overview, except in tables that are marked as explicit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SLOTS = (
     "ending",
 )  # fmt: skip
 
-# How many values the candidates and the film reader put into a set; the grammar itself reads any number.
+# Most values that candidates and real films put into a set; the grammar itself reads any number.
 CAPACITY: Mapping[str, int] = MappingProxyType({"genres": 4, "themes": 3, "styles": 3, "motifs": 4})
 
 _GENRES = """
@@ -630,11 +630,11 @@ class Entry:
     """One value of the lexicon.
 
     Attributes:
-        slot: the attribute it belongs to, one of ``SLOTS``.
-        value: its name; for every slot but genres the same as ``surface``.
-        surface: the phrase that stands for it in a text, in lower case unless it is a proper name.
+        slot: The attribute that it belongs to, one of `SLOTS`.
+        value: Its name, which equals `surface` for every slot except genres.
+        surface: The phrase for it in a text, in lower case unless it is a proper name.
         tags: MovieLens tags that mean it.
-        words: words and phrases of an overview that mean it.
+        words: Words and phrases of an overview that mean it.
     """
 
     slot: str
@@ -675,7 +675,7 @@ def _table(slot: str, table: str, explicit: bool = False) -> Iterator[Entry]:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Every entry of the lexicon, in the fixed order that ``FEATURES`` has."""
+    """Every entry of the lexicon, in the fixed order that `FEATURES` has."""
     return (
         *_genres(),
         *_decades(),
@@ -700,5 +700,5 @@ def values(slot: str) -> tuple[str, ...]:
 
 @cache
 def surfaces() -> Mapping[tuple[str, str], str]:
-    """(slot, value) -> the phrase that stands for it."""
+    """The phrase of each (slot, value)."""
     return MappingProxyType({(entry.slot, entry.value): entry.surface for entry in entries()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,7 +10,7 @@ from eagle_gym.errors import TextError
 from eagle_gym.plot_english import grammar, lexicon
 from eagle_gym.plot_english.attributes import Pair
 
-# How a value is named as something one likes; {0} is its phrase.
+# How a value is named as something that a user likes; {0} is its phrase.
 _NAMED = MappingProxyType({
     "genres": "{0} films", "decade": "the {0}", "tone": "a {0} tone", "setting": "stories set {0}",
     "protagonist": "a {0} as hero", "trait": "a {0} hero", "goal": "heroes who {0}", "antagonist": "{0} as the enemy",
@@ -39,10 +38,10 @@ def render_profile(profile: Profile) -> str:
 
 
 def parse_profile(text: str) -> Profile:
-    """The profile that a text made by ``render_profile`` states.
+    """The profile that a text made by `render_profile` states.
 
     Raises:
-        TextError: if it is no such text.
+        TextError: The text is not one of these.
     """
     if text.strip() == _NOBODY:
         return Profile()
@@ -58,11 +57,3 @@ def _name(pair: Pair) -> str:
 
 def _pairs(listing: str) -> tuple[Pair, ...]:
     return tuple((token.slot, token.value) for token in grammar.tokens(listing) if token.slot)
-
-
-def strongest(scored: Sequence[tuple[Pair, float]], size: int) -> Profile:
-    """The profile of the ``size`` highest positive and ``size`` lowest negative scores; ties keep their order."""
-    ranked = sorted(scored, key=lambda item: -item[1])
-    likes = tuple(pair for pair, score in ranked[:size] if score > 0)
-    dislikes = tuple(pair for pair, score in ranked[::-1][:size] if score < 0)
-    return Profile(likes, dislikes)

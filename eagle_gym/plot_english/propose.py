@@ -13,7 +13,7 @@ from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.edits import Change, directions, outcomes, render_edit, slots_of
 
-# Shares of the generic edits by kind ("ask" sets or adds a value), and how often each slot is asked for.
+# Shares of the generic changes by kind ("ask" sets or adds a value), and how often each slot is asked for.
 SHARES: Final = {"vague": 0.25, "remove": 0.12, "replace": 0.12, "intensify": 0.01, "ask": 0.50}
 SLOT_WEIGHTS: Final = {
     "genres": 2.0, "decade": 1.0, "tone": 1.5, "setting": 2.0, "protagonist": 1.5, "trait": 1.0, "goal": 1.5,
@@ -30,24 +30,24 @@ def propose(
     dislikes: Sequence[Pair] = (),
     changes: int = 1,
 ) -> list[str]:
-    """Distinct edits, each of which can change the description.
+    """Distinct edits, each of which can alter the description.
 
     Args:
-        attributes: what the description says.
-        rng: draws the edits.
-        n: how many are wanted.
-        likes: what the user likes: half of the edits then ask for one of these.
-        dislikes: what the user dislikes: never asked for, and taken out where the description has it.
-        changes: how many edits an edit asks for; three make the macro edits of the paper's ablation.
+        attributes: What the description says.
+        rng: Draws the edits.
+        n: Number of edits that are wanted.
+        likes: What the user likes: half of the changes then ask for one of these.
+        dislikes: What the user dislikes: never asked for, and removed where the description has it.
+        changes: Number of changes in an edit; three make the macro edits of the paper's ablation.
 
     Returns:
-        ``n`` edits, or fewer where the language has no more for this description.
+        `n` edits, or fewer where the language has no more for this description.
 
     Raises:
-        ConfigurationError: if ``n`` or ``edits`` is below 1.
+        ConfigurationError: `n` or `changes` is below 1.
     """
     if n < 1 or changes < 1:
-        raise ConfigurationError(f"expected n >= 1 and edits >= 1, got n={n}, edits={changes}")
+        raise ConfigurationError(f"expected n >= 1 and changes >= 1, got n={n}, changes={changes}")
     taken: set[tuple[Change, ...]] = set()
     edits: dict[str, None] = {}
     for _ in range(20 * n):
@@ -63,7 +63,7 @@ def propose(
 def sample_edit(
     attributes: Attributes, rng: np.random.Generator, likes: Sequence[Pair] = (), dislikes: Sequence[Pair] = ()
 ) -> Change | None:
-    """One edit that can change the description, or None where the draw came to nothing."""
+    """One change that can alter the description, or None where the drawn one cannot."""
     change = _personal(attributes, rng, likes, dislikes) if likes and rng.random() < 0.5 else _generic(attributes, rng)
     if change is None or not outcomes(attributes, change) or _unwanted(change, dislikes) or _full(attributes, change):
         return None
@@ -73,7 +73,7 @@ def sample_edit(
 def _several(
     attributes: Attributes, rng: np.random.Generator, count: int, likes: Sequence[Pair], dislikes: Sequence[Pair]
 ) -> tuple[Change, ...]:
-    """Up to ``count`` edits that touch different slots, so that none undoes another."""
+    """Up to `count` changes of different slots, so that none undoes another."""
     drawn: list[Change] = []
     for _ in range(10 * count):
         change = sample_edit(attributes, rng, likes, dislikes)
@@ -110,7 +110,7 @@ def _personal(
 
 
 def asking_for(pair: Pair) -> Change:
-    """The edit that asks for a pair: ``add`` for a set, ``set`` for a single slot."""
+    """The change that asks for a pair: "add" for a set, "set" for a single slot."""
     return Change("add" if pair[0] in lexicon.SET_SLOTS else "set", *pair)
 
 
@@ -138,12 +138,12 @@ def _unwanted(change: Change, dislikes: Sequence[Pair]) -> bool:
 
 
 def _full(attributes: Attributes, change: Change) -> bool:
-    """Whether a set has as many values as a readable description bears."""
+    """Whether a set has as many values as a readable description allows."""
     return change.operation == "add" and len(attributes.values(change.slot)) >= lexicon.CAPACITY[change.slot]
 
 
 def random_attributes(rng: np.random.Generator, richness: float = 0.5) -> Attributes:
-    """Attributes drawn at random: each single slot is given with probability ``richness``, sets are filled likewise."""
+    """Attributes drawn at random: `richness` is the probability that a single slot, or a place in a set, is filled."""
     pairs: list[Pair] = []
     for slot in lexicon.SINGLE_SLOTS:
         if rng.random() < richness:

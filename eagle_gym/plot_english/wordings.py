@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The tables behind edits: precise wordings, the ladder of tones, and vague directions with what they allow."""
+"""The tables behind edits: precise wordings, the ladder of tones, and vague directions with their outcomes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FORMS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({
     ("intensify", "tone"): ("Push the tone further", "Turn up the tone", "Go further in the same tone"),
 })  # fmt: skip
 
-# What each tone becomes when pushed further; the last rung of a ladder stays out of the table.
+# What each tone becomes when it is intensified; the last rung of a ladder is not in the table.
 LADDER: Mapping[str, str] = MappingProxyType({
     "dark": "bleak", "brooding": "dark", "eerie": "terrifying", "gritty": "brutal", "tense": "breathless",
     "light-hearted": "hilarious", "playful": "riotous", "whimsical": "playful", "tender": "heart-rending",
@@ -47,7 +47,7 @@ LADDER: Mapping[str, str] = MappingProxyType({
     "deadpan": "ironic",
 })  # fmt: skip
 
-# Vague directions: name, wordings, and the pairs any one of which fulfils it ("slot: value, value; slot: ...").
+# Vague directions: name, wordings, and the pairs, any one of which fulfils it ("slot: value, value; slot: ...").
 DIRECTIONS = """
 darker | Make it darker / Take it to a darker place / It needs more darkness | tone: dark, bleak, brooding, eerie, gritty; styles: disturbing, gothic
 lighter | Make it lighter / Lighten it up / Take the weight off it | tone: light-hearted, playful, whimsical, hopeful; styles: funny, heartwarming

@@ -11,6 +11,7 @@ import pytest
 
 from eagle_gym.catalog import amazon, load_amazon, split_catalog
 from eagle_gym.errors import CatalogError, ConfigurationError
+from tests.catalog.faults import forbid
 
 PRODUCTS = {"B1": ("Wool socks", "Warm &amp; <b>soft</b>."), "B2": ("Rain coat!", "Keeps dry."), "B3": ("Hat", "")}
 SCORES = [("A1", "B1", 5, 10), ("A1", "B2", 3, 11), ("A2", "B1", 1, 12), ("A2", "B2", 4, 13), ("A2", "B3", 2, 14)]
@@ -120,6 +121,58 @@ def test_a_core_is_found_however_long_it_takes(tmp_path: Path) -> None:
         load_amazon(tmp_path)
 
 
+def test_products_with_few_ratings_are_left_out_on_request(tmp_path: Path) -> None:
+    catalog = load_amazon(folder(tmp_path), min_ratings=2)  # no 5-core is asked for any more
+    assert [item.id for item in catalog.items] == ["B1", "B2"]
+    assert [str(note) for note in catalog.skipped] == ["1 reviews left out: of products with fewer than 2 ratings"]
+    with pytest.raises(CatalogError, match="fewer than 5 ratings"):
+        load_amazon(tmp_path, min_ratings=2, core=5)
+
+
+def test_ratings_off_the_scale_are_left_out_with_a_count(tmp_path: Path) -> None:
+    odd = [review(2018, "A1", "B3", 0, 9), review(2018, "A3", "B9", 6, 9), review(2018, "A1", "B1", 5.5, 99)]
+    catalog = load_amazon(folder(tmp_path, reviews=[*GOOD, *odd]), core=0)
+    assert catalog == load_amazon(folder(tmp_path / "without"), core=0)
+    assert [str(note) for note in catalog.skipped] == [
+        "3 reviews left out: their ratings are not from 1 to 5 (such as 0 in row 6, 6 in row 7, 5.5 in row 8)"
+    ]
+    with pytest.raises(CatalogError, match="no rating is left; left out: 1 reviews left out: their ratings"):
+        load_amazon(folder(tmp_path / "only", reviews=odd[:1]), core=0)
+
+
+def test_a_product_described_twice_keeps_its_first_description(tmp_path: Path) -> None:
+    again = [{"asin": "B2", "title": "Other"}, META[0], {"asin": "B2", "title": "Third"}]
+    catalog = load_amazon(folder(tmp_path, products=[*META, *again]), core=0)
+    assert catalog.items[1].title == "Rain coat!"
+    assert [str(note) for note in catalog.skipped] == [
+        "1 rows of metadata left out: the same product again, described alike (such as B1)",
+        "2 rows of metadata left out: the same product again, described otherwise (first kept) (such as B2, B2)",
+    ]
+
+
+def test_scripts_are_no_part_of_a_text(tmp_path: Path) -> None:
+    described = [
+        {"asin": "B1", "title": "var a = (new Date()).getTime();\nvar b = 1;", "description": ["Warm socks."]},
+        {"asin": "B2", "title": "Coat", "description": "<style>.a {b: c}</style>Dry.<script>if (a<b) f();</script>"},
+    ]
+    catalog = load_amazon(folder(tmp_path, products=described), core=0)
+    assert catalog.texts == ["Warm socks.", "Coat. Dry."]
+    assert [item.title for item in catalog.items] == ["B1", "Coat"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_byte_order_mark_and_blank_lines_change_nothing(tmp_path: Path, zipped: bool) -> None:
+    root = folder(tmp_path)
+    plain = load_amazon(root, core=0)
+    for path in list(root.glob("*.json")):
+        content = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n \n")
+        path.unlink()
+        path.with_name(f"{path.name}.gz" if zipped else path.name).write_bytes(
+            gzip.compress(content) if zipped else content
+        )
+    assert load_amazon(root, core=0) == plain
+
+
 def test_long_texts_are_cut_and_it_is_said(tmp_path: Path) -> None:
     catalog = load_amazon(folder(tmp_path), core=0, words=3)
     assert catalog.texts == ["Wool socks. Warm…", "Rain coat! Keeps…", "Hat"]
@@ -129,29 +182,21 @@ def test_long_texts_are_cut_and_it_is_said(tmp_path: Path) -> None:
 GOOD = [review(2018, *score) for score in SCORES]
 META = [product(2018, id, *parts) for id, parts in PRODUCTS.items()]
 BAD = {
-    "rating out of range": (
-        {"reviews": [GOOD[0], {**GOOD[1], "overall": 6}]},
-        r"Clothing_5.json, row 2 \(user A1, product B2\): expected a rating from 1 to 5; got 6",
-    ),
-    "rating not a number": ({"reviews": [{**GOOD[0], "overall": "five"}]}, "row 1: .*overall; got 'five'"),
-    "rating nan": ({"reviews": [{**GOOD[0], "overall": float("nan")}]}, "row 1: .*overall; got 'nan'"),
-    "no time": ({"reviews": [{**GOOD[0], "unixReviewTime": None}]}, "row 1: .*unixReviewTime; got 'None'"),
-    "no user": ({"reviews": [{**GOOD[0], "reviewerID": " "}]}, "row 1: expected an id as reviewerID; got ' '"),
-    "user a number": ({"reviews": [{**GOOD[0], "reviewerID": 7}]}, "row 1: expected an id as reviewerID; got 7"),
+    "rating not a number": ({"reviews": [{**GOOD[0], "overall": "five"}]}, "row 1: .*overall, got 'five'"),
+    "rating nan": ({"reviews": [{**GOOD[0], "overall": float("nan")}]}, "row 1: .*overall, got 'nan'"),
+    "no time": ({"reviews": [{**GOOD[0], "unixReviewTime": None}]}, "row 1: .*unixReviewTime, got 'None'"),
+    "no user": ({"reviews": [{**GOOD[0], "reviewerID": " "}]}, "row 1: expected an id as reviewerID, got ' '"),
+    "user a number": ({"reviews": [{**GOOD[0], "reviewerID": 7}]}, "row 1: expected an id as reviewerID, got 7"),
     "field missing": (
         {"reviews": [GOOD[0], {"reviewerID": "A1", "asin": "B1"}]},
         "Clothing_5.json, row 2: expected a field 'overall'; it has reviewerID, asin",
     ),
     "no review": ({"reviews": [{"name": "x"}]}, "row 1: expected a review with 'reviewerID' or 'user_id'; it has name"),
-    "cut line": ({"reviews": [GOOD[0], '{"reviewerID": "A1", "as']}, "row 2: expected a JSON object; got '{"),
-    "a list": ({"reviews": ["[1, 2]"]}, r"row 1: expected a JSON object; got '\[1, 2\]'"),
+    "cut line": ({"reviews": [GOOD[0], '{"reviewerID": "A1", "as']}, "row 2: expected a JSON object, got '{"),
+    "a list": ({"reviews": ["[1, 2]"]}, r"row 1: expected a JSON object, got '\[1, 2\]'"),
     "deep": ({"reviews": ["[" * 100_000]}, r"row 1: expected a JSON object"),
     "empty": ({"reviews": []}, "Clothing_5.json: expected reviews; the file has none"),
     "product without id": ({"products": [{"title": "x"}]}, "meta_Clothing.json, row 1: expected a field 'asin'"),
-    "product twice": (
-        {"products": [*META, {"asin": "B2", "title": "Other"}]},
-        "meta_Clothing.json, row 4: asin 'B2' stands in row 2 already, described otherwise",
-    ),
     "no products": ({"products": []}, r"no rating is left; .*3 products left out: reviewed, but not in the metadata"),
 }
 
@@ -178,8 +223,30 @@ def test_broken_archives_are_refused(tmp_path: Path, content: bytes, message: st
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     root = folder(tmp_path)
-    (root / "meta_Clothing.json").write_bytes(b'{"asin": "B1", "title": "Caf\xe9"}\n')
-    with pytest.raises(CatalogError, match=r"meta_Clothing.json, row 1: expected lines of JSON in UTF-8"):
+    known = b'{"asin": "B1", "title": "Caf\xc3\xa9"}\n' * 300  # more than is decoded at a time
+    (root / "meta_Clothing.json").write_bytes(known + b'\n{"asin": "B1", "title": "Caf\xe9"}\n' + known)
+    message = r"meta_Clothing.json, row 302: expected lines of JSON in UTF-8, got the byte 0xe9 at character 29"
+    with pytest.raises(CatalogError, match=message):
+        load_amazon(root, core=0)
+
+
+def test_a_lone_surrogate_is_replaced_and_can_be_kept(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data", products=['{"asin": "B1", "title": "Smile \\ud83d socks"}', *META[1:]])
+    catalog = load_amazon(root, core=0, cache_dir=tmp_path / "cache")
+    assert catalog.texts[0] == "Smile \ufffd socks"
+
+
+def test_a_folder_or_a_forbidden_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder(tmp_path)
+    with pytest.raises(CatalogError, match=r"Clothing_5.json: expected a folder, got a file: unpack it"):
+        load_amazon(root / "Clothing_5.json")
+    forbid(monkeypatch, "meta_Clothing.json")
+    with pytest.raises(CatalogError, match=r"meta_Clothing.json: expected .* got 'Permission denied': check its perm"):
+        load_amazon(root, core=0)
+    monkeypatch.undo()
+    (root / "meta_Clothing.json").unlink()
+    (root / "meta_Clothing.json").mkdir()
+    with pytest.raises(CatalogError, match=r"meta_Clothing.json: expected a file, got a folder"):
         load_amazon(root, core=0)
 
 
@@ -196,10 +263,14 @@ def test_files_that_are_missing_or_too_many_are_named(tmp_path: Path) -> None:
         load_amazon(root)
 
 
-@pytest.mark.parametrize("wrong", [{"core": -1}, {"words": 0}])
-def test_wrong_arguments_are_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match="core must be 0 or more and words 1 or more"):
-        load_amazon(folder(tmp_path), **wrong)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [("core", -1, 0), ("min_ratings", 1.5, 0), ("min_ratings", True, 0), ("min_ratings", "", 0), ("words", 0, 1)],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, name: str, value: Any, least: int) -> None:
+    message = f"expected {name} to be a whole number of {least} or more, got {value!r}"
+    with pytest.raises(ConfigurationError, match=message):
+        load_amazon(folder(tmp_path), **{name: value})
 
 
 def test_a_kept_catalog_is_loaded_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

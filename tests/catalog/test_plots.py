@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def world() -> plots_world.World:
-    return plots_world.make_world()
+def truth() -> plots_world.GroundTruth:
+    return plots_world.make_plots()
 
 
-def test_the_shipped_catalog_is_what_the_world_makes(world: plots_world.World) -> None:
+def test_the_shipped_catalog_is_what_its_maker_makes(truth: plots_world.GroundTruth) -> None:
     shipped = load_plots()
-    assert shipped.texts == world.catalog.texts
-    assert shipped.hash == world.catalog.hash, "run python -m eagle_gym.catalog.plots_world"
+    assert shipped.texts == truth.catalog.texts
+    assert shipped.hash == truth.catalog.hash, "run python -m eagle_gym.catalog.plots_world"
     assert plots.PATH.stat().st_size < 1_000_000
 
 
@@ -37,39 +37,39 @@ def test_the_size_of_plots() -> None:
 
 
 def test_the_maker_asked_for_help_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots_world, "make_world", lambda: pytest.fail("something was made"))
+    monkeypatch.setattr(plots_world, "make_plots", lambda: pytest.fail("something was made"))
     with pytest.raises(SystemExit):
         plots_world.main(["--help"])
 
 
-def test_seeds_make_worlds() -> None:
-    small = [plots_world.make_world(seed, films=60, users=20) for seed in (1, 1, 2)]
+def test_seeds_make_catalogs() -> None:
+    small = [plots_world.make_plots(seed, films=60, users=20) for seed in (1, 1, 2)]
     assert small[0].catalog == small[1].catalog
     assert small[0].catalog != small[2].catalog
 
 
-def test_ratings_follow_the_true_tastes(world: plots_world.World) -> None:
-    ratings = world.catalog.ratings
+def test_ratings_follow_the_true_tastes(truth: plots_world.GroundTruth) -> None:
+    ratings = truth.catalog.ratings
     rows = np.random.default_rng(0).choice(len(ratings), 3000, replace=False)
-    texts = [world.catalog.texts[item] for item in ratings.item[rows]]
-    true = world.tastes.rate(ratings.user[rows], texts)
+    texts = [truth.catalog.texts[item] for item in ratings.item[rows]]
+    true = truth.tastes.rate(ratings.user[rows], texts)
     error = np.sqrt(np.mean((np.clip(true, 0.5, 5.0) - ratings.value[rows]) ** 2))
     assert error == pytest.approx(plots_world.NOISE, abs=0.05)
 
 
-def test_tastes_differ_between_users_and_pairs_of_values_matter(world: plots_world.World) -> None:
+def test_tastes_differ_between_users_and_pairs_of_values_matter(truth: plots_world.GroundTruth) -> None:
     texts = ["A dark comedy film.", "A dark film.", "A comedy film.", "A film."]
     users = np.arange(500)
-    both, dark, comedy, plain = (world.tastes.rate(users, [text] * 500) for text in texts)
+    both, dark, comedy, plain = (truth.tastes.rate(users, [text] * 500) for text in texts)
     assert np.std(dark - plain) > 0.1
     assert np.std(both - dark - comedy + plain) > 0.03
 
 
-def test_a_judge_is_told_what_it_asks_wrongly(world: plots_world.World) -> None:
+def test_a_judge_is_told_what_it_asks_wrongly(truth: plots_world.GroundTruth) -> None:
     with pytest.raises(TextError):
-        world.tastes.rate([0], ["Once upon a time."])
+        truth.tastes.rate([0], ["Once upon a time."])
     with pytest.raises(ConfigurationError, match="one user for each of 2 texts"):
-        world.tastes.rate([0], ["A film.", "A film."])
+        truth.tastes.rate([0], ["A film.", "A film."])
 
 
 def test_the_data_file_holds_no_tastes() -> None:
@@ -77,7 +77,7 @@ def test_the_data_file_holds_no_tastes() -> None:
         assert sorted(arrays.files) == ["counts", "halves", "items", "rated"]
 
 
-ALLOWED = {ROOT / "benchmarks" / "judges.py", ROOT / "eagle_gym" / "catalog" / "plots_world.py"}
+ALLOWED = {ROOT / "benchmarks" / "judging" / "true_taste.py", ROOT / "eagle_gym" / "catalog" / "plots_world.py"}
 
 
 def test_judges_alone_know_the_hidden_tastes() -> None:
@@ -88,7 +88,7 @@ def test_judges_alone_know_the_hidden_tastes() -> None:
     assert len(sources) > 80
     guilty = [path for path in sources if path not in ALLOWED and _knows(path.read_text(encoding="utf-8"))]
     assert guilty == []
-    assert _knows((ROOT / "benchmarks" / "judges.py").read_text())
+    assert _knows((ROOT / "benchmarks" / "judging" / "true_taste.py").read_text())
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_judges_alone_know_the_hidden_tastes() -> None:
     [
         "from eagle_gym.catalog import plots_world",
         "def f():\n    import eagle_gym.catalog.plots_world as w",
-        "from .plots_world import make_world as m",
+        "from .plots_world import make_plots as m",
         "from eagle_gym.catalog.plots_world import Tastes",
         "import importlib\nimportlib.import_module('eagle_gym.catalog.plots_world')",
-        "spec = 'eagle_gym.catalog.plots_world:make_world'",
+        "spec = 'eagle_gym.catalog.plots_world:make_plots'",
         "subprocess.run(['python', '-m', 'eagle_gym.catalog.plots_world'])",
-        "import eagle_gym.catalog as c\nc.plots_world.make_world()",
+        "import eagle_gym.catalog as c\nc.plots_world.make_plots()",
         "getattr(c, 'plots_world')",
     ],
 )
@@ -130,10 +130,12 @@ def _named(node: ast.AST) -> list[str]:
     return path[1].split(".") if path else []
 
 
-def test_packing_keeps_everything(world: plots_world.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packing_keeps_everything(
+    truth: plots_world.GroundTruth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(plots, "PATH", tmp_path / "catalog.npz")
-    np.savez_compressed(plots.PATH, **plots.pack(world.catalog))
-    assert load_plots() == world.catalog
+    np.savez_compressed(plots.PATH, **plots.pack(truth.catalog))
+    assert load_plots() == truth.catalog
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04", b"no archive"])
@@ -145,8 +147,8 @@ def test_a_broken_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_plots()
 
 
-def test_only_such_catalogs_are_packed(world: plots_world.World) -> None:
-    whole = world.catalog
+def test_only_such_catalogs_are_packed(truth: plots_world.GroundTruth) -> None:
+    whole = truth.catalog
     renamed = Catalog(
         "c", whole.items, tuple(f"x{user}" for user in whole.users), whole.ratings, whole.scale, "free"
     )

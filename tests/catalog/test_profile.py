@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -51,6 +52,38 @@ def test_someone_who_likes_everything_alike_has_no_profile() -> None:
     assert Profiles(flat, split_catalog(flat)).text(0) == ""
 
 
+@pytest.mark.parametrize("language", ["plot_english", "free"])
+@pytest.mark.parametrize("value", [5.0, 3.3, 1.0])
+def test_someone_who_rates_everything_alike_has_no_profile(language: str, value: float) -> None:
+    catalog = opposites(language)
+    others, item = catalog.ratings.user, catalog.ratings.item
+    user = np.concatenate([others, np.full(12, 8)])
+    values = np.concatenate([catalog.ratings.value + (item % 4 == 0) * (catalog.ratings.value < 5), np.full(12, value)])
+    ratings = Ratings.of(user, np.concatenate([item, np.arange(12)]), values)
+    constant = Catalog("c", catalog.items, (*catalog.users, "8"), ratings, (1, 5), catalog.language)
+    profiles = Profiles(constant, split_catalog(constant))
+    nothing = {"plot_english": "No particular taste.", "free": ""}
+    assert profiles.text(8) == nothing[language]
+    assert profiles.text(0) != nothing[language]
+
+
+def test_nobody_dislikes_what_they_rated_above_their_own_mean() -> None:
+    user, item = np.repeat(np.arange(6), 6), np.tile(np.arange(6), 6)
+    value = np.where(item < 3, 5.0, 1.0)  # everybody loves the first three
+    value[:6] = [3, 4, 4, 2, 2, 2]  # so that 3 is less than expected, yet more than this user's mean
+    items = tuple(Item(str(row), f"title {row}", "x") for row in range(6))
+    catalog = Catalog("c", items, tuple("012345"), Ratings.of(user, item, value), (1, 5), "free")
+    split = dataclasses.replace(
+        split_catalog(catalog),
+        train_users=np.arange(6, dtype=np.int32),
+        test_users=np.array([], np.int32),
+        support=np.ones(36, np.bool_),
+    )
+    said = Profiles(catalog, split, size=6).text(0)
+    assert "title 3" in said
+    assert "title 0" not in said
+
+
 def test_the_judges_ratings_are_never_read() -> None:
     catalog = load_plots()
     split = split_catalog(catalog)
@@ -90,13 +123,13 @@ def _agreement(catalog: Catalog, judge: np.ndarray, user: int, profile: plot_eng
 @pytest.mark.parametrize("user", [-1, 8])
 def test_users_that_do_not_exist_are_refused(user: int) -> None:
     catalog = opposites()
-    with pytest.raises(ConfigurationError, match=f"user row from 0 to 7; got {user}"):
+    with pytest.raises(ConfigurationError, match=f"user row from 0 to 7, got {user}"):
         Profiles(catalog, split_catalog(catalog)).text(user)
 
 
 def test_a_size_below_one_is_refused() -> None:
     catalog = opposites()
-    with pytest.raises(ConfigurationError, match="size must be 1 or more; got 0"):
+    with pytest.raises(ConfigurationError, match="size of 1 or more, got 0"):
         Profiles(catalog, split_catalog(catalog), size=0)
 
 

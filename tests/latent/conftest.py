@@ -10,12 +10,12 @@ from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space
 
 
 @pytest.fixture(scope="session")
-def small_world() -> plots_world.World:
-    return plots_world.make_world(seed=3, films=150, users=60)
+def small_world() -> plots_world.GroundTruth:
+    return plots_world.make_plots(seed=3, films=150, users=60)
 
 
 @pytest.fixture(scope="session")
-def catalog(small_world: plots_world.World) -> Catalog:
+def catalog(small_world: plots_world.GroundTruth) -> Catalog:
     return small_world.catalog
 
 

@@ -50,8 +50,10 @@ def test_predictions_follow_ratings(space: LatentSpace, catalog: Catalog, split:
         assert np.corrcoef(predicted, ratings.value[rows])[0, 1] > 0.4
 
 
-def test_true_tastes_are_met_on_unseen_texts(space: LatentSpace, small_world: plots_world.World, split: Split) -> None:
-    texts = plots_world.make_world(seed=4, films=80, users=2).catalog.texts
+def test_true_tastes_are_met_on_unseen_texts(
+    space: LatentSpace, small_world: plots_world.GroundTruth, split: Split
+) -> None:
+    texts = plots_world.make_plots(seed=4, films=80, users=2).catalog.texts
     z = space.encoder.encode(texts)
     correlations = []
     for user in split.test_users:

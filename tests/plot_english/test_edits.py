@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 SPY = Attributes(genres=("Action",), tone="dark", protagonist="spy", motifs=("robots", "dogs"))
 
 
-def test_every_prompt_is_read_as_what_it_asks() -> None:
+def test_every_edit_is_read_as_what_it_asks() -> None:
     for (operation, slot), forms in FORMS.items():
         for value in [value for s, value in FEATURES if s == slot]:
             old = next(other for s, other in FEATURES if s == slot and other != value)
@@ -68,7 +68,7 @@ def test_vague_edits_take_outcomes_in_the_shares_asked_for() -> None:
 
 
 @given(seeds, st.sampled_from([1, 3]))
-def test_applying_a_proposed_prompt_fulfils_it_and_nothing_else(seed: int, changes: int) -> None:
+def test_applying_a_proposed_edit_fulfils_it_and_nothing_else(seed: int, changes: int) -> None:
     rng = np.random.default_rng(seed)
     before = random_attributes(rng)
     for edit in propose(before, rng, 8, changes=changes):
@@ -102,11 +102,11 @@ def test_unasked_changes_and_inventions_are_told_apart() -> None:
         ("leave out dogs", Change("remove", "motifs", "dogs")),
     ],
 )
-def test_known_prompts(edit: str, expected: Change) -> None:
+def test_known_edits(edit: str, expected: Change) -> None:
     assert parse_edit(edit) == (expected,)
 
 
-def test_a_macro_prompt_is_several_edits() -> None:
+def test_a_macro_edit_is_several_changes() -> None:
     macro = parse_edit("Set it on a submarine; make it darker; leave out dogs.")
     assert [change.operation for change in macro] == ["set", "vague", "remove"]
 
@@ -120,13 +120,13 @@ def test_replacing_and_intensifying() -> None:
 
 
 @pytest.mark.parametrize("edit", ["", "Do it.", "Set it on a blorp.", "Set it on a submarine; do it.", "🎬"])
-def test_a_prompt_outside_the_language_is_a_typed_error(edit: str) -> None:
+def test_an_edit_outside_the_language_is_a_typed_error(edit: str) -> None:
     with pytest.raises(TextError):
         parse_edit(edit)
 
 
 @given(st.text(max_size=100))
-def test_any_unicode_prompt_is_read_or_refused(edit: str) -> None:
+def test_any_unicode_edit_is_read_or_refused(edit: str) -> None:
     with contextlib.suppress(TextError):
         assert parse_edit(edit)
 
@@ -138,7 +138,7 @@ def test_proposals_are_distinct_seeded_and_as_many_as_asked() -> None:
     assert len({parse_edit(edit) for edit in first}) == 64
 
 
-def test_a_profile_steers_half_of_the_prompts() -> None:
+def test_a_profile_steers_half_of_the_edits() -> None:
     likes = (("motifs", "jazz"), ("setting", "on the moon"), ("themes", "revenge"), ("styles", "witty"))
     dislikes = (("motifs", "robots"),)
     edits = propose(SPY, np.random.default_rng(0), 40, likes=likes, dislikes=dislikes)
@@ -153,6 +153,6 @@ def test_wordings_of_one_edit_vary() -> None:
     assert len({render_edit(change, np.random.default_rng(seed)) for seed in range(20)}) == len(wordings(change))
 
 
-def test_asking_for_no_prompts_is_refused() -> None:
+def test_asking_for_no_edits_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="n=0"):
         propose(SPY, np.random.default_rng(0), 0)

@@ -48,7 +48,7 @@ def true_taste(plots: Catalog) -> TrueTaste:
 
 @pytest.fixture(scope="module")
 def small() -> Catalog:
-    return plots_world.make_world(seed=3, films=120, users=60).catalog
+    return plots_world.make_plots(seed=3, films=120, users=60).catalog
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def row(texts: Sequence[str], user: str, item: str, **changes: object) -> Episod
 
 
 def test_true_tastes_are_those_behind_the_ratings(plots: Catalog, true_taste: TrueTaste) -> None:
-    tastes = plots_world.make_world().tastes
+    tastes = plots_world.make_plots().tastes
     users, texts = ["u0003", "u0950"], plots.texts[:2]
     np.testing.assert_allclose(true_taste.rate(users, texts), tastes.rate([3, 950], texts))
     np.testing.assert_allclose(true_taste.rate_all(np.array([3, 950]), texts).diagonal(), tastes.rate([3, 950], texts))
