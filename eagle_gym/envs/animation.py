@@ -40,7 +40,7 @@ def episode_images(world: World, frames: Sequence[Frame], size: tuple[int, int] 
     """
     view = map_view(world, frames)
     for step, frame in enumerate(frames[1:], start=1):
-        yield frame_image(world, frames[:step], edit=frame.prompt, view=view, size=size), CHOOSING
+        yield frame_image(world, frames[:step], edit=frame.edit, view=view, size=size), CHOOSING
         so_far = frames[: step + 1]
         for progress in MOVES:
             yield frame_image(world, so_far, progress=progress, view=view, size=size), MOVING

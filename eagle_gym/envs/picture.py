@@ -79,7 +79,7 @@ def map_view(world: World, frames: Sequence[Frame]) -> MapView:
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     points = start.z + (flat - start.z @ axes.T) @ axes
     users = np.tile(user, (len(points), 1))
-    utility = world.resources.utility(points, users, np.full(len(points), start.entity)).total
+    utility = world.resources.utility(points, users, np.full(len(points), start.item)).total
     return MapView(axes, items, x, y, utility.reshape(GRID, GRID))
 
 
@@ -265,7 +265,7 @@ def _write_line(canvas: _Canvas, line: Sequence[tuple[str, bool]], y: float, poi
 
 
 def _draw_edit(canvas: _Canvas, frame: Frame, pending: str) -> None:
-    edit = pending or frame.prompt
+    edit = pending or frame.edit
     canvas.label(LEFT, 356, "edit")
     if not edit:
         canvas.write(LEFT, 386, "The episode starts.", 12, color=GREY)
