@@ -393,18 +393,115 @@ def test_a_branch_repeats_and_a_fresh_seed_departs(tiny: World) -> None:
     assert len(texts) > 1
 
 
-def test_a_snapshot_of_other_settings_is_refused(tiny: World) -> None:
-    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(actions=3))
+OTHER_SETTINGS = {
+    "actions": {"actions": 3},
+    "horizon": {"horizon": 4},
+    "features": {"features": "next"},
+    "utility": {"utility": "tests.fake_worlds:make_plain_utility"},
+    "reward": {"reward": "terminal"},
+    "observation": {"observation": "latent"},
+    "split": {"split": "test"},
+    "temperature": {"temperature": 0.5},
+    "utility_kwargs": {"utility_kwargs": {"weight": 0.5}},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_SETTINGS)
+def test_a_snapshot_of_other_settings_is_refused(tiny: World, name: str) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(**OTHER_SETTINGS[name]))
     env.reset(seed=0)
     other.reset(seed=0)
     before = env.get_state()
-    with pytest.raises(ConfigurationError, match="actions, got 3"):
+    with pytest.raises(ConfigurationError, match=f"other settings: expected .*{name}="):
         env.set_state(other.get_state())
-    with pytest.raises(ConfigurationError, match="another latent space: expected"):
-        env.set_state(replace(before, space="beef"))
-    with pytest.raises(ConfigurationError, match="NoneType"):
-        env.set_state(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="other settings"):
+        EagleVectorEnv.from_world(tiny, 2).set_state([before, other.get_state()])
     assert env.get_state() == before
+
+
+def test_a_snapshot_of_another_space_or_model_is_refused(tiny: World) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(ScriptedModel(fingerprint="other")))
+    for each in (env, other):
+        each.reset(seed=0)
+    with pytest.raises(ConfigurationError, match="expected model='scripted', got model='other'"):
+        env.set_state(other.get_state())
+    space = dict(env.get_state().made_with, space="beef")
+    with pytest.raises(ConfigurationError, match="expected space='fake-space', got space='beef'"):
+        env.set_state(replace(env.get_state(), made_with=space))
+
+
+def test_a_snapshot_goes_where_only_storage_and_speed_differ(tiny: World) -> None:
+    others = {"prepare": "never", "cache_dir": "elsewhere", "record": "calls.jsonl", "max_calls": 9, "dtype": "float16"}
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(batch_invariant=True, **others))
+    env.reset(seed=0)
+    other.set_state(env.get_state())
+    assert data_equivalence(env.step(1), other.step(1), exact=True)
+
+
+def test_no_secret_of_a_models_spec_is_in_a_snapshot() -> None:
+    env = EagleEnv.from_world(make_tiny_world(effects_model="openai:m@http://user:hidden@localhost:1/v1"))
+    env.reset(seed=0)
+    assert "hidden" not in repr(env.get_state().made_with)
+
+
+@pytest.mark.parametrize("stranger", [5, None, "snapshot", {"state": None}, [1]])
+def test_what_is_no_snapshot_is_refused(tiny: World, stranger: object) -> None:
+    env, envs = EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    before, both = env.get_state(), envs.get_state()
+    for go_back in (
+        lambda: env.set_state(stranger),
+        lambda: envs.set_state(stranger),
+        lambda: envs.set_state([both[0], stranger]),
+    ):
+        with pytest.raises(ConfigurationError, match="snapshot"):
+            go_back()
+    assert env.get_state() == before
+    assert envs.get_state() == both
+
+
+BROKEN_STATES = {
+    "text": "lone \ud800",
+    "user": 99,
+    "item": -2,
+    "step": 4,
+    "z": np.full(4, np.nan),
+    "utility": {"total": float("inf")},
+    "action_set": None,
+}
+
+
+@pytest.mark.parametrize("part", ["rng", "seed", "frames", "state", "made_with", "edit", *BROKEN_STATES])
+def test_a_broken_snapshot_is_refused_before_anything_moves(tiny: World, part: str) -> None:
+    env, envs = EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    whole, both = env.get_state(), envs.get_state()
+    if part in BROKEN_STATES:
+        broken = replace(whole, state=replace(whole.state, **{part: BROKEN_STATES[part]}))
+    elif part == "edit":
+        broken = replace(whole, frames=(replace(whole.frames[0], edit=None),))
+    else:
+        values = {"rng": {"bit_generator": "PCG64"}, "seed": "0", "frames": (1,), "state": "text", "made_with": 3}
+        broken = replace(whole, **{part: values[part]})
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        env.set_state(broken)
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        envs.set_state([whole, broken])
+    assert env.get_state() == whole
+    assert envs.get_state() == both
+    env.set_state(whole)
+
+
+@pytest.mark.parametrize("options", [5, "user", ["user"], {3: "u1"}])
+def test_options_that_are_no_dict_are_refused(tiny: World, options: object) -> None:
+    for env in (EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)):
+        env.reset(seed=0)
+        before = env.get_state()
+        with pytest.raises(ConfigurationError, match="expected reset options as a dict"):
+            env.reset(options=options)
+        assert env.get_state() == before
 
 
 def test_a_branch_goes_to_another_copy_and_through_pickle(tiny: World) -> None:
