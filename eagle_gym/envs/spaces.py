@@ -45,7 +45,7 @@ class FreeText(gym.Space[str]):
     def __init__(self, max_length: int | None = None, seed: int | np.random.Generator | None = None) -> None:
         if max_length is not None and max_length < 0:
             raise ConfigurationError(f"expected max_length=None or at least 0, got max_length={max_length}")
-        super().__init__(dtype=str, seed=seed)
+        gym.Space.__init__(self, dtype=str, seed=seed)  # not super(): that is Text in StoredText
         self.max_length = max_length
         _register_with_torchrl()
 
@@ -170,7 +170,7 @@ _register_with_minari()
 
 
 def latent_shapes(*, n: int, actions: int) -> dict[str, tuple[int]]:
-    """The shape of each part of the latent observation, in its order.
+    """The shape of each part of the latent observation, by its key.
 
     Args:
         n: Dimension of the latent space.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
+import sys
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import TimeLimit
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -19,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.render import Frame, draw_last, printable
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
@@ -527,6 +532,70 @@ def test_render_shows_the_episode(tiny: World) -> None:
     assert f"> {info['edits'][1]}" in env.render()
     assert "The end: utility" in env.render()
     assert EagleEnv.from_world(tiny).render() is None
+
+
+def test_a_picture_shows_the_present_moment(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny, render_mode="rgb_array")
+    with pytest.raises(EpisodeError, match="reset"):
+        env.render()
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for action in (0, 3):
+        env.step(action)
+        pictures.append(env.render())
+    for picture in pictures:
+        assert (picture.shape, picture.dtype) == ((540, 960, 3), np.uint8)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert all((one != other).any() for one, other in itertools.pairwise(pictures))
+    np.testing.assert_array_equal(pictures[-1], env.render())
+
+
+def test_a_picture_without_matplotlib_names_the_extra(tiny: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    env = EagleEnv.from_world(tiny, render_mode="rgb_array")
+    env.reset(seed=0)
+    with pytest.raises(ConfigurationError, match=r"eagle_gym\[render\]"):
+        env.render()
+
+
+@pytest.mark.parametrize("mode", ["human", "rgb", 3, ["ansi"]])
+def test_other_render_modes_are_refused(tiny: World, mode: object) -> None:
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleEnv.from_world(tiny, render_mode=mode)
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleVectorEnv.from_world(tiny, render_mode=mode)
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleEnv(render_mode=mode)
+
+
+HOSTILE = "Red \x1b[31m text\x1b]0;title\x07 \x9b2J \r over \u202e backwards \u2028 and \x00"
+
+
+def test_what_a_terminal_would_obey_is_written_out() -> None:
+    env = EagleEnv.from_world(make_tiny_world(ScriptedModel(language="free")), render_mode="ansi")
+    env.reset(seed=0, options={"text": HOSTILE})
+    shown = env.render()
+    state = env.state
+    hostile = replace(state, action_set=replace(state.action_set, edits=(HOSTILE,) * 6))
+    for text in (shown, draw_last(env.world, [Frame(hostile, HOSTILE, 1.0)])):
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert "\\x1b[31m text" in text
+        assert "\\u202e backwards" in text
+
+
+@given(st.text())
+def test_printable_text_is_one_line_and_keeps_what_is_harmless(text: str) -> None:
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in shown)
+    if text.isprintable():
+        assert shown == text
+    assert printable(shown) == shown
+
+
+def test_joined_emoji_are_kept() -> None:
+    family = "a \U0001f468\u200d\U0001f469\u200d\U0001f467 film"
+    assert printable(family) == family
 
 
 def test_usage_and_determinism_are_the_models(tiny: World, model: ScriptedModel) -> None:
