@@ -37,8 +37,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Description
 
     A user and a text are given: a short description of a film or a product. At each step the agent chooses one of K
-    edits, such as "Set it in the 1980s.", and the language model rewrites the text accordingly. The agent seeks a
-    text that this user would like and that resembles nothing in the catalog. What a user likes was learnt from
+    edits, such as "Set it in the 1980s.", and the language model rewrites the text accordingly. The agent looks for
+    a text that this user would like and that resembles nothing in the catalog. What a user likes was learnt from
     ratings, so rewards are computed in a latent space in which users, items and texts are points.
 
     The ids differ in their catalog: `EagleGym/Plots-v0` (ships with the package), `EagleGym/MovieLens-v0` (needs
@@ -69,18 +69,11 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     `observation="text"` (the default) is one string: the user's profile, the text, the step and the numbered edits. Its
     space is `FreeText()`, which holds every Unicode string.
 
-    `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`:
-
-    | key | shape | content |
-    |---|---|---|
-    | `state` | [n] | Embedding of the text. |
-    | `user` | [n+1] | Unit direction of the user's taste, then its strength in rating units. |
-    | `actions` | [K·n] | What each edit is expected to do: displacements, or next embeddings (`features`). |
-    | `weights` | [K] | The design's weights of the edits; they sum to 1. |
-    | `mask` | [K] | 1 where an edit is offered, else 0. |
-    | `time` | [1] | Share of the episode that is over. |
-
-    A taste stronger than twice the strongest train user's is shown as that strong.
+    `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`: `state` [n] is the embedding of
+    the text; `user` [n+1] is the unit direction of the user's taste, then its strength in rating units, shown up to
+    twice that of the strongest train user; `actions` [K·n] is what each edit is expected to do (`features`:
+    displacements or next embeddings); `weights` [K] are the design's weights of the edits; `mask` [K] is 1 where an
+    edit is offered; `time` [1] is the share of the episode that is over.
 
     ## Reward
 
@@ -97,18 +90,11 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     ## Info
 
-    | key | type | content |
-    |---|---|---|
-    | `text` | str | The text. |
-    | `user_id` | str | The user's id in the catalog. |
-    | `item_id` | str or None | The start item's id; None if the start text was given without one. |
-    | `profile` | str | What the user likes and dislikes, in words. |
-    | `step` | int | Steps taken. |
-    | `valid` | bool | Whether the text is a proper rewrite. |
-    | `edits` | tuple of K str | The edits; empty strings where the mask is 0. |
-    | `action_mask` | int8 [K] | 1 where an edit is offered. |
-    | `design` | dict | `weights` (float64 [K]), `gap` (float) and `C` (float): the design's quality. |
-    | `utility` | dict of float | `total`, `affinity`, `novelty` and `percentile`. |
+    `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
+    without an item; `profile` (str), what the user likes and dislikes in words; `step` (int), the steps taken; `valid`
+    (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where the mask is 0); `action_mask`
+    (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float), which measure the design;
+    `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
 
     A text is no proper rewrite if it should be plot English and does not parse. Free text is no proper rewrite if the
     language model returned it unchanged, or if it is over twice as long as the catalog's longest text. Two runs with
