@@ -151,7 +151,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
         self._state: State | None = None
         self._frames: list[Frame] = []
 
-    @property  # type: ignore[override]  # a plain attribute in Gymnasium, which sets it after construction
+    @property  # a plain attribute in Gymnasium, which sets it after construction
     def spec(self) -> EnvSpec | None:
         """What `gym.make` made this environment from, with the horizon as `max_episode_steps`."""
         return self._spec

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.render import Frame
@@ -120,8 +121,10 @@ def _is_whole(world: World, state: object) -> bool:
     if not isinstance(state, State):
         return False
     offered, n, k = state.action_set, world.space.dim, world.settings.actions
-    arrays = {"z": (state.z, (n,)), "weights": (offered.weights, (k,)), "mask": (offered.mask, (k,))}
-    arrays |= {"expected": (offered.expected, (k, n)), "features": (offered.features, (k, n))}
+    arrays: list[tuple[NDArray[Any], tuple[int, ...]]] = [
+        *((state.z, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
+        *((offered.expected, (k, n)), (offered.features, (k, n))),
+    ]
     return (
         state.text in FreeText()
         and 0 <= state.user < len(world.catalog.users)
@@ -129,7 +132,7 @@ def _is_whole(world: World, state: object) -> bool:
         and 0 <= state.step <= world.settings.horizon
         and math.isfinite(state.total)
         and len(offered.edits) == k
-        and all(np.shape(array) == shape and np.isfinite(array).all() for array, shape in arrays.values())
+        and all(array.shape == shape and np.isfinite(array).all() for array, shape in arrays)
     )
 
 

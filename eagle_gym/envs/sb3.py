@@ -7,6 +7,7 @@ starts the next episode in the step that ends one, and reads the last observatio
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import gymnasium as gym
@@ -150,7 +151,8 @@ class SB3VecEnv(VecEnv):
         """
         if method_name == "set_state" and method_args and isinstance(method_args[0], list | tuple):
             rows = list(self._get_indices(indices))
-            self.envs.set_state(*method_args, indices=rows, **method_kwargs)
+            set_rows = partial(self.envs.set_state, indices=rows)
+            set_rows(*method_args, **method_kwargs)
             return [None] * len(rows)
         methods = [self._method(env, method_name) for env in self._chosen(indices)]
         return [method(*method_args, **method_kwargs) for method in methods]

@@ -99,7 +99,7 @@ def _is_unicode(text: str) -> bool:
 
 
 @create_zero_array.register(FreeText)
-def _(space: FreeText) -> str:
+def _(space: FreeText) -> str:  # type: ignore[misc]  # Gymnasium types the hook for Space itself
     return ""
 
 
@@ -109,7 +109,7 @@ def _(space: FreeText, n: int = 1, fn: Callable[..., Any] = np.zeros) -> tuple[s
 
 
 @batch_differing_spaces.register(FreeText)
-def _(spaces: list[gym.Space[str]]) -> gym.spaces.Tuple:
+def _(spaces: list[gym.Space[str]]) -> gym.spaces.Tuple[Any]:  # type: ignore[misc]
     return gym.spaces.Tuple(spaces)
 
 
@@ -125,11 +125,11 @@ def _(space: FreeText) -> FreeText:
 
 @flatten.register(FreeText)
 @unflatten.register(FreeText)
-def _(space: FreeText, x: str) -> str:
+def _(space: FreeText, x: str) -> str:  # type: ignore[misc]
     return x
 
 
-class StoredText(FreeText, gym.spaces.Text):
+class StoredText(FreeText, gym.spaces.Text):  # type: ignore[misc]  # a length may be None here
     """`FreeText` as read from a Minari data set, whose HDF5 files are decoded to strings for `Text` spaces only."""
 
     def __init__(self, max_length: int | None = None) -> None:
@@ -141,12 +141,12 @@ def _register_with_minari() -> None:
         return
     from minari.serialization import deserialize_space, serialize_space
 
-    @serialize_space.register(FreeText)
+    @serialize_space.register(FreeText)  # type: ignore[untyped-decorator]
     def _(space: FreeText, to_string: bool = True) -> dict[str, Any] | str:
         values = {"type": "FreeText", "max_length": space.max_length}
         return json.dumps(values) if to_string else values
 
-    @deserialize_space.register("FreeText")
+    @deserialize_space.register("FreeText")  # type: ignore[untyped-decorator]
     def _(values: dict[str, Any]) -> FreeText:
         return StoredText(values["max_length"])
 
@@ -158,9 +158,7 @@ def _register_with_torchrl() -> None:
 
 
 def _as_torchrl_spec(spec: FreeText, *, device: Any = None, **_: Any) -> Any:  # noqa: ANN401
-    from torchrl.data import NonTensor
-
-    return NonTensor((), device=device, example_data="a text")
+    return sys.modules["torchrl.data"].NonTensor((), device=device, example_data="a text")
 
 
 _register_with_minari()
@@ -222,12 +220,12 @@ def latent_space(*, n: int, actions: int, radius: float, strength: float, featur
         "user": (np.append(-np.ones(n), 0.0), np.append(np.ones(n), max(strength, 1e-6))),
         "actions": (-reach, reach),
     }
-    boxes = {
+    boxes: dict[str, gym.Space[Any]] = {
         name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in latent_shapes(n=n, actions=actions).items()
     }
     return gym.spaces.Dict(boxes)
 
 
 def _box(low: Any, high: Any, shape: tuple[int]) -> gym.spaces.Box:  # noqa: ANN401
-    ends = (np.broadcast_to(end, shape).astype(np.float32) for end in (low, high))
-    return gym.spaces.Box(*ends, dtype=np.float32)
+    lows, highs = (np.broadcast_to(end, shape).astype(np.float32) for end in (low, high))
+    return gym.spaces.Box(lows, highs, dtype=np.float32)

@@ -155,7 +155,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         """The seeds of the environments' generators, -1 if unknown."""
         return tuple(env.np_random_seed for env in self.envs)
 
-    @property  # type: ignore[override]  # a plain attribute in Gymnasium, which sets it after construction
+    @property  # a plain attribute in Gymnasium, which sets it after construction
     def spec(self) -> EnvSpec | None:
         """What `gym.make_vec` made these environments from. Each of `envs` has the spec of a single environment."""
         return self._spec
