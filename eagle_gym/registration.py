@@ -25,7 +25,7 @@ IDS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
 # id -> what it is, and what it needs
 ABOUT: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     {
-        "EagleGym/Plots-v0": ("invented films and users, rewritten by the embedded model", "nothing"),
+        "EagleGym/Plots-v0": ("invented films and users, rewritten by the embedded model", "no download"),
         "EagleGym/MovieLens-v0": ("real films and ratings, from a GroupLens data set", "root=, its folder"),
         "EagleGym/Amazon-v0": (
             "products of one category, from Amazon reviews",

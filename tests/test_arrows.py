@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,39 @@ def test_designs_are_a_leaf(path: Path) -> None:
         if not name.startswith(here) and not any(name == a or name.startswith(f"{a}.") for a in allowed)
     }
     assert not wrong, f"{path.name} imports {sorted(wrong)}"
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def module_graph(paths: Iterable[Path], read: Callable[[Path], str] = Path.read_text) -> dict[str, set[str]]:
+    """module -> the modules of ours that it imports, at its top, in a function or for types only."""
+    known = {module_name(path): path for path in paths}
+    graph: dict[str, set[str]] = {name: set() for name in known}
+    for name, path in known.items():
+        for target in imports(path, read(path)):
+            # "from a.b import c" names the module a.b.c where there is one, else something inside a.b
+            found = target if target in known else target.rpartition(".")[0]
+            if found in known and found != name:
+                graph[name].add(found)
+    return graph
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """No import circle, lazy imports and imports for types included."""
+    graph = module_graph(path for package in PACKAGES for path in sources(package))
+    assert sum(map(len, graph.values())) > 300, "the walk sees few imports: it is broken"
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_walk_sees_circles() -> None:
+    texts = {
+        ROOT / "eagle_gym/a.py": "from eagle_gym import b",
+        ROOT / "eagle_gym/b.py": "def f():\n    from eagle_gym.a import g",
+    }
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(module_graph(texts, texts.__getitem__)).prepare()
 
 
 @pytest.mark.parametrize("path", sources("eagle_gym/plot_english"), ids=lambda path: path.name)

@@ -97,6 +97,8 @@ def test_commands_parse(command: str) -> None:
         assert "size" not in options or options.size in found[options.name].SIZES
     elif words[:2] == ["python", "-m"] and words[2] in PARSERS:
         PARSERS[words[2]]().parse_args(words[3:])
+    elif words[:3] == ["python", "-m", "pytest"]:
+        assert all((ROOT / word).exists() for word in words[3:] if word.startswith("tests"))
     elif words[:2] == ["pip", "install"]:
         assert all((ROOT / file).is_file() for option, file in pairwise(words) if option == "-r")
         assert {extra for word in words for extra in re.findall(r"\[(\w+)\]", word)} <= extras()

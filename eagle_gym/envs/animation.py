@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from eagle_gym.envs.picture import SIZE, Image, frame_image, map_view
 from eagle_gym.errors import ConfigurationError
 
@@ -60,6 +62,9 @@ def save_gif(images: Iterable[tuple[Image, int]], path: Path) -> None:
     arrays, durations = zip(*images, strict=True)
     whole = [pillow.fromarray(array) for array in arrays]
     palette = whole[-1].quantize(COLOURS)  # one palette, so that what does not change costs nothing
+    entries = np.array(palette.getpalette() or [255] * 3).reshape(-1, 3)
+    entries[entries.min(axis=1) > 247] = 255  # paper stays white
+    palette.putpalette(entries.ravel().tolist())
     first, *rest = (picture.quantize(palette=palette, dither=pillow.Dither.NONE) for picture in whole)
     path.parent.mkdir(parents=True, exist_ok=True)
     first.save(path, save_all=True, append_images=rest, duration=list(durations), loop=0, optimize=False)

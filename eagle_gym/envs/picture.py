@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,7 +154,7 @@ class _Canvas:
         self.size = size
         self.scale = min(size[0] / SIZE[0], size[1] / SIZE[1])
         self.figure = Figure(figsize=(size[0] / 100, size[1] / 100), dpi=100, facecolor=PAPER)
-        self._agg = FigureCanvasAgg(self.figure)
+        self._agg: Any = FigureCanvasAgg(self.figure)
         self.page = self.figure.add_axes((0, 0, 1, 1))
         self.page.set(xlim=(0, SIZE[0]), ylim=(SIZE[1], 0))
         self.page.axis("off")
@@ -173,7 +174,8 @@ class _Canvas:
         from matplotlib.font_manager import FontProperties
 
         font = FontProperties(size=points * self.scale, weight=weight)
-        measured: float = self._agg.get_renderer().get_text_width_height_descent(text, font, False)[0]
+        with _any_glyph():
+            measured: float = self._agg.get_renderer().get_text_width_height_descent(text, font, False)[0]
         return measured * SIZE[0] / self.size[0]
 
     def box(self, x: float, y: float, width: float, height: float, **style: Any) -> None:  # noqa: ANN401
@@ -191,15 +193,22 @@ class _Canvas:
 
     def pixels(self) -> Image:
         """The page as RGB, [height, width, 3]."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph")  # a text may hold characters that the font lacks
+        with _any_glyph():
             self._agg.draw()
         return np.asarray(self._agg.buffer_rgba())[..., :3].copy()
 
 
+@contextmanager
+def _any_glyph() -> Iterator[None]:
+    """Let a text hold characters that the font lacks; they are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
 TEXT_SIZES: Final = (17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7)  # points; the first that fits is taken
 LEFT, COLUMN = 32, 500  # of the page: where the left column begins, and its width
-MAP_LEFT, MAP_TOP, MAP_SIDE = 572, 72, 356
+MAP_LEFT, MAP_TOP, MAP_WIDTH, MAP_HEIGHT = 572, 54, 356, 386
 
 
 def _draw_head(canvas: _Canvas, world: World, frames: Sequence[Frame]) -> None:
@@ -288,9 +297,9 @@ def _draw_utility(canvas: _Canvas, frames: Sequence[Frame]) -> None:
 
     state = frames[-1].state
     canvas.label(LEFT, 440, "utility")
-    total = f"{state.total:+.2f}"
-    canvas.write(LEFT + COLUMN, 442, total, 14, ha="right", weight="bold")
-    canvas.write(LEFT + COLUMN - canvas.width(total, 14, "bold") - 14, 441, _parts(state), 9, ha="right", color=GREY)
+    shown = f"{state.total:+.2f}"
+    canvas.write(LEFT + COLUMN, 442, shown, 14, ha="right", weight="bold")
+    canvas.write(LEFT + COLUMN - canvas.width(shown, 14, "bold") - 14, 441, _parts(state), 9, ha="right", color=GREY)
     top, height = 456, 20
     canvas.page.fill_between([LEFT, LEFT + COLUMN], top, top + height, color="#edf1f4", linewidth=0)
     first, last = totals[0], totals[-1]
@@ -311,7 +320,7 @@ def _parts(state: State) -> str:
 
 
 def _draw_map(canvas: _Canvas, view: MapView, frames: Sequence[Frame], progress: float) -> None:
-    axes = canvas.inset(MAP_LEFT, 54, MAP_SIDE, MAP_SIDE + 30)
+    axes = canvas.inset(MAP_LEFT, MAP_TOP, MAP_WIDTH, MAP_HEIGHT)
     axes.set(xlim=view.x[[0, -1]], ylim=view.y[[0, -1]], xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_color(LINE)
@@ -325,6 +334,6 @@ def _draw_map(canvas: _Canvas, view: MapView, frames: Sequence[Frame], progress:
     axes.plot(*path.T, color=INK, linewidth=1.8 * canvas.scale)
     axes.scatter(*path[:-1].T, s=26 * canvas.scale, color=PAPER, edgecolors=INK, linewidths=1.2, zorder=3)
     axes.scatter(*path[-1], s=190 * canvas.scale, marker="*", color=NEW, edgecolors=INK, linewidths=1.0, zorder=4)
-    top = 54 + MAP_SIDE + 30
-    canvas.write(MAP_LEFT, top + 20, "texts this user is predicted to like  →", 9, color=GREY)
-    canvas.write(MAP_LEFT, top + 40, "dots: the catalog · darker: higher utility", 9, color=GREY)
+    below = MAP_TOP + MAP_HEIGHT
+    canvas.write(MAP_LEFT, below + 20, "texts this user is predicted to like  →", 9, color=GREY)
+    canvas.write(MAP_LEFT, below + 40, "dots: the catalog · darker: higher utility", 9, color=GREY)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.serving import transformers_serve
+from benchmarks.experiments.throughput.serving import transformers_serve
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language import openai as backend

@@ -1,0 +1,59 @@
+"""Agents trained with one language model, tested with another of different grammar, size and training seed (T2).
+
+Both share encoder, reward and action sets: effects of edits are those expected for the default model. On Plots and,
+with `--data`, on MovieLens. The page reports how far the two lie apart, as total variation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from baselines.reference import REFERENCES
+from benchmarks.experiments.t2_transfer.distance import distances
+from benchmarks.experiments.t2_transfer.page import section
+from benchmarks.reporting.build import write_page
+from benchmarks.running import Cell, Options, environments, run_cells
+
+MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
+SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
+    "small": SMALL,
+    "reference": SMALL | {"seeds": 5, "episodes": 128, "cases": 64, "samples": 32},
+}
+LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"reference": "g_optimal"})}
+
+
+def cells(options: Options) -> list[Cell]:
+    """For each seed and environment: the reference policies, its own learners and those of the other environment."""
+    size = SIZES[options.size]
+    return [
+        cell
+        for seed in range(size["seeds"])
+        for name, env_id, kwargs in environments(options)
+        for cell in of_seed(name, env_id, kwargs | {"effects_model": MODELS["plain"]}, seed, size)
+    ]
+
+
+def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dict[str, Any]) -> Iterator[Cell]:
+    """The cells of a seed on one catalog."""
+    there = {model: kwargs | {"language_model": spec} for model, spec in MODELS.items()}
+    common: dict[str, Any] = {"env_id": env_id, "seed": seed} | {key: size[key] for key in ("episodes", "num_envs")}
+    for model, arguments in there.items():
+        here: dict[str, Any] = common | {"environment": f"{name}-{model}", "env_kwargs": arguments}
+        yield from (Cell(agent=policy, **here) for policy in REFERENCES)
+        for method, (agent, own) in LEARNERS.items():
+            training, recorded = own | {"steps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
+            yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
+    for home, model in (("plain", "pitch"), ("pitch", "plain")):
+        here = common | {"environment": f"{name}-{model}", "env_kwargs": there[home], "test_env_kwargs": there[model]}
+        for method, (agent, _) in LEARNERS.items():
+            yield Cell(agent=agent, label=f"{method}-{home}", agent_of=f"{name}-{home}-{method}-{home}-{seed}", **here)
+
+
+def run(options: Options) -> None:
+    """Run the cells, measure the distance of the environments, write and print the report."""
+    found, size = run_cells(cells(options), options), SIZES[options.size]
+    far = distances(environments(options), list(MODELS.values()), size["cases"], size["samples"])
+    print(write_page(found, more=lambda run, where: section(run, where, list(MODELS), list(LEARNERS), far)))

@@ -1,0 +1,54 @@
+"""How far two environments lie apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.experiments import t1_methods, t2_transfer
+from benchmarks.experiments.t2_transfer.distance import describe, measure, total_variation
+from benchmarks.running.files import read_json, read_rows
+from eagle_gym.envs.opening import make_world
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("aab", "abb", 1 / 3), ("ab", "ba", 0.0), ("aa", "bc", 1.0), ("aaab", "a", 1 / 4), ("abcd", "abee", 1 / 2)],
+)
+def test_known_variations(one: str, other: str, expected: float) -> None:
+    assert total_variation(list(one), list(other)) == pytest.approx(expected)
+    assert total_variation(list(other), list(one)) == pytest.approx(expected)
+
+
+def test_an_environment_is_no_further_from_itself_than_sampling_says() -> None:
+    world = make_world(split="test", pool=20, actions=4, dim=8)
+    found = measure(world, world, cases=6, samples=6, seed=0)
+    assert found.attributes.low <= found.sampling.estimate <= found.attributes.high
+    assert found.shift.estimate < found.move.estimate
+    assert "over 6 start texts" in describe(found)
+    again = measure(world, world, cases=6, samples=6, seed=0)
+    assert again == found
+
+
+def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "t2_transfer", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert page.count("| trained elsewhere ") == 2
+    assert page.count("Total variation between the two environments, over 2 start texts") == 1
+    taken = read_json(tmp_path / "cells/plots-pitch-ppo-plain-0/run.json")
+    own = read_json(tmp_path / "cells/plots-plain-ppo-plain-0/run.json")
+    assert taken["cost"]["training"] == own["cost"]["training"], "it was trained once"
+    assert taken["hashes"]["model"] != own["hashes"]["model"]
+    for part in ("catalog", "split", "space", "effects"):
+        assert taken["hashes"][part] == own["hashes"][part], part
+    first = [read_rows(path)[0].texts[0] for path in tmp_path.glob("cells/*/episodes.parquet")]
+    assert len(set(first)) == 1, "both environments begin from the same texts"
+
+
+def test_t2_and_t1_give_learners_one_budget() -> None:
+    for size in ("small", "reference"):
+        for name in ("seeds", "steps", "recorded", "episodes"):
+            assert t2_transfer.SIZES[size][name] == t1_methods.SIZES[size][name]
