@@ -21,11 +21,12 @@ from eagle_gym.envs.episode import (
     check_options,
     check_render_mode,
     check_snapshot,
+    render_frames,
     unmoved_by_failure,
 )
 from eagle_gym.envs.observation import make_info, make_observation, observe_text
 from eagle_gym.envs.opening import make_world
-from eagle_gym.envs.render import Frame, render
+from eagle_gym.envs.render import Frame
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import EpisodeError
@@ -272,7 +273,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     def render(self) -> Any:  # noqa: ANN401 - a text, a picture or None
         """The episode so far as text, a picture of its present moment, or None, as the render mode says."""
-        return render(self.world, self._frames, self.render_mode)
+        return render_frames(self.world, self._frames, self.render_mode)
 
     def close(self) -> None:
         """Release the world. The language model is closed with the last environment that uses it."""

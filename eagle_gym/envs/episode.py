@@ -1,10 +1,10 @@
-"""What the single and the vector environment have in common: a shared world, and snapshots of episodes."""
+"""What the single and the vector environment have in common: a shared world, snapshots, render modes."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.envs.opening import make_world
-from eagle_gym.envs.render import Frame
+from eagle_gym.envs.picture import frame_image
+from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import State, World
@@ -201,6 +202,26 @@ def unmoved_by_failure(generators: Iterable[np.random.Generator]) -> Iterator[No
         for bits, state in before:
             bits.state = state
         raise
+
+
+def render_frames(world: World, frames: Sequence[Frame], mode: str | None) -> str | NDArray[np.uint8] | None:
+    """An episode as its render mode asks.
+
+    Args:
+        world: Where the episode takes place.
+        frames: The episode so far, its start first.
+        mode: `"ansi"` for the whole episode as text, `"rgb_array"` for a picture of its present moment, or None.
+
+    Returns:
+        The text, the picture [height, width, 3], or None.
+
+    Raises:
+        EpisodeError: There is no episode to draw a picture of.
+        ConfigurationError: Matplotlib, which draws the picture, is not installed.
+    """
+    if mode == "rgb_array":
+        return frame_image(world, frames)
+    return None if mode is None else draw(world, frames)
 
 
 def check_render_mode(render_mode: object) -> None:

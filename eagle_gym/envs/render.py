@@ -8,10 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from eagle_gym.envs.picture import frame_image
 from eagle_gym.envs.world import State, World
 
 WIDTH: Final = 100
@@ -27,26 +23,6 @@ class Frame:
     state: State
     edit: str = ""
     reward: float = 0.0
-
-
-def render(world: World, frames: Sequence[Frame], mode: str | None) -> str | NDArray[np.uint8] | None:
-    """An episode as its render mode asks.
-
-    Args:
-        world: Where the episode takes place.
-        frames: The episode so far, its start first.
-        mode: `"ansi"` for the whole episode as text, `"rgb_array"` for a picture of its present moment, or None.
-
-    Returns:
-        The text, the picture [height, width, 3], or None.
-
-    Raises:
-        EpisodeError: There is no episode to draw a picture of.
-        ConfigurationError: Matplotlib, which draws the picture, is not installed.
-    """
-    if mode == "rgb_array":
-        return frame_image(world, frames)
-    return None if mode is None else draw(world, frames)
 
 
 def draw(world: World, frames: Sequence[Frame]) -> str:
