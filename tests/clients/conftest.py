@@ -7,7 +7,6 @@ import pytest
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.world import World
 
-ID = "EagleGym/Plots-v0"
 SMALL = {"horizon": 3, "actions": 4, "pool": 32}
 
 
