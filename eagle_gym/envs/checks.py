@@ -1,4 +1,4 @@
-"""What ``python -m eagle_gym check`` runs: other people's checkers, and equality of single and vector environments."""
+"""What `python -m eagle_gym check` runs: checkers of other libraries, and checks of our own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arguments = dict[str, Any]
 
 
 class NotInstalledError(Exception):
-    """A checker is another package's, which is not here; the message says how to install it."""
+    """A checker belongs to a package that is not installed. The message says how to install it."""
 
 
 def gymnasium_text(env_id: str, arguments: Arguments) -> None:
@@ -49,11 +49,11 @@ def sb3_latent(env_id: str, arguments: Arguments) -> None:
 
 
 def spec_round_trip(env_id: str, arguments: Arguments) -> None:
-    """An environment's spec, through JSON and back, makes an equal one."""
+    """An environment's spec, written as JSON and read back, makes an equal environment."""
     env = gym.make(env_id, **arguments)
     assert env.spec is not None
     spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
-    _require(spec == env.spec, "the spec changed on its way through JSON")
+    _require(spec == env.spec, "the spec that was read back is not equal")
     twin = gym.make(spec)
     _require(data_equivalence(env.reset(seed=3), twin.reset(seed=3), exact=True), "the environments differ")
     env.close()
@@ -61,9 +61,10 @@ def spec_round_trip(env_id: str, arguments: Arguments) -> None:
 
 
 def vector_equals_single(env_id: str, arguments: Arguments, num_envs: int = 3, steps: int = 7) -> None:
-    """The vector environment does, step by step, what as many single environments do, in every autoreset mode.
+    """The vector environment equals single environments, step by step and in every autoreset mode.
 
-    Fixed tiles are asked for, since otherwise the last bits of a batch's logits may, in rare ties, flip a token.
+    The language model computes in fixed tiles here. Otherwise the size of a batch changes the last bits of the logits,
+    which may flip a token in rare ties.
     """
     settings: dict[str, Any] = {"batch_invariant": True} | dict(arguments)
     for mode in AutoresetMode:
@@ -77,10 +78,10 @@ def vector_equals_single(env_id: str, arguments: Arguments, num_envs: int = 3, s
 def compare(
     batch: gym.vector.VectorEnv[Any, Any, Any], single: gym.vector.VectorEnv[Any, Any, Any], steps: int
 ) -> None:
-    """Step two vector environments side by side, resetting what they do not reset themselves.
+    """Step two vector environments with the same actions; reset them where they do not reset themselves.
 
     Raises:
-        AssertionError: they differ; the message says where.
+        AssertionError: They differ. The message says where.
     """
     assert isinstance(batch.unwrapped, EagleVectorEnv)
     manual = batch.metadata["autoreset_mode"] is AutoresetMode.DISABLED

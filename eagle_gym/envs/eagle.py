@@ -1,11 +1,14 @@
-"""One environment: a text, a user, K edits, and a language model that applies the chosen one."""
+"""The single environment: a text, a user, K edits, and a language model that applies the chosen edit."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
 from typing import Any, SupportsInt
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
@@ -13,69 +16,121 @@ from eagle_gym.envs import transition
 from eagle_gym.envs.episode import (
     METADATA,
     SEEDS,
-    SharedWorld,
     Snapshot,
+    WorldMixin,
+    check_options,
     check_render_mode,
     check_snapshot,
+    render_frames,
     unmoved_by_failure,
 )
 from eagle_gym.envs.observation import make_info, make_observation, observe_text
 from eagle_gym.envs.opening import make_world
-from eagle_gym.envs.render import Frame, draw
+from eagle_gym.envs.render import Frame
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import EpisodeError
 
 
-class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
-    """A language model as an environment: states are texts, actions are edits, rewards come from ratings.
+class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
+    """A frozen language model as an environment: states are texts, actions are edits, rewards come from ratings.
 
-    **Ids.** ``EagleGym/Plots-v0`` (embedded catalog), ``EagleGym/MovieLens-v0`` and ``EagleGym/Amazon-v0`` (``root=``),
-    ``EagleGym/Table-v0`` (``texts=``, ``ratings=``). With the defaults a small language model that ships with the
-    package does the writing.
+    ## Description
 
-    **Start.** ``reset`` draws a user (a user of the catalog) and an item (its text is the first state).
-    ``reset(options={"user": id, "item": id, "text": "..."})`` names any of them. A user or item of the other split
-    is an error, lest test users stand among train episodes unnoticed; ``"any_split": True`` allows it.
+    A user and a text are given: a short description of a film or a product. At each step the agent chooses one of K
+    edits, such as "Set it in the 1980s.", and the language model rewrites the text accordingly. The agent looks for
+    a text that this user would like and that resembles nothing in the catalog. What a user likes was learnt from
+    ratings, so rewards are computed in a latent space in which users, items and texts are points.
 
-    **Actions.** ``Discrete(K)``: index of one of the K edits that the state offers. They are chosen by G-optimal
-    design from a pool of candidates, so that they cover the directions of the latent space. Where a state has fewer,
-    the mask (``info["action_mask"]``, ``action_masks()``) says which indices are real; another index is an error.
+    The ids differ in their catalog: `EagleGym/Plots-v0` (ships with the package), `EagleGym/MovieLens-v0` (needs
+    `root`), `EagleGym/Amazon-v0` (needs `root`) and `EagleGym/Table-v0` (needs `texts` and `ratings`). By default,
+    a small language model that ships with the package rewrites.
 
-    **Transition.** The language model rewrites the text as the chosen edit asks, sampled with a seed drawn from
-    ``np_random``. Where texts are plot English, one that does not parse is drawn again, a few times; then it stands. A
-    generation that fails raises ``LanguageModelError`` and leaves the episode where it was.
+    ## Start
 
-    **Observation.** ``observation="text"``: one string with the user's profile, the text, the step and the numbered
-    edits, in ``FreeText()``. ``observation="latent"``: a Dict of bounded float32 boxes: ``state`` [n] (embedding),
-    ``user`` [n+1] (unit direction of taste, and its strength in rating units, shown up to twice that of the train
-    users), ``actions`` [K·n] (what each edit is expected to do: displacements, or next embeddings),
-    ``weights`` [K] (the design's), ``action_mask`` [K], ``time`` [1] (share of the episode that is over).
+    `reset` draws a user and an item of the environment's split. The item's text is the first state. The options
+    `reset(options={"user": id, "item": id, "text": "..."})` set any of the three. A user or item of the other split is
+    an error, so that test users do not slip into train episodes; the option `"any_split": True` allows it.
 
-    **Reward.** U(x) = affinity + λ·novelty, both standardised over the catalog: would this user like it, and is there
-    nothing like it yet? ``reward="improvement"`` pays U(x') - U(x) at each step, ``"terminal"`` U of the last text.
+    ## Action Space
 
-    **End.** ``terminated`` after ``horizon`` steps; never truncated by itself.
+    `Discrete(K)`, with K = `actions`: the index of an edit that the state offers. G-optimal design chooses the K edits
+    from a pool of candidates so that they cover the directions of the latent space. If a state has fewer than K
+    edits, `info["action_mask"]` and `action_masks()` mark those that it has. Any other index is an error.
 
-    **Info.** ``text``, ``user``, ``item`` (None where the text was given), ``profile``, ``step``, ``valid`` (False
-    where plot English does not parse, which is rare and read leniently, and where the language model gave free text
-    back unchanged, or at over twice the length of the catalog's longest), ``actions`` (K edits), ``action_mask``
-    (int8), ``design`` (``weights``, ``gap``, ``C``), ``utility`` (``total``, ``affinity``, ``novelty``,
-    ``percentile``). Two runs with one seed have equal infos; counts of calls and tokens are on ``usage``.
+    ## Transition
 
-    **Arguments.** Those of :class:`eagle_gym.Settings`, all JSON values, and ``render_mode`` (None or ``"ansi"``).
+    The language model rewrites the text as the chosen edit asks. It samples with a seed drawn from `np_random`, so the
+    seed of `reset` and the actions determine the episode. If texts are plot English and the answer does not parse, it
+    is sampled again a few times; the last answer then stands, with `info["valid"]` False. A generation that fails
+    raises `LanguageModelError` and leaves the episode where it was.
 
-    **Versions.** v0: the first.
+    ## Observation Space
+
+    `observation="text"` (the default) is one string: the user's profile, the text, the step and the numbered edits. Its
+    space is `FreeText()`, which holds every Unicode string.
+
+    `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`: `state` [n] is the embedding of
+    the text; `user` [n+1] is the unit direction of the user's taste, then its strength in rating units, shown up to
+    twice that of the strongest train user; `actions` [K·n] is what each edit is expected to do (`features`:
+    displacements or next embeddings); `weights` [K] are the design's weights of the edits; `mask` [K] is 1 where an
+    edit is offered; `time` [1] is the share of the episode that is over.
+
+    ## Reward
+
+    U(x) = affinity + λ·novelty, both standardised over the catalog: how much the user would like the text, and how far
+    it is from the nearest item. `reward="improvement"` (the default) pays U(x') - U(x) at each step;
+    `reward="terminal"` pays U of the last text at the end and 0 before. The reward is a Python float, and a float64
+    array in the vector environment.
+
+    ## Episode End
+
+    `terminated` is True after `horizon` steps, and `truncated` is always False. `spec.max_episode_steps` is the
+    horizon, though `gym.make(id)` adds no `TimeLimit`. `gym.make(env.spec)` does add one, and then the last step is
+    truncated as well as terminated; pass `max_episode_steps=-1` to avoid that.
+
+    ## Info
+
+    `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
+    without an item; `profile` (str), what the user likes and dislikes in words; `step` (int), the steps taken; `valid`
+    (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where the mask is 0); `action_mask`
+    (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float), which measure the design;
+    `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
+
+    A text is no proper rewrite if it should be plot English and does not parse. Free text is no proper rewrite if the
+    language model returned it unchanged, or if it is over twice as long as the catalog's longest text. Two runs with
+    one seed have equal infos; counts of calls and tokens are in `usage` instead.
+
+    ## Rendering
+
+    `render_mode="ansi"` returns the episode so far as text. `render_mode="rgb_array"` returns a picture
+    [540, 960, 3] of the present moment: the text, the edit, the utility, and the path on a map of the latent space. It
+    needs matplotlib, which the extra `render` installs.
+
+    ## Arguments
+
+    Those of `eagle_gym.Settings`, all JSON values, and `render_mode` (None, `"ansi"` or `"rgb_array"`).
+
+    ## Use with other libraries
+
+    Stable-Baselines3, TorchRL, skrl and others that know arrays only need `observation="latent"`. To step many
+    environments with one batched model call, use `gym.make_vec` (see `EagleVectorEnv`), and
+    `eagle_gym.envs.sb3.SB3VecEnv` for Stable-Baselines3.
+
+    ## Version History
+
+    - v0: The first version.
 
     Raises:
-        ConfigurationError: an argument that cannot be; raised before anything is loaded where no file or model is
-            needed to tell.
-        CatalogError: bad data.
-        PreparationError: something is absent or does not match, and ``prepare="never"``.
+        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless a file
+            or model is needed to tell.
+        CatalogError: Bad data.
+        PreparationError: Something is absent or does not match, and `prepare="never"`.
     """
 
     # Gymnasium's types ask for a mutable dict here.
     metadata: dict[str, Any] = dict(METADATA)  # noqa: RUF012
+    _spec: EnvSpec | None = None
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:  # noqa: ANN401
         check_render_mode(render_mode)
@@ -83,7 +138,7 @@ class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
 
     @classmethod
     def from_world(cls, world: World, render_mode: str | None = None) -> EagleEnv:
-        """An environment in a world that is there already."""
+        """Make an environment in a world that is open already."""
         check_render_mode(render_mode)
         env = cls.__new__(cls)
         env._join(world, render_mode)
@@ -97,12 +152,23 @@ class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
         self._state: State | None = None
         self._frames: list[Frame] = []
 
+    @property  # a plain attribute in Gymnasium, which sets it after construction
+    def spec(self) -> EnvSpec | None:
+        """What `gym.make` made this environment from, with the horizon as `max_episode_steps`."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: EnvSpec | None) -> None:
+        self._spec = copy.copy(value)
+        if self._spec is not None:
+            self._spec.max_episode_steps = self.settings.horizon
+
     @property
     def state(self) -> State:
         """The episode's state.
 
         Raises:
-            EpisodeError: before the first ``reset``.
+            EpisodeError: There was no `reset` yet.
         """
         if self._state is None:
             raise EpisodeError("there is no episode yet: call reset() first")
@@ -112,35 +178,34 @@ class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
         """Start an episode.
 
         Args:
-            seed: seeds ``np_random``; None goes on with the randomness there is.
-            options: ``user``, ``item`` (ids) and ``text`` name the start; what is not named is drawn.
-                ``any_split=True`` allows users and items of the other split too.
+            seed: Seeds `np_random`. None continues with the present generator.
+            options: `user` and `item` (ids) and `text` set the start; what is not set is drawn. `any_split=True` allows
+                users and items of the other split too.
 
         Returns:
             Observation and info.
 
         Raises:
-            ConfigurationError: an unknown option, user or item, or one of the other split.
-            TextError: a text that the environment's language does not know.
-            EagleError: what the start needs could not be made. Whatever is raised, the environment is as it was.
+            ConfigurationError: An unknown option, user or item, or a user or item of the other split.
+            TextError: A text outside the environment's language.
+            EagleError: The start could not be computed. After any error the environment is as it was before.
         """
-        world = self.world
+        world, given = self.world, check_options(options)
         rng, own_seed = (self.np_random, self.np_random_seed) if seed is None else seeding.np_random(seed)
         with unmoved_by_failure([rng]):
-            (state,) = transition.make_states(world, [transition.sample_start(world, rng, options)])
-        self._np_random, self._np_random_seed = rng, own_seed
-        self._state, self._frames = state, [Frame(state)]
+            (state,) = transition.make_states(world, [transition.sample_start(world, rng, given)])
+        self.restore(state, [Frame(state)], rng, own_seed)
         return make_observation(world, state), make_info(world, state)
 
     def step(self, action: SupportsInt) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Let the language model rewrite the text as edit ``action`` asks.
+        """Let the language model rewrite the text as the edit with index `action` asks.
 
         Returns:
             Observation, reward, terminated, truncated (always False) and info.
 
         Raises:
-            EpisodeError: there is no episode, it is over, or the state does not offer the action.
-            LanguageModelError: the generation failed; the episode stands where it stood.
+            EpisodeError: There is no episode, it is over, or the state does not offer the action.
+            LanguageModelError: The generation failed; the episode is where it was before.
         """
         world, state = self.world, self.state
         if transition.is_over(world, state):
@@ -149,55 +214,69 @@ class EagleEnv(SharedWorld, gym.Env[Any, np.int64]):
         with unmoved_by_failure([self.np_random]):
             seed = int(self.np_random.integers(SEEDS))
             (after,), (reward,) = transition.step(world, [state], [index], [seed])
-        self._state = after
-        self._frames.append(Frame(after, state.action_set.edits[index], reward))
+        self.append(Frame(after, state.action_set.edits[index], reward))
         return make_observation(world, after), reward, transition.is_over(world, after), False, make_info(world, after)
+
+    def restore(self, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int) -> None:
+        """Replace the episode and its randomness, unchecked; `set_state` checks.
+
+        Args:
+            state: The present state; None for no episode.
+            frames: The history, the present state last.
+            rng: The generator to draw from.
+            seed: What the generator was seeded with, -1 if unknown.
+        """
+        self._np_random, self._np_random_seed = rng, seed
+        self._state, self._frames = state, list(frames)
+
+    def append(self, frame: Frame) -> None:
+        """Go on to the state of a frame, unchecked; `step` computes it."""
+        self._state = frame.state
+        self._frames.append(frame)
 
     @property
     def frames(self) -> tuple[Frame, ...]:
-        """The episode so far, moment by moment, for :mod:`eagle_gym.envs.render`."""
+        """The history of the episode, for drawing it."""
         return tuple(self._frames)
 
     def read(self) -> str:
-        """The text observation, whatever the environment's own observation is."""
+        """The text observation, whichever observation the environment returns."""
         return observe_text(self.world, self.state)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """[K] which actions the state offers."""
+        """Which actions the state offers, [K]."""
         return self.state.action_set.mask.astype(np.bool_)
 
     def expected_utility(self) -> NDArray[np.float64]:
-        """[K] utility of each action's expected next embedding; -inf where no action is offered."""
+        """Utility of each action's expected next embedding, [K]; -inf where no action is offered."""
         row: NDArray[np.float64] = transition.expected_utility(self.world, [self.state])[0]
         return row
 
     def get_state(self) -> Snapshot:
-        """The episode as it stands, to come back to with ``set_state``, here or in a copy of this environment."""
+        """A snapshot of the episode, to which `set_state` returns, in this environment or in one with its settings."""
         return Snapshot.of(self.world, self._state, self._frames, self.np_random, self.np_random_seed)
 
     def set_state(self, snapshot: Snapshot, seed: int | None = None) -> None:
-        """Go back to a snapshot.
+        """Return to a snapshot.
 
         Args:
-            snapshot: from ``get_state`` of an environment with the same settings.
-            seed: a fresh seed for what follows; None goes on with the snapshot's own randomness.
+            snapshot: From `get_state` of an environment with the same settings. Where things are stored and computed
+                (`device`, `record`, `cache_dir`, ...) may differ.
+            seed: A new seed for what follows. None continues with the snapshot's own randomness.
 
         Raises:
-            ConfigurationError: no snapshot, or one of other settings.
+            ConfigurationError: It is not a snapshot, comes from other settings, or is broken. Nothing has changed then.
         """
-        check_snapshot(self.world, snapshot)
-        fresh = (snapshot.generator(), snapshot.seed) if seed is None else seeding.np_random(seed)
-        self._np_random, self._np_random_seed = fresh
-        self._state, self._frames = snapshot.state, list(snapshot.frames)
+        checked = check_snapshot(self.world, snapshot)
+        rng, own_seed = (checked.generator(), checked.seed) if seed is None else seeding.np_random(seed)
+        self.restore(checked.state, checked.frames, rng, own_seed)
 
-    def render(self) -> str | None:
-        """The episode so far as text; None without a render mode."""
-        if self.render_mode is None:
-            return None
-        return draw(self.world, self._frames)
+    def render(self) -> Any:  # noqa: ANN401 - a text, a picture or None
+        """The episode so far as text, a picture of its present moment, or None, as the render mode says."""
+        return render_frames(self.world, self._frames, self.render_mode)
 
     def close(self) -> None:
-        """Let go of the world; the language model is closed with the last environment that uses it."""
+        """Release the world. The language model is closed with the last environment that uses it."""
         self._world = None
 
 
@@ -205,9 +284,9 @@ def as_index(action: SupportsInt) -> int:
     """An action as a Python int.
 
     Raises:
-        EpisodeError: it is no integer.
+        EpisodeError: It is not one integer.
     """
     array = np.asarray(action)
     if array.size != 1 or array.dtype.kind not in "iu":
-        raise EpisodeError(f"an action is one integer, got {action!r}")
+        raise EpisodeError(f"expected an action that is one integer, got {action!r}")
     return int(array.reshape(()))

@@ -1,24 +1,39 @@
-"""What a single environment and a batch of them have in common: a world that they share, and episodes in it."""
+"""What the single and the vector environment have in common: a shared world, snapshots, render modes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eagle_gym.envs.opening import make_world
-from eagle_gym.envs.render import Frame
+from eagle_gym.envs.picture import frame_image
+from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
+from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError
-from eagle_gym.language.model import Usage
+from eagle_gym.language.model import Usage, masked
 
-METADATA: Mapping[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}
-SEEDS = 2**63  # generation seeds are drawn below this
+METADATA: Final[Mapping[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+SEEDS: Final = 2**63  # generation seeds are drawn below this
+
+# Settings that a snapshot may differ in. The first three lines say where things are and how they are computed; the
+# fingerprints of the latent space and of the language model stand for the fourth.
+_IMMATERIAL: Final = frozenset(
+    {
+        *("prepare", "cache_dir", "infos"),
+        *("device", "dtype", "batch_invariant"),
+        *("record", "max_calls", "max_tokens", "max_cost", "prompt_price", "completion_price"),
+        *("root", "texts", "ratings", "language_model"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -26,14 +41,14 @@ class Snapshot:
     """An episode at one moment: its state, its history and its randomness. Immutable and picklable.
 
     Attributes:
-        space: fingerprint of the latent space, of whose catalog the state's rows are.
-        state: where the episode is; None before the first reset.
-        frames: what was rendered up to here.
-        rng: state of the environment's generator.
-        seed: what the generator was seeded with, -1 where nobody knows.
+        made_with: Settings and fingerprints that an environment must share to continue from here.
+        state: The present state; None before the first reset.
+        frames: The history up to here.
+        rng: State of the environment's generator.
+        seed: What the generator was seeded with, -1 if unknown.
     """
 
-    space: str
+    made_with: Mapping[str, Any]
     state: State | None
     frames: tuple[Frame, ...]
     rng: Mapping[str, Any]
@@ -43,39 +58,100 @@ class Snapshot:
     def of(
         cls, world: World, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int
     ) -> Snapshot:
-        """The episode of an environment with this generator."""
-        return cls(world.space.fingerprint, state, tuple(frames), copy.deepcopy(rng.bit_generator.state), seed)
+        """The snapshot of an episode in `world` whose generator is `rng`."""
+        return cls(material_settings(world), state, tuple(frames), copy.deepcopy(rng.bit_generator.state), seed)
 
     def generator(self) -> np.random.Generator:
-        """A generator in the state that was kept."""
+        """A new generator in the state that was kept."""
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = copy.deepcopy(dict(self.rng))
         return rng
 
 
+def material_settings(world: World) -> dict[str, Any]:
+    """Everything that decides how an episode goes on: most settings, and the fingerprints of space and model."""
+    values = {name: value for name, value in world.settings.as_kwargs().items() if name not in _IMMATERIAL}
+    if values.get("effects_model") is not None:
+        values["effects_model"] = masked(values["effects_model"])
+    return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values}
+
+
 def check_snapshot(world: World, snapshot: object) -> Snapshot:
-    """The snapshot, where an environment of this world can go on from it.
+    """Return the snapshot if an environment in this world can continue from it.
 
     Raises:
-        ConfigurationError: it is none, or comes from an environment with another latent space or other action sets.
+        ConfigurationError: It is not a snapshot, it comes from an environment with other settings, or it is broken.
     """
     if not isinstance(snapshot, Snapshot):
-        raise ConfigurationError(f"a snapshot comes from get_state(), got {type(snapshot).__name__}")
-    if snapshot.space != world.space.fingerprint:
-        raise ConfigurationError(
-            f"the snapshot is of an environment with another latent space: expected {world.space.fingerprint}, got "
-            f"{snapshot.space}; make both with the same catalog and dim"
-        )
-    if snapshot.state is not None and len(snapshot.state.action_set.mask) != world.settings.actions:
-        raise ConfigurationError(
-            f"the snapshot is of an environment with other settings: expected {world.settings.actions} actions, got "
-            f"{len(snapshot.state.action_set.mask)}"
-        )
+        raise ConfigurationError(f"expected a snapshot from get_state(), got {type(snapshot).__name__}")
+    try:
+        theirs = dict(snapshot.made_with)
+        different = _difference(material_settings(world), theirs)
+        broken = "" if different else _broken_part(world, snapshot)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"the snapshot is broken ({error}): take another with get_state()") from error
+    if different:
+        raise ConfigurationError(f"the snapshot is from an environment with other settings: {different}")
+    if broken:
+        raise ConfigurationError(f"the snapshot is broken ({broken}): take another with get_state()")
     return snapshot
 
 
-class SharedWorld:
-    """An environment in a world that it shares with its copies; the world is opened again where it is unpickled."""
+def _difference(expected: Mapping[str, Any], got: Mapping[str, Any]) -> str:
+    names = [name for name in {**expected, **got} if expected.get(name) != got.get(name)]
+    return "; ".join(f"expected {name}={expected.get(name)!r}, got {name}={got.get(name)!r}" for name in names)
+
+
+def _broken_part(world: World, snapshot: Snapshot) -> str:
+    """What is wrong inside a snapshot whose settings fit, or an empty string."""
+    snapshot.generator()  # raises where there is no generator to be had
+    if type(snapshot.seed) is not int:
+        return "its seed is not an integer"
+    if not all(isinstance(frame, Frame) for frame in snapshot.frames):
+        return "its history holds other things than frames"
+    if (snapshot.state is None) != (not snapshot.frames):
+        return "its state and its history do not fit together"
+    states = [frame.state for frame in snapshot.frames] + ([] if snapshot.state is None else [snapshot.state])
+    if not all(_is_whole(world, state) for state in states):
+        return "a state does not fit this environment"
+    history_is_whole = all(isinstance(f.edit, str) and math.isfinite(f.reward) for f in snapshot.frames)
+    return "" if history_is_whole else "an edit or reward of its history is no such thing"
+
+
+def _is_whole(world: World, state: object) -> bool:
+    if not isinstance(state, State):
+        return False
+    offered, n, k = state.action_set, world.space.dim, world.settings.actions
+    arrays: list[tuple[NDArray[Any], tuple[int, ...]]] = [
+        *((state.z, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
+        *((offered.expected, (k, n)), (offered.features, (k, n))),
+    ]
+    return (
+        state.text in FreeText()
+        and 0 <= state.user < len(world.catalog.users)
+        and -1 <= state.item < len(world.catalog.items)
+        and 0 <= state.step <= world.settings.horizon
+        and math.isfinite(state.total)
+        and len(offered.edits) == k
+        and all(array.shape == shape and np.isfinite(array).all() for array, shape in arrays)
+    )
+
+
+def check_options(options: object) -> dict[str, Any]:
+    """The options of `reset` as a dict of their own.
+
+    Raises:
+        ConfigurationError: They are neither None nor a dict with names as keys.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigurationError(f"expected reset options as a dict such as {{'user': 'u1'}}, got {options!r}")
+    return dict(options)
+
+
+class WorldMixin:
+    """Gives an environment a world that it shares with its copies. Unpickling opens the world again."""
 
     _world: World | None
 
@@ -84,10 +160,10 @@ class SharedWorld:
         """The world that this environment shares with its copies.
 
         Raises:
-            EpisodeError: the environment is closed.
+            EpisodeError: The environment is closed.
         """
         if self._world is None:
-            raise EpisodeError("this environment is closed; make a new one")
+            raise EpisodeError("this environment is closed: make a new one")
         return self._world
 
     @property
@@ -102,11 +178,10 @@ class SharedWorld:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the backend promises equal texts for equal seeds, whatever shares a batch."""
+        """Whether the language model promises equal texts for equal seeds, whatever else is in the batch."""
         return self.world.resources.deterministic
 
     def __getstate__(self) -> dict[str, Any]:
-        """The settings and the episodes, without the world."""
         values = dict(self.__dict__)
         values["_world"] = None if self._world is None else self._world.settings
         return values
@@ -119,7 +194,7 @@ class SharedWorld:
 
 @contextmanager
 def unmoved_by_failure(generators: Iterable[np.random.Generator]) -> Iterator[None]:
-    """What is drawn inside counts as not drawn where the block raises."""
+    """Put the generators back to where they were if the block raises."""
     before = [(rng.bit_generator, rng.bit_generator.state) for rng in generators]
     try:
         yield
@@ -129,7 +204,33 @@ def unmoved_by_failure(generators: Iterable[np.random.Generator]) -> Iterator[No
         raise
 
 
-def check_render_mode(render_mode: str | None) -> None:
-    """Raise ConfigurationError on a render mode that there is not."""
+def render_frames(world: World, frames: Sequence[Frame], mode: str | None) -> str | NDArray[np.uint8] | None:
+    """An episode as its render mode asks.
+
+    Args:
+        world: Where the episode takes place.
+        frames: The episode so far, its start first.
+        mode: `"ansi"` for the whole episode as text, `"rgb_array"` for a picture of its present moment, or None.
+
+    Returns:
+        The text, the picture [height, width, 3], or None.
+
+    Raises:
+        EpisodeError: There is no episode to draw a picture of.
+        ConfigurationError: Matplotlib, which draws the picture, is not installed.
+    """
+    if mode == "rgb_array":
+        return frame_image(world, frames)
+    return None if mode is None else draw(world, frames)
+
+
+def check_render_mode(render_mode: object) -> None:
+    """Check a render mode.
+
+    Raises:
+        ConfigurationError: There is no such mode.
+    """
     if render_mode is not None and render_mode not in METADATA["render_modes"]:
-        raise ConfigurationError(f"render_mode must be None or one of {METADATA['render_modes']}, got {render_mode!r}")
+        raise ConfigurationError(
+            f"expected render_mode=None or one of {METADATA['render_modes']}, got render_mode={render_mode!r}"
+        )

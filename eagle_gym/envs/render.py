@@ -1,15 +1,19 @@
-"""Episodes drawn for a terminal."""
+"""Episodes as text for a terminal. For pictures see `eagle_gym.envs.picture`."""
 
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from eagle_gym.envs.world import State, World
 
 WIDTH: Final = 100
+# Characters that move the cursor, reorder a line or cannot be encoded.
+_CONTROLS: Final = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Frame:
 
 
 def draw(world: World, frames: Sequence[Frame]) -> str:
-    """The whole episode: user, texts, edits and rewards, and the edits now offered."""
+    """The whole episode: user, texts, edits and rewards, and the edits that may be chosen now."""
     if not frames:
         return "No episode yet."
     lines = [_head(world, frames[0].state), *map(_moment, frames), _foot(world, frames)]
@@ -30,7 +34,7 @@ def draw(world: World, frames: Sequence[Frame]) -> str:
 
 
 def draw_last(world: World, frames: Sequence[Frame]) -> str:
-    """The last moment of an episode alone: what :func:`draw` has added since the step before."""
+    """The last moment of an episode: what :func:`draw` shows in addition since the step before."""
     return f"{_moment(frames[-1])}\n\n{_foot(world, frames)}"
 
 
@@ -38,11 +42,30 @@ def offers(state: State) -> list[str]:
     """The edits that a state offers, numbered, with the design's weights."""
     chosen = state.action_set
     rows = zip(range(len(chosen.edits)), chosen.edits, chosen.weights, chosen.mask, strict=True)
-    return [f"  {i:>2}  {edit}  ({weight:.0%})" for i, edit, weight, offered in rows if offered]
+    return [f"  {i:>2}  {printable(edit)}  ({weight:.0%})" for i, edit, weight, offered in rows if offered]
+
+
+def printable(text: Any) -> str:  # noqa: ANN401
+    r"""The text on one line, with control characters written out: the character ESC becomes the four of `\x1b`.
+
+    Texts come from language models and data files, and a terminal obeys control characters. White space becomes
+    blanks.
+    """
+    return "".join(map(_printable, str(text)))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character.isspace() and character not in "\x1c\x1d\x1e\x1f\x85\u2028\u2029":
+        return " "
+    if unicodedata.category(character) in _CONTROLS or character in _DIRECTIONS:
+        return character.encode("unicode_escape").decode()
+    return character
 
 
 def _foot(world: World, frames: Sequence[Frame]) -> str:
-    """What may be done next, or how it ended."""
+    """What can be chosen next, or how the episode ended."""
     first, last = frames[0].state, frames[-1].state
     if last.step >= world.settings.horizon:
         gain = last.total - first.total
@@ -53,12 +76,12 @@ def _foot(world: World, frames: Sequence[Frame]) -> str:
 def _head(world: World, first: State) -> str:
     origin = world.catalog.items[first.item].title if first.item >= 0 else "a text of your own"
     user = f"User {world.catalog.users[first.user]}: {world.resources.profile(first.user)}"
-    return "\n".join([*_wrapped(user, ""), f"Start: {origin}"])
+    return "\n".join([*_wrapped(user, ""), f"Start: {printable(origin)}"])
 
 
 def _moment(frame: Frame) -> str:
     state = frame.state
-    asked = [f"  > {frame.edit}   reward {frame.reward:+.3f}"] if frame.edit else []
+    asked = [f"  > {printable(frame.edit)}   reward {frame.reward:+.3f}"] if frame.edit else []
     parts = state.utility
     scores = (
         f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "
@@ -69,4 +92,4 @@ def _moment(frame: Frame) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent) or [indent]
+    return textwrap.wrap(printable(text), WIDTH, initial_indent=indent, subsequent_indent=indent) or [indent]

@@ -1,21 +1,23 @@
-"""Stable-Baselines3 on batches: a ``VecEnv`` over the vector environment, so that PPO trains on batched model calls.
+"""Stable-Baselines3 on batches: a `VecEnv` over the vector environment, so that PPO trains on batched model calls.
 
-SB3 takes no Gymnasium ``VectorEnv``, and its ``DummyVecEnv`` would step one environment after the other. SB3 resets an
-environment in the very step in which its episode ends, and finds the last observation in ``terminal_observation``.
+SB3 takes no vector environment of Gymnasium, and its `DummyVecEnv` would step one environment after the other. SB3
+starts the next episode in the step that ends one, and reads the last observation from `info["terminal_observation"]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.observation import make_info, make_observation, observe_latent
-from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.vector import EagleVectorEnv, check_attribute
 from eagle_gym.errors import ConfigurationError, EpisodeError
 
 try:
@@ -27,19 +29,22 @@ except ImportError as error:
 
 Indices = None | int | Iterable[int]
 
-# Methods whose result the vector environment gives as one row per environment.
-_BATCHED = ("action_masks", "expected_utility", "get_state")
+# Attributes that are looked up in the vector environment where this one has none.
+_DELEGATED: Final = (
+    *("spec", "world", "settings", "usage", "deterministic", "states"),
+    *("action_masks", "expected_utility", "get_state", "set_state"),
+)
 
 
 class SB3VecEnv(VecEnv):
-    """Episodes of a vector environment's world, as SB3 wants them.
+    """The episodes of a vector environment, as SB3 expects them. Rewards are float32, as everywhere in SB3.
 
     Args:
-        envs: with the latent observation. Where it resets in the same step it is driven itself; else as many
-            environments that do are opened in the same world, and ``envs`` is left as it is.
+        envs: A vector environment with the latent observation. If its autoreset mode is `"SameStep"`, its own episodes
+            are used. Otherwise as many environments in that mode are made in its world, and `envs` is left as it is.
 
     Raises:
-        ConfigurationError: not a vector environment of eagle_gym, one with the text observation, or one in a wrapper,
+        ConfigurationError: It is not a vector environment of eagle_gym, has the text observation, or is in a wrapper,
             which would see nothing of these episodes.
     """
 
@@ -47,21 +52,27 @@ class SB3VecEnv(VecEnv):
         base = envs.unwrapped
         if not isinstance(base, EagleVectorEnv):
             raise ConfigurationError(
-                f"SB3VecEnv goes over a vector environment of eagle_gym (gym.make_vec), got {type(base).__name__}"
+                f"expected a vector environment of eagle_gym, got {type(base).__name__}: make one with gym.make_vec"
             )
         if base is not envs:
             raise ConfigurationError(
-                f"SB3VecEnv drives the vector environment itself, past its wrapper {type(envs).__name__}: give it "
-                "envs.unwrapped, and put what the wrapper does into a VecEnvWrapper of SB3 around this one"
+                f"expected a vector environment without wrappers: SB3VecEnv would step past its wrapper "
+                f"{type(envs).__name__}; give it envs.unwrapped, and put a VecEnvWrapper of SB3 around SB3VecEnv"
             )
         if base.settings.observation != "latent":
-            raise ConfigurationError("SB3 takes arrays alone: make the environment with observation='latent'")
+            raise ConfigurationError("expected observation='latent', got observation='text': SB3 reads arrays only")
         self.envs = base if base.autoreset_mode is AutoresetMode.SAME_STEP else _in_same_step(base)
         self._actions: NDArray[np.integer[Any]] | None = None
         super().__init__(base.num_envs, self.envs.single_observation_space, self.envs.single_action_space)
+        self.metadata = {**self.metadata, "render_fps": self.envs.metadata["render_fps"]}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        if name in _DELEGATED:
+            return getattr(self.envs, name)
+        raise AttributeError(f"SB3VecEnv has no attribute {name!r}")
 
     def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
-        """Start an episode in every environment, with the seeds and options that were set beforehand."""
+        """Start an episode in every environment, with the seeds and options set before."""
         names = {name for options in self._options for name in options}
         options = {name: [own.get(name) for own in self._options] for name in names}
         observations, _ = self.envs.reset(seed=list(self._seeds), options=options)
@@ -71,18 +82,18 @@ class SB3VecEnv(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray[np.integer[Any]]) -> None:
-        """Keep the actions for ``step_wait``."""
+        """Keep the actions for `step_wait`."""
         self._actions = np.asarray(actions)
 
     def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
-        """Step every environment; one whose episode ended is at the start of its next one.
+        """Step every environment. An environment whose episode ended is at the start of its next episode.
 
         Raises:
-            EpisodeError: before ``step_async``, or as :meth:`eagle_gym.EagleVectorEnv.step`.
-            LanguageModelError: a generation failed; every episode stands where it stood.
+            EpisodeError: `step_async` was not called, or as in `EagleVectorEnv.step`.
+            LanguageModelError: A generation failed; every episode is where it was before.
         """
         if self._actions is None:
-            raise EpisodeError("step_wait() comes after step_async(actions)")
+            raise EpisodeError("expected actions: call step_async(actions) before step_wait()")
         result = self.envs.transition(self._actions)
         self._actions = None
         world = self.envs.world
@@ -98,24 +109,31 @@ class SB3VecEnv(VecEnv):
         return observe_latent(world, result.states), result.rewards.astype(np.float32), dones, infos
 
     def close(self) -> None:
-        """Let go of the world."""
+        """Release the world."""
         self.envs.close()
 
-    def render(self, mode: str | None = None) -> NDArray[Any] | None:
-        """SB3 draws images alone; for texts call ``env_method("render")``."""
-        return None
+    def get_images(self) -> list[Any]:
+        """Pictures of the episodes, [N]; None each without `render_mode="rgb_array"`."""
+        if self.render_mode != "rgb_array":
+            return [None] * self.num_envs
+        return [env.render() for env in self.envs.envs]
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """An attribute of the environments, once for each."""
-        return [getattr(self.envs, attr_name) for _ in self._get_indices(indices)]
+        """An attribute of the single environments, or else of the vector environment, once for each."""
+        return [
+            env.get_wrapper_attr(attr_name) if env.has_wrapper_attr(attr_name) else getattr(self.envs, attr_name)
+            for env in self._chosen(indices)
+        ]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:  # noqa: ANN401
-        """Environments of one batch have no attributes of their own to set.
+        """Set an attribute of single environments.
 
         Raises:
-            ConfigurationError: always.
+            ConfigurationError: It is one of the settings, which the environments share.
         """
-        raise ConfigurationError(f"environments of one batch share their attributes: {attr_name!r} cannot be set")
+        check_attribute(attr_name)
+        for env in self._chosen(indices):
+            env.set_wrapper_attr(attr_name, value)
 
     def env_method(
         self,
@@ -124,36 +142,47 @@ class SB3VecEnv(VecEnv):
         indices: Indices = None,
         **method_kwargs: Any,  # noqa: ANN401
     ) -> list[Any]:
-        """Call ``action_masks``, ``expected_utility``, ``get_state``, ``set_state`` or ``render``, once for each.
+        """Call a method of single environments, such as `read` or `action_masks`, with the same arguments each.
 
-        ``set_state`` takes one list of snapshots, one per environment.
+        `set_state` also takes a list with one snapshot per environment in `indices`.
 
         Raises:
-            AttributeError: there is no such method.
+            AttributeError: There is no such method.
         """
-        if method_name == "set_state":
-            self.envs.set_state(*method_args, **method_kwargs)
-            return [None] * self.num_envs
-        if method_name not in (*_BATCHED, "render"):
-            raise AttributeError(f"environments of a batch have no method {method_name!r} to call one by one")
-        rows: Sequence[Any] | None = getattr(self.envs, method_name)(*method_args, **method_kwargs)
-        return [None if rows is None else rows[i] for i in self._get_indices(indices)]
+        if method_name == "set_state" and method_args and isinstance(method_args[0], list | tuple):
+            rows = list(self._get_indices(indices))
+            set_rows = partial(self.envs.set_state, indices=rows)
+            set_rows(*method_args, **method_kwargs)
+            return [None] * len(rows)
+        methods = [self._method(env, method_name) for env in self._chosen(indices)]
+        return [method(*method_args, **method_kwargs) for method in methods]
+
+    @staticmethod
+    def _method(env: EagleEnv, name: str) -> Any:  # noqa: ANN401
+        if not env.has_wrapper_attr(name):
+            raise AttributeError(f"environments have no method {name!r}")
+        return env.get_wrapper_attr(name)
+
+    def _chosen(self, indices: Indices) -> list[EagleEnv]:
+        return [self.envs.envs[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
     ) -> list[bool]:
-        """Whether environments are wrapped one by one: never."""
+        """Whether single environments are in a wrapper: never."""
         return [False for _ in self._get_indices(indices)]
 
 
 def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
-    return EagleVectorEnv.from_world(
+    same = EagleVectorEnv.from_world(
         envs.world,
         envs.num_envs,
         autoreset_mode=AutoresetMode.SAME_STEP,
         max_episode_steps=envs.max_episode_steps,
         render_mode=envs.render_mode,
     )
+    same.spec = envs.spec
+    return same
 
 
 __all__ = ["SB3VecEnv"]

@@ -1,55 +1,67 @@
 """The space of free text, and the bounded boxes of the latent observation.
 
-Gymnasium's own ``Text`` knows its characters one by one, warns about the others and returns stale strings from the
-shared memory of ``AsyncVectorEnv``. ``FreeText`` is a ``Space`` of its own: it takes any Unicode, and since nothing
-registers how to lay it out in shared memory, ``AsyncVectorEnv`` refuses it loudly (pass ``shared_memory=False``).
+Gymnasium's own `Text` lists its characters, warns about all others, and returns stale strings from the shared memory of
+`AsyncVectorEnv`. `FreeText` is therefore a space of its own, which holds any Unicode.
+
+Other libraries treat spaces by type. Importing this module registers `FreeText` with Gymnasium (batches, wrappers that
+stack, delay or flatten) and, where it is installed, with Minari (data sets). TorchRL is slow to import, so
+`FreeText` is registered with it when a program has imported it. Shared memory is left out on purpose:
+`AsyncVectorEnv` refuses the space loudly, and works with `shared_memory=False`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces.utils import flatten, flatten_space, is_space_dtype_shape_equiv, unflatten
+from gymnasium.vector.utils import batch_differing_spaces, create_empty_array
+from gymnasium.wrappers.utils import create_zero_array
 
 from eagle_gym.errors import ConfigurationError
 
-# Where samples come from: ASCII, Latin with accents, Cyrillic, CJK, emoji. None of them is a surrogate.
+# Samples are ASCII, accented Latin, Cyrillic, CJK and emoji; none of these is a surrogate.
 _SAMPLE_RANGES = ((0x20, 0x7E), (0xC0, 0x17F), (0x400, 0x45F), (0x4E00, 0x4FFF), (0x1F600, 0x1F64F))
 
 
 class FreeText(gym.Space[str]):
-    """Every Unicode string, of at most ``max_length`` characters where that is given.
+    """All Unicode strings, or those of at most `max_length` characters.
 
-    A string with lone surrogates is not Unicode text (it cannot be encoded) and is not contained.
+    A string with lone surrogates is not in the space: it cannot be encoded, so it is not Unicode text.
 
     Args:
-        max_length: longest string contained; ``None`` for no limit.
-        seed: seed, or generator, of the sampler.
+        max_length: Length of the longest string in the space; None for no limit.
+        seed: Seed or generator of the sampler.
 
     Raises:
-        ConfigurationError: ``max_length`` is negative.
+        ConfigurationError: `max_length` is negative.
     """
 
     def __init__(self, max_length: int | None = None, seed: int | np.random.Generator | None = None) -> None:
         if max_length is not None and max_length < 0:
-            raise ConfigurationError(f"max_length must be at least 0 or None, got {max_length}")
-        super().__init__(dtype=str, seed=seed)
+            raise ConfigurationError(f"expected max_length=None or at least 0, got max_length={max_length}")
+        gym.Space.__init__(self, dtype=str, seed=seed)  # not super(): that is Text in StoredText
         self.max_length = max_length
+        _register_with_torchrl()
 
     @property
     def is_np_flattenable(self) -> bool:
-        """A string has no flat array."""
+        """False: a string has no flat array of fixed length."""
         return False
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:  # noqa: ANN401
-        """A random string of up to 40 characters; it takes no mask.
+        """Draw a string of up to 40 characters.
 
         Raises:
-            ConfigurationError: a mask or probability was given.
+            ConfigurationError: A mask or probability was given; this space takes neither.
         """
         if mask is not None or probability is not None:
-            raise ConfigurationError("FreeText samples whole strings: it takes neither mask nor probability")
+            raise ConfigurationError("expected neither mask nor probability, got one: FreeText samples whole strings")
         longest = 40 if self.max_length is None else min(40, self.max_length)
         return "".join(self._character() for _ in range(int(self.np_random.integers(longest + 1))))
 
@@ -58,7 +70,7 @@ class FreeText(gym.Space[str]):
         return chr(int(self.np_random.integers(low, high + 1)))
 
     def contains(self, x: object) -> bool:
-        """Whether ``x`` is a string of this space."""
+        """Whether `x` is a string of this space."""
         if not isinstance(x, str) or (self.max_length is not None and len(x) > self.max_length):
             return False
         return _is_unicode(x)
@@ -83,34 +95,137 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def latent_space(*, n: int, actions: int, radius: float, strength: float, features: str) -> gym.spaces.Dict:
-    """The flat Dict of float32 boxes of ``observation="latent"``.
+# Gymnasium's and other libraries' hooks
+
+
+@create_zero_array.register(FreeText)
+def _(space: FreeText) -> str:  # type: ignore[misc]  # Gymnasium types the hook for Space itself
+    return ""
+
+
+@create_empty_array.register(FreeText)
+def _(space: FreeText, n: int = 1, fn: Callable[..., Any] = np.zeros) -> tuple[str, ...]:
+    return ("",) * n
+
+
+@batch_differing_spaces.register(FreeText)
+def _(spaces: list[gym.Space[str]]) -> gym.spaces.Tuple[Any]:  # type: ignore[misc]
+    return gym.spaces.Tuple(spaces)
+
+
+@is_space_dtype_shape_equiv.register(FreeText)
+def _(space_1: FreeText, space_2: gym.Space[Any]) -> bool:
+    return isinstance(space_2, FreeText)
+
+
+@flatten_space.register(FreeText)
+def _(space: FreeText) -> FreeText:
+    return space
+
+
+@flatten.register(FreeText)
+@unflatten.register(FreeText)
+def _(space: FreeText, x: str) -> str:  # type: ignore[misc]
+    return x
+
+
+class StoredText(FreeText, gym.spaces.Text):  # type: ignore[misc]  # a length may be None here
+    """`FreeText` as read from a Minari data set, whose HDF5 files are decoded to strings for `Text` spaces only."""
+
+    def __init__(self, max_length: int | None = None) -> None:
+        FreeText.__init__(self, max_length)
+
+
+def _register_with_minari() -> None:
+    if find_spec("minari") is None:
+        return
+    from minari.serialization import deserialize_space, serialize_space
+
+    @serialize_space.register(FreeText)  # type: ignore[untyped-decorator]
+    def _(space: FreeText, to_string: bool = True) -> dict[str, Any] | str:
+        values = {"type": "FreeText", "max_length": space.max_length}
+        return json.dumps(values) if to_string else values
+
+    @deserialize_space.register("FreeText")  # type: ignore[untyped-decorator]
+    def _(values: dict[str, Any]) -> FreeText:
+        return StoredText(values["max_length"])
+
+
+def _register_with_torchrl() -> None:
+    torchrl = sys.modules.get("torchrl.envs.libs.gym")
+    if torchrl is not None:
+        torchrl.register_gym_spec_conversion(FreeText)(_as_torchrl_spec)
+
+
+def _as_torchrl_spec(spec: FreeText, *, device: Any = None, **_: Any) -> Any:  # noqa: ANN401
+    return sys.modules["torchrl.data"].NonTensor((), device=device, example_data="a text")
+
+
+_register_with_minari()
+
+
+# The latent observation
+
+
+def latent_shapes(*, n: int, actions: int) -> dict[str, tuple[int]]:
+    """The shape of each part of the latent observation, by its key.
 
     Args:
-        n: dimension of the latent space.
-        actions: K, the actions offered in a state.
-        radius: radius of the ball that every embedding lies in.
-        strength: largest norm of a user's taste.
-        features: ``"displacement"`` (differences of two embeddings) or ``"next"`` (embeddings).
-
-    Returns:
-        ``state`` [n], ``user`` [n+1] (unit taste direction, then its strength), ``actions`` [K·n], ``weights``
-        [K], ``action_mask`` [K] and ``time`` [1] (the share of the episode that is over).
+        n: Dimension of the latent space.
+        actions: K, the actions that a state offers.
     """
-    reach = radius * (2.0 if features == "displacement" else 1.0)
-    user_high = np.append(np.ones(n), max(strength, 1e-6)).astype(np.float32)
-    user_low = np.append(-np.ones(n), 0.0).astype(np.float32)
-    return gym.spaces.Dict(
-        {
-            "state": _box(-radius, radius, n),
-            "user": gym.spaces.Box(user_low, user_high, dtype=np.float32),
-            "actions": _box(-reach, reach, actions * n),
-            "weights": _box(0.0, 1.0, actions),
-            "mask": _box(0.0, 1.0, actions),
-            "time": _box(0.0, 1.0, 1),
-        }
+    return {
+        "state": (n,),
+        "user": (n + 1,),
+        "actions": (actions * n,),
+        "weights": (actions,),
+        "mask": (actions,),
+        "time": (1,),
+    }
+
+
+LATENT_KEYS: Final = tuple(latent_shapes(n=1, actions=1))
+
+
+def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
+    """Read n (dimension of the latent space) and K (actions) off the space of the latent observation.
+
+    Raises:
+        ConfigurationError: It is not the space of a latent observation.
+    """
+    if isinstance(space, gym.spaces.Dict) and {"state", "mask"} <= set(space.spaces):
+        shapes = {name: box.shape for name, box in space.spaces.items()}
+        n, actions = int(np.prod(shapes["state"] or ())), int(np.prod(shapes["mask"] or ()))
+        if shapes == latent_shapes(n=n, actions=actions):
+            return n, actions
+    raise ConfigurationError(
+        f"expected the latent observation, a Dict with {list(LATENT_KEYS)}, got {space}: make the environment with "
+        "observation='latent'"
     )
 
 
-def _box(low: float, high: float, size: int) -> gym.spaces.Box:
-    return gym.spaces.Box(np.float32(low), np.float32(high), (size,), np.float32)
+def latent_space(*, n: int, actions: int, radius: float, strength: float, features: str) -> gym.spaces.Dict:
+    """The flat Dict of float32 boxes of `observation="latent"`; :func:`latent_shapes` has the keys and shapes.
+
+    Args:
+        n: Dimension of the latent space.
+        actions: K, the actions that a state offers.
+        radius: Radius of the ball that holds every embedding.
+        strength: Largest norm of a user's taste that is shown.
+        features: `"displacement"` (differences of two embeddings) or `"next"` (embeddings).
+    """
+    reach = radius * (2.0 if features == "displacement" else 1.0)
+    bounds: dict[str, tuple[Any, Any]] = {
+        "state": (-radius, radius),
+        "user": (np.append(-np.ones(n), 0.0), np.append(np.ones(n), max(strength, 1e-6))),
+        "actions": (-reach, reach),
+    }
+    boxes: dict[str, gym.Space[Any]] = {
+        name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in latent_shapes(n=n, actions=actions).items()
+    }
+    return gym.spaces.Dict(boxes)
+
+
+def _box(low: Any, high: Any, shape: tuple[int]) -> gym.spaces.Box:  # noqa: ANN401
+    lows, highs = (np.broadcast_to(end, shape).astype(np.float32) for end in (low, high))
+    return gym.spaces.Box(lows, highs, dtype=np.float32)

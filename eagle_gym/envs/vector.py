@@ -1,38 +1,46 @@
-"""Many environments as one: each step makes one batched model call, one encoder pass, one batched design.
+"""Many environments as one: a step makes one batched model call, one encoder pass and one batched design.
 
-Equal, step by step, to as many single environments: environment i draws from a generator of its own, in the order in
-which a single environment draws, and everything computed for it depends on its own row alone.
+Equal, step by step, to as many single environments: environment i draws from its own generator, in the order in which
+a single environment draws, and what is computed for it depends on its own row only.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs import transition
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import (
     METADATA,
     SEEDS,
-    SharedWorld,
     Snapshot,
+    WorldMixin,
+    check_options,
     check_render_mode,
     check_snapshot,
     unmoved_by_failure,
 )
 from eagle_gym.envs.observation import make_info, make_observation, observe_latent, observe_text
 from eagle_gym.envs.opening import make_world
-from eagle_gym.envs.render import Frame, draw
+from eagle_gym.envs.render import Frame
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError
+
+# Arguments that the batch takes and its single environments do not.
+_OF_THE_BATCH: Final = ("num_envs", "vectorization_mode", "autoreset_mode", "max_episode_steps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +48,11 @@ class Transition:
     """What one step of the batch did.
 
     Attributes:
-        states: [N] where each environment is now: after its step, or at the start of its next episode.
-        rewards: [N] float64; 0 where an environment was only reset.
-        terminated: [N] episodes that reached the horizon in this step.
-        truncated: [N] episodes cut off by ``max_episode_steps`` in this step.
-        final: environment -> its last state, for episodes that ended and were reset within this step.
+        states: Where each environment is now, [N]: after its step, or at the start of its next episode.
+        rewards: Rewards, [N] float64; 0 where an environment was only reset.
+        terminated: Episodes that reached the horizon in this step, [N].
+        truncated: Episodes that `max_episode_steps` cut off in this step, [N].
+        final: Environment -> its last state, for episodes that ended and were reset within this step.
     """
 
     states: list[State]
@@ -54,24 +62,33 @@ class Transition:
     final: Mapping[int, State] = field(default_factory=dict)
 
 
-class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
-    """``num_envs`` environments stepped together; see :class:`eagle_gym.EagleEnv` for what each of them is.
+class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
+    """`num_envs` environments stepped together; `EagleEnv` says what each of them is.
 
-    Observations are batched: a tuple of strings, or a Dict of arrays [N, ...]. ``info`` is batched as Gymnasium does
-    it: a key's values in an array, and in ``_key`` which environments have it.
+    Observations are batched: a tuple of N strings, or a Dict of float32 arrays [N, ...]. Rewards are float64 [N]. Infos
+    are batched as Gymnasium does it: the values of a key in an array, and in `_key` which environments have it.
+
+    The autoreset mode says when an ended episode is followed by the next one:
+
+    - `"NextStep"` (Gymnasium's default): In the step after, whose action is ignored and whose reward is 0. At horizon
+      5, an agent that learns from these steps too wastes one transition in six.
+    - `"SameStep"`: In the same step. The last observation and info are in `info["final_obs"]` and
+      `info["final_info"]`. Best for short episodes; CleanRL's scripts need it to see the returns.
+    - `"Disabled"`: When `reset(options={"reset_mask": ...})` asks for it. TorchRL needs this mode.
 
     Args:
         num_envs: N.
-        autoreset_mode: when an ended episode starts anew: ``"NextStep"`` (the step after, whose action is ignored),
-            ``"SameStep"`` (at once; the last observation and info are in ``info["final_obs"]`` and
-            ``info["final_info"]``) or ``"Disabled"`` (``reset(options={"reset_mask": ...})`` does it).
-        max_episode_steps: episodes are truncated after this many steps; None for no limit but the horizon.
-        render_mode: None or ``"ansi"``.
-        **arguments: those of :class:`eagle_gym.Settings`.
+        autoreset_mode: `"NextStep"`, `"SameStep"` or `"Disabled"`, or a member of Gymnasium's `AutoresetMode`.
+        max_episode_steps: Steps after which an episode is truncated, as by `gym.wrappers.TimeLimit`; None for no limit.
+        render_mode: None, `"ansi"` or `"rgb_array"`.
+        **arguments: Those of `eagle_gym.Settings`.
 
     Raises:
-        ConfigurationError: an argument that cannot be; raised before anything is loaded where no file or model is
-            needed to tell.
+        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless a file
+            or model is needed to tell.
+
+    Attributes:
+        envs: The N single environments, which hold the episodes. What is done to one of them is done to the batch.
     """
 
     metadata: dict[str, Any] = dict(METADATA)  # noqa: RUF012
@@ -98,7 +115,7 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> EagleVectorEnv:
-        """Environments in a world that is there already."""
+        """Make environments in a world that is open already."""
         env = cls.__new__(cls)
         env._join(world, *_check_vector(num_envs, autoreset_mode, max_episode_steps, render_mode))
         return env
@@ -116,84 +133,86 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         self.single_action_space = gym.spaces.Discrete(world.settings.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rngs, self._seeds = _unzipped(seeding.np_random() for _ in range(num_envs))
-        self._states: list[State] | None = None
-        self._frames: list[list[Frame]] = [[] for _ in range(num_envs)]
-
-    # What there is
+        self.envs = tuple(EagleEnv.from_world(world, render_mode) for _ in range(num_envs))
+        self._spec: EnvSpec | None = None
 
     @property
     def states(self) -> list[State]:
-        """[N] the episodes' states.
+        """The episodes' states, [N].
 
         Raises:
-            EpisodeError: before the first ``reset``.
+            EpisodeError: There was no `reset` yet.
         """
-        if self._states is None:
-            raise EpisodeError("there are no episodes yet: call reset() first")
-        return list(self._states)
+        return [env.state for env in self.envs]
 
-    @property  # type: ignore[misc]  # Gymnasium's can be set; these belong to their environments
+    @property  # type: ignore[misc]  # Gymnasium's can be set; these belong to the single environments
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The environments' generators."""
-        return tuple(self._rngs)
+        return tuple(env.np_random for env in self.envs)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The seeds of the environments' generators, -1 where nobody knows."""
-        return tuple(self._seeds)
+        """The seeds of the environments' generators, -1 if unknown."""
+        return tuple(env.np_random_seed for env in self.envs)
+
+    @property  # a plain attribute in Gymnasium, which sets it after construction
+    def spec(self) -> EnvSpec | None:
+        """What `gym.make_vec` made these environments from. Each of `envs` has the spec of a single environment."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: EnvSpec | None) -> None:
+        self._spec = value
+        for env in self.envs:
+            env.spec = None if value is None else _single_spec(value)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """[N, K] which actions each state offers."""
-        return np.stack([state.action_set.mask for state in self.states]).astype(np.bool_)
+        """Which actions each state offers, [N, K]."""
+        return np.stack([env.action_masks() for env in self.envs])
 
     def expected_utility(self) -> NDArray[np.float64]:
-        """[N, K] utility of each action's expected next embedding; -inf where no action is offered."""
+        """Utility of each action's expected next embedding, [N, K]; -inf where no action is offered."""
         return transition.expected_utility(self.world, self.states)
-
-    # Episodes
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode in every environment, or in those of a mask.
+        """Start an episode in every environment, or in those that a mask selects.
 
         Args:
-            seed: environment i gets ``seed + i``, or its entry of a sequence; None goes on with the present randomness.
-            options: ``user``, ``item``, ``text``, ``any_split`` (one for all, or a list with one per environment) and
-                ``reset_mask`` (bool array [N]: the environments to reset; the others stay where they are).
+            seed: Environment i gets `seed + i`, or its entry of a sequence. None continues with the present generators.
+            options: `user`, `item`, `text`, `any_split` (one for all, or a list with one per environment) and
+                `reset_mask` (bool array [N]: the environments to reset; the others stay where they are).
 
         Returns:
-            Observations and infos; the infos of reset environments alone.
+            Observations of all environments, and infos of those that were reset.
 
         Raises:
-            EagleError: as in :meth:`eagle_gym.EagleEnv.reset`; every environment is as it was.
+            EagleError: As in `EagleEnv.reset`. After any error every environment is as it was before.
         """
         world = self.world
         single, rows = self._reset_options(options)
         seeds = _per_environment(seed, self.num_envs)
-        generators = {i: _generator(seeds[i], (self._rngs[i], self._seeds[i])) for i in rows}
+        generators = {i: _generator(seeds[i], _randomness(self.envs[i])) for i in rows}
         with unmoved_by_failure(rng for rng, _ in generators.values()):
             starts = [transition.sample_start(world, rng, single[i]) for i, (rng, _) in generators.items()]
             fresh = dict(zip(rows, transition.make_states(world, starts), strict=True))
-        self._states = [fresh[i] if i in fresh else self.states[i] for i in range(self.num_envs)]
         for i, state in fresh.items():
-            self._rngs[i], self._seeds[i] = generators[i]
-            self._frames[i] = [Frame(state)]
-        return self._observations(self._states), self._infos(fresh)
+            self.envs[i].restore(state, [Frame(state)], *generators[i])
+        return self._observations(self.states), self._infos(fresh)
 
     def step(self, actions: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """Step every environment; see the autoreset mode for those whose episode is over.
+        """Step every environment; the autoreset mode says what happens to those whose episode is over.
 
         Args:
-            actions: [N] integers.
+            actions: Integers, [N].
 
         Returns:
-            Observations, rewards [N], terminated [N], truncated [N] and infos, all fresh.
+            Observations, rewards [N], terminated [N], truncated [N] and infos, all newly made.
 
         Raises:
-            EpisodeError: no episodes, actions that do not fit, or (``"Disabled"``) an episode that is over.
-            LanguageModelError: a generation failed; every episode stands where it stood.
+            EpisodeError: There are no episodes, the actions do not fit, or (`"Disabled"`) an episode is over.
+            LanguageModelError: A generation failed; every episode is where it was before.
         """
         result = self.transition(actions)
         infos: dict[str, Any] = {}
@@ -206,7 +225,7 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         return self._observations(result.states), result.rewards, result.terminated, result.truncated, infos
 
     def transition(self, actions: ArrayLike) -> Transition:
-        """One step as states; ``step`` is this with observations and infos."""
+        """Step every environment and return states; `step` adds observations and infos."""
         world, states = self.world, self.states
         chosen = self._actions(actions)
         over = [self._ended(state) for state in states]
@@ -217,8 +236,8 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         indices = [transition.check_action(states[i], chosen[i]) for i in moving]
         resetting = self._resetting(moving, over)
         with unmoved_by_failure(self.np_random):
-            seeds = [int(self._rngs[i].integers(SEEDS)) for i in moving]
-            starts = [transition.sample_start(world, self._rngs[i]) for i in resetting]
+            seeds = [int(self.envs[i].np_random.integers(SEEDS)) for i in moving]
+            starts = [transition.sample_start(world, self.envs[i].np_random) for i in resetting]
             moved = transition.rewrite(world, [states[i] for i in moving], indices, seeds)
             arrived = transition.make_states(world, [*moved, *starts])
         after = dict(zip(moving, arrived[: len(moving)], strict=True))
@@ -226,7 +245,7 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
 
     def _resetting(self, moving: list[int], over: list[bool]) -> list[int]:
-        """Which environments start an episode in this step; known beforehand, for no text decides when one ends."""
+        """Which environments start an episode in this step. Only the number of steps decides, so it is known before."""
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return [i for i in moving if self._ends(self.states[i].step + 1)] + [i for i, o in enumerate(over) if o]
         return [i for i, o in enumerate(over) if o]
@@ -239,12 +258,11 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         rewards[rows] = transition.rewards(self.world, [states[i] for i in rows], [after[i] for i in rows])
         for i in rows:
             edit = states[i].action_set.edits[indices[i]]
-            self._frames[i].append(Frame(after[i], edit, float(rewards[i])))
+            self.envs[i].append(Frame(after[i], edit, float(rewards[i])))
         for i, state in fresh.items():
-            self._frames[i] = [Frame(state)]
-        self._states = [fresh.get(i) or after[i] for i in range(self.num_envs)]
+            self.envs[i].restore(state, [Frame(state)], *_randomness(self.envs[i]))
         return Transition(
-            states=list(self._states),
+            states=self.states,
             rewards=rewards,
             terminated=self._mask(i for i in rows if transition.is_over(self.world, after[i])),
             truncated=self._mask(i for i in rows if self._cut(after[i].step)),
@@ -269,20 +287,18 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
         array = np.asarray(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise EpisodeError(
-                f"actions must be {self.num_envs} integers, one per environment; got {array.dtype}, shape {array.shape}"
+                f"expected {self.num_envs} integer actions, one per environment, got {array.dtype}, shape {array.shape}"
             )
         return [int(action) for action in array]
 
-    def _reset_options(self, options: Mapping[str, Any] | None) -> tuple[list[dict[str, Any]], list[int]]:
+    def _reset_options(self, options: object) -> tuple[list[dict[str, Any]], list[int]]:
         """Each environment's own options, and the rows to reset."""
-        given = dict(options or {})
+        given = check_options(options)
         rows = _check_reset_mask(given.pop("reset_mask", None), self.num_envs)
-        if len(rows) < self.num_envs and self._states is None:
-            raise EpisodeError("the first reset() must be of all environments: give no reset_mask")
+        if not all(env.frames for i, env in enumerate(self.envs) if i not in rows):
+            raise EpisodeError("the first reset() must be of all environments: leave reset_mask out")
         columns = {name: _per_environment(value, self.num_envs, name) for name, value in given.items()}
         return [{name: values[i] for name, values in columns.items()} for i in range(self.num_envs)], rows
-
-    # What is shown
 
     def _observations(self, states: Sequence[State]) -> Any:  # noqa: ANN401 - a tuple of strings or a dict of arrays
         if self.settings.observation == "text":
@@ -295,61 +311,101 @@ class EagleVectorEnv(SharedWorld, gym.vector.VectorEnv[Any, Any, Any]):
             infos = self._add_info(infos, make_info(self.world, state), i)
         return infos
 
-    def render(self) -> tuple[str, ...] | None:
-        """[N] the episodes so far as texts; None without a render mode."""
-        if self.render_mode is None:
-            return None
-        return tuple(draw(self.world, frames) for frames in self._frames)
+    def render(self) -> tuple[Any, ...] | None:
+        """What each environment renders, [N]: a text or a picture; None without a render mode."""
+        return None if self.render_mode is None else tuple(env.render() for env in self.envs)
 
-    # Branching, closing, copying
+    # The single environments, one by one, as `gymnasium.vector.SyncVectorEnv` offers them
 
-    def get_state(self) -> tuple[Snapshot, ...]:
-        """[N] the episodes as they stand; each may also be given to a single environment."""
-        states: Sequence[State | None] = self._states or [None] * self.num_envs
-        return tuple(
-            Snapshot.of(self.world, state, frames, self._rngs[i], self._seeds[i])
-            for i, (state, frames) in enumerate(zip(states, self._frames, strict=True))
-        )
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        """Call a method of every single environment with the same arguments, or read an attribute.
 
-    def set_state(self, snapshots: Sequence[Snapshot], seed: int | Sequence[int | None] | None = None) -> None:
-        """Go back to snapshots, one per environment (one snapshot N times branches it).
+        Returns:
+            The results, [N].
+        """
+        found = [env.get_wrapper_attr(name) for env in self.envs]
+        return tuple(each(*args, **kwargs) if callable(each) else each for each in found)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of every single environment, [N]; a method is called without arguments."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:  # noqa: ANN401
+        """Set an attribute of every single environment.
 
         Args:
-            snapshots: [N] from ``get_state``, of these or of single environments with the same settings.
-            seed: fresh seeds for what follows, as in ``reset``; None goes on with the snapshots' own randomness.
+            name: The attribute.
+            values: A list or tuple with one value per environment, or one value for all.
 
         Raises:
-            ConfigurationError: not one snapshot per environment, or one of other settings.
-            EpisodeError: a snapshot from before the first reset, among others.
+            ConfigurationError: The attribute is one of the settings, or there are too few or too many values.
         """
-        if len(snapshots) != self.num_envs:
-            raise ConfigurationError(f"expected {self.num_envs} snapshots, one per environment, got {len(snapshots)}")
-        states = [check_snapshot(self.world, snapshot).state for snapshot in snapshots]
-        begun = [state for state in states if state is not None]
-        if begun and len(begun) < self.num_envs:
+        check_attribute(name)
+        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ConfigurationError(
+                f"expected {self.num_envs} values of {name!r}, one per environment, got {len(each)}"
+            )
+        for env, value in zip(self.envs, each, strict=True):
+            env.set_wrapper_attr(name, value)
+
+    # Branching and closing
+
+    def get_state(self) -> tuple[Snapshot, ...]:
+        """Snapshots of the episodes, [N]; each may also be given to a single environment."""
+        return tuple(env.get_state() for env in self.envs)
+
+    def set_state(
+        self,
+        snapshots: Sequence[Snapshot],
+        seed: int | Sequence[int | None] | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> None:
+        """Return to snapshots, one per environment; one snapshot N times branches an episode.
+
+        Args:
+            snapshots: [N] from `get_state`, of these or of single environments with the same settings.
+            seed: New seeds for what follows, as in `reset`. None continues with the snapshots' own randomness.
+            indices: The environments that the snapshots and seeds are for; None for all. The others stay as they are.
+
+        Raises:
+            ConfigurationError: There is not one snapshot per environment, or one is refused as in `EagleEnv.set_state`.
+            EpisodeError: Some environments would have an episode and others none.
+        """
+        rows = _check_indices(indices, self.num_envs)
+        if not isinstance(snapshots, list | tuple) or len(snapshots) != len(rows):
+            got = len(snapshots) if isinstance(snapshots, list | tuple) else type(snapshots).__name__
+            raise ConfigurationError(f"expected {len(rows)} snapshots in a list, one per environment, got {got}")
+        checked = {row: check_snapshot(self.world, snapshot) for row, snapshot in zip(rows, snapshots, strict=True)}
+        begun = [bool(checked[i].frames if i in checked else env.frames) for i, env in enumerate(self.envs)]
+        if any(begun) and not all(begun):
             raise EpisodeError("some snapshots were taken before the first reset(): all or none may be")
-        seeds = _per_environment(seed, self.num_envs)
-        kept = [(snapshot.generator(), snapshot.seed) for snapshot in snapshots]
-        self._rngs, self._seeds = _unzipped(map(_generator, seeds, kept))
-        self._states = begun or None
-        self._frames = [list(snapshot.frames) for snapshot in snapshots]
+        seeds = _per_environment(seed, len(rows))
+        generators = [
+            _generator(own, (snapshot.generator(), snapshot.seed))
+            for own, snapshot in zip(seeds, checked.values(), strict=True)
+        ]
+        for (row, snapshot), generator in zip(checked.items(), generators, strict=True):
+            self.envs[row].restore(snapshot.state, snapshot.frames, *generator)
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ANN401
-        """Let go of the world; the language model is closed with the last environment that uses it."""
+        """Release the world. The language model is closed with the last environment that uses it."""
         self._world = None
+        for env in self.envs:
+            env.close()
 
 
 def as_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
-    """The mode by member, value (``"SameStep"``) or name (``"SAME_STEP"``).
+    """The mode that a member, a value (`"SameStep"`) or a name (`"SAME_STEP"`) stands for.
 
     Raises:
-        ConfigurationError: there is no such mode.
+        ConfigurationError: There is no such mode.
     """
     if isinstance(mode, AutoresetMode):
         return mode
     names: dict[str, AutoresetMode] = {m.value: m for m in AutoresetMode} | {m.name: m for m in AutoresetMode}
-    if mode not in names:
-        raise ConfigurationError(f"autoreset_mode must be one of {[m.value for m in AutoresetMode]}, got {mode!r}")
+    if not isinstance(mode, str) or mode not in names:
+        raise ConfigurationError(f"expected autoreset_mode in {[m.value for m in AutoresetMode]}, got {mode!r}")
     return names[mode]
 
 
@@ -359,35 +415,61 @@ def _check_vector(
     for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
         integer = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         if not integer and not (value is None and name == "max_episode_steps"):
-            raise ConfigurationError(f"{name} must be an integer of at least 1, got {value!r}")
+            raise ConfigurationError(f"expected {name} to be an integer of at least 1, got {value!r}")
     check_render_mode(render_mode)
     return num_envs, as_autoreset_mode(mode), max_episode_steps, render_mode
 
 
 def _per_environment(value: Any, num_envs: int, name: str = "seed") -> list[Any]:  # noqa: ANN401
-    """One value per environment: a list as it is, a seed counted up, anything else repeated."""
+    """One value per environment: a list is taken as it is, a seed counted up, anything else repeated."""
     if isinstance(value, list | tuple | np.ndarray):
         if len(value) != num_envs:
-            raise ConfigurationError(f"{name} must hold one value per environment ({num_envs}), got {len(value)}")
+            raise ConfigurationError(f"expected {num_envs} values of {name}, one per environment, got {len(value)}")
         return list(value)
     if name == "seed" and isinstance(value, int | np.integer):
         return [int(value) + i for i in range(num_envs)]
     return [value] * num_envs
 
 
-Seeded = tuple[np.random.Generator, int]  # a generator, and what it was seeded with
+Seeded = tuple[np.random.Generator, int]  # a generator and its seed, -1 if unknown
 
 
 def _generator(seed: Any, own: Seeded) -> Seeded:  # noqa: ANN401
-    """A fresh generator where there is a seed, the present one where there is none."""
+    """A new generator if there is a seed, else the present one."""
     if seed is None:
         return own
-    return seeding.np_random(int(seed) if isinstance(seed, np.integer) else seed)  # which refuses what is no seed
+    return seeding.np_random(int(seed) if isinstance(seed, np.integer) else seed)  # refuses other things than seeds
 
 
-def _unzipped(pairs: Iterable[Seeded]) -> tuple[list[np.random.Generator], list[int]]:
-    rngs, seeds = zip(*pairs, strict=True)
-    return list(rngs), list(seeds)
+def _randomness(env: EagleEnv) -> Seeded:
+    return env.np_random, env.np_random_seed
+
+
+def _single_spec(spec: EnvSpec) -> EnvSpec:
+    """The spec of one environment of a batch."""
+    single = copy.copy(spec)
+    single.kwargs = {name: value for name, value in spec.kwargs.items() if name not in _OF_THE_BATCH}
+    return single
+
+
+def check_attribute(name: str) -> None:
+    """Check that an attribute of single environments may be set.
+
+    Raises:
+        ConfigurationError: It is one of the settings, which the environments of a batch share.
+    """
+    if name in {field.name for field in dataclasses.fields(Settings)}:
+        raise ConfigurationError(f"expected an attribute, got {name!r}: environments share their settings, make others")
+
+
+def _check_indices(indices: Sequence[int] | None, num_envs: int) -> list[int]:
+    if indices is None:
+        return list(range(num_envs))
+    array = np.asarray(indices)
+    rows = array.tolist() if array.ndim == 1 and array.dtype.kind in "iu" else []
+    if not rows or len(set(rows)) < len(rows) or not all(0 <= row < num_envs for row in rows):
+        raise ConfigurationError(f"expected indices of different environments, 0 to {num_envs - 1}, got {indices!r}")
+    return rows
 
 
 def _check_reset_mask(mask: object, num_envs: int) -> list[int]:
@@ -395,6 +477,6 @@ def _check_reset_mask(mask: object, num_envs: int) -> list[int]:
         return list(range(num_envs))
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
         raise ConfigurationError(
-            f"options['reset_mask'] must be a bool array of shape ({num_envs},) with at least one True, got {mask!r}"
+            f"expected options['reset_mask'] as a bool array of shape ({num_envs},) with a True, got {mask!r}"
         )
     return np.flatnonzero(mask).tolist()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
+import sys
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import TimeLimit
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -19,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.render import Frame, draw_last, printable
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
@@ -393,18 +398,115 @@ def test_a_branch_repeats_and_a_fresh_seed_departs(tiny: World) -> None:
     assert len(texts) > 1
 
 
-def test_a_snapshot_of_other_settings_is_refused(tiny: World) -> None:
-    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(actions=3))
+OTHER_SETTINGS = {
+    "actions": {"actions": 3},
+    "horizon": {"horizon": 4},
+    "features": {"features": "next"},
+    "utility": {"utility": "tests.fake_worlds:make_plain_utility"},
+    "reward": {"reward": "terminal"},
+    "observation": {"observation": "latent"},
+    "split": {"split": "test"},
+    "temperature": {"temperature": 0.5},
+    "utility_kwargs": {"utility_kwargs": {"weight": 0.5}},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_SETTINGS)
+def test_a_snapshot_of_other_settings_is_refused(tiny: World, name: str) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(**OTHER_SETTINGS[name]))
     env.reset(seed=0)
     other.reset(seed=0)
     before = env.get_state()
-    with pytest.raises(ConfigurationError, match="actions, got 3"):
+    with pytest.raises(ConfigurationError, match=f"other settings: expected .*{name}="):
         env.set_state(other.get_state())
-    with pytest.raises(ConfigurationError, match="another latent space: expected"):
-        env.set_state(replace(before, space="beef"))
-    with pytest.raises(ConfigurationError, match="NoneType"):
-        env.set_state(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="other settings"):
+        EagleVectorEnv.from_world(tiny, 2).set_state([before, other.get_state()])
     assert env.get_state() == before
+
+
+def test_a_snapshot_of_another_space_or_model_is_refused(tiny: World) -> None:
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(ScriptedModel(fingerprint="other")))
+    for each in (env, other):
+        each.reset(seed=0)
+    with pytest.raises(ConfigurationError, match="expected model='scripted', got model='other'"):
+        env.set_state(other.get_state())
+    space = dict(env.get_state().made_with, space="beef")
+    with pytest.raises(ConfigurationError, match="expected space='fake-space', got space='beef'"):
+        env.set_state(replace(env.get_state(), made_with=space))
+
+
+def test_a_snapshot_goes_where_only_storage_and_speed_differ(tiny: World) -> None:
+    others = {"prepare": "never", "cache_dir": "elsewhere", "record": "calls.jsonl", "max_calls": 9, "dtype": "float16"}
+    env, other = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world(batch_invariant=True, **others))
+    env.reset(seed=0)
+    other.set_state(env.get_state())
+    assert data_equivalence(env.step(1), other.step(1), exact=True)
+
+
+def test_no_secret_of_a_models_spec_is_in_a_snapshot() -> None:
+    env = EagleEnv.from_world(make_tiny_world(effects_model="openai:m@http://user:hidden@localhost:1/v1"))
+    env.reset(seed=0)
+    assert "hidden" not in repr(env.get_state().made_with)
+
+
+@pytest.mark.parametrize("stranger", [5, None, "snapshot", {"state": None}, [1]])
+def test_what_is_no_snapshot_is_refused(tiny: World, stranger: object) -> None:
+    env, envs = EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    before, both = env.get_state(), envs.get_state()
+    for go_back in (
+        lambda: env.set_state(stranger),
+        lambda: envs.set_state(stranger),
+        lambda: envs.set_state([both[0], stranger]),
+    ):
+        with pytest.raises(ConfigurationError, match="snapshot"):
+            go_back()
+    assert env.get_state() == before
+    assert envs.get_state() == both
+
+
+BROKEN_STATES = {
+    "text": "lone \ud800",
+    "user": 99,
+    "item": -2,
+    "step": 4,
+    "z": np.full(4, np.nan),
+    "utility": {"total": float("inf")},
+    "action_set": None,
+}
+
+
+@pytest.mark.parametrize("part", ["rng", "seed", "frames", "state", "made_with", "edit", *BROKEN_STATES])
+def test_a_broken_snapshot_is_refused_before_anything_moves(tiny: World, part: str) -> None:
+    env, envs = EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    whole, both = env.get_state(), envs.get_state()
+    if part in BROKEN_STATES:
+        broken = replace(whole, state=replace(whole.state, **{part: BROKEN_STATES[part]}))
+    elif part == "edit":
+        broken = replace(whole, frames=(replace(whole.frames[0], edit=None),))
+    else:
+        values = {"rng": {"bit_generator": "PCG64"}, "seed": "0", "frames": (1,), "state": "text", "made_with": 3}
+        broken = replace(whole, **{part: values[part]})
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        env.set_state(broken)
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        envs.set_state([whole, broken])
+    assert env.get_state() == whole
+    assert envs.get_state() == both
+    env.set_state(whole)
+
+
+@pytest.mark.parametrize("options", [5, "user", ["user"], {3: "u1"}])
+def test_options_that_are_no_dict_are_refused(tiny: World, options: object) -> None:
+    for env in (EagleEnv.from_world(tiny), EagleVectorEnv.from_world(tiny, 2)):
+        env.reset(seed=0)
+        before = env.get_state()
+        with pytest.raises(ConfigurationError, match="expected reset options as a dict"):
+            env.reset(options=options)
+        assert env.get_state() == before
 
 
 def test_a_branch_goes_to_another_copy_and_through_pickle(tiny: World) -> None:
@@ -430,6 +532,70 @@ def test_render_shows_the_episode(tiny: World) -> None:
     assert f"> {info['edits'][1]}" in env.render()
     assert "The end: utility" in env.render()
     assert EagleEnv.from_world(tiny).render() is None
+
+
+def test_a_picture_shows_the_present_moment(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny, render_mode="rgb_array")
+    with pytest.raises(EpisodeError, match="reset"):
+        env.render()
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for action in (0, 3):
+        env.step(action)
+        pictures.append(env.render())
+    for picture in pictures:
+        assert (picture.shape, picture.dtype) == ((540, 960, 3), np.uint8)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert all((one != other).any() for one, other in itertools.pairwise(pictures))
+    np.testing.assert_array_equal(pictures[-1], env.render())
+
+
+def test_a_picture_without_matplotlib_names_the_extra(tiny: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    env = EagleEnv.from_world(tiny, render_mode="rgb_array")
+    env.reset(seed=0)
+    with pytest.raises(ConfigurationError, match=r"eagle_gym\[render\]"):
+        env.render()
+
+
+@pytest.mark.parametrize("mode", ["human", "rgb", 3, ["ansi"]])
+def test_other_render_modes_are_refused(tiny: World, mode: object) -> None:
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleEnv.from_world(tiny, render_mode=mode)
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleVectorEnv.from_world(tiny, render_mode=mode)
+    with pytest.raises(ConfigurationError, match="expected render_mode=None or one of"):
+        EagleEnv(render_mode=mode)
+
+
+HOSTILE = "Red \x1b[31m text\x1b]0;title\x07 \x9b2J \r over \u202e backwards \u2028 and \x00"
+
+
+def test_what_a_terminal_would_obey_is_written_out() -> None:
+    env = EagleEnv.from_world(make_tiny_world(ScriptedModel(language="free")), render_mode="ansi")
+    env.reset(seed=0, options={"text": HOSTILE})
+    shown = env.render()
+    state = env.state
+    hostile = replace(state, action_set=replace(state.action_set, edits=(HOSTILE,) * 6))
+    for text in (shown, draw_last(env.world, [Frame(hostile, HOSTILE, 1.0)])):
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert "\\x1b[31m text" in text
+        assert "\\u202e backwards" in text
+
+
+@given(st.text())
+def test_printable_text_is_one_line_and_keeps_what_is_harmless(text: str) -> None:
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in shown)
+    if text.isprintable():
+        assert shown == text
+    assert printable(shown) == shown
+
+
+def test_joined_emoji_are_kept() -> None:
+    family = "a \U0001f468\u200d\U0001f469\u200d\U0001f467 film"
+    assert printable(family) == family
 
 
 def test_usage_and_determinism_are_the_models(tiny: World, model: ScriptedModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
@@ -90,6 +91,79 @@ def test_masks_and_other_methods_go_through_env_method() -> None:
         envs.set_attr("horizon", 3)
 
 
+def test_methods_and_attributes_are_those_of_single_environments() -> None:
+    envs, single = adapter(), EagleEnv.from_world(WORLD)
+    envs.seed(0)
+    envs.reset()
+    single.reset(seed=1)
+    assert envs.env_method("read", indices=1) == [single.read()]
+    assert envs.get_attr("settings", [0, 2]) == [WORLD.settings] * 2
+    assert envs.get_attr("state")[1].text == single.state.text
+    envs.set_attr("label", "second", indices=1)
+    assert envs.get_attr("label", 1) == ["second"]
+    assert not envs.envs.envs[0].has_wrapper_attr("label")
+    kept = single.get_state()
+    assert envs.env_method("step", 2, indices=[1])[0][4]["text"] == single.step(2)[4]["text"]
+    assert [state.step for state in envs.states] == [0, 1, 0]
+    assert kept.state.step == 0
+
+
+def test_set_state_goes_to_the_environments_of_its_indices() -> None:
+    envs = adapter()
+    envs.seed(0)
+    envs.reset()
+    before = envs.get_state()
+    envs.step(np.zeros(3, int))
+    moved = envs.get_state()
+    envs.env_method("set_state", [before[2], before[0]], indices=[0, 2])
+    assert [snapshot.state for snapshot in envs.get_state()] == [before[2].state, moved[1].state, before[0].state]
+    envs.env_method("set_state", before[1], indices=0)
+    assert [state.step for state in envs.states] == [0, 1, 0]
+    envs.env_method("set_state", list(before), seed=[7, 8, 9])
+    assert envs.get_attr("np_random_seed") == [7, 8, 9]
+    for wrong, indices in (([before[0]], [0, 1]), ([before[0], 5], [0, 1]), ([before[0]] * 2, [1, 1])):
+        standing = envs.get_state()
+        with pytest.raises(ConfigurationError):
+            envs.env_method("set_state", wrong, indices=indices)
+        assert envs.get_state() == standing
+
+
+def test_attributes_of_the_batch_are_seen_through_sb3s_wrappers() -> None:
+    envs = VecMonitor(adapter())
+    envs.reset()
+    assert envs.world is WORLD
+    assert envs.usage is WORLD.model.usage
+    assert envs.settings == WORLD.settings
+    assert envs.action_masks().shape == (3, 6)
+    assert envs.spec is None
+    with pytest.raises(AttributeError, match="wings"):
+        envs.wings  # noqa: B018
+
+
+def test_the_spec_is_the_batchs_and_each_environment_has_its_own() -> None:
+    batch = gym.make_vec("EagleGym/Plots-v0", num_envs=2, observation="latent", autoreset_mode="SameStep", horizon=4)
+    envs = SB3VecEnv(batch)
+    assert envs.spec == batch.spec
+    assert envs.spec.id == "EagleGym/Plots-v0"
+    assert VecMonitor(envs).spec.kwargs["num_envs"] == 2
+    for spec in envs.get_attr("spec"):
+        assert spec.max_episode_steps == 4
+        assert gym.make(spec).unwrapped.settings == batch.settings
+    envs.close()
+
+
+def test_images_are_the_single_environments() -> None:
+    envs = SB3VecEnv(EagleVectorEnv.from_world(WORLD, 2, render_mode="rgb_array"))
+    envs.seed(0)
+    envs.reset()
+    first, second = envs.get_images()
+    single = EagleEnv.from_world(WORLD, render_mode="rgb_array")
+    single.reset(seed=1)
+    np.testing.assert_array_equal(second, single.render())
+    assert envs.render().shape == (first.shape[0] * 2, first.shape[1], 3)
+    assert adapter().get_images() == [None] * 3
+
+
 def test_sb3_contrib_finds_the_masks() -> None:
     masking = pytest.importorskip("sb3_contrib.common.maskable.utils")
     envs = adapter()
@@ -112,8 +186,6 @@ def test_options_and_seeds_hold_for_one_reset() -> None:
 def test_what_it_cannot_go_over_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="latent"):
         SB3VecEnv(EagleVectorEnv.from_world(make_tiny_world(), 2))
-    import gymnasium as gym
-
     other = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
     with pytest.raises(ConfigurationError, match="SyncVectorEnv"):
         SB3VecEnv(other)

@@ -9,12 +9,21 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, create_shared_memory
+from gymnasium.spaces.utils import is_space_dtype_shape_equiv
+from gymnasium.vector.utils import (
+    batch_differing_spaces,
+    batch_space,
+    concatenate,
+    create_empty_array,
+    create_shared_memory,
+    iterate,
+)
+from gymnasium.wrappers.utils import create_zero_array
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.spaces import FreeText, latent_space
+from eagle_gym.envs.spaces import LATENT_KEYS, FreeText, latent_shapes, latent_sizes, latent_space
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
 from tests.fake_worlds import make_tiny_world
@@ -67,6 +76,41 @@ def test_a_batch_is_a_tuple_of_texts() -> None:
     assert concatenate(FreeText(), ["a", "b"], create_empty_array(FreeText(), 2)) == ("a", "b")
 
 
+def test_gymnasiums_hooks_know_it() -> None:
+    space = FreeText()
+    assert create_zero_array(space) == ""
+    assert create_zero_array(space) in space
+    assert create_empty_array(space, 3) == ("", "", "")
+    assert batch_differing_spaces([FreeText(2), FreeText()]) == gym.spaces.Tuple([FreeText(2), FreeText()])
+    assert is_space_dtype_shape_equiv(FreeText(2), FreeText())
+    assert not is_space_dtype_shape_equiv(FreeText(), gym.spaces.Discrete(2))
+    assert list(iterate(batch_space(space, 2), ("a", "b"))) == ["a", "b"]
+    with pytest.raises(ValueError, match="cannot be flattened"):
+        gym.spaces.flatdim(space)
+
+
+def test_a_dict_with_a_text_is_flattened_around_it() -> None:
+    space = gym.spaces.Dict({"state": gym.spaces.Box(-1, 1, (2, 2)), "text": FreeText()})
+    sample = space.sample()
+    flat = gym.spaces.flatten(space, sample)
+    assert flat in gym.spaces.flatten_space(space)
+    assert flat["text"] == sample["text"]
+    assert flat["state"].shape == (4,)
+    assert gym.spaces.unflatten(space, flat)["text"] == sample["text"]
+
+
+@pytest.mark.parametrize("longest", [None, 9])
+def test_minari_writes_it_and_reads_it_back(longest: int | None) -> None:
+    serialization = pytest.importorskip("minari.serialization", reason="minari is not installed")
+    space = FreeText(longest)
+    written = serialization.serialize_space(gym.spaces.Dict({"text": space, "n": gym.spaces.Discrete(2)}))
+    read = serialization.deserialize_space(written)["text"]
+    assert read == space
+    assert "\u6620 \U0001f3ac"[: longest] in read
+    assert read.sample() in space
+    assert serialization.deserialize_space(serialization.serialize_space(read)) == space
+
+
 def test_shared_memory_refuses_loudly() -> None:
     with pytest.raises(gym.error.CustomSpaceError):
         create_shared_memory(FreeText(), 2)
@@ -88,6 +132,17 @@ def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: flo
         assert (box.low < box.high).all()
     assert space["actions"].high.max() == pytest.approx(reach)
     assert space["user"].high.tolist() == [1, 1, 1, 1, 2]
+
+
+def test_sizes_are_read_off_the_latent_space() -> None:
+    space = latent_space(n=4, actions=5, radius=3.0, strength=2.0, features="next")
+    assert latent_sizes(space) == (4, 5)
+    assert set(space) == set(LATENT_KEYS)
+    assert {name: box.shape for name, box in space.items()} == latent_shapes(n=4, actions=5)
+    other = gym.spaces.Dict({**space.spaces, "user": gym.spaces.Box(-1, 1, (4,))})
+    for wrong in (FreeText(), other, gym.spaces.Dict({"state": FreeText(), "mask": FreeText()})):
+        with pytest.raises(ConfigurationError, match="observation='latent'"):
+            latent_sizes(wrong)
 
 
 def with_strengths(world: World, test: float) -> World:

@@ -330,6 +330,60 @@ def test_snapshots_of_a_batch_repeat_it_and_pass_through_pickle(tiny: World) -> 
         assert same(envs.step(np.array([1, 2, 3])), other.step(np.array([1, 2, 3])))
 
 
+def test_single_environments_are_called_as_in_a_sync_vector_env(tiny: World) -> None:
+    envs, sync = vector(tiny), SyncVectorEnv([lambda: EagleEnv.from_world(tiny)] * 3)
+    for each in (envs, sync):
+        each.reset(seed=0)
+        each.step(np.array([1, 2, 3]))
+    for name in ("read", "action_masks", "expected_utility", "render_mode", "np_random_seed"):
+        assert same(envs.call(name), sync.call(name)), name
+    assert same(envs.get_attr("settings"), sync.get_attr("settings"))
+    assert same(envs.call("reset", seed=5, options={"user": "u1"}), sync.call("reset", seed=5, options={"user": "u1"}))
+    assert same(envs.step(np.array([1, 1, 0])), sync.step(np.array([1, 1, 0])))
+    for each in (envs, sync):
+        each.set_attr("label", ["a", "b", "c"])
+        assert each.get_attr("label") == ("a", "b", "c")
+        each.set_attr("label", 7)
+        assert each.get_attr("label") == (7, 7, 7)
+        with pytest.raises(ValueError, match="3"):
+            each.set_attr("label", [1, 2])
+        with pytest.raises(AttributeError, match="wings"):
+            each.get_attr("wings")
+
+
+def test_settings_cannot_be_set_as_attributes(tiny: World) -> None:
+    envs = vector(tiny)
+    with pytest.raises(ConfigurationError, match="share their settings"):
+        envs.set_attr("horizon", 9)
+
+
+def test_set_state_of_some_environments(tiny: World) -> None:
+    envs = vector(tiny)
+    fresh = envs.get_state()
+    envs.reset(seed=0)
+    before = envs.get_state()
+    envs.step(np.zeros(3, int))
+    moved = envs.get_state()
+    envs.set_state([before[0]], indices=[2])
+    assert [one.state for one in envs.get_state()] == [moved[0].state, moved[1].state, before[0].state]
+    standing = envs.get_state()
+    for indices in ([3], [-1], [0, 0], [], [1.5], "0"):
+        with pytest.raises(ConfigurationError, match=r"indices|snapshots"):
+            envs.set_state([before[0]] * len(indices), indices=indices)
+    with pytest.raises(EpisodeError, match="before the first reset"):
+        envs.set_state([fresh[0]], indices=[0])
+    assert envs.get_state() == standing
+
+
+def test_pictures_are_those_of_single_environments(tiny: World) -> None:
+    envs, single = vector(tiny, 2, render_mode="rgb_array"), EagleEnv.from_world(tiny, render_mode="rgb_array")
+    envs.reset(seed=0)
+    single.reset(seed=1)
+    first, second = envs.render()
+    np.testing.assert_array_equal(second, single.render())
+    assert (first != second).any()
+
+
 def test_render_close_and_what_the_model_says(tiny: World, model: ScriptedModel) -> None:
     envs = vector(tiny, render_mode="ansi")
     envs.reset(seed=0)

@@ -1,0 +1,159 @@
+"""Libraries of agents as clients, each where it is installed: their ways to open an environment, and a few steps."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from eagle_gym.registration import ENTRY_POINT, VECTOR_ENTRY_POINT
+
+ID = "EagleGym/Plots-v0"
+LATENT = {"observation": "latent", "horizon": 3, "actions": 4, "pool": 32}
+
+# Warnings of other libraries, at their import and in their loops, are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def library(name: str) -> Any:
+    return pytest.importorskip(name, reason=f"{name} is not installed")
+
+
+@pytest.fixture
+def latent_id() -> Iterator[str]:
+    """An id whose environment has the latent observation, for clients that take an id and no arguments."""
+    name = "Tests/LatentPlots-v0"
+    gym.register(
+        name, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs={"catalog": "plots", **LATENT}
+    )
+    yield name
+    del gym.registry[name]
+
+
+def test_sb3_makes_environments_by_id() -> None:
+    make_vec_env = library("stable_baselines3.common.env_util").make_vec_env
+    envs = make_vec_env(ID, n_envs=2, seed=0, env_kwargs=LATENT)
+    assert envs.render_mode == "rgb_array", "what SB3 asks for where nothing is said"
+    envs.reset()
+    observation, *_ = envs.step(np.zeros(2, int))
+    assert observation["state"].shape == (2, 8)
+    assert envs.env_method("read")[0].startswith("User: ")
+    assert [image.shape for image in envs.get_images()] == [(540, 960, 3)] * 2
+    envs.close()
+    plain = make_vec_env(ID, n_envs=1, env_kwargs={**LATENT, "render_mode": None})
+    assert plain.render_mode is None
+    plain.close()
+
+
+def test_sb3_trains_on_an_id(latent_id: str) -> None:
+    ppo = library("stable_baselines3").PPO
+    agent = ppo("MultiInputPolicy", latent_id, n_steps=4, batch_size=4, n_epochs=1, seed=0, device="cpu")
+    agent.learn(4)
+    assert agent.num_timesteps == 4
+    action, _ = agent.predict(agent.env.reset(), deterministic=True)
+    assert 0 <= int(action[0]) < 4
+
+
+def test_sb3_records_videos_of_batches(tmp_path: Path) -> None:
+    vec_env = library("stable_baselines3.common.vec_env")
+    library("moviepy")
+    from eagle_gym.envs.sb3 import SB3VecEnv
+
+    envs = SB3VecEnv(gym.make_vec(ID, num_envs=2, render_mode="rgb_array", **LATENT))
+    recorder = vec_env.VecVideoRecorder(envs, str(tmp_path), lambda step: step == 0, video_length=2)
+    recorder.reset()
+    for _ in range(4):
+        recorder.step(np.zeros(2, int))
+    recorder.close()
+    assert list(tmp_path.glob("*.mp4"))
+
+
+def test_rl_zoo3_trains_an_agent(tmp_path: Path) -> None:
+    library("rl_zoo3")
+    manager = library("rl_zoo3.exp_manager").ExperimentManager
+    config = tmp_path / "ppo.yml"
+    config.write_text(
+        f"{ID}:\n  n_envs: 2\n  n_timesteps: 16\n  policy: MultiInputPolicy\n  n_steps: 8\n  batch_size: 8\n"
+        "  n_epochs: 1\n"
+    )
+    experiment = manager(
+        argparse.Namespace(),
+        "ppo",
+        ID,
+        str(tmp_path),
+        env_kwargs=LATENT,
+        config=str(config),
+        eval_freq=8,
+        n_eval_episodes=1,
+        device="cpu",
+        verbose=0,
+        log_interval=-1,
+    )
+    agent, _ = experiment.setup_experiment()
+    experiment.learn(agent)
+    assert agent.num_timesteps == 16
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_skrl_steps_batches(mode: str) -> None:
+    torch, wrap = library("torch"), library("skrl.envs.wrappers.torch").wrap_env
+    env = wrap(gym.make_vec(ID, num_envs=2, autoreset_mode=mode, **LATENT))
+    observation, _ = env.reset()
+    size = observation.shape[1]
+    for _ in range(5):
+        observation, rewards, terminated, *_ = env.step(torch.zeros((2, 1), dtype=torch.long))
+        assert observation.shape == (2, size)
+        assert rewards.shape == terminated.shape == (2, 1)
+    env.close()
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+def test_torchrl_opens_the_id(observation: str) -> None:
+    envs = library("torchrl.envs")
+    env = envs.GymEnv(ID, **(LATENT | {"observation": observation}))
+    envs.check_env_specs(env)
+    assert env.rollout(3, break_when_any_done=False).shape == (3,)
+    env.close()
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+def test_torchrl_steps_batches(observation: str) -> None:
+    envs = library("torchrl.envs")
+    batch = gym.make_vec(ID, num_envs=2, autoreset_mode="Disabled", **(LATENT | {"observation": observation}))
+    env = envs.GymWrapper(batch)
+    envs.check_env_specs(env)
+    assert env.rollout(5, break_when_any_done=False).shape == (2, 5)
+    env.close()
+
+
+@pytest.mark.parametrize("data_format", ["hdf5", "arrow"])
+@pytest.mark.parametrize("observation", ["text", "latent"])
+def test_minari_collects_episodes(
+    observation: str, data_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minari = library("minari")
+    library("jax")  # what Minari collects with
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    env = gym.make(ID, **(LATENT | {"observation": observation}))
+    collector = minari.DataCollector(env, record_infos=True, data_format=data_format)
+    seen = []
+    for seed in range(2):
+        seen.append(collector.reset(seed=seed)[0])
+        for _ in range(3):
+            collector.step(0)
+    collector.create_dataset("eagle/plots-v0")
+    data = minari.load_dataset("eagle/plots-v0")
+    assert data.observation_space == env.observation_space
+    assert len(data) == 2
+    for episode, first in zip(data, seen, strict=True):
+        if observation == "text":
+            assert episode.observations[0] == first
+            assert all(text in data.observation_space for text in episode.observations)
+        else:
+            np.testing.assert_array_equal(episode.observations["state"][0], first["state"])
+    assert data.recover_environment().unwrapped.settings == env.unwrapped.settings
