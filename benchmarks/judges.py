@@ -32,6 +32,7 @@ from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.latent import ColdStart, LatentSpace, SpaceParameters, Utility, cold_start_report, fit_space, weigh
 from eagle_gym.latent.quality import restrict
+from eagle_gym.latent.utility import gradient
 
 if TYPE_CHECKING:
     from eagle_gym.envs.world import World
@@ -42,7 +43,6 @@ Floats = NDArray[np.float64]
 UNSEEN_SEED = 5  # of the texts on which predicted and true tastes are compared; the catalog's is plots_world.SEED
 # What the second opinion may be: few ratings make it, so it chooses for itself, by validation among these.
 SECOND = tuple(SpaceParameters(dim=dim, encoder_ridge=ridge) for dim in (2, 4, 8) for ridge in (30.0, 300.0))
-STEP = 1e-3  # of the difference quotients of the utility, in units of Z
 RATERS = 64  # test users on the panel of other users
 BATCH = 64  # questions put to a language model at once
 
@@ -247,13 +247,9 @@ def _exchanges(before: set[str], after: set[str]) -> int:
 
 def gradients(utility: Utility, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> Floats:
     """Gradients of a utility, [B, n], by central differences; arguments as those of the utility."""
-    count, width = z.shape
-    steps = STEP * np.eye(width)
-    points = np.concatenate([z + step for step in steps] + [z - step for step in steps])
-    repeats = 2 * width
-    totals = utility(points, np.tile(users, (repeats, 1)), np.tile(exclude, repeats)).total.reshape(2, width, count)
-    slopes: Floats = ((totals[0] - totals[1]) / (2 * STEP)).T
-    return slopes
+    repeats = 2 * z.shape[1]
+    rows, excluded = np.tile(users, (repeats, 1)), np.tile(exclude, repeats)
+    return gradient(lambda points: utility(points, rows, excluded).total, z)
 
 
 def steering(utility: Utility, z: Floats, user: Floats, exclude: int) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from baselines.closed_form import enumerate_tree, optimum, value_of, visits
+from tests.baselines.closed_form import enumerate_tree, optimum, value_of, visits
 from baselines.dataset import RecordConfig, load, record
 from baselines.eagle import EagleAgent, EagleConfig, Episodes, imitate, kl, make_agent, play, train
 from baselines.reference import Foreseen, Uniform, divergence, floored, make_reference

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.closed_form import enumerate_tree, optimum
+from tests.baselines.closed_form import enumerate_tree, optimum
 from baselines.evaluate import evaluate
 from baselines.reference import Uniform, uniform_probabilities
 from baselines.search import MCTS, Beam, BeamConfig, Lookahead, LookaheadConfig, MCTSConfig, Search, utilities
