@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,22 +87,22 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--episodes", type=int, default=128, help="episodes of each policy (default: %(default)s)")
     record.add_argument("--seed", type=int, default=0, help="seed of the episodes (default: %(default)s)")
 
-    train = add("train", "Train an agent.", TRAIN, run_train)
-    learners = "; ".join(f"{name}: {learner.summary}" for name, learner in registry.LEARNERS.items())
-    train.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help=learners)
+    train = add("train", "Train an agent.", f"agents:\n{agent_lines(registry.LEARNERS)}\n{TRAIN}", run_train)
+    train.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help="agent to train, from the list below")
     add_environment(train, num_envs=64)
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint if there is one")
     about_set = "set a hyperparameter; may be repeated (see `python -m baselines settings NAME`)"
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_set)
 
-    settings = add("settings", "List and explain the hyperparameters of an agent.", SETTINGS, run_settings)
-    names = [*registry.LEARNERS, *registry.METHODS]
-    settings.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
+    agents = {**registry.LEARNERS, **registry.METHODS}
+    about_settings = "List and explain the hyperparameters of an agent."
+    settings = add("settings", about_settings, f"agents:\n{agent_lines(agents)}\n{SETTINGS}", run_settings)
+    settings.add_argument("name", choices=agents, metavar="NAME", help="agent, from the list below")
 
     test = add("evaluate", "Evaluate agents on the same episodes.", EVALUATE, run_evaluate)
-    agents = f"folder of a trained agent, or one of {', '.join(FIXED + tuple(registry.METHODS))}"
-    test.add_argument("agents", nargs="+", metavar="AGENT", help=agents)
+    about_agents = f"folder of a trained agent, or one of {', '.join(FIXED + tuple(registry.METHODS))}"
+    test.add_argument("agents", nargs="+", metavar="AGENT", help=about_agents)
     add_environment(test, num_envs=32)
     test.add_argument("--split", choices=["train", "test"], default="test", help="users to play with (default: test)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
@@ -113,10 +113,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def agent_lines(agents: Mapping[str, registry.Learner | registry.Method]) -> str:
+    """A line for each agent: its name and what it is."""
+    return "".join(f"  {name:<20} {agent.summary}\n" for name, agent in agents.items())
+
+
 def add_environment(command: argparse.ArgumentParser, num_envs: int) -> None:
     """Add the options that choose the environment."""
     command.add_argument("--env", default="EagleGym/Plots-v0", help="id of the environment (default: %(default)s)")
-    command.add_argument("--kwargs", type=json_object, default={}, help="further arguments of it, as a JSON object")
+    command.add_argument("--kwargs", type=json_object, default={}, help="further arguments of the environment, as JSON")
     command.add_argument("--num-envs", type=int, default=num_envs, help="size of the batch (default: %(default)s)")
 
 

@@ -78,7 +78,8 @@ def save(
         write_file(folder / HEADER, json.dumps(header, indent=1).encode())
     except PreparationError:
         for path in fresh:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         raise
     for path in {*folder.glob("*.safetensors"), *folder.glob(".*.tmp")} - set(files):
         path.unlink(missing_ok=True)

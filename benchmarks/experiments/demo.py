@@ -25,7 +25,7 @@ def cells(options: Options) -> list[Cell]:
     """PPO and the three reference policies, one seed."""
     size = SIZES[options.size]
     name, env_id, kwargs = worlds(options)[-1]
-    training = {"steps": size["steps"]}
+    training = {"total_timesteps": size["steps"]}
     return [
         Cell(name, env_id, agent, seed, size["episodes"], size["num_envs"], kwargs, training if agent == "ppo" else {})
         for agent, seed in agents_by_seed()

@@ -26,7 +26,7 @@ LEARNERS = ("ppo", "ppo-stock")
 def cells(options: Options) -> list[Cell]:
     """Every agent with every seed on Plots, and on MovieLens where ``--data`` is given."""
     size = SIZES[options.size]
-    training = {"steps": size["steps"]}
+    training = {"total_timesteps": size["steps"]}
     return [
         Cell(
             name, env_id, agent, seed, size["episodes"], size["num_envs"], kwargs, training if agent in LEARNERS else {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.baselines.closed_form import StateTree, enumerate_tree, optimum, value_of, visits
 from baselines.reference import uniform_probabilities
 from eagle_gym.envs import transition
 from eagle_gym.envs.observation import observe_latent
 from eagle_gym.errors import ConfigurationError
+from tests.baselines.closed_form import StateTree, enumerate_tree, optimum, value_of, visits
 from tests.fake_worlds import make_tiny_world
 
 ALPHA = 0.3
