@@ -14,7 +14,18 @@ from gymnasium.vector import AutoresetMode
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines.dataset import RecordConfig, load, record
-from baselines.eagle import EagleAgent, EagleConfig, EpisodeBatch, imitate, kl, make_agent, play, train
+from baselines.eagle import (
+    EagleAgent,
+    EagleConfig,
+    EpisodeBatch,
+    Optimizers,
+    imitate,
+    improve,
+    kl,
+    make_agent,
+    play,
+    train,
+)
 from baselines.reference import ExpectedUtilities, Uniform, divergence, floored, make_reference
 from baselines.supervised import SupervisedConfig
 from baselines.supervised import make_agent as make_supervised
@@ -173,6 +184,59 @@ def test_kl_is_that_of_the_probabilities(rng: np.random.Generator) -> None:
     assert torch.isfinite(scores.grad).all()
 
 
+def improved(config: EagleConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Policy before and after one iteration in the states of its episodes, and the mask, each `[M, K]`."""
+    agent = make_agent(config, 4, 2)
+    episodes = play(
+        agent,
+        KnownVectorEnv(num_envs=64, actions=4, masked=True),
+        Uniform(np.random.default_rng(0)),
+        np.random.default_rng(7),
+    )
+    before = agent.evaluate(episodes.batch)[0]
+    improve(agent, episodes, Optimizers(agent.model, config), np.random.default_rng(8))
+    return before, agent.evaluate(episodes.batch)[0], episodes.reference.reshape(-1, 4) > 0
+
+
+def test_the_trust_region_keeps_a_policy_near_its_last_self() -> None:
+    config = EagleConfig(
+        reference="uniform", hidden=16, kl_weight=0.0, batch_size=48, n_epochs=20, policy_learning_rate=1e-2
+    )
+    moved = []
+    for weight in (0.0, 1.0, 100.0):
+        before, after, mask = improved(replace(config, trust_weight=weight))
+        assert np.all(after[~mask] == 0)
+        moved.append(divergence(after, before).mean())
+    free, near, held = moved
+    assert near < 0.5 * free
+    assert held < 0.01 * free
+
+
+def test_the_trust_region_is_in_units_of_the_advantages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewards in other units move the policy as far: the weight is in standard deviations of the advantages."""
+    config = EagleConfig(reference="uniform", hidden=16, kl_weight=0.0, n_epochs=4, batch_size=10_000)
+    spread = []
+    for scale in (1.0, 100.0):
+        advantages = EpisodeBatch.advantages
+        with monkeypatch.context() as patch:
+            patch.setattr(EpisodeBatch, "advantages", lambda self, c, scale=scale, f=advantages: scale * f(self, c))
+            before, after, _ = improved(replace(config, max_grad_norm=1e-3))
+        spread.append(divergence(after, before).mean())
+    assert spread[1] == pytest.approx(spread[0], rel=0.05)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1e4, 0.5), (1e-9, 0.0)])
+def test_gradients_of_policy_and_value_are_clipped_each_on_its_own(scale: float, expected: float) -> None:
+    agent = make_agent(TINY, 3, 2)
+    optimizers = Optimizers(agent.model, TINY)
+    scores, values = agent.model(agent.model.read(KnownVectorEnv(num_envs=8).reset(seed=0)[0]))
+    optimizers.step(scale * (scores[:, 0].sum() + 3 * values.sum()))
+    for part in agent.model.parts().values():
+        norm = torch.cat([weight.grad.flatten() for weight in part]).norm()
+        assert norm.item() == pytest.approx(expected, abs=1e-5)
+        assert norm > 0
+
+
 def test_episodes_come_from_their_generator_alone() -> None:
     agent = make_agent(TINY, 3, 2)
     first, second = (
@@ -285,7 +349,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
         with pytest.raises(PreparationError, match=message):
             EagleAgent.load(tmp_path)
     (tmp_path / "agent.json").write_text(json.dumps(header))
-    (tmp_path / "agent.safetensors").write_bytes(b"not tensors")
+    next(tmp_path.glob("agent-*")).write_bytes(b"not tensors")
     with pytest.raises(PreparationError, match="cannot be read"):
         EagleAgent.load(tmp_path)
     (tmp_path / "agent.json").write_text("{")
@@ -295,7 +359,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
 
 def test_wrong_observations_are_named() -> None:
     agent = make_agent(TINY, 3, 2)
-    with pytest.raises(ConfigurationError, match="expected K = 3 actions in 2 .* got K = 4 in 2"):
+    with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 in 2"):
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         agent.predict("a text")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from baselines import registry
+from baselines import registry, run
 from baselines.agent import Writer
 from baselines.eagle import EagleAgent
 from baselines.reference import Optimistic
@@ -84,12 +85,13 @@ def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> Non
 def test_weights_that_are_absent_or_broken_are_named(name: str, tmp_path: Path) -> None:
     config = dataclasses.asdict(registry.make_config(name, {}))
     shapes = {"actions": 3, "dim": 2, "steps": 4, "language": {}, "quality": {}}
-    header = {"format": 2, "algorithm": name.partition("-")[0], **shapes, "config": config}
+    sums = dict.fromkeys(("agent", "policy"), hashlib.sha256(b"not tensors").hexdigest())
+    header = {"format": 2, "algorithm": name.partition("-")[0], **shapes, "config": config, "tensors": sums}
     (tmp_path / "agent.json").write_text(json.dumps(header))
     with pytest.raises(PreparationError, match="cannot be read"):
         registry.load(tmp_path)
-    for file in ("agent", "policy"):
-        (tmp_path / f"{file}.safetensors").write_bytes(b"not tensors")
+    for file, checksum in sums.items():
+        run.tensor_file(tmp_path, file, checksum).write_bytes(b"not tensors")
     with pytest.raises(PreparationError, match="cannot be read"):
         registry.load(tmp_path)
 
