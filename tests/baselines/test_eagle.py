@@ -214,15 +214,17 @@ def test_the_trust_region_keeps_a_policy_near_its_last_self() -> None:
 
 def test_the_trust_region_is_in_units_of_the_advantages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rewards in other units move the policy as far: the weight is in standard deviations of the advantages."""
-    config = EagleConfig(reference="uniform", hidden=16, kl_weight=0.0, n_epochs=4, batch_size=10_000)
+    config = EagleConfig(
+        reference="uniform", hidden=16, kl_weight=0.0, batch_size=48, n_epochs=20, policy_learning_rate=1e-2
+    )
     spread = []
     for scale in (1.0, 100.0):
         advantages = EpisodeBatch.advantages
         with monkeypatch.context() as patch:
             patch.setattr(EpisodeBatch, "advantages", lambda self, c, scale=scale, f=advantages: scale * f(self, c))
-            before, after, _ = improved(replace(config, max_grad_norm=1e-3))
+            before, after, _ = improved(replace(config, max_grad_norm=1e9))
         spread.append(divergence(after, before).mean())
-    assert spread[1] == pytest.approx(spread[0], rel=0.05)
+    assert spread[1] == pytest.approx(spread[0], rel=0.1)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(1e4, 0.5), (1e-9, 0.0)])

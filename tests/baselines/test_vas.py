@@ -115,6 +115,6 @@ def test_errors_are_named(data: str, tmp_path: Path) -> None:
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         agent.predict("a text")
-    for wrong in ({"reference": "no_op"}, {"beta": 0.0}, {"epochs": 0}):
+    for wrong in ({"reference": "no_op"}, {"beta": 0.0}, {"n_epochs": 0}):
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             VASConfig(**wrong)  # type: ignore[arg-type]
