@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     about_set = "set a hyperparameter; may be repeated (see `python -m baselines settings NAME`)"
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_set)
 
-    agents = {**registry.LEARNERS, **registry.METHODS}
+    agents: dict[str, registry.Learner | registry.Method] = {**registry.LEARNERS, **registry.METHODS}
     about_settings = "List and explain the hyperparameters of an agent."
     settings = add("settings", about_settings, f"agents:\n{agent_lines(agents)}\n{SETTINGS}", run_settings)
     settings.add_argument("name", choices=agents, metavar="NAME", help="agent, from the list below")

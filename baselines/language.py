@@ -281,8 +281,8 @@ class LanguageActorCritic(nn.Module):
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of the value head, and all others that are trained."""
         value = list(self.policy.value_head.parameters())
-        apart = {id(weight) for weight in value}
-        rest = [weight for weight in self.policy.parameters() if weight.requires_grad and id(weight) not in apart]
+        heads = {id(weight) for weight in value}
+        rest = [weight for weight in self.policy.parameters() if weight.requires_grad and id(weight) not in heads]
         return {"policy": rest, "value": value}
 
     def trained(self) -> dict[str, Tensor]:

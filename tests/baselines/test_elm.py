@@ -221,7 +221,7 @@ def test_quality_is_what_it_says(config: ELMConfig) -> None:
     agent = train(EagleVectorEnv.from_world(world), config, progress=False)
     found = quality(agent, world)
     assert set(found) == {"reconstruction", "nearest", "random", "optimum", "achieved", "gap"} == set(agent.quality)
-    assert found["gap"] == pytest.approx(found["optimum"] - found["achieved"], abs=0.2)  # the ascent starts anew
+    assert found["gap"] == pytest.approx(found["optimum"] - found["achieved"], abs=0.2)  # other starts
     assert 0 < found["nearest"] < found["random"]
 
 

@@ -1,4 +1,4 @@
-"""``python -m baselines`` on the known world."""
+"""`python -m baselines` on the known world."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def moved(batch: dict[str, np.ndarray], order: list[int]) -> dict[str, np.ndarra
 
 
 def scores(policy: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
-    """Probabilities (values under DQN) of the actions, ``[B, K]``."""
+    """Probabilities (values under DQN) of the actions, `[B, K]`."""
     observation = {key: torch.as_tensor(value) for key, value in batch.items()}
     rows = len(batch["state"])
     with torch.no_grad():

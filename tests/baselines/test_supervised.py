@@ -146,14 +146,14 @@ def test_eagle_goes_on_from_it(config: SupervisedConfig, tmp_path: Path) -> None
         policy="language",
         supervised=str(tmp_path / "supervised"),
         reference="optimistic",
-        steps=earlier.steps,
-        epochs=1,
-        minibatches=2,
+        total_timesteps=earlier.steps,
+        n_epochs=1,
+        batch_size=12,
     )
     begun = eagle.train(make_envs(), settings, progress=False)
     observation, _ = make_envs(observation="text").reset(seed=0)
     np.testing.assert_array_equal(begun.probabilities(observation), earlier.probabilities(observation))
-    settings = replace(settings, steps=earlier.steps + 24)
+    settings = replace(settings, total_timesteps=earlier.steps + 24)
     agent = eagle.train(make_envs(), settings, folder=tmp_path / "eagle", progress=False)
     assert agent.steps == earlier.steps + 24
     assert np.abs(agent.probabilities(observation) - earlier.probabilities(observation)).max() > 1e-4

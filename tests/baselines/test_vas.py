@@ -1,4 +1,4 @@
-"""Value-augmented sampling: the formula, what it learns from records alone, reload and resume."""
+"""Value-augmented sampling: the formula, what it learns from records, reload and resume."""
 
 from __future__ import annotations
 
