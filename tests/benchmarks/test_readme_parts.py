@@ -24,7 +24,7 @@ def write_demo(folder: Path, env_id: str) -> None:
         *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
     )  # fmt: skip
     write_rows([row], folder / "episodes.parquet")
-    cell = {"agent": "ppo", "env_id": env_id, "training": {"steps": 7680}}
+    cell = {"agent": "ppo", "env_id": env_id, "training": {"total_timesteps": 7680}}
     write_json({"cells": [{"cell": cell}]}, folder / "run.json")
 
 

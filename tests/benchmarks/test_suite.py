@@ -287,7 +287,7 @@ def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None
     """The real thing: a process that runs cells is killed after its first, and started again."""
     script = (
         "import sys; from pathlib import Path; from benchmarks.suite import Cell, Options, run_cells\n"
-        "rest = {'env_kwargs': {'horizon': 1}, 'training': {'epochs': 1}, 'recorded': 2}\n"
+        "rest = {'env_kwargs': {'horizon': 1}, 'training': {'n_epochs': 1}, 'recorded': 2}\n"
         "cells = [Cell('plots', 'EagleGym/Plots-v0', 'vas', seed, 2, 2, **rest) for seed in range(4)]\n"
         "run_cells(cells, Options('small', Path(sys.argv[1])))"
     )
