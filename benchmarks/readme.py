@@ -48,7 +48,8 @@ def episode(demo: Path) -> str:
         raise ConfigurationError(f"{demo} ran on {cell['env_id']}; only texts of {PLOTS} go into the README")
     row = typical([row for row in read_rows(demo / "episodes.parquet") if row.method == "ppo"])
     return (
-        f"A real episode of `make demo`: PPO after {cell['training']['total_timesteps']:,} steps, writing for test user "
+        f"A real episode of `make demo`: PPO after {cell['training']['total_timesteps']:,} steps, writing for test "
+        "user "
         f"{row.user} (of its well-formed episodes the one with the median gain, {row.gain:+.2f}). The number is the "
         f"utility in catalog standard deviations, `>` the edit that was chosen:\n\n"
         f"```text\n{transcript(row)}\n```"

@@ -584,7 +584,7 @@ def total(costs: Sequence[Cost]) -> Cost:
 def steps_of(cells: Sequence[Done]) -> str:
     """Environment steps of training."""
     header = cells[0].header
-    steps = header["cost"].get("steps") or header["cell"].get("training", {}).get("total_timesteps")
+    steps = header["cost"].get("steps") or header["cell"].get("training", {}).get("steps")
     return f"{steps:,.0f}" if steps else ""
 
 
