@@ -1,4 +1,5 @@
-"""Agents for eagle_gym: reference policies, Stable-Baselines3, and what evaluates them.
+"""Agents for eagle_gym: reference policies, learners, search, and the code that evaluates them.
 
-Everything here speaks to an environment through its public interface, as a user's own agent would.
+Agents use an environment through its public interface, as your own agent would. `python -m baselines` records, trains
+and evaluates them.
 """

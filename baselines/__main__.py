@@ -1,11 +1,11 @@
-"""Record, train and evaluate agents from a terminal: ``python -m baselines record``, ``train`` and ``evaluate``."""
+"""Record, train and evaluate agents from a terminal: `python -m baselines COMMAND`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,33 +19,41 @@ from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
 
 USUAL = """examples:
-  python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
-  python -m baselines settings ppo
-  python -m baselines evaluate uniform optimistic g_optimal runs/ppo
+  python -m baselines settings ppo                                      # what can be set
+  python -m baselines train ppo --out runs/ppo                          # train on train users
+  python -m baselines evaluate uniform optimistic g_optimal runs/ppo    # compare on test users
 
-python -m baselines COMMAND --help says more.
+Run `python -m baselines COMMAND --help` for the options of a command.
 """
 RECORD = """examples:
   python -m baselines record --env EagleGym/Plots-v0 --out runs/data
   python -m baselines record --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/data
 
-Whole episodes of train users, one Minari dataset for each reference policy. What is there already is not done again.
+Each reference policy plays whole episodes of train users, which become one Minari dataset. Datasets that exist already
+are kept.
 """
 TRAIN = """examples:
-  python -m baselines train eagle --env EagleGym/Plots-v0 --out runs/eagle --set kl_weight=0.1
   python -m baselines train ppo --env EagleGym/Plots-v0 --out runs/ppo
   python -m baselines train ppo --env EagleGym/MovieLens-v0 --kwargs '{"root": "ml-latest-small"}' --out runs/ml
-  python -m baselines train ppo --out runs/ppo --set steps=20480 --set learning_rate=5e-4 --resume
+  python -m baselines train eagle --env EagleGym/Plots-v0 --out runs/eagle --set kl_weight=0.1
+  python -m baselines train ppo --out runs/ppo --set total_timesteps=20480 --set learning_rate=5e-4 --resume
 
-A run is a folder of JSON and safetensors. Train on the train split (the default), evaluate on the test split.
+The run's folder holds JSON, safetensors and TensorBoard events. Agents train on train users, unless --kwargs sets
+another split.
+"""
+SETTINGS = """examples:
+  python -m baselines settings ppo
+  python -m baselines settings beam
+
+Each line shows a hyperparameter with its default, as `train --set` takes it, and what it means.
 """
 EVALUATE = """examples:
   python -m baselines evaluate uniform optimistic g_optimal runs/ppo
   python -m baselines evaluate runs/ppo --env EagleGym/Plots-v0 --episodes 256 --rows runs/ppo/test.json
   python -m baselines evaluate lookahead beam:budget=640,width=8 mcts best_of_n profile --episodes 32
 
-Every agent meets the same episodes: users, texts and seeds. Gains are in catalog standard deviations of utility.
-Trained agents take their most probable action, as in the experiments of benchmarks; --sample lets them sample.
+All agents play the same episodes: the same users, start texts and seeds. Gains are in standard deviations of utility
+over the catalog. Trained agents take their most probable action, as in the benchmarks, unless --sample is given.
 """
 
 
@@ -63,61 +71,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    about = "Train and evaluate agents for eagle_gym."
+    about = "Record reference policies, train agents and evaluate agents in environments of eagle_gym."
     top = argparse.ArgumentParser(prog="python -m baselines", description=about, epilog=USUAL, formatter_class=raw)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    data = commands.add_parser("record", help="record the reference policies", epilog=RECORD, formatter_class=raw)
-    add_environment(data, num_envs=64)
-    data.add_argument("--out", type=Path, required=True, help="root of the datasets")
-    data.add_argument("--episodes", type=int, default=128, help="of each policy (default: %(default)s)")
-    data.add_argument("--seed", type=int, default=0, help="of the episodes (default: %(default)s)")
-    data.set_defaults(run=run_record)
-    train = commands.add_parser("train", help="train an agent", epilog=TRAIN, formatter_class=raw)
-    learners = "; ".join(f"{name}: {learner.summary}" for name, learner in registry.LEARNERS.items())
-    train.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help=learners)
+
+    def add(name: str, about: str, epilog: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        summary = f"{about[0].lower()}{about[1:-1]}"
+        command = commands.add_parser(name, help=summary, description=about, epilog=epilog, formatter_class=raw)
+        command.set_defaults(run=run)
+        return command
+
+    record = add("record", "Record episodes of the reference policies as datasets.", RECORD, run_record)
+    add_environment(record, num_envs=64)
+    record.add_argument("--out", type=Path, required=True, help="folder of all datasets")
+    record.add_argument("--episodes", type=int, default=128, help="episodes of each policy (default: %(default)s)")
+    record.add_argument("--seed", type=int, default=0, help="seed of the episodes (default: %(default)s)")
+
+    train = add("train", "Train an agent.", f"agents:\n{agent_lines(registry.LEARNERS)}\n{TRAIN}", run_train)
+    train.add_argument("name", choices=registry.LEARNERS, metavar="NAME", help="agent to train, from the list below")
     add_environment(train, num_envs=64)
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
-    train.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a hyperparameter, as often as you like; python -m baselines settings NAME lists them",
-    )
-    train.set_defaults(run=run_train)
-    settings = commands.add_parser("settings", help="list the hyperparameters of a learner or a method")
-    names = [*registry.LEARNERS, *registry.METHODS]
-    settings.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
-    settings.set_defaults(run=run_settings)
-    test = commands.add_parser("evaluate", help="evaluate agents on test users", epilog=EVALUATE, formatter_class=raw)
-    test.add_argument(
-        "agents", nargs="+", help=f"folders of trained agents, or any of {', '.join(FIXED + tuple(registry.METHODS))}"
-    )
+    train.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint if there is one")
+    about_set = "set a hyperparameter; may be repeated (see `python -m baselines settings NAME`)"
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_set)
+
+    agents: dict[str, registry.Learner | registry.Method] = {**registry.LEARNERS, **registry.METHODS}
+    about_settings = "List and explain the hyperparameters of an agent."
+    settings = add("settings", about_settings, f"agents:\n{agent_lines(agents)}\n{SETTINGS}", run_settings)
+    settings.add_argument("name", choices=agents, metavar="NAME", help="agent, from the list below")
+
+    test = add("evaluate", "Evaluate agents on the same episodes.", EVALUATE, run_evaluate)
+    about_agents = f"folder of a trained agent, or one of {', '.join(FIXED + tuple(registry.METHODS))}"
+    test.add_argument("agents", nargs="+", metavar="AGENT", help=about_agents)
     add_environment(test, num_envs=32)
-    test.add_argument("--split", choices=["train", "test"], default="test", help="whose episodes (default: test users)")
+    test.add_argument("--split", choices=["train", "test"], default="test", help="users to play with (default: test)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
     test.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first (default: %(default)s)")
-    test.add_argument(
-        "--sample",
-        action="store_true",
-        help="let trained agents sample their actions (default: they take the most probable one; "
-        "policies that need no training always do as they are defined)",
-    )
-    test.add_argument("--rows", type=Path, help="write every episode to this JSON file")
-    test.set_defaults(run=run_evaluate)
+    about_sample = "let trained agents sample their actions; policies that need no training are not affected"
+    test.add_argument("--sample", action="store_true", help=about_sample)
+    test.add_argument("--rows", type=Path, help="JSON file to write every episode to")
     return top
 
 
+def agent_lines(agents: Mapping[str, registry.Learner | registry.Method]) -> str:
+    """A line for each agent: its name and what it is."""
+    return "".join(f"  {name:<20} {agent.summary}\n" for name, agent in agents.items())
+
+
 def add_environment(command: argparse.ArgumentParser, num_envs: int) -> None:
-    """Arguments that say where an agent acts."""
+    """Add the options that choose the environment."""
     command.add_argument("--env", default="EagleGym/Plots-v0", help="id of the environment (default: %(default)s)")
-    command.add_argument("--kwargs", type=json_object, default={}, help="its further arguments, as a JSON object")
-    command.add_argument("--num-envs", type=int, default=num_envs, help="copies in a batch (default: %(default)s)")
+    command.add_argument("--kwargs", type=json_object, default={}, help="further arguments of the environment, as JSON")
+    command.add_argument("--num-envs", type=int, default=num_envs, help="size of the batch (default: %(default)s)")
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """A JSON object, for argparse."""
+    """Parse a JSON object, for argparse."""
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("not an object")
@@ -125,21 +134,21 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def environment_kwargs(options: argparse.Namespace, **own: str) -> dict[str, Any]:
-    """What ``--kwargs`` says, and what the command itself sets.
+    """Combine `--kwargs` with the arguments that the command itself sets.
 
     Raises:
-        ConfigurationError: ``--kwargs`` holds something that has an option of its own.
+        ConfigurationError: `--kwargs` holds an argument that has its own option.
     """
-    homes = {"id": "--env", "env_id": "--env", "num_envs": "--num-envs"} | {name: f"--{name}" for name in own}
+    options_of = {"id": "--env", "env_id": "--env", "num_envs": "--num-envs"} | {name: f"--{name}" for name in own}
     for name in options.kwargs:
-        if name in homes:
-            raise ConfigurationError(f"--kwargs holds {name!r}, which is given by {homes[name]}")
+        if name in options_of:
+            raise ConfigurationError(f"--kwargs holds {name!r}: use the option {options_of[name]} instead")
     given: dict[str, Any] = options.kwargs
     return own | given
 
 
 def run_record(options: argparse.Namespace) -> None:
-    """``record``: play the reference policies on train users and write what happened."""
+    """Run `record`."""
     from baselines.dataset import RecordConfig, record
 
     num_envs = min(options.num_envs, options.episodes)
@@ -149,11 +158,11 @@ def run_record(options: argparse.Namespace) -> None:
         record(envs, options.out, RecordConfig(episodes=episodes, seed=options.seed))
     finally:
         envs.close()
-    print(f"{episodes} episodes of each of {', '.join(REFERENCES)}: {options.out}")
+    print(f"recorded {episodes} episodes each of {', '.join(REFERENCES)} in {options.out}")
 
 
 def run_train(options: argparse.Namespace) -> None:
-    """``train``: make the environment, train, say where the agent is."""
+    """Run `train`."""
     settings = dict(registry.read_setting(options.name, text) for text in options.set)
     envs = make_envs(options.env, options.num_envs, **({"split": "train"} | environment_kwargs(options)))
     try:
@@ -161,17 +170,18 @@ def run_train(options: argparse.Namespace) -> None:
     finally:
         envs.close()
     print(f"trained for {agent.steps} steps; the agent is in {options.out}")
-    print(f"evaluate it: python -m baselines evaluate {options.out} --env {options.env}")
+    print(f"to evaluate it: python -m baselines evaluate {options.out} --env {options.env}")
 
 
 def run_settings(options: argparse.Namespace) -> None:
-    """``settings``: a line for each hyperparameter."""
+    """Run `settings`."""
+    texts = registry.explain(options.name)
     for name, value in registry.hyperparameters(options.name).items():
-        print(f"{name}={value}")
+        print(f"{f'{name}={value}':<32} {texts[name]}")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """``evaluate``: the same episodes for each agent, one line each."""
+    """Run `evaluate`."""
     num_envs = min(options.num_envs, options.episodes)
     episodes = -(-options.episodes // num_envs) * num_envs
     envs = make_envs(options.env, num_envs, **environment_kwargs(options, split=options.split))
@@ -197,9 +207,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     finally:
         envs.close()
     if options.rows:
-        options.rows.parent.mkdir(parents=True, exist_ok=True)
-        options.rows.write_text(json.dumps(rows, indent=1, ensure_ascii=False))
-        print(f"episodes: {options.rows}")
+        from baselines.run import write_file  # imports torch
+
+        write_file(options.rows, json.dumps(rows, indent=1, ensure_ascii=False).encode())
+        print(f"wrote the episodes to {options.rows}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an agent is: something with ``predict``, as in Stable-Baselines3; and the latent observation as arrays."""
+"""The interface of an agent, as in Stable-Baselines3, and the latent observation as arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from eagle_gym.errors import ConfigurationError
@@ -22,11 +23,11 @@ LATENT_KEYS = ("state", "user", "actions", "weights", "mask", "time")
 
 
 class Agent(Protocol):
-    """Anything that chooses actions: our agents, an SB3 model, your own."""
+    """Anything that chooses actions: an agent of this package, an SB3 model, or your own."""
 
     def predict(
         self,
-        observation: Any,  # noqa: ANN401 - text or latent, batched or not: the agent says what it reads
+        observation: Any,  # noqa: ANN401 - text or latent, batched or not: each agent says what it takes
         state: AgentState = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
@@ -35,23 +36,23 @@ class Agent(Protocol):
 
         Args:
             observation: A batched observation of the environment.
-            state: The agent's own memory, as the last call returned it; None at first.
-            episode_start: ``[B]``, where a new episode begins and memory is to be forgotten.
+            state: The agent's memory as the last call returned it; None at first.
+            episode_start: `[B]`, True where a new episode begins and memory must be reset.
             deterministic: Take the most probable action instead of sampling.
 
         Returns:
-            Actions ``[B]`` and the agent's new memory.
+            Actions `[B]` and the agent's new memory.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Draft:
-    """How a text came about that was written for a user.
+class Trajectory:
+    """The states on the way to a text that was written for a user.
 
     Attributes:
-        states: The states it passed, from the first text to the last.
-        edits: What was asked between them.
+        states: The states, from the first text to the last.
+        edits: The edits between them; one fewer than the states.
     """
 
     states: tuple[State, ...]
@@ -60,25 +61,25 @@ class Draft:
 
 @runtime_checkable
 class Writer(Protocol):
-    """Something that does not choose among offered prompts, but hands in a text."""
+    """A method that returns a finished text instead of choosing among offered edits."""
 
-    def write(self, states: Sequence[State]) -> list[Draft]:
-        """Write for the users of these states, beginning with their texts or not.
+    def write(self, states: Sequence[State]) -> list[Trajectory]:
+        """Write a text for the user of each state.
 
         Args:
-            states: ``[B]`` first states of episodes.
+            states: `[B]` first states of episodes.
 
         Returns:
-            ``[B]`` drafts, each beginning with its state.
+            `[B]` trajectories, each starting with its state.
         """
         ...
 
 
 class StochasticAgent(ABC):
-    """An agent that is given by its probabilities.
+    """An agent defined by its action probabilities.
 
     Args:
-        rng: What its actions are drawn from.
+        rng: Generator that actions are sampled with.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -86,7 +87,7 @@ class StochasticAgent(ABC):
 
     @abstractmethod
     def probabilities(self, observation: object) -> Probabilities:
-        """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
+        """Probability of each action, `[B, K]`, 0 where the mask is 0."""
 
     def predict(
         self,
@@ -95,40 +96,68 @@ class StochasticAgent(ABC):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
-        """Sample an action for each row, or take the most probable (the first of equals)."""
+        """Sample an action for each row, or take the most probable one (the first of equals)."""
         probabilities = self.probabilities(observation)
         actions = probabilities.argmax(axis=1) if deterministic else sample(probabilities, self._rng)
         return actions if is_batched(observation) else actions[0], state
 
 
 def sample(probabilities: Probabilities, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One action from each row of ``probabilities`` ``[B, K]``."""
+    """Draw one action from each row of `probabilities` `[B, K]`."""
     cumulative = probabilities.cumsum(axis=1)
     points = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
-    # Strictly above the point, so that an action of probability 0 is never taken, not even at a point of 0.
+    # Strictly greater, so that an action of probability 0 is never taken, even when the point is 0.
     actions: NDArray[np.int64] = (cumulative > points).argmax(axis=1)
     return actions
 
 
 def is_batched(observation: object) -> bool:
-    """Whether an observation of ours, latent or text, has a batch axis: not one string, not a mapping of vectors."""
+    """Whether an observation, latent or text, has a batch axis."""
     if isinstance(observation, Mapping) and "state" in observation:
         return np.ndim(observation["state"]) == 2
     return not isinstance(observation["text"] if isinstance(observation, Mapping) else observation, str)
 
 
+def latent_widths(dim: int, actions: int) -> dict[str, int]:
+    """Length of each part of the latent observation in `dim` dimensions with `actions` actions."""
+    return {"state": dim, "user": dim + 1, "actions": actions * dim, "weights": actions, "mask": actions, "time": 1}
+
+
+def latent_space(dim: int, actions: int, bound: float = np.inf) -> spaces.Dict:
+    """A space with the shapes of the latent observation and the same bound everywhere."""
+    widths = latent_widths(dim, actions)
+    return spaces.Dict({key: spaces.Box(-bound, bound, (width,), np.float32) for key, width in widths.items()})
+
+
+def latent_shape(space: spaces.Space[Any]) -> tuple[int, int]:
+    """K and n of a latent observation's space.
+
+    Raises:
+        ConfigurationError: The space is not that of the latent observation.
+    """
+    if not isinstance(space, spaces.Dict) or not set(LATENT_KEYS) <= set(space.spaces):
+        raise ConfigurationError(
+            f"expected the latent observation, a Dict space with {list(LATENT_KEYS)}, got {space}: "
+            'make the environment with observation="latent"'
+        )
+    mask, state = space["mask"].shape, space["state"].shape
+    assert mask
+    assert state
+    return mask[0], state[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """A batch of latent observations with their axes apart.
+    """A batch of latent observations, reshaped.
 
     Attributes:
-        state: ``[B, n]`` embedding of the text.
-        user: ``[B, n + 1]`` direction and strength of the user's taste.
-        actions: ``[B, K, n]`` features of the offered actions.
-        weights: ``[B, K]`` design weights.
-        mask: ``[B, K]`` True where an action is offered.
-        time: ``[B, 1]`` fraction of the episode that has passed.
-        batched: False where one observation without a batch axis came in.
+        state: `[B, n]` embedding of the text.
+        user: `[B, n + 1]` direction and strength of the user's taste.
+        actions: `[B, K, n]` features of the offered actions.
+        weights: `[B, K]` design weights.
+        mask: `[B, K]` True where an action is offered.
+        time: `[B, 1]` fraction of the episode that has passed.
+        batched: False if the observation had no batch axis.
     """
 
     state: NDArray[np.float32]
@@ -147,10 +176,10 @@ class Latent:
 
 
 def read_latent(observation: object) -> Latent:
-    """Check a latent observation and give its parts their shapes.
+    """Check a latent observation and reshape its parts.
 
     Args:
-        observation: A mapping with the keys of the latent observation, with a batch axis or without.
+        observation: A mapping with the keys of the latent observation, with or without a batch axis.
 
     Returns:
         The parts, always with a batch axis.
@@ -159,10 +188,10 @@ def read_latent(observation: object) -> Latent:
         ConfigurationError: It is another kind of observation, or its shapes do not fit together.
     """
     if not isinstance(observation, Mapping) or any(key not in observation for key in LATENT_KEYS):
-        came = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
+        got = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
         raise ConfigurationError(
-            f"this agent reads the latent observation, a mapping with the keys {list(LATENT_KEYS)}; {came} came. "
-            'Make the environment with observation="latent".'
+            f"expected the latent observation, a mapping with the keys {list(LATENT_KEYS)}, got {got}: "
+            'make the environment with observation="latent"'
         )
     parts = {key: np.asarray(observation[key], dtype=np.float32) for key in LATENT_KEYS}
     batched = parts["state"].ndim == 2
@@ -170,12 +199,11 @@ def read_latent(observation: object) -> Latent:
         parts = {key: value[None] for key, value in parts.items()}
     rows, dim = parts["state"].shape
     count = parts["mask"].shape[-1]
-    expected = {"user": dim + 1, "actions": count * dim, "weights": count, "mask": count, "time": 1}
-    for key, width in expected.items():
+    for key, width in latent_widths(dim, count).items():
         if parts[key].shape != (rows, width):
             raise ConfigurationError(
-                f"latent observation: {key!r} should have shape {(rows, width)} beside a state of shape {(rows, dim)} "
-                f"and {count} actions; it has {parts[key].shape}"
+                f"latent observation: expected {key!r} of shape {(rows, width)}, got {parts[key].shape}, "
+                f"with a state of shape {(rows, dim)} and {count} actions"
             )
     return Latent(
         state=parts["state"],

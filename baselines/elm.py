@@ -1,14 +1,15 @@
-"""ELM: find the best point of the latent space, and decode it into a text [1]. The other route, beside EAGLE.
+"""ELM: find the best point of the latent space and decode it into a text [1]. The alternative to EAGLE.
 
-A language model is taught to write the text of a point: an adapter turns z into soft tokens, which stand where a prompt
-would. It is trained in two stages on the (z, text) pairs of the catalog, first the adapter alone with the model frozen,
-then both. For a user, z* maximises the utility that EAGLE is rewarded by, over the same ball, by projected gradient
-ascent from several starts; of as many decodes of z* as an episode has steps, the one whose re-encoded utility is
-highest is handed in. What the decoder cannot write is lost between U(z*) and U(E(decode(z*))): ``quality`` measures
-that gap, and how well texts that it has not seen are reconstructed.
+A language model learns to write the text of a point: an adapter turns z into soft tokens, which take the place of a
+prompt. Training has two stages on the (z, text) pairs of the catalog: the adapter with the model frozen, then both.
 
-Where it departs from the paper: the model is small; the utility is any of ours, so that its gradient is taken by
-central differences (a point has few dimensions); and the best of several decodes is kept.
+For a user, z* maximises the utility that rewards EAGLE, over the same ball, by projected gradient ascent from several
+starts. z* is decoded as many times as an episode has steps, and the text with the highest re-encoded utility is
+returned. The gap between U(z*) and U(E(decode(z*))) is what the decoder cannot write; `quality` measures it, and how
+well unseen texts are reconstructed.
+
+Differences from the paper: the model is small; the utility may be any function, so its gradient is taken by central
+differences (a point has few dimensions); and the best of several decodes is kept.
 
 [1] Tennenholtz et al., "Demystifying Embedding Spaces using Large Language Models", ICLR 2024, arXiv 2310.04475.
 """
@@ -28,19 +29,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines import run
-from baselines.agent import Draft
-from baselines.search import utilities
-from baselines.writers import world_of
+from baselines.agent import Trajectory
+from baselines.config import check_at_least
+from baselines.worlds import utilities, world_of
+from eagle_gym.actions.surrogate.model import into_ball
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Completion, FinishReason
 from eagle_gym.language.transformers import TransformersModel
+from eagle_gym.latent.utility import gradient
 
 ALGORITHM = "elm"
-DIFFERENCE = 1e-3  # half the distance over which a utility's slope is taken, in units of Z
-IGNORED = -100  # a target that has no part in the loss
+IGNORED = -100  # a target that the loss leaves out
 Floats = NDArray[np.float64]
 
 
@@ -49,15 +51,15 @@ class ELMConfig:
     """Hyperparameters."""
 
     model: str = "embedded"
-    """What is taught: "embedded" or "transformers:PATH_OR_NAME"."""
+    """The language model: "embedded" or "transformers:PATH_OR_NAME"."""
     soft_tokens: int = 8
-    """Vectors that a point becomes."""
+    """Soft tokens for a point."""
     hidden: int = 256
-    """Width of the adapter's layer."""
+    """Width of the adapter's hidden layer."""
     adapter_steps: int = 600
-    """Updates of the first stage, of the adapter alone."""
+    """Updates in the first stage, of the adapter only."""
     joint_steps: int = 600
-    """Updates of the second stage, of adapter and model."""
+    """Updates in the second stage, of adapter and model."""
     adapter_learning_rate: float = 1e-3
     """AdamW's step size in the first stage, and of the adapter in the second."""
     model_learning_rate: float = 1e-4
@@ -65,34 +67,30 @@ class ELMConfig:
     batch_size: int = 32
     """Texts in an update."""
     max_grad_norm: float = 1.0
-    """Length to which gradients are clipped."""
+    """Norm to which gradients are clipped."""
     starts: int = 8
-    """Points from which z* is sought: where the text is, the catalog's best and random ones."""
+    """Starts of the ascent: the text's own point, the catalog's best items and random points."""
     ascent_steps: int = 60
-    """Steps of the ascent."""
+    """Steps of the ascent from each start."""
     ascent_rate: float = 0.1
-    """Length of its first step, in radii of the ball; it falls linearly to 0."""
+    """Length of the first step, in radii of the ball; it falls linearly to 0."""
     decodes: int = 0
-    """Texts that are written for z*; 0 for as many as an episode has steps."""
+    """Decodes of z*; 0 for as many as an episode has steps."""
     temperature: float = 1.0
-    """Of the decodes."""
+    """Temperature of the decodes."""
     max_tokens: int = 160
-    """Longest text."""
+    """Longest text, in tokens."""
     seed: int = 0
-    """Of the adapter, of the batches, of the starts and of the decodes."""
+    """Seed of the adapter, the batches, the starts and the decodes."""
     device: str = "cpu"
-    """Where the model is."""
+    """Device of the model."""
 
     def __post_init__(self) -> None:
-        for name in ("soft_tokens", "hidden", "batch_size", "starts", "max_tokens"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is at least 1; {getattr(self, name)} came")
-        for name in ("adapter_steps", "joint_steps", "ascent_steps", "decodes"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} is at least 0; {getattr(self, name)} came")
+        check_at_least(self, 1, "soft_tokens", "hidden", "batch_size", "starts", "max_tokens")
+        check_at_least(self, 0, "adapter_steps", "joint_steps", "ascent_steps", "decodes")
 
 
-class Decoder(nn.Module):
+class EmbeddingDecoder(nn.Module):
     """A language model that writes the text of a point.
 
     Args:
@@ -100,14 +98,16 @@ class Decoder(nn.Module):
         dim: n, dimensions of the latent space.
 
     Raises:
-        ConfigurationError: ``config.model`` names no model whose weights live in this process.
+        ConfigurationError: `config.model` names a model whose weights are not in this process.
     """
 
     def __init__(self, config: ELMConfig, dim: int) -> None:
         super().__init__()
         source = load_language_model(config.model)
         if not isinstance(source, TransformersModel):
-            raise ConfigurationError(f"ELM teaches a model whose weights are here; {config.model!r} came")
+            raise ConfigurationError(
+                f"model: expected 'embedded' or 'transformers:...', whose weights ELM can train, got {config.model!r}"
+            )
         self._phrasing = source.phrasing
         self.model: Any = source.load()[0]
         source.close()
@@ -116,27 +116,27 @@ class Decoder(nn.Module):
         self.adapter = nn.Sequential(
             nn.Linear(dim, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.soft_tokens * self._shape[1])
         )
-        # Soft tokens begin as large as the model's own, so that the frozen model reads them as something it may know.
+        # Soft tokens start with the norm of the model's own embeddings, which the frozen model can read.
         self.scale = float(embedding.weight.detach().norm(dim=1).mean())
 
     def soft(self, z: Tensor) -> Tensor:
-        """Soft tokens ``[B, S, D]`` of points ``[B, n]``."""
+        """Soft tokens `[B, S, D]` of points `[B, n]`."""
         tokens: Tensor = self.adapter(z).view(len(z), *self._shape)
         return functional.normalize(tokens, dim=-1) * self.scale
 
     def forward(self, z: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of texts as token ids ``[B, L]`` (:data:`IGNORED` past the end), given their points."""
+        """Mean cross-entropy of texts as token ids `[B, L]` (`IGNORED` after the end), given their points."""
         soft = self.soft(z)
         inside = targets != IGNORED
-        told = self.model.get_input_embeddings()(targets.clamp_min(0))
+        embedded = self.model.get_input_embeddings()(targets.clamp_min(0))
         seen = torch.cat([torch.ones(soft.shape[:2], dtype=torch.bool, device=z.device), inside], dim=1)
         logits = self.model(
-            inputs_embeds=torch.cat([soft, told], dim=1), attention_mask=seen.long(), use_cache=False
+            inputs_embeds=torch.cat([soft, embedded], dim=1), attention_mask=seen.long(), use_cache=False
         ).logits[:, soft.shape[1] - 1 : -1]
         return functional.cross_entropy(logits.transpose(1, 2).float(), targets, ignore_index=IGNORED)
 
     def targets(self, texts: Sequence[str]) -> Tensor:
-        """Token ids of texts, their ends included, ``[B, L]``."""
+        """Token ids of texts with their end tokens, `[B, L]`."""
         ids = [self._phrasing.encode_answer(text) for text in texts]
         padded = np.full((len(ids), max(map(len, ids))), IGNORED)
         for row, said in zip(padded, ids, strict=True):
@@ -145,9 +145,9 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def write(self, z: Tensor, seed: int, *, temperature: float, max_tokens: int) -> list[Completion]:
-        """A sampled text for each point ``[B, n]``; torch's global randomness is left as it is.
+        """Write a text for each point `[B, n]`; torch's global random state is left unchanged.
 
-        It does not end before its first token: no text is no way to write a point.
+        At least one token is always generated.
         """
         soft = self.soft(z)
         stop = sorted(self._phrasing.ending.stop)
@@ -174,30 +174,28 @@ class Decoder(nn.Module):
         return Completion(text, self._shape[0], min(end + 1, len(tokens)), reason)
 
     def trained(self) -> dict[str, Tensor]:
-        """Named weights; of weights that stand under two names one alone."""
+        """Named weights; tied weights appear once."""
         return {name: weight.detach() for name, weight in self.named_parameters()}
 
     def restore(self, weights: dict[str, Tensor]) -> None:
-        """Take the weights of :meth:`trained` over; RuntimeError where they are those of another decoder."""
-        if set(weights) != set(self.trained()):
-            raise RuntimeError(f"weights differ: {sorted(set(weights) ^ set(self.trained()))[:4]}")
-        self.load_state_dict(weights, strict=False)
+        """Load the weights of `trained`; RuntimeError if they are those of another decoder."""
+        run.restore_weights(self, weights, self.trained())
 
 
 @dataclass
 class ELMAgent:
-    """A decoder that writes for users (a :class:`baselines.agent.Writer`).
+    """A decoder that writes for users; a `baselines.agent.Writer`.
 
     Attributes:
         decoder: The language model and its adapter.
         config: Hyperparameters.
         dim: n.
-        steps: Environment steps it has seen: none.
-        curve: One row per update.
-        quality: What :func:`quality` has measured.
+        steps: Environment steps it has seen, always 0.
+        curve: One row for each update.
+        quality: The result of `quality`.
     """
 
-    decoder: Decoder
+    decoder: EmbeddingDecoder
     config: ELMConfig
     dim: int
     steps: int = 0
@@ -209,34 +207,35 @@ class ELMAgent:
         self._world: World | None = None
 
     def bind(self, env: Any) -> None:  # noqa: ANN401 - any environment of eagle_gym
-        """Say where it writes.
+        """Set the environment that it writes in.
 
         Raises:
-            ConfigurationError: The latent space has another dimension than the one it was taught.
+            ConfigurationError: The latent space has another dimension than in training.
         """
         world = world_of(env)
         if world.space.dim != self.dim:
             raise ConfigurationError(
-                f"this decoder was taught points of {self.dim} dimensions; they have {world.space.dim}"
+                f"expected points of {self.dim} dimensions, as in training, got {world.space.dim}: "
+                "evaluate in an environment with the same latent space"
             )
         self._world = world
 
     @property
     def world(self) -> World:
-        """Where it writes.
+        """The world that it writes in.
 
         Raises:
-            ConfigurationError: That was never said.
+            ConfigurationError: `bind` was not called.
         """
         if self._world is None:
-            raise ConfigurationError("ELM writes for the users of an environment: call bind(env) first")
+            raise ConfigurationError("ELM needs the environment whose users it writes for: call bind(env) first")
         return self._world
 
-    def write(self, states: Sequence[State]) -> list[Draft]:
-        """The best of several decodes of each user's z*.
+    def write(self, states: Sequence[State]) -> list[Trajectory]:
+        """Return the best of several decodes of each user's z*.
 
         Raises:
-            LanguageModelError: Nothing was written for a user in all the decodes.
+            LanguageModelError: All decodes for a user were empty.
         """
         z, _ = ascend(self.world, states, self.config, self._rng)
         count = self.config.decodes or self.world.settings.horizon
@@ -247,13 +246,13 @@ class ELMAgent:
                 if i not in best or value > best[i][0]:
                     best[i] = (float(value), written[i])
         if len(best) < len(states):
-            lacking = next(states[i].user for i in range(len(states)) if i not in best)
-            raise LanguageModelError(f"ELM wrote nothing for user {lacking} in {count} decodes; train it longer")
+            missing = next(states[i].user for i in range(len(states)) if i not in best)
+            raise LanguageModelError(f"ELM wrote nothing for user {missing} in {count} decodes: train it longer")
         after = transition.make_states(self.world, [best[i][1] for i in range(len(states))])
-        return [Draft((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
+        return [Trajectory((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
 
     def decode(self, z: Floats, states: Sequence[State]) -> dict[int, RawState]:
-        """A text for each point; rows for which nothing was written are left out. Each counts as a generation."""
+        """A text for each point, without rows whose text is empty; each row counts as one generation."""
         world, config = self.world, self.config
         points = torch.as_tensor(z, dtype=torch.float32, device=config.device)
         seed = int(self._rng.integers(2**63))
@@ -266,41 +265,38 @@ class ELMAgent:
         }
 
     def save(self, folder: Path, optimizer: torch.optim.Optimizer) -> None:
-        """Write the run's folder."""
+        """Write a checkpoint."""
         tensors = {"agent": self.decoder.trained(), "optimizer": run.optimizer_tensors(optimizer)}
         facts = {"dim": self.dim, "steps": self.steps, "quality": self.quality}
         run.save(folder, ALGORITHM, self.config, tensors, self.curve, **facts)
 
     @classmethod
     def load(cls, folder: Path) -> ELMAgent:
-        """Read a folder that :meth:`save` wrote.
+        """Read a checkpoint.
 
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
         header = run.read_header(folder, dim=int, quality=dict)
         agent = make_agent(run.read_config(ELMConfig, header, folder), header["dim"])
-        try:
-            agent.decoder.restore(run.read_tensors(folder, "agent"))
-        except RuntimeError as error:
-            raise run.unreadable(folder, error) from error
-        agent.curve, agent.quality = run.read_curve(folder), header["quality"]
+        run.load_weights(agent.decoder.restore, folder, "agent")
+        agent.curve, agent.quality = run.read_checkpoint_curve(folder), header["quality"]
         return agent
 
 
 def make_agent(config: ELMConfig, dim: int) -> ELMAgent:
-    """A decoder that has been taught nothing yet; torch's global randomness is left as it is."""
+    """Make an untrained decoder; torch's global random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        decoder = Decoder(config, dim)
+        decoder = EmbeddingDecoder(config, dim)
     return ELMAgent(decoder.to(config.device).eval(), config, dim)
 
 
 def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """z* of each state's user, ``[B, n]``, and its utility, ``[B]``.
+    """z* of each state's user, `[B, n]`, and its utility, `[B]`.
 
-    Projected gradient ascent in the ball that every embedding lies in, from where the text is, from the catalog's items
-    that are best for the user, and from random points; the best point that any of them passes is kept.
+    The method is projected gradient ascent in the ball that contains every embedding. It starts from the text's own
+    point, from the catalog's best items for the user and from random points, and keeps the best point on any path.
     """
     rows, count, radius = len(states), config.starts, world.space.radius
     users = np.repeat(world.space.users[[state.user for state in states]], count, axis=0)
@@ -315,34 +311,24 @@ def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.ran
     for step in range(config.ascent_steps):
         slope = gradient(utility, z)
         length = np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
-        z = z + config.ascent_rate * radius * (1 - step / config.ascent_steps) * slope / length
-        z = z * np.minimum(1.0, radius / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12))
-        now = utility(z)
-        better = now > value
-        best[better], value[better] = z[better], now[better]
+        stride = config.ascent_rate * radius * (1 - step / config.ascent_steps)
+        z = into_ball(z + stride * slope / length, radius)
+        reached = utility(z)
+        better = reached > value
+        best[better], value[better] = z[better], reached[better]
     chosen = value.reshape(rows, count).argmax(axis=1)
     return best.reshape(rows, count, -1)[np.arange(rows), chosen], value.reshape(rows, count).max(axis=1)
 
 
 def starts(world: World, state: State, count: int, rng: np.random.Generator) -> Floats:
-    """``[S, n]``: the text's own point, the catalog's best for the user, and as many random ones in the ball."""
+    """Starts of the ascent, `[S, n]`: the text's own point, the user's best items, and random points in the ball."""
     items = world.space.items
     users = np.tile(world.space.users[state.user], (len(items), 1))
-    worth = world.resources.utility(items, users, np.arange(len(items))).total
-    top = items[np.argsort(-worth)[: (count - 1) // 2]]
+    values = world.resources.utility(items, users, np.arange(len(items))).total
+    top = items[np.argsort(-values)[: (count - 1) // 2]]
     drawn = rng.standard_normal((count - 1 - len(top), world.space.dim))
     drawn *= world.space.radius * rng.random((len(drawn), 1)) / np.linalg.norm(drawn, axis=1, keepdims=True)
     return np.concatenate([state.z[None], top, drawn])[:count]
-
-
-def gradient(utility: Any, z: Floats) -> Floats:  # noqa: ANN401 - points [M, n] to values [M]
-    """Central differences ``[B, n]`` of a function of points, all of them in one call."""
-    rows, dim = z.shape
-    steps = DIFFERENCE * np.eye(dim)
-    around = np.concatenate([z[None] + steps[:, None], z[None] - steps[:, None]])  # [2n, B, n]
-    values = utility(around.reshape(-1, dim)).reshape(2, dim, rows)
-    slope: Floats = ((values[0] - values[1]) / (2 * DIFFERENCE)).T
-    return slope
 
 
 def train(
@@ -355,35 +341,35 @@ def train(
     progress: bool = True,
     label: str = "ELM",
 ) -> ELMAgent:
-    """Teach a decoder the train items of an environment's catalog.
+    """Train a decoder on the train items of an environment's catalog.
 
     Args:
         envs: An environment of eagle_gym; no step is taken in it.
-        config: Hyperparameters; the defaults where None.
-        folder: Where checkpoints and TensorBoard events go; nothing is written where None.
-        resume: Go on from the checkpoint in ``folder`` where there is one.
+        config: Hyperparameters; the defaults if None.
+        folder: Where checkpoints and TensorBoard events go; nothing is written if None.
+        resume: Continue from the checkpoint in `folder` if there is one.
         checkpoint_every: Updates between checkpoints.
         progress: Show a progress bar.
         label: Its name.
 
     Raises:
-        ConfigurationError: The environment is of another kind, or ``resume`` finds another run.
-        LanguageModelError: It writes nothing for a user when its quality is measured; the checkpoint is there.
-        PreparationError: The checkpoint to resume is broken.
+        ConfigurationError: The environment is of another kind, or `resume` finds another run.
+        LanguageModelError: It writes nothing for a user when its quality is measured; the checkpoint is kept.
+        PreparationError: The checkpoint is broken or cannot be written.
     """
     config = config or ELMConfig()
     world = world_of(envs)
-    again = resume and folder is not None and (folder / run.HEADER).exists()
-    agent = ELMAgent.load(folder) if again and folder else make_agent(config, world.space.dim)
+    earlier = run.resumable(folder, resume)
+    agent = ELMAgent.load(earlier) if earlier else make_agent(config, world.space.dim)
     agent.bind(envs)
     optimizer = make_optimizer(agent.decoder)
-    if again and folder:
-        run.check_same_run(folder, agent.config, config, growing=("joint_steps",))
-        run.restore_optimizer(optimizer, run.read_tensors(folder, "optimizer"))
+    if earlier:
+        run.check_same_run(earlier, agent.config, config, growing=("joint_steps",))
+        run.restore_optimizer(optimizer, run.read_tensors(earlier, "optimizer"))
         agent.config = config
-    pairs = Pairs(world, config)
+    pairs = PointTextPairs(world, config)
     done, total = len(agent.curve), config.adapter_steps + config.joint_steps
-    with run.Log(total, done, label, folder, agent.curve, progress=progress, unit="update") as log:
+    with run.TrainingLog(total, done, label, folder, agent.curve, progress=progress, unit="update") as log:
         for step in range(done, total):
             loss = update(agent.decoder, pairs, optimizer, step)
             log.add(step + 1, {"loss": loss}, shown=("loss",))
@@ -391,25 +377,25 @@ def train(
                 agent.save(folder, optimizer)
     agent.decoder.eval()
     if folder:
-        agent.save(folder, optimizer)  # what was taught is kept, whatever comes of measuring it
+        agent.save(folder, optimizer)  # so that it is kept if measuring fails
     agent.quality = quality(agent, world)
     if folder:
         agent.save(folder, optimizer)
     return agent
 
 
-def make_optimizer(decoder: Decoder) -> torch.optim.AdamW:
+def make_optimizer(decoder: EmbeddingDecoder) -> torch.optim.AdamW:
     """AdamW with two groups: the adapter, and the model."""
     return torch.optim.AdamW(
         [{"params": list(decoder.adapter.parameters())}, {"params": list(decoder.model.parameters())}], weight_decay=0.0
     )
 
 
-class Pairs:
+class PointTextPairs:
     """Points and texts of a catalog's train items.
 
     Args:
-        world: Where they are.
+        world: World of the catalog.
         config: Hyperparameters.
     """
 
@@ -426,8 +412,8 @@ class Pairs:
         return self.z[rows], [self.texts[row] for row in rows]
 
 
-def update(decoder: Decoder, pairs: Pairs, optimizer: torch.optim.Optimizer, step: int) -> float:
-    """One update of the stage that a step belongs to; the loss before it."""
+def update(decoder: EmbeddingDecoder, pairs: PointTextPairs, optimizer: torch.optim.Optimizer, step: int) -> float:
+    """Make one update in the stage that a step belongs to; returns the loss before it."""
     config = pairs.config
     joint = step >= config.adapter_steps
     place, length = (step - config.adapter_steps, config.joint_steps) if joint else (step, config.adapter_steps)
@@ -451,42 +437,42 @@ def update(decoder: Decoder, pairs: Pairs, optimizer: torch.optim.Optimizer, ste
 
 
 def quality(agent: ELMAgent, world: World, count: int = 64) -> dict[str, float]:
-    """How well the decoder writes what it has not seen, and what is lost on the way from z* to a text.
+    """Measure how well the decoder writes unseen texts, and how much utility is lost from z* to its text.
 
     Args:
         agent: The decoder.
-        world: Where it writes.
-        count: Test items, and as many test users, at most.
+        world: World of the catalog.
+        count: Number of test items and test users, at most.
 
     Returns:
-        ``reconstruction``: mean distance between the point of a test item and the re-encoded text that was written
-        for it; beside it ``nearest`` (to the nearest other item of the catalog) and ``random`` (to a random item).
-        ``wish``: mean utility of z* for test users; ``granted``: of the text handed in; ``gap``: their difference.
+        `reconstruction`: mean distance between a test item's point and the re-encoded text written for it. For
+        comparison, `nearest` and `random`: mean distance to the nearest other item and to a random item. `optimum`:
+        mean utility of z* for test users. `achieved`: mean utility of the returned texts. `gap`: their difference.
     """
     rng = np.random.default_rng(agent.config.seed)
     split, space = world.resources.split, world.space
     items = rng.permutation(split.test_items)[:count]
     users = rng.choice(split.test_users, len(items))
-    arrivals = [
+    drawn = [
         RawState(world.catalog.items[int(item)].text, int(user), int(item))
         for item, user in zip(items, users, strict=True)
     ]
-    states = transition.make_states(world, arrivals)
+    states = transition.make_states(world, drawn)
     z = np.stack([state.z for state in states])
     written = agent.decode(z, states)
-    again = [space.encoder.encode([arrival.text])[0] for arrival in written.values()]
-    missed = [np.linalg.norm(there - z[i]) for i, there in zip(written, again, strict=True)]
+    written_z = [space.encoder.encode([raw.text])[0] for raw in written.values()]
+    missed = [np.linalg.norm(point - z[i]) for i, point in zip(written, written_z, strict=True)]
     others = np.linalg.norm(z[:, None] - space.items[None], axis=2)  # [B, I]
     others[np.arange(len(z)), items] = np.inf
     nearest = others.min(axis=1)
     others[np.arange(len(z)), items] = np.nan
-    wishes = ascend(world, states, agent.config, rng)[1]
-    granted = np.array([draft.states[-1].total for draft in agent.write(states)])
+    optima = ascend(world, states, agent.config, rng)[1]
+    achieved = np.array([path.states[-1].total for path in agent.write(states)])
     return {
         "reconstruction": float(np.mean(missed)) if missed else float("inf"),
         "nearest": float(nearest.mean()),
         "random": float(np.nanmean(others)),
-        "wish": float(wishes.mean()),
-        "granted": float(granted.mean()),
-        "gap": float((wishes - granted).mean()),
+        "optimum": float(optima.mean()),
+        "achieved": float(achieved.mean()),
+        "gap": float((optima - achieved).mean()),
     }

@@ -1,7 +1,7 @@
-"""Roll out an agent on a fixed list of episodes and write down what happened.
+"""Run an agent on a fixed list of episodes and return one row for each.
 
-An episode is named by its seed: the seed draws its user, its start item and every generation of the language model.
-So two agents given the same seeds meet the same users at the same texts, and their gains can be compared in pairs.
+An episode is identified by its seed, which draws its user, its start item and every generation of the language model.
+Two agents that are given the same seeds meet the same users and texts, so their gains can be compared in pairs.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from baselines.agent import Agent, AgentState, Writer
 from eagle_gym.envs.observation import observe_text
 from eagle_gym.errors import ConfigurationError
 
-FIRST_SEED = 1_000_000  # far from the small numbers that training runs are seeded with
+FIRST_SEED = 1_000_000  # far from the small seeds of training runs
+PARTS = ("total", "affinity", "novelty", "percentile")  # of a utility
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRow:
-    """One episode, as it goes into a table.
+    """One episode, as a row of a table.
 
     Utilities are in standard deviations over the catalog; T is the number of steps.
 
@@ -38,16 +39,16 @@ class EpisodeRow:
         user: Id of the user.
         item: Id of the start item.
         steps: T.
-        gain: Utility of the last text less that of the first.
-        affinity_gain: The same of the affinity part.
-        novelty_gain: The same of the novelty part.
+        gain: Utility of the last text minus that of the first.
+        affinity_gain: The same for the affinity part.
+        novelty_gain: The same for the novelty part.
         start_percentile: Percentile of the first text's predicted rating among the catalog's, 0 to 100.
-        percentile: The same of the last text.
+        percentile: The same for the last text.
         valid: Whether every text was well-formed.
-        utilities: ``T + 1`` utilities.
-        texts: ``T + 1`` texts.
-        edits: ``T`` edits that were chosen.
-        z: ``T + 1`` embeddings of the texts, n numbers each.
+        utilities: `T + 1` utilities.
+        texts: `T + 1` texts.
+        edits: The `T` chosen edits.
+        z: `T + 1` embeddings of the texts, n numbers each.
     """
 
     method: str
@@ -70,14 +71,14 @@ class EpisodeRow:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What something took.
+    """The cost of a piece of work.
 
     Attributes:
-        calls: Generations asked of the language model.
-        prompt_tokens: Tokens read.
-        completion_tokens: Tokens written.
+        calls: Generations requested of the language model.
+        prompt_tokens: Tokens that the model read.
+        completion_tokens: Tokens that the model wrote.
         seconds: Wall-clock time.
-        dollars: Price of the tokens, 0 where no price is known.
+        dollars: Price of the tokens; 0 if none is known.
     """
 
     calls: int = 0
@@ -89,23 +90,23 @@ class Cost:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An agent's episodes, in the order of their seeds, and what they cost."""
+    """An agent's episodes, in the order of their seeds, and their cost."""
 
     rows: tuple[EpisodeRow, ...]
     cost: Cost
 
 
 def make_envs(env_id: str, num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv[Any, Any, Any]:  # noqa: ANN401
-    """A vector environment of eagle_gym with the latent observation, by id."""
+    """Make a vector environment of eagle_gym with the latent observation by its id."""
     gym.register_envs(eagle_gym)
     return gym.make_vec(env_id, num_envs=num_envs, **({"observation": "latent"} | kwargs))
 
 
-class Meter:
-    """Counts what happens between its making and :meth:`cost`.
+class CostMeter:
+    """Measures the cost of everything between its construction and `cost`.
 
     Args:
-        usage: The environment's counters; they only ever grow.
+        usage: The environment's counters, which only grow.
     """
 
     def __init__(self, usage: Any) -> None:  # noqa: ANN401 - anything with the four counters
@@ -116,7 +117,7 @@ class Meter:
         return usage.calls, usage.prompt_tokens, usage.completion_tokens, usage.cost
 
     def cost(self) -> Cost:
-        """What was used since the meter was made."""
+        """The cost since the meter was made."""
         calls, read, written, dollars = (
             now - before for now, before in zip(self._counts(self._usage), self._begin, strict=True)
         )
@@ -134,44 +135,45 @@ def evaluate(
     deterministic: bool = False,
     bar: tqdm[Any] | None = None,
 ) -> Evaluation:
-    """Roll out an agent.
+    """Evaluate an agent.
 
     Args:
-        agent: Anything with ``predict``, or a writer; a writer begins with the same texts for the same users.
-        envs: The vector environment; ``episodes`` is a multiple of its ``num_envs``.
+        agent: Anything with `predict`, or a writer; a writer starts with the same texts for the same users.
+        envs: The vector environment.
         method: Name of the agent, for the rows.
-        episodes: How many; their seeds are ``first_seed, first_seed + 1, ...``.
+        episodes: How many, a multiple of `num_envs`; their seeds are `first_seed, first_seed + 1, ...`.
         first_seed: Seed of the first episode.
         seed: Seed of the agent's training run, for the rows.
-        deterministic: Passed to ``predict``.
-        bar: A progress bar, moved on by one for each episode's step.
+        deterministic: Passed to `predict`.
+        bar: A progress bar, which advances by one for each step of each episode.
 
     Returns:
-        One row an episode, and the cost of them all.
+        One row for each episode, and the cost of all of them.
 
     Raises:
-        ConfigurationError: ``episodes`` is no multiple of ``num_envs``, or the environments reset within a step.
+        ConfigurationError: `episodes` is not a multiple of `num_envs`, or the environments reset within a step.
     """
     if episodes < 1 or episodes % envs.num_envs:
-        raise ConfigurationError(f"episodes should be a multiple of num_envs = {envs.num_envs}; {episodes} came")
+        raise ConfigurationError(f"episodes: expected a multiple of num_envs = {envs.num_envs}, got {episodes}")
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
         raise ConfigurationError(
-            "an episode's last text is read after its last step: make the environments without SAME_STEP"
+            "expected NEXT_STEP autoreset, got SAME_STEP, which replaces an episode's last text: "
+            "make the environments without SAME_STEP"
         )
-    meter = Meter(envs.unwrapped.usage)  # type: ignore[attr-defined]
+    meter = CostMeter(envs.unwrapped.usage)  # type: ignore[attr-defined]
     rows: list[EpisodeRow] = []
     for first in range(first_seed, first_seed + episodes, envs.num_envs):
         if isinstance(agent, Writer):
             rows += write_out(agent, envs, first, method, seed)
         else:
             steps = roll_out(agent, envs, first, deterministic, bar)
-            rows += [make_row(steps, i, method, seed, first + i) for i in range(envs.num_envs)]
+            rows += [played_row(steps, i, method, seed, first + i) for i in range(envs.num_envs)]
     return Evaluation(tuple(rows), meter.cost())
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One moment of a batch of episodes: what the environment told, which rows were alive, what was chosen before."""
+class EpisodeStep:
+    """One step of a batch of episodes: the infos, which rows were alive, and the edits chosen before."""
 
     infos: Mapping[str, Any]
     z: NDArray[np.floating]  # [B, n]
@@ -185,27 +187,27 @@ def roll_out(
     first: int,
     deterministic: bool,
     bar: tqdm[Any] | None,
-) -> list[Moment]:
-    """One batch of episodes from their first text to their last."""
+) -> list[EpisodeStep]:
+    """Play one batch of episodes from their first text to their last."""
     observation, infos = envs.reset(seed=first)
     alive = np.ones(envs.num_envs, dtype=bool)
-    moments = [Moment(infos, embeddings(envs, observation), alive.copy(), ())]
+    steps = [EpisodeStep(infos, embeddings(envs, observation), alive.copy(), ())]
     memory: AgentState = None
     while alive.any():
-        begin = np.full(envs.num_envs, len(moments) == 1)
+        begin = np.full(envs.num_envs, len(steps) == 1)
         seen = shown(agent, envs, observation)
         actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
         edits = tuple(offered[action] for offered, action in zip(infos["edits"], actions, strict=True))
         observation, _, terminated, truncated, infos = envs.step(actions)
-        moments.append(Moment(infos, embeddings(envs, observation), alive.copy(), edits))
+        steps.append(EpisodeStep(infos, embeddings(envs, observation), alive.copy(), edits))
         if bar is not None:
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
-    return moments
+    return steps
 
 
 def shown(agent: object, envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> Any:  # noqa: ANN401
-    """What an agent is shown: the observation, with the text one beside it where the agent reads and it is latent."""
+    """The observation for an agent: where it is latent and the agent reads text, the text observation is added."""
     if getattr(agent, "reads", "latent") != "text" or not isinstance(observation, Mapping):
         return observation
     base: Any = envs.unwrapped
@@ -213,7 +215,7 @@ def shown(agent: object, envs: gym.vector.VectorEnv[Any, Any, Any], observation:
 
 
 def embeddings(envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> NDArray[np.floating]:  # noqa: ANN401
-    """Of a batch of texts, [B, n]: from the latent observation, or the environment's own where it shows text."""
+    """Embeddings of a batch of texts, `[B, n]`, from the latent observation or from the environment's states."""
     if isinstance(observation, Mapping):
         return np.array(observation["state"])
     base: Any = envs.unwrapped
@@ -221,64 +223,61 @@ def embeddings(envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> N
 
 
 def numbers(z: NDArray[np.floating]) -> tuple[float, ...]:
-    """An embedding for a row."""
+    """An embedding as a tuple, for a row."""
     return tuple(float(value) for value in z)
 
 
 def write_out(
     writer: Writer, envs: gym.vector.VectorEnv[Any, Any, Any], first: int, method: str, seed: int
 ) -> list[EpisodeRow]:
-    """One batch of texts, written for the users and from the texts that these seeds draw."""
+    """Write one batch of texts, for the users and from the start texts that these seeds draw."""
     envs.reset(seed=first)
     base: Any = envs.unwrapped
     catalog = base.world.catalog
     return [
-        EpisodeRow(
+        make_row(
+            [{**state.utility, "total": state.total} for state in path.states],
             method=method,
             seed=seed,
             episode=first + i,
-            user=str(catalog.users[begin.user]),
-            item=str(catalog.items[begin.item].id),
-            steps=len(draft.edits),
-            gain=end.total - begin.total,
-            affinity_gain=end.utility["affinity"] - begin.utility["affinity"],
-            novelty_gain=end.utility["novelty"] - begin.utility["novelty"],
-            start_percentile=begin.utility["percentile"],
-            percentile=end.utility["percentile"],
-            valid=all(state.valid for state in draft.states),
-            utilities=tuple(state.total for state in draft.states),
-            texts=tuple(state.text for state in draft.states),
-            edits=draft.edits,
-            z=tuple(numbers(state.z) for state in draft.states),
+            user=str(catalog.users[path.states[0].user]),
+            item=str(catalog.items[path.states[0].item].id),
+            valid=all(state.valid for state in path.states),
+            texts=tuple(state.text for state in path.states),
+            edits=path.edits,
+            z=tuple(numbers(state.z) for state in path.states),
         )
-        for i, draft in enumerate(writer.write(base.states))
-        for begin, end in [(draft.states[0], draft.states[-1])]
+        for i, path in enumerate(writer.write(base.states))
     ]
 
 
-def make_row(moments: Sequence[Moment], i: int, method: str, seed: int, episode: int) -> EpisodeRow:
-    """The row of one of a batch's episodes."""
-    lived = [moment for moment in moments if moment.alive[i]]
-    first, last = lived[0].infos, lived[-1].infos
-
-    def part(infos: Mapping[str, Any], name: str) -> float:
-        return float(infos["utility"][name][i])
-
-    return EpisodeRow(
+def played_row(steps: Sequence[EpisodeStep], i: int, method: str, seed: int, episode: int) -> EpisodeRow:
+    """The row of one episode of a batch."""
+    lived = [step for step in steps if step.alive[i]]
+    return make_row(
+        [{name: float(step.infos["utility"][name][i]) for name in PARTS} for step in lived],
         method=method,
         seed=seed,
         episode=episode,
-        user=str(first["user_id"][i]),
-        item=str(first["item_id"][i]),
-        steps=len(lived) - 1,
-        gain=part(last, "total") - part(first, "total"),
-        affinity_gain=part(last, "affinity") - part(first, "affinity"),
-        novelty_gain=part(last, "novelty") - part(first, "novelty"),
-        start_percentile=part(first, "percentile"),
-        percentile=part(last, "percentile"),
-        valid=all(bool(moment.infos["valid"][i]) for moment in lived),
-        utilities=tuple(part(moment.infos, "total") for moment in lived),
-        texts=tuple(str(moment.infos["text"][i]) for moment in lived),
-        edits=tuple(moment.edits[i] for moment in lived[1:]),
-        z=tuple(numbers(moment.z[i]) for moment in lived),
+        user=str(lived[0].infos["user_id"][i]),
+        item=str(lived[0].infos["item_id"][i]),
+        valid=all(bool(step.infos["valid"][i]) for step in lived),
+        texts=tuple(str(step.infos["text"][i]) for step in lived),
+        edits=tuple(step.edits[i] for step in lived[1:]),
+        z=tuple(numbers(step.z[i]) for step in lived),
+    )
+
+
+def make_row(utility: Sequence[Mapping[str, float]], **facts: Any) -> EpisodeRow:  # noqa: ANN401 - fields of the row
+    """A row from the parts of the utility of each of its texts, and from its other fields."""
+    first, last = utility[0], utility[-1]
+    return EpisodeRow(
+        steps=len(utility) - 1,
+        gain=last["total"] - first["total"],
+        affinity_gain=last["affinity"] - first["affinity"],
+        novelty_gain=last["novelty"] - first["novelty"],
+        start_percentile=first["percentile"],
+        percentile=last["percentile"],
+        utilities=tuple(parts["total"] for parts in utility),
+        **facts,
     )

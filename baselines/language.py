@@ -1,11 +1,11 @@
 """A language model as a policy: it reads the user, the text and the K edits, and scores each edit.
 
-The beginning that all K edits share (the text and the user's profile) is encoded once. The edits follow it in one
-sequence, as branches: a edit's tokens attend to the beginning and to their own prompt, and their positions go on from
-the beginning's end, so that each is scored as if it alone came after it, and their order says nothing (as in
-Hydragen [1], written as an attention mask, which every model of ``transformers`` takes).
+The prefix that all K edits share (the text and the user's profile) is encoded once. The edits follow it in one sequence
+as branches: the tokens of an edit attend to the prefix and to their own edit, and their positions continue from the end
+of the prefix. Each edit is therefore scored as if it were the only one, and the order of the edits has no influence.
+The idea is that of Hydragen [1], written as an attention mask, which every model of `transformers` accepts.
 
-A edit's score is either a head on the hidden state of its last token, or its log-likelihood.
+An edit's score is either a head on the hidden state of its last token, or its log-likelihood.
 
 [1] Juravsky et al., "Hydragen: High-Throughput LLM Inference with Shared Prefixes", 2024, arXiv 2402.05099.
 """
@@ -22,13 +22,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from baselines import run
 from baselines.networks import MASKED
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import TransformersModel
 
-PAD = -1  # segment of a slot that holds nothing
+PAD = -1  # segment of an empty slot
 OBSERVATION = re.compile(
     r"User: (?P<profile>.*?)\nText: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\nEdits:\n(?P<edits>.*)",
     re.S,
@@ -37,14 +38,14 @@ EDIT = re.compile(r"^(?P<index>\d+)\. (?P<edit>.*)$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A text observation, taken apart.
+class ParsedObservation:
+    """The parts of a text observation.
 
     Attributes:
         text: The state's text.
         profile: The user's profile.
-        time: Share of the episode that has passed.
-        edits: K edits, ``""`` where none is offered.
+        time: Fraction of the episode that has passed.
+        edits: K edits, `""` where none is offered.
     """
 
     text: str
@@ -53,12 +54,12 @@ class Reading:
     edits: tuple[str, ...]
 
 
-def read_texts(observation: object, actions: int) -> list[Reading]:
-    """Text observations, taken apart.
+def read_texts(observation: object, actions: int) -> list[ParsedObservation]:
+    """Parse text observations.
 
     Args:
-        observation: One string, several, or a mapping that has them under ``"text"``.
-        actions: K of the agent that reads.
+        observation: One string, several, or a mapping that holds them under `"text"`.
+        actions: K of the agent.
 
     Raises:
         ConfigurationError: It is another kind of observation, or has another K.
@@ -69,65 +70,66 @@ def read_texts(observation: object, actions: int) -> list[Reading]:
         offered = np.shape(observation.get("mask", np.zeros(actions)))[-1]
         if offered != actions:
             raise ConfigurationError(
-                f"this agent was trained with K = {actions} actions; the observation has {offered}"
+                f"expected K = {actions} actions, as in training, got {offered}: "
+                "make the environment with the settings of the training"
             )
     rows = [texts] if isinstance(texts, str) else texts
     if not isinstance(rows, Sequence) or not all(isinstance(row, str) for row in rows):
-        came = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
+        got = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
         raise ConfigurationError(
-            f"this agent reads the text observation, or a mapping that has it under 'text'; {came} came. "
-            'Make the environment with observation="text".'
+            f"expected the text observation, or a mapping that holds it under 'text', got {got}: "
+            'make the environment with observation="text"'
         )
     return [read_text(row, actions) for row in rows]
 
 
-def read_text(observation: str, actions: int) -> Reading:
-    """One text observation, taken apart; see :func:`read_texts`."""
+def read_text(observation: str, actions: int) -> ParsedObservation:
+    """Parse one text observation; see `read_texts`."""
     found = OBSERVATION.fullmatch(observation)
     if found is None:
-        raise ConfigurationError(f"this is no text observation of eagle_gym: {observation!r}")
+        raise ConfigurationError(f"expected a text observation of eagle_gym, got {observation!r}")
     edits = [""] * actions
     for found_edit in EDIT.finditer(found["edits"]):
         index = int(found_edit["index"])
         if index >= actions:
-            raise ConfigurationError(f"this agent was trained with K = {actions} actions; action {index} is offered")
+            raise ConfigurationError(f"expected K = {actions} actions, as in training, got an action {index}")
         edits[index] = found_edit["edit"]
-    return Reading(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(edits))
+    return ParsedObservation(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(edits))
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A batch of readings as token sequences of length L.
+    """A batch of observations as token sequences of length L.
 
     Attributes:
-        tokens: ``[B, L]``.
-        positions: ``[B, L]``.
-        segments: ``[B, L]`` 0 in the beginning, k + 1 in prompt k, :data:`PAD` past the end.
-        beginning: ``[B]`` slot of the beginning's last token.
-        last: ``[B, K]`` slot of each edit's last token; 0 where none is offered.
-        mask: ``[B, K]`` True where a prompt is offered.
-        time: ``[B]``.
+        tokens: `[B, L]`.
+        positions: `[B, L]`.
+        segments: `[B, L]` 0 in the prefix, k + 1 in edit k, `PAD` after the end.
+        prefix_end: `[B]` slot of the prefix's last token.
+        edit_ends: `[B, K]` slot of each edit's last token; 0 where none is offered.
+        mask: `[B, K]` True where an edit is offered.
+        time: `[B]` fraction of the episode that has passed.
     """
 
     tokens: Tensor
     positions: Tensor
     segments: Tensor
-    beginning: Tensor
-    last: Tensor
+    prefix_end: Tensor
+    edit_ends: Tensor
     mask: Tensor
     time: Tensor
 
     def to(self, device: torch.device | str) -> Packed:
-        """The same on another device."""
+        """Move to another device."""
         return Packed(*(getattr(self, name).to(device) for name in self.__slots__))
 
     def attention(self, dtype: torch.dtype) -> Tensor:
-        """What is added to the attention's scores, ``[B, 1, L, L]``: 0 where a slot attends to another."""
+        """Attention bias `[B, 1, L, L]`: 0 where a slot attends to another, very negative elsewhere."""
         length = self.tokens.shape[1]
         here, there = self.segments[:, :, None], self.segments[:, None, :]
         before = torch.ones(length, length, dtype=torch.bool, device=self.tokens.device).tril()
         seen = before & ((there == 0) | (there == here)) & (there != PAD)
-        seen = seen | torch.eye(length, dtype=torch.bool, device=self.tokens.device)  # an empty row has no softmax
+        seen = seen | torch.eye(length, dtype=torch.bool, device=self.tokens.device)  # no empty rows
         added = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
         return added.masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
@@ -136,13 +138,13 @@ class LanguagePolicy(nn.Module):
     """Scores of the K edits, and the state's value, from a causal language model.
 
     Args:
-        spec: ``"embedded"`` or ``"transformers:PATH_OR_NAME"``.
-        score: ``"head"`` (on the last token of a prompt) or ``"likelihood"`` (of the prompt after the beginning).
-        dropout: Share of hidden numbers that are dropped while training.
-        lora_rank: Rank of the LoRA adapters that are trained in place of the model's weights; 0 trains these.
+        spec: `"embedded"` or `"transformers:PATH_OR_NAME"`.
+        score: `"head"` (on the last token of an edit) or `"likelihood"` (of the edit after the prefix).
+        dropout: Share of hidden units that are dropped in training.
+        lora_rank: Rank of the LoRA adapters that are trained instead of the model's weights; 0 for none.
 
     Raises:
-        ConfigurationError: The spec names no model whose weights live in this process.
+        ConfigurationError: The spec names a model whose weights are not in this process.
     """
 
     def __init__(
@@ -151,7 +153,7 @@ class LanguagePolicy(nn.Module):
         super().__init__()
         source = load_language_model(spec)
         if not isinstance(source, TransformersModel):
-            raise ConfigurationError(f"a policy needs weights of its own, as of 'embedded'; {spec!r} came")
+            raise ConfigurationError(f"expected a model with weights of its own, such as 'embedded', got {spec!r}")
         self._phrasing = source.phrasing
         model, _ = source.load()
         source.close()
@@ -163,14 +165,14 @@ class LanguagePolicy(nn.Module):
             self.score_head = head(2 * width + 1, width)
             output = self.model.get_output_embeddings()
             if output.weight is not self.model.get_input_embeddings().weight:
-                output.requires_grad_(False)  # it has no part in the scores
+                output.requires_grad_(False)  # it does not affect the scores
         self.value_head = head(2 * width + 1, width)
 
-    def pack(self, readings: Sequence[Reading]) -> Packed:
-        """Token sequences of readings, on the CPU."""
-        rows = [self._row(reading) for reading in readings]
+    def pack(self, observations: Sequence[ParsedObservation]) -> Packed:
+        """Token sequences of observations, on the CPU."""
+        rows = [self._row(observation) for observation in observations]
         length = max(len(tokens) for tokens, *_ in rows)
-        count = len(readings[0].edits)
+        count = len(observations[0].edits)
         tokens, positions = (np.zeros((len(rows), length), np.int64) for _ in range(2))
         segments = np.full((len(rows), length), PAD)
         last = np.zeros((len(rows), count), np.int64)
@@ -181,27 +183,27 @@ class LanguagePolicy(nn.Module):
             tokens=torch.as_tensor(tokens),
             positions=torch.as_tensor(positions),
             segments=torch.as_tensor(segments),
-            beginning=torch.as_tensor((segments == 0).sum(axis=1) - 1),
-            last=torch.as_tensor(last),
+            prefix_end=torch.as_tensor((segments == 0).sum(axis=1) - 1),
+            edit_ends=torch.as_tensor(last),
             mask=torch.as_tensor(last > 0),
-            time=torch.as_tensor([reading.time for reading in readings], dtype=torch.float32),
+            time=torch.as_tensor([observation.time for observation in observations], dtype=torch.float32),
         )
 
-    def _row(self, reading: Reading) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Tokens, positions and segments of one reading, and where each edit ends."""
-        beginning, _ = self._phrasing.encode(Prompt("propose", text=reading.text, profile=reading.profile))
-        tokens, positions = list(beginning), list(range(len(beginning)))
-        segments, ends = [0] * len(beginning), []
-        for number, edit in enumerate(reading.edits):
+    def _row(self, observation: ParsedObservation) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Tokens, positions and segments of one observation, and the slot where each edit ends."""
+        prefix, _ = self._phrasing.encode(Prompt("propose", text=observation.text, profile=observation.profile))
+        tokens, positions = list(prefix), list(range(len(prefix)))
+        segments, ends = [0] * len(prefix), []
+        for number, edit in enumerate(observation.edits):
             said = self._phrasing.encode_answer(edit) if edit else []
             tokens += said
-            positions += range(len(beginning), len(beginning) + len(said))
+            positions += range(len(prefix), len(prefix) + len(said))
             segments += [number + 1] * len(said)
             ends.append(len(tokens) - 1 if said else 0)
         return tokens, positions, segments, ends
 
     def forward(self, packed: Packed) -> tuple[Tensor, Tensor]:
-        """Scores ``[B, K]``, :data:`MASKED` where no prompt is offered, and values ``[B]``."""
+        """Scores `[B, K]`, `MASKED` where no edit is offered, and values `[B]`."""
         hidden = self.model.base_model(
             input_ids=packed.tokens,
             position_ids=packed.positions,
@@ -210,12 +212,12 @@ class LanguagePolicy(nn.Module):
         ).last_hidden_state
         hidden = self.dropout(hidden)  # [B, L, D]
         rows = torch.arange(len(hidden), device=hidden.device)
-        begin = hidden[rows, packed.beginning].float()  # [B, D]
-        ends = hidden[rows[:, None], packed.last].float()  # [B, K, D]
+        begin = hidden[rows, packed.prefix_end].float()  # [B, D]
+        ends = hidden[rows[:, None], packed.edit_ends].float()  # [B, K, D]
         scores = self._likelihoods(hidden, packed) if self.by_likelihood else self._heads(begin, ends, packed)
         weights = packed.mask.float()[..., None]
         mean = (ends * weights).sum(1) / weights.sum(1)
-        # What the value function learns does not change the policy: it reads, and no gradient goes further.
+        # The value head reads the hidden states without changing them: its gradient stops here.
         values = self.value_head(torch.cat([begin, mean, packed.time[:, None]], dim=-1).detach()).squeeze(-1)
         return scores.masked_fill(~packed.mask, MASKED), values
 
@@ -225,10 +227,10 @@ class LanguagePolicy(nn.Module):
         return scores
 
     def _likelihoods(self, hidden: Tensor, packed: Packed) -> Tensor:
-        """Log-likelihood of each edit, its end included, after the beginning."""
+        """Log-likelihood of each edit, including its end, after the prefix."""
         slots = torch.arange(hidden.shape[1], device=hidden.device)[None]
-        first = packed.positions == packed.beginning[:, None] + 1  # it is foretold by the beginning's last token
-        before = torch.where(first, packed.beginning[:, None], slots - 1)
+        first = packed.positions == packed.prefix_end[:, None] + 1  # the prefix's last token predicts it
+        before = torch.where(first, packed.prefix_end[:, None], slots - 1)
         rows, places = torch.nonzero(packed.segments > 0, as_tuple=True)
         logits = self.model.get_output_embeddings()(hidden[rows, before[rows, places]]).float()
         chosen = torch.log_softmax(logits, dim=-1).gather(1, packed.tokens[rows, places][:, None])[:, 0]
@@ -236,59 +238,51 @@ class LanguagePolicy(nn.Module):
         return scores.index_put((rows, packed.segments[rows, places] - 1), chosen, accumulate=True)
 
     def trained(self) -> dict[str, Tensor]:
-        """Named weights that training changes; of weights that stand under two names one alone."""
-        named = {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
-        return {name: weight.detach() for name, weight in named.items()}
+        """Named weights that training changes."""
+        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights of :meth:`trained` over.
-
-        Raises:
-            RuntimeError: They are those of another policy.
-        """
-        if set(weights) != set(self.trained()):
-            different = sorted(set(weights) ^ set(self.trained()))
-            raise RuntimeError(f"weights are missing or not known: {', '.join(different[:4])}")
-        self.load_state_dict(dict(weights), strict=False)
+        """Load the weights of `trained`; RuntimeError if they are those of another policy."""
+        run.restore_weights(self, weights, self.trained())
 
 
 class LanguageActorCritic(nn.Module):
-    """A language-model policy and its value, as EAGLE trains them (see :class:`baselines.eagle.ActorCritic`).
+    """A language-model policy and its value, as EAGLE trains them (see `baselines.eagle.ActorCritic`).
 
     Args:
         actions: K.
-        device: Where it is.
-        **language: Arguments of :class:`LanguagePolicy`; those of the embedded model where there are none.
+        device: Device of the model.
+        **language: Arguments of `LanguagePolicy`; the embedded model if there are none.
     """
 
     def __init__(self, actions: int, device: str, **language: Any) -> None:  # noqa: ANN401
         super().__init__()
-        # Without dropout: the policy that is improved is the policy that chose.
+        # No dropout: the policy that is improved must be the policy that chose.
         self.policy = LanguagePolicy(**({"spec": "embedded"} | language | {"dropout": 0.0})).to(device)
         self._actions, self._device = actions, device
 
-    def forward(self, batch: Sequence[Reading]) -> tuple[Tensor, Tensor]:
-        """Scores ``[B, K]`` and values ``[B]``."""
+    def forward(self, batch: Sequence[ParsedObservation]) -> tuple[Tensor, Tensor]:
+        """Scores `[B, K]` and values `[B]`."""
         scores, values = self.policy(self.policy.pack(batch).to(self._device))
         return scores, values
 
-    def read(self, observation: object) -> list[Reading]:
-        """Text observations, taken apart."""
+    def read(self, observation: object) -> list[ParsedObservation]:
+        """Parse text observations."""
         return read_texts(observation, self._actions)
 
-    def take(self, batch: Sequence[Reading], rows: NDArray[np.int64]) -> list[Reading]:
-        """Some of the readings."""
+    def take(self, batch: Sequence[ParsedObservation], rows: NDArray[np.int64]) -> list[ParsedObservation]:
+        """Select observations."""
         return [batch[row] for row in rows]
 
-    def join(self, batches: Sequence[list[Reading]]) -> list[Reading]:
-        """Readings one after the other."""
-        return [reading for batch in batches for reading in batch]
+    def join(self, batches: Sequence[list[ParsedObservation]]) -> list[ParsedObservation]:
+        """Concatenate observations."""
+        return [observation for batch in batches for observation in batch]
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """The value's head, and all the rest that is trained."""
+        """The parameters of the value head, and all others that are trained."""
         value = list(self.policy.value_head.parameters())
-        apart = {id(weight) for weight in value}
-        rest = [weight for weight in self.policy.parameters() if weight.requires_grad and id(weight) not in apart]
+        heads = {id(weight) for weight in value}
+        rest = [weight for weight in self.policy.parameters() if weight.requires_grad and id(weight) not in heads]
         return {"policy": rest, "value": value}
 
     def trained(self) -> dict[str, Tensor]:
@@ -296,12 +290,12 @@ class LanguageActorCritic(nn.Module):
         return self.policy.trained()
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights of :meth:`trained` over."""
+        """Load the weights of `trained`."""
         self.policy.restore(weights)
 
 
 def head(inputs: int, width: int) -> nn.Sequential:
-    """Two layers; the last begins at 0, so that a policy begins uniform."""
+    """Two layers; the last one starts at 0, so that a policy starts uniform."""
     layers = nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, width), nn.Tanh(), nn.Linear(width, 1))
     last = layers[-1]
     assert isinstance(last, nn.Linear)
@@ -311,7 +305,7 @@ def head(inputs: int, width: int) -> nn.Sequential:
 
 
 def add_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - a model of transformers
-    """LoRA adapters in all linear layers but the output; the model's own weights are frozen.
+    """Add LoRA adapters to all linear layers except the output, and freeze the model's own weights.
 
     Raises:
         ConfigurationError: peft is not installed.
@@ -319,6 +313,6 @@ def add_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - a model of transfo
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise ConfigurationError("lora_rank needs peft: pip install 'eagle_gym[baselines]'") from error
+        raise ConfigurationError("lora_rank needs the package peft: pip install 'eagle_gym[baselines]'") from error
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     return inject_adapter_in_model(config, model)

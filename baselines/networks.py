@@ -1,8 +1,8 @@
-"""Networks that treat all offered actions alike, over the latent observation.
+"""Networks over the latent observation that treat all offered actions alike.
 
-Every action is scored by the same small network, so that a permutation of the actions permutes the scores; a state's
-value pools over its actions, and does not change. Actions outside the mask have a score so low that their probability
-is 0, and no influence on the value.
+The same small network scores every action, so a permutation of the actions permutes the scores. A state's value pools
+over its actions and does not change. Actions outside the mask get a score so low that their probability is 0, and they
+do not influence the value.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.agent import LATENT_KEYS, read_latent
+from baselines.agent import LATENT_KEYS, latent_widths, read_latent
 from eagle_gym.errors import ConfigurationError
 
-MASKED = -1e8  # a finite logit: infinity would make the entropy's 0 * inf undefined
+MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be undefined
 
 
 def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """What the networks see.
+    """Compute the inputs of the networks.
 
-    Products of an action with the taste and with the state stand in the input, since utility is built from them
-    (affinity is a dot product, novelty depends on distances) and a small network learns products slowly.
+    They include products of an action with the user's taste and with the state: utility is built from such products
+    (affinity is a dot product, novelty depends on distances), and a small network learns products slowly.
 
     Args:
-        observation: Latent observations, ``[B, ...]``.
+        observation: Latent observations, `[B, ...]`.
 
     Returns:
-        Features of each action ``[B, K, F]``, of state and user ``[B, C]``, and the mask ``[B, K]``.
+        Features of each action `[B, K, F]`, features of state and user `[B, C]`, and the mask `[B, K]`.
     """
     state, user, mask = observation["state"], observation["user"], observation["mask"] > 0.5
     rows, dim = state.shape
@@ -38,45 +38,48 @@ def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     taste = user[:, :dim]
     progress = torch.stack([(state * taste).sum(-1), state.norm(dim=-1)], dim=-1)
     context = torch.cat([state, user, observation["time"], state * taste, progress], dim=-1)
-    here, wish = state[:, None], taste[:, None]
+    states, tastes = state[:, None], taste[:, None]
     scalars = torch.stack(
         [
-            (actions * wish).sum(-1),
-            (actions * here).sum(-1),
+            (actions * tastes).sum(-1),
+            (actions * states).sum(-1),
             actions.norm(dim=-1),
-            (actions + here).norm(dim=-1),
+            (actions + states).norm(dim=-1),
             observation["weights"] * count,  # 1 where the design is uniform, whatever K is
         ],
         dim=-1,
     )
     shared = context[:, None].expand(-1, count, -1)
-    return torch.cat([actions, actions * wish, actions * here, scalars, shared], dim=-1), context, mask
+    return torch.cat([actions, actions * tastes, actions * states, scalars, shared], dim=-1), context, mask
 
 
-def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers with tanh, initialised orthogonally as SB3 does."""
-    layers = nn.Sequential(
-        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, outputs)
-    )
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.orthogonal_(layer.weight, gain=2**0.5)
-            nn.init.zeros_(layer.bias)
-    return layers
+def mlp(inputs: int, hidden: int, outputs: int, gain: float | None = None) -> nn.Sequential:
+    """Two hidden layers with tanh and SB3's orthogonal initialisation; `gain` scales the last layer, if given."""
+    first, second, last = nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, outputs)
+    for layer in (first, second, last):
+        nn.init.orthogonal_(layer.weight, gain=2**0.5)
+        nn.init.zeros_(layer.bias)
+    if gain is not None:
+        nn.init.orthogonal_(last.weight, gain=gain)
+    return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), last)
+
+
+def mean_over_offered(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the offered actions, `[B, D]`, of `values` `[B, K, D]`."""
+    weights = mask.to(values.dtype)[..., None]
+    return (values * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
-    """Mean and maximum over the offered actions, ``[B, 2 D]``, of ``embedded [B, K, D]`` brought into (-1, 1)."""
+    """Mean and maximum over the offered actions, `[B, 2 D]`, of `embedded` `[B, K, D]` after a tanh."""
     embedded = torch.tanh(embedded)
-    weights = mask.to(embedded.dtype)[..., None]
-    mean = (embedded * weights).sum(1) / weights.sum(1).clamp_min(1)
-    return torch.cat([mean, embedded.masked_fill(~mask[..., None], -1).amax(1)], dim=-1)
+    return torch.cat([mean_over_offered(embedded, mask), embedded.masked_fill(~mask[..., None], -1).amax(1)], dim=-1)
 
 
 def widths(dim: int) -> tuple[int, int]:
-    """F and C of :func:`action_features` in ``dim`` dimensions."""
-    sizes = {"state": dim, "user": dim + 1, "actions": dim, "weights": 1, "mask": 1, "time": 1}
-    features, context, _ = action_features({key: torch.zeros(1, size) for key, size in sizes.items()})
+    """F and C of `action_features` in `dim` dimensions."""
+    observation = {key: torch.zeros(1, width) for key, width in latent_widths(dim, 1).items()}
+    features, context, _ = action_features(observation)
     return features.shape[-1], context.shape[-1]
 
 
@@ -86,25 +89,22 @@ class ActionScores(nn.Module):
     Args:
         dim: n, dimensions of the latent space.
         hidden: Width of the hidden layers.
-        gain: Scale of the last layer at the start; small, so that a policy starts nearly uniform.
+        gain: Scale of the last layer at the start; it is small, so that a policy starts nearly uniform.
     """
 
     def __init__(self, dim: int, hidden: int, gain: float = 0.01) -> None:
         super().__init__()
-        self.net = mlp(widths(dim)[0], hidden, 1)
-        last = self.net[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.orthogonal_(last.weight, gain=gain)
+        self.net = mlp(widths(dim)[0], hidden, 1, gain)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
-        """Scores ``[B, K]``, :data:`MASKED` where no action is offered."""
+        """Scores `[B, K]`, `MASKED` where no action is offered."""
         features, _, mask = action_features(observation)
         scores: Tensor = self.net(features).squeeze(-1).masked_fill(~mask, MASKED)
         return scores
 
 
 class StateValue(nn.Module):
-    """A value for each state, of its context and of all that it offers.
+    """A value for each state, computed from its context and from all the actions it offers.
 
     Args:
         dim: n, dimensions of the latent space.
@@ -118,14 +118,14 @@ class StateValue(nn.Module):
         self.net = mlp(context + 2 * hidden, hidden, 1)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
-        """Values ``[B]``."""
+        """Values `[B]`."""
         features, context, mask = action_features(observation)
         value: Tensor = self.net(torch.cat([context, pooled(self.embed(features), mask)], dim=-1)).squeeze(-1)
         return value
 
 
 class ActionValues(nn.Module):
-    """A value for each offered action: what the state is worth, and what the action adds.
+    """A value for each offered action: the state's value plus what the action adds.
 
     Args:
         dim: n, dimensions of the latent space.
@@ -137,26 +137,23 @@ class ActionValues(nn.Module):
         self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
-        """Values ``[B, K]``, near :data:`MASKED` where no action is offered."""
+        """Values `[B, K]`, near `MASKED` where no action is offered."""
         values: Tensor = self.scores(observation) + self.value(observation)[:, None]
         return values
 
 
 def latent_tensors(observation: object, actions: int, dim: int, device: str) -> dict[str, Tensor]:
-    """Latent observations as tensors ``[B, ...]``, for an agent that was trained with K actions in n dimensions.
+    """Latent observations as tensors `[B, ...]`, for an agent that was trained with K actions in n dimensions.
 
     Raises:
-        ConfigurationError: Another kind of observation, or another K or n.
+        ConfigurationError: It is another kind of observation, or has another K or n.
     """
     latent = read_latent(observation)
     if latent.size[1:] != (actions, dim):
         raise ConfigurationError(
-            f"this agent was trained with K = {actions} actions in {dim} dimensions; "
-            f"the observation has K = {latent.size[1]} in {latent.size[2]}"
+            f"expected K = {actions} actions in {dim} dimensions, as in training, "
+            f"got K = {latent.size[1]} in {latent.size[2]}: make the environment with the settings of the training"
         )
     assert isinstance(observation, Mapping)
-    rows = [np.asarray(observation[key], np.float32) for key in LATENT_KEYS]
-    return {
-        key: torch.as_tensor(row if latent.batched else row[None], device=device)
-        for key, row in zip(LATENT_KEYS, rows, strict=True)
-    }
+    rows = {key: np.asarray(observation[key], np.float32) for key in LATENT_KEYS}
+    return {key: torch.as_tensor(row if latent.batched else row[None], device=device) for key, row in rows.items()}

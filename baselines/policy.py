@@ -1,17 +1,23 @@
 """Policies for Stable-Baselines3 that treat all offered actions alike, one for each kind of algorithm.
 
-SB3's own ``MultiInputPolicy`` flattens the K actions into one vector, so it has to learn anew for every position what a
-good displacement is, although positions mean nothing here. These score each action with the same small network
-(``networks.py``); a permutation of the actions permutes the scores and leaves the value as it is. Actions outside the
-mask have probability 0, or a value that no maximum takes.
+SB3's own `MultiInputPolicy` flattens the K actions into one vector, so it must learn what a good displacement is once
+for every position, although positions mean nothing here. The policies of this module score every action with the same
+small network (`networks.py`): a permutation of the actions permutes the scores and leaves the value unchanged. Actions
+outside the mask get probability 0, or a value that no maximum selects.
 
-``EquivariantPolicy`` serves PPO and A2C, ``EquivariantMaskablePolicy`` MaskablePPO, ``EquivariantRecurrentPolicy``
-RecurrentPPO, ``EquivariantQPolicy`` DQN. They take SB3's arguments and ``hidden``, the width of the layers.
+| policy | algorithm |
+|---|---|
+| `EquivariantPolicy` | PPO, A2C |
+| `EquivariantMaskablePolicy` | MaskablePPO |
+| `EquivariantRecurrentPolicy` | RecurrentPPO |
+| `EquivariantQPolicy` | DQN |
+
+They take SB3's arguments and `hidden`, the width of the layers.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from gymnasium import spaces
@@ -24,39 +30,43 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from baselines.agent import LATENT_KEYS
-from baselines.networks import MASKED, ActionScores, ActionValues, StateValue, action_features, mlp, widths
-from eagle_gym.errors import ConfigurationError
+from baselines.agent import latent_shape
+from baselines.networks import (
+    MASKED,
+    ActionScores,
+    ActionValues,
+    StateValue,
+    action_features,
+    mean_over_offered,
+    mlp,
+    widths,
+)
 
-Schedule = Any  # SB3's alias of a learning rate by remaining progress
+Schedule = Any  # SB3's alias for a learning rate by remaining progress
 Memory = Any  # hidden and cell states of an LSTM, each [1, B, hidden]
 
 
-def latent_dim(space: spaces.Space[Any]) -> int:
-    """N of a latent observation's space.
-
-    Raises:
-        ConfigurationError: It is the space of something else.
-    """
-    if not isinstance(space, spaces.Dict) or not set(LATENT_KEYS) <= set(space.spaces):
-        raise ConfigurationError(
-            f"an equivariant policy needs the latent observation, a Dict with {list(LATENT_KEYS)}; the space is "
-            f'{space}. Make the environment with observation="latent".'
-        )
-    shape = space.spaces["state"].shape
-    assert shape is not None
-    return int(shape[0])
-
-
-class Whole(BaseFeaturesExtractor):
-    """Hands the observation on as it is: a dict of tensors."""
+class PassThrough(BaseFeaturesExtractor):
+    """Returns the observation, a dict of tensors, unchanged."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=latent_dim(observation_space))
+        super().__init__(observation_space, features_dim=latent_shape(observation_space)[1])
 
     def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
         """The observation."""
         return observation
+
+
+class PooledFeatures(BaseFeaturesExtractor):
+    """Input of a recurrent policy's LSTMs: the context, and the mean over the offered actions' features."""
+
+    def __init__(self, observation_space: spaces.Space[Any]) -> None:
+        super().__init__(observation_space, features_dim=sum(widths(latent_shape(observation_space)[1])))
+
+    def forward(self, observation: dict[str, Tensor]) -> Tensor:
+        """`[B, C + F]`."""
+        features, context, mask = action_features(observation)
+        return torch.cat([context, mean_over_offered(features, mask)], dim=-1)
 
 
 class Heads(nn.Module):
@@ -74,30 +84,32 @@ class Heads(nn.Module):
         self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Scores ``[B, K]`` and values ``[B, 1]``."""
+        """Scores `[B, K]` and values `[B, 1]`."""
         return self.forward_actor(observation), self.forward_critic(observation)
 
     def forward_actor(self, observation: dict[str, Tensor]) -> Tensor:
-        """Scores ``[B, K]``."""
+        """Scores `[B, K]`."""
         scores: Tensor = self.scores(observation)
         return scores
 
     def forward_critic(self, observation: dict[str, Tensor]) -> Tensor:
-        """Values ``[B, 1]``."""
+        """Values `[B, 1]`."""
         value: Tensor = self.value(observation)[:, None]
         return value
 
 
 class Equivariant:
-    """What makes an actor-critic policy of SB3 equivariant; stands before SB3's class among the bases.
+    """Base of all equivariant policies; it stands before SB3's class among the bases.
 
     Args:
         observation_space: Space of the latent observation.
-        action_space: ``Discrete(K)``.
+        action_space: `Discrete(K)`.
         lr_schedule: Learning rate by remaining progress, as SB3 passes it.
-        hidden: Width of the hidden layers.
+        hidden: Width of the hidden layers, and of the LSTMs if there are any.
         **kwargs: Further arguments of SB3's class.
     """
+
+    defaults: ClassVar[dict[str, Any]] = {"net_arch": [], "features_extractor_class": PassThrough}
 
     def __init__(
         self,
@@ -109,54 +121,43 @@ class Equivariant:
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         self.hidden = hidden
-        own: dict[str, Any] = {"net_arch": [], "ortho_init": False, "features_extractor_class": Whole}
         parent: Any = super()
-        parent.__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+        parent.__init__(observation_space, action_space, lr_schedule, **(self.defaults | kwargs))
+
+
+class EquivariantActorCritic(Equivariant):
+    """Replaces the networks of an actor-critic policy without memory; arguments as for `Equivariant`."""
+
+    defaults: ClassVar[dict[str, Any]] = Equivariant.defaults | {"ortho_init": False}
 
     def _build_mlp_extractor(self) -> None:
         policy: Any = self
-        heads = Heads(latent_dim(policy.observation_space), int(policy.action_space.n), self.hidden)
+        heads = Heads(latent_shape(policy.observation_space)[1], int(policy.action_space.n), self.hidden)
         policy.mlp_extractor = heads.to(policy.device)
 
     def _build(self, lr_schedule: Schedule) -> None:
         policy, parent = cast(Any, self), cast(Any, super())
         parent._build(lr_schedule)
-        # SB3's last layers would mix the actions: they go, and the optimizer is made without them.
+        # SB3's last layers would mix the actions: they are removed, and the optimizer is made without them.
         policy.action_net, policy.value_net = nn.Identity(), nn.Identity()
         policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
 
-class EquivariantPolicy(Equivariant, ActorCriticPolicy):
+class EquivariantPolicy(EquivariantActorCritic, ActorCriticPolicy):
     """Actor and critic of PPO and A2C."""
 
 
-class EquivariantMaskablePolicy(Equivariant, MaskableActorCriticPolicy):
+class EquivariantMaskablePolicy(EquivariantActorCritic, MaskableActorCriticPolicy):
     """Actor and critic of MaskablePPO."""
 
 
-class Summary(BaseFeaturesExtractor):
-    """What a recurrent policy remembers of a moment: the context, and the mean over the offered actions' features."""
+class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
+    """Actor and critic of RecurrentPPO: LSTMs read the steps, and each action is scored together with their output.
 
-    def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=sum(widths(latent_dim(observation_space))))
-
-    def forward(self, observation: dict[str, Tensor]) -> Tensor:
-        """``[B, C + F]``."""
-        features, context, mask = action_features(observation)
-        weights = mask.to(features.dtype)[..., None]
-        return torch.cat([context, (features * weights).sum(1) / weights.sum(1).clamp_min(1)], dim=-1)
-
-
-class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
-    """Actor and critic of RecurrentPPO: an LSTM reads the moments, every action is scored beside what it holds.
-
-    Args:
-        observation_space: Space of the latent observation.
-        action_space: ``Discrete(K)``.
-        lr_schedule: Learning rate by remaining progress, as SB3 passes it.
-        hidden: Width of the hidden layers and of the LSTMs.
-        **kwargs: Further arguments of ``RecurrentActorCriticPolicy``.
+    Arguments as for `Equivariant`.
     """
+
+    defaults: ClassVar[dict[str, Any]] = {"net_arch": [], "features_extractor_class": PooledFeatures}
 
     def __init__(
         self,
@@ -167,13 +168,10 @@ class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
         hidden: int = 64,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        own: dict[str, Any] = {"net_arch": [], "features_extractor_class": Summary, "lstm_hidden_size": hidden}
-        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
-        features, _ = widths(latent_dim(observation_space))
-        self.action_net = mlp(features + hidden, hidden, 1).to(self.device)
-        last = self.action_net[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.orthogonal_(last.weight, gain=0.01)  # starts nearly uniform
+        kwargs = {"lstm_hidden_size": hidden} | kwargs
+        super().__init__(observation_space, action_space, lr_schedule, hidden=hidden, **kwargs)
+        features, _ = widths(latent_shape(observation_space)[1])
+        self.action_net = mlp(features + hidden, hidden, 1, gain=0.01).to(self.device)  # starts nearly uniform
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
@@ -184,20 +182,20 @@ class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
         episode_starts: Tensor,
         deterministic: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor, RNNStates]:
-        """Actions ``[B]``, values ``[B, 1]``, log-probabilities ``[B]`` and what is remembered."""
+        """Actions `[B]`, values `[B, 1]`, log-probabilities `[B]` and the new LSTM states."""
         distribution, actor = self.get_distribution(obs, lstm_states.pi, episode_starts)
-        held, critic = self.remember(self.lstm_critic, obs, lstm_states.vf, episode_starts)
+        output, critic = self.remember(self.lstm_critic, obs, lstm_states.vf, episode_starts)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, self.value_net(held), distribution.log_prob(actions), RNNStates(actor, critic)
+        return actions, self.value_net(output), distribution.log_prob(actions), RNNStates(actor, critic)
 
     def get_distribution(  # type: ignore[override]
         self, obs: dict[str, Tensor], lstm_states: Memory, episode_starts: Tensor
     ) -> tuple[Distribution, Memory]:
-        """Distribution over the actions of each row, and what the actor remembers."""
-        held, states = self.remember(self.lstm_actor, obs, lstm_states, episode_starts)
+        """Distribution over the actions of each row, and the actor's new LSTM states."""
+        output, states = self.remember(self.lstm_actor, obs, lstm_states, episode_starts)
         features, _, mask = action_features(obs)
-        beside = held[:, None].expand(-1, mask.shape[1], -1)
-        scores = self.action_net(torch.cat([features, beside], dim=-1)).squeeze(-1).masked_fill(~mask, MASKED)
+        outputs = output[:, None].expand(-1, mask.shape[1], -1)
+        scores = self.action_net(torch.cat([features, outputs], dim=-1)).squeeze(-1).masked_fill(~mask, MASKED)
         assert isinstance(self.action_dist, CategoricalDistribution)
         distribution: Distribution = self.action_dist.proba_distribution(action_logits=scores)
         return distribution, states
@@ -205,15 +203,15 @@ class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
     def predict_values(  # type: ignore[override]
         self, obs: dict[str, Tensor], lstm_states: Memory, episode_starts: Tensor
     ) -> Tensor:
-        """Values ``[B, 1]``."""
-        held, _ = self.remember(self.lstm_critic, obs, lstm_states, episode_starts)
-        value: Tensor = self.value_net(held)
+        """Values `[B, 1]`."""
+        output, _ = self.remember(self.lstm_critic, obs, lstm_states, episode_starts)
+        value: Tensor = self.value_net(output)
         return value
 
     def evaluate_actions(  # type: ignore[override]
         self, obs: dict[str, Tensor], actions: Tensor, lstm_states: RNNStates, episode_starts: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Values ``[B, 1]``, log-probabilities of ``actions`` ``[B]`` and entropies ``[B]``."""
+        """Values `[B, 1]`, log-probabilities of `actions` `[B]` and entropies `[B]`."""
         distribution, _ = self.get_distribution(obs, lstm_states.pi, episode_starts)
         values = self.predict_values(obs, lstm_states.vf, episode_starts)
         return values, distribution.log_prob(actions), distribution.entropy()
@@ -221,48 +219,35 @@ class EquivariantRecurrentPolicy(RecurrentActorCriticPolicy):
     def remember(
         self, lstm: nn.LSTM | None, obs: dict[str, Tensor], states: Memory, episode_starts: Tensor
     ) -> tuple[Tensor, Memory]:
-        """What an LSTM holds after these moments, ``[B, hidden]``, and its new states."""
+        """An LSTM's output after these steps, `[B, hidden]`, and its new states."""
         assert lstm is not None
-        moments: Tensor = self.features_extractor(obs)
-        held, after = self._process_sequence(moments, states, episode_starts, lstm)
-        return held, after
+        features: Tensor = self.features_extractor(obs)
+        output, after = self._process_sequence(features, states, episode_starts, lstm)
+        return output, after
 
 
 class EquivariantQNetwork(QNetwork):
-    """Values of the actions: what the state is worth, and what each action adds; :data:`MASKED` where none is offered.
+    """Values of the actions: the state's value plus what each action adds; near `MASKED` where none is offered.
 
     Args:
         hidden: Width of the hidden layers.
-        **kwargs: Arguments of SB3's ``QNetwork``.
+        **kwargs: Arguments of SB3's `QNetwork`.
     """
 
     def __init__(self, *, hidden: int, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        self.q_net = ActionValues(latent_dim(self.observation_space), hidden)  # type: ignore[assignment]
+        self.q_net = ActionValues(latent_shape(self.observation_space)[1], hidden)  # type: ignore[assignment]
 
     def forward(self, obs: Any) -> Tensor:  # noqa: ANN401
-        """Q ``[B, K]``."""
+        """Q `[B, K]`."""
         values: Tensor = self.q_net(obs)
         return values
 
 
-class EquivariantQPolicy(DQNPolicy):
-    """Networks of DQN; arguments as of :class:`Equivariant`."""
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        hidden: int = 64,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> None:
-        self.hidden = hidden
-        own: dict[str, Any] = {"net_arch": [], "features_extractor_class": Whole}
-        super().__init__(observation_space, action_space, lr_schedule, **(own | kwargs))
+class EquivariantQPolicy(Equivariant, DQNPolicy):
+    """Networks of DQN; arguments as for `Equivariant`."""
 
     def make_q_net(self) -> QNetwork:
-        """A fresh network."""
+        """Make a new network."""
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
         return EquivariantQNetwork(hidden=self.hidden, **arguments).to(self.device)

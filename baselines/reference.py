@@ -1,7 +1,7 @@
 """Policies that need no training: no-op, uniform, optimistic and G-optimal.
 
-Agents are compared with them. The last three are *reference* policies too: an agent may be held near one by a KL term,
-for which it is floored first (:func:`floored`), since a policy that gives an action no probability would forbid it.
+Agents are compared with all four. The last three are also *reference* policies: a KL term may hold an agent near one.
+There it is floored first (`floored`), because the KL to a policy that gives an action no probability is infinite.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", *REFERENCES)
 
 
-class Foresight(Protocol):
+class HasExpectedUtility(Protocol):
     """An environment that says what each offered action is expected to be worth."""
 
     def expected_utility(self) -> NDArray[np.float64]:
-        """Utility of each action's expected next embedding, ``[N, K]`` (``[K]`` of a single environment)."""
+        """Utility of each action's expected next embedding, `[N, K]` (`[K]` for a single environment)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Foreseen:
-    """Foresight that was written down.
+class ExpectedUtilities:
+    """Expected utilities that were computed before, in place of an environment.
 
     Attributes:
-        values: ``[B, K]``, as ``expected_utility()`` gave it.
+        values: `[B, K]`, as `expected_utility()` returned them.
     """
 
     values: NDArray[np.float64]
 
     def expected_utility(self) -> NDArray[np.float64]:
-        """The values, ``[B, K]``."""
+        """The values, `[B, K]`."""
         return self.values
 
 
 class Uniform(StochasticAgent):
-    """Every offered action alike."""
+    """Gives every offered action the same probability."""
 
     def probabilities(self, observation: object) -> Probabilities:
-        """One over the number of offered actions, ``[B, K]``."""
+        """One over the number of offered actions, `[B, K]`."""
         return uniform_probabilities(offered(read_latent(observation)))
 
 
 class NoOp(StochasticAgent):
-    """The action that is expected to change the text least: as near to doing nothing as a state allows.
+    """Takes the action that is expected to change the text least: the nearest to doing nothing.
 
-    No offered action leaves the text alone, so what this policy gains is what being rewritten does by itself.
+    No offered action leaves the text unchanged, so this policy's gain measures the effect of being rewritten at all.
 
     Args:
-        rng: For actions that tie exactly.
-        features: What the observation's actions are: displacements, or next embeddings.
+        rng: Generator that breaks exact ties.
+        features: The environment's action features: displacements, or next embeddings.
     """
 
     def __init__(self, rng: np.random.Generator, features: Literal["displacement", "next"] = "displacement") -> None:
         super().__init__(rng)
         if features not in ("displacement", "next"):
-            raise ConfigurationError(f'features are "displacement" or "next"; {features!r} came')
+            raise ConfigurationError(f'features: expected "displacement" or "next", got {features!r}')
         self._next = features == "next"
 
     def probabilities(self, observation: object) -> Probabilities:
-        """One on the shortest displacement (shared by exact ties), ``[B, K]``."""
+        """All on the shortest displacement (shared by exact ties), `[B, K]`."""
         latent = read_latent(observation)
         moves = latent.actions - latent.state[:, None] if self._next else latent.actions
         lengths = np.linalg.norm(moves.astype(np.float64), axis=2)
@@ -75,47 +75,49 @@ class NoOp(StochasticAgent):
 
 
 class GOptimal(StochasticAgent):
-    """Samples from the design over the offered actions: covers all directions of the latent space alike."""
+    """Samples from the G-optimal design, which covers all directions of the latent space equally well."""
 
     def probabilities(self, observation: object) -> Probabilities:
-        """The design's weights on the offered actions, ``[B, K]``."""
+        """The design's weights on the offered actions, `[B, K]`."""
         latent = read_latent(observation)
         weights = np.where(offered(latent), latent.weights.astype(np.float64), 0.0)
         totals = weights.sum(axis=1, keepdims=True)
         if np.any(totals <= 0):
-            raise ConfigurationError("no design weight on any offered action; the action set has no design")
+            raise ConfigurationError(
+                "expected design weights on the offered actions, got none: use action sets that have a design"
+            )
         probabilities: Probabilities = weights / totals
         return probabilities
 
 
 class Optimistic(StochasticAgent):
-    """The action whose expected next text has the highest utility, one step ahead.
+    """Takes the action whose expected next text has the highest utility, one step ahead.
 
     Args:
-        env: The environment (vector or single) that the observations come from, in its present state.
-        rng: For actions that tie exactly.
+        env: The environment (vector or single) that the observations come from, in its current state.
+        rng: Generator that breaks exact ties.
     """
 
-    def __init__(self, env: Foresight, rng: np.random.Generator) -> None:
+    def __init__(self, env: HasExpectedUtility, rng: np.random.Generator) -> None:
         super().__init__(rng)
         self._env = env
 
     def probabilities(self, observation: object) -> Probabilities:
-        """One on the best action (shared by exact ties), ``[B, K]``."""
+        """All on the best action (shared by exact ties), `[B, K]`."""
         latent = read_latent(observation)
         values = np.atleast_2d(np.asarray(self._env.expected_utility(), dtype=np.float64))
         if values.shape != latent.mask.shape:
             raise ConfigurationError(
-                f"the environment values {values.shape} actions and the observation offers {latent.mask.shape}: "
-                "an optimistic policy acts in the environment that it was made with"
+                f"expected an observation of shape {values.shape}, got {latent.mask.shape}: "
+                "use an optimistic policy in the environment that it was made with"
             )
         return uniform_probabilities(offered_best(values, offered(latent)))
 
 
-def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> StochasticAgent:
-    """A policy that needs no training by its name, one of :data:`FIXED`."""
+def make_reference(name: str, env: HasExpectedUtility, rng: np.random.Generator) -> StochasticAgent:
+    """Make a policy that needs no training by its name, one of `FIXED`."""
     if name not in FIXED:
-        raise ConfigurationError(f"no reference policy {name!r}; there are {', '.join(FIXED)}")
+        raise ConfigurationError(f"no reference policy {name!r}: choose one of {', '.join(FIXED)}")
     if name == "no_op":
         settings = getattr(env, "settings", None)
         return NoOp(rng, settings.features if settings else "displacement")
@@ -125,42 +127,43 @@ def make_reference(name: str, env: Foresight, rng: np.random.Generator) -> Stoch
 
 
 def offered(latent: Latent) -> NDArray[np.bool_]:
-    """The mask ``[B, K]``, once it is known that every row offers something."""
+    """The mask `[B, K]`, checked to offer something in every row."""
     if not latent.mask.any(axis=1).all():
-        raise ConfigurationError(f"row {int(np.argmin(latent.mask.any(axis=1)))} of the observation offers no action")
+        row = int(np.argmin(latent.mask.any(axis=1)))
+        raise ConfigurationError(f"expected at least one offered action, got a mask of zeros in row {row}")
     return latent.mask
 
 
 def offered_best(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where each row's highest value on the mask is, ``[B, K]``; several in a row where they tie exactly."""
+    """Where each row has its highest value on the mask, `[B, K]`; True several times where values tie exactly."""
     values = np.where(mask, values, -np.inf)
     best: NDArray[np.bool_] = values == values.max(axis=1, keepdims=True)
     return best
 
 
 def uniform_probabilities(mask: NDArray[np.bool_]) -> Probabilities:
-    """Equal probabilities on ``mask`` ``[B, K]``."""
+    """Equal probabilities on `mask` `[B, K]`."""
     probabilities: Probabilities = mask / mask.sum(axis=1, keepdims=True, dtype=np.float64)
     return probabilities
 
 
 def floored(probabilities: Probabilities, mask: NDArray[np.bool_], floor: float = 0.1) -> Probabilities:
-    """Mix a policy with the uniform one: ``(1 - floor) * p + floor * uniform``, as where it is the reference of a KL.
+    """Mix a policy with the uniform one: `(1 - floor) * p + floor * uniform`.
 
     Args:
-        probabilities: ``[B, K]``.
-        mask: ``[B, K]`` True where an action is offered.
+        probabilities: `[B, K]`.
+        mask: `[B, K]` True where an action is offered.
         floor: Share of the uniform policy, in (0, 1].
 
     Returns:
-        ``[B, K]``, above 0 wherever the mask is True.
+        `[B, K]`, positive wherever the mask is True.
     """
     if not 0 < floor <= 1:
-        raise ConfigurationError(f"floor is a share in (0, 1]; {floor} came")
+        raise ConfigurationError(f"floor: expected a share in (0, 1], got {floor}")
     return (1 - floor) * probabilities + floor * uniform_probabilities(mask)
 
 
 def divergence(policy: Probabilities, reference: Probabilities) -> NDArray[np.float64]:
-    """KL(policy || reference) of each row in nats, ``[B]``; what the policy never does adds nothing."""
+    """KL(policy || reference) of each row in nats, `[B]`; actions that the policy never takes add nothing."""
     ratio = np.divide(policy, reference, out=np.ones_like(policy), where=policy > 0)
     return np.asarray((policy * np.log(ratio)).sum(axis=-1))

@@ -1,7 +1,6 @@
-"""Every method by its name: where it lives, how it is configured, and trained and loaded where it learns.
+"""The tables of learners and of methods that do not learn, which the command line and the benchmarks use.
 
-These are the tables of learners and of methods that do not learn; the command line and the benchmarks read them.
-Modules are imported when they are asked for, so that an agent whose libraries are absent is in nobody's way.
+A module is imported when one of its names is used, so an agent whose libraries are not installed does no harm.
 """
 
 from __future__ import annotations
@@ -18,35 +17,36 @@ import gymnasium as gym
 import numpy as np
 
 from baselines.agent import Agent, Writer
+from baselines.config import explanations
 from baselines.reference import FIXED, make_reference
 from eagle_gym.errors import ConfigurationError, PreparationError, suggest
 
 
 class Trained(Agent, Protocol):
-    """An agent that has learnt in an environment."""
+    """A trained agent."""
 
     steps: int
 
 
 @runtime_checkable
 class Bound(Protocol):
-    """An agent that may look at more than its observation."""
+    """An agent that needs more than its observation."""
 
     def bind(self, env: Any) -> None:  # noqa: ANN401 - any environment of eagle_gym
-        """Say where it acts."""
+        """Set the environment that it acts in."""
         ...
 
 
 @dataclass(frozen=True)
 class Learner:
-    """Where a learner is.
+    """An agent that learns.
 
     Attributes:
-        summary: What it is, in a line.
-        module: Its module, which has ``train(envs, config, *, folder, resume, progress, label)``.
+        summary: What it is, in a few words.
+        module: Its module, which has `train(envs, config, *, folder, resume, progress, label)`.
         config: Name of its dataclass of hyperparameters.
-        agent: Name of its agent's class, which has ``load(folder)``.
-        settings: Hyperparameters that set it apart from others with the same dataclass.
+        agent: Name of its agent's class, which has `load(folder)`.
+        settings: Hyperparameters that distinguish it from others with the same dataclass.
     """
 
     summary: str
@@ -63,46 +63,44 @@ SB3 = {
     "maskable_ppo": ("MaskablePPO", "MaskablePPOConfig"),
     "recurrent_ppo": ("RecurrentPPO", "RecurrentPPOConfig"),
 }
-STOCK = "-stock"  # a learner of SB3 with SB3's own policy
+STOCK = "-stock"  # suffix of an SB3 learner with SB3's own policy
+
+
+def _sb3_learners() -> dict[str, Learner]:
+    stock = MappingProxyType({"policy": "stock"})
+    learners = {}
+    for name, (title, config) in SB3.items():
+        learners[name] = Learner(f"{title} of Stable-Baselines3", "baselines.sb3", config, "SB3Agent")
+        summary = f"{title} of Stable-Baselines3 with SB3's own policy"
+        learners[name + STOCK] = Learner(summary, "baselines.sb3", config, "SB3Agent", stock)
+    return learners
+
 
 LEARNERS: Mapping[str, Learner] = MappingProxyType(
     {
         "supervised": Learner(
-            "a language model that imitates a reference policy",
+            "language model that imitates a reference policy",
             "baselines.supervised",
             "SupervisedConfig",
             "SupervisedAgent",
         ),
-        "eagle": Learner("EAGLE", "baselines.eagle", "EagleConfig", "EagleAgent"),
-        "elm": Learner("ELM: find the best point and decode it", "baselines.elm", "ELMConfig", "ELMAgent"),
+        "eagle": Learner("EAGLE, held near a reference policy", "baselines.eagle", "EagleConfig", "EagleAgent"),
+        "elm": Learner("ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent"),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
-        **{
-            name: Learner(f"{title} of Stable-Baselines3", "baselines.sb3", config, "SB3Agent")
-            for name, (title, config) in SB3.items()
-        },
-        **{
-            name + STOCK: Learner(
-                f"{title} with SB3's own policy",
-                "baselines.sb3",
-                config,
-                "SB3Agent",
-                MappingProxyType({"policy": "stock"}),
-            )
-            for name, (title, config) in SB3.items()
-        },
+        **_sb3_learners(),
     }
 )
 
 
 @dataclass(frozen=True)
 class Method:
-    """Where a method is that does not learn.
+    """A method that does not learn.
 
     Attributes:
-        summary: What it is, in a line.
+        summary: What it is, in a few words.
         module: Its module.
         config: Name of its dataclass of hyperparameters.
-        agent: Name of its class, made as ``agent(env, config, rng)``.
+        agent: Name of its class, which is called as `agent(env, config, rng)`.
     """
 
     summary: str
@@ -116,16 +114,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead"),
         "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam"),
         "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS"),
-        "best_of_n": Method("the best of whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN"),
-        "profile": Method(
-            "one rewrite with the profile in the prompt", "baselines.writers", "ProfileConfig", "ProfileRewrite"
-        ),
+        "best_of_n": Method("best of N whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN"),
+        "profile": Method("one rewrite from the profile", "baselines.writers", "ProfileConfig", "ProfileRewrite"),
     }
 )
 
 
 def find(name: str) -> Learner | Method:
-    """A learner, or a method that does not learn, by its name.
+    """Find a learner, or a method that does not learn, by its name.
 
     Raises:
         ConfigurationError: There is none of that name.
@@ -133,12 +129,13 @@ def find(name: str) -> Learner | Method:
     found = LEARNERS.get(name) or METHODS.get(name)
     if found is None:
         names = [*LEARNERS, *METHODS]
-        raise ConfigurationError(f"no learner or method {name!r}{suggest(name, names)}; there are {', '.join(names)}")
+        message = f"no learner or method {name!r}{suggest(name, names)}: choose one of {', '.join(names)}"
+        raise ConfigurationError(message)
     return found
 
 
 def attribute(learner: Learner | Method, name: str) -> Any:  # noqa: ANN401 - a class or a function of the learner's module
-    """Something of a learner's module, which is imported.
+    """Import an attribute of a learner's module.
 
     Raises:
         ConfigurationError: A library that it needs is not installed.
@@ -147,15 +144,15 @@ def attribute(learner: Learner | Method, name: str) -> Any:  # noqa: ANN401 - a 
         return getattr(importlib.import_module(learner.module), name)
     except ImportError as error:
         raise ConfigurationError(
-            f"{learner.module} needs a library that is not there ({error}): pip install 'eagle_gym[baselines]'"
+            f"{learner.module} needs a library that is not installed ({error}): pip install 'eagle_gym[baselines]'"
         ) from error
 
 
 def make_config(name: str, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - its own dataclass
-    """Hyperparameters of a learner or a method, those not named at their defaults.
+    """Hyperparameters of a learner or a method; those not given have their defaults.
 
     Raises:
-        ConfigurationError: There is no such name or hyperparameter, or a value cannot be.
+        ConfigurationError: An unknown name or hyperparameter, or an invalid value.
     """
     learner = find(name)
     own = learner.settings if isinstance(learner, Learner) else {}
@@ -171,23 +168,28 @@ def hyperparameters(name: str) -> dict[str, Any]:
     return {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
 
 
+def explain(name: str) -> dict[str, str]:
+    """What each hyperparameter of a learner or a method means."""
+    return explanations(type(make_config(name, {})))
+
+
 def read_setting(name: str, text: str) -> tuple[str, Any]:
-    """``"gamma=0.9"`` as a name and a value of the kind that this hyperparameter has.
+    """Parse a setting such as `"gamma=0.9"` into a name and a value of the hyperparameter's type.
 
     Raises:
-        ConfigurationError: There is no such hyperparameter, or the value is of another kind.
+        ConfigurationError: An unknown hyperparameter, or a value of another type.
     """
     key, _, value = text.partition("=")
     defaults = hyperparameters(name)
     if key not in defaults:
         raise ConfigurationError(
-            f"{name} has no hyperparameter {key!r}{suggest(key, list(defaults))}; there are {', '.join(defaults)}"
+            f"{name} has no hyperparameter {key!r}{suggest(key, list(defaults))}: choose one of {', '.join(defaults)}"
         )
     kind = type(defaults[key])
     try:
         return key, {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError) as error:
-        raise ConfigurationError(f"{key} should be a {kind.__name__}; {value!r} came") from error
+        raise ConfigurationError(f"{key}: expected a {kind.__name__}, got {value!r}") from error
 
 
 def train(
@@ -203,19 +205,20 @@ def train(
     """Train a learner.
 
     Args:
-        name: Which.
+        name: Name of the learner.
         envs: A vector environment with the latent observation, over train users, that does not reset within a step.
-        settings: Hyperparameters that are not to have their defaults.
-        folder: Of the run; nothing is written where None.
-        resume: Go on from the folder's checkpoint, where there is one.
+        settings: Hyperparameters that differ from their defaults.
+        folder: Folder of the run; nothing is written if None.
+        resume: Continue from the folder's checkpoint if there is one.
         progress: Show a progress bar.
-        label: Its name; the learner's where None.
+        label: Its name; the learner's if None.
 
     Raises:
-        ConfigurationError: A name, a hyperparameter or an environment that cannot be, or ``resume`` finds another run.
+        ConfigurationError: An invalid name, hyperparameter or environment, or `resume` finds another run.
+        PreparationError: A checkpoint cannot be read or written.
     """
     if name in METHODS:
-        raise ConfigurationError(f"{name} does not learn; evaluate it as it is")
+        raise ConfigurationError(f"{name} does not learn: evaluate it without training")
     trained: Trained = attribute(find(name), "train")(
         envs, make_config(name, settings), folder=folder, resume=resume, progress=progress, label=label or name
     )
@@ -223,32 +226,31 @@ def train(
 
 
 def load(folder: Path) -> Trained:
-    """Read a trained agent, whoever trained it.
+    """Read a trained agent of any learner.
 
     Raises:
-        PreparationError: The folder holds none, or one of a learner that there is not.
+        PreparationError: The folder holds no agent, or one of an unknown learner.
     """
-    from baselines.run import read_header  # torch comes with it
+    from baselines.run import read_header  # imports torch
 
     algorithm = str(read_header(folder).get("algorithm"))
     if algorithm not in LEARNERS:
-        raise PreparationError(f"{folder} is a run of {algorithm!r}; there are {', '.join(LEARNERS)}")
+        raise PreparationError(f"{folder}: expected a run of one of {', '.join(LEARNERS)}, got a run of {algorithm!r}")
     agent: Trained = attribute(LEARNERS[algorithm], LEARNERS[algorithm].agent).load(folder)
     return agent
 
 
 def make(spec: str, env: Any, rng: np.random.Generator) -> Agent | Writer:  # noqa: ANN401 - any environment of ours
-    """Whatever a spec names, ready to be evaluated in an environment.
+    """Make the agent that a spec names, ready to be evaluated in an environment.
 
     Args:
-        spec: A policy that needs no training (``"uniform"``); a method that does not learn, with settings behind a
-            colon where they are not to have their defaults (``"beam:budget=640,width=8"``); the folder of a trained
-            agent.
-        env: Where it will act, a vector environment or a single one.
-        rng: What it draws from.
+        spec: A policy that needs no training (`"uniform"`); the folder of a trained agent; or a method that does not
+            learn, with settings after a colon that differ from their defaults (`"beam:budget=640,width=8"`).
+        env: The environment that it will act in, a vector environment or a single one.
+        rng: Generator that it draws from.
 
     Raises:
-        ConfigurationError: A setting or an environment that cannot be.
+        ConfigurationError: An invalid setting or environment.
         PreparationError: There is no agent in the folder.
     """
     if spec in FIXED:
@@ -265,5 +267,5 @@ def make(spec: str, env: Any, rng: np.random.Generator) -> Agent | Writer:  # no
 
 
 def is_learnt(spec: str) -> bool:
-    """Whether a spec names a trained agent, by its folder."""
+    """Whether a spec names the folder of a trained agent."""
     return spec not in FIXED and spec.partition(":")[0] not in METHODS

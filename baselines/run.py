@@ -1,21 +1,25 @@
-"""A run: a folder of JSON and safetensors that can be resumed, a learning curve, TensorBoard events, a progress bar.
+"""A training run on disk: checkpoints that can be resumed, a learning curve, TensorBoard events, a progress bar.
 
-``agent.json`` is written last, so that a folder that has one is whole. Nothing is pickled.
+A checkpoint is replaced as a whole. Each tensor file is named after its own content, so a new checkpoint never
+overwrites a file of the last one. `agent.json` is written last, in one move, and lists the checksums of what belongs to
+it; files of earlier checkpoints are deleted after that. A run that is killed, or whose disk is full, therefore keeps
+its last whole checkpoint, and a file that was changed afterwards is an error. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
-from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import safetensors.torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
@@ -23,8 +27,9 @@ from tqdm import tqdm
 
 from eagle_gym.errors import ConfigurationError, PreparationError
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "agent.json"
+CURVE = "curve.json"
 Curve = list[dict[str, float]]
 C = TypeVar("C")
 
@@ -37,55 +42,115 @@ def save(
     curve: Curve,
     **facts: Any,  # noqa: ANN401 - JSON values
 ) -> None:
-    """Write a run's folder; each file is replaced in one move.
+    """Replace the checkpoint in a run's folder.
 
     Args:
-        folder: Where.
+        folder: The run's folder.
         algorithm: Name of the learner.
         config: Its hyperparameters.
-        tensors: File name (without its ending) -> named tensors.
+        tensors: Named tensors by the name of their file, without hash and ending.
         curve: The learning curve so far.
-        **facts: What else loading needs, JSON values.
+        **facts: Other JSON values that loading needs.
+
+    Raises:
+        PreparationError: It cannot be written, as where the disk is full. The last checkpoint is kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[Path, bytes] = {}
+    sums: dict[str, str] = {}
     for name, named in tensors.items():
-        whole = {key: tensor.detach().cpu().contiguous() for key, tensor in named.items()}
-        replace(folder / f"{name}.safetensors", partial(save_file, whole))
-    replace(folder / "curve.json", lambda path: path.write_text(json.dumps(curve, indent=1)))
-    header = {"format": FORMAT, "algorithm": algorithm, **facts, "config": asdict(config)}
-    replace(folder / HEADER, lambda path: path.write_text(json.dumps(header, indent=1)))
+        content = safetensors.torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in named.items()})
+        sums[name] = sha256(content).hexdigest()
+        files[tensor_file(folder, name, sums[name])] = content
+    header = {
+        "format": FORMAT,
+        "algorithm": algorithm,
+        **facts,
+        "tensors": sums,
+        "curve": {"rows": len(curve), "sha256": curve_sum(curve)},
+        "config": asdict(config),
+    }
+    fresh = [path for path in files if not path.exists()]
+    try:
+        for path, content in files.items():
+            write_file(path, content)
+        # The last checkpoint's curve is the beginning of this one, so it can still be read if this is as far as we get.
+        write_file(folder / CURVE, json.dumps(curve, indent=1).encode())
+        write_file(folder / HEADER, json.dumps(header, indent=1).encode())
+    except PreparationError:
+        for path in fresh:
+            with suppress(OSError):
+                path.unlink()
+        raise
+    for path in {*folder.glob("*.safetensors"), *folder.glob(".*.tmp")} - set(files):
+        path.unlink(missing_ok=True)
 
 
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and move into place, so that a run that is killed leaves the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    write(beside)
-    beside.replace(path)
+def tensor_file(folder: Path, name: str, checksum: str) -> Path:
+    """Where the tensors with this checksum are."""
+    return folder / f"{name}-{checksum[:12]}.safetensors"
+
+
+def curve_sum(curve: Curve) -> str:
+    """Checksum of a learning curve."""
+    return sha256(json.dumps(curve).encode()).hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a temporary file and move it into place, so that a kill leaves the old file or the new one.
+
+    Raises:
+        PreparationError: It cannot be written; the temporary file is gone.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing into a `PreparationError` that names the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"{path} cannot be written ({reason}): free some space or choose another folder"
+        raise PreparationError(message) from error
 
 
 def read_header(folder: Path, **facts: type) -> dict[str, Any]:
-    """``agent.json``, checked.
+    """Read and check `agent.json`.
 
     Args:
-        folder: Of the run.
-        **facts: What else stands in it, and of which kind.
+        folder: The run's folder.
+        **facts: Names and types of the other values that it must hold.
 
     Raises:
-        PreparationError: It is absent, broken or of another format.
+        PreparationError: It is missing, broken or of another format.
     """
     path = folder / HEADER
     try:
         header = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PreparationError(f"{folder} holds no agent (there is no {HEADER}); train one first") from error
-    except ValueError as error:
-        raise PreparationError(f"{path} is not valid JSON ({error}); train the agent again") from error
+        raise PreparationError(f"{folder} holds no agent: expected a file {HEADER}; train an agent first") from error
+    except (OSError, ValueError) as error:
+        raise PreparationError(f"{path} cannot be read ({error}): train the agent again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise PreparationError(f"{path} should be of format {FORMAT}; train the agent again")
+        found = header.get("format") if isinstance(header, dict) else header
+        raise PreparationError(f"{path}: expected format {FORMAT}, got {found!r}: train the agent again")
     for name, kind in facts.items():
         if not isinstance(header.get(name), kind):
             raise PreparationError(
-                f"{path}: {name} should be of kind {kind.__name__}; it is {header.get(name)!r}. Train the agent again."
+                f"{path}: expected {name} of type {kind.__name__}, got {header.get(name)!r}: train the agent again"
             )
     return header
 
@@ -94,75 +159,99 @@ def read_config(kind: type[C], header: Mapping[str, Any], folder: Path) -> C:
     """The hyperparameters of a header.
 
     Raises:
-        PreparationError: They are not those of ``kind``.
+        PreparationError: They are not those of `kind`.
     """
     try:
         return kind(**header["config"])
     except (KeyError, TypeError, ConfigurationError) as error:
-        raise PreparationError(f"{folder / HEADER}: not a {kind.__name__} ({error}); train the agent again") from error
+        message = f"{folder / HEADER}: expected a {kind.__name__} ({error}): train the agent again"
+        raise PreparationError(message) from error
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """The named tensors of a file.
+    """Named tensors of the checkpoint in a folder.
 
     Raises:
-        PreparationError: It is absent or broken.
+        PreparationError: They are missing, or not those that `agent.json` lists.
     """
     try:
-        return load_file(folder / f"{name}.safetensors")
-    except (OSError, SafetensorError) as error:
+        expected = str(read_header(folder)["tensors"][name])
+        content = tensor_file(folder, name, expected).read_bytes()
+        if sha256(content).hexdigest() != expected:
+            raise ValueError(f"the checksum of {name} does not match {HEADER}")
+        return safetensors.torch.load(content)
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise unreadable(folder, error) from error
 
 
-def load_weights(module: nn.Module, folder: Path, name: str) -> None:
-    """Give a module the weights of a file.
+def load_weights(restore: Callable[[dict[str, Tensor]], object], folder: Path, name: str) -> None:
+    """Read named tensors and pass them to `restore`, which raises RuntimeError if they do not fit.
 
     Raises:
-        PreparationError: It is absent or broken, or holds the weights of another module.
+        PreparationError: They are missing or broken, or do not fit.
     """
     try:
-        module.load_state_dict(read_tensors(folder, name))
+        restore(read_tensors(folder, name))
     except RuntimeError as error:
-        raise unreadable(folder, error) from error
+        raise error if isinstance(error, PreparationError) else unreadable(folder, error) from error
 
 
 def read_curve(folder: Path) -> Curve:
-    """The learning curve of a run.
+    """The learning curve in a folder.
 
     Raises:
-        PreparationError: It is absent or broken.
+        PreparationError: It is missing or broken.
     """
     try:
-        curve: Curve = json.loads((folder / "curve.json").read_text())
+        curve: Curve = json.loads((folder / CURVE).read_text())
     except (OSError, ValueError) as error:
         raise unreadable(folder, error) from error
     return curve
 
 
+def read_checkpoint_curve(folder: Path) -> Curve:
+    """The learning curve up to the checkpoint: rows that a killed save wrote after it are left out.
+
+    Raises:
+        PreparationError: It is missing, or not the one that `agent.json` lists.
+    """
+    expected, curve = read_header(folder).get("curve"), read_curve(folder)
+    if isinstance(expected, dict) and isinstance(curve, list):
+        curve = curve[: expected.get("rows")]
+        if curve_sum(curve) == expected.get("sha256"):
+            return curve
+    raise unreadable(folder, ValueError(f"{CURVE} does not match {HEADER}"))
+
+
 def unreadable(folder: Path, error: Exception) -> PreparationError:
-    """The error of a folder whose tensors do not fit its header."""
-    return PreparationError(f"{folder}: the saved agent cannot be read ({error}); train it again")
+    """The error of a checkpoint whose files are missing or do not belong together."""
+    return PreparationError(f"{folder}: the saved agent cannot be read ({error}): train it again")
 
 
-def check_same_run(folder: Path, there: Any, asked: Any, growing: Sequence[str] = ("steps",)) -> None:  # noqa: ANN401
-    """Raise ConfigurationError unless both configurations are equal but for what may grow."""
+def resumable(folder: Path | None, resume: bool) -> Path | None:
+    """The folder, if its checkpoint is to be resumed and there is one."""
+    return folder if resume and folder and (folder / HEADER).exists() else None
+
+
+def check_same_run(folder: Path, found: Any, asked: Any, growing: Sequence[str]) -> None:  # noqa: ANN401
+    """Raise `ConfigurationError` unless both configurations agree, except in what may grow."""
     differ = [
-        f"{item.name} ({getattr(there, item.name)!r} there, {getattr(asked, item.name)!r} asked for)"
+        f"{item.name} ({getattr(found, item.name)!r} there, {getattr(asked, item.name)!r} requested)"
         for item in fields(asked)
-        if item.name not in growing and getattr(there, item.name) != getattr(asked, item.name)
+        if item.name not in growing and getattr(found, item.name) != getattr(asked, item.name)
     ]
     if differ:
         raise ConfigurationError(f"{folder} holds another run: {'; '.join(differ)}. Name another folder.")
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state as named tensors, ``"{parameter}.{name}"``."""
+    """An optimizer's state as named tensors, `"{parameter}.{name}"`."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": tensor for index, entry in state.items() for name, tensor in entry.items()}
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer the state that :func:`optimizer_tensors` wrote."""
+    """Load the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
@@ -170,15 +259,26 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-class Log:
-    """Shows and writes how a training goes: a bar, the curve, and TensorBoard events below ``folder/tensorboard``.
+def restore_weights(module: nn.Module, weights: Mapping[str, Tensor], expected: Iterable[str]) -> None:
+    """Load weights into a module.
+
+    Raises:
+        RuntimeError: Their names are not the `expected` ones, or their shapes differ.
+    """
+    if different := sorted(set(weights) ^ set(expected)):
+        raise RuntimeError(f"missing or unknown weights: {', '.join(different[:4])}")
+    module.load_state_dict(dict(weights), strict=False)
+
+
+class TrainingLog:
+    """Shows and records the progress of a training: a bar, the curve, TensorBoard events in `folder/tensorboard`.
 
     Args:
         total: Steps in all.
         done: Steps that were done before.
         label: Name of the bar.
-        folder: Of the run; None writes no events.
-        curve: The curve so far; it is added to.
+        folder: The run's folder; no events are written if None.
+        curve: The curve so far; rows are appended to it.
         progress: Show the bar.
         unit: What a step is.
     """
@@ -196,23 +296,27 @@ class Log:
     ) -> None:
         self.curve = curve
         self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=not progress)
-        # Events after the checkpoint that is resumed are of a run that was killed, and are hidden.
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None) if folder else None
+        # Events after the resumed checkpoint belong to a run that was killed, and are hidden.
+        self._folder, self._events = folder or Path(), None
+        if folder:
+            with writing(folder):
+                self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
 
     def add(self, steps: int, values: Mapping[str, float], shown: Iterable[str] = ("return",)) -> None:
-        """Note what holds after ``steps`` steps.
+        """Record values measured after `steps` steps.
 
         Args:
             steps: Steps so far.
             values: What was measured.
-            shown: Which of it stands behind the bar.
+            shown: Names of the values shown next to the bar.
         """
         self.curve.append({"steps": steps, **values})
         self._bar.update(steps - self._bar.n)
         self._bar.set_postfix_str(", ".join(f"{name} {values[name]:.2f}" for name in shown if name in values))
         if self._events:
-            for name, value in values.items():
-                self._events.add_scalar(name, value, steps)
+            with writing(self._folder):
+                for name, value in values.items():
+                    self._events.add_scalar(name, value, steps)
 
     def __enter__(self) -> Self:
         return self
@@ -222,4 +326,5 @@ class Log:
     ) -> None:
         self._bar.close()
         if self._events:
-            self._events.close()
+            with writing(self._folder):
+                self._events.close()

@@ -1,17 +1,18 @@
 """PPO, A2C, DQN, MaskablePPO and RecurrentPPO of Stable-Baselines3 on the latent observation.
 
-The algorithms are SB3's and sb3-contrib's own, but that DQN explores among the offered actions alone. The policy is one
-of ``policy.py``, which treats all actions alike, or SB3's own ``MultiInputPolicy`` (``policy="stock"``). That one does
-not know the mask, save under MaskablePPO, and can be used where every state offers all K actions.
+The algorithms are those of SB3 and sb3-contrib, and their hyperparameters have SB3's names. Only DQN is changed: it
+explores among the offered actions. The policy is one of `policy.py`, which treats all actions alike, or SB3's own
+`MultiInputPolicy` (`policy="stock"`). The latter ignores the mask, except under MaskablePPO, so it needs an environment
+that offers all K actions in every state.
 
-A run is a folder as ``run.py`` has it; SB3's zip files hold pickles and are not used. TensorBoard has SB3's own names.
+A run is a folder as described in `run.py`; SB3's zip files contain pickles and are not used. TensorBoard shows SB3's
+own names.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -31,7 +32,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.dqn.policies import MultiInputPolicy as MultiInputQPolicy
 
 from baselines import run
-from baselines.agent import AgentState, sample
+from baselines.agent import AgentState, latent_shape, latent_space, sample
+from baselines.config import check_at_least, check_choice
 from baselines.networks import latent_tensors
 from baselines.policy import (
     EquivariantMaskablePolicy,
@@ -42,70 +44,63 @@ from baselines.policy import (
 from baselines.reference import uniform_probabilities
 from eagle_gym.errors import ConfigurationError
 
+OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "seed")  # what `make_model` passes otherwise
+
 
 @dataclass(frozen=True)
 class SB3Config:
-    """Hyperparameters that all algorithms have."""
+    """Hyperparameters of every algorithm."""
 
     algorithm: ClassVar[str]
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden")
+    positive: ClassVar[tuple[str, ...]] = ()
 
     policy: Literal["equivariant", "stock"] = "equivariant"
-    """Our policy that treats actions alike, or SB3's MultiInputPolicy."""
-    steps: int = 10_240
+    """A policy that treats all actions alike, or SB3's MultiInputPolicy."""
+    total_timesteps: int = 10_240
     """Environment steps in all; rounded up to whole rollouts."""
     learning_rate: float = 1e-3
     """Step size at the start."""
     anneal: bool = True
-    """Let the learning rate fall linearly to 0 at the end of the budget."""
+    """Let the learning rate fall linearly to 0 over the training."""
     gamma: float = 1.0
-    """Discount; 1, since episodes are short and the sum of rewards is what counts."""
+    """Discount; 1, because episodes are short and the sum of rewards is what counts."""
     hidden: int = 64
-    """Width of the layers."""
+    """Width of the hidden layers."""
     seed: int = 0
-    """Of the networks, of sampling and of the environments."""
+    """Seed of the networks, of sampling and of the environments."""
     device: str = "cpu"
-    """Where the networks are; small ones are fastest on a CPU."""
+    """Device of the networks; small ones are fastest on a CPU."""
 
     def __post_init__(self) -> None:
-        if self.policy not in ("equivariant", "stock"):
-            raise ConfigurationError(f'policy is "equivariant" or "stock"; {self.policy!r} came')
-        for name in self.positive:
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is at least 1; {getattr(self, name)} came")
+        check_choice(self, "policy", ("equivariant", "stock"))
+        check_at_least(self, 1, "total_timesteps", "hidden", *self.positive)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """The arguments of SB3's algorithm that it can be given as they are."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in OWN}
 
 
 @dataclass(frozen=True)
 class OnPolicyConfig(SB3Config):
-    """Hyperparameters of what learns from its latest rollout alone."""
+    """Hyperparameters of algorithms that learn from their latest rollout only."""
 
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout")
+    positive: ClassVar[tuple[str, ...]] = ("n_steps",)
 
-    rollout: int = 5
+    n_steps: int = 5
     """Steps of each environment between two updates."""
     gae_lambda: float = 0.9
-    """Trade of bias for variance in the advantages."""
-    entropy_weight: float = 0.005
+    """Trade-off between bias and variance of the advantages."""
+    ent_coef: float = 0.005
     """Weight of the entropy bonus."""
-    value_weight: float = 0.5
+    vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
-    """Length to which gradients are clipped."""
-
-    def arguments(self, num_envs: int) -> dict[str, Any]:
-        """The same in SB3's words."""
-        return {
-            "n_steps": self.rollout,
-            "gae_lambda": self.gae_lambda,
-            "ent_coef": self.entropy_weight,
-            "vf_coef": self.value_weight,
-            "max_grad_norm": self.max_grad_norm,
-        }
+    """Norm to which gradients are clipped."""
 
 
 @dataclass(frozen=True)
 class A2CConfig(OnPolicyConfig):
-    """A2C: a single step along the gradient for each rollout, so a larger one."""
+    """A2C; it takes a single gradient step for each rollout, so the step is larger."""
 
     algorithm: ClassVar[str] = "a2c"
 
@@ -115,37 +110,33 @@ class A2CConfig(OnPolicyConfig):
 
 @dataclass(frozen=True)
 class PPOConfig(OnPolicyConfig):
-    """PPO; the defaults suit episodes of five steps and a budget of some ten thousand steps."""
+    """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
 
     algorithm: ClassVar[str] = "ppo"
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "rollout", "epochs", "minibatches")
+    positive: ClassVar[tuple[str, ...]] = ("n_steps", "n_epochs", "batch_size")
 
-    epochs: int = 10
+    n_epochs: int = 10
     """Passes over a rollout."""
-    minibatches: int = 4
-    """Parts into which a rollout is cut for each pass."""
+    batch_size: int = 80
+    """Steps in a minibatch, at most; the largest divisor of the rollout's size is used."""
     clip_range: float = 0.2
     """How far a probability ratio may move in one update."""
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """The same in SB3's words."""
-        return super().arguments(num_envs) | {
-            "batch_size": largest_part(self.rollout * num_envs, self.minibatches),
-            "n_epochs": self.epochs,
-            "clip_range": self.clip_range,
-        }
+        """The arguments of SB3's algorithm, with a minibatch that divides the rollout."""
+        return super().arguments(num_envs) | {"batch_size": largest_divisor(self.n_steps * num_envs, self.batch_size)}
 
 
 @dataclass(frozen=True)
 class MaskablePPOConfig(PPOConfig):
-    """PPO that is told the mask, whatever the policy."""
+    """PPO that is given the mask, whatever the policy."""
 
     algorithm: ClassVar[str] = "maskable_ppo"
 
 
 @dataclass(frozen=True)
 class RecurrentPPOConfig(PPOConfig):
-    """PPO with an LSTM in the actor and one in the critic, ``hidden`` wide."""
+    """PPO with one LSTM in the actor and one in the critic, each `hidden` wide."""
 
     algorithm: ClassVar[str] = "recurrent_ppo"
 
@@ -155,54 +146,52 @@ class DQNConfig(SB3Config):
     """DQN; it explores among the offered actions, and its buffer is not part of a checkpoint."""
 
     algorithm: ClassVar[str] = "dqn"
-    positive: ClassVar[tuple[str, ...]] = ("steps", "hidden", "buffer", "batch", "updates", "target_every")
+    positive: ClassVar[tuple[str, ...]] = (
+        "buffer_size",
+        "batch_size",
+        "train_freq",
+        "gradient_steps",
+        "target_update_interval",
+    )
 
-    buffer: int = 20_000
-    """Steps that are remembered."""
+    buffer_size: int = 20_000
+    """Steps that the replay buffer holds."""
     learning_starts: int = 640
-    """Steps of uniform choice before the first update."""
-    batch: int = 256
-    """Remembered steps in an update."""
-    updates: int = 16
-    """Updates after each step of all environments."""
-    target_every: int = 320
-    """Environment steps between two copies of the network to its target; at least the number of environments."""
-    exploration: float = 0.3
-    """Share of the budget in which the share of uniform choices falls to its last value."""
-    last_exploration: float = 0.05
-    """That value."""
+    """Environment steps of uniform choice before the first update."""
+    batch_size: int = 256
+    """Replayed steps in an update."""
+    train_freq: int = 1
+    """Steps of all environments between two rounds of updates."""
+    gradient_steps: int = 16
+    """Updates in a round."""
+    target_update_interval: int = 320
+    """Environment steps between two updates of the target network; at least the number of environments."""
+    exploration_fraction: float = 0.3
+    """Share of the training over which the exploration rate falls to its final value."""
+    exploration_final_eps: float = 0.05
+    """Final exploration rate: the share of uniform choices."""
     max_grad_norm: float = 10.0
-    """Length to which gradients are clipped."""
+    """Norm to which gradients are clipped."""
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """The same in SB3's words."""
-        return {
-            "buffer_size": self.buffer,
-            "learning_starts": self.learning_starts,
-            "batch_size": self.batch,
-            "train_freq": 1,
-            "gradient_steps": self.updates,
-            "target_update_interval": max(self.target_every, num_envs),
-            "exploration_fraction": self.exploration,
-            "exploration_final_eps": self.last_exploration,
-            "max_grad_norm": self.max_grad_norm,
-        }
+        """The arguments of SB3's algorithm, with an interval that it takes without a warning."""
+        interval = max(self.target_update_interval, num_envs)
+        return super().arguments(num_envs) | {"target_update_interval": interval}
 
 
-def largest_part(size: int, parts: int) -> int:
-    """The size of a minibatch: a divisor of ``size``, at most ``size / parts`` where that can be, at least 2.
+def largest_divisor(size: int, most: int) -> int:
+    """The largest divisor of `size` between 2 and `most`; `size` itself if there is none.
 
-    SB3 warns of a ragged last batch and cannot normalise the advantages of a single row.
+    SB3 warns of a last minibatch that is smaller, and cannot normalise the advantages of a single row.
     """
-    wanted = max(2, math.ceil(size / parts))
-    return next((k for k in range(min(wanted, size), 1, -1) if size % k == 0), size)
+    return next((k for k in range(min(max(2, most), size), 1, -1) if size % k == 0), size)
 
 
 class MaskedDQN(DQN):
-    """SB3's DQN, whose random choices know the mask; its greedy ones do where the policy does."""
+    """SB3's DQN with random choices that respect the mask; its greedy choices do if the policy does."""
 
     def _random(self, observation: Any) -> NDArray[np.int64]:  # noqa: ANN401 - a dict of arrays
-        # The action space's generator is SB3's own source of random actions, seeded with the run.
+        # SB3 draws random actions from the action space's generator, which the run's seed seeds.
         return sample(uniform_probabilities(observation["mask"] > 0.5), self.action_space.np_random)
 
     def predict(
@@ -212,7 +201,7 @@ class MaskedDQN(DQN):
         episode_start: Any = None,  # noqa: ANN401
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], Any]:
-        """Greedy actions ``[B]``, of which ``exploration_rate`` are replaced by random ones unless deterministic."""
+        """Greedy actions `[B]`; unless deterministic, a share `exploration_rate` of them is replaced by random ones."""
         actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
         if not deterministic:
             explores = self.action_space.np_random.random(len(actions)) < self.exploration_rate
@@ -222,7 +211,7 @@ class MaskedDQN(DQN):
     def _sample_action(
         self,
         learning_starts: int,
-        action_noise: Any = None,  # noqa: ANN401 - of continuous actions
+        action_noise: Any = None,  # noqa: ANN401 - for continuous actions
         n_envs: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         starting = self.num_timesteps < learning_starts
@@ -232,7 +221,7 @@ class MaskedDQN(DQN):
 
 @dataclass(frozen=True)
 class Algorithm:
-    """An algorithm's classes: SB3's own, our policy for it, SB3's policy, its hyperparameters."""
+    """The classes of an algorithm: SB3's own, our policy, SB3's policy, and its hyperparameters."""
 
     algorithm: type[BaseAlgorithm]
     equivariant: type[BasePolicy]
@@ -254,7 +243,7 @@ ALGORITHMS = {
 
 
 def policy_class(config: SB3Config) -> tuple[type[BasePolicy], dict[str, Any]]:
-    """The policy's class and its own arguments."""
+    """The policy's class and its arguments."""
     algorithm = ALGORITHMS[config.algorithm]
     if config.policy == "equivariant":
         return algorithm.equivariant, {"hidden": config.hidden}
@@ -266,13 +255,13 @@ def policy_class(config: SB3Config) -> tuple[type[BasePolicy], dict[str, Any]]:
 
 @dataclass
 class SB3Agent:
-    """A trained policy, ready to act and to be saved.
+    """A trained policy that can act and be saved.
 
     Attributes:
         policy: SB3's policy.
         config: What it was trained with.
         steps: Environment steps it has seen.
-        curve: One row per rollout in which episodes ended: steps, how many ended, and their mean return.
+        curve: One row for each rollout in which episodes ended: steps, number of episodes, mean return.
     """
 
     policy: BasePolicy
@@ -287,15 +276,15 @@ class SB3Agent:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
-        """Choose actions for latent observations (see :class:`baselines.agent.Agent`)."""
-        mask = latent_tensors(observation, *policy_shapes(self.policy), "cpu")["mask"].numpy() > 0.5
-        told = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
-        actions, state = self.policy.predict(observation, state, episode_start, deterministic, **told)  # type: ignore[arg-type]
+        """Choose actions for latent observations (see `baselines.agent.Agent`)."""
+        mask = latent_tensors(observation, *latent_shape(self.policy.observation_space), "cpu")["mask"].numpy() > 0.5
+        masks = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic, **masks)  # type: ignore[arg-type]
         return np.asarray(actions, dtype=np.int64), state
 
     def save(self, folder: Path) -> None:
-        """Write the run's folder."""
-        actions, dim = policy_shapes(self.policy)
+        """Write a checkpoint."""
+        actions, dim = latent_shape(self.policy.observation_space)
         optimizer: Any = self.policy.optimizer
         tensors = {"policy": self.policy.state_dict(), "optimizer": run.optimizer_tensors(optimizer)}
         shapes = {"actions": actions, "dim": dim, "steps": self.steps}
@@ -303,7 +292,7 @@ class SB3Agent:
 
     @classmethod
     def load(cls, folder: Path) -> SB3Agent:
-        """Read a folder that :meth:`save` wrote.
+        """Read a checkpoint.
 
         Raises:
             PreparationError: A file is missing, broken or of another format.
@@ -312,39 +301,17 @@ class SB3Agent:
         if header.get("algorithm") not in ALGORITHMS:
             raise run.unreadable(folder, ValueError(f"{header.get('algorithm')!r} is no algorithm of SB3"))
         config = run.read_config(ALGORITHMS[header["algorithm"]].config, header, folder)
-        policy = make_policy(config, latent_space(header["dim"], header["actions"]), header["actions"])
-        run.load_weights(policy, folder, "policy")
+        policy = make_policy(config, header["dim"], header["actions"])
+        run.load_weights(policy.load_state_dict, folder, "policy")
         policy.set_training_mode(False)
-        return cls(policy, config, header["steps"], run.read_curve(folder))
+        return cls(policy, config, header["steps"], run.read_checkpoint_curve(folder))
 
 
-def make_policy(config: SB3Config, observation_space: spaces.Dict, actions: int) -> BasePolicy:
-    """A policy without an algorithm around it, to be loaded into."""
+def make_policy(config: SB3Config, dim: int, actions: int) -> BasePolicy:
+    """A new policy for n dimensions and K actions, without an algorithm."""
     kind, arguments = policy_class(config)
     make: Callable[..., BasePolicy] = kind
-    return make(observation_space, spaces.Discrete(actions), lambda _: config.learning_rate, **arguments)
-
-
-def latent_space(dim: int, actions: int) -> spaces.Dict:
-    """A space with the shapes of the latent observation (its bounds do not matter to a policy)."""
-    shapes = {
-        "state": dim,
-        "user": dim + 1,
-        "actions": actions * dim,
-        "weights": actions,
-        "mask": actions,
-        "time": 1,
-    }
-    return spaces.Dict({key: spaces.Box(-np.inf, np.inf, (width,), np.float32) for key, width in shapes.items()})
-
-
-def policy_shapes(policy: BasePolicy) -> tuple[int, int]:
-    """Number of actions and latent dimensions that a policy was made for."""
-    assert isinstance(policy.observation_space, spaces.Dict)
-    assert isinstance(policy.action_space, spaces.Discrete)
-    state = policy.observation_space.spaces["state"]
-    assert state.shape is not None
-    return int(policy.action_space.n), state.shape[0]
+    return make(latent_space(dim, actions), spaces.Discrete(actions), lambda _: config.learning_rate, **arguments)
 
 
 def train(
@@ -357,31 +324,32 @@ def train(
     progress: bool = True,
     label: str | None = None,
 ) -> SB3Agent:
-    """Train an algorithm of SB3: the one whose hyperparameters are given.
+    """Train the algorithm of SB3 that the hyperparameters belong to.
 
     Args:
-        envs: A vector environment with the latent observation, of Gymnasium's kind or of SB3's.
-        config: Hyperparameters; PPO's defaults where None.
-        folder: Where checkpoints and TensorBoard events go; nothing is written where None.
-        resume: Go on from the checkpoint in ``folder`` where there is one. Weights, optimizer and step count are
-            restored; the environments start fresh episodes and DQN's buffer is empty, so a resumed run is not step for
-            step that of an uninterrupted one.
+        envs: A vector environment with the latent observation, Gymnasium's or SB3's.
+        config: Hyperparameters; PPO's defaults if None.
+        folder: Where checkpoints and TensorBoard events go; nothing is written if None.
+        resume: Continue from the checkpoint in `folder` if there is one. Weights, optimizer and step count are
+            restored. The environments start new episodes and DQN's buffer is empty, so a resumed run does not repeat an
+            uninterrupted one step by step.
         checkpoint_every: Environment steps between checkpoints.
         progress: Show a progress bar.
-        label: Its name; the algorithm's where None.
+        label: Its name; the algorithm's if None.
 
     Returns:
-        The agent after ``config.steps`` environment steps (rounded up to whole rollouts).
+        The agent after `config.total_timesteps` environment steps (rounded up to whole rollouts).
 
     Raises:
-        ConfigurationError: The environment's observation is not the latent one, or ``resume`` finds another run.
+        ConfigurationError: The environment does not have the latent observation, or `resume` finds another run.
+        PreparationError: The checkpoint cannot be read or written.
     """
     config = config or PPOConfig()
-    earlier = SB3Agent.load(folder) if resume and folder and (folder / run.HEADER).exists() else None
+    earlier = SB3Agent.load(folder) if run.resumable(folder, resume) and folder else None
     if earlier and folder:
         check_same_run(folder, earlier.config, config)
     done, curve = (earlier.steps, list(earlier.curve)) if earlier else (0, [])
-    if earlier and done >= config.steps:
+    if earlier and done >= config.total_timesteps:
         return earlier
     if not isinstance(envs, VecEnv):
         from eagle_gym.envs.sb3 import SB3VecEnv
@@ -389,14 +357,16 @@ def train(
         envs = SB3VecEnv(envs)
     model = make_model(envs, config, done)
     if folder:
-        model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        with run.writing(folder):
+            model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     if earlier and folder:
         restore(model, earlier, folder)
-    with run.Log(config.steps, done, label or config.algorithm, None, curve, progress=progress) as log:
-        report = Report(config, log, folder, checkpoint_every)
+    name = label or config.algorithm
+    with run.TrainingLog(config.total_timesteps, done, name, None, curve, progress=progress) as log:
+        report = CheckpointCallback(config, log, folder, checkpoint_every)
         # Algorithms with a buffer count episodes here, the others rollouts.
         every = envs.num_envs if isinstance(config, DQNConfig) else 1
-        model.learn(config.steps - done, callback=report, log_interval=every, reset_num_timesteps=False)
+        model.learn(config.total_timesteps - done, callback=report, log_interval=every, reset_num_timesteps=False)
     model.logger.close()
     model.policy.set_training_mode(False)
     agent = SB3Agent(model.policy, config, model.num_timesteps, curve)
@@ -405,29 +375,28 @@ def train(
     return agent
 
 
-def check_same_run(folder: Path, there: SB3Config, asked: SB3Config) -> None:
-    """Raise ConfigurationError unless a checkpoint is of the same algorithm and hyperparameters."""
-    if there.algorithm != asked.algorithm:
-        raise ConfigurationError(f"{folder} holds a run of {there.algorithm}, not of {asked.algorithm}")
-    run.check_same_run(folder, there, asked)
+def check_same_run(folder: Path, found: SB3Config, asked: SB3Config) -> None:
+    """Raise `ConfigurationError` unless a checkpoint has the same algorithm and hyperparameters."""
+    if found.algorithm != asked.algorithm:
+        raise ConfigurationError(
+            f"{folder}: expected a run of {asked.algorithm}, got a run of {found.algorithm}: name another folder"
+        )
+    run.check_same_run(folder, found, asked, growing=("total_timesteps",))
 
 
 def make_model(venv: VecEnv, config: SB3Config, done: int = 0) -> BaseAlgorithm:
-    """The algorithm as ``config`` says; ``done`` steps were taken before, and give the continuation its own seed."""
+    """Make the algorithm; `done` steps were taken before, and give a resumed run a seed of its own."""
     if not isinstance(venv, VecMonitor):
         venv = VecMonitor(venv)
     kind, policy_kwargs = policy_class(config)
     make: Callable[..., BaseAlgorithm] = ALGORITHMS[config.algorithm].algorithm
-    own: Any = config
     return make(
         kind,
         venv,
         learning_rate=(lambda left: config.learning_rate * left) if config.anneal else config.learning_rate,
-        gamma=config.gamma,
         policy_kwargs=policy_kwargs,
         seed=int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0]) % 2**31,
-        device=config.device,
-        **own.arguments(venv.num_envs),
+        **config.arguments(venv.num_envs),
     )
 
 
@@ -439,10 +408,17 @@ def restore(model: BaseAlgorithm, earlier: SB3Agent, folder: Path) -> None:
     model.num_timesteps = earlier.steps
 
 
-class Report(BaseCallback):
-    """Progress bar, learning curve and checkpoints."""
+class CheckpointCallback(BaseCallback):
+    """Updates the progress bar and the learning curve, and writes checkpoints.
 
-    def __init__(self, config: SB3Config, log: run.Log, folder: Path | None, every: int) -> None:
+    Args:
+        config: Hyperparameters of the run.
+        log: The bar and the curve.
+        folder: Where checkpoints go; none are written if None.
+        every: Environment steps between checkpoints.
+    """
+
+    def __init__(self, config: SB3Config, log: run.TrainingLog, folder: Path | None, every: int) -> None:
         super().__init__()
         self._config, self._log, self._folder, self._every = config, log, folder, every
         self._returns: list[float] = []
@@ -453,7 +429,7 @@ class Report(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        # The update of the rollout before this one is done: what is saved here goes with its step count.
+        # The update of the last rollout is done, so the weights saved here match the step count.
         if self._saved < 0:
             self._saved = self.num_timesteps
         if self._folder and self.num_timesteps - self._saved >= self._every:

@@ -1,17 +1,17 @@
-"""Planning with the language model itself: greedy lookahead, beam search and MCTS, each with a budget of its calls.
+"""Planning with the language model: greedy lookahead, beam search and MCTS, each with a budget of model calls.
 
-These agents do not learn. At every decision they imagine: they let the environment's own language model rewrite the
-text as some of the offered prompts ask, and take the first action of what came out best. Every imagined branch has a
-fresh seed from the agent's own generator, so that no plan sees the noise that the episode will meet. With a large
-budget they are the oracles that learnt agents are measured by.
+These agents do not learn. At every decision they imagine rewrites: the environment's own language model makes some of
+the offered edits, and the agent takes the first action of the plan with the best result. Every imagined branch has a
+new seed from the agent's own generator, so no plan sees the noise of the episode itself. With a large budget, these
+agents are the oracles that learnt agents are compared with.
 
-A plan is worth the utility of the text it ends with: rewards are differences of utility (or its last value), so nothing
-else counts in the undiscounted return. Expected utilities, which the environment gives for nothing, say which actions
-are tried first where the budget does not reach for all.
+A plan is worth the utility of its last text: rewards are differences of utility (or its last value), so nothing else
+counts in the undiscounted return. Expected utilities, which cost no model call, decide which actions are tried first
+if the budget does not suffice for all.
 
-``budget`` counts imagined rewrites of an episode, shared equally among its decisions. Carrying the actions out adds one
-for each step, and so does a rewrite that left plot English and is drawn again; the evaluation counts them all. The
-environments of a batch plan together: a level of a beam, or a simulation of MCTS, is one batched call.
+`budget` counts the imagined rewrites of an episode, which are divided equally among its decisions. Each step that is
+taken adds one rewrite, and so does a rewrite that left plot English and is drawn again; the evaluation counts them all.
+The environments of a batch plan together: a level of a beam, or a simulation of MCTS, is one batched call.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.agent import AgentState, is_batched
+from baselines.config import check_above, check_at_least
+from baselines.worlds import fresh_seeds, utilities
 from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import RawState, State, World
+from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,7 @@ class LookaheadConfig:
     """Greedy lookahead."""
 
     budget: int = 320
-    """Imagined rewrites of an episode."""
+    """Imagined rewrites for an episode."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,14 @@ class BeamConfig:
     """Beam search."""
 
     budget: int = 320
-    """Imagined rewrites of an episode."""
+    """Imagined rewrites for an episode."""
     width: int = 4
-    """Texts that are kept at each level."""
+    """Texts kept at each level."""
     levels: int = 5
-    """How many steps are looked ahead; fewer where the episode ends sooner."""
+    """Steps to look ahead; fewer if the episode ends sooner."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "levels"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is at least 1; {getattr(self, name)} came")
+        check_at_least(self, 1, "width", "levels")
 
 
 @dataclass(frozen=True)
@@ -65,46 +64,46 @@ class MCTSConfig:
     """Monte-Carlo tree search."""
 
     budget: int = 320
-    """Imagined rewrites of an episode."""
+    """Imagined rewrites for an episode."""
     exploration: float = 1.0
-    """Weight of the bonus of what was tried little, in ranges of the values found so far."""
+    """Weight of the bonus for rarely tried actions, in ranges of the values found so far."""
     prior_temperature: float = 0.5
-    """Of the prior over actions, the softmax of their expected utilities; in units of utility."""
+    """Temperature of the prior, a softmax of the actions' expected utilities; in units of utility."""
     widening: float = 0.5
-    """An action that was tried n times is imagined afresh until it has n to this power outcomes."""
+    """Progressive widening: an action that was tried n times has at most n to this power imagined outcomes."""
 
     def __post_init__(self) -> None:
-        if not (self.prior_temperature > 0 and self.exploration >= 0 and 0 <= self.widening <= 1):
-            raise ConfigurationError(f"prior_temperature > 0, exploration >= 0 and 0 <= widening <= 1; {self} came")
+        check_above(self, 0, "prior_temperature")
+        check_at_least(self, 0, "exploration", "widening")
+        if self.widening > 1:
+            raise ConfigurationError(f"widening: expected at most 1, got {self.widening}")
 
 
 class Search(ABC):
-    """An agent that plans in the world of the environment that it acts in.
+    """An agent that plans in the world of the environment it acts in.
 
     Args:
-        env: A vector environment of eagle_gym, or a single one; the observations come from it, in its present state.
-        budget: Imagined rewrites of an episode.
-        rng: For the seeds of what is imagined.
+        env: A vector environment of eagle_gym, or a single one, in whose current state the agent acts.
+        budget: Imagined rewrites for an episode.
+        rng: Generator of the seeds of imagined rewrites.
 
     Raises:
-        ConfigurationError: The environment is of another kind, or the budget has no call for every decision.
+        ConfigurationError: The environment is of another kind, or the budget is below one rewrite for each decision.
     """
 
     def __init__(self, env: Any, budget: int, rng: np.random.Generator) -> None:  # noqa: ANN401
         base = env.unwrapped
         if not isinstance(base, EagleVectorEnv | EagleEnv):
-            raise ConfigurationError(f"search plans in environments of eagle_gym; {type(base).__name__} came")
+            raise ConfigurationError(f"expected an environment of eagle_gym, got {type(base).__name__}")
         horizon = base.settings.horizon
         if budget < horizon:
-            raise ConfigurationError(
-                f"a budget of {budget} rewrites has none for each of the {horizon} decisions of an episode"
-            )
+            raise ConfigurationError(f"budget: expected at least {horizon} rewrites, one for each step, got {budget}")
         self._env, self._rng = base, rng
         self.calls = budget // horizon
 
     @property
     def world(self) -> World:
-        """Where the environment is, and its plans are."""
+        """The world of the environment and of the plans."""
         return self._env.world
 
     def predict(
@@ -114,71 +113,58 @@ class Search(ABC):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
-        """Plan from where the environment stands; the observation only says how many decisions there are.
+        """Plan from the environment's current state; the observation only says how many decisions there are.
 
         Raises:
             ConfigurationError: The observation is not one of the environment that it plans in.
         """
         if not self._env.observation_space.contains(observation):
             raise ConfigurationError(
-                f"this agent plans in the environment it was made with, whose observations are "
-                f"{self._env.observation_space}; give it those, unchanged"
+                f"expected an observation of {self._env.observation_space}, the environment that this agent was made "
+                "with: pass its observations unchanged"
             )
         states = [self._env.state] if isinstance(self._env, EagleEnv) else self._env.states
         actions = np.zeros(len(states), np.int64)
-        going = [i for i, there in enumerate(states) if not transition.is_over(self.world, there)]
-        if going:
-            actions[going] = self.plan([states[i] for i in going])
+        unfinished = [i for i, some in enumerate(states) if not transition.is_over(self.world, some)]
+        if unfinished:
+            actions[unfinished] = self.plan([states[i] for i in unfinished])
         return actions if is_batched(observation) or len(states) > 1 else actions[0], state
 
     @abstractmethod
     def plan(self, states: Sequence[State]) -> list[int]:
-        """An action for each of these states, none of which is over, with at most ``calls`` rewrites each."""
-
-    def seeds(self, count: int) -> list[int]:
-        """Fresh seeds."""
-        seeds: list[int] = self._rng.integers(SEEDS, size=count).tolist()
-        return seeds
+        """Choose an action for each of these unfinished states, with at most `calls` rewrites each."""
 
     def ranked(self, states: Sequence[State]) -> list[NDArray[np.int64]]:
-        """The offered actions of each state, the highest expected utility first."""
+        """The offered actions of each state, by descending expected utility."""
         values = transition.expected_utility(self.world, states)
         return [np.argsort(-row, kind="stable")[: int(np.isfinite(row).sum())] for row in values]
 
     def imagine(self, moves: Sequence[tuple[State, int]]) -> list[State]:
-        """Where these actions lead, each with a fresh seed; one batched call."""
+        """The states that these actions lead to, each with a new seed; one batched call."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
-        return transition.step(self.world, states, actions, self.seeds(len(moves)))[0]
+        return transition.step(self.world, states, actions, fresh_seeds(self._rng, len(moves)))[0]
 
     def outcomes(self, moves: Sequence[tuple[State, int]]) -> Floats:
-        """Utility of the texts that these actions lead to; no action sets are built for them."""
+        """Utility of the texts that these actions lead to, without building their action sets."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
-        return utilities(self.world, transition.rewrite(self.world, states, actions, self.seeds(len(moves))))
-
-
-def utilities(world: World, arrivals: Sequence[RawState]) -> Floats:
-    """Utility of texts for their users, ``[B]``."""
-    if not arrivals:
-        return np.zeros(0)
-    z = np.asarray(world.space.encoder.encode([arrival.text for arrival in arrivals]), np.float64)
-    users = world.space.users[[arrival.user for arrival in arrivals]]
-    return world.resources.utility(z, users, np.array([arrival.item for arrival in arrivals])).total
+        seeds = fresh_seeds(self._rng, len(moves))
+        return utilities(self.world, transition.rewrite(self.world, states, actions, seeds))
 
 
 class Lookahead(Search):
-    """Takes the action whose next text is best, each tried equally often; the mean of its tries counts.
+    """Tries the actions equally often and takes the one whose next texts have the highest mean utility.
 
     Args:
-        env: As of :class:`Search`.
+        env: As for `Search`.
         config: Hyperparameters.
-        rng: As of :class:`Search`.
+        rng: As for `Search`.
     """
 
     def __init__(self, env: Any, config: LookaheadConfig, rng: np.random.Generator) -> None:  # noqa: ANN401
         super().__init__(env, config.budget, rng)
 
     def plan(self, states: Sequence[State]) -> list[int]:
-        """One batched call."""
+        """Choose actions with one batched call."""
         tries = [np.resize(order, max(self.calls, 1)) for order in self.ranked(states)]
         moves = [(state, int(action)) for state, row in zip(states, tries, strict=True) for action in row]
         found = self.outcomes(moves).reshape(len(states), -1)
@@ -191,7 +177,7 @@ class Lookahead(Search):
 
 @dataclass(frozen=True)
 class Branch:
-    """A plan so far: its first action, a text it has come to, and the mean utility of such texts."""
+    """A partial plan: its first action, a state that it leads to, and the mean utility of such states."""
 
     first: int
     state: State
@@ -199,16 +185,16 @@ class Branch:
 
 
 class Beam(Search):
-    """Keeps the best texts of each level and starts towards the best of the last.
+    """Keeps the best texts of each level and takes the first action towards the best text of the last level.
 
-    The calls of a decision are shared equally among the levels, and those of a level among its texts. Where they reach
-    for all actions of all texts several times over, each is imagined as often, and the mean counts: the best of many
-    single tries would be the luckiest. The first of the tries is the text that is gone on with.
+    The calls of a decision are divided equally among the levels, and those of a level among its texts. If they suffice
+    for all actions of all texts several times over, each action is imagined as often and its mean counts, because the
+    best of many single tries would be the luckiest. The search continues from the first of the tries.
 
     Args:
-        env: As of :class:`Search`.
+        env: As for `Search`.
         config: Hyperparameters.
-        rng: As of :class:`Search`.
+        rng: As for `Search`.
     """
 
     def __init__(self, env: Any, config: BeamConfig, rng: np.random.Generator) -> None:  # noqa: ANN401
@@ -216,7 +202,7 @@ class Beam(Search):
         self._config = config
 
     def plan(self, states: Sequence[State]) -> list[int]:
-        """One batched call a level; environments that stand at different steps are planned for apart."""
+        """Choose actions with one batched call for each level; each step of the episode is planned separately."""
         chosen = dict.fromkeys(range(len(states)), 0)
         for step in {state.step for state in states}:
             rows = [i for i, state in enumerate(states) if state.step == step]
@@ -234,7 +220,7 @@ class Beam(Search):
         return [best_first(beam)[0].first for beam in beams]
 
     def _grow(self, beams: list[list[Branch]], share: int) -> list[list[Branch]]:
-        """One level: at most ``share`` calls for each beam, as many for each of its texts."""
+        """Grow one level with at most `share` calls for each beam, divided equally among its texts."""
         ranked = iter(self.ranked([branch.state for beam in beams for branch in beam]))
         pairs = [
             [(branch, int(action)) for branch in beam for action in next(ranked)[: share // len(beam)]]
@@ -258,23 +244,23 @@ class Beam(Search):
 
 
 def best_first(beam: Sequence[Branch]) -> list[Branch]:
-    """The branches, the highest score first."""
+    """The branches, by descending score."""
     return sorted(beam, key=lambda branch: -branch.score)
 
 
 @dataclass(eq=False)
 class Node:
-    """A text in a search tree, and what is known of its actions.
+    """A text in a search tree, with the statistics of its actions.
 
     Attributes:
         state: The text's state.
-        actions: Offered actions; none where the episode ends.
+        actions: Offered actions; none if the episode is over.
         prior: Their prior probabilities.
-        estimate: What the text is worth before anything is tried from it.
-        outcomes: For each action the texts imagined so far.
-        visits: For each action how often it was taken.
-        sums: For each action the sum of the values that were found.
-        seen: How often the text was passed.
+        estimate: Value of the text before anything is tried from it.
+        outcomes: The texts imagined so far, for each action.
+        visits: How often each action was taken.
+        sums: Sum of the values found, for each action.
+        seen: How often a simulation visited the text.
     """
 
     state: State
@@ -288,35 +274,34 @@ class Node:
 
 
 @dataclass
-class Range:
+class ValueRange:
     """Lowest and highest value found in a tree."""
 
     low: float = np.inf
     high: float = -np.inf
 
-    def include(self, value: float) -> None:
-        """Widen it."""
+    def include(self, value: float) -> None:  # noqa: D102
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def scaled(self, values: Floats) -> Floats:
-        """Values as shares of the range, 0 where it has no width."""
+        """Values scaled to [0, 1] by the range; 0 if the range is empty."""
         width = self.high - self.low
         return (values - self.low) / width if width > 0 else np.zeros_like(values)
 
 
-Path = list[tuple[Node, int]]  # texts, and the place of the action that was taken there
+Path = list[tuple[Node, int]]  # texts, and the index of the action that was taken at each
 
 
 class MCTS(Search):
-    """Monte-Carlo tree search with a prior (PUCT) and several imagined outcomes for an action (widening).
+    """Monte-Carlo tree search with a prior (PUCT) and several imagined outcomes for an action (progressive widening).
 
-    A text that was just imagined is worth the highest expected utility of its actions, or its own utility where the
-    episode ends with it. The action that was taken most is the plan.
+    The value of a new text is the highest expected utility of its actions, or its own utility if the episode ends with
+    it. The action that was taken most often is chosen.
 
     Args:
-        env: As of :class:`Search`.
+        env: As for `Search`.
         config: Hyperparameters.
-        rng: As of :class:`Search`.
+        rng: As for `Search`.
     """
 
     def __init__(self, env: Any, config: MCTSConfig, rng: np.random.Generator) -> None:  # noqa: ANN401
@@ -324,8 +309,8 @@ class MCTS(Search):
         self._config = config
 
     def plan(self, states: Sequence[State]) -> list[int]:
-        """One batched call a simulation, all environments together."""
-        roots, ranges = self._nodes(states), [Range() for _ in states]
+        """Choose actions with one batched call for each simulation of all environments."""
+        roots, ranges = self._nodes(states), [ValueRange() for _ in states]
         for _ in range(self.calls):
             descents = [self._descend(root, limits) for root, limits in zip(roots, ranges, strict=True)]
             grows = [path for path, end in descents if end is None]
@@ -336,7 +321,7 @@ class MCTS(Search):
                     end = next(fresh)
                     node, place = path[-1]
                     node.outcomes[place].append(end)
-                settle(path, end, limits)
+                backup(path, end, limits)
         return [int(root.actions[best_place(root)]) for root in roots]
 
     def _nodes(self, states: Sequence[State]) -> list[Node]:
@@ -359,8 +344,8 @@ class MCTS(Search):
             sums=np.zeros(count),
         )
 
-    def _descend(self, root: Node, limits: Range) -> tuple[Path, Node | None]:
-        """From the root to an action that is to be imagined (None), or to a text with which the episode ends."""
+    def _descend(self, root: Node, limits: ValueRange) -> tuple[Path, Node | None]:
+        """Descend from the root to an action to be imagined (None), or to a text that ends the episode."""
         path: Path = []
         node = root
         while len(node.actions):
@@ -372,7 +357,7 @@ class MCTS(Search):
             node = min(outcomes, key=lambda outcome: outcome.seen)  # samples are equally likely
         return path, node
 
-    def _select(self, node: Node, limits: Range) -> int:
+    def _select(self, node: Node, limits: ValueRange) -> int:
         taken = node.visits.sum()
         untried = node.sums.sum() / taken if taken else node.estimate
         means = np.divide(node.sums, node.visits, out=np.full(len(node.sums), untried), where=node.visits > 0)
@@ -380,8 +365,8 @@ class MCTS(Search):
         return int(np.argmax(limits.scaled(means) + bonus))
 
 
-def settle(path: Path, end: Node, limits: Range) -> None:
-    """Let the value of where a path has ended count for everything on it."""
+def backup(path: Path, end: Node, limits: ValueRange) -> None:
+    """Add the value of a path's end to the statistics of everything on the path."""
     limits.include(end.estimate)
     end.seen += 1
     for node, place in path:
@@ -391,6 +376,6 @@ def settle(path: Path, end: Node, limits: Range) -> None:
 
 
 def best_place(node: Node) -> int:
-    """The action taken most; of equals the one with the highest mean."""
+    """Index of the action that was taken most often; of equals, the one with the highest mean."""
     means = np.divide(node.sums, node.visits, out=np.full(len(node.sums), -np.inf), where=node.visits > 0)
     return int(np.lexsort((means, node.visits))[-1])

@@ -1,11 +1,12 @@
-"""Value-augmented sampling: a frozen policy's choices, reweighted by a learnt value [1].
+"""Value-augmented sampling: a frozen policy, reweighted by a learnt value [1].
 
     pi(a|x) ∝ pi_ref(a|x) exp(V(x, a) / beta)
 
-V(x, a) is what the reference policy still gains once a has been taken in x. It is learnt from the recorded episodes of
-that policy alone, by regression on their returns: no step of the environment is taken for it, and the language model is
-not called to choose. pi_ref is the analytic policy, floored with a uniform share. Where it departs from the paper:
-actions are edits, not tokens, and V reads latent observations.
+V(x, a) is the return that the reference policy still gains after taking a in x. It is fitted to the returns of that
+policy's recorded episodes: learning takes no environment step, and choosing needs no call of the language model. pi_ref
+is the analytic policy mixed with the uniform one.
+
+Differences from the paper: actions are edits, not tokens, and V reads latent observations.
 
 [1] Han et al., "Value Augmented Sampling for Language Model Alignment and Personalization", 2024, arXiv 2405.06639.
 """
@@ -23,9 +24,10 @@ from torch.nn import functional
 
 from baselines import run
 from baselines.agent import Probabilities, StochasticAgent, read_latent
-from baselines.dataset import Recorded, load
+from baselines.config import check_above, check_at_least, check_choice
+from baselines.dataset import RecordedSteps, load
 from baselines.networks import ActionValues, latent_tensors
-from baselines.reference import REFERENCES, Foreseen, floored, make_reference
+from baselines.reference import REFERENCES, ExpectedUtilities, floored, make_reference
 from eagle_gym.errors import ConfigurationError
 
 ALGORITHM = "vas"
@@ -38,47 +40,43 @@ class VASConfig:
     dataset: str = "runs/data"
     """Root of recorded datasets."""
     reference: str = "g_optimal"
-    """The policy that is reweighted, and whose recorded episodes say what actions are worth."""
+    """The policy that is reweighted, whose recorded episodes V is fitted to."""
     floor: float = 0.1
     """Share of the uniform policy that is mixed into it."""
     beta: float = 0.2
     """Temperature of the values, in units of reward."""
-    epochs: int = 60
+    n_epochs: int = 60
     """Passes over the recorded steps."""
-    batch: int = 64
-    """Steps in an update."""
+    batch_size: int = 64
+    """Recorded steps in an update."""
     learning_rate: float = 1e-3
-    """Adam's step size."""
+    """AdamW's step size."""
     weight_decay: float = 1e-2
-    """How strongly weights are drawn to 0 (AdamW)."""
+    """AdamW's weight decay."""
     hidden: int = 64
-    """Width of the network's layers."""
+    """Width of the network's hidden layers."""
     seed: int = 0
-    """Of the network, of the order of steps and of sampling."""
+    """Seed of the network, of the order of steps and of sampling."""
     device: str = "cpu"
-    """Where the network is."""
+    """Device of the network."""
 
     def __post_init__(self) -> None:
-        if self.reference not in REFERENCES:
-            raise ConfigurationError(f"reference is one of {', '.join(REFERENCES)}; {self.reference!r} came")
-        for name in ("epochs", "batch", "hidden"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is at least 1; {getattr(self, name)} came")
-        if not self.beta > 0:
-            raise ConfigurationError(f"beta is above 0; {self.beta} came")
+        check_choice(self, "reference", REFERENCES)
+        check_at_least(self, 1, "n_epochs", "batch_size", "hidden")
+        check_above(self, 0, "beta")
 
 
 @dataclass
 class VASAgent(StochasticAgent):
-    """A reference policy and the values that reweight it.
+    """A reference policy, reweighted by values.
 
     Attributes:
-        values: The network.
+        values: The network V.
         config: Hyperparameters.
         actions: K.
         dim: n.
         steps: Recorded steps it has learnt from.
-        curve: One row per pass.
+        curve: One row for each pass.
     """
 
     values: ActionValues
@@ -93,46 +91,46 @@ class VASAgent(StochasticAgent):
         self._env: Any = None
 
     def bind(self, env: Any) -> None:  # noqa: ANN401 - anything with expected_utility()
-        """Say where it acts, which the optimistic policy must know."""
+        """Set the environment that it acts in, which the optimistic policy needs."""
         self._env = env.unwrapped
 
     def probabilities(self, observation: object) -> Probabilities:
-        """Probability of each action, ``[B, K]``, 0 where the mask is 0."""
+        """Probability of each action, `[B, K]`, 0 where the mask is 0."""
         latent = read_latent(observation)
         batch = latent_tensors(observation, self.actions, self.dim, self.config.device)
         if self._env is None and self.config.reference == "optimistic":
-            raise ConfigurationError("the optimistic policy looks ahead in an environment: call bind(env) first")
-        foresight = self._env if self._env is not None else Foreseen(np.zeros(latent.mask.shape))
-        reference = make_reference(self.config.reference, foresight, self._rng)
+            raise ConfigurationError("the optimistic policy needs the environment it acts in: call bind(env) first")
+        utilities = self._env if self._env is not None else ExpectedUtilities(np.zeros(latent.mask.shape))
+        reference = make_reference(self.config.reference, utilities, self._rng)
         prior = floored(reference.probabilities(observation), latent.mask, self.config.floor)
         with torch.no_grad():
-            worth = self.values(batch).double().cpu().numpy() / self.config.beta
-        weights = prior * np.exp(worth - np.where(latent.mask, worth, -np.inf).max(axis=1, keepdims=True))
+            scaled = self.values(batch).double().cpu().numpy() / self.config.beta
+        weights = prior * np.exp(scaled - np.where(latent.mask, scaled, -np.inf).max(axis=1, keepdims=True))
         probabilities: Probabilities = weights / weights.sum(axis=1, keepdims=True)
         return probabilities
 
     def save(self, folder: Path, optimizer: torch.optim.Optimizer) -> None:
-        """Write the run's folder."""
+        """Write a checkpoint."""
         tensors = {"agent": self.values.state_dict(), "optimizer": run.optimizer_tensors(optimizer)}
         shapes = {"actions": self.actions, "dim": self.dim, "steps": self.steps}
         run.save(folder, ALGORITHM, self.config, tensors, self.curve, **shapes)
 
     @classmethod
     def load(cls, folder: Path) -> VASAgent:
-        """Read a folder that :meth:`save` wrote.
+        """Read a checkpoint.
 
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
         header = run.read_header(folder, actions=int, dim=int, steps=int)
         agent = make_agent(run.read_config(VASConfig, header, folder), header["actions"], header["dim"])
-        run.load_weights(agent.values, folder, "agent")
-        agent.steps, agent.curve = header["steps"], run.read_curve(folder)
+        run.load_weights(agent.values.load_state_dict, folder, "agent")
+        agent.steps, agent.curve = header["steps"], run.read_checkpoint_curve(folder)
         return agent
 
 
 def make_agent(config: VASConfig, actions: int, dim: int) -> VASAgent:
-    """An agent that has learnt nothing yet; torch's global randomness is left as it is."""
+    """Make an untrained agent; torch's global random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         values = ActionValues(dim, config.hidden).to(config.device)
@@ -148,35 +146,35 @@ def train(
     progress: bool = True,
     label: str = "VAS",
 ) -> VASAgent:
-    """Learn the values of a recorded policy.
+    """Fit the values of a recorded policy.
 
     Args:
         envs: The environment that the dataset was recorded in; no step is taken.
-        config: Hyperparameters; the defaults where None.
-        folder: Where checkpoints and TensorBoard events go; nothing is written where None.
-        resume: Go on from the checkpoint in ``folder`` where there is one.
+        config: Hyperparameters; the defaults if None.
+        folder: Where checkpoints and TensorBoard events go; nothing is written if None.
+        resume: Continue from the checkpoint in `folder` if there is one.
         progress: Show a progress bar.
         label: Its name.
 
     Raises:
-        ConfigurationError: ``resume`` finds another run.
-        PreparationError: The recorded dataset, or the checkpoint to resume, is absent or broken.
+        ConfigurationError: `resume` finds another run.
+        PreparationError: The dataset or the checkpoint is missing or broken, or a checkpoint cannot be written.
     """
     config = config or VASConfig()
     recorded = load(Path(config.dataset), [config.reference])
     latent = read_latent(recorded.observation)
-    again = resume and folder is not None and (folder / run.HEADER).exists()
-    agent = VASAgent.load(folder) if again and folder else make_agent(config, *latent.size[1:])
+    earlier = run.resumable(folder, resume)
+    agent = VASAgent.load(earlier) if earlier else make_agent(config, *latent.size[1:])
     optimizer = torch.optim.AdamW(agent.values.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    if again and folder:
-        run.check_same_run(folder, agent.config, config, growing=("epochs",))
-        run.restore_optimizer(optimizer, run.read_tensors(folder, "optimizer"))
+    if earlier:
+        run.check_same_run(earlier, agent.config, config, growing=("n_epochs",))
+        run.restore_optimizer(optimizer, run.read_tensors(earlier, "optimizer"))
         agent.config = config
     agent.steps = len(recorded)
     agent.bind(envs)
     done = len(agent.curve)
-    with run.Log(config.epochs, done, label, folder, agent.curve, progress=progress, unit="pass") as log:
-        for epoch in range(done, config.epochs):
+    with run.TrainingLog(config.n_epochs, done, label, folder, agent.curve, progress=progress, unit="pass") as log:
+        for epoch in range(done, config.n_epochs):
             loss = regress(agent, recorded, optimizer, np.random.default_rng([config.seed, epoch]))
             log.add(epoch + 1, {"loss": loss}, shown=("loss",))
     if folder:
@@ -184,17 +182,19 @@ def train(
     return agent
 
 
-def regress(agent: VASAgent, recorded: Recorded, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
-    """One pass over the recorded steps: values of the actions taken towards the returns they had; the mean loss."""
+def regress(
+    agent: VASAgent, recorded: RecordedSteps, optimizer: torch.optim.Optimizer, rng: np.random.Generator
+) -> float:
+    """Fit the values of the chosen actions to their returns in one pass over all steps; returns the mean loss."""
     config = agent.config
     batch = latent_tensors(recorded.observation, agent.actions, agent.dim, config.device)
     actions = torch.as_tensor(recorded.actions, device=config.device)
     returns = torch.as_tensor(recorded.returns, dtype=torch.float32, device=config.device)
     losses = []
-    for part in np.array_split(rng.permutation(len(recorded)), -(-len(recorded) // config.batch)):
-        some = torch.as_tensor(part, device=config.device)
-        values = agent.values({key: tensor[some] for key, tensor in batch.items()})
-        loss = functional.mse_loss(values.gather(1, actions[some, None])[:, 0], returns[some])
+    for part in np.array_split(rng.permutation(len(recorded)), -(-len(recorded) // config.batch_size)):
+        rows = torch.as_tensor(part, device=config.device)
+        values = agent.values({key: tensor[rows] for key, tensor in batch.items()})
+        loss = functional.mse_loss(values.gather(1, actions[rows, None])[:, 0], returns[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -16,6 +16,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from baselines.agent import latent_space
+
 
 @dataclass
 class FakeUsage:
@@ -38,22 +40,6 @@ class Row:
     z: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     displacements: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     text: str = ""
-
-
-def latent_space(dim: int, actions: int) -> gym.spaces.Dict:
-    def box(low: float, high: float, *shape: int) -> gym.spaces.Box:
-        return gym.spaces.Box(low, high, shape, np.float32)
-
-    return gym.spaces.Dict(
-        {
-            "state": box(-100, 100, dim),
-            "user": box(-100, 100, dim + 1),
-            "actions": box(-100, 100, actions * dim),
-            "weights": box(0, 1, actions),
-            "mask": box(0, 1, actions),
-            "time": box(0, 1, 1),
-        }
-    )
 
 
 class KnownVectorEnv(gym.vector.VectorEnv):
@@ -79,7 +65,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         self.tastes = np.zeros((users, dim))
         self.tastes[:, 0], self.tastes[:, 1] = np.cos(angles), np.sin(angles)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.single_observation_space = latent_space(dim, actions)
+        self.single_observation_space = latent_space(dim, actions, bound=100)
         self.single_action_space = gym.spaces.Discrete(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

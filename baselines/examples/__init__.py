@@ -1,1 +1,1 @@
-"""Short scripts that train on eagle_gym with other libraries; each stands alone and imports nothing from here."""
+"""Short scripts that train on eagle_gym with other libraries; each is complete in one file."""

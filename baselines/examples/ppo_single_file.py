@@ -1,17 +1,15 @@
-"""PPO in one file, as CleanRL writes it: torch and Gymnasium, the vector environment, nothing hidden.
+"""PPO in one file, in the style of CleanRL: torch, Gymnasium and the vector environment.
 
     python -m baselines.examples.ppo_single_file --total-steps 8960
 
-Adapted to this environment in three places: the policy scores each offered action with one network, actions outside the
-mask have probability 0, and NEXT_STEP autoreset is heeded (the step after an episode's last one only resets; it is left
-out of the loss).
+Three things are specific to this environment. One network scores every offered action. Actions outside the mask have
+probability 0. With NEXT_STEP autoreset, the step after an episode's last one only resets, so the loss leaves it out.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -22,44 +20,45 @@ from torch.distributions import Categorical
 from tqdm import tqdm
 
 import eagle_gym
+from baselines.config import parse_arguments
 
 
 @dataclass(frozen=True)
-class Args:
-    """Hyperparameters, all of them options of the command line."""
+class PPOArgs:
+    """Hyperparameters; each is an option of the command line."""
 
     env_id: str = "EagleGym/Plots-v0"
     """Id of the environment."""
     seed: int = 1
-    """Of everything."""
+    """Seed of the weights, the episodes and the actions."""
     total_steps: int = 8_960
-    """Steps of the environments, those included that only reset."""
+    """Environment steps, including those that only reset."""
     num_envs: int = 64
-    """Environments in a batch."""
+    """Number of environments."""
     num_steps: int = 12
-    """Steps of each environment between updates: two episodes of five, and the two resets."""
+    """Steps of each environment between updates: two episodes of five steps, and two resets."""
     learning_rate: float = 1e-3
     """Adam's step size, annealed to 0."""
     gamma: float = 1.0
     """Discount."""
     gae_lambda: float = 0.9
-    """Of the advantages."""
+    """Trade-off between bias and variance of the advantages."""
     num_minibatches: int = 4
-    """Parts of a rollout."""
+    """Minibatches in a rollout."""
     update_epochs: int = 10
-    """Passes over it."""
+    """Passes over a rollout."""
     clip_coef: float = 0.2
-    """Of the probability ratio."""
+    """How far a probability ratio may move in one update."""
     ent_coef: float = 0.005
-    """Weight of the entropy."""
+    """Weight of the entropy bonus."""
     vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
-    """Longest gradient."""
+    """Norm to which gradients are clipped."""
 
 
 def layers(inputs: int, outputs: int, std: float) -> nn.Sequential:
-    """Two hidden layers of 64."""
+    """Two hidden layers of width 64."""
     net = nn.Sequential(nn.Linear(inputs, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs))
     for module in net:
         if isinstance(module, nn.Linear):
@@ -71,8 +70,8 @@ def layers(inputs: int, outputs: int, std: float) -> nn.Sequential:
     return net
 
 
-class Agent(nn.Module):
-    """An actor that scores each action beside the state, and a critic that sees the state and the actions' mean."""
+class PPONetwork(nn.Module):
+    """An actor that scores each action given the state, and a critic of the state and the mean action."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -81,15 +80,16 @@ class Agent(nn.Module):
         self.critic = layers(context + n, 1, std=1.0)
 
     def forward(self, obs: dict[str, Tensor]) -> tuple[Categorical, Tensor]:
-        """Distribution over K actions, and values ``[B]``."""
+        """Distribution over the K actions, and values `[B]`."""
         state, user, mask = obs["state"], obs["user"], obs["mask"] > 0.5
         n = state.shape[1]
         actions = obs["actions"].view(len(state), -1, n)  # [B, K, n]
         context = torch.cat([state, user, obs["time"]], dim=1)
-        beside = context[:, None].expand(-1, actions.shape[1], -1)
+        contexts = context[:, None].expand(-1, actions.shape[1], -1)
         taste = actions * user[:, None, :n]
-        there = actions * state[:, None]
-        scores = self.actor(torch.cat([beside, actions, taste, there, taste.sum(2, keepdim=True)], dim=2)).squeeze(2)
+        overlap = actions * state[:, None]
+        inputs = torch.cat([contexts, actions, taste, overlap, taste.sum(2, keepdim=True)], dim=2)
+        scores = self.actor(inputs).squeeze(2)
         weights = mask[..., None].float()
         mean = (actions * weights).sum(1) / weights.sum(1)
         value: Tensor = self.critic(torch.cat([context, mean], dim=1)).squeeze(1)
@@ -97,14 +97,14 @@ class Agent(nn.Module):
 
 
 def tensors(observation: dict[str, Any]) -> dict[str, Tensor]:
-    """The observation for the network."""
+    """The observation as tensors."""
     return {key: torch.as_tensor(value) for key, value in observation.items()}
 
 
-def train(args: Args, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool = True) -> list[float]:
+def train(args: PPOArgs, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool = True) -> list[float]:
     """Train; returns the mean return of the episodes that ended in each rollout."""
     torch.manual_seed(args.seed)
-    agent = Agent(envs.single_observation_space["state"].shape[0])  # type: ignore[index]
+    agent = PPONetwork(envs.single_observation_space["state"].shape[0])  # type: ignore[index]
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
     next_obs = tensors(envs.reset(seed=args.seed)[0])
     next_done = torch.zeros(envs.num_envs)
@@ -119,7 +119,7 @@ def train(args: Args, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool 
 
         for step in range(args.num_steps):
             obs.append(next_obs)
-            dones[step] = next_done  # the last step ended the episode: this one resets, and does not count
+            dones[step] = next_done  # if the last step ended the episode, this one only resets
             with torch.no_grad():
                 policy, values[step] = agent(next_obs)
                 actions[step] = policy.sample()
@@ -135,16 +135,16 @@ def train(args: Args, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool 
         with torch.no_grad():
             values_after = torch.cat([values[1:], agent(next_obs)[1][None]])
             dones_after = torch.cat([dones[1:], next_done[None]])
-            advantages, ahead = torch.zeros(shape), torch.zeros(envs.num_envs)
+            advantages, following = torch.zeros(shape), torch.zeros(envs.num_envs)
             for step in reversed(range(args.num_steps)):
                 going = 1 - dones_after[step]
                 delta = rewards[step] + args.gamma * values_after[step] * going - values[step]
-                ahead = delta + args.gamma * args.gae_lambda * going * ahead
-                advantages[step] = ahead
+                following = delta + args.gamma * args.gae_lambda * going * following
+                advantages[step] = following
             targets = advantages + values
 
         flat = {key: torch.cat([moment[key] for moment in obs]) for key in obs[0]}
-        counts = torch.nonzero(dones.flatten() == 0)[:, 0]  # steps that were more than a reset
+        counts = torch.nonzero(dones.flatten() == 0)[:, 0]  # without the steps that only reset
         for _ in range(args.update_epochs):
             for rows in counts[torch.randperm(len(counts))].chunk(args.num_minibatches):
                 policy, value = agent({key: column[rows] for key, column in flat.items()})
@@ -164,11 +164,8 @@ def train(args: Args, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool 
 
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:
-    """Read the command line, train, say how it went."""
-    parser = argparse.ArgumentParser(description="PPO in one file.")
-    for item in fields(Args):
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default)
-    args = Args(**vars(parser.parse_args(arguments)))
+    """Read the command line, train and print the result."""
+    args = parse_arguments(PPOArgs, "Train PPO on eagle_gym, in one file.", arguments)
     gym.register_envs(eagle_gym)
     envs = gym.make_vec(args.env_id, num_envs=args.num_envs, observation="latent")
     try:

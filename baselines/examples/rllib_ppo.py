@@ -1,19 +1,18 @@
-"""PPO of RLlib, with a network that scores every offered action alike.
+"""PPO of RLlib with one network that scores every offered action.
 
     python -m venv .venv-rllib
     .venv-rllib/bin/pip install -e . -r baselines/examples/requirements-rllib.txt
     .venv-rllib/bin/python -m baselines.examples.rllib_ppo --total-steps 8960
 
-RLlib pins one version of Gymnasium, so it has a virtual environment of its own. The latent observation goes in as it
-is: its mask and its actions are arrays beside the others, and an ``RLModule`` may read them by name. (For RLlib's stock
-networks ``eagle_gym.envs.wrappers.MaskedObservation`` speaks its dialect, ``action_mask`` beside ``observations``.)
+RLlib pins one version of Gymnasium, so it needs a virtual environment of its own. The latent observation is passed
+unchanged: an `RLModule` reads the mask and the actions by name. RLlib's stock networks expect the keys `action_mask`
+and `observations`, which the wrapper `eagle_gym.envs.wrappers.MaskedObservation` provides.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -28,34 +27,35 @@ from torch import Tensor
 from tqdm import tqdm
 
 import eagle_gym
+from baselines.config import parse_arguments
 from baselines.networks import ActionScores, StateValue
 
 
 @dataclass(frozen=True)
-class Args:
-    """Hyperparameters, all of them options of the command line."""
+class RLlibArgs:
+    """Hyperparameters; each is an option of the command line. The names are RLlib's."""
 
     env_id: str = "EagleGym/Plots-v0"
     """Id of the environment."""
     seed: int = 1
-    """Of everything."""
+    """Seed of RLlib."""
     total_steps: int = 8_960
     """Environment steps."""
     num_envs: int = 16
-    """Environments, stepped one after the other."""
-    batch: int = 640
+    """Number of environments, which are stepped one after the other."""
+    train_batch_size: int = 640
     """Steps between updates."""
-    minibatch: int = 160
+    minibatch_size: int = 160
     """Steps in a gradient step."""
-    epochs: int = 10
+    num_epochs: int = 10
     """Passes over a batch."""
-    learning_rate: float = 1e-3
+    lr: float = 1e-3
     """Adam's step size."""
-    entropy: float = 0.005
-    """Weight of the entropy."""
+    entropy_coeff: float = 0.005
+    """Weight of the entropy bonus."""
 
 
-class Scores(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
+class ActionScoreModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
     """Logits of the K actions, the masked ones far below the others, and the state's value."""
 
     def setup(self) -> None:
@@ -67,13 +67,13 @@ class Scores(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
         return {Columns.ACTION_DIST_INPUTS: self.scores(batch[Columns.OBS])}
 
     def compute_values(self, batch: Mapping[str, Any], embeddings: object = None) -> Tensor:
-        """Values ``[B]``."""
+        """Values `[B]`."""
         values: Tensor = self.value(batch[Columns.OBS])
         return values
 
 
-def make_algorithm(args: Args) -> PPO:
-    """PPO in this process; its environments are on train users."""
+def make_algorithm(args: RLlibArgs) -> PPO:
+    """Make PPO in this process, with environments of train users."""
 
     def make_env(config: Mapping[str, Any]) -> gym.Env[Any, Any]:
         gym.register_envs(eagle_gym)
@@ -85,16 +85,16 @@ def make_algorithm(args: Args) -> PPO:
         .environment("eagle_gym")
         .env_runners(num_env_runners=0, num_envs_per_env_runner=args.num_envs)
         .learners(num_learners=0)
-        .rl_module(rl_module_spec=RLModuleSpec(module_class=Scores))
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=ActionScoreModule))
         .training(
-            lr=args.learning_rate,
+            lr=args.lr,
             gamma=1.0,
             lambda_=0.9,
-            train_batch_size_per_learner=args.batch,
-            minibatch_size=args.minibatch,
-            num_epochs=args.epochs,
+            train_batch_size_per_learner=args.train_batch_size,
+            minibatch_size=args.minibatch_size,
+            num_epochs=args.num_epochs,
             clip_param=0.2,
-            entropy_coeff=args.entropy,
+            entropy_coeff=args.entropy_coeff,
             use_kl_loss=False,
             grad_clip=0.5,
         )
@@ -104,16 +104,13 @@ def make_algorithm(args: Args) -> PPO:
 
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:
-    """Read the command line, train; returns the mean return of the latest episodes after each batch."""
-    parser = argparse.ArgumentParser(description="PPO of RLlib.")
-    for item in fields(Args):
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default)
-    args = Args(**vars(parser.parse_args(arguments)))
+    """Read the command line and train; returns the mean return of recent episodes after each batch."""
+    args = parse_arguments(RLlibArgs, "Train RLlib's PPO on eagle_gym.", arguments)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     curve: list[float] = []
     try:
         algorithm = make_algorithm(args)
-        for _ in tqdm(range(-(-args.total_steps // args.batch)), desc="PPO", unit="batch"):
+        for _ in tqdm(range(-(-args.total_steps // args.train_batch_size)), desc="PPO", unit="batch"):
             curve.append(float(algorithm.train()["env_runners"]["episode_return_mean"]))
         algorithm.stop()
     finally:

@@ -1,10 +1,11 @@
-"""GRPO of TRL: a language model that learns to choose the edits by calling a tool.
+"""GRPO of TRL: a chat model learns to choose edits by calling a tool.
 
     python -m baselines.examples.trl_grpo --model path/to/a/chat/model --out runs/grpo
 
-TRL makes one :class:`Writing` for every rollout, and gives the chat model its public method as a tool. All rollouts of
-a group begin the same episode, since their row of the dataset has one seed. The reward is the episode's return: the
-gain in utility of the last text over the first. The chat model is any whose template knows tools (Qwen's, Llama's).
+TRL makes one `Writing` for every rollout and offers its public method to the chat model as a tool. All rollouts
+of a group play the same episode, because their row of the dataset has one seed. The reward is the episode's return: the
+utility of the last text minus that of the first. The template of the chat model must support tools, as those of Qwen
+and Llama do.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ TASK = "Rewrite the text below for its user, one numbered edit at a time. Call r
 
 
 class Writing:
-    """An episode as TRL wants it: ``reset``, a tool, ``get_reward``.
+    """An episode with the interface that TRL expects: `reset`, a tool and `get_reward`.
 
     Args:
         env_id: Id of the environment.
-        **kwargs: Its further arguments.
+        **kwargs: Further arguments of the environment.
     """
 
     def __init__(self, env_id: str = "EagleGym/Plots-v0", **kwargs: Any) -> None:  # noqa: ANN401
@@ -41,11 +42,11 @@ class Writing:
         """Start an episode.
 
         Args:
-            seed: Of the episode: its user, its text and every rewrite.
-            **row: Not read.
+            seed: Seed of the episode: its user, its text and every rewrite.
+            **row: Other columns of the dataset, which are ignored.
 
         Returns:
-            What the prompt goes on with.
+            The text observation, which TRL appends to the prompt.
         """
         observation, _ = self._env.reset(seed=seed)
         self._gain, self._failure = 0.0, None
@@ -58,14 +59,14 @@ class Writing:
             edit: Number of the edit.
 
         Returns:
-            The new text and the edits that it offers, or that the episode is over.
+            The new text with its edits, or a message that the episode is over.
         """
         try:
             observation, reward, over, _, _ = self._env.step(edit)
         except EpisodeError:
-            raise  # the chat model's own mistake: TRL shows it what it did wrong
+            raise  # the chat model's own mistake, which TRL shows to it
         except Exception as error:
-            self._failure = error  # TRL would show it to the chat model and go on; it is no reward
+            self._failure = error  # TRL would show it to the chat model and continue: it must not become a reward
             raise
         self._gain += float(reward)
         return "The episode is over." if over else str(observation)
@@ -74,19 +75,19 @@ class Writing:
         """The return so far.
 
         Raises:
-            EagleError: What has failed in :meth:`rewrite`.
+            EagleError: The error that `rewrite` failed with.
         """
         if self._failure is not None:
             raise self._failure
         return self._gain
 
 
-def play(writing: Writing, choose: Callable[[str], int], seed: int) -> float:
-    """An episode without TRL: ``choose`` reads what the chat model would read; returns the return."""
-    said = writing.reset(seed=seed)
-    while said != "The episode is over.":
-        said = writing.rewrite(choose(said))
-    return writing.get_reward()
+def play(episode: Writing, choose: Callable[[str], int], seed: int) -> float:
+    """Play an episode without TRL: `choose` reads what the chat model would read. Returns the episode's return."""
+    answer = episode.reset(seed=seed)
+    while answer != "The episode is over.":
+        answer = episode.rewrite(choose(answer))
+    return episode.get_reward()
 
 
 def train(
@@ -101,12 +102,12 @@ def train(
     """Train a chat model.
 
     Args:
-        model: A model of transformers, or the folder of one.
-        out: Where TRL writes.
-        tokenizer: The model's; TRL finds it where the model is a folder.
-        environment: Arguments of :class:`Writing`.
-        episodes: How many different ones there are; every rollout of a group plays the same.
-        **settings: Arguments of TRL's ``GRPOConfig``.
+        model: A model of `transformers`, or the folder of one.
+        out: Folder that TRL writes to.
+        tokenizer: The model's tokenizer; not needed if the model is a folder.
+        environment: Arguments of `Writing`.
+        episodes: Number of different episodes.
+        **settings: Arguments of TRL's `GRPOConfig`.
 
     Returns:
         The trainer.
@@ -128,11 +129,11 @@ def train(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(description="GRPO of TRL.")
-    parser.add_argument("--model", required=True, help="a chat model of transformers: a folder or a name")
-    parser.add_argument("--out", type=Path, required=True, help="where TRL writes")
-    parser.add_argument("--env-id", default="EagleGym/Plots-v0")
-    parser.add_argument("--max-steps", type=int, default=100, help="updates (default: %(default)s)")
+    parser = argparse.ArgumentParser(description="Train a chat model on eagle_gym with TRL's GRPO.")
+    parser.add_argument("--model", required=True, help="folder or name of a chat model")
+    parser.add_argument("--out", type=Path, required=True, help="folder that TRL writes to")
+    parser.add_argument("--env-id", default="EagleGym/Plots-v0", help="id of the environment (default: %(default)s)")
+    parser.add_argument("--max-steps", type=int, default=100, help="number of updates (default: %(default)s)")
     parser.add_argument("--num-generations", type=int, default=8, help="rollouts of an episode (default: %(default)s)")
     options = parser.parse_args(arguments)
     train(

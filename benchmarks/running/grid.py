@@ -63,10 +63,11 @@ def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict
     """
     for ref in REFERENCES:
         eagle: dict[str, Any] = {"agent": "eagle", "recorded": recorded}
-        yield eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
-        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": steps}}
+        imitator = {"label": f"supervised-{ref}", "training": {"reference": ref, "total_timesteps": 1}, "sample": True}
+        yield eagle | imitator
+        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "total_timesteps": steps}}
         if half:
-            yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "steps": steps // 2}}
+            yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "total_timesteps": steps // 2}}
 
 
 def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
@@ -80,5 +81,5 @@ def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> It
     for ref, count in updates.items():
         own: dict[str, Any] = {"reference": ref, "training_steps": count}
         yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, "recorded": recorded}
-        own = {"policy": "language", "reference": ref, "steps": steps}
+        own = {"policy": "language", "reference": ref, "total_timesteps": steps}
         yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}

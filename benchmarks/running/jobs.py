@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from baselines import registry
 from baselines.agent import Agent, Writer
-from baselines.evaluate import FIRST_SEED, Cost, Meter, evaluate
+from baselines.evaluate import FIRST_SEED, Cost, CostMeter, evaluate
 from benchmarks.running.cells import Cell, RecordedEpisodes, as_header
 from benchmarks.running.files import read_json, write_json, write_rows
 from benchmarks.running.fingerprints import Fingerprints, hashes, opened
@@ -97,7 +97,7 @@ def train_cell(cell: Cell, out: Path, label: str) -> tuple[Agent | Writer | None
         settings["supervised"] = str(out / "cells" / cell.begins_as / "agent")
     shutil.rmtree(out / cell.place / "agent", ignore_errors=True)
     with opened(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs) as envs:
-        meter = Meter(envs.unwrapped.usage)
+        meter = CostMeter(envs.unwrapped.usage)
         agent = registry.train(cell.agent, envs, settings, folder=out / cell.place / "agent", label=label)
         parts[cell.name] = asdict(meter.cost())
     spent = asdict(total(Cost(**part) for part in parts.values()))
@@ -110,7 +110,7 @@ def run_recording(recording: RecordedEpisodes, folder: Path) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
     with opened(recording.env_id, recording.num_envs, split="train", **recording.env_kwargs) as envs:
-        meter = Meter(envs.unwrapped.usage)
+        meter = CostMeter(envs.unwrapped.usage)
         record(envs, folder, RecordConfig((recording.policy,), recording.episodes, recording.seed))
         header = {"cost": asdict(meter.cost()), "hashes": hashes(envs)}
     write_json(as_header(recording) | header | circumstances(), folder / "run.json")

@@ -68,7 +68,8 @@ class FinishedCell:
     @property
     def steps(self) -> int:
         """Environment steps of its training."""
-        return int(self.header["cost"].get("steps") or self.header["cell"].get("training", {}).get("steps") or 0)
+        asked = self.header["cell"].get("training", {}).get("total_timesteps")
+        return int(self.header["cost"].get("steps") or asked or 0)
 
     @property
     def evaluation(self) -> Cost:

@@ -194,3 +194,22 @@ def _factory(spec: str) -> Callable[..., Any]:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"utility {spec!r} cannot be found; {error}") from error
     return cast(Callable[..., Any], found)
+
+
+def gradient(values: Callable[[Floats], Floats], z: Floats, step: float = 1e-3) -> Floats:
+    """Gradient of a function of points by central differences, evaluated in one call.
+
+    Args:
+        values: Maps points `[M, n]` to values `[M]`; its points are 2n blocks, each in the order of `z`.
+        z: Points, `[B, n]`.
+        step: Half the distance between the two points of a difference, in units of Z.
+
+    Returns:
+        Gradients, `[B, n]`.
+    """
+    rows, dim = z.shape
+    steps = step * np.eye(dim)
+    around = np.concatenate([z[None] + steps[:, None], z[None] - steps[:, None]])  # [2n, B, n]
+    found = values(around.reshape(-1, dim)).reshape(2, dim, rows)
+    slopes: Floats = ((found[0] - found[1]) / (2 * step)).T
+    return slopes

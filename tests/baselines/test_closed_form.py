@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.closed_form import Tree, enumerate_tree, optimum, value_of, visits
 from baselines.reference import uniform_probabilities
 from eagle_gym.envs import transition
 from eagle_gym.envs.observation import observe_latent
 from eagle_gym.errors import ConfigurationError
+from tests.baselines.closed_form import StateTree, enumerate_tree, optimum, value_of, visits
 from tests.fake_worlds import make_tiny_world
 
 ALPHA = 0.3
 
 
-def two_steps() -> Tree:
+def two_steps() -> StateTree:
     """A root with two actions, each leading to a state with two actions; the last has only one."""
     nothing = {"state": np.zeros((3, 1), np.float32)}
     mask = np.array([[True, True], [True, True], [True, False]])
     rewards = np.array([[0.0, 0.5], [1.0, -1.0], [0.25, 0.0]])
     children = np.array([[1, 2], [-1, -1], [-1, -1]])
-    return Tree(nothing, np.zeros((3, 2)), mask, rewards, children)
+    return StateTree(nothing, np.zeros((3, 2)), mask, rewards, children)
 
 
 def test_optimum_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""Recorded datasets: what the environment did, readable by Minari itself, recorded once."""
+"""RecordedSteps datasets: what the environment did, readable by Minari itself, recorded once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from baselines.agent import LATENT_KEYS
-from baselines.dataset import RecordConfig, Recorded, load, record
+from baselines.dataset import RecordConfig, RecordedSteps, load, record
 from baselines.reference import REFERENCES
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -34,11 +34,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recorded(root: Path) -> Recorded:
+def recorded(root: Path) -> RecordedSteps:
     return load(root)
 
 
-def test_every_step_of_every_policy_is_there(recorded: Recorded) -> None:
+def test_every_step_of_every_policy_is_there(recorded: RecordedSteps) -> None:
     steps = len(REFERENCES) * 4 * 3  # episodes of three steps
     assert len(recorded) == len(recorded.texts) == steps
     assert {name: recorded.policies.count(name) for name in REFERENCES} == dict.fromkeys(REFERENCES, 12)
@@ -64,13 +64,13 @@ def test_steps_are_those_of_the_environment(root: Path) -> None:
         assert f"Text: {infos['text'][0]}\n" in episode.observations["text"][-1]
 
 
-def test_returns_are_what_an_episode_still_gains(recorded: Recorded) -> None:
+def test_returns_are_what_an_episode_still_gains(recorded: RecordedSteps) -> None:
     rewards = recorded.rewards.reshape(-1, 3)
     expected = np.stack([rewards.sum(1), rewards[:, 1:].sum(1), rewards[:, 2]], axis=1)
     np.testing.assert_allclose(recorded.returns, expected.reshape(-1))
 
 
-def test_all_policies_are_known_in_every_state(recorded: Recorded) -> None:
+def test_all_policies_are_known_in_every_state(recorded: RecordedSteps) -> None:
     mask = recorded.observation["mask"]
     for name in REFERENCES:
         probabilities = recorded.probabilities(name)
@@ -98,7 +98,7 @@ def test_recorded_once(root: Path) -> None:
     envs = make_envs()
     record(envs, root, SMALL, progress=False)
     assert envs.usage.calls == 0
-    with pytest.raises(ConfigurationError, match=r"recorded otherwise: seed \(0 there\)"):
+    with pytest.raises(ConfigurationError, match=r"recorded differently: seed \(0 there\)"):
         record(envs, root, replace(SMALL, seed=1), progress=False)
     with pytest.raises(ConfigurationError, match="settings"):
         record(make_envs(horizon=4), root, SMALL, progress=False)
@@ -121,7 +121,7 @@ def test_what_cannot_be_recorded_is_named(tmp_path: Path) -> None:
         (EagleVectorEnv.from_world(make_tiny_world(), num_envs=2), SMALL, "observation='latent'"),
         (KnownVectorEnv(), SMALL, "KnownVectorEnv"),
         (same_step, SMALL, "SAME_STEP"),
-        (make_envs(), RecordConfig(episodes=3), "multiple of num_envs = 2; 3 came"),
+        (make_envs(), RecordConfig(episodes=3), "multiple of num_envs = 2, got 3"),
         (make_envs(), RecordConfig(("no_op",), 2), "no_op"),
     ]
     for envs, config, message in cases:
@@ -130,13 +130,13 @@ def test_what_cannot_be_recorded_is_named(tmp_path: Path) -> None:
 
 
 def test_bad_datasets_are_named(tmp_path: Path) -> None:
-    with pytest.raises(PreparationError, match="there are 0"):
+    with pytest.raises(PreparationError, match="got 0"):
         load(tmp_path)
     record(make_envs(), tmp_path, RecordConfig(("uniform",), 2), progress=False)
     path = next(tmp_path.glob("**/uniform-v0/data"))
     whole = (path / "metadata.json").read_text()
     (path / "metadata.json").write_text(json.dumps(json.loads(whole) | {"format": 99}))
-    with pytest.raises(PreparationError, match="format 1"):
+    with pytest.raises(PreparationError, match="format 2"):
         load(tmp_path, ["uniform"])
     (path / "metadata.json").write_text(whole)
     (path / "main_data.hdf5").write_bytes(b"not data")

@@ -13,12 +13,23 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines import registry
-from baselines.elm import Decoder, ELMAgent, ELMConfig, Pairs, ascend, gradient, make_agent, quality, starts, train
+from baselines.elm import (
+    ELMAgent,
+    ELMConfig,
+    EmbeddingDecoder,
+    PointTextPairs,
+    ascend,
+    make_agent,
+    quality,
+    starts,
+    train,
+)
 from baselines.evaluate import evaluate
 from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.latent.utility import gradient
 from tests.fake_worlds import Parts, make_tiny_world
 from tests.fakes import KnownVectorEnv
 from tests.language.tiny import write_llama, write_tokenizer
@@ -107,7 +118,7 @@ def test_the_decoder_learns_to_write_the_text_of_a_point(config: ELMConfig) -> N
     losses = [row["loss"] for row in agent.curve]
     assert losses[19] < losses[0]
     assert losses[-1] < 0.1 * losses[0]
-    pairs = Pairs(world, config)
+    pairs = PointTextPairs(world, config)
     points = torch.as_tensor(pairs.z, dtype=torch.float32)
     written = agent.decoder.write(points, 0, temperature=0.0, max_tokens=160)
     exact = np.mean([said.text == text for said, text in zip(written, pairs.texts, strict=True)])
@@ -202,15 +213,15 @@ def test_a_decoder_whose_quality_cannot_be_measured_is_kept(
         with pytest.raises(LanguageModelError, match="wrote nothing"):
             train(make_envs(), config, folder=tmp_path, progress=False)
     assert len(ELMAgent.load(tmp_path).curve) == 4
-    assert train(make_envs(), config, folder=tmp_path, resume=True, progress=False).quality["granted"]
+    assert train(make_envs(), config, folder=tmp_path, resume=True, progress=False).quality["achieved"]
 
 
 def test_quality_is_what_it_says(config: ELMConfig) -> None:
     world = make_tiny_world(observation="latent")
     agent = train(EagleVectorEnv.from_world(world), config, progress=False)
     found = quality(agent, world)
-    assert set(found) == {"reconstruction", "nearest", "random", "wish", "granted", "gap"} == set(agent.quality)
-    assert found["gap"] == pytest.approx(found["wish"] - found["granted"], abs=0.2)  # the ascent starts anew
+    assert set(found) == {"reconstruction", "nearest", "random", "optimum", "achieved", "gap"} == set(agent.quality)
+    assert found["gap"] == pytest.approx(found["optimum"] - found["achieved"], abs=0.2)  # other starts
     assert 0 < found["nearest"] < found["random"]
 
 
@@ -251,10 +262,10 @@ def test_errors_are_named(config: ELMConfig, tmp_path: Path) -> None:
         ELMAgent.load(tmp_path)
     with pytest.raises(ConfigurationError, match="KnownVectorEnv"):
         train(KnownVectorEnv(), config, progress=False)
-    with pytest.raises(ConfigurationError, match="taught points of 9 dimensions; they have 4"):
+    with pytest.raises(ConfigurationError, match="expected points of 9 dimensions, as in training, got 4"):
         make_agent(config, 9).bind(make_envs())
-    with pytest.raises(ConfigurationError, match="weights are here"):
-        Decoder(replace(config, model="openai:m@http://localhost:1/v1"), 4)
+    with pytest.raises(ConfigurationError, match="whose weights ELM can train"):
+        EmbeddingDecoder(replace(config, model="openai:m@http://localhost:1/v1"), 4)
     for wrong in ({"starts": 0}, {"joint_steps": -1}):
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             ELMConfig(**wrong)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_episodes_do_not_depend_on_the_batch() -> None:
 
 def test_wrong_arguments_are_named(rng: np.random.Generator) -> None:
     envs = KnownVectorEnv(num_envs=4)
-    with pytest.raises(ConfigurationError, match="multiple of num_envs = 4; 6 came"):
+    with pytest.raises(ConfigurationError, match="multiple of num_envs = 4, got 6"):
         evaluate(Uniform(rng), envs, method="uniform", episodes=6)
     envs.metadata["autoreset_mode"] = AutoresetMode.SAME_STEP
     with pytest.raises(ConfigurationError, match="SAME_STEP"):

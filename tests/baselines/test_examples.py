@@ -49,13 +49,13 @@ def test_ppo_in_one_file_runs() -> None:
 
 
 def test_ppo_in_one_file_learns_which_of_two_is_best() -> None:
-    args = ppo_single_file.Args(total_steps=5_120, num_envs=32, num_steps=8)  # 8: two episodes of three, two resets
+    args = ppo_single_file.PPOArgs(total_steps=5_120, num_envs=32, num_steps=8)  # 8: two episodes of three, two resets
     curve = ppo_single_file.train(args, KnownVectorEnv(num_envs=32, actions=2), progress=False)
     assert curve[0] < 0.4 * BEST < 0.8 * BEST < curve[-1]
 
 
 def test_ppo_in_one_file_keeps_to_the_mask() -> None:
-    args = ppo_single_file.Args(total_steps=256, num_envs=8, num_steps=8)
+    args = ppo_single_file.PPOArgs(total_steps=256, num_envs=8, num_steps=8)
     envs = KnownVectorEnv(num_envs=8, actions=4, masked=True)  # raises where a masked action is taken
     assert np.isfinite(ppo_single_file.train(args, envs, progress=False)).all()
 
@@ -68,7 +68,7 @@ def test_tianshou_runs() -> None:
 
 def test_tianshou_learns_which_of_two_is_best() -> None:
     tianshou_dqn = pytest.importorskip("baselines.examples.tianshou_dqn", reason="Tianshou is not installed")
-    args = tianshou_dqn.Args(total_steps=1_280, num_envs=16, updates_per_step=0.5)
+    args = tianshou_dqn.TianshouArgs(total_steps=1_280, num_envs=16, updates_per_step=0.5)
 
     def make_env() -> KnownEnv:
         return KnownEnv(actions=3, masked=True)  # raises where a masked action is taken
@@ -82,7 +82,7 @@ def test_tianshou_is_seeded_and_leaves_the_global_generator_alone() -> None:
     tianshou_dqn = pytest.importorskip("baselines.examples.tianshou_dqn", reason="Tianshou is not installed")
 
     def weights(seed: int) -> list[torch.Tensor]:
-        args = tianshou_dqn.Args(seed=seed, total_steps=64, num_envs=8, batch_size=8)
+        args = tianshou_dqn.TianshouArgs(seed=seed, total_steps=64, num_envs=8, batch_size=8)
         agent = tianshou_dqn.train(args, lambda: KnownEnv(actions=3, masked=True), progress=False)
         return list(agent.policy.parameters())
 
@@ -200,6 +200,7 @@ def test_rllib_runs() -> None:
         from baselines.examples import rllib_ppo
     except ImportError as error:
         pytest.skip(f"RLlib is not installed, which pins another Gymnasium than this one, {gym.__version__} ({error})")
-    curve = rllib_ppo.main(["--total-steps", "160", "--num-envs", "8", "--batch", "80", "--minibatch", "40"])
+    sizes = ["--num-envs", "8", "--train-batch-size", "80", "--minibatch-size", "40"]
+    curve = rllib_ppo.main(["--total-steps", "160", *sizes])
     assert len(curve) == 2
     assert np.isfinite(curve).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.language import LanguagePolicy, Reading, read_text, read_texts
+from baselines.language import LanguagePolicy, ParsedObservation, read_text, read_texts
 from baselines.networks import MASKED
 from eagle_gym.envs import transition
 from eagle_gym.envs.observation import observe_text
@@ -17,7 +17,7 @@ from eagle_gym.language import Prompt, load_language_model
 from tests.fake_worlds import make_tiny_world
 from tests.language.tiny import write_llama, write_tokenizer
 
-READING = Reading(
+READING = ParsedObservation(
     "A dark comedy set in Paris.", "likes robots", 0.4, ("Add a robot.", "", "Set it in the 1980s.", "Make it darker.")
 )
 
@@ -41,7 +41,7 @@ def make_policy(spec: str, score: str = "head", **arguments: object) -> Language
     return policy
 
 
-def judge(policy: LanguagePolicy, *readings: Reading) -> tuple[np.ndarray, np.ndarray]:
+def judge(policy: LanguagePolicy, *readings: ParsedObservation) -> tuple[np.ndarray, np.ndarray]:
     with torch.no_grad():
         scores, values = policy(policy.pack(readings))
     return scores.numpy(), values.numpy()
@@ -60,16 +60,16 @@ def test_observations_are_read_as_they_are_written() -> None:
 
 def test_texts_of_several_lines_and_missing_actions() -> None:
     told = "User: likes\nText: one\nStep 9 of 9.\ntwo\nStep 2 of 5.\nEdits:\n0. a\n2. c 3. d"
-    assert read_text(told, 4) == Reading("one\nStep 9 of 9.\ntwo", "likes", 0.4, ("a", "", "c 3. d", ""))
+    assert read_text(told, 4) == ParsedObservation("one\nStep 9 of 9.\ntwo", "likes", 0.4, ("a", "", "c 3. d", ""))
 
 
 def test_other_observations_are_refused() -> None:
     for wrong in ({"state": np.zeros(2)}, 3, np.zeros(3)):
         with pytest.raises(ConfigurationError, match='observation="text"'):
             read_texts(wrong, 4)
-    with pytest.raises(ConfigurationError, match="no text observation"):
+    with pytest.raises(ConfigurationError, match="expected a text observation"):
         read_texts(["once upon a time"], 4)
-    with pytest.raises(ConfigurationError, match="trained with K = 2 actions; action 2 is offered"):
+    with pytest.raises(ConfigurationError, match="expected K = 2 actions, as in training, got an action 2"):
         read_texts("User: r\nText: t\nStep 0 of 5.\nEdits:\n0. a\n2. c", 2)
 
 
@@ -79,7 +79,7 @@ def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None
     together, _ = judge(policy, READING)
     for place in (0, 2, 3):
         prompts = tuple(prompt if k == place else "" for k, prompt in enumerate(READING.edits))
-        alone, _ = judge(policy, Reading(READING.text, READING.profile, READING.time, prompts))
+        alone, _ = judge(policy, ParsedObservation(READING.text, READING.profile, READING.time, prompts))
         np.testing.assert_allclose(together[0, place], alone[0, place], rtol=1e-4, atol=1e-4)
     assert together[0, 1] == MASKED
     assert np.ptp(together[0, [0, 2, 3]]) > 1e-3
@@ -88,7 +88,7 @@ def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None
 @pytest.mark.parametrize("score", ["head", "likelihood"])
 def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
     policy, order = make_policy(spec, score), [2, 3, 0, 1]
-    moved = Reading(READING.text, READING.profile, READING.time, tuple(READING.edits[k] for k in order))
+    moved = ParsedObservation(READING.text, READING.profile, READING.time, tuple(READING.edits[k] for k in order))
     scores, value = judge(policy, READING)
     other_scores, other_value = judge(policy, moved)
     np.testing.assert_allclose(other_scores, scores[:, order], rtol=1e-4, atol=1e-4)
@@ -97,7 +97,7 @@ def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
 
 def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
     policy = make_policy(spec)
-    long = Reading(READING.text * 3, READING.profile, 0.0, READING.edits)
+    long = ParsedObservation(READING.text * 3, READING.profile, 0.0, READING.edits)
     scores, values = judge(policy, READING, long)
     alone, value = judge(policy, READING)
     np.testing.assert_allclose(scores[:1], alone, rtol=1e-4, atol=1e-4)
@@ -118,7 +118,7 @@ def test_every_part_of_a_state_counts(spec: str) -> None:
     scores, _ = judge(policy, READING)
     for change in ({"text": "A western."}, {"profile": "likes spies"}, {"time": 0.8}):
         parts = {name: getattr(READING, name) for name in ("text", "profile", "time", "edits")} | change
-        assert np.abs(judge(policy, Reading(**parts))[0] - scores)[0, 0] > 1e-4, change
+        assert np.abs(judge(policy, ParsedObservation(**parts))[0] - scores)[0, 0] > 1e-4, change
 
 
 def test_policies_begin_uniform_and_are_trained_as_a_whole(spec: str) -> None:
@@ -148,7 +148,7 @@ def test_lora_trains_adapters_and_heads_alone(spec: str) -> None:
     assert np.abs(judge(policy, READING)[0] - judge(other, READING)[0])[0, 0] > 1e-3
     other.restore(policy.trained())
     np.testing.assert_array_equal(judge(policy, READING)[0], judge(other, READING)[0])
-    with pytest.raises(RuntimeError, match="missing or not known"):
+    with pytest.raises(RuntimeError, match="missing or unknown"):
         make_policy(spec).restore(policy.trained())
 
 

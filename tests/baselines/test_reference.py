@@ -41,7 +41,7 @@ def test_g_optimal_ignores_weight_off_the_mask(envs: KnownVectorEnv, rng: np.ran
     observation["weights"][:] = [0.2, 0.2, 0.1, 0.5]
     np.testing.assert_allclose(GOptimal(rng).probabilities(observation)[0], [0.4, 0.4, 0.2, 0], rtol=1e-6)
     observation["weights"][:] = [0, 0, 0, 1]
-    with pytest.raises(ConfigurationError, match="no design"):
+    with pytest.raises(ConfigurationError, match="expected design weights"):
         GOptimal(rng).probabilities(observation)
 
 
@@ -101,9 +101,9 @@ def test_other_observations_are_refused(envs: KnownVectorEnv, rng: np.random.Gen
     observation, _ = envs.reset(seed=0)
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         Uniform(rng).predict("a text")
-    with pytest.raises(ConfigurationError, match="'user' should have shape"):
+    with pytest.raises(ConfigurationError, match="expected 'user' of shape"):
         Uniform(rng).predict(observation | {"user": observation["user"][:, :2]})
-    with pytest.raises(ConfigurationError, match="offers no action"):
+    with pytest.raises(ConfigurationError, match="expected at least one offered action"):
         Uniform(rng).predict(observation | {"mask": 0 * observation["mask"]})
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from baselines import registry
+from baselines import registry, run
 from baselines.agent import Writer
 from baselines.eagle import EagleAgent
 from baselines.reference import Optimistic
@@ -44,7 +45,7 @@ def test_every_method_is_whole(name: str) -> None:
 
 def test_specs_name_policies_methods_and_folders(tmp_path: Path) -> None:
     envs = KnownVectorEnv(num_envs=4)
-    registry.train("eagle", envs, {"steps": 12, "hidden": 8}, folder=tmp_path, progress=False)
+    registry.train("eagle", envs, {"total_timesteps": 12, "hidden": 8}, folder=tmp_path, progress=False)
     assert isinstance(registry.make("optimistic", envs, np.random.default_rng(0)), Optimistic)
     assert isinstance(registry.make(str(tmp_path), envs, np.random.default_rng(0)), EagleAgent)
     assert [registry.is_learnt(spec) for spec in ("no_op", "beam:width=2", str(tmp_path))] == [False, False, True]
@@ -55,17 +56,17 @@ def test_specs_name_policies_methods_and_folders(tmp_path: Path) -> None:
 
 
 def test_settings_have_their_kinds() -> None:
-    assert registry.read_setting("ppo", "steps=12") == ("steps", 12)
+    assert registry.read_setting("ppo", "total_timesteps=12") == ("total_timesteps", 12)
     assert registry.read_setting("ppo", "gamma=0.5") == ("gamma", 0.5)
     assert registry.read_setting("ppo", "anneal=False") == ("anneal", False)
     assert registry.read_setting("ppo", "policy=stock") == ("policy", "stock")
-    for text in ("steps=many", "anneal=perhaps"):
-        with pytest.raises(ConfigurationError, match="should be a"):
+    for text in ("total_timesteps=many", "anneal=perhaps"):
+        with pytest.raises(ConfigurationError, match="expected a"):
             registry.read_setting("ppo", text)
 
 
 def test_train_then_load(tmp_path: Path) -> None:
-    settings = {"steps": 12, "hidden": 8, "epochs": 1}
+    settings = {"total_timesteps": 12, "hidden": 8, "n_epochs": 1}
     agent = registry.train("eagle", KnownVectorEnv(num_envs=4), settings, folder=tmp_path, progress=False)
     assert (agent.steps, registry.load(tmp_path).steps) == (12, 12)
 
@@ -74,9 +75,9 @@ def test_train_then_load(tmp_path: Path) -> None:
 def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> None:
     config = dataclasses.asdict(registry.make_config(name, {}))
     (tmp_path / "agent.json").write_text(
-        json.dumps({"format": 1, "algorithm": name.partition("-")[0], "config": config})
+        json.dumps({"format": 2, "algorithm": name.partition("-")[0], "config": config})
     )
-    with pytest.raises(PreparationError, match="should be of kind int; it is None"):
+    with pytest.raises(PreparationError, match="of type int, got None"):
         registry.load(tmp_path)
 
 
@@ -84,12 +85,13 @@ def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> Non
 def test_weights_that_are_absent_or_broken_are_named(name: str, tmp_path: Path) -> None:
     config = dataclasses.asdict(registry.make_config(name, {}))
     shapes = {"actions": 3, "dim": 2, "steps": 4, "language": {}, "quality": {}}
-    header = {"format": 1, "algorithm": name.partition("-")[0], **shapes, "config": config}
+    sums = dict.fromkeys(("agent", "policy"), hashlib.sha256(b"not tensors").hexdigest())
+    header = {"format": 2, "algorithm": name.partition("-")[0], **shapes, "config": config, "tensors": sums}
     (tmp_path / "agent.json").write_text(json.dumps(header))
     with pytest.raises(PreparationError, match="cannot be read"):
         registry.load(tmp_path)
-    for file in ("agent", "policy"):
-        (tmp_path / f"{file}.safetensors").write_bytes(b"not tensors")
+    for file, checksum in sums.items():
+        run.tensor_file(tmp_path, file, checksum).write_bytes(b"not tensors")
     with pytest.raises(PreparationError, match="cannot be read"):
         registry.load(tmp_path)
 
@@ -99,9 +101,9 @@ def test_unknown_names_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         registry.find("eagel")
     with pytest.raises(ConfigurationError, match=r"ppo has no such hyperparameter .*'gama'"):
         registry.train("ppo", KnownVectorEnv(), {"gama": 1.0})
-    (tmp_path / "agent.json").write_text(json.dumps({"format": 1, "algorithm": "sarsa"}))
+    (tmp_path / "agent.json").write_text(json.dumps({"format": 2, "algorithm": "sarsa"}))
     with pytest.raises(PreparationError, match="a run of 'sarsa'"):
         registry.load(tmp_path)
     monkeypatch.setattr(registry, "LEARNERS", {"absent": Learner("", "baselines.absent", "Config", "Agent")})
-    with pytest.raises(ConfigurationError, match="needs a library that is not there"):
+    with pytest.raises(ConfigurationError, match="needs a library that is not installed"):
         registry.hyperparameters("absent")

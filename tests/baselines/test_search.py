@@ -8,16 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.closed_form import enumerate_tree, optimum
 from baselines.evaluate import evaluate
 from baselines.reference import Uniform, uniform_probabilities
-from baselines.search import MCTS, Beam, BeamConfig, Lookahead, LookaheadConfig, MCTSConfig, Search, utilities
+from baselines.search import MCTS, Beam, BeamConfig, Lookahead, LookaheadConfig, MCTSConfig, Search
+from baselines.worlds import utilities
 from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
+from tests.baselines.closed_form import enumerate_tree, optimum
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 from tests.fakes import KnownVectorEnv
 
@@ -191,9 +192,9 @@ def test_observations_of_another_environment_are_refused(make) -> None:
         assert agent.predict(here)[0].shape == (2,)
         for settings, rows in (({"observation": other}, 2), ({"observation": observation}, 3)):
             there = EagleVectorEnv.from_world(make_tiny_world(**settings), num_envs=rows).reset(seed=0)[0]
-            with pytest.raises(ConfigurationError, match="whose observations are"):
+            with pytest.raises(ConfigurationError, match="expected an observation of"):
                 agent.predict(there)
-        with pytest.raises(ConfigurationError, match="whose observations are"):
+        with pytest.raises(ConfigurationError, match="expected an observation of"):
             agent.predict(KnownVectorEnv(num_envs=2).reset(seed=0)[0])
 
 
@@ -209,7 +210,7 @@ def test_what_cannot_be_searched_is_named() -> None:
     with pytest.raises(ConfigurationError, match="KnownVectorEnv"):
         Lookahead(KnownVectorEnv(), LookaheadConfig(), rng)
     envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=1)
-    with pytest.raises(ConfigurationError, match="budget of 2 rewrites has none for each of the 3 decisions"):
+    with pytest.raises(ConfigurationError, match="budget: expected at least 3 rewrites, one for each step, got 2"):
         MCTS(envs, MCTSConfig(budget=2), rng)
     for wrong in (lambda: BeamConfig(width=0), lambda: MCTSConfig(prior_temperature=0.0)):
         with pytest.raises(ConfigurationError):

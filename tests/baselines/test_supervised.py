@@ -146,30 +146,30 @@ def test_eagle_goes_on_from_it(config: SupervisedConfig, tmp_path: Path) -> None
         policy="language",
         supervised=str(tmp_path / "supervised"),
         reference="optimistic",
-        steps=earlier.steps,
-        epochs=1,
-        minibatches=2,
+        total_timesteps=earlier.steps,
+        n_epochs=1,
+        batch_size=12,
     )
     begun = eagle.train(make_envs(), settings, progress=False)
     observation, _ = make_envs(observation="text").reset(seed=0)
     np.testing.assert_array_equal(begun.probabilities(observation), earlier.probabilities(observation))
-    settings = replace(settings, steps=earlier.steps + 24)
+    settings = replace(settings, total_timesteps=earlier.steps + 24)
     agent = eagle.train(make_envs(), settings, folder=tmp_path / "eagle", progress=False)
     assert agent.steps == earlier.steps + 24
     assert np.abs(agent.probabilities(observation) - earlier.probabilities(observation)).max() > 1e-4
     again = EagleAgent.load(tmp_path / "eagle")
     np.testing.assert_array_equal(agent.probabilities(observation), again.probabilities(observation))
     assert len(evaluate(again, make_envs(), method="eagle", episodes=4).rows) == 4
-    with pytest.raises(ConfigurationError, match="K = 6 actions; the observation has 3"):
+    with pytest.raises(ConfigurationError, match="expected K = 6 actions, as in training, got 3"):
         again.predict(KnownVectorEnv(actions=3).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="text"'):
         again.predict(KnownVectorEnv(actions=6).reset(seed=0)[0])
-    with pytest.raises(ConfigurationError, match=r"has K = 6 actions; here are 3"):
+    with pytest.raises(ConfigurationError, match=r"expected a run with K = 3 actions, got K = 6"):
         eagle.train(KnownVectorEnv(), settings, progress=False)
 
 
 def test_errors_are_named(config: SupervisedConfig, tmp_path: Path) -> None:
-    with pytest.raises(PreparationError, match="there are 0"):
+    with pytest.raises(PreparationError, match="got 0"):
         train(make_envs(), replace(config, dataset=str(tmp_path)), progress=False)
     train(make_envs(), replace(config, training_steps=1), folder=tmp_path, progress=False)
     with pytest.raises(ConfigurationError, match="batch_size"):
@@ -181,7 +181,7 @@ def test_errors_are_named(config: SupervisedConfig, tmp_path: Path) -> None:
     agent = make_agent(config, 6)
     with pytest.raises(ConfigurationError, match='observation="text"'):
         agent.predict(KnownVectorEnv(actions=6).reset(seed=0)[0])
-    with pytest.raises(ConfigurationError, match="K = 6 actions; the observation has 3"):
+    with pytest.raises(ConfigurationError, match="expected K = 6 actions, as in training, got 3"):
         agent.predict(KnownVectorEnv(actions=3).reset(seed=0)[0])
     for wrong in ({"reference": "no_op"}, {"score": "sum"}, {"batch_size": 0}, {"dropout": 1.0}):
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):

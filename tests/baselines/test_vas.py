@@ -1,4 +1,4 @@
-"""Value-augmented sampling: the formula, what it learns from records alone, reload and resume."""
+"""Value-augmented sampling: the formula, what it learns from records, reload and resume."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_probabilities_are_those_of_the_formula() -> None:
 
 def test_learns_from_records_alone(data: str) -> None:
     envs = make_envs()
-    agent = train(envs, VASConfig(dataset=data, epochs=40), progress=False)
+    agent = train(envs, VASConfig(dataset=data, n_epochs=40), progress=False)
     assert envs.usage.calls == 0
     assert agent.steps == 64 * 3
     assert agent.curve[-1]["loss"] < 0.5 * agent.curve[0]["loss"]
@@ -60,7 +60,7 @@ def test_learns_from_records_alone(data: str) -> None:
 def test_learns_which_of_two_is_worth_more(tmp_path: Path) -> None:
     envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", actions=2, horizon=1), num_envs=64)
     record(envs, tmp_path, RecordConfig(("uniform",), episodes=512), progress=False)
-    agent = train(envs, VASConfig(dataset=str(tmp_path), reference="uniform", epochs=40), progress=False)
+    agent = train(envs, VASConfig(dataset=str(tmp_path), reference="uniform", n_epochs=40), progress=False)
     observation, _ = envs.reset(seed=10_000)
     expected = envs.expected_utility()
     clear = np.abs(expected[:, 0] - expected[:, 1]) > 1  # where one of the two is the obvious one
@@ -71,7 +71,7 @@ def test_learns_which_of_two_is_worth_more(tmp_path: Path) -> None:
 
 def test_the_optimistic_policy_looks_ahead_where_it_acts(data: str, tmp_path: Path) -> None:
     envs = make_envs()
-    train(envs, VASConfig(dataset=data, reference="optimistic", epochs=1), folder=tmp_path, progress=False)
+    train(envs, VASConfig(dataset=data, reference="optimistic", n_epochs=1), folder=tmp_path, progress=False)
     observation, _ = envs.reset(seed=0)
     with pytest.raises(ConfigurationError, match=r"call bind\(env\) first"):
         VASAgent.load(tmp_path).probabilities(observation)
@@ -82,9 +82,9 @@ def test_the_optimistic_policy_looks_ahead_where_it_acts(data: str, tmp_path: Pa
 
 
 def test_resumed_runs_end_as_if_they_had_not_stopped(data: str, tmp_path: Path) -> None:
-    config = VASConfig(dataset=data, epochs=4, hidden=8)
+    config = VASConfig(dataset=data, n_epochs=4, hidden=8)
     whole = train(make_envs(), config, progress=False)
-    train(make_envs(), replace(config, epochs=2), folder=tmp_path, progress=False)
+    train(make_envs(), replace(config, n_epochs=2), folder=tmp_path, progress=False)
     again = train(make_envs(), config, folder=tmp_path, resume=True, progress=False)
     assert again.curve == whole.curve
     for one, other in zip(again.values.parameters(), whole.values.parameters(), strict=True):
@@ -94,7 +94,7 @@ def test_resumed_runs_end_as_if_they_had_not_stopped(data: str, tmp_path: Path) 
 
 
 def test_saved_agents_act_alike(data: str, tmp_path: Path) -> None:
-    agent = train(make_envs(), VASConfig(dataset=data, epochs=1), folder=tmp_path, progress=False)
+    agent = train(make_envs(), VASConfig(dataset=data, n_epochs=1), folder=tmp_path, progress=False)
     observation, _ = make_envs().reset(seed=0)
     again = VASAgent.load(tmp_path)
     np.testing.assert_array_equal(agent.probabilities(observation), again.probabilities(observation))
@@ -103,18 +103,18 @@ def test_saved_agents_act_alike(data: str, tmp_path: Path) -> None:
 
 
 def test_errors_are_named(data: str, tmp_path: Path) -> None:
-    with pytest.raises(PreparationError, match="there are 0"):
+    with pytest.raises(PreparationError, match="got 0"):
         train(make_envs(), VASConfig(dataset=str(tmp_path)), progress=False)
-    train(make_envs(), VASConfig(dataset=data, epochs=1), folder=tmp_path, progress=False)
+    train(make_envs(), VASConfig(dataset=data, n_epochs=1), folder=tmp_path, progress=False)
     header = json.loads((tmp_path / "agent.json").read_text())
     (tmp_path / "agent.json").write_text(json.dumps(header | {"dim": 9}))
     with pytest.raises(PreparationError, match="cannot be read"):
         VASAgent.load(tmp_path)
     agent = make_agent(VASConfig(), 3, 2)
-    with pytest.raises(ConfigurationError, match="the observation has K = 4"):
+    with pytest.raises(ConfigurationError, match="got K = 4"):
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         agent.predict("a text")
-    for wrong in ({"reference": "no_op"}, {"beta": 0.0}, {"epochs": 0}):
+    for wrong in ({"reference": "no_op"}, {"beta": 0.0}, {"n_epochs": 0}):
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             VASConfig(**wrong)  # type: ignore[arg-type]

@@ -115,7 +115,7 @@ def test_what_cannot_be_written_is_named() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ConfigurationError, match="KnownVectorEnv"):
         BestOfN(KnownVectorEnv(), BestOfNConfig(), rng)
-    with pytest.raises(ConfigurationError, match="less than an episode of 3 steps"):
+    with pytest.raises(ConfigurationError, match="expected at least 3 rewrites"):
         BestOfN(make_envs(), BestOfNConfig(budget=2), rng)
-    with pytest.raises(ConfigurationError, match="reference is one of"):
+    with pytest.raises(ConfigurationError, match="reference: expected one of"):
         BestOfNConfig(reference="no_op")

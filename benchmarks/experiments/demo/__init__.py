@@ -30,7 +30,7 @@ def cells(options: Options) -> list[Cell]:
     """PPO and the three reference policies, one seed."""
     size = SIZES[options.size]
     methods: list[dict[str, Any]] = [{"agent": name} for name in REFERENCES]
-    methods.append({"agent": "ppo", "training": {"steps": size["steps"]}})
+    methods.append({"agent": "ppo", "training": {"total_timesteps": size["steps"]}})
     return grid(environments(options)[-1:], methods, seeds=1, episodes=size["episodes"], num_envs=size["num_envs"])
 
 

@@ -26,7 +26,7 @@ def cells(options: Options) -> list[Cell]:
     """Every agent with every seed on Plots, and on MovieLens with `--data`."""
     size = SIZES[options.size]
     methods: list[dict[str, Any]] = [
-        *({"agent": name, "training": {"steps": size["steps"]}} for name in LEARNERS),
+        *({"agent": name, "training": {"total_timesteps": size["steps"]}} for name in LEARNERS),
         *({"agent": name} for name in REFERENCES),
     ]
     return grid(environments(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})

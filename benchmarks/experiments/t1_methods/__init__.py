@@ -37,7 +37,7 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from ({"agent": name} for name in FIXED)
     yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
     yield from imitators(steps, size["recorded"], half=True)
-    yield from ({"agent": name, "training": {"steps": steps}} for name in LEARNERS)
+    yield from ({"agent": name, "training": {"total_timesteps": steps}} for name in LEARNERS)
     yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
     yield {"agent": "elm", "training": size["elm"]}
     yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])

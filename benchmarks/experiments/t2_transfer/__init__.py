@@ -44,7 +44,7 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
         here: dict[str, Any] = common | {"environment": f"{name}-{model}", "env_kwargs": arguments}
         yield from (Cell(agent=policy, **here) for policy in REFERENCES)
         for method, (agent, own) in LEARNERS.items():
-            training, recorded = own | {"steps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
+            training, recorded = own | {"total_timesteps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
             yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
     for home, model in (("plain", "pitch"), ("pitch", "plain")):
         here = common | {"environment": f"{name}-{model}", "env_kwargs": there[home], "test_env_kwargs": there[model]}

@@ -24,7 +24,7 @@ def write_demo(folder: Path, env_id: str) -> None:
         *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
     )  # fmt: skip
     write_rows([row], folder / "cells" / "plots-ppo-0" / "episodes.parquet")
-    cell = {"environment": "plots", "agent": "ppo", "seed": 0, "env_id": env_id, "training": {"steps": 7680}}
+    cell = {"environment": "plots", "agent": "ppo", "seed": 0, "env_id": env_id, "training": {"total_timesteps": 7680}}
     write_json({"cell": cell, "cost": {"steps": 7680}}, folder / "cells" / "plots-ppo-0" / "run.json")
 
 

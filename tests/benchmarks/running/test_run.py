@@ -137,14 +137,14 @@ def test_learners_are_those_of_the_registry(monkeypatch: pytest.MonkeyPatch, opt
 
     monkeypatch.setattr(registry, "train", train)
     monkeypatch.setattr(benchmarks.running.fingerprints, "make_envs", lambda *args, **kwargs: KnownVectorEnv())
-    cell = replace(UNIFORM, agent="ppo-stock", training={"steps": 40}, seed=3)
+    cell = replace(UNIFORM, agent="ppo-stock", training={"total_timesteps": 40}, seed=3)
     _, cost = benchmarks.running.jobs.train_cell(cell, options.out, "")
-    assert asked == [("ppo-stock", {"seed": 3, "steps": 40})]
+    assert asked == [("ppo-stock", {"seed": 3, "total_timesteps": 40})]
     assert cost["steps"] == 40
 
 
-PLOTS = Cell("plots", "EagleGym/Plots-v0", "vas", 0, 2, 2, {"horizon": 2}, {"epochs": 1}, recorded=2)
-EAGLE = replace(PLOTS, agent="eagle", training={"steps": 8, "epochs": 1}, label="warm")
+PLOTS = Cell("plots", "EagleGym/Plots-v0", "vas", 0, 2, 2, {"horizon": 2}, {"n_epochs": 1}, recorded=2)
+EAGLE = replace(PLOTS, agent="eagle", training={"total_timesteps": 8, "n_epochs": 1}, label="warm")
 OTHER = replace(PLOTS, agent="uniform", training={}, recorded=0)
 
 
@@ -167,7 +167,7 @@ def test_what_is_recorded_is_recorded_once_and_charged_to_all(options: Options) 
 
 def test_a_cell_goes_on_from_the_agent_of_another_or_tests_it_elsewhere(options: Options) -> None:
     reads = replace(PLOTS, agent="supervised", training={"training_steps": 1, "batch_size": 2})
-    settings = {"policy": "language", "steps": 8, "epochs": 1, "minibatches": 1}
+    settings = {"policy": "language", "total_timesteps": 8, "n_epochs": 1}
     on = replace(EAGLE, recorded=0, training=settings, begins_as=reads.name)
     away = replace(on, training={}, begins_as="", agent_of=on.name, label="away", test_env_kwargs={"horizon": 1})
     supervised, eagle, elsewhere = done([reads, on, away], options)
@@ -278,7 +278,7 @@ def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None
     script = (
         "import sys; from pathlib import Path; from benchmarks.running.cells import Cell\n"
         "from benchmarks.running.options import Options; from benchmarks.running.run import run_cells\n"
-        "rest = {'env_kwargs': {'horizon': 1}, 'training': {'epochs': 1}, 'recorded': 2}\n"
+        "rest = {'env_kwargs': {'horizon': 1}, 'training': {'n_epochs': 1}, 'recorded': 2}\n"
         "cells = [Cell('plots', 'EagleGym/Plots-v0', 'vas', seed, 2, 2, **rest) for seed in range(4)]\n"
         "run_cells(cells, Options('small', Path(sys.argv[1])))"
     )

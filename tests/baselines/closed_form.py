@@ -2,12 +2,12 @@
 
 With deterministic transitions (temperature 0) an episode's states form a tree of at most 1 + K + ... + K^(H-1) inner
 states. For the objective E[sum of gamma^t (r_t - alpha KL(pi(.|x_t) || pi_ref(.|x_t)))] the best policy and its value
-are known there by recursion from the leaves [1]:
+are known there, by recursion from the leaves [1]:
 
     Q(x, a) = r(x, a) + gamma V*(x'),   pi*(a|x) ∝ pi_ref(a|x) exp(Q(x, a) / alpha),
     V*(x) = alpha log sum_a pi_ref(a|x) exp(Q(x, a) / alpha)
 
-So an agent can be verified, not just compared. All functions are pure.
+An agent can therefore be verified, not just compared. All functions are pure.
 
 [1] Todorov, "Linearly-solvable Markov decision problems", NeurIPS 2006.
 """
@@ -30,15 +30,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Tree:
-    """Every state that an episode can come to; S inner states, those in which an action is taken, the root first.
+class StateTree:
+    """Every state that an episode can reach. Of these, S are inner states, where an action is taken; the root is first.
 
     Attributes:
-        observation: Latent observations, each ``[S, ...]``.
-        expected_utility: ``[S, K]``, as the environment gives it.
-        mask: ``[S, K]`` True where an action is offered.
-        rewards: ``[S, K]``, 0 off the mask.
-        children: ``[S, K]`` inner state that an action leads to; -1 where the episode ends, and off the mask.
+        observation: Latent observations, each `[S, ...]`.
+        expected_utility: `[S, K]`, as the environment returns it.
+        mask: `[S, K]` True where an action is offered.
+        rewards: `[S, K]`, 0 off the mask.
+        children: `[S, K]` inner state that an action leads to; -1 where the episode ends, and off the mask.
     """
 
     observation: dict[str, NDArray[np.float32]]
@@ -48,18 +48,18 @@ class Tree:
     children: NDArray[np.int64]
 
 
-def enumerate_tree(world: World, root: State) -> Tree:
-    """All that can follow a state, one batched call of the language model a level.
+def enumerate_tree(world: World, root: State) -> StateTree:
+    """Enumerate all that can follow a state, with one batched call of the language model for each level.
 
     Args:
-        world: With the latent observation and temperature 0.
-        root: Where episodes start.
+        world: A world with the latent observation and temperature 0.
+        root: The state in which episodes start.
 
     Raises:
-        ConfigurationError: The language model samples, so that states form no tree.
+        ConfigurationError: The language model samples, so states form no tree.
     """
     if world.settings.temperature != 0:
-        raise ConfigurationError(f"a tree needs temperature=0; it is {world.settings.temperature}")
+        raise ConfigurationError(f"expected temperature=0 for a tree, got {world.settings.temperature}")
     inner: list[State] = []
     edges: list[tuple[int, int, float, int]] = []  # state, action, reward, child
     level = [root]
@@ -78,7 +78,7 @@ def enumerate_tree(world: World, root: State) -> Tree:
     paid, children = np.zeros(shape), np.full(shape, -1)
     for state, action, reward, child in edges:
         paid[state, action], children[state, action] = reward, child
-    return Tree(
+    return StateTree(
         observation=observe_latent(world, inner),
         expected_utility=transition.expected_utility(world, inner),
         mask=np.stack([state.action_set.mask for state in inner]).astype(np.bool_),
@@ -87,23 +87,23 @@ def enumerate_tree(world: World, root: State) -> Tree:
     )
 
 
-def action_values(tree: Tree, values: Floats, gamma: float, rows: int | slice = slice(None)) -> Floats:
-    """``Q [S, K]`` (or some of its rows) from the values ``[S]`` of the states; -inf off the mask."""
+def action_values(tree: StateTree, values: Floats, gamma: float, rows: int | slice = slice(None)) -> Floats:
+    """`Q [S, K]` (or some of its rows) from the values `[S]` of the states; -inf off the mask."""
     after = np.where(tree.children[rows] >= 0, values[tree.children[rows]], 0.0)
     return np.where(tree.mask[rows], tree.rewards[rows] + gamma * after, -np.inf)
 
 
-def optimum(tree: Tree, reference: Floats, alpha: float, gamma: float = 1.0) -> tuple[Floats, Floats]:
+def optimum(tree: StateTree, reference: Floats, alpha: float, gamma: float = 1.0) -> tuple[Floats, Floats]:
     """The best policy and its value.
 
     Args:
         tree: The states.
-        reference: pi_ref, ``[S, K]``, above 0 wherever the mask is True.
+        reference: pi_ref, `[S, K]`, above 0 wherever the mask is True.
         alpha: Weight of the KL, above 0.
         gamma: Discount.
 
     Returns:
-        ``pi* [S, K]`` and ``V* [S]``.
+        `pi* [S, K]` and `V* [S]`.
     """
     values = np.zeros(len(tree.mask))
     with np.errstate(divide="ignore"):
@@ -114,8 +114,8 @@ def optimum(tree: Tree, reference: Floats, alpha: float, gamma: float = 1.0) -> 
     return np.exp(scores - values[:, None] / alpha), values
 
 
-def value_of(tree: Tree, policy: Floats, reference: Floats, alpha: float, gamma: float = 1.0) -> Floats:
-    """Value ``[S]`` of any policy ``[S, K]`` in the regularised objective."""
+def value_of(tree: StateTree, policy: Floats, reference: Floats, alpha: float, gamma: float = 1.0) -> Floats:
+    """Value `[S]` of any policy `[S, K]` in the regularised objective."""
     values = np.zeros(len(tree.mask))
     cost = alpha * divergence(policy, reference)
     for state in reversed(range(len(values))):
@@ -124,8 +124,8 @@ def value_of(tree: Tree, policy: Floats, reference: Floats, alpha: float, gamma:
     return values
 
 
-def visits(tree: Tree, policy: Floats) -> Floats:
-    """How often an episode comes to each state, ``[S]``; the root once."""
+def visits(tree: StateTree, policy: Floats) -> Floats:
+    """How often an episode comes to each state, `[S]`; the root once."""
     counts = np.zeros(len(tree.mask))
     counts[0] = 1.0
     for state in range(len(counts)):
