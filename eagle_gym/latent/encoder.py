@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from eagle_gym.latent.features import Bag, Features, padded
+from eagle_gym.latent.geometry import project_to_ball
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class Encoder:
         Returns:
             [B, n]. Row i depends on text i alone, to the last bit.
         """
-        return project(self.linear([self._bag(text) for text in texts]), self.radius)
+        return project_to_ball(self.linear([self._bag(text) for text in texts]), self.radius)
 
     def linear(self, bags: Sequence[Bag]) -> Floats:
         """Embeddings of texts given by their features, before the ball, [B, n]."""
@@ -71,21 +72,6 @@ class Encoder:
             if len(self._bags) < REMEMBERED:
                 self._bags[text] = bag
         return bag
-
-
-def project(z: Floats, radius: float) -> Floats:
-    """Points outside the ball go straight to its surface, [B, n]; the others stay as they are."""
-    norm = norms(z)
-    scale = np.divide(radius, norm, out=np.ones(len(z)), where=norm > radius)
-    return z * scale[:, None]
-
-
-def norms(z: Floats) -> Floats:
-    """Euclidean norm of each row, [B], summed in the order of the columns whatever the shape."""
-    total = np.zeros(len(z))
-    for column in range(z.shape[1]):
-        total += z[:, column] ** 2
-    return np.sqrt(total)
 
 
 def fit_linear(features: sp.csr_array, targets: Floats, weights: Floats, ridge: float) -> tuple[Floats, Floats]:

@@ -31,9 +31,10 @@ from tqdm import tqdm
 from eagle_gym.catalog import Catalog, Split
 from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import ConfigurationError, PreparationError
-from eagle_gym.latent.encoder import Encoder, fit_linear, norms, project
+from eagle_gym.latent.encoder import Encoder, fit_linear
 from eagle_gym.latent.factorization import factorize
 from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
+from eagle_gym.latent.geometry import norms, project_to_ball
 from eagle_gym.latent.users import Moments, fit_population
 
 Floats = NDArray[np.float64]
@@ -333,10 +334,10 @@ def complete(
     """Steps 3 to 5: whiten, find the ball, refit the users."""
     whitening = _whitening(maps.full(reading.table))
     encoder = _encoder(reading.features, maps.full, whitening, reading.bags, parameters.ball)
-    unseen = project((maps.out_of_part(reading.table) - whitening[0]) @ whitening[1], encoder.radius)
+    unseen = project_to_ball((maps.out_of_part(reading.table) - whitening[0]) @ whitening[1], encoder.radius)
     return LatentSpace(
         encoder=encoder,
-        items=project(encoder.linear(reading.bags), encoder.radius),
+        items=project_to_ball(encoder.linear(reading.bags), encoder.radius),
         users=fit_users(catalog, split.support, split.train_users, unseen),
         parameters=parameters,
         quality={"explained_taste": maps.explained[0], "explained_quality": maps.explained[1]},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.encoder import norms
+from eagle_gym.latent.geometry import norms
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 

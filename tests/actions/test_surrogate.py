@@ -24,12 +24,12 @@ from eagle_gym.actions.surrogate.model import (
     Surrogate,
     Symbolic,
     gather_changes,
-    into_ball,
     linear_map,
     outcome_groups,
 )
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import arrays
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
@@ -168,7 +168,7 @@ def test_expected_embeddings_lie_in_the_ball(fitted: PlotSurrogate) -> None:
     pools = LexiconCandidates().propose(texts, [""] * len(texts), 16, range(len(texts)))
     expected = Surrogate(fitted, SPACE, {}, COST).expected(texts, pools, SPACE.encoder.encode(texts), [0] * len(texts))
     assert np.linalg.norm(np.concatenate(expected), axis=1).max() <= SPACE.radius * (1 + 1e-12)
-    np.testing.assert_allclose(into_ball(np.array([[30.0, 40.0]]), 5.0), [[3.0, 4.0]])
+    np.testing.assert_allclose(project_to_ball(np.array([[30.0, 40.0]]), 5.0), [[3.0, 4.0]])
 
 
 def test_perfect_and_constant_predictions_have_r_squared_one_and_zero() -> None:

@@ -10,7 +10,7 @@ import pytest
 from eagle_gym.catalog import Catalog, Item, Split, plots_world, split_catalog
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space
-from eagle_gym.latent.encoder import norms
+from eagle_gym.latent.geometry import norms
 from tests.latent.conftest import with_ratings
 
 

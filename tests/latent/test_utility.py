@@ -6,14 +6,14 @@ import pytest
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.latent import ContentGap, LatentSpace, UtilityParts, make_utility
-from eagle_gym.latent.encoder import norms, project
+from eagle_gym.latent.geometry import norms, project_to_ball
 
 PARTS = ("total", "affinity", "novelty", "percentile")
 
 
 def points(space: LatentSpace, rng: np.random.Generator, count: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points, users and items left out."""
-    z = project(rng.normal(size=(count, space.dim)) * 1.5, space.radius)
+    z = project_to_ball(rng.normal(size=(count, space.dim)) * 1.5, space.radius)
     users = space.users[rng.integers(len(space.users), size=count)]
     return z, users, rng.integers(-1, len(space.items), size=count)
 

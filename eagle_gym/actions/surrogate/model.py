@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions.effects import encode_distinct
 from eagle_gym.errors import PreparationError, TextError
+from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import Change, arrays, lexicon
 
 if TYPE_CHECKING:
@@ -55,14 +56,7 @@ class LinearMap:
 
     def project(self, z: Floats) -> Floats:
         """Rows outside the ball are pulled onto it."""
-        return into_ball(z, self.radius)
-
-
-def into_ball(z: Floats, radius: float) -> Floats:
-    """Rows outside the ball are pulled onto it, radially."""
-    norms = np.sqrt(np.square(z).sum(axis=-1, keepdims=True))
-    pulled: Floats = z * np.minimum(1.0, radius / np.maximum(norms, 1e-300))
-    return pulled
+        return project_to_ball(z, self.radius)
 
 
 @dataclass(frozen=True, eq=False)
@@ -460,5 +454,5 @@ class Surrogate:
         """As :class:`eagle_gym.actions.effects.Effects`; the seeds play no part."""
         counts = [len(pool) for pool in edits]
         moved = self.model.displacements(texts, edits, np.asarray(z, np.float64))
-        ahead = into_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
+        ahead = project_to_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
         return np.split(ahead, np.cumsum(counts)[:-1])
