@@ -30,7 +30,15 @@ from eagle_gym import plot_english
 from eagle_gym.catalog import Catalog, Split, load_plots, plots_world
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.latent import ColdStart, LatentSpace, SpaceParameters, Utility, cold_start_report, fit_space, weigh
+from eagle_gym.latent import (
+    ColdStart,
+    LatentSpace,
+    SpaceParameters,
+    Utility,
+    cold_start_report,
+    cross_validate,
+    fit_space,
+)
 from eagle_gym.latent.quality import restrict
 
 if TYPE_CHECKING:
@@ -164,7 +172,7 @@ class SecondOpinion:
             judge=np.zeros(len(parts.judge), np.bool_),
         )
         self.quality: ColdStart = cold_start_report(self._catalog, own, choices=SECOND).errors["all"]
-        self.space = fit_space(self._catalog, own, SECOND[int(np.argmax(weigh(self._catalog, own, SECOND)))])
+        self.space = fit_space(self._catalog, own, SECOND[int(np.argmax(cross_validate(self._catalog, own, SECOND)))])
 
     def standard(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
         """Predicted ratings in standard deviations over the catalog, for that user, [B].

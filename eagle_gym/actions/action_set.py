@@ -37,13 +37,13 @@ class ActionSet:
     """The K actions of a state; arrays are read-only, and rows past the last edit are zero.
 
     Attributes:
-        edits: [K] edits, ``""`` where the mask is 0.
-        expected: [K, n] expected next embeddings.
-        features: [K, n] what the design saw: displacements or next embeddings.
-        weights: [K] design weights q_S, summing to 1 over the mask.
-        mask: [K] int8, 1 where an edit is offered.
-        gap: the design's certified relative gap to the G-optimum over the pool.
-        C: the offered set's approximation factor: max leverage over the pool / rank.
+        edits: [K] Edits, `""` where the mask is 0.
+        expected: [K, n] Expected next embeddings.
+        features: [K, n] What the design saw: displacements or next embeddings.
+        weights: [K] Design weights q_S, summing to 1 over the mask.
+        mask: [K] Int8, 1 where an edit is offered.
+        gap: The design's certified relative gap to the G-optimum over the pool.
+        C: The offered set's approximation factor: max leverage over the pool / rank.
     """
 
     edits: tuple[str, ...]
@@ -60,9 +60,9 @@ class Pool:
     """What an action set is chosen from.
 
     Attributes:
-        edits: [P] distinct edits.
-        expected: [P, n] expected next embeddings, rounded.
-        features: [P, n] what the design sees.
+        edits: [P] Distinct edits.
+        expected: [P, n] Expected next embeddings, rounded.
+        features: [P, n] What the design sees.
     """
 
     edits: tuple[str, ...]
@@ -74,20 +74,20 @@ class ActionSets:
     """Builds and remembers action sets.
 
     Args:
-        candidates: proposes the pool.
-        effects: estimates the expected next embedding of each candidate.
-        pool: candidates per state.
-        k: actions offered per state.
-        features: ``"displacement"`` (expected next embedding minus the state's) or ``"next"``.
-        selection: how the k are chosen from the pool; all but the first are there to be compared with it.
-            ``"g_optimal"``: by design. ``"g_optimal_unit"``: by a design over features of unit length. ``"longest"``:
-            the longest features. ``"uniform"``: at random, from the state's own seed. ``"top_weight"``: those with the
+        candidates: Proposes the pool.
+        effects: Estimates the expected next embedding of each candidate.
+        pool: Candidates per state.
+        k: Actions offered per state.
+        features: `"displacement"` (expected next embedding minus the state's) or `"next"`.
+        selection: How the k are chosen from the pool; all but the first are there to be compared with it.
+            `"g_optimal"`: by design. `"g_optimal_unit"`: by a design over features of unit length. `"longest"`:
+            the longest features. `"uniform"`: at random, from the state's own seed. `"top_weight"`: those with the
             largest weights in an optimal design over the whole pool. The weights of the last three are uniform.
-        seed: enters every hash; two values give independent action sets.
-        cache_size: action sets remembered; the least recently used is dropped first.
+        seed: Enters every hash; two values give independent action sets.
+        cache_size: Action sets remembered; the least recently used is dropped first.
 
     Raises:
-        ConfigurationError: ``k`` or ``pool`` below 2, ``k`` above ``pool``, an unknown kind of features or selection.
+        ConfigurationError: `k` or `pool` below 2, `k` above `pool`, an unknown kind of features or selection.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class ActionSets:
         """The action sets of a batch of states.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            z: [B, n] the texts' embeddings.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            z: [B, n] The texts' embeddings.
 
         Returns:
             [B] action sets; equal (text, profile) give one and the same object.
@@ -162,12 +162,12 @@ class ActionSets:
         """The pools that the action sets of a batch of states are chosen from; nothing is remembered.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            z: [B, n] the texts' embeddings.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            z: [B, n] The texts' embeddings.
 
         Raises:
-            DesignError: a state for which no edit was proposed.
+            DesignError: A state for which no edit was proposed.
         """
         seeds = [stable_seed(self.seed, text, profile) for text, profile in zip(texts, profiles, strict=True)]
         edits = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]

@@ -1,7 +1,7 @@
 """Candidate edits: the pool that an action set is chosen from.
 
-``LexiconCandidates`` draws edits of plot English, in the proportions of ``plot_english.propose`` but from arrays, for a
-whole batch of states at once. ``ModelCandidates`` asks the language model. Both propose generic edits (about the
+`LexiconCandidates` draws edits of plot English, in the proportions of `plot_english.propose` but from arrays, for a
+whole batch of states at once. `ModelCandidates` asks the language model. Both propose generic edits (about the
 text) and personalised ones (given the user's profile), none twice, and none that can change nothing.
 """
 
@@ -35,13 +35,13 @@ class Candidates(Protocol):
         ...
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """Up to ``n`` distinct edits for each state.
+        """Up to `n` distinct edits for each state.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            n: edits wanted for each.
-            seeds: [B] a state's edits depend on its text, its profile and its seed alone.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            n: Edits wanted for each.
+            seeds: [B] A state's edits depend on its text, its profile and its seed alone.
         """
         ...
 
@@ -50,13 +50,13 @@ class LexiconCandidates:
     """Edits of plot English, drawn from the lexicon.
 
     Args:
-        personalised: share of the edits that is drawn with the profile, as far as there are such edits: they ask for
+        personalised: Share of the edits that is drawn with the profile, as far as there are such edits: they ask for
             what the user likes, take out what the user dislikes, trade one for the other, or go in a direction that may
             bring a like. The other edits then never ask for a dislike.
-        macro: share of the edits that ask for three edits at once.
+        macro: Share of the edits that ask for three edits at once.
 
     Raises:
-        ConfigurationError: a share outside 0 to 1.
+        ConfigurationError: A share outside 0 to 1.
     """
 
     def __init__(self, personalised: float = 0.5, macro: float = 0.0) -> None:
@@ -68,11 +68,11 @@ class LexiconCandidates:
 
     @property
     def settings(self) -> dict[str, str | float]:
-        """As :class:`Candidates`."""
+        """See `Candidates`."""
         return {"candidates": "lexicon", "personalised": self.personalised, "macro": self.macro}
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
+        """See `Candidates`; fewer than `n` only where the language has no more."""
         if n < 1:
             raise ConfigurationError(f"n must be at least 1, got {n}")
         held = arrays.one_hot(texts)
@@ -150,7 +150,7 @@ def _generic(
     taken: set[Change],
     rng: np.random.Generator,
 ) -> list[str]:
-    """``n`` edits drawn without regard to likes; none asks for a dislike or is taken already."""
+    """`n` edits drawn without regard to likes; none asks for a dislike or is taken already."""
     replacements = _replacements(attributes, taste, round(n * SHARES["replace"]), taken, rng)
     allowed = fits & _wanted(taste.dislikes)
     table = arrays.change_table()
@@ -165,7 +165,7 @@ def _generic(
 
 
 def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Up to ``count`` allowed rows of the table, drawn by weight without replacement, in the order of the draws."""
+    """Up to `count` allowed rows of the table, drawn by weight without replacement, in the order of the draws."""
     rows = np.flatnonzero(allowed)
     keys = rng.standard_exponential(len(rows)) / _weights(rows)
     if count < len(rows):
@@ -214,7 +214,7 @@ def _row_of() -> dict[Change, int]:
 def _replacements(
     attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Change], rng: np.random.Generator
 ) -> list[str]:
-    """Up to ``count`` trades of a held value of a set for another one."""
+    """Up to `count` trades of a held value of a set for another one."""
     pairs = attributes.pairs()
     held = [pair for pair in pairs if pair[0] in lexicon.SET_SLOTS]
     if not held or not count:
@@ -239,7 +239,7 @@ def _further_replacements(
     replacements: Sequence[str],
     rng: np.random.Generator,
 ) -> list[str]:
-    """Up to ``count`` more trades: what a pool larger than the table of edits is filled with."""
+    """Up to `count` more trades: what a pool larger than the table of edits is filled with."""
     pairs = attributes.pairs()
     unwanted = {*pairs, *taste.dislikes}
     taken = {*taken, *(arrays.changes_in(edit)[0] for edit in replacements)}
@@ -255,7 +255,7 @@ def _further_replacements(
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` edits of three edits that touch three slots, so that none undoes another."""
+    """`count` edits of three edits that touch three slots, so that none undoes another."""
     table = arrays.change_table()
     edits: dict[str, None] = {}
     for _ in range(4 * count):
@@ -277,13 +277,13 @@ class ModelCandidates:
     that cannot be read or change nothing are dropped; after a few rounds the lexicon fills up what is missing there.
 
     Args:
-        model: answers ``"propose"`` edits.
-        language: ``"plot_english"`` or ``"free"``: what the edits must be written in, which is what the model speaks.
-        personalised: share of the edits that is asked for with the profile.
-        temperature: of the sampling; it must be above 0, or all edits would be one.
+        model: Answers `"propose"` edits.
+        language: `"plot_english"` or `"free"`: what the edits must be written in, which is what the model speaks.
+        personalised: Share of the edits that is asked for with the profile.
+        temperature: Of the sampling; it must be above 0, or all edits would be one.
 
     Raises:
-        ConfigurationError: an argument out of range.
+        ConfigurationError: An argument out of range.
     """
 
     def __init__(
@@ -304,7 +304,7 @@ class ModelCandidates:
 
     @property
     def settings(self) -> dict[str, str | float]:
-        """As :class:`Candidates`."""
+        """See `Candidates`."""
         return {
             "candidates": "model",
             "model": self.model.fingerprint,
@@ -320,7 +320,7 @@ class ModelCandidates:
         )
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """As :class:`Candidates`; a free-text model may leave a pool short."""
+        """See `Candidates`; a free-text model may leave a pool short."""
         pools: list[dict[str, str]] = [{} for _ in texts]  # folded edit -> edit
         for turn in range(_ROUNDS):
             wanted = [(row, j) for row, pool in enumerate(pools) for j in range(_asked(n - len(pool), turn))]

@@ -1,6 +1,6 @@
 """Expected effects: where each candidate edit would lead, z_a = E[E_D(x')].
 
-``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results; a text outside
+`Rollout` asks the language model itself, m times for each candidate, and averages the encoded results; a text outside
 plot English is drawn again, as the environment does it. The surrogate (surrogate.py) predicts the same from features
 of text and edit.
 """
@@ -36,10 +36,10 @@ class Effects(Protocol):
         """The expected embedding of the text after each edit.
 
         Args:
-            texts: [B] the states' texts.
-            edits: [B] the candidates of each state, P_b of them.
-            z: [B, n] the texts' embeddings.
-            seeds: [B] a state's estimates depend on its text, edits and seed alone.
+            texts: [B] The states' texts.
+            edits: [B] The candidates of each state, P_b of them.
+            z: [B, n] The texts' embeddings.
+            seeds: [B] A state's estimates depend on its text, edits and seed alone.
 
         Returns:
             [B] arrays [P_b, n], inside the catalog's ball.
@@ -51,13 +51,13 @@ class Rollout:
     """Means over real generations: all of a batch in one call of the model and one pass of the encoder.
 
     Args:
-        model: rewrites.
-        space: encodes.
+        model: Rewrites.
+        space: Encodes.
         samples: m, generations per candidate.
-        temperature: of the rewriting, the environment's.
+        temperature: Of the rewriting, the environment's.
 
     Raises:
-        ConfigurationError: ``samples`` below 1.
+        ConfigurationError: `samples` below 1.
     """
 
     def __init__(self, model: LanguageModel, space: LatentSpace, *, samples: int = 4, temperature: float = 1.0) -> None:
@@ -75,7 +75,7 @@ class Rollout:
         z: NDArray[np.float64],
         seeds: Sequence[int],
     ) -> list[NDArray[np.float64]]:
-        """As :class:`Effects`."""
+        """See `Effects`."""
         asked, own_seeds = [], []
         for text, candidates, seed in zip(texts, edits, seeds, strict=True):
             for candidate in candidates:

@@ -11,8 +11,8 @@ recomputed from a QR factorisation over all rows, whatever solver made q.
     >>> result.weights.round(3).tolist()
     [0.5, 0.0, 0.5]
 
-``solve`` and ``select`` take one pool ``[K, n]``; ``solve_batch`` and ``select_batch`` take many, and give each pool
-the very same bits that it would get alone. ``coverage`` describes any set of rows, however it was chosen.
+`solve` and `select` take one pool `[K, n]`; `solve_batch` and `select_batch` take many, and give each pool
+the very same bits that it would get alone. `coverage` describes any set of rows, however it was chosen.
 
 References:
     1. J. Kiefer, J. Wolfowitz, "The equivalence of two extremum problems", Canadian J. Math. 12, 1960.

@@ -20,15 +20,15 @@ class Coverage:
 
     Attributes:
         C: max_a g_a / r over the pool, for uniform weights on the set; infinite if the set does not span the pool.
-        energy: share of the pool's squared length that lies in the span of the set, 0 to 1.
-        alignment: mean cosine between the set's rows and the pool's mean, -1 to 1; 0 if the pool's mean is zero. High
+        energy: Share of the pool's squared length that lies in the span of the set, 0 to 1.
+        alignment: Mean cosine between the set's rows and the pool's mean, -1 to 1; 0 if the pool's mean is zero. High
             means bias: the set leans the way that the pool leans. Long candidates make the mean, so a design, which
             takes the long ones, may well align more than a random set.
-        crowding: mean squared cosine between a row of the set and a candidate of the pool, 0 to 1. High means bias of
+        crowding: Mean squared cosine between a row of the set and a candidate of the pool, 0 to 1. High means bias of
             another kind: the set lies along the axes where many candidates lie, whatever their lengths and signs. It
             is 1/n where no axis is favoured.
-        mean_length: mean length of the set's rows, in the features' units.
-        pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
+        mean_length: Mean length of the set's rows, in the features' units.
+        pool_mean_length: The same over the pool. A design prefers long vectors; compare the two.
     """
 
     C: float
@@ -44,18 +44,18 @@ class Selection:
     """The candidates offered out of a pool, and the distribution q_S over them.
 
     Attributes:
-        indices: rows of the pool, ``[k]``, ascending and distinct (all K rows if the pool has fewer than k).
-        weights: q_S, ``[k]``, summing to one. Rows that only fill the set have weight 0.
+        indices: Rows of the pool, `[k]`, ascending and distinct (all K rows if the pool has fewer than k).
+        weights: q_S, `[k]`, summing to one. Rows that only fill the set have weight 0.
         rank: r, the numerical rank of the pool.
         C: max_a g_a / r of q_S over the *whole* pool; infinite if the k rows do not span it.
-        bound: proved upper bound on C, max(k/(k - r + 1), k/r); infinite for k < r.
+        bound: Proved upper bound on C, max(k/(k - r + 1), k/r); infinite for k < r.
         method: "support" (an optimal design fits in k rows), "exchange", or "pivoted" (k < r).
-        gap: gap of the design over the whole pool that the selection started from.
-        energy: share of the pool's squared length that lies in the span of the offered rows.
-        ridge_gap: only for "pivoted", else None: how far q_S is from optimal for log det(M + lambda·I), with lambda
+        gap: Gap of the design over the whole pool that the selection started from.
+        energy: Share of the pool's squared length that lies in the span of the offered rows.
+        ridge_gap: Only for "pivoted", else None: how far q_S is from optimal for log det(M + lambda·I), with lambda
             a hundredth of the pool's mean squared length per dimension; finite where C is not.
-        mean_length: mean length of the offered rows, in the features' units.
-        pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
+        mean_length: Mean length of the offered rows, in the features' units.
+        pool_mean_length: The same over the pool. A design prefers long vectors; compare the two.
     """
 
     indices: Ints
@@ -84,15 +84,15 @@ def select(
     Copies of a row (up to sign) and zero rows are taken only where nothing else is left.
 
     Args:
-        features: ``[K, n]``.
-        k: rows to offer, at least 1; a pool with fewer rows offers them all.
-        tol: gap of the designs solved on the way.
-        rank_tol: see ``solve``.
-        normalise: choose by unit-length rows, which C, bound and gap then speak of. Lengths and energy are still
+        features: `[K, n]`.
+        k: Rows to offer, at least 1; a pool with fewer rows offers them all.
+        tol: Gap of the designs solved on the way.
+        rank_tol: See `solve`.
+        normalise: Choose by unit-length rows, which C, bound and gap then speak of. Lengths and energy are still
             reported for the features as given.
 
     Raises:
-        DesignError: as ``solve``.
+        DesignError: As `solve`.
         ConfigurationError: k below 1, or a tolerance out of range.
     """
     return _select([geometry.check_pool(features)], k, tol, rank_tol, normalise)[0]
@@ -101,18 +101,18 @@ def select(
 def select_batch(
     pools: Pools, k: int, *, tol: float = 1e-6, rank_tol: float = RANK_TOL, normalise: bool = False
 ) -> list[Selection]:
-    """Return ``select`` of each pool, computed together; see ``select``.
+    """Return `select` of each pool, computed together; see `select`.
 
     Args:
-        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
-        k: as in ``select``.
-        tol: as in ``select``.
-        rank_tol: as in ``select``.
-        normalise: as in ``select``.
+        pools: `[B, K, n]`, or a sequence of `[K_b, n]`.
+        k: As in `select`.
+        tol: As in `select`.
+        rank_tol: As in `select`.
+        normalise: As in `select`.
 
     Raises:
-        DesignError: as ``solve``; the message names the pool.
-        ConfigurationError: as ``select``.
+        DesignError: As `solve`; the message names the pool.
+        ConfigurationError: As `select`.
     """
     return _select(geometry.check_pools(pools), k, tol, rank_tol, normalise)
 
@@ -168,7 +168,7 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
 
 
 def _cover(stack: Stack, full: Floats, certified: Bools, target: Ints, tol: float) -> tuple[Bools, Floats, Floats]:
-    """Choose ``target`` rows, at least r, in each pool, given its design ``full``; all ``[B, K]``, gap ``[B]``.
+    """Choose `target` rows, at least r, in each pool, given its design `full`; all `[B, K]`, gap `[B]`.
 
     The support of a design that is not certified proves nothing, so swaps have to.
     """
@@ -223,17 +223,17 @@ def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generato
     leaves it a choice. Which of the two projections suits is the caller's decision, so neither is ever a default.
 
     Args:
-        features: ``[K, n]``.
-        dimensions: columns of the result, at most n.
-        rng: if given, project by a random Gaussian matrix, which treats all directions alike; otherwise onto the
+        features: `[K, n]`.
+        dimensions: Columns of the result, at most n.
+        rng: If given, project by a random Gaussian matrix, which treats all directions alike; otherwise onto the
             leading right singular vectors, which keeps the longest directions (features are not centred).
 
     Returns:
-        ``[K, dimensions]``.
+        `[K, dimensions]`.
 
     Raises:
-        DesignError: as ``solve``.
-        ConfigurationError: dimensions out of range.
+        DesignError: As `solve`.
+        ConfigurationError: Dimensions out of range.
     """
     pool = geometry.check_pool(features)
     if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
@@ -250,12 +250,12 @@ def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float
     """Describe a set of rows of a pool: how well it covers the pool, and where it leans.
 
     Args:
-        features: the pool, ``[K, n]``.
-        indices: rows of the set, ``[k]``; a row named twice counts twice.
-        rank_tol: see ``solve``.
+        features: The pool, `[K, n]`.
+        indices: Rows of the set, `[k]`; a row named twice counts twice.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or indices that are empty or not rows of the pool.
+        DesignError: As `solve`; or indices that are empty or not rows of the pool.
     """
     pool = geometry.check_pool(features)
     chosen = np.asarray(indices)

@@ -32,14 +32,14 @@ class Design:
     """A distribution over the K candidates of a pool, with its certificate.
 
     Attributes:
-        weights: q, ``[K]``, non-negative, summing to one.
+        weights: q, `[K]`, non-negative, summing to one.
         rank: r, the numerical rank of the pool.
         gap: max_a g_a / r - 1 over all rows; log det M is within r·log(1 + gap) of the largest possible.
         C: 1 + gap. The design is C-approximate.
-        certified: whether gap <= tol. If not, this is the best design found, and no more is claimed.
-        solver: the solver that made the weights ("closed-form" where the answer is exact).
-        fallback: solvers that were tried before and fell short, in order.
-        iterations: steps of that solver.
+        certified: Whether gap <= tol. If not, this is the best design found, and no more is claimed.
+        solver: The solver that made the weights ("closed-form" where the answer is exact).
+        fallback: Solvers that were tried before and fell short, in order.
+        iterations: Steps of that solver.
     """
 
     weights: Floats
@@ -65,28 +65,28 @@ def solve(
     rank_tol: float = RANK_TOL,
     normalise: bool = False,
 ) -> Design:
-    """Return a G-optimal design over the rows of ``features``.
+    """Return a G-optimal design over the rows of `features`.
 
     Candidates that are equal up to sign share one weight evenly. Rank-deficient pools are solved in their span.
 
     Args:
-        features: ``[K, n]``, finite, not all zero; any real dtype and memory order, never written to.
+        features: `[K, n]`, finite, not all zero; any real dtype and memory order, never written to.
         solver: "auto" runs the interior point on a working set, and falls back to exchange and then cvxpy where the
             certificate fails. Any other name runs that solver alone: "cvxpy" is the second-order-cone form with SCS,
             "cvxpy-clarabel" the same with Clarabel, "cvxpy-logdet" and "cvxpy-logdet-scs" the semidefinite form
             (Clarabel, SCS), for small n.
-        tol: the gap wanted.
-        rank_tol: directions whose singular value is below this share of the largest count as noise and are dropped.
+        tol: The gap wanted.
+        rank_tol: Directions whose singular value is below this share of the largest count as noise and are dropped.
             The criterion does not know scale: a noise direction that is kept earns as much weight as any other.
-        normalise: give every row unit length first (zero rows stay zero).
+        normalise: Give every row unit length first (zero rows stay zero).
 
     Raises:
-        DesignError: features that are not ``[K, n]``, not real and finite, or all zero; or a single solver, asked
+        DesignError: Features that are not `[K, n]`, not real and finite, or all zero; or a single solver, asked
             for by name, that gave no answer.
-        ConfigurationError: an unknown solver or a tolerance out of range.
+        ConfigurationError: An unknown solver or a tolerance out of range.
 
     Warns:
-        UninformativeDesignWarning: the rank equals the number of distinct candidates.
+        UninformativeDesignWarning: The rank equals the number of distinct candidates.
     """
     return _solve([geometry.check_pool(features)], solver, tol, rank_tol, normalise)[0]
 
@@ -99,18 +99,18 @@ def solve_batch(
     rank_tol: float = RANK_TOL,
     normalise: bool = False,
 ) -> list[Design]:
-    """Return ``solve`` of each pool, computed together; see ``solve``.
+    """Return `solve` of each pool, computed together; see `solve`.
 
     Args:
-        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
-        solver: as in ``solve``.
-        tol: as in ``solve``.
-        rank_tol: as in ``solve``.
-        normalise: as in ``solve``.
+        pools: `[B, K, n]`, or a sequence of `[K_b, n]`.
+        solver: As in `solve`.
+        tol: As in `solve`.
+        rank_tol: As in `solve`.
+        normalise: As in `solve`.
 
     Raises:
-        DesignError: as ``solve``; the message names the pool.
-        ConfigurationError: as ``solve``.
+        DesignError: As `solve`; the message names the pool.
+        ConfigurationError: As `solve`.
     """
     return _solve(geometry.check_pools(pools), solver, tol, rank_tol, normalise)
 
@@ -140,7 +140,7 @@ def _share(found: Design, first: Ints) -> Design:
 
 
 def solve_stack(stack: Stack, solver: str, tol: float) -> list[Design]:
-    """Solve the pools of a stack, weights ``[K]`` on the first of equal rows: exact answers, then solvers."""
+    """Solve the pools of a stack, weights `[K]` on the first of equal rows: exact answers, then solvers."""
     distinct: Bools = np.asarray(stack.rows.any(axis=-1))  # [B, K]
     exact = distinct.sum(axis=-1) == stack.rank
     if (exact & (stack.sizes > 1)).any():
@@ -162,7 +162,7 @@ def solve_stack(stack: Stack, solver: str, tol: float) -> list[Design]:
 
 
 def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
-    """Run solvers on ``[B, K, r]`` until each pool is certified; keep the best design of each."""
+    """Run solvers on `[B, K, r]` until each pool is certified; keep the best design of each."""
     chain = _AUTO if solver == "auto" else (solver,)
     best: list[Design | None] = [None] * len(rows)
     for position, name in enumerate(chain):
@@ -179,14 +179,14 @@ def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
 
 
 def _uniform(rows: Floats, tol: float) -> Design:
-    """Return the uniform design on one pool ``[K, r]``: the last resort, with the certificate it has."""
+    """Return the uniform design on one pool `[K, r]`: the last resort, with the certificate it has."""
     weights = rows.any(axis=-1) / rows.any(axis=-1).sum()
     gap = float(geometry.certificate(rows[None], weights[None])[0])
     return Design(weights, int(rows.shape[-1]), gap, 1 + gap, gap <= tol, "uniform", _AUTO, 0)
 
 
 def _attempt(rows: Floats, name: str, tol: float, tried: tuple[str, ...]) -> list[Design]:
-    """Run one solver on ``[B, K, r]`` and certify what it says; a breakdown has an infinite gap."""
+    """Run one solver on `[B, K, r]` and certify what it says; a breakdown has an infinite gap."""
     found = robust(_solver(name), rows, tol)
     weights, gap = _tidy(rows, found.weights, tol)
     rank = int(rows.shape[-1])
@@ -245,7 +245,7 @@ def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
     """Take weights off rows that no optimal design can use, else off rows that hardly have any, if it does no harm.
 
     Returns:
-        The weights ``[B, K]``, and their certified gaps ``[B]``, infinite where there is no design.
+        The weights `[B, K]`, and their certified gaps `[B]`, infinite where there is no design.
     """
     rank = rows.shape[-1]
     weights = _normalised(np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0))
@@ -267,22 +267,22 @@ def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
 
 
 def _normalised(weights: Floats) -> Floats:
-    """Scale weights ``[B, K]`` to sum to one; those that are all zero stay zero."""
+    """Scale weights `[B, K]` to sum to one; those that are all zero stay zero."""
     total = weights.sum(axis=-1, keepdims=True)
     scaled: Floats = weights / np.where(total > 0, total, 1.0)
     return scaled
 
 
 def leverages(features: npt.ArrayLike, weights: npt.ArrayLike, *, rank_tol: float = RANK_TOL) -> tuple[Floats, float]:
-    """Return g_a = z_a^T M(q)^+ z_a for every row, ``[K]``, and the gap max_a g_a / r - 1: the certificate itself.
+    """Return g_a = z_a^T M(q)^+ z_a for every row, `[K]`, and the gap max_a g_a / r - 1: the certificate itself.
 
     Args:
-        features: ``[K, n]``.
-        weights: any distribution over the rows, ``[K]``; it need not be a design made here.
-        rank_tol: see ``solve``.
+        features: `[K, n]`.
+        weights: Any distribution over the rows, `[K]`; it need not be a design made here.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or weights that are negative, not finite, all zero or not ``[K]``.
+        DesignError: As `solve`; or weights that are negative, not finite, all zero or not `[K]`.
     """
     pool = geometry.check_pool(features)
     given = _check_weights(weights, len(pool))
@@ -302,7 +302,7 @@ def _check_weights(weights: npt.ArrayLike, count: int) -> Floats:
 
 
 def _whole(pool: Floats, rank_tol: float) -> Floats:
-    """Whiten one pool with its copies, ``[1, K, r]``."""
+    """Whiten one pool with its copies, `[1, K, r]`."""
     stack = geometry.prepare([pool], rank_tol)[0]
     first = stack.first[0, : len(pool)]
     return stack.rows[:, first]
@@ -314,12 +314,12 @@ def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = RANK_TOL) 
     Optimal weights are not unique where candidates tie, and the interior point spreads them; this gathers them.
 
     Args:
-        features: ``[K, n]``, as given to ``solve``.
-        found: a design over them.
-        rank_tol: see ``solve``.
+        features: `[K, n]`, as given to `solve`.
+        found: A design over them.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or a design over another number of candidates.
+        DesignError: As `solve`; or a design over another number of candidates.
     """
     pool = geometry.check_pool(features)
     rows = _whole(pool, rank_tol)
@@ -335,13 +335,13 @@ def solve_ridge(features: npt.ArrayLike, penalty: float = 1e-2, *, tol: float = 
     a choice, not a default, because its answer changes when features are rescaled or rotated into other units.
 
     Args:
-        features: ``[K, n]``.
+        features: `[K, n]`.
         penalty: lambda, in units of the pool's mean squared length per dimension.
-        tol: the gap wanted, max_a z_a^T A^-1 z_a / d - 1 with A = M + lambda·I and d = n - lambda·tr(A^-1).
+        tol: The gap wanted, max_a z_a^T A^-1 z_a / d - 1 with A = M + lambda·I and d = n - lambda·tr(A^-1).
 
     Raises:
-        DesignError: as ``solve``.
-        ConfigurationError: a penalty or tolerance that is not positive.
+        DesignError: As `solve`.
+        ConfigurationError: A penalty or tolerance that is not positive.
     """
     if not (penalty > 0 and tol > 0):
         raise ConfigurationError(f"penalty and tol must be positive; got penalty={penalty!r}, tol={tol!r}")

@@ -2,7 +2,7 @@
 
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.prepare import prepare_space, space_key
-from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, weigh
+from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
 from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
 from eagle_gym.latent.utility import ContentGap, Utility, UtilityParts, make_utility
 
@@ -16,9 +16,9 @@ __all__ = [
     "Utility",
     "UtilityParts",
     "cold_start_report",
+    "cross_validate",
     "fit_space",
     "make_utility",
     "prepare_space",
     "space_key",
-    "weigh",
 ]

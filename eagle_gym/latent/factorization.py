@@ -1,6 +1,6 @@
 """Matrix factorisation with biases, by alternating least squares.
 
-A rating is modelled as ``mean + user_bias[u] + item_bias[i] + ⟨users[u], items[i]⟩``. With the users held still, each
+A rating is modelled as `mean + user_bias[u] + item_bias[i] + ⟨users[u], items[i]⟩`. With the users held still, each
 item's factors and bias are the solution of a small ridge regression, and the other way round; both halves of a sweep
 solve all of them at once. The sums that the regressions need are products of the sparse matrix of ratings with dense
 matrices of one row per user (or item), so nothing grows with ratings times rank squared.
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What a factorisation found; ratings of user u and item i are near ``predict(u, i)``.
+    """What a factorisation found; ratings of user u and item i are near `predict(u, i)`.
 
     Attributes:
         mean: Mean of all ratings, rating units.

@@ -40,7 +40,7 @@ class Nearest(Protocol):
         ...
 
 
-class Tree:
+class ExactIndex:
     """Exact, by a k-d tree.
 
     In 8 dimensions it takes a third of the time of comparing with all of 2,000 items, a fourteenth with 62,000, and no
@@ -55,12 +55,12 @@ class Tree:
         self._tree, self._power = cKDTree(items), power
 
     def query(self, z: Floats, count: int, *, workers: int = 1) -> tuple[Floats, Ints]:
-        """As :class:`Nearest`."""
+        """See `Nearest`."""
         near, rows = self._tree.query(z, k=count, p=self._power, workers=workers)
         return near, rows
 
 
-class Cells:
+class FaissIndex:
     """Approximate, Euclidean: an inverted file of FAISS. The items stand in cells; a query looks into the nearest ones.
 
     What is found is measured again in float64, so that the distances are right; now and then a farther item stands for
@@ -86,7 +86,7 @@ class Cells:
         self._index.add(points)
 
     def query(self, z: Floats, count: int, *, workers: int = 1) -> tuple[Floats, Ints]:
-        """As :class:`Nearest`; FAISS sets its threads itself."""
+        """See `Nearest`; FAISS sets its threads itself."""
         points = np.ascontiguousarray(z, np.float32)
         wanted = min(SPARE * count, len(self._items))
         chunks = [points[at : at + CHUNK] for at in range(0, len(points), CHUNK)]
@@ -104,7 +104,7 @@ def make_nearest(items: Floats, index: Index = "auto", power: float = 2.0) -> Ne
 
     Args:
         items: [I, n].
-        index: ``"exact"``, ``"faiss"``, or ``"auto"``: FAISS beyond 100,000 items where the metric is Euclidean.
+        index: `"exact"`, `"faiss"`, or `"auto"`: FAISS beyond 100,000 items where the metric is Euclidean.
         power: Of the Minkowski metric.
 
     Raises:
@@ -117,7 +117,7 @@ def make_nearest(items: Floats, index: Index = "auto", power: float = 2.0) -> Ne
     if index == "faiss" and not euclidean:
         raise ConfigurationError("index 'faiss' is Euclidean; other metrics need index='exact'")
     large = len(items) > EXACT_ITEMS and euclidean
-    return Cells(items) if index == "faiss" or (index == "auto" and large) else Tree(items, power)
+    return FaissIndex(items) if index == "faiss" or (index == "auto" and large) else ExactIndex(items, power)
 
 
 def import_faiss() -> Any:  # noqa: ANN401  # a module without types

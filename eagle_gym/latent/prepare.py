@@ -16,11 +16,20 @@ from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path
 
+from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.catalog.cache import alone_at, write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.features import lexicon_hash
-from eagle_gym.latent.space import FORMAT, VERSION, LatentSpace, SpaceParameters, fit_space, parameters_from, with_key
+from eagle_gym.latent.space import (
+    FORMAT,
+    NAME,
+    VERSION,
+    LatentSpace,
+    SpaceParameters,
+    fit_space,
+    parameters_from,
+    with_key,
+)
 
 Prepare = Literal["auto", "never"]
 
@@ -60,17 +69,15 @@ def prepare_space(
     if found is not None:
         return found
     folder = (Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")) / "spaces" / key[:32]
-    if (folder / "space.json").is_file():
-        return _checked(folder, key)
-    if prepare == "never":
-        raise PreparationError(
-            f"no latent space of catalog {catalog.name!r} with these parameters is prepared ({folder}); "
-            "prepare it with prepare='auto' or python -m eagle_gym prepare"
-        )
-    with alone_at(folder):
-        if not (folder / "space.json").is_file():  # else another process made it while this one waited
-            write_whole(folder, with_key(fit_space(catalog, split, chosen, progress=progress), key).save)
-    return _checked(folder, key)
+    return cache.prepared(
+        folder,
+        f"{NAME}.json",
+        lambda found: _checked(found, key),
+        lambda: with_key(fit_space(catalog, split, chosen, progress=progress), key).save,
+        prepare=prepare,
+        absent=f"no latent space of the catalog {catalog.name!r} with these parameters is prepared ({folder}): prepare "
+        "it with prepare='auto' or python -m eagle_gym prepare",
+    )
 
 
 def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> str:
@@ -99,9 +106,9 @@ def ship_plots(folder: Path = SHIPPED / "plots") -> LatentSpace:
 
 def _shipped(key: str) -> LatentSpace | None:
     """The shipped space of this key, if there is one; one of another key is passed over."""
-    for header in sorted(SHIPPED.glob("*/space.json")):
-        if json.loads(header.read_text(encoding="utf-8")).get("key") == key:
-            return LatentSpace.load(header.parent)
+    for path in sorted(SHIPPED.glob(f"*/{NAME}.json")):
+        if cache.load_header(path.parent, NAME).get("key") == key:
+            return LatentSpace.load(path.parent)
     return None
 
 

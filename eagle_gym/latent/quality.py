@@ -16,7 +16,15 @@ from tqdm import tqdm
 
 from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.space import ItemFactors, RawMaps, Reading, SpaceParameters, complete, factor_items, fit_maps
+from eagle_gym.latent.space import (
+    CatalogFeatures,
+    ItemFactors,
+    RawMaps,
+    SpaceParameters,
+    complete,
+    factor_items,
+    fit_maps,
+)
 
 Floats = NDArray[np.float64]
 
@@ -73,8 +81,8 @@ class HeldOut:
         catalog: Without the items, their ratings, and users who rated nothing else.
         split: The whole catalog's, restricted to it.
         texts: Of the items held out.
-        user: Rows of ``catalog.users``, [m].
-        item: Indices into ``texts``, [m].
+        user: Rows of `catalog.users`, [m].
+        item: Indices into `texts`, [m].
         value: What they rated, [m].
     """
 
@@ -105,8 +113,8 @@ def cold_start_report(
         catalog: Items, users and ratings.
         split: Who trains, and what is support.
         parameters: Of the latent space; the defaults by default.
-        choices: Parameters to choose from anew in every split, by `weigh` on the items that the split keeps, so that no
-            choice has seen what it is measured on. Instead of ``parameters``.
+        choices: Parameters to choose from anew in every split, by `cross_validate` on the items that the split keeps, so that no
+            choice has seen what it is measured on. Instead of `parameters`.
         splits: How many times, each time with other items.
         held_out: Share of the items.
         seed: Of the choice of items.
@@ -120,7 +128,7 @@ def cold_start_report(
     for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
         chosen = parameters or SpaceParameters()
         if choices:
-            gains = weigh(held.catalog, held.split, choices, held_out=held_out, seed=seed)
+            gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
             chosen = choices[int(np.argmax(gains))]
         used.append(chosen)
         squares = _squared_errors(held, chosen)
@@ -136,7 +144,7 @@ def _means_of(rows: list[list[float]]) -> ColdStart:
     return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
 
 
-def weigh(
+def cross_validate(
     catalog: Catalog,
     split: Split,
     choices: Sequence[SpaceParameters],
@@ -151,7 +159,7 @@ def weigh(
     Args:
         catalog: Items, users and ratings.
         split: Who trains.
-        choices: To weigh.
+        choices: To cross_validate.
         splits: How many times items are held out.
         held_out: Share of the items, each time.
         seed: Of the choice of items.
@@ -166,14 +174,14 @@ def weigh(
     gains = np.zeros((splits, len(choices)))
     train = _train_alone(catalog, split)
     for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "weighing", progress)):
-        reading = Reading.of(held.catalog)
+        features = CatalogFeatures.of(held.catalog)
         factors: dict[SpaceParameters, ItemFactors] = {}
         base = _rmse(_user_means(held) - held.value)
         for column, choice in enumerate(choices):
             same = replace(choice, encoder_ridge=1.0, ball=1.0)  # what these are changes no factor
             if same not in factors:
                 factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = _predict(held, reading, fit_maps(reading, factors[same], choice), choice)
+            predicted = _predict(held, features, fit_maps(features, factors[same], choice), choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
@@ -268,15 +276,15 @@ def restrict(
 
 def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
     """Of each judged rating, [m], by each predictor, in the order of `ColdStart`."""
-    reading = Reading.of(held.catalog)
-    maps = fit_maps(reading, factor_items(held.catalog, held.split, parameters), parameters)
-    predicted = [_predict(held, reading, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
+    features = CatalogFeatures.of(held.catalog)
+    maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
+    predicted = [_predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
     return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
 
 
-def _predict(held: HeldOut, reading: Reading, maps: RawMaps, parameters: SpaceParameters) -> Floats:
+def _predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
     """The judged ratings, [m], by the space that is made of some maps."""
-    space = complete(held.catalog, held.split, reading, maps, parameters)
+    space = complete(held.catalog, held.split, features, maps, parameters)
     z = space.encoder.encode(held.texts)
     return space.predict(z[held.item], space.users[held.user])
 

@@ -28,8 +28,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.encoder import Encoder, fit_linear
 from eagle_gym.latent.factorization import factorize
@@ -40,6 +40,7 @@ from eagle_gym.latent.users import Moments, fit_population
 Floats = NDArray[np.float64]
 
 FORMAT = 1  # of the saved files
+NAME = "space"  # of the saved files, without their endings
 VERSION = 1  # of the fit: raise it whenever equal inputs would give another space
 
 
@@ -88,7 +89,7 @@ class LatentSpace:
         encoder: Text -> Z.
         items: Embeddings of the catalog's texts, [I, n].
         users: A user's taste (n weights, rating units) and base (rating), [U, n + 1]: the predicted rating of z is
-            ``base + ⟨z, taste⟩``.
+            `base + ⟨z, taste⟩`.
         parameters: How it was fitted.
         quality: Shares of the variance of the items' factors (`explained_taste`) and of their biases
             (`explained_quality`) that texts explain for items that the encoder did not see; no part of the fingerprint.
@@ -125,9 +126,11 @@ class LatentSpace:
         return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path) -> None:
-        """Write `space.json` and `space.npz` into a folder, which is made when absent."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `space.json` and `space.npz` into a folder, which is made where absent.
+
+        Raises:
+            PreparationError: The folder cannot be written, or the disk is full; no half-written file is left behind.
+        """
         header = {
             "format": FORMAT,
             "key": self.key,
@@ -136,31 +139,33 @@ class LatentSpace:
             "quality": self.quality,
             "features": self.encoder.features.to_json(),
         }
-        np.savez_compressed(folder / "space.npz", allow_pickle=False, **self._arrays())
-        (folder / "space.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        cache.save_artefact(Path(folder), NAME, header, self._arrays())
 
     @classmethod
     def load(cls, folder: str | Path) -> LatentSpace:
         """Read what `save` wrote.
 
         Raises:
-            PreparationError: A file is missing, broken or was changed, or the encoder reads another lexicon.
+            PreparationError: A file is missing, damaged or was edited, or the encoder reads another lexicon.
         """
         folder = Path(folder)
+        header = cache.load_header(folder, NAME)
+        if header.get("format") != FORMAT:
+            raise PreparationError(
+                f"{folder}: expected a space of format {FORMAT}, got {header.get('format')!r}: prepare it again"
+            )
+        arrays = cache.load_arrays(folder, NAME, header)
         try:
-            header = json.loads((folder / "space.json").read_text(encoding="utf-8"))
-            if header["format"] != FORMAT:
-                raise PreparationError(f"{folder}: expected format {FORMAT}; got {header['format']!r}; prepare it anew")
-            arrays = read_arrays(folder / "space.npz")
             features = features_from_json(header["features"])
             encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
             space = cls(encoder, arrays["items"], arrays["users"], parameters, header["quality"], header["key"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PreparationError(f"{folder}: expected a space written by LatentSpace.save; {error!r}") from error
-        if space.fingerprint != header["fingerprint"]:
+        except (ValueError, KeyError, TypeError) as error:
+            raise PreparationError(f"{folder}: expected a space written by LatentSpace.save, got {error!r}") from error
+        if space.fingerprint != header.get("fingerprint"):
             raise PreparationError(
-                f"{folder}: the arrays are not those that were saved; delete the folder, prepare anew"
+                f"{folder}: expected the fingerprint {header.get('fingerprint')!r}, got {space.fingerprint!r}: delete "
+                "the folder and prepare it again"
             )
         return space
 
@@ -199,21 +204,21 @@ class Linear:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class CatalogFeatures:
     """What the encoder sees of a catalog's texts.
 
     Attributes:
-        features: Read the texts.
+        reader: Reads the features of a text.
         bags: Features of each text, I of them.
         table: The same as a sparse matrix, [I, F].
     """
 
-    features: Features
+    reader: Features
     bags: list[Bag]
     table: sp.csr_array
 
     @classmethod
-    def of(cls, catalog: Catalog, progress: bool | None = False) -> Reading:
+    def of(cls, catalog: Catalog, progress: bool | None = False) -> CatalogFeatures:
         """Read a catalog's texts, with a bar where that takes more than two seconds."""
         features = features_of(catalog.texts, catalog.language)
         hidden = None if progress is None else not progress
@@ -282,9 +287,9 @@ def fit_space(
         PreparationError: Fewer than two items are rated, or the texts do not differ in anything that the encoder reads.
     """
     parameters = parameters or SpaceParameters()
-    reading = Reading.of(catalog, progress)
-    maps = fit_maps(reading, factor_items(catalog, split, parameters, progress=progress), parameters)
-    return complete(catalog, split, reading, maps, parameters)
+    features = CatalogFeatures.of(catalog, progress)
+    maps = fit_maps(features, factor_items(catalog, split, parameters, progress=progress), parameters)
+    return complete(catalog, split, features, maps, parameters)
 
 
 def factor_items(
@@ -312,9 +317,9 @@ def factor_items(
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
 
 
-def fit_maps(reading: Reading, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
+def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
     """Step 2."""
-    table, targets, weights, part = reading.table, items.targets, items.weights, items.part
+    table, targets, weights, part = features.table, items.targets, items.weights, items.part
 
     def fit(kept: NDArray[np.bool_]) -> Linear:
         return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
@@ -329,15 +334,15 @@ def fit_maps(reading: Reading, items: ItemFactors, parameters: SpaceParameters) 
 
 
 def complete(
-    catalog: Catalog, split: Split, reading: Reading, maps: RawMaps, parameters: SpaceParameters
+    catalog: Catalog, split: Split, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters
 ) -> LatentSpace:
     """Steps 3 to 5: whiten, find the ball, refit the users."""
-    whitening = _whitening(maps.full(reading.table))
-    encoder = _encoder(reading.features, maps.full, whitening, reading.bags, parameters.ball)
-    unseen = project_to_ball((maps.out_of_part(reading.table) - whitening[0]) @ whitening[1], encoder.radius)
+    whitening = _whitening(maps.full(features.table))
+    encoder = _encoder(features.reader, maps.full, whitening, features.bags, parameters.ball)
+    unseen = project_to_ball((maps.out_of_part(features.table) - whitening[0]) @ whitening[1], encoder.radius)
     return LatentSpace(
         encoder=encoder,
-        items=project_to_ball(encoder.linear(reading.bags), encoder.radius),
+        items=project_to_ball(encoder.linear(features.bags), encoder.radius),
         users=fit_users(catalog, split.support, split.train_users, unseen),
         parameters=parameters,
         quality={"explained_taste": maps.explained[0], "explained_quality": maps.explained[1]},

@@ -1,6 +1,6 @@
 """Users as linear functions of an embedding: a ridge whose centre and strength are learnt from the train users.
 
-Given the items' embeddings, a user's ratings are modelled as ``⟨x, w⟩ + noise``, with x = (z, 1) and w = (taste, base),
+Given the items' embeddings, a user's ratings are modelled as `⟨x, w⟩ + noise`, with x = (z, 1) and w = (taste, base),
 and the w of users as draws from one normal distribution. Expectation maximisation over the train users finds its mean,
 its covariance and the noise (empirical Bayes); every user, seen in that fit or not, is then the mean of w given the
 user's own ratings. Somebody with few ratings is near the average user, and directions in which users do not differ are

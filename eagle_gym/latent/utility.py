@@ -148,7 +148,7 @@ class ContentGap:
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:
-    """All of ``count`` rows, or ``most`` of them, evenly spaced."""
+    """All of `count` rows, or `most` of them, evenly spaced."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.intp)
 
 
@@ -164,7 +164,7 @@ def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwarg
     """A utility by name.
 
     Args:
-        spec: None for `ContentGap`, or "module:factory"; a factory is called as ``factory(space, catalog, **kwargs)``.
+        spec: None for `ContentGap`, or "module:factory"; a factory is called as `factory(space, catalog, **kwargs)`.
         space: Where it scores.
         catalog: What exists.
         **kwargs: For the factory; for `ContentGap` its own arguments.

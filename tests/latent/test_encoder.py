@@ -62,12 +62,6 @@ def _encoders(space: LatentSpace) -> None:
     ENCODERS.append(space.encoder)
 
 
-def test_points_outside_the_ball_go_straight_to_its_surface() -> None:
-    z = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    np.testing.assert_allclose(project_to_ball(z, 1.0), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])
-    np.testing.assert_array_equal(project_to_ball(z, np.inf), z)
-
-
 def test_the_ridge_solves_its_normal_equations(rng: np.random.Generator) -> None:
     x, y, w = rng.normal(size=(40, 5)), rng.normal(size=(40, 2)), rng.random(40)
     weights, intercept = fit_linear(sp.csr_array(x), y, w, 3.0)

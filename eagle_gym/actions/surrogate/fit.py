@@ -56,10 +56,10 @@ class Trials:
     """Edits tried on texts: [R] each.
 
     Attributes:
-        texts: the texts.
-        edits: the edits.
-        results: one or more rewritten texts for each.
-        roots: number of the start text that each text descends from.
+        texts: The texts.
+        edits: The edits.
+        results: One or more rewritten texts for each.
+        roots: Number of the start text that each text descends from.
     """
 
     texts: tuple[str, ...]
@@ -94,12 +94,12 @@ class Plan:
 
     Attributes:
         trials: (text, edit) pairs to try.
-        samples: generations for each.
-        per_state: edits tried on one text.
-        rounds: steps from the start texts; each round goes on from results of the one before.
-        held_out: False tries no edit that ``is_held_out``, True only such, None any.
-        vague: tries vague edits alone, whatever ``held_out`` says.
-        seed: of everything.
+        samples: Generations for each.
+        per_state: Edits tried on one text.
+        rounds: Steps from the start texts; each round goes on from results of the one before.
+        held_out: False tries no edit that `is_held_out`, True only such, None any.
+        vague: Tries vague edits alone, whatever `held_out` says.
+        seed: Of everything.
     """
 
     trials: int
@@ -130,13 +130,13 @@ def collect(
     """Try edits on texts, and on what comes of them.
 
     Args:
-        model: rewrites, as :mod:`eagle_gym.language.rewriting` does in environments.
-        texts: where to start; all of them before any comes twice.
-        plan: how many, and which.
-        candidates: proposes the edits; by default the lexicon, with random profiles and some macro edits.
-        profiles: whom the candidates may propose for.
-        temperature: of the rewriting.
-        bar: moved by one for each generation.
+        model: Rewrites, as `eagle_gym.language.rewriting` does in environments.
+        texts: Where to start; all of them before any comes twice.
+        plan: How many, and which.
+        candidates: Proposes the edits; by default the lexicon, with random profiles and some macro edits.
+        profiles: Whom the candidates may propose for.
+        temperature: Of the rewriting.
+        bar: Moved by one for each generation.
     """
     rng = np.random.default_rng(stable_seed("collect", plan.seed))
     count = -(-plan.trials // (plan.per_state * plan.rounds))
@@ -164,7 +164,7 @@ def _questions(
     profiles: Sequence[str],
     rng: np.random.Generator,
 ) -> list[tuple[int, str, str]]:
-    """(Root, text, edit) for up to ``per_state`` edits of each state, each for some user."""
+    """(Root, text, edit) for up to `per_state` edits of each state, each for some user."""
     users = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
     seeds = [int(seed) for seed in rng.integers(2**62, size=len(states))]
     # Held-out edits and vague ones are few: only a large pool has enough of them.
@@ -212,11 +212,11 @@ def observed(space: LatentSpace, trials: Trials) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """What vague edits were seen to bring: counts [G'] for each entry of ``outcome_groups()``, in two halves.
+    """What vague edits were seen to bring: counts [G'] for each entry of `outcome_groups()`, in two halves.
 
     Attributes:
-        possible: [2, G'] times that an outcome could have come.
-        came: [2, G'] times that it came.
+        possible: [2, G'] Times that an outcome could have come.
+        came: [2, G'] Times that it came.
     """
 
     possible: Floats
@@ -264,7 +264,7 @@ def fit_choice(choices: Choices) -> Floats:
 
 
 def _entries() -> slice:
-    """Where the outcomes of vague edits stand in the columns of ``outcome_groups()``."""
+    """Where the outcomes of vague edits stand in the columns of `outcome_groups()`."""
     start, _ = outcome_groups()
     features = len(plot_english.FEATURES)
     return slice(int(start[features]), int(start[features + arrays.change_table().vague]))
@@ -295,10 +295,10 @@ class Regression:
     """One least-squares problem: what the symbolic effect leaves over.
 
     Attributes:
-        design: [R, X] sparse, columns in the order of ``surrogate.blocks``.
+        design: [R, X] Sparse, columns in the order of `surrogate.blocks`.
         target: [R, n].
-        groups: [R] trials of one text share a number; a text is never on both sides of a validation.
-        penalty: [X] relative penalty of each column.
+        groups: [R] Trials of one text share a number; a text is never on both sides of a validation.
+        penalty: [X] Relative penalty of each column.
     """
 
     design: sparse.csr_matrix
@@ -319,7 +319,7 @@ def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regres
 
 
 def design_matrix(base: Floats, z: Floats, held: NDArray[np.bool_], effect: Effect) -> sparse.csr_matrix:
-    """[R, X] the columns that ``Correction.displacement`` weighs."""
+    """[R, X] the columns that `Correction.displacement` weighs."""
     items, n = effect.items, z.shape[1]
     own = np.repeat(items.pair, n), (items.kind[:, None] * n + np.arange(n)).reshape(-1)
     columns = {
@@ -415,7 +415,7 @@ def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
 def r_squared_interval(
     predicted: Floats, seen: Floats, roots: Sequence[int], *, draws: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of ``r_squared``: a bootstrap over start texts, all trials of one going together."""
+    """95 % interval of `r_squared`: a bootstrap over start texts, all trials of one going together."""
     _, group = np.unique(np.asarray(roots), return_inverse=True)
     member = np.zeros((group.max() + 1, len(group)))
     member[group, np.arange(len(group))] = 1.0

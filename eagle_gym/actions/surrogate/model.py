@@ -47,7 +47,7 @@ class LinearMap:
     Attributes:
         weights: [F, n].
         offset: [n].
-        radius: of the ball.
+        radius: Of the ball.
     """
 
     weights: Floats
@@ -64,13 +64,13 @@ class CompiledChanges:
     """The single edits of a list of (state, edit) pairs, as flat arrays [I]; a macro edit has several.
 
     Attributes:
-        pair: which pair an edit belongs to, ascending.
-        group: row of ``outcome_table()``: the columns that the edit may bring in, -1 where the state decides.
-        column: the column taken out, -1 for none.
-        slot: the single slot emptied, -1 for none.
-        kind: operation and slot, below ``CLASSES``.
-        value: the column asked for, -1 for none.
-        direction: the vague direction, -1 for none.
+        pair: Which pair an edit belongs to, ascending.
+        group: Row of `outcome_table()`: the columns that the edit may bring in, -1 where the state decides.
+        column: The column taken out, -1 for none.
+        slot: The single slot emptied, -1 for none.
+        kind: Operation and slot, below `CLASSES`.
+        value: The column asked for, -1 for none.
+        direction: The vague direction, -1 for none.
     """
 
     pair: Ints
@@ -86,7 +86,7 @@ def outcome_groups() -> tuple[Ints, Ints]:
     """The columns that edits may bring in, in compressed rows: one row per column, one per direction, one empty.
 
     Returns:
-        ``start`` [G+1] and ``columns``: row g is ``columns[start[g]:start[g+1]]``.
+        `start` [G+1] and `columns`: row g is `columns[start[g]:start[g+1]]`.
     """
     wanted = arrays.change_table().wanted
     rows = [np.array([column]) for column in range(wanted.shape[1])]
@@ -97,7 +97,7 @@ def outcome_groups() -> tuple[Ints, Ints]:
 
 @lru_cache(maxsize=65536)
 def compile_edit(edit: str) -> tuple[tuple[int, ...], ...]:
-    """An edit's edits as rows of ``Items`` without the pair; () where it cannot be read."""
+    """An edit's edits as rows of `Items` without the pair; () where it cannot be read."""
     try:
         changes = arrays.changes_in(edit)
     except TextError:
@@ -147,10 +147,10 @@ class Effect:
     """The symbolic effect of (state, edit) pairs.
 
     Attributes:
-        change: [P, n] expected change of the encoder's linear part.
-        items: the pairs' edits.
-        moved: [I, n] each edit's share of the change.
-        mixup: [I, n] what would come on top if, of a set's values, another one went than the one that was to go.
+        change: [P, n] Expected change of the encoder's linear part.
+        items: The pairs' edits.
+        moved: [I, n] Each edit's share of the change.
+        mixup: [I, n] What would come on top if, of a set's values, another one went than the one that was to go.
     """
 
     change: Floats
@@ -163,8 +163,8 @@ class Symbolic:
     """Applies edits to attributes, in expectation, and encodes the change.
 
     Args:
-        linear: the encoder's linear part.
-        choice: [G'] weight of each entry of ``outcome_groups()``: how likely an outcome is beside the others.
+        linear: The encoder's linear part.
+        choice: [G'] Weight of each entry of `outcome_groups()`: how likely an outcome is beside the others.
     """
 
     def __init__(self, linear: LinearMap, choice: Floats) -> None:
@@ -176,9 +176,9 @@ class Symbolic:
         """What the edits are expected to change.
 
         Args:
-            held: [B, F] what the states say.
-            rows: [P] the state of each pair.
-            items: the pairs' edits, as ``gather_items`` makes them.
+            held: [B, F] What the states say.
+            rows: [P] The state of each pair.
+            items: The pairs' edits, as `gather_items` makes them.
         """
         state = rows[items.pair]
         cleared = self._cleared(held)  # [B, S, n]
@@ -259,15 +259,15 @@ class Correction:
 
     Attributes:
         bias: [n].
-        effect: [n, n] acts on the symbolic displacement.
-        embedding: [n, n] acts on the state's embedding.
-        empty: [S, n] a drift for each empty slot.
-        held: [F, n] a drift for each value that the state has.
-        kind: [CLASSES, n] an offset for each operation and slot.
-        scale: [CLASSES, n, n] acts on an edit's own share of the symbolic effect, by operation and slot.
-        mixup: [n, n] acts on ``Effect.mixup``.
-        direction: [V, n] an offset for each vague direction.
-        value: [F, n] an offset for each value asked for.
+        effect: [n, n] Acts on the symbolic displacement.
+        embedding: [n, n] Acts on the state's embedding.
+        empty: [S, n] A drift for each empty slot.
+        held: [F, n] A drift for each value that the state has.
+        kind: [CLASSES, n] An offset for each operation and slot.
+        scale: [CLASSES, n, n] Acts on an edit's own share of the symbolic effect, by operation and slot.
+        mixup: [n, n] Acts on `Effect.mixup`.
+        direction: [V, n] An offset for each vague direction.
+        value: [F, n] An offset for each value asked for.
     """
 
     bias: Floats
@@ -290,11 +290,11 @@ class Correction:
         """[P, n] what to add to the symbolic displacement.
 
         Args:
-            base: [P, n] symbolic displacements.
-            z: [B, n] embeddings of the states.
-            held: [B, F] what the states say.
-            rows: [P] the state of each pair.
-            effect: of the same pairs.
+            base: [P, n] Symbolic displacements.
+            z: [B, n] Embeddings of the states.
+            held: [B, F] What the states say.
+            rows: [P] The state of each pair.
+            effect: Of the same pairs.
         """
         items = effect.items
         drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
@@ -333,7 +333,7 @@ def empty_slots(held: NDArray[np.bool_]) -> Floats:
 
 
 def _product(rows: Floats, matrix: Floats) -> Floats:
-    """``rows @ matrix``, summed in one fixed order, so that a row's bits do not depend on how many there are."""
+    """`rows @ matrix`, summed in one fixed order, so that a row's bits do not depend on how many there are."""
     result = rows[..., 0, None] * matrix[..., 0, :]
     for i in range(1, matrix.shape[-2]):
         result += rows[..., i, None] * matrix[..., i, :]
@@ -345,9 +345,9 @@ class PlotSurrogate:
     """The surrogate for plot English: symbolic effect plus correction.
 
     Args:
-        linear: the encoder's linear part.
-        choice: weight of each outcome of vague edits.
-        correction: what the language model does beyond the symbolic effect.
+        linear: The encoder's linear part.
+        choice: Weight of each outcome of vague edits.
+        correction: What the language model does beyond the symbolic effect.
     """
 
     linear: LinearMap
@@ -369,7 +369,7 @@ class PlotSurrogate:
 
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> PlotSurrogate:
-        """The inverse of ``arrays``."""
+        """The inverse of `arrays`."""
         correction = Correction(**{f.name: arrays[f.name] for f in fields(Correction)})
         return PlotSurrogate(linear_map(space), arrays["choice"], correction)
 
@@ -379,7 +379,7 @@ class FreeSurrogate:
     """The surrogate for free text: a linear model of the embeddings of text and edit, and of their products.
 
     Args:
-        space: encodes edits.
+        space: Encodes edits.
         coefficients: [1 + 3n, n].
     """
 
@@ -397,7 +397,7 @@ class FreeSurrogate:
 
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> FreeSurrogate:
-        """The inverse of ``arrays``."""
+        """The inverse of `arrays`."""
         return FreeSurrogate(space, arrays["coefficients"])
 
 
@@ -411,7 +411,7 @@ def linear_map(space: LatentSpace) -> LinearMap:
     """The linear part of a plot-English space's encoder.
 
     Raises:
-        PreparationError: the encoder reads something else than the attributes of plot English.
+        PreparationError: The encoder reads something else than the attributes of plot English.
     """
     encoder = space.encoder
     if encoder.weights.shape != (len(plot_english.FEATURES), space.dim):
@@ -423,16 +423,16 @@ def linear_map(space: LatentSpace) -> LinearMap:
 
 
 class Surrogate:
-    """Expected effects from a fitted surrogate; see :class:`eagle_gym.actions.effects.Effects`.
+    """Expected effects from a fitted surrogate; see `Effects`.
 
     Args:
-        model: what was fitted.
-        space: the latent space it was fitted in.
-        quality: reported numbers: R² of displacements on states and edits that the fit never saw, and the like;
-            :data:`eagle_gym.actions.surrogate.make.MEANINGS` says what each is.
-        cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
-            all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
-            so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
+        model: What was fitted.
+        space: The latent space it was fitted in.
+        quality: Reported numbers: R² of displacements on states and edits that the fit never saw, and the like;
+            `eagle_gym.actions.surrogate.make.MEANINGS` says what each is.
+        cost: Of the fit and its measurement: `calls` (generations), `prompt_tokens` and `completion_tokens` of
+            all of them; how many of these calls were `recorded` by an earlier fit or an earlier try at this one, and
+            so not asked again; `retries` (drawn again, being empty, cut off or outside plot English); `seconds` in
             the language model, where recorded calls count with the mean of those earlier tries.
     """
 
@@ -451,7 +451,7 @@ class Surrogate:
     def expected(
         self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]
     ) -> list[Floats]:
-        """As :class:`eagle_gym.actions.effects.Effects`; the seeds play no part."""
+        """See `Effects`; the seeds play no part."""
         counts = [len(pool) for pool in edits]
         moved = self.model.displacements(texts, edits, np.asarray(z, np.float64))
         ahead = project_to_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
