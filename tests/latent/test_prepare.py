@@ -115,9 +115,7 @@ def test_a_folder_of_another_key_is_refused(
 
 def test_a_cache_folder_that_cannot_be_is_a_typed_error(tmp_path: Path, catalog: Catalog, split: Split) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        PreparationError, match=r"nothing can be kept in .*; name another folder that you can read and write with cache_dir="
-    ):
+    with pytest.raises(PreparationError, match=r"nothing can be kept in .*; free it, or name another .*cache_dir="):
         prepare_space(catalog, split, cache_dir=tmp_path / "file")
 
 

@@ -95,6 +95,17 @@ def test_a_user_without_taste_has_no_affinity(space: LatentSpace) -> None:
     assert ContentGap(space)(space.items[:1], flat, np.array([-1])).affinity.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("strength", [1e-11, 1e-6, 1e-2, 10.0])
+def test_affinity_does_not_depend_on_the_strength_of_a_taste(
+    space: LatentSpace, rng: np.random.Generator, strength: float
+) -> None:
+    z, users, exclude = points(space, rng)
+    scaled = users.copy()
+    scaled[:, :-1] *= strength / norms(users[:, :-1])[:, None]
+    utility = ContentGap(space)
+    np.testing.assert_allclose(utility(z, scaled, exclude).affinity, utility(z, users, exclude).affinity)
+
+
 def test_no_points_give_no_utilities(space: LatentSpace) -> None:
     none = ContentGap(space)(np.empty((0, space.dim)), np.empty((0, space.dim + 1)), np.empty(0, dtype=int))
     assert all(getattr(none, name).shape == (0,) for name in PARTS)

@@ -123,8 +123,8 @@ def make_surrogate(
         budget: Numbers of generations.
         profiles: Profiles of users, for the candidates where `language` is "free".
         temperature: Sampling temperature of the rewriting.
-        record: File that keeps every answer: a killed fit resumes from it, and a fit in another latent space of the same
-            texts asks nothing new. None keeps no answers.
+        record: File that keeps every answer: a killed fit resumes from it, and a fit in another latent space of the
+            same texts asks nothing new. None keeps no answers.
         progress: Whether to show a progress bar.
     """
     cost = FitCost(model, record)
@@ -199,7 +199,7 @@ def _read_cost(path: Path) -> dict[str, float]:
         found = json.loads(path.read_bytes())
         return {"calls": int(found["calls"]), "seconds": float(found["seconds"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PreparationError(f"{path}: expected the cost of earlier attempts, got {error!r}: delete the file") from error
+        raise PreparationError(f"{path}: expected the cost of earlier attempts, got {error!r}: delete it") from error
 
 
 def split_texts(texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -63,8 +63,8 @@ class Identity:
         temperature: Sampling temperature of the rewriting.
         texts: Hash of the texts from which rollouts start.
         budget: Numbers of generations.
-        edits: What determines the edits that are tried. For plot English, a hash of its changes, since the rest is fixed;
-            for free text, the settings of the candidates and a hash of the users.
+        edits: What determines the edits that are tried. For plot English, a hash of its changes, since the rest is
+            fixed; for free text, the settings of the candidates and a hash of the users.
         fit: Version of the code that tries, fits and measures.
         held_out: One (operation, slot, value) out of this many is excluded from the fit.
     """
@@ -190,8 +190,8 @@ def prepare_surrogate(
         progress: Whether to show a progress bar.
 
     Raises:
-        PreparationError: The surrogate is absent and `prepare` is "never", or it is damaged, or the cache folder cannot be
-            read or written.
+        PreparationError: The surrogate is absent and `prepare` is "never", or it is damaged, or the cache folder cannot
+            be read or written.
     """
     budget = EMBEDDED_BUDGET if model.language == "plot_english" else GENERAL_BUDGET
     identity = identify(
