@@ -1,4 +1,4 @@
-"""Where texts are scored: the latent space, the encoder into it, and utilities over it."""
+"""The latent space, the encoder that maps texts into it, and the utilities that score its points."""
 
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.prepare import prepare_space, space_key

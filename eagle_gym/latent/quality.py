@@ -113,8 +113,8 @@ def cold_start_report(
         catalog: Items, users and ratings.
         split: Who trains, and what is support.
         parameters: Of the latent space; the defaults by default.
-        choices: Parameters to choose from anew in every split, by `cross_validate` on the items that the split keeps, so that no
-            choice has seen what it is measured on. Instead of `parameters`.
+        choices: Parameters to choose from anew in every split, by `cross_validate` on the items that the split keeps,
+            so that no choice has seen what it is measured on. Instead of `parameters`.
         splits: How many times, each time with other items.
         held_out: Share of the items.
         seed: Of the choice of items.

@@ -246,5 +246,5 @@ def test_a_random_choice_is_the_states_own() -> None:
 
 
 def test_an_unknown_choice_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="selection must be one of g_optimal, "):
+    with pytest.raises(ConfigurationError, match="expected one of g_optimal, "):
         real_sets(selection="shortest")

@@ -101,7 +101,7 @@ def test_users_scores_take_bounded_memory(space: LatentSpace, monkeypatch: pytes
 def test_indices_that_cannot_be_are_refused(
     space: LatentSpace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigurationError, match="index must be one of auto, exact, faiss; got 'hnsw'"):
+    with pytest.raises(ConfigurationError, match="index must be one of auto, exact, faiss, got 'hnsw'"):
         make_utility(None, space, catalog, index="hnsw")
     with pytest.raises(ConfigurationError, match="'faiss' is Euclidean"):
         make_utility(None, space, catalog, index="faiss", metric="cityblock")

@@ -245,8 +245,8 @@ def count_choices(trials: Trials) -> Choices:
 def fit_choice(choices: Choices) -> Floats:
     """[G'] Relative likelihood of each outcome of a vague edit; 1 for edits with one outcome.
 
-    The rates are shrunk towards the average over all directions, which knows only whether an outcome is in the slot that
-    the direction names first. The shrinkage is chosen by two-fold validation.
+    The rates are shrunk towards the average over all directions, which distinguishes only outcomes in the slot that a
+    direction names first from the others. The shrinkage is chosen by two-fold validation.
     """
     guess = _guess(choices)
 
