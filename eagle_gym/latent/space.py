@@ -1,17 +1,17 @@
-"""The latent space: one artefact that holds the encoder, the embeddings of items and users, and the ball.
+"""The latent space: an artefact that holds the encoder, the embeddings of items and users, and the ball.
 
-How it is fitted, from the support ratings of a split:
+The fit, from the support ratings of a split:
 
 1. Ratings of train users are factorised, with biases (`factorization`): dim - 1 factors and one bias for each item.
 2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
-   damped. It is fitted once on all items and once without each of five parts of them, so that every item also has an
+   damped. It is fitted once on all items and once without each of five parts of them, so every item also has an
    embedding by an encoder that did not see its ratings.
 3. Z is whitened: over the catalog's texts it has mean 0 and covariance I. Directions in which texts do not differ are
    dropped.
-4. Texts outside the ball that holds 99 % of the catalog's texts are moved to its surface.
-5. Users are refitted (`users`) on the embeddings of step 2 that did not see the item: these are as good, and as bad,
-   as those of texts nobody has rated. The population comes from the train users; test users are folded in from their
-   support.
+4. Texts outside the ball that holds 99 % of the catalog's texts are projected onto it.
+5. Users are refitted (`users`) on the embeddings of step 2 by encoders that did not see the item: these are as accurate
+   as the embeddings of unrated texts. The population is estimated from the train users; test users are folded in from
+   their support.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ Floats = NDArray[np.float64]
 
 FORMAT = 1  # of the saved files
 NAME = "space"  # of the saved files, without their endings
-VERSION = 1  # of the fit: raise it whenever equal inputs would give another space
+VERSION = 1  # of the fit: raise it whenever the same inputs would give another space
 
 
 @dataclass(frozen=True)
 class SpaceParameters:
-    """How a latent space is fitted. The README of this folder says how the defaults were chosen.
+    """Parameters of the fit. The README of this folder says how the defaults were chosen.
 
     Attributes:
         dim: n, the dimension of Z: dim - 1 factors of taste and one of quality.
-        seed: Of the factorisation's start and of the parts of step 2.
-        factor_ridge: Of the factorisation, ratings.
-        bias_ridge: Of the factorisation's biases, ratings.
-        sweeps: Of the factorisation.
-        encoder_ridge: Of the encoder, in units of item weight.
-        damping: An item with c ratings weighs c · damping / (c + damping) in the encoder's fit.
-        parts: Of step 2.
+        seed: Seed of the initial factors and of the parts of step 2.
+        factor_ridge: Penalty on factors, in ratings.
+        bias_ridge: Penalty on biases of the factorisation, in ratings.
+        sweeps: Sweeps of the factorisation.
+        encoder_ridge: Penalty of the encoder, in units of item weight.
+        damping: An item with c ratings has weight c · damping / (c + damping) in the encoder's fit.
+        parts: Number of parts in step 2.
         ball: Share of the catalog's texts inside the ball.
     """
 
@@ -72,12 +72,12 @@ class SpaceParameters:
 
     def __post_init__(self) -> None:
         if self.dim < 2:
-            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality); got {self.dim!r}")
+            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality), got {self.dim!r}")
         if min(self.factor_ridge, self.bias_ridge, self.encoder_ridge, self.damping) <= 0 or self.sweeps < 1:
-            raise ConfigurationError(f"ridges, damping and sweeps must be positive; got {self}")
+            raise ConfigurationError(f"ridges, damping and sweeps must be positive, got {self}")
         if self.parts < 2 or not 0 < self.ball <= 1:
             raise ConfigurationError(
-                f"parts must be 2 or more and ball a share of 1; got {self.parts!r}, {self.ball!r}"
+                f"parts must be 2 or more and ball a share of 1, got {self.parts!r}, {self.ball!r}"
             )
 
 
@@ -86,14 +86,14 @@ class LatentSpace:
     """Encoder, items, users and ball.
 
     Attributes:
-        encoder: Text -> Z.
+        encoder: Maps texts to Z.
         items: Embeddings of the catalog's texts, [I, n].
-        users: A user's taste (n weights, rating units) and base (rating), [U, n + 1]: the predicted rating of z is
-            `base + ⟨z, taste⟩`.
-        parameters: How it was fitted.
+        users: Taste (n weights, rating units) and base (a rating) of each user, [U, n + 1]: the predicted rating of z
+            is `base + ⟨z, taste⟩`.
+        parameters: Parameters of the fit.
         quality: Shares of the variance of the items' factors (`explained_taste`) and of their biases
-            (`explained_quality`) that texts explain for items that the encoder did not see; no part of the fingerprint.
-        key: Hash of what it was fitted from; "" where it was not kept.
+            (`explained_quality`) that texts explain for items unseen by the encoder; not part of the fingerprint.
+        key: Hash of everything that determined the fit; "" if the space was not prepared.
     """
 
     encoder: Encoder
@@ -119,7 +119,7 @@ class LatentSpace:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the arrays and of what the encoder reads, 16 hexadecimal digits."""
+        """Hash of the arrays and of the encoder's features, 16 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(self.encoder.features.to_json(), sort_keys=True).encode())
         for name, array in sorted(self._arrays().items()):
             digest.update(name.encode() + np.ascontiguousarray(array, "<f8").tobytes())
@@ -199,18 +199,18 @@ class Linear:
         return values
 
     def only(self, columns: slice) -> Linear:
-        """The same map to some of its values."""
+        """The map to only some of the values."""
         return Linear(self.weights[:, columns], self.intercept[columns])
 
 
 @dataclass(frozen=True, eq=False)
 class CatalogFeatures:
-    """What the encoder sees of a catalog's texts.
+    """The features of a catalog's texts.
 
     Attributes:
         reader: Reads the features of a text.
-        bags: Features of each text, I of them.
-        table: The same as a sparse matrix, [I, F].
+        bags: [I] Features of each text.
+        table: [I, F] The same as a sparse matrix.
     """
 
     reader: Features
@@ -219,7 +219,7 @@ class CatalogFeatures:
 
     @classmethod
     def of(cls, catalog: Catalog, progress: bool | None = False) -> CatalogFeatures:
-        """Read a catalog's texts, with a bar where that takes more than two seconds."""
+        """Read a catalog's texts, with a progress bar after two seconds."""
         features = features_of(catalog.texts, catalog.language)
         hidden = None if progress is None else not progress
         texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
@@ -229,11 +229,11 @@ class CatalogFeatures:
 
 @dataclass(frozen=True, eq=False)
 class ItemFactors:
-    """What step 1 gives for the encoder to learn.
+    """Result of step 1: the targets of the encoder's fit.
 
     Attributes:
         targets: Factors and bias of each item, [I, dim].
-        weights: Of each item in the encoder's fit, 0 where nobody rated it, [I].
+        weights: Weight of each item in the encoder's fit, 0 if nobody rated it, [I].
         part: The part of each item in step 2, [I].
     """
 
@@ -244,14 +244,14 @@ class ItemFactors:
 
 @dataclass(frozen=True, eq=False)
 class RawMaps:
-    """What step 2 gives: maps from text to (factors, bias), before whitening.
+    """Result of step 2: maps from text to (factors, bias), before whitening.
 
     Attributes:
         full: Fitted on all rated items, k = dim.
-        unseen: One for each part, fitted without it.
+        unseen: One map for each part, fitted without it.
         part: The part of each item, [I].
-        explained: Share of the variance of (factors, bias) over rated items, weighted as in the fit, that maps which
-            did not see the item explain.
+        explained: Shares of the variance of factors and of biases over rated items, weighted as in the fit, that the
+            `unseen` maps explain.
     """
 
     full: Linear
@@ -260,11 +260,11 @@ class RawMaps:
     explained: tuple[float, float]
 
     def out_of_part(self, features: sp.csr_array) -> Floats:
-        """Value of each item by the map that did not see it, [I, k]."""
+        """Values of each item by the map that did not see it, [I, k]."""
         return _out_of_part(self.unseen, self.part, features)
 
     def only(self, columns: slice) -> RawMaps:
-        """The same maps to some of the coordinates; the last one is the bias."""
+        """The maps to only some of the coordinates; the last one is the bias."""
         return replace(self, full=self.full.only(columns), unseen=tuple(part.only(columns) for part in self.unseen))
 
 
@@ -275,16 +275,16 @@ def fit_space(
     *,
     progress: bool | None = False,
 ) -> LatentSpace:
-    """Fit a latent space; nothing but the split's support ratings is read.
+    """Fit a latent space, from only the split's support ratings.
 
     Args:
         catalog: Items, users and ratings.
-        split: Says which users train, and which ratings are support.
-        parameters: How; the defaults by default.
-        progress: Show bars where it takes more than two seconds; None: only on a terminal.
+        split: Says which users are for training, and which ratings are support.
+        parameters: Parameters of the fit; by default the defaults.
+        progress: Show progress bars after two seconds; None: only on a terminal.
 
     Raises:
-        PreparationError: Fewer than two items are rated, or the texts do not differ in anything that the encoder reads.
+        PreparationError: Fewer than two items are rated, or the texts do not differ in any feature.
     """
     parameters = parameters or SpaceParameters()
     features = CatalogFeatures.of(catalog, progress)
@@ -354,13 +354,13 @@ def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np
 
     Args:
         catalog: Users and ratings.
-        rows: Ratings that may be read, bool [m].
-        train_users: Who makes the population.
+        rows: Ratings that the fit may read, bool [m].
+        train_users: Users from whom the population is estimated.
         unseen: Coordinates of the items by maps that did not see them, [I, k].
     """
     ratings = catalog.ratings
     value = ratings.value[rows].astype(np.float64)
-    mean = value[np.isin(ratings.user[rows], train_users)].mean()  # only the train users say where the centre is
+    mean = value[np.isin(ratings.user[rows], train_users)].mean()  # only train users determine the centre
     columns = np.column_stack([unseen, np.ones(len(unseen))])
     moments = Moments.of(ratings.user[rows], ratings.item[rows], value - mean, columns, len(catalog.users))
     population = fit_population(moments.take(train_users[moments.count[train_users] > 0]))
@@ -375,7 +375,7 @@ def _out_of_part(unseen: tuple[Linear, ...], part: NDArray[np.int64], features: 
 
 
 def _explained(guess: Floats, truth: Floats, weights: Floats) -> float:
-    """R² over all columns together, rows weighted."""
+    """R² over all columns together, with weighted rows."""
     spread = truth - np.average(truth, axis=0, weights=weights)
     missed, total = (float(np.sum(weights[:, None] * error**2)) for error in (truth - guess, spread))
     return 1.0 - missed / max(total, 1e-300)
@@ -384,7 +384,7 @@ def _explained(guess: Floats, truth: Floats, weights: Floats) -> float:
 def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A part for each item, [I]; rated items are spread evenly."""
     if rated.sum() < 2:
-        raise PreparationError(f"a latent space needs at least two items that train users rated; got {rated.sum()}")
+        raise PreparationError(f"expected two or more items that train users rated, got {rated.sum()}: add ratings")
     part = np.zeros(len(rated), dtype=np.int64)
     part[rng.permutation(np.flatnonzero(rated))] = np.arange(rated.sum()) % most
     return part
@@ -398,8 +398,8 @@ def _whitening(raw: Floats) -> tuple[Floats, Floats]:
     kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
     if variance.max() < 1e-12:
         raise PreparationError(
-            "the catalog's texts do not differ in anything that the encoder reads and ratings follow; "
-            "a latent space needs texts that say different things and ratings of them"
+            "the catalog's texts do not differ in any feature that explains ratings: a latent space needs texts that say "
+            "different things, and ratings of them"
         )
     axes = axes[:, kept]
     axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])  # one sign on every machine
@@ -417,7 +417,7 @@ def _encoder(
 
 
 def with_key(space: LatentSpace, key: str) -> LatentSpace:
-    """The same space, remembering what it was fitted from."""
+    """The same space with a key."""
     return replace(space, key=key)
 
 
@@ -425,7 +425,7 @@ def parameters_from(given: SpaceParameters | dict[str, Any] | None) -> SpacePara
     """Parameters from a mapping of some of them.
 
     Raises:
-        ConfigurationError: An unknown one, or a value that cannot be.
+        ConfigurationError: A parameter is unknown or out of range.
     """
     if isinstance(given, SpaceParameters):
         return given
@@ -433,6 +433,6 @@ def parameters_from(given: SpaceParameters | dict[str, Any] | None) -> SpacePara
     unknown = sorted(set(given or {}) - known)
     if unknown:
         raise ConfigurationError(
-            f"a latent space has the parameters {', '.join(sorted(known))}; got {', '.join(unknown)}"
+            f"a latent space has the parameters {', '.join(sorted(known))}, got {', '.join(unknown)}"
         )
     return SpaceParameters(**(given or {}))

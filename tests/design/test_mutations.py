@@ -1,8 +1,8 @@
-"""Mutation of the certificate: each change of it, small as it may be, is caught by a test.
+"""Mutation of the certificate and of the rank: each change, however small, is caught by a test.
 
-A mutant is made from the function's own source, put in its place, and met by a few of the tests of this folder. The
-list is by hand, so that each mutant is a mistake that one could make; a line that has changed fails here, and asks for
-its mutants to be thought of anew.
+A mutant is made from the function's own source and put in its place; a few tests of this folder then run on it. The
+list is written by hand, so that each mutant is a plausible mistake. A line that has changed fails here: rethink its
+mutants.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ MUTANTS = [
     (geometry, "_coordinates", "rank_tol * values", "10 * rank_tol * values"),
     (geometry, "_coordinates", "rank_tol * values", "0.1 * rank_tol * values"),
     (geometry, "_coordinates", "min(_PLAIN, 1 / rank_tol)", "_PLAIN"),
-    (geometry, "_coordinates", "min(_PLAIN, 1 / rank_tol)", "1 / rank_tol"),
     # who is believed
     (solve, "_attempt", "_tidy(rows, found.weights, tol)", "(found.weights, found.gap)"),
     (solve, "_attempt", "worst <= tol", "True"),

@@ -89,14 +89,14 @@ def test_what_test_users_say_changes_no_train_users_prediction(catalog: Catalog,
 CHOICES = [replace(PARAMETERS, encoder_ridge=ridge) for ridge in (3.0, 30.0, 3000.0)]
 
 
-def test_parameters_are_weighed_by_train_users_ratings_alone(catalog: Catalog, split: Split) -> None:
+def test_parameters_are_cross_validated_by_train_users_ratings_only(catalog: Catalog, split: Split) -> None:
     theirs = np.isin(catalog.ratings.user, split.test_users)
     gains = cross_validate(catalog, split, CHOICES, splits=1)
     assert len(set(gains)) == 3
     assert cross_validate(with_ratings(catalog, theirs), split, CHOICES, splits=1) == gains
 
 
-def test_a_choice_is_weighed_alike_alone_and_among_others(catalog: Catalog, split: Split) -> None:
+def test_a_choice_has_the_same_score_by_itself_and_among_others(catalog: Catalog, split: Split) -> None:
     choices = [CHOICES[0], replace(PARAMETERS, damping=2.0), replace(PARAMETERS, dim=3), CHOICES[2]]
     gains = cross_validate(catalog, split, choices, splits=1)
     assert gains == [cross_validate(catalog, split, [choice], splits=1)[0] for choice in choices]

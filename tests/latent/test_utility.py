@@ -114,8 +114,8 @@ def test_no_points_give_no_utilities(space: LatentSpace) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"metric": "cosine"}, "metric must be one of euclidean, cityblock, chebyshev; got 'cosine'"),
-        ({"weight": float("nan")}, "weight must be a finite number; got nan"),
+        ({"metric": "cosine"}, "metric must be one of euclidean, cityblock, chebyshev, got 'cosine'"),
+        ({"weight": float("nan")}, "weight must be a finite number, got nan"),
         ({"neighbours": 0}, "neighbours must be a whole number from 1 to 149.*got 0"),
         ({"neighbours": 150}, "neighbours must be a whole number from 1 to 149.*got 150"),
         ({"neighbours": 2.5}, "neighbours must be a whole number .*got 2.5"),
@@ -159,7 +159,7 @@ def test_a_utility_of_ones_own(
     z, users, exclude = points(space, rng)
     np.testing.assert_allclose(utility(z, users, exclude).total, 2 * norms(z))
     for spec, message in (
-        ("my_utilities:makes_nothing", "must make something callable; got NoneType"),
+        ("my_utilities:makes_nothing", "must make something callable, got NoneType"),
         ("my_utilities:three", "cannot be made with"),
         ("my_utilities:four", "cannot be found"),
         ("no_such_module:four", "cannot be found"),
