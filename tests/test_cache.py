@@ -44,14 +44,8 @@ def test_no_byte_of_an_artefact_changes_silently(kept: Path) -> None:
         content = (kept / name).read_bytes()
         for at in range(0, len(content) - 1, 7):  # the last byte of the header is a line break
             (kept / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-            try:
-                header = cache.load_header(kept, "thing")
-                cache.load_arrays(kept, "thing", header)
-            except PreparationError as error:
-                assert str(kept) in str(error)
-            else:  # white space of the header may change, nothing that is read from it
-                assert name == "thing.json"
-                assert header == json.loads(content)
+            with pytest.raises(PreparationError, match=f"delete {kept} and prepare it again"):
+                load(kept)
         (kept / name).write_bytes(content)
     load(kept)
 
@@ -96,7 +90,7 @@ def test_a_full_disk_is_typed_and_leaves_what_was_there(
 ) -> None:
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     full_disk(monkeypatch, after)
-    with pytest.raises(PreparationError, match="nothing can be kept in .*No space left.*cache_dir="):
+    with pytest.raises(PreparationError, match=r"nothing can be kept in .*No space left.*cache_dir="):
         cache.save_artefact(kept, "thing", HEADER, {"a": np.zeros(9)})
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 

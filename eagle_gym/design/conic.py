@@ -1,4 +1,4 @@
-"""The design problem as cvxpy writes it: slow, independent of our own solvers, and so their reference.
+"""The design problem in cvxpy: slow, but independent of our own solvers, and so their reference.
 
 Two forms of one problem, on a whitened pool Y `[K, r]`:
 
@@ -7,8 +7,8 @@ Two forms of one problem, on a whitened pool Y `[K, r]`:
 - `logdet`: max log det sum_a q_a y_a y_a^T over the simplex. It becomes one semidefinite cone of side 2r, which
   interior-point backends factor densely: use it for small r.
 
-A backend's status is no certificate ("optimal" has been seen with gaps of 1e-5, "optimal_inaccurate" with 1e-12), so
-it is ignored: only the recomputed gap counts.
+A backend's status is not a certificate ("optimal" occurs with gaps of 1e-5, "optimal_inaccurate" with 1e-12), so it is
+ignored: only the recomputed gap counts.
 
 References:
     1. G. Sagnol, "Computing optimal designs of multiresponse experiments reduces to second-order cone programming",
@@ -44,7 +44,7 @@ class _Stats(Protocol):
 
 
 class _Problem(Protocol):
-    """The little that is used of `cvxpy.Problem`."""
+    """The part of `cvxpy.Problem` that is used."""
 
     solver_stats: _Stats
 
@@ -70,7 +70,7 @@ def conic(rows: Floats, tol: float, *, form: Form, backend: Backend) -> Iterate:
 
 
 def _mvee(rows: Floats, backend: Backend, tol: float) -> tuple[Floats, int]:
-    cp = import_module("cvxpy")  # takes a second to import, and only the reference needs it
+    cp = import_module("cvxpy")  # importing it takes a second, and only the reference needs it
 
     size, rank = rows.shape
     upper = cp.Variable((rank, rank))

@@ -7,7 +7,7 @@
 - `exchange`: Böhning's vertex exchange, from the row with the least leverage to the one with the most.
 - `ridge`: multiplicative steps for the criterion log det(M + lambda·I).
 
-None of them is believed: callers recompute the gap with `geometry.certificate`. In whitened coordinates the
+Callers do not trust any of them: they recompute the gap with `geometry.certificate`. In whitened coordinates the
 optimal M has condition number at most K·r, so Cholesky factors are accurate enough to steer by.
 
 References:
@@ -34,8 +34,8 @@ from eagle_gym.design.geometry import Bools, Floats, Ints
 # support was in the first working set, which was seldom a fifth larger than the support.
 _TINY, _SMALL = 32, 128  # rows up to which a pool counts as tiny (solved whole) and small
 _WARM_STEPS = (4, 6, 12)  # multiplicative steps for tiny, small and large pools
-_WARM_POWER = 1.5  # of the steps q·(g/r)^power; faster than 1, and no danger, since only the start depends on it
-_NEAR = (0.0, 0.90, 0.93)  # rows with at least this share of r in leverage enter the working set, likewise
+_WARM_POWER = 1.5  # of the steps q·(g/r)^power; faster than 1, and safe, since only the start depends on it
+_NEAR = (0.0, 0.90, 0.93)  # rows with at least this share of r as leverage enter the working set, likewise
 _MULTIPLE = 16  # of working-set sizes, so that pools of a stack share few shapes
 
 _FLOOR = 1e-3  # smallest starting weight, as a share of 1/K
@@ -44,11 +44,11 @@ _BOUNDARY = 0.99  # share of the way to the boundary that a step may take
 
 
 class SolverBreakdown(ArithmeticError):
-    """A solver stopped without an answer. Callers go on to the next one."""
+    """A solver stopped without an answer; callers try the next one."""
 
 
 class Iterate(NamedTuple):
-    """Weights `[B, K]` that sum to one, the gap `[B]` the solver believes, and its iterations `[B]`."""
+    """Weights `[B, K]` that sum to one, the solver's own gap `[B]`, and its iterations `[B]`."""
 
     weights: Floats
     gap: Floats
@@ -58,7 +58,7 @@ class Iterate(NamedTuple):
 def working_set(rows: Floats, tol: float) -> Iterate:
     """Solve a stack of whitened pools `[B, K, r]`; zero rows are allowed.
 
-    The interior point aims at a tenth of `tol`: half an iteration more, and idle rows are told from used ones.
+    The interior point aims at a tenth of `tol`: this costs half an iteration, and separates idle rows from used ones.
     """
     batch, size, rank = rows.shape
     kind = (size > _TINY) + (size > _SMALL)
@@ -89,7 +89,7 @@ def working_set(rows: Floats, tol: float) -> Iterate:
 
 
 def _width(count: Ints, size: int) -> Ints:
-    """Round working-set sizes up, to the whole pool if little would be saved."""
+    """Round sizes of working sets up, to the whole pool if that costs little."""
     width = -(-count // _MULTIPLE) * _MULTIPLE
     return np.where(width > 0.85 * size, size, width)
 
@@ -123,7 +123,7 @@ def _leverages(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _inverse(matrices: Floats) -> Floats:
-    """Invert positive definite matrices `[B, r, r]`; from r = 32 on by Cholesky factors, which is then faster."""
+    """Invert positive definite matrices `[B, r, r]`; from r = 32 on by Cholesky factors, which are faster there."""
     if matrices.shape[-1] < 32:
         return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
     result = np.empty_like(matrices)
@@ -141,8 +141,8 @@ def _inverse(matrices: Floats) -> Floats:
 def interior_point(rows: Floats, u: Floats, tol: float, *, max_iterations: int = 60) -> Iterate:
     """Solve a stack of pools `[B, K, r]` by Mehrotra's predictor-corrector method, from weights u > 0 `[B, K]`.
 
-    Pools that have converged leave the stack. A pool whose linear system cannot be factored keeps its best iterate;
-    the caller sees that by its gap.
+    Converged pools leave the stack. A pool whose linear system cannot be factored keeps its best iterate, which its gap
+    shows.
     """
     batch, _, rank = rows.shape
     best = Iterate(u / u.sum(axis=-1, keepdims=True), np.full(batch, np.inf), np.zeros(batch, dtype=np.intp))
@@ -274,7 +274,7 @@ def _exchange_once(rows: Floats, weights: Floats, inverse: Floats, g: Floats) ->
 
 
 def removable(g: Floats, rank: int) -> Bools:
-    """Return which rows `[B, K]` no optimal design can use, judged from the leverages of any one design.
+    """Return which rows `[B, K]` no optimal design can use, given the leverages of any design.
 
     Harman and Pronzato's bound: with e = max g - r, a row with g_a < r·(1 + e/2 - sqrt(e·(4 + e - 4/r))/2) is out.
     """

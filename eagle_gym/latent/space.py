@@ -398,8 +398,8 @@ def _whitening(raw: Floats) -> tuple[Floats, Floats]:
     kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
     if variance.max() < 1e-12:
         raise PreparationError(
-            "the catalog's texts do not differ in any feature that explains ratings: a latent space needs texts that say "
-            "different things, and ratings of them"
+            "the catalog's texts do not differ in any feature that explains ratings: a latent space needs texts that "
+            "say different things, and ratings of them"
         )
     axes = axes[:, kept]
     axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])  # one sign on every machine

@@ -434,7 +434,7 @@ class TestTies:
 
     def test_thinning_a_design_of_another_pool(self):
         z = gaussian(20, 12, 3)
-        with pytest.raises(DesignError, match="weights must be 8"):
+        with pytest.raises(DesignError, match="expected 8 finite non-negative weights"):
             design.thin(z[:8], design.solve(z))
 
     def test_thinning_a_hypercube(self):
@@ -518,7 +518,7 @@ class TestDegeneratePools:
     def test_numbers_that_are_not_finite(self, bad, solver):
         z = gaussian(0, 5, 2)
         z[3, 1] = bad
-        with pytest.raises(ValueError, match=r"finite, got (nan|-?inf) in row 3"):
+        with pytest.raises(ValueError, match=r"finite features, got (nan|-?inf) in row 3"):
             design.solve(z, solver=solver)
 
     def test_a_hundred_candidates_in_768_dimensions(self):

@@ -95,7 +95,7 @@ def test_an_interrupted_fit_leaves_nothing_to_be_taken_for_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(LatentSpace, "save", broken)
-        with pytest.raises(PreparationError, match="nothing can be kept in .*disk full"):
+        with pytest.raises(PreparationError, match=r"nothing can be kept in .*disk full"):
             prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
     assert [path.suffix for path in (tmp_path / "spaces").iterdir()] in ([], [".lock"])
     assert not list(tmp_path.rglob("space.npz"))
