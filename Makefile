@@ -1,6 +1,7 @@
 # make demo                               train PPO on EagleGym/Plots-v0, compare it with the reference policies: runs/demo
 # make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings: runs/demo-ml-latest-small
 # make profile                            where the time of a step goes: runs/profile/profile.txt
+# make docs                               the documentation site, with executed tutorials: build/docs/index.html
 # make test                               lint, types and tests;  make check: lint and types alone
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +9,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: profile demo test check setup
+.PHONY: profile demo docs test check setup
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -16,6 +17,11 @@ demo: setup
 
 test: check
 	$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+# From nothing: most pages are generated from the code.
+docs: setup
+	rm -rf build/docs docs/generated
+	$(RUN) -m sphinx -W --keep-going -q -b html docs build/docs
 
 check: setup
 	$(RUN) -m ruff check .

@@ -1,10 +1,10 @@
 """Estimates with bootstrap intervals. Pure functions of arrays; randomness is a Generator passed in.
 
-Scores come one per episode, with the seed of the training run and the user of each. The same users can stand under
-every seed, so the two are crossed: seeds are drawn again with replacement, then users, and one draw of users serves all
-seeds of a replicate. An episode counts as often as its seed was drawn times as often as its user was (A. B. Owen, The
-Pigeonhole Bootstrap, Annals of Applied Statistics 1(2), 2007). Were users drawn anew within each seed, their part of
-the error would be divided by the number of seeds, as if every seed had met other people.
+There is one score for each episode, with the user and the seed of the training run. The same users can occur with every
+seed, so the two factors are crossed: a replicate draws seeds with replacement, then users, and all of its seeds share
+one draw of users. The weight of an episode is the count of its seed times the count of its user (A. B. Owen, The
+Pigeonhole Bootstrap, Annals of Applied Statistics 1(2), 2007). A separate draw of users for each seed would divide
+their part of the error by the number of seeds, as if every seed had different users.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from eagle_gym.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]
-"""From values ``[m]`` and weights ``[R, m]`` to one number for each of R replicates ``[R]``."""
+"""From values `[m]` and weights `[R, m]` to one number for each of R replicates `[R]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,27 @@ class Interval:
     low: float
     high: float
 
-    def apart(self, other: Interval) -> bool:
-        """Whether the two intervals do not overlap."""
-        return self.low > other.high or other.low > self.high
+    def __neg__(self) -> Interval:
+        return Interval(-self.estimate, -self.high, -self.low)
+
+    def __sub__(self, other: Interval) -> Interval:
+        """Interval arithmetic: the difference is above 0 if this interval lies above the other without overlap."""
+        return Interval(self.estimate - other.estimate, self.low - other.high, self.high - other.low)
 
     def __str__(self) -> str:
         return f"{self.estimate:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 def weighted_mean(values: Floats, weights: Floats) -> Floats:
-    """Mean of ``values`` ``[m]`` under each row of ``weights`` ``[R, m]``."""
+    """Mean of `values` `[m]` under each row of `weights` `[R, m]`."""
     means: Floats = weights @ values / weights.sum(axis=1)
     return means
 
 
 def weighted_iqm(values: Floats, weights: Floats) -> Floats:
-    """Interquartile mean: the mean of the middle half of the weight, ``[R]``.
+    """Interquartile mean: the mean of the middle half of the weight, `[R]`.
 
-    Weight that straddles a quartile counts in part, so that equal weights on a multiple of four values give the plain
+    A weight that straddles a quartile counts in part, so that equal weights on a multiple of four values give the plain
     mean of the middle half.
     """
     order = np.argsort(values, kind="stable")
@@ -68,7 +71,7 @@ def mean(values: ArrayLike) -> float:
 
 
 def iqm(values: ArrayLike) -> float:
-    """Interquartile mean (see :func:`weighted_iqm`)."""
+    """Interquartile mean (see `weighted_iqm`)."""
     array = check_values(values)
     return float(weighted_iqm(array, np.ones((1, len(array))))[0])
 
@@ -83,22 +86,22 @@ def bootstrap(
     replicates: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """Estimate with a percentile interval of the bootstrap over seeds, then users.
+    """Estimate with a percentile interval of the bootstrap over seeds and users.
 
     Args:
-        values: ``[m]`` one score per episode.
-        seeds: ``[m]`` seed of the training run behind each.
-        users: ``[m]`` its user.
+        values: `[m]`, one score per episode.
+        seeds: `[m]`, seed of its training run.
+        users: `[m]`, its user.
         rng: Draws the replicates.
-        statistic: What is estimated.
-        replicates: How many.
+        statistic: The estimated statistic.
+        replicates: Number of replicates.
         level: Share of the replicates inside the interval.
 
     Returns:
-        The statistic of the scores as they are, and its interval. With one seed the interval speaks of users alone.
+        The statistic of the scores and its interval. With one seed, the interval only covers variation between users.
 
     Raises:
-        ConfigurationError: Lengths differ, a score is not finite, or there are none.
+        ConfigurationError: Lengths differ, a score is not finite, or there are no scores.
     """
     array = check_values(values)
     drawn = statistic(array, draw_weights(array, seeds, users, rng, replicates))
@@ -106,24 +109,24 @@ def bootstrap(
 
 
 def percentiles(estimate: float, drawn: Floats, level: float) -> Interval:
-    """The middle ``level`` of the replicates ``[R]``, around an estimate."""
+    """The middle `level` of the replicates `[R]`, around an estimate."""
     # observed values, not means of two of them: a replicate may be infinite
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="nearest")
     return Interval(estimate, float(low), float(high))
 
 
 Keyed = Sequence[tuple[Any, Any, Any, float]]
-"""``(seed, episode, user, score)`` of one method."""
+"""`(seed, episode, user, score)` of one method."""
 
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """Scores of several methods on the episodes that all of them met.
+    """Scores of several methods on the episodes that all of them share.
 
     Attributes:
-        scores: ``[methods, m]``.
-        seeds: ``[m]``.
-        users: ``[m]``.
+        scores: `[methods, m]`.
+        seeds: `[m]`.
+        users: `[m]`.
     """
 
     scores: Floats
@@ -135,15 +138,15 @@ class Paired:
         """Match episodes by (seed, episode).
 
         Raises:
-            ConfigurationError: An episode stands in one of them alone, or twice.
+            ConfigurationError: An episode is missing in one of the methods, or occurs twice in one.
         """
         tables = [{(seed, episode): (user, score) for seed, episode, user, score in rows} for rows in methods]
         if any(len(table) != len(rows) for table, rows in zip(tables, methods, strict=True)):
             raise ConfigurationError("an episode occurs twice within one method; pairs need each (seed, episode) once")
-        alone = sorted(set().union(*tables) - set(tables[0]).intersection(*tables[1:]), key=str)
-        if alone:
+        unpaired = sorted(set().union(*tables) - set(tables[0]).intersection(*tables[1:]), key=str)
+        if unpaired:
             raise ConfigurationError(
-                f"{len(alone)} episodes are in one method alone, such as (seed, episode) = {alone[0]}"
+                f"{len(unpaired)} episodes are not in all methods, such as (seed, episode) = {unpaired[0]}"
             )
         keys = list(tables[0])
         scores = np.array([[table[key][1] for key in keys] for table in tables], dtype=np.float64)
@@ -151,14 +154,14 @@ class Paired:
 
 
 def shared(*methods: Keyed) -> tuple[Keyed, ...]:
-    """What each of several methods scored on the episodes that all of them met; searches may have met a part alone.
+    """The scores of several methods on the episodes that all of them share; searches may only have run on some.
 
     Raises:
         ConfigurationError: There is no such episode.
     """
     common = set.intersection(*({row[:2] for row in rows} for rows in methods))
     if not common:
-        raise ConfigurationError("there is no episode that all of these methods have met")
+        raise ConfigurationError("there is no episode that all of these methods share")
     return tuple([row for row in rows if row[:2] in common] for rows in methods)
 
 
@@ -168,7 +171,7 @@ def paired_difference(
     rng: np.random.Generator,
     **options: Any,  # noqa: ANN401 - those of bootstrap
 ) -> Interval:
-    """Mean of ``first - second`` over the episodes that both have met; arguments and errors as :class:`Paired`."""
+    """Mean of `first - second` over the same episodes; errors as in `Paired.of`."""
     pairs = Paired.of(first, second)
     return bootstrap(pairs.scores[0] - pairs.scores[1], pairs.seeds, pairs.users, rng, **options)
 
@@ -179,7 +182,7 @@ def probability_of_improvement(
     rng: np.random.Generator,
     **options: Any,  # noqa: ANN401 - those of bootstrap
 ) -> Interval:
-    """Share of the episodes that both have met on which ``first`` scores more than ``second``; a tie counts half."""
+    """Share of the episodes on which `first` scores more than `second`; a tie counts half."""
     pairs = Paired.of(first, second)
     wins = (np.sign(pairs.scores[0] - pairs.scores[1]) + 1) / 2
     return bootstrap(wins, pairs.seeds, pairs.users, rng, **options)
@@ -194,21 +197,21 @@ def normalised(
     replicates: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """How far a method comes from ``bottom`` (0) to ``top`` (1): the ratio of two paired mean differences.
+    """Position of a method between `bottom` (0) and `top` (1): the ratio of two paired mean differences.
 
     Args:
-        method: Its episodes.
-        top: What scores 1, such as an oracle, on the same episodes.
+        method: Scores of the method.
+        top: Scores of the method at 1, such as an oracle, on the same episodes.
         rng: Draws the replicates, the same ones for both means.
-        bottom: What scores 0, such as the uniform policy; without it, a score of 0 does.
-        replicates: How many.
+        bottom: Scores of the method at 0, such as the uniform policy; without it, 0 is a score of 0.
+        replicates: Number of replicates.
         level: Share of the replicates inside the interval.
 
     Returns:
-        The ratio. An end of its interval is infinite where in that many replicates ``top`` is not above ``bottom``.
+        The ratio. An end of its interval is infinite if `top` is not above `bottom` in too many replicates.
 
     Raises:
-        ConfigurationError: The episodes are not the same, or ``top`` is not above ``bottom``.
+        ConfigurationError: The episodes differ, or `top` is not above `bottom`.
     """
     pairs = Paired.of(method, top, *([bottom] if bottom is not None else []))
     base = pairs.scores[2] if bottom is not None else np.zeros(pairs.scores.shape[1])
@@ -234,7 +237,7 @@ def performance_profile(
     replicates: int = 2000,
     level: float = 0.95,
 ) -> list[Interval]:
-    """Share of the episodes that score more than each threshold, with pointwise intervals (R. Agarwal et al., 2021)."""
+    """Share of the episodes that score above each threshold, with pointwise intervals (R. Agarwal et al., 2021)."""
     array = check_values(values)
     weights = draw_weights(array, seeds, users, rng, replicates)
     found = []
@@ -247,7 +250,7 @@ def performance_profile(
 def draw_weights(
     values: Floats, seeds: ArrayLike, users: Sequence[Any] | NDArray[Any], rng: np.random.Generator, replicates: int
 ) -> Floats:
-    """How often each episode counts in each replicate, ``[replicates, m]``: its seed's count times its user's.
+    """Weight of each episode in each replicate, `[replicates, m]`: the count of its seed times that of its user.
 
     Raises:
         ConfigurationError: Lengths differ.
@@ -255,24 +258,24 @@ def draw_weights(
     seed_ids = np.unique(np.asarray(seeds), return_inverse=True)[1].ravel()
     user_ids = np.unique(np.asarray(users), return_inverse=True)[1].ravel()
     if not len(values) == len(seed_ids) == len(user_ids):
-        raise ConfigurationError(f"{len(values)} values, {len(seed_ids)} seeds, {len(user_ids)} users: not as many")
+        raise ConfigurationError(f"{len(values)} values, {len(seed_ids)} seeds, {len(user_ids)} users: give one each")
     seed_counts = counts(int(seed_ids.max()) + 1, rng, replicates)
     user_counts = counts(int(user_ids.max()) + 1, rng, replicates)
     weights = (seed_counts[:, seed_ids] * user_counts[:, user_ids]).astype(np.float64)
-    used: Floats = weights[weights.sum(axis=1) > 0]  # the drawn users may all have missed the drawn seeds
+    used: Floats = weights[weights.sum(axis=1) > 0]  # the drawn users may not occur with the drawn seeds
     return used
 
 
 def counts(size: int, rng: np.random.Generator, replicates: int) -> NDArray[np.int64]:
-    """How often each of ``size`` things is drawn when ``size`` are drawn with replacement, ``[replicates, size]``."""
+    """Counts of `size` things in `size` draws with replacement, `[replicates, size]`."""
     return rng.multinomial(size, np.full(size, 1 / size), size=replicates)
 
 
 def check_values(values: ArrayLike) -> Floats:
-    """Scores as a float array ``[m]``, finite and at least one."""
+    """Scores as a float array `[m]`, finite and at least one."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
-        raise ConfigurationError(f"scores come as one list with at least one number; the shape is {array.shape}")
+        raise ConfigurationError(f"scores should be one list with at least one number, got the shape {array.shape}")
     if not np.isfinite(array).all():
         raise ConfigurationError(f"score {int(np.argmin(np.isfinite(array)))} is {array[~np.isfinite(array)][0]}")
     return array

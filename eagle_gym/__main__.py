@@ -1,4 +1,4 @@
-"""``python -m eagle_gym``: prepare, play, check and look at environments from a terminal."""
+"""``python -m eagle_gym``: list, prepare, play, animate, check and look at environments from a terminal."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError
-from eagle_gym.registration import IDS
+from eagle_gym.registration import ABOUT, IDS
 
 if TYPE_CHECKING:
     from eagle_gym.envs.eagle import EagleEnv
 
-DESCRIPTION = "Language models as Gymnasium environments: prepare, play, check and look at them."
+DESCRIPTION = "Language models as Gymnasium environments: list, prepare, play, animate, check and look at them."
 EXAMPLES = """\
 examples:
+  python -m eagle_gym list                                    the ids, and what each needs
   python -m eagle_gym play                                    you are the agent, in the embedded world
+  python -m eagle_gym animate --seed 3 --out episode.gif      an episode of the greedy policy as an animated picture
   python -m eagle_gym info EagleGym/Plots-v0                  spaces, catalog, model, how good the latent space is
   python -m eagle_gym prepare EagleGym/MovieLens-v0 root=path/to/ml-latest-small
   python -m eagle_gym check EagleGym/Plots-v0 horizon=3 actions=8
@@ -55,14 +58,23 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(required=True, metavar="command")
+    _add_list(commands)
     for name, function, text in (
         ("prepare", prepare, "make what first use needs (latent space, surrogate), with progress, and cache it"),
         ("play", play, "play an episode: read the text, choose an edit, see what the model makes of it"),
+        ("animate", animate, "draw an episode of the greedy policy as an animated GIF (needs the extra: render)"),
         ("check", check, "run Gymnasium's and Stable-Baselines3's checkers, warnings as errors, and our own"),
         ("info", info, "print spaces, catalog, language model, and how good latent space and surrogate are"),
     ):
         _add_command(commands, name, function, text)
     return top
+
+
+def _add_list(commands: Any) -> None:  # noqa: ANN401
+    text = "list the ids, with what each is and needs"
+    command = commands.add_parser("list", help=text, description=text)
+    command.set_defaults(command=list_ids)
+    command.add_argument("--json", action="store_true", help="as a JSON object: id -> description, needs, kwargs")
 
 
 def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str) -> None:  # noqa: ANN401
@@ -83,6 +95,9 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
             action="store_true",
             help="also hold items out and measure how well their ratings are predicted from text (takes a while)",
         )
+    if name == "animate":
+        command.add_argument("--seed", type=int, default=0, help="seed of the episode (default: %(default)s)")
+        command.add_argument("--out", type=Path, default=Path("episode.gif"), help="the file (default: %(default)s)")
     if name == "play":
         command.add_argument("--seed", type=int, default=None, help="seed of the episode (default: a random one)")
         command.add_argument("--user", default=None, help="id of the user (default: drawn)")
@@ -131,6 +146,21 @@ def open_env(options: argparse.Namespace, **extra: Any) -> EagleEnv:  # noqa: AN
     env = gym.make(options.id, **keywords(pairs), **extra).unwrapped
     assert isinstance(env, EagleEnv)
     return env
+
+
+def list_ids(options: argparse.Namespace) -> int:
+    """Print the ids, one per line, with what each is and what it needs."""
+    if options.json:
+        found = {
+            env_id: {"description": text, "needs": needs, "kwargs": IDS[env_id]}
+            for env_id, (text, needs) in ABOUT.items()
+        }
+        print(json.dumps(found, indent=2))
+        return 0
+    width = max(map(len, ABOUT)) + 2
+    for env_id, (text, needs) in ABOUT.items():
+        print(f"{env_id:<{width}}{text} (needs {needs})")
+    return 0
 
 
 def prepare(options: argparse.Namespace) -> int:
@@ -248,6 +278,17 @@ def play(options: argparse.Namespace) -> int:
             print(f"\n{draw_last(env.world, env.frames)}")
         else:
             print(f"{answer!r} is none of what may be typed now")
+    env.close()
+    return 0
+
+
+def animate(options: argparse.Namespace) -> int:
+    """Play an episode with the greedy policy and write it as a GIF."""
+    from eagle_gym.envs.animation import episode_images, play_greedily, save_gif
+
+    env = open_env(options)
+    save_gif(episode_images(env.world, play_greedily(env, options.seed)), options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB")
     env.close()
     return 0
 

@@ -22,6 +22,19 @@ IDS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
     }
 )
 
+# id -> what it is, and what it needs
+ABOUT: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
+    {
+        "EagleGym/Plots-v0": ("invented films and users, rewritten by the embedded model", "no download"),
+        "EagleGym/MovieLens-v0": ("real films and ratings, from a GroupLens data set", "root=, its folder"),
+        "EagleGym/Amazon-v0": (
+            "products of one category, from Amazon reviews",
+            "root=, a folder with reviews and metadata; a general language_model",
+        ),
+        "EagleGym/Table-v0": ("your own catalog, from two tables", "texts= and ratings=, two files"),
+    }
+)
+
 
 def register_envs() -> None:
     """Register every id with Gymnasium; ids that are there already are left alone."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from eagle_gym import __main__ as command
 from eagle_gym import latent
 from eagle_gym.envs import opening
 from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.registration import IDS
 
 QUICK = ["horizon=2", "actions=4", "pool=16", "prepare=never"]
 
@@ -27,7 +30,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("--help")
     shown = capsys.readouterr().out
-    for word in ("prepare", "play", "check", "info", "EagleGym/MovieLens-v0 root=", "examples:"):
+    for word in ("list", "prepare", "play", "animate", "check", "info", "EagleGym/MovieLens-v0 root=", "examples:"):
         assert word in shown
     with pytest.raises(SystemExit):
         run("play", "--help")
@@ -73,6 +76,30 @@ def test_other_errors_end_with_1(capsys: pytest.CaptureFixture[str], monkeypatch
     monkeypatch.setattr(opening, "open_resources", broken)
     assert run("info", "temperature=0.123") == 1  # no open world has these parts
     assert "the disk is full" in capsys.readouterr().err
+
+
+def test_list_names_every_id_once_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(IDS)
+    assert all(re.search(r"\S {2,}\S.*\(needs .+\)$", line) for line in lines)
+
+
+def test_list_is_json_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {env_id: entry["kwargs"] for env_id, entry in found.items()} == dict(IDS)
+    assert all(entry["description"] and entry["needs"] for entry in found.values())
+
+
+def test_an_animation_is_small_and_repeatable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.gif", "b.gif"):
+        assert run("animate", "EagleGym/Plots-v0", *QUICK, "--seed", "3", "--out", str(tmp_path / name)) == 0
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.gif", "b.gif"))
+    assert first == second
+    assert first.startswith(b"GIF89a")
+    assert len(first) < 2**20
+    assert "KiB" in capsys.readouterr().out
 
 
 def test_info_prints_what_the_world_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,19 @@
-"""Writes the report of some runs: ``REPORT.md`` with its pictures, and one ``report.html``."""
+"""Writes pages: the report of some runs, the page of an experiment, and that of the judges."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.reporting import paper
-from benchmarks.reporting.document import Block, Heading, Items, Text, read_page, write_html, write_markdown
-from benchmarks.reporting.runs import Run, has_cells, read_run
-from benchmarks.reporting.sections import circumstances, cost_section, paper_sections
-from benchmarks.results import read_json
+from benchmarks.reporting.document import Block, Bullets, Heading, Text, read_page, write_html, write_markdown
+from benchmarks.reporting.judged import judges
+from benchmarks.reporting.sections import circumstances, cost_section, own_section, paper_sections
+from benchmarks.reporting.standings import standings
+from benchmarks.reporting.tables import GAIN_LEGEND
+from benchmarks.reporting.targets import Target
+from benchmarks.running.files import read_json
+from benchmarks.running.runs import Run, by_method, has_cells, read_run
 from eagle_gym.errors import PreparationError
 
 PAGES = {
@@ -18,22 +22,27 @@ PAGES = {
     "throughput": "Throughput",
     "space": "The latent space",
 }
-FROM = {"design": "Action sets"}  # the part of a page that belongs here begins with this heading
+FROM = {"design": "Action sets"}  # heading at which the part of a page begins that belongs into the report
+JUDGES = (
+    "Gains of the last text over the first. Reward, affinity, true taste and second opinion are in standard deviations "
+    "of the catalog. If true taste or second opinion is smaller than the affinity, part of the reward comes from "
+    "errors of the latent space. Intervals are 95 % bootstrap intervals over seeds and users."
+)
 
 
 def write_report(folders: Sequence[Path], out: Path, *, html: bool = True) -> list[Path]:
     """Write the report of some runs; no environment is opened and no model loaded.
 
     Args:
-        folders: Of runs.
+        folders: Folders of the runs.
         out: Folder to write.
-        html: Whether ``report.html`` is written too.
+        html: Whether to write `report.html` in addition to `REPORT.md`.
 
     Returns:
         The pages.
 
     Raises:
-        PreparationError: A folder holds no run, or a file of one is broken.
+        PreparationError: A folder holds no run, or one of its files is broken.
     """
     blocks = report(folders)
     write_markdown(blocks, out / "REPORT.md")
@@ -49,11 +58,11 @@ def report(folders: Sequence[Path]) -> list[Block]:
     blocks: list[Block] = [
         Heading("eagle_gym: report", 1),
         Text(
-            "A frozen language model is the environment, texts are its states, edits its actions; the reward "
-            "lives in an embedding space that is learnt from ratings. The tables have the shape of the paper's "
-            f"({paper.CITATION}) and stand beside what it claims, whether the numbers agree or not."
+            "In eagle_gym a frozen language model is the environment: states are texts, actions are edits, and the "
+            "reward lives in an embedding space learnt from ratings. The tables have the shape of those in the paper "
+            f"({paper.CITATION}) and stand next to its claims, whether the numbers agree or not."
         ),
-        Items([summary(run) for run in runs] + [f"{path}: a page of its own, below" for path in pages]),
+        Bullets([summary(run) for run in runs] + [f"{path}: a page of its own, below" for path in pages]),
         *paper_sections(runs),
     ]
     for folder in pages:
@@ -62,15 +71,15 @@ def report(folders: Sequence[Path]) -> list[Block]:
 
 
 def summary(run: Run) -> str:
-    """What a run is and how much of it there is."""
+    """A run and how much of it is finished."""
     finished = len(run.plan) - len(run.failed) - len(run.missing)
     seeds = len({cell.seed for cell in run.done})
-    words = f"{run.experiment or run.folder.name}{f', size {run.size}' if run.size else ''}: "
+    words = f"{run.name}{f', size {run.size}' if run.size else ''}: "
     return f"{words}{finished} of {len(run.plan)} cells done, {len(run.failed)} failed, {seeds} seeds in the numbers"
 
 
 def own_page(folder: Path) -> list[Block]:
-    """The page that an experiment without cells has left.
+    """The page of an experiment without cells.
 
     Raises:
         PreparationError: There is none.
@@ -85,3 +94,39 @@ def own_page(folder: Path) -> list[Block]:
     begins = [i for i, block in enumerate(blocks) if isinstance(block, Heading) and block.text.startswith(heading)]
     shown = blocks[begins[0] :] if heading and begins else blocks
     return [Heading(PAGES.get(name, name)), *shown]
+
+
+def write_page(
+    run: Run,
+    targets: Sequence[Target] = (),
+    more: Callable[[Run, str], str] | None = None,
+    *,
+    draw: bool = False,
+) -> str:
+    """Write `REPORT.md` of the finished part of a run.
+
+    Args:
+        run: The run.
+        targets: Targets of its methods.
+        more: Further Markdown on an environment.
+        draw: Whether to draw gains and learning curves.
+
+    Returns:
+        The page.
+    """
+    blocks: list[Block] = [Text(GAIN_LEGEND)]
+    for environment in run.environments:
+        blocks += own_section(run, environment, targets, more, draw=draw)
+    return write_markdown(blocks, run.folder / "REPORT.md")
+
+
+def write_judges_page(folder: Path) -> str:
+    """Write `JUDGES.md` of a judged run; returns the page."""
+    run = read_run(folder)
+    blocks: list[Block] = [Heading("Judges", 1), Text(JUDGES)]
+    for environment in run.environments:
+        cells = run.of(environment)
+        if cells:
+            found = standings(run, environment)
+            blocks += [Heading(cells[0].env_id), *judges(run, environment, by_method(cells), found, each=True)]
+    return write_markdown(blocks, folder / "JUDGES.md")

@@ -1,4 +1,4 @@
-"""A document made of a few kinds of blocks, written as Markdown with pictures beside it, or as one HTML file."""
+"""Documents made of a few kinds of blocks, written as Markdown with separate pictures, or as one HTML file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import aligned
-
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; the title of the document is of level 1."""
+    """A heading; the title of the document has level 1."""
 
     text: str
     level: int = 2
@@ -22,21 +20,21 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``**bold**``, ``*italic*``, ``` `code` ``` and ``[links](address)`` are understood."""
+    """A paragraph; `**bold**`, `*italic*`, code in backticks and `[links](address)` are understood."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Items:
-    """A list of such paragraphs."""
+class Bullets:
+    """A list of such texts."""
 
     items: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, the first column to the left, the others to the right, with a caption above it."""
+    """A table with a caption above it; the first column is aligned to the left, the others to the right."""
 
     head: Sequence[str]
     body: Sequence[Sequence[str]]
@@ -48,9 +46,9 @@ class Picture:
     """A PNG.
 
     Attributes:
-        name: Of its file, without the ending; unique in the document.
-        png: Its bytes.
-        caption: What it shows.
+        name: Name of its file without the ending, unique in the document.
+        png: Content of the file.
+        caption: Caption.
     """
 
     name: str
@@ -59,38 +57,40 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Pictures that stand side by side where there is room."""
+class PictureRow:
+    """Pictures side by side, if there is room."""
 
     pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True)
-class Episodes:
-    """Texts side by side where there is room: titles, and lines as ``(label, text)``; edits have no label."""
+class EpisodeColumns:
+    """Episodes side by side, if there is room: titles, and lines as `(label, text)`; edits have no label."""
 
     columns: Sequence[tuple[str, Sequence[tuple[str, str]]]]
 
 
-Block = Heading | Text | Items | Table | Picture | Beside | Episodes
+Block = Heading | Text | Bullets | Table | Picture | PictureRow | EpisodeColumns
 
 
 # Markdown
 
 
-def write_markdown(blocks: Sequence[Block], path: Path) -> None:
-    """Write a Markdown file, its pictures beside it."""
+def write_markdown(blocks: Sequence[Block], path: Path) -> str:
+    """Write a Markdown file, and its pictures into the same folder; returns the text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for picture in pictures(blocks):
         (path.parent / f"{picture.name}.png").write_bytes(picture.png)
-    path.write_text("\n\n".join(markdown(block) for block in blocks) + "\n")
+    text = "\n\n".join(markdown(block) for block in blocks) + "\n"
+    path.write_text(text)
+    return text
 
 
 def pictures(blocks: Sequence[Block]) -> list[Picture]:
     """Every picture of a document."""
     found: list[Picture] = []
     for block in blocks:
-        found += block.pictures if isinstance(block, Beside) else [block] if isinstance(block, Picture) else []
+        found += block.pictures if isinstance(block, PictureRow) else [block] if isinstance(block, Picture) else []
     return found
 
 
@@ -101,16 +101,28 @@ def markdown(block: Block) -> str:
             return f"{'#' * level} {text}"
         case Text(text):
             return text
-        case Items(items):
+        case Bullets(items):
             return "\n".join(f"- {item}" for item in items)
         case Table(head, body, caption):
             return f"{caption}\n\n{aligned(head, body)}" if caption else aligned(head, body)
         case Picture(name, _, caption):
             return f"![{caption}]({name}.png)\n\n*{caption}*"
-        case Beside(some):
+        case PictureRow(some):
             return "\n\n".join(markdown(picture) for picture in some)
-        case Episodes(columns):
+        case EpisodeColumns(columns):
             return "\n\n".join(f"**{title}**\n\n" + quoted(lines) for title, lines in columns)
+
+
+def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns; the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        return f"| {' | '.join(cells)} |"
+
+    rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:]), ""])
+    return "\n".join([line(head), rule, *(line(row) for row in body)])
 
 
 def quoted(lines: Sequence[tuple[str, str]]) -> str:
@@ -120,53 +132,17 @@ def quoted(lines: Sequence[tuple[str, str]]) -> str:
 
 # HTML
 
-STYLE = """
-:root { color-scheme: light; --ink: #1d1d1f; --faint: #6b6b70; --line: #e2e2e6; --shade: #f6f6f8; --edit: #2166ac; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 68rem; color: var(--ink); background: #fff;
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 1rem; }
-h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem; padding-top: .8rem; border-top: 2px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
-p, ul { max-width: 46rem; margin: .6rem 0; overflow-wrap: anywhere; }
-ul { padding-left: 1.2rem; } li { margin: .25rem 0; }
-a { color: var(--edit); }
-code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--shade);
-  padding: 0 .2em; overflow-wrap: anywhere; }
-.table { margin: 1rem 0; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; min-width: 100%; }
-td small { color: var(--faint); font-size: .84em; }
-th, td { padding: .35rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { background: var(--shade); font-weight: 600; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-th:first-child { background: var(--shade); }
-tr:last-child td { border-bottom: 0; }
-th.words { text-align: left; } td.words { white-space: normal; text-align: left; min-width: 14rem; }
-.caption, figcaption { color: var(--faint); font-size: .88rem; margin: .3rem 0; max-width: 46rem; }
-figure { margin: 1rem 0; } img { max-width: 100%; height: auto; display: block; }
-.beside { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-.episodes { display: grid; gap: 1rem; margin: 1rem 0;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
-.episode { border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem; font-size: .9rem; }
-.episode h4 { margin: 0 0 .4rem; font-size: .95rem; }
-.episode p { margin: .35rem 0; } .episode .edit { color: var(--edit); font-style: italic; padding-left: .9rem; }
-.episode b { font-variant-numeric: tabular-nums; color: var(--faint); margin-right: .3rem; }
-nav { font-size: .92rem; margin: 1rem 0; } nav a { display: inline-block; margin-right: .9rem; }
-@media (max-width: 40rem) { th:first-child, td:first-child { white-space: normal; min-width: 6.5rem; } }
-"""
-
-
 def write_html(blocks: Sequence[Block], path: Path) -> None:
-    """Write one HTML file that needs nothing else, pictures in it."""
+    """Write one self-contained HTML file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    style = Path(__file__).with_name("report.css").read_text()
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     body = "\n".join(page(block) for block in blocks)
     body = body.replace("</h1>", f"</h1>\n{contents(blocks)}", 1)
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -182,7 +158,7 @@ def slug(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Text as HTML, with the marks that :class:`Text` names."""
+    """Text with the marks of `Text` as HTML."""
     text = html.escape(text, quote=False)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
@@ -197,7 +173,7 @@ def page(block: Block) -> str:
             return f'<h{level} id="{slug(text)}">{inline(text)}</h{level}>'
         case Text(text):
             return f"<p>{inline(text)}</p>"
-        case Items(items):
+        case Bullets(items):
             return "<ul>" + "".join(f"<li>{inline(item)}</li>" for item in items) + "</ul>"
         case Table():
             return table(block)
@@ -205,14 +181,14 @@ def page(block: Block) -> str:
             source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
             alt = html.escape(caption)
             return f'<figure><img src="{source}" alt="{alt}"><figcaption>{inline(caption)}</figcaption></figure>'
-        case Beside(some):
-            return '<div class="beside">' + "".join(page(picture) for picture in some) + "</div>"
-        case Episodes(columns):
+        case PictureRow(some):
+            return '<div class="row">' + "".join(page(picture) for picture in some) + "</div>"
+        case EpisodeColumns(columns):
             return '<div class="episodes">' + "".join(episode(title, lines) for title, lines in columns) + "</div>"
 
 
 def table(block: Table) -> str:
-    """A table that scrolls sideways where it is too wide."""
+    """A table that scrolls sideways if it is too wide."""
     wordy = [any(len(row[i]) > WORDY for row in block.body) for i in range(len(block.head))]
     rows = "".join("<tr>" + "".join(map(table_cell, row, wordy)) + "</tr>" for row in block.body)
     head = "".join(
@@ -223,12 +199,12 @@ def table(block: Table) -> str:
     return f'<div class="table">{caption}<div class="scroll"><table><tr>{head}</tr>{rows}</table></div></div>'
 
 
-WORDY = 40  # characters beyond which a column is one of sentences
+WORDY = 40  # characters beyond which a column counts as text
 INTERVAL = re.compile(r"\[([-+.\d%]+, [-+.\d%]+)\]")
 
 
 def table_cell(text: str, wordy: bool) -> str:
-    """A cell; those of a column that holds sentences may break."""
+    """A cell; lines of a column of text may break."""
     if wordy:
         return f'<td class="words">{inline(text)}</td>'
     small = INTERVAL.sub(r"<small>[\1]</small>", inline(text))
@@ -246,11 +222,11 @@ def episode(title: str, lines: Sequence[tuple[str, str]]) -> str:
     return f'<div class="episode"><h4>{inline(title)}</h4>{rows}</div>'
 
 
-# Pages that experiments have written themselves
+# Pages that experiments wrote
 
 
 def read_page(path: Path, level: int) -> list[Block]:
-    """The blocks of a page that an experiment has left, its first heading dropped, the others below ``level``."""
+    """The blocks of a page that an experiment wrote, without its first heading, the others below a level."""
     blocks: list[Block] = []
     for part in re.split(r"\n\s*\n", path.read_text().strip()):
         blocks += read_part(part.strip(), path.parent, level)
@@ -271,5 +247,5 @@ def read_part(part: str, folder: Path, level: int) -> list[Block]:
         head, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
         return [Table(head, body)]
     if all(line.startswith("- ") for line in lines):
-        return [Items([line[2:] for line in lines])]
+        return [Bullets([line[2:] for line in lines])]
     return [Text(" ".join(lines))]

@@ -1,68 +1,138 @@
-"""What is asked of our methods, and whether a run's numbers meet it, as they come out."""
+"""Numbers with a target, and whether they meet it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.reporting.names import REFERENCES, title
-from benchmarks.reporting.runs import Done
-from benchmarks.reporting.scores import UNIFORM, apart, oracle, score
-from benchmarks.stats import Interval
+from benchmarks.reporting.standings import UNIFORM, Cells, Methods, average, compare, difference, oracle, score
+from benchmarks.running.runs import rows_of
+from benchmarks.stats import Interval, normalised
+
+
+@dataclass(frozen=True)
+class Check:
+    """A number and its target.
+
+    Attributes:
+        name: What is measured.
+        found: The number and its interval; None if it was not measured.
+        target: The bound. None asks for an interval above 0.
+        at_most: Whether the target is an upper bound; otherwise it is a lower one.
+    """
+
+    name: str
+    found: Interval | None
+    target: float | None = None
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the number meets its target."""
+        if self.found is None:
+            return False
+        return self.found.low > 0 if self.target is None else self._reached(self.found.estimate)
+
+    @property
+    def decided(self) -> bool:
+        """Whether both ends of the interval agree."""
+        return self.found is not None and self._reached(self.found.low) == self._reached(self.found.high)
+
+    @property
+    def verdict(self) -> str:
+        """`"met"` or `"MISSED"`."""
+        return "met" if self.met else "MISSED"
+
+    def _reached(self, value: float) -> bool:
+        target = self.target or 0.0
+        return value <= target if self.at_most else value >= target
+
+    def __str__(self) -> str:
+        return f"{self.name}: not measured." if self.found is None else f"{self.name}: {self.found}, {self.verdict}."
+
+
+Measure = Callable[[Cells, Methods, np.random.Generator], Interval | None]
+"""From the cells of a method and those of all methods to a number."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that is asked of a method.
+    """A target for a method.
 
     Attributes:
-        words: What, in words.
-        method: Of whom.
-        other: The method that it is compared with, by the mean paired difference; "" for its normalised score.
-        least: The smallest estimate that meets it; None where the interval has to be above 0.
+        name: The target in words.
+        method: The method.
+        measure: The number that is asked for.
+        least: Its least estimate. None asks for an interval above 0.
     """
 
-    words: str
+    name: str
     method: str
-    other: str = ""
+    measure: Measure
     least: float | None = None
 
-    def verdict(self, methods: Mapping[str, Sequence[Done]], rng: np.random.Generator) -> str:
-        """The number with its interval, "met" or "MISSED"; or that it was not measured."""
-        found = self._number(methods, rng)
-        if found is None:
-            return f"{self.words}: not measured."
-        met = found.low > 0 if self.least is None else found.estimate >= self.least
-        return f"{self.words}: {found}, {'met' if met else 'MISSED'}."
+    def check(self, methods: Methods, rng: np.random.Generator) -> Check:
+        """The number of a run; the method is one of its `methods`."""
+        return Check(self.name, self.measure(methods[self.method], methods, rng), self.least)
 
-    def _number(self, methods: Mapping[str, Sequence[Done]], rng: np.random.Generator) -> Interval | None:
-        if self.method not in methods:
+
+def checks(methods: Methods, targets: Sequence[Target], seed: int = 0) -> list[Check]:
+    """One check for each target whose method was run."""
+    rng = np.random.default_rng(seed)
+    return [target.check(methods, rng) for target in targets if target.method in methods]
+
+
+def less(other: str) -> Measure:
+    """Mean paired difference of gains to another method."""
+    return lambda cells, methods, rng: difference(cells, methods.get(other), rng)
+
+
+def share_of(other: str) -> Measure:
+    """Gain as a share of another method's."""
+    return lambda cells, methods, rng: compare(normalised, cells, methods.get(other), rng=rng)
+
+
+def normalised_score(cells: Cells, methods: Methods, rng: np.random.Generator) -> Interval | None:
+    """Score between the uniform policy (0) and the beam oracle (1)."""
+    return score(cells, oracle(methods), methods.get(UNIFORM), rng)
+
+
+def clear_of(other: str) -> Measure:
+    """Difference of mean gains, with an interval above 0 only if the two intervals do not overlap."""
+
+    def measure(cells: Cells, methods: Methods, rng: np.random.Generator) -> Interval | None:
+        if other not in methods:
             return None
-        cells = methods[self.method]
-        if self.other:
-            return apart(cells, methods.get(self.other), rng)
-        return score(cells, oracle(methods), methods.get(UNIFORM), rng)
+        own, theirs = (average(rows_of(some), lambda row: row.gain, rng) for some in (cells, methods[other]))
+        return own - theirs
+
+    return measure
 
 
 def eagle_targets(reads: str = "") -> list[Target]:
-    """What is asked of EAGLE with each reference policy; ``reads="reads-"`` for the policies that read text."""
+    """Targets of EAGLE with each reference policy; `reads="reads-"` for the policies that read text."""
     found = []
     for name in REFERENCES:
         own, below = f"eagle-{reads}{name}", f"{reads.strip('-') or 'supervised'}-{name}"
         found += [
-            Target(f"{title(own)}, less its reference policy, above 0", own, name),
-            Target(f"{title(own)}, less {title(below)}, above 0", own, below),
-            Target(f"{title(own)}, normalised score of at least 0.9", own, least=0.9),
+            Target(f"{title(own)} minus its reference policy, above 0", own, less(name)),
+            Target(f"{title(own)} minus {title(below)}, above 0", own, less(below)),
+            Target(f"{title(own)}, normalised score of at least 0.9", own, normalised_score, 0.9),
         ]
         if not reads:
             half = f"{own}-half"
-            found.append(Target(f"{title(half)}, less PPO with all of it, at least 0", half, "ppo", 0.0))
+            found.append(Target(f"{title(half)} minus PPO with the whole budget, at least 0", half, less("ppo"), 0.0))
     return found
 
 
-def verdicts(methods: Mapping[str, Sequence[Done]], targets: Sequence[Target], seed: int = 0) -> list[str]:
-    """A line for each target whose method is there."""
-    rng = np.random.default_rng(seed)
-    return [target.verdict(methods, rng) for target in targets if target.method in methods]
+def learner_targets(method: str) -> list[Target]:
+    """Targets of a stock agent that should learn."""
+    name = title(method)
+    return [
+        Target(f"{name} minus uniform on the same episodes, above 0", method, less("uniform")),
+        Target(f"{name} above uniform with 95 % intervals apart", method, clear_of("uniform")),
+        Target(f"{name}, at least 0.8 of the optimistic policy's gain", method, share_of("optimistic"), 0.8),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.metering import Limits, MeteredModel
 from eagle_gym.language.model import LanguageModel, masked
+from eagle_gym.language.own import make_own_model
 from eagle_gym.language.replay import RecordedModel, ReplayedModel
 
 
@@ -31,7 +32,8 @@ def load_language_model(
             - ``"transformers:PATH_OR_NAME"``: any causal language model in a folder or on the Hugging Face hub;
             - ``"openai:MODEL@URL"``: a model behind an OpenAI-compatible server, for example
               ``"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"`` (see ``openai.py`` for options in the URL);
-            - ``"replay:PATH"``: the answers in a recording.
+            - ``"replay:PATH"``: the answers in a recording;
+            - ``"python:MODULE:FACTORY"``: a model of your own, made by a function.
         device: Where an in-process model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         dtype: Its number format: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         batch_invariant: Compute in fixed tiles, so that a row's text is the same whatever shares its batch (slower).
@@ -79,11 +81,13 @@ def _open_backend(
         )
     if kind == "replay" and target:
         return ReplayedModel(target)
+    if kind == "python" and target:
+        return make_own_model(target)
     if kind == "openai" and target:
         from eagle_gym.language.openai import OpenAIModel
 
         return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
         f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
-        "'openai:MODEL@URL' or 'replay:PATH'"
+        "'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
     )

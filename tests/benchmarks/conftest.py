@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import benchmarks.suite
+import benchmarks.running.fingerprints
 from tests.fakes import KnownVectorEnv
 
 
@@ -19,5 +19,5 @@ def known_world(monkeypatch: pytest.MonkeyPatch) -> list[KnownVectorEnv]:
         made.append(KnownVectorEnv(num_envs=num_envs, horizon=5))
         return made[-1]
 
-    monkeypatch.setattr(benchmarks.suite, "make_envs", make)
+    monkeypatch.setattr(benchmarks.running.fingerprints, "make_envs", make)
     return made

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from baselines.evaluate import Cost, EpisodeRow
-from benchmarks.judges import Judgement
-from benchmarks.latent_map import LatentMap
-from benchmarks.reporting.runs import read_run
-from benchmarks.results import write_json, write_rows, write_table
+from benchmarks.running.files import write_json, write_rows, write_table
+from benchmarks.running.records import Judgement, LatentMap
+from benchmarks.running.runs import FinishedCell, read_run
 
 SECRET = "A text that is made of somebody's ratings."
 USERS = 4
@@ -63,6 +62,22 @@ def write_cell(
         curve = [{"steps": 10, "return": 0.5}, {"steps": 20, "return": 1.0 + seed}]
         (folder / "agent" / "curve.json").write_text(json.dumps(curve))
     write_json(header(method, seed, environment, env_id, 2 * len(gains), trained), folder / "run.json")
+
+
+def finished(
+    method: str, seed: int, gains: list[float], *, training: Cost | None = None, curve: Any = ()
+) -> FinishedCell:
+    """A cell that is on no disk; its first episode is not well-formed."""
+    rows = tuple(
+        EpisodeRow(
+            *(method, seed, 10 * seed + i, f"u{i}", "e", 1),
+            *(gain, gain, 0.0, 50.0, 80.0, i > 0, (0.0, gain), ("a", "b"), ("x",), ((0.0,), (gain,))),
+        )
+        for i, gain in enumerate(gains)
+    )  # fmt: skip
+    cost = {"evaluation": asdict(Cost(calls=2 * len(gains))), "training": asdict(training) if training else None}
+    cell = {"environment": "w", "env_id": "W-v0", "agent": method, "seed": seed}
+    return FinishedCell(f"w-{method}-{seed}", {"cell": cell, "cost": cost, "hashes": {}}, rows, curve)
 
 
 def write_plan(run: Path, cells: Mapping[str, tuple[str, int, str]], experiment: str = "t1_methods") -> None:

@@ -51,5 +51,5 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     shown = capsys.readouterr().out
-    assert "example" in shown or "sizes:" in shown
+    assert "Example" in shown or "sizes:" in shown
     assert max(map(len, shown.splitlines())) <= 120

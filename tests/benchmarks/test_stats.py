@@ -178,8 +178,10 @@ def test_pairs_must_be_pairs(rng: np.random.Generator) -> None:
 
 
 def test_intervals_apart() -> None:
-    assert Interval(1, 0.5, 1.5).apart(Interval(3, 1.6, 4))
-    assert not Interval(1, 0.5, 1.7).apart(Interval(3, 1.6, 4))
+    assert (Interval(3, 1.6, 4) - Interval(1, 0.5, 1.5)).low > 0
+    assert (Interval(3, 1.6, 4) - Interval(1, 0.5, 1.7)).low < 0
+    assert Interval(3, 1, 4) - Interval(1, 0, 2) == Interval(2, -1, 4)
+    assert -Interval(1, 0, 3) == Interval(-1, -3, 0)
     assert str(Interval(1.234, -0.5, 2)) == "1.23 [-0.50, 2.00]"
 
 

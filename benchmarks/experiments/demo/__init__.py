@@ -1,53 +1,52 @@
-"""A few minutes of PPO, compared with the reference policies on test users.
+"""Train PPO for a few minutes and compare it with the reference policies on test users.
 
-On EagleGym/Plots-v0, or on EagleGym/MovieLens-v0 where `--data` names a folder of MovieLens ratings.
+On EagleGym/Plots-v0, or on EagleGym/MovieLens-v0 with `--data` and a folder of MovieLens ratings.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from baselines.reference import REFERENCES
-from benchmarks import plots
-from benchmarks.report import difference, summarise, table, transcript, typical
-from benchmarks.results import circumstances, write_json, write_rows
-from benchmarks.suite import Cell, Options, grid, run_cells, worlds
+from benchmarks.reporting import plots
+from benchmarks.reporting.document import markdown
+from benchmarks.reporting.episodes import transcript, typical
+from benchmarks.reporting.standings import difference, standings
+from benchmarks.reporting.tables import gains_table
+from benchmarks.running import Cell, Options, environments, grid, run_cells
+from benchmarks.running.runs import by_method, rows_of
 
 SIZES = {
     "smoke": {"steps": 160, "episodes": 16, "num_envs": 16},
     "small": {"steps": 8_960, "episodes": 256, "num_envs": 64},
 }
+COLUMNS = ("method", "gain", "IQM", "affinity", "novelty", "percentile", "well-formed", "calls to train")
 
 
 def cells(options: Options) -> list[Cell]:
-    """PPO and the three reference policies, one seed, on the last of the catalogs that are given."""
+    """PPO and the three reference policies, one seed."""
     size = SIZES[options.size]
-    ppo: dict[str, Any] = {"agent": "ppo", "training": {"steps": size["steps"]}}
-    methods = [ppo, *({"agent": name} for name in REFERENCES)]
-    return grid(worlds(options)[-1:], methods, seeds=1, episodes=size["episodes"], num_envs=size["num_envs"])
+    methods: list[dict[str, Any]] = [{"agent": name} for name in REFERENCES]
+    methods.append({"agent": "ppo", "training": {"steps": size["steps"]}})
+    return grid(environments(options)[-1:], methods, seeds=1, episodes=size["episodes"], num_envs=size["num_envs"])
 
 
 def run(options: Options) -> None:
-    """Run the cells, print the table, write episodes and plots."""
+    """Do the cells, print the table and an episode, draw both."""
     begin = time.perf_counter()
-    results = run_cells(cells(options), options)
-    rng = np.random.default_rng(0)
-    summaries = summarise(results, rng)
-    title = f"{results[0].cell.env_id}, {summaries[0].episodes} test episodes per method"
-    rows = {result.cell.agent: result.rows for result in results}
-    write_rows([row for some in rows.values() for row in some], options.out / "episodes.parquet")
-    plots.save_gains([(title, summaries)], options.out / "gain.png")
-    shown = typical(rows["ppo"])
-    plots.save_episode(shown, options.out / "episode.png", note=" (median of PPO's well-formed episodes)")
-    done = [{"cell": asdict(result.cell), "cost": result.header["cost"]} for result in results]
-    about = {"experiment": "demo", "seconds": time.perf_counter() - begin, "cells": done}
-    write_json(about | {"hashes": results[0].header["hashes"]} | circumstances(), options.out / "run.json")
-    print(f"\n{title}; gain in catalog standard deviations of utility\n\n{table(summaries)}\n")
-    print(f"PPO's episode of median gain, user {shown.user} (utility, text, > edit)\n\n{transcript(shown)}\n")
+    found = run_cells(cells(options), options)
+    (name,), methods = found.environments, by_method(found.done)
+    ranked, shown = standings(found, name), typical(rows_of(methods["ppo"]))
+    (options.out / "gain.png").write_bytes(plots.bars(ranked))
+    note = " (PPO's well-formed episode of median gain)"
+    (options.out / "episode.png").write_bytes(plots.episode(shown, note))
+    print(f"\n{methods['ppo'][0].env_id}, {ranked[0].episodes} episodes of test users for each method;")
+    print(f"gain in utility, in standard deviations of the catalog\n\n{markdown(gains_table(ranked, COLUMNS, ''))}\n")
+    print(f"PPO's episode of median gain, for user {shown.user}: utility, text, > edit\n\n{transcript(shown)}\n")
     for other in ("uniform", "optimistic"):
-        print(f"PPO less {other}, same episodes: {difference(results, 'ppo', other, rng)}")
-    print(f"\n{time.perf_counter() - begin:.0f} s; episodes.parquet, run.json, gain.png, episode.png in {options.out}")
+        less = difference(methods["ppo"], methods.get(other), np.random.default_rng(0))
+        print(f"PPO minus {other} on the same episodes: {less}")
+    print(f"\n{time.perf_counter() - begin:.0f} s; cells (episodes and costs), gain.png, episode.png in {options.out}")

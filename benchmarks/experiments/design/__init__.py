@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.experiments.design.measure import figure_only, on_one_thread, rerun_on_one_thread, time_all
 from benchmarks.experiments.design.times import SHAPES
-from benchmarks.suite import Options
+from benchmarks.running import Options
 
 SMALL: dict[str, Any] = {"shapes": SHAPES, "repeats": 5, "patience": 4.0, "pools": 64, "prepare": "auto"}
 SIZES: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.experiments.design.pools import Floats
-from benchmarks.report import aligned
+from benchmarks.reporting.document import aligned
 from eagle_gym import design
 
 Ints = NDArray[np.intp]

@@ -15,8 +15,9 @@ from benchmarks.experiments.design.figure import save_figure
 from benchmarks.experiments.design.page import HEAD, line, page_of, summary
 from benchmarks.experiments.design.pools import recorded
 from benchmarks.experiments.design.times import Key, Shape, Timing, measure
-from benchmarks.results import circumstances, package_version, read_json, write_json
-from benchmarks.suite import Options
+from benchmarks.running import Options
+from benchmarks.running.files import read_json, write_json
+from benchmarks.running.provenance import circumstances, package_version
 from eagle_gym.errors import PreparationError
 
 STANDARD: Shape = (64, 8)  # of the default environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.experiments.design.times import METHODS, Timing
-from benchmarks.report import aligned
+from benchmarks.reporting.document import aligned
 
 HEAD = (
     f"{'pool':<12}{'K':>5}{'n':>4}  {'method':<28}{'ms':>11}{'gap':>10}{'÷ auto':>12}{'target':>8}\n{'':-<12}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from baselines.reference import FIXED
 from benchmarks.experiments.exploration.page import write_page
-from benchmarks.suite import Cell, Options, grid, run_cells, worlds
+from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "horizon": 2},
@@ -27,7 +27,7 @@ def cells(options: Options) -> list[Cell]:
     """Every policy that needs no training, with every seed."""
     size = SIZES[options.size]
     methods = [{"agent": name, "env_kwargs": {"horizon": size["horizon"]}} for name in FIXED]
-    return grid(worlds(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+    return grid(environments(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
 
 
 def run(options: Options) -> None:

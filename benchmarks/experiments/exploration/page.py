@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.experiments.exploration.traces import Floats, Trace, traces_of
-from benchmarks.plots import write
-from benchmarks.report import aligned
+from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import colour, title
-from benchmarks.reporting.runs import read_run
-from benchmarks.results import write_json
+from benchmarks.reporting.plots import write
+from benchmarks.running.files import write_json
+from benchmarks.running.runs import read_run
 
 MEASURES = {"coverage": "share of the catalog's cells", "volume": "log-volume", "best": "best utility less the first"}
 FORMS = (".1%", ".2f", ".2f")  # of the measures

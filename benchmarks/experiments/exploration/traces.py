@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.reporting.runs import Done, Run
-from benchmarks.reporting.scores import by_method
-from benchmarks.suite import Cell, opened
+from benchmarks.running import Cell, opened
+from benchmarks.running.runs import FinishedCell, Run, by_method
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +35,7 @@ class Trace:
     best: Floats
 
 
-def trace(cells: Sequence[Done], items: Floats) -> Trace:
+def trace(cells: Sequence[FinishedCell], items: Floats) -> Trace:
     """The trace of a policy, from its cells (one for each seed) and the embeddings of the catalog's items `[I, n]`."""
     found = [follow(cell.rows, items) for cell in cells]
     horizon = found[0].shape[1] - 1

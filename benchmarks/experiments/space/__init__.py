@@ -10,8 +10,9 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.experiments.space import tables
-from benchmarks.results import circumstances, write_json
-from benchmarks.suite import Options
+from benchmarks.running import Options
+from benchmarks.running.files import write_json
+from benchmarks.running.provenance import circumstances
 from eagle_gym.catalog import Catalog, load_movielens, load_plots, split_catalog
 from eagle_gym.latent import ColdStartReport, cold_start_report, cross_validate
 

@@ -7,8 +7,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from benchmarks.judges import SecondOpinion, TrueTaste, agreement
-from benchmarks.report import aligned
+from benchmarks.judging.second_opinion import SecondOpinion
+from benchmarks.judging.true_taste import TrueTaste, agreement
+from benchmarks.reporting.document import aligned
 from eagle_gym.catalog import Catalog, split_catalog
 from eagle_gym.latent import ColdStart, ColdStartReport, SpaceParameters, prepare_space
 

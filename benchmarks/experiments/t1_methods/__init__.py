@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.reference import FIXED, REFERENCES
-from benchmarks.methods import imitators, users
+from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
-from benchmarks.scores import write_page
-from benchmarks.suite import Cell, Options, grid, run_cells, worlds
+from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, run_cells
 
 LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
 SEARCH = ("lookahead", "mcts", "best_of_n", "profile")
@@ -43,17 +42,17 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"agent": "elm", "training": size["elm"]}
     yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])
     yield {"agent": SEARCH[-1]}
-    yield from users(size["reads"], steps, size["recorded"])
+    yield from language_agents(size["reads"], steps, size["recorded"])
 
 
 def cells(options: Options) -> list[Cell]:
     """Every method with every seed."""
     size = SIZES[options.size]
     usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
-    return grid(worlds(options), list(methods(size)), **usual)
+    return grid(environments(options), list(methods(size)), **usual)
 
 
 def run(options: Options) -> None:
     """Run the cells, write and print the report."""
-    run_cells(cells(options), options)
-    print(write_page(options.out, [*eagle_targets(), *eagle_targets("reads-")]))
+    found = run_cells(cells(options), options)
+    print(write_page(found, [*eagle_targets(), *eagle_targets("reads-")]))

@@ -12,8 +12,8 @@ from typing import Any
 from baselines.reference import REFERENCES
 from benchmarks.experiments.t2_transfer.distance import distances
 from benchmarks.experiments.t2_transfer.page import section
-from benchmarks.scores import write_page
-from benchmarks.suite import Cell, Options, run_cells, worlds
+from benchmarks.reporting.build import write_page
+from benchmarks.running import Cell, Options, environments, run_cells
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
 SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
@@ -31,7 +31,7 @@ def cells(options: Options) -> list[Cell]:
     return [
         cell
         for seed in range(size["seeds"])
-        for name, env_id, kwargs in worlds(options)
+        for name, env_id, kwargs in environments(options)
         for cell in of_seed(name, env_id, kwargs | {"effects_model": MODELS["plain"]}, seed, size)
     ]
 
@@ -54,6 +54,6 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
 
 def run(options: Options) -> None:
     """Run the cells, measure the distance of the environments, write and print the report."""
-    run_cells(cells(options), options)
-    far = distances(worlds(options), list(MODELS.values()), *(SIZES[options.size][key] for key in ("cases", "samples")))
-    print(write_page(options.out, more=lambda found, where: section(found, where, list(MODELS), list(LEARNERS), far)))
+    found, size = run_cells(cells(options), options), SIZES[options.size]
+    far = distances(environments(options), list(MODELS.values()), size["cases"], size["samples"])
+    print(write_page(found, more=lambda run, where: section(run, where, list(MODELS), list(LEARNERS), far)))

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.report import aligned
+from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
-from benchmarks.reporting.runs import Run
-from benchmarks.reporting.scores import UNIFORM, apart, by_method
+from benchmarks.reporting.standings import UNIFORM, difference
+from benchmarks.running.runs import Run, by_method
 
 
 def section(run: Run, environment: str, models: Sequence[str], learners: Sequence[str], far: Mapping[str, str]) -> str:
@@ -39,7 +39,7 @@ def losses(run: Run, environment: str, trained: Mapping[str, str]) -> str:
     """
     methods, rng = by_method(run.of(environment)), np.random.default_rng(0)
     body = [
-        [title(foreign), *(str(apart(methods[foreign], methods.get(other), rng)) for other in (own, UNIFORM))]
+        [title(foreign), *(str(difference(methods[foreign], methods.get(other), rng)) for other in (own, UNIFORM))]
         for foreign, own in trained.items()
         if foreign in methods
     ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.experiments.t3_action_sets.page import write_page
-from benchmarks.suite import Cell, Options, grid, run_cells, worlds
+from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 SETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -45,10 +45,10 @@ def cells(options: Options) -> list[Cell]:
     ]
     every = {"setting": "every", "env_kwargs": usual | {"actions": usual.get("pool", 64)}, "label": "beam"}
     methods.append(every | {"agent": f"beam:budget={size['budget']},width=8", "episodes": size["searched"]})
-    return grid(worlds(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
+    return grid(environments(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
 
 
 def run(options: Options) -> None:
     """Run the cells, measure the coverage of the sets, write and print the page."""
     run_cells(cells(options), options)
-    print(write_page(options.out, [name for name, _, _ in worlds(options)], list(SETS)))
+    print(write_page(options.out, [name for name, _, _ in environments(options)], list(SETS)))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.report import aligned
-from benchmarks.reporting.runs import Done, Run, read_run
-from benchmarks.reporting.scores import apart, by_method, keyed, score
-from benchmarks.results import write_json
+from benchmarks.reporting.document import aligned
+from benchmarks.reporting.standings import difference, keyed, score
+from benchmarks.running import Cell, opened
+from benchmarks.running.files import write_json
+from benchmarks.running.runs import FinishedCell, Run, by_method, read_run
 from benchmarks.stats import Interval, bootstrap
-from benchmarks.suite import Cell, opened
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import RawState
 
@@ -57,7 +57,7 @@ def table(run: Run, name: str, sets: Sequence[str], policy: str, covers: dict[st
     body = []
     for kind in sets:
         cells = by_method(run.of(f"{name}-{kind}")).get(policy)
-        less = apart(cells, usual.get(policy), rng) if cells and kind != sets[0] else None
+        less = difference(cells, usual.get(policy), rng) if cells and kind != sets[0] else None
         row = [kind, *(["not run", "", ""] if not cells else numbers(cells, top, usual.get("uniform"), less, rng))]
         found = covers[f"{name}-{kind}"]
         body.append([*row, *(f"{found[key]:{form}}" if found else "" for key, form in COVERS.items())])
@@ -69,9 +69,9 @@ COVERS = {"C": ".2f", "finite": ".0%", "length": ".2f"}
 
 
 def numbers(
-    cells: Sequence[Done],
-    top: Sequence[Done] | None,
-    bottom: Sequence[Done] | None,
+    cells: Sequence[FinishedCell],
+    top: Sequence[FinishedCell] | None,
+    bottom: Sequence[FinishedCell] | None,
     less: Interval | None,
     rng: np.random.Generator,
 ) -> list[str]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from baselines.reference import REFERENCES
-from benchmarks.methods import imitators
+from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
-from benchmarks.results import circumstances, write_json
-from benchmarks.scores import write_page
-from benchmarks.suite import Cell, Options, grid, run_cells
+from benchmarks.running import Cell, Options, grid, imitators, run_cells
+from benchmarks.running.files import write_json
+from benchmarks.running.provenance import circumstances
 
 USUAL = {"candidates": "model", "actions": 8, "pool": 32}
 TINY = {"actions": 3, "pool": 6, "dim": 3, "horizon": 1, "effects": "rollout", "rollout_samples": 1}
@@ -51,5 +51,4 @@ def not_run(text: str, out: Path) -> str:
 
 def done(options: Options) -> str:
     """Run the cells and write the page."""
-    run_cells(cells(options), options)
-    return write_page(options.out, eagle_targets())
+    return write_page(run_cells(cells(options), options), eagle_targets())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from benchmarks.experiments.throughput.bench import Size
 from benchmarks.experiments.throughput.measure import run_sections
-from benchmarks.suite import Options
+from benchmarks.running import Options
 
 SIZES = {
     "smoke": Size(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots
 from benchmarks.experiments.throughput.bench import TableRow
+from benchmarks.reporting import plots
 
 ENVS, ACTIONS, POOL, CATALOG = "environments", "actions K", "pool", "items"
 STEPS = "steps per second"

@@ -15,8 +15,8 @@ from benchmarks.experiments.throughput.exactness import exactness
 from benchmarks.experiments.throughput.page import Findings
 from benchmarks.experiments.throughput.ratios import rollouts, throughputs
 from benchmarks.experiments.throughput.steps import catalog_sizes, curves, recall, shares
-from benchmarks.results import circumstances
-from benchmarks.suite import Options
+from benchmarks.running import Options
+from benchmarks.running.provenance import circumstances
 from eagle_gym.envs.opening import make_world
 
 SECTIONS = (

@@ -12,44 +12,11 @@ from tqdm import tqdm
 
 from benchmarks.experiments.throughput.bench import TableRow
 from benchmarks.experiments.throughput.figure import save_figure
-from benchmarks.report import aligned
-from benchmarks.results import shortened, write_json
+from benchmarks.reporting.document import aligned
+from benchmarks.reporting.targets import Check
+from benchmarks.running.files import write_json
+from benchmarks.running.provenance import commits
 from benchmarks.stats import Interval
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A measured number and its target.
-
-    Attributes:
-        name: The quantity.
-        found: The median over the repeats, and their range; for a share of counted cases, its 95 % interval.
-        target: The bound that it should keep.
-        at_most: Whether the target is an upper bound; otherwise it is a lower one.
-    """
-
-    name: str
-    found: Interval
-    target: float
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        """Whether the number keeps its target."""
-        return self._reached(self.found.estimate)
-
-    @property
-    def decided(self) -> bool:
-        """Whether both ends of the interval give the same verdict."""
-        return self._reached(self.found.low) == self._reached(self.found.high)
-
-    @property
-    def verdict(self) -> str:
-        """`"met"` or `"MISSED"`."""
-        return "met" if self.met else "MISSED"
-
-    def _reached(self, value: float) -> bool:
-        return value <= self.target if self.at_most else value >= self.target
 
 
 @dataclass
@@ -62,7 +29,7 @@ class Findings:
         samples: A number for each repeat, by name.
     """
 
-    checks: list[Gate] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     tables: dict[str, list[TableRow]] = field(default_factory=dict)
     samples: dict[str, list[float]] = field(default_factory=dict)
 
@@ -77,7 +44,7 @@ class Findings:
     ) -> None:
         """Add the median of some repeats, with its target and, where it is not their range, its span."""
         found = Interval(median(repeats), *(span or (min(repeats), max(repeats))))
-        self.checks.append(Gate(name, found, target, at_most))
+        self.checks.append(Check(name, found, target, at_most))
         tqdm.write("  ".join(check_row(self.checks[-1])))
 
     def table(self, title: str, rows: Sequence[TableRow]) -> None:
@@ -100,7 +67,7 @@ class Findings:
             "# Throughput",
             f"Size {about['size']}, device {about['device']}, {about['threads']} threads; {machine['processor']}, "
             f"{machine['cores']} cores; torch {about['versions']['torch']}, transformers "
-            f"{about['versions']['transformers']}; commit {shortened(about['commit'])}.",
+            f"{about['versions']['transformers']}; commit {commits([about])[0]}.",
             aligned(["ratio or share", "value", "range", "target", "verdict"], [*map(check_row, self.checks)]),
         ]
         for title, rows in self.tables.items():
@@ -108,8 +75,9 @@ class Findings:
         return "\n\n".join(lines) + "\n"
 
 
-def check_row(check: Gate) -> list[str]:
+def check_row(check: Check) -> list[str]:
     """A row of the table of ratios and shares."""
+    assert check.found is not None
     found = check.found
     span = "-" if found.low == found.high else f"{shown(found.low)} to {shown(found.high)}"
     target = f"{'≤' if check.at_most else '≥'} {shown(check.target)}"

@@ -16,7 +16,7 @@ from benchmarks.experiments.design.figure import ellipse
 from benchmarks.experiments.design.page import line, summary
 from benchmarks.experiments.design.pools import displacements, recorded, synthetic
 from benchmarks.experiments.design.times import Timing
-from benchmarks.results import read_json
+from benchmarks.running.files import read_json
 from eagle_gym import design
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.errors import PreparationError

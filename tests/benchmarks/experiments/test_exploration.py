@@ -11,14 +11,14 @@ from matplotlib.image import imread
 
 from benchmarks.__main__ import main
 from benchmarks.experiments.exploration.traces import follow, log_volume, nearest
-from benchmarks.results import read_json
-from tests.benchmarks.test_report import result
+from benchmarks.running.files import read_json
+from tests.benchmarks.made_runs import finished
 
 ITEMS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [5.0, 5.0]])
 
 
 def test_coverage_and_best_by_hand() -> None:
-    one, two = result("uniform", 0, [0.0, 0.0]).rows
+    one, two = finished("uniform", 0, [0.0, 0.0]).rows
     rows = [
         replace(one, utilities=(1.0, 3.0, 2.0), z=((0.1, 0.0), (0.9, 0.1), (0.1, 0.1))),
         replace(two, utilities=(0.0, -1.0, 4.0), z=((0.0, 0.1), (0.0, 0.2), (0.1, 0.9))),

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import experiments
 from benchmarks.experiments import find_experiments
-from benchmarks.results import ROOT
+from benchmarks.running.files import ROOT
 from eagle_gym.errors import ConfigurationError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.results import read_json
+from benchmarks.running.files import read_json
 
 
 @pytest.mark.timeout(900)  # over thirty cells, each with a model
@@ -19,7 +19,7 @@ def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 28
     beam = next(row for row in rows if row.startswith("| beam search"))
     cells = [cell.strip() for cell in beam.split("|")]
-    assert cells[4:6] == ["1.00", "[1.00, 1.00]"] or cells[4] == "n/a"
+    assert cells[6] in ("1.00 [1.00, 1.00]", "n/a")
     spent = {path.parent.name: read_json(path)["cost"] for path in tmp_path.glob("cells/*/run.json")}
     assert {
         spent[f"plots-{name}-0"]["steps"] for name in ("eagle-optimistic", "ppo", "vas", "eagle-reads-g_optimal")

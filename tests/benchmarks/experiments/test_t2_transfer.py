@@ -9,7 +9,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.experiments import t1_methods, t2_transfer
 from benchmarks.experiments.t2_transfer.distance import describe, measure, total_variation
-from benchmarks.results import read_json, read_rows
+from benchmarks.running.files import read_json, read_rows
 from eagle_gym.envs.opening import make_world
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import t3_action_sets
-from benchmarks.results import read_json, read_rows
+from benchmarks.running.files import read_json, read_rows
 
 
 def test_t3_action_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

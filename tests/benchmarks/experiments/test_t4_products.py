@@ -57,4 +57,4 @@ def test_t4_products(
     page = capsys.readouterr().out
     for name in ("optimistic", "eagle-optimistic", "supervised-g_optimal"):
         assert f"| {title(name)} " in page
-    assert page.count("less its reference policy, above 0") == 3
+    assert page.count("minus its reference policy, above 0") == 3

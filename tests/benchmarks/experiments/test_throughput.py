@@ -13,8 +13,9 @@ from matplotlib.image import imread
 
 from benchmarks.__main__ import main
 from benchmarks.experiments.throughput import action_sets, bench, exactness, measure, parts, plain, serving, steps
-from benchmarks.experiments.throughput.page import Findings, Gate, as_table, check_row, shown
-from benchmarks.results import read_json
+from benchmarks.experiments.throughput.page import Findings, as_table, check_row, shown
+from benchmarks.reporting.targets import Check
+from benchmarks.running.files import read_json
 from benchmarks.stats import Interval
 from eagle_gym import design
 from eagle_gym.envs import transition
@@ -91,20 +92,20 @@ def test_a_run_reports_every_curve_and_mode(ran: Path) -> None:
 
 
 def test_gates_say_whether_they_are_met() -> None:
-    assert Gate("speed", Interval(1.2, 1.2, 1.3), 1.2).met
-    assert not Gate("speed", Interval(1.1, 1.0, 1.1), 1.2).met
-    assert Gate("share", Interval(0.1, 0.1, 0.1), 0.15, at_most=True).met
-    missed = Gate("share", Interval(0.2, 0.16, 0.2), 0.15, at_most=True)
+    assert Check("speed", Interval(1.2, 1.2, 1.3), 1.2).met
+    assert not Check("speed", Interval(1.1, 1.0, 1.1), 1.2).met
+    assert Check("share", Interval(0.1, 0.1, 0.1), 0.15, at_most=True).met
+    missed = Check("share", Interval(0.2, 0.16, 0.2), 0.15, at_most=True)
     assert check_row(missed) == ["share", "0.2", "0.16 to 0.2", "≤ 0.15", "MISSED"]
-    unsure = Gate("speed", Interval(15.6, 14.0, 16.0), 15.0)
+    unsure = Check("speed", Interval(15.6, 14.0, 16.0), 15.0)
     assert check_row(unsure) == ["speed", "15.6", "14 to 16", "≥ 15", "met, within noise"]
 
 
 def test_no_difference_in_few_steps_is_no_proof() -> None:
     low, high = exactness.proportion(0, 640)
     assert (low, high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 640)))
-    assert not Gate("differ", Interval(0.0, low, high), 1e-4, at_most=True).decided
-    assert Gate("differ", Interval(0.0, *exactness.proportion(0, 40_000)), 1e-4, at_most=True).decided
+    assert not Check("differ", Interval(0.0, low, high), 1e-4, at_most=True).decided
+    assert Check("differ", Interval(0.0, *exactness.proportion(0, 40_000)), 1e-4, at_most=True).decided
 
 
 def test_numbers_are_shown_shortly() -> None:
@@ -117,7 +118,7 @@ def test_findings_are_kept_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     found = Findings()
     found.check("one", [2.0, 1.5, 3.0], 1.0)
     found.table("Two", [{"a": 1}])
-    assert found.checks == [Gate("one", Interval(2.0, 1.5, 3.0), 1.0)]
+    assert found.checks == [Check("one", Interval(2.0, 1.5, 3.0), 1.0)]
     assert "one" in capsys.readouterr().out
 
 

@@ -1,0 +1,84 @@
+"""Lists of cells: environments, methods that several experiments compare, and their product with seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from baselines.reference import REFERENCES
+from benchmarks.running.cells import Cell
+from benchmarks.running.options import Options
+
+Environment = tuple[str, str, dict[str, Any]]
+"""Short name, id and arguments of an environment."""
+
+
+def environments(options: Options) -> list[Environment]:
+    """Plots, and MovieLens if its data are given."""
+    found: list[Environment] = [("plots", "EagleGym/Plots-v0", {})]
+    if options.data:
+        found.append(("movielens", "EagleGym/MovieLens-v0", {"root": str(options.data)}))
+    return found
+
+
+def grid(
+    where: Sequence[Environment], methods: Sequence[Mapping[str, Any]], *, seeds: int, episodes: int, num_envs: int
+) -> list[Cell]:
+    """One cell for each method, environment and seed.
+
+    All cells of a seed come before those of the next, so that an interrupted experiment is a smaller experiment.
+
+    Args:
+        where: The environments (see `environments`).
+        methods: Fields of `Cell` in which the cells of a seed differ. `begins_as` and `agent_of` name methods of the
+            same seed and environment. `env_kwargs` are added to those of the environment. `setting` is appended to
+            the environment's name if they make it a different environment.
+        seeds: Number of seeds.
+        episodes: Number of test episodes, unless a method says otherwise.
+        num_envs: Copies of the environment, unless a method says otherwise; at most the number of episodes.
+    """
+    usual = {"episodes": episodes, "num_envs": num_envs}
+    return [_cell(place, usual | dict(method), seed) for seed in range(seeds) for place in where for method in methods]
+
+
+def _cell(place: Environment, method: dict[str, Any], seed: int) -> Cell:
+    name, env_id, kwargs = place
+    setting = method.pop("setting", "")
+    environment = f"{name}-{setting}" if setting else name
+    method["num_envs"] = min(method["num_envs"], method["episodes"])
+    method["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
+    method |= {key: f"{environment}-{method[key]}-{seed}" for key in ("begins_as", "agent_of") if key in method}
+    return Cell(environment, env_id, seed=seed, **method)
+
+
+def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict[str, Any]]:
+    """Supervised and EAGLE agents for each reference policy: small networks on latent observations.
+
+    Supervised agents sample their actions, as the policy that they imitate does.
+
+    Args:
+        steps: EAGLE's budget of environment steps.
+        recorded: Recorded episodes of the reference policy that both learn from.
+        half: Whether to add EAGLE with half of the budget.
+    """
+    for ref in REFERENCES:
+        eagle: dict[str, Any] = {"agent": "eagle", "recorded": recorded}
+        yield eagle | {"label": f"supervised-{ref}", "training": {"reference": ref, "steps": 1}, "sample": True}
+        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "steps": steps}}
+        if half:
+            yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "steps": steps // 2}}
+
+
+def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
+    """Supervised and EAGLE agents that are language models and read text.
+
+    Args:
+        updates: Number of updates of the supervised agent, by reference policy.
+        steps: EAGLE's budget of environment steps.
+        recorded: Recorded episodes of the reference policy that the supervised agent learns from.
+    """
+    for ref, count in updates.items():
+        own: dict[str, Any] = {"reference": ref, "training_steps": count}
+        yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, "recorded": recorded}
+        own = {"policy": "language", "reference": ref, "steps": steps}
+        yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}

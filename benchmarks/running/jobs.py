@@ -1,0 +1,116 @@
+"""One job: train and evaluate a cell, or record episodes. `run.json` is written last and marks the job as finished."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from baselines import registry
+from baselines.agent import Agent, Writer
+from baselines.evaluate import FIRST_SEED, Cost, Meter, evaluate
+from benchmarks.running.cells import Cell, RecordedEpisodes, as_header
+from benchmarks.running.files import read_json, write_json, write_rows
+from benchmarks.running.fingerprints import Fingerprints, hashes, opened
+from benchmarks.running.plan import Task
+from benchmarks.running.provenance import circumstances
+from benchmarks.running.runs import total
+
+UNTRAINED: Mapping[str, Any] = MappingProxyType({"training": None, "parts": {}, "steps": 0})
+
+
+def do(task: Task) -> None:
+    """Do a task; an engine calls this."""
+    if isinstance(task.job, Cell):
+        run_cell(task.job, task.out, label=task.label)
+    else:
+        run_recording(task.job, task.out / task.job.place)
+
+
+def run_cell(cell: Cell, out: Path, *, label: str) -> None:
+    """Train if there is something to train, evaluate on test users, and write the cell's folder.
+
+    An interrupted cell starts from the beginning, so that its cost is that of one complete run.
+    """
+    folder = out / cell.place
+    for name in ("run.json", "error.json"):
+        (folder / name).unlink(missing_ok=True)
+    agent, training = train_cell(cell, out, label) if cell.learns else (None, UNTRAINED)
+    (env_id, kwargs), *_ = cell.environments()
+    with opened(env_id, cell.num_envs, split="test", **kwargs) as envs:
+        if agent is None:
+            made = str(out / "cells" / cell.agent_of / "agent") if cell.agent_of else cell.agent
+            agent = registry.make(made, envs, np.random.default_rng(cell.seed))
+        elif isinstance(agent, registry.Bound):
+            agent.bind(envs)
+        with tqdm(total=cell.episodes * horizon(envs), desc=f"{label} test", unit="step") as bar:
+            done = evaluate(
+                agent,
+                envs,
+                method=cell.method,
+                episodes=cell.episodes,
+                first_seed=first_episode(cell.seed),
+                seed=cell.seed,
+                deterministic=cell.learns and not cell.sample,
+                bar=bar,
+            )
+        fingerprints = Fingerprints().of(cell)
+    write_rows(done.rows, folder / "episodes.parquet")
+    cost = {"evaluation": asdict(done.cost), **training}
+    write_json(as_header(cell) | {"cost": cost, "hashes": fingerprints} | circumstances(), folder / "run.json")
+
+
+def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
+    """Steps of an episode, for a progress bar."""
+    world = getattr(envs.unwrapped, "world", None)
+    return int(world.settings.horizon if world else envs.unwrapped.horizon)
+
+
+def first_episode(seed: int) -> int:
+    """Seed of the first test episode: agents of one seed share their episodes, and seeds share none."""
+    return FIRST_SEED * (1 + seed)
+
+
+def train_cell(cell: Cell, out: Path, label: str) -> tuple[Agent | Writer | None, dict[str, Any]]:
+    """Train a cell's agent on train users.
+
+    Returns:
+        The agent, None if it is that of another cell; and the cost of its training: `training`, the sum of its
+        `parts` (recorded episodes and earlier agents included), and the environment `steps`.
+    """
+    earlier = cell.agent_of or cell.begins_as
+    before = read_json(out / "cells" / earlier / "run.json")["cost"] if earlier else UNTRAINED
+    if cell.agent_of:
+        return None, {name: before[name] for name in UNTRAINED}
+    settings = {"seed": cell.seed, **cell.training}
+    parts: dict[str, Any] = dict(before["parts"])
+    if cell.recording:
+        settings["dataset"] = str(out / cell.recording.place)
+        parts[cell.recording.name] = read_json(out / cell.recording.place / "run.json")["cost"]
+    if cell.begins_as:
+        settings["supervised"] = str(out / "cells" / cell.begins_as / "agent")
+    shutil.rmtree(out / cell.place / "agent", ignore_errors=True)
+    with opened(cell.env_id, cell.num_envs, split="train", **cell.env_kwargs) as envs:
+        meter = Meter(envs.unwrapped.usage)
+        agent = registry.train(cell.agent, envs, settings, folder=out / cell.place / "agent", label=label)
+        parts[cell.name] = asdict(meter.cost())
+    spent = asdict(total(Cost(**part) for part in parts.values()))
+    return agent, {"training": spent, "parts": parts, "steps": agent.steps}
+
+
+def run_recording(recording: RecordedEpisodes, folder: Path) -> None:
+    """Play and record episodes."""
+    from baselines.dataset import RecordConfig, record  # imports minari
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with opened(recording.env_id, recording.num_envs, split="train", **recording.env_kwargs) as envs:
+        meter = Meter(envs.unwrapped.usage)
+        record(envs, folder, RecordConfig((recording.policy,), recording.episodes, recording.seed))
+        header = {"cost": asdict(meter.cost()), "hashes": hashes(envs)}
+    write_json(as_header(recording) | header | circumstances(), folder / "run.json")

@@ -1,0 +1,148 @@
+"""What goes into the README comes from runs, and no text of MovieLens does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baselines.evaluate import EpisodeRow
+from benchmarks.reporting.readme import commands, fill, renew, renew_latent, renew_speed, results
+from benchmarks.reporting.reference import pack
+from benchmarks.running.files import ROOT, read_json, write_json, write_rows
+from benchmarks.running.runs import read_run
+from eagle_gym.errors import ConfigurationError, PreparationError
+from tests.benchmarks.made_runs import GAINS, judge, write_cell, write_plan
+
+PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
+
+
+def write_demo(folder: Path, env_id: str) -> None:
+    values = (0.0, 1.25)
+    row = EpisodeRow(
+        *("ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 50, 80, True, values),
+        *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
+    )  # fmt: skip
+    write_rows([row], folder / "cells" / "plots-ppo-0" / "episodes.parquet")
+    cell = {"environment": "plots", "agent": "ppo", "seed": 0, "env_id": env_id, "training": {"steps": 7680}}
+    write_json({"cell": cell, "cost": {"steps": 7680}}, folder / "cells" / "plots-ppo-0" / "run.json")
+
+
+def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
+    readme, demo = tmp_path / "README.md", tmp_path / "demo"
+    readme.write_text(PAGE)
+    write_demo(demo, "EagleGym/Plots-v0")
+    renew(readme, demo=demo, reference=tmp_path / "absent")
+    page = readme.read_text()
+    assert "old" not in page
+    assert "+1.25  A dark film." in page
+    assert "after 7,680 steps" in page
+    assert "No reference run is committed yet" in page
+    renew(readme, demo=demo, reference=tmp_path / "absent")
+    assert readme.read_text() == page
+
+
+def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
+    run, reference = tmp_path / "t1_methods", tmp_path / "reference"
+    for seed in (0, 1):
+        for method, gains in GAINS.items():
+            name = "beam" if method.startswith("beam") else method
+            write_cell(run, name, seed, gains, trained=24 if name == "ppo" else 0)
+    write_cell(run, "mine", 0, [9.0] * 4)
+    judge(run)
+    pack(run, reference)
+    page = results(reference)
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    assert rows == ["method", "beam search", "PPO (SB3)", "supervised (G-optimal)", "EAGLE (G-optimal)",
+                    "EAGLE (uniform)", "uniform"]  # fmt: skip
+    assert "| PPO (SB3)              | 3.75 [" in page
+    assert "0.75 [0.75, 0.75]" in page
+    head, line = (next(line.split("|") for line in page.splitlines() if name in line) for name in ("method ", "PPO"))
+    assert line[[cell.strip() for cell in head].index("well-formed")].strip() == "100.0%"
+    out = "--out runs/t1_methods\npython -m benchmarks judge runs/t1_methods\n"
+    assert f"python -m benchmarks run t1_methods --size small --data ml-latest-small {out}" in page
+    assert "Commit 0123456789+, a processor." in page
+    assert "benchmarks/reference/t1_methods/REPORT.md" in page
+
+
+def test_commands_name_one_folder(tmp_path: Path) -> None:
+    write_cell(tmp_path, "uniform", 0, [1.0])
+    path = tmp_path / "cells" / "plots-uniform-0" / "run.json"
+    write_json(read_json(path) | {"command": "__main__.py run t1_methods --out elsewhere --jobs 2"}, path)
+    lines = commands(read_run(tmp_path)).splitlines()
+    assert lines[1:3] == [
+        "python -m benchmarks run t1_methods --jobs 2 --out runs/t1_methods",
+        "python -m benchmarks judge runs/t1_methods",
+    ]
+
+
+def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:
+    for method in ("uniform", "ppo"):
+        write_cell(tmp_path, method, 0, [1.0, 2.0])
+    write_plan(tmp_path, {"plots-uniform-0": ("uniform", 0, "plots"), "plots-ppo-0": ("ppo", 0, "plots")})
+    folder = tmp_path / "cells" / "plots-ppo-0"
+    (folder / "run.json").unlink()
+    write_json({"error": "it broke"}, folder / "error.json")
+    assert "Not in the numbers of plots: PPO (SB3) failed (seed 0): it broke." in results(tmp_path)
+
+
+def test_the_readme_says_what_the_reference_says() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert fill(page, "results", results()) == page, "run `python -m benchmarks readme`"
+
+
+def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
+    page, space = tmp_path / "page.md", tmp_path / "space"
+    page.write_text("# Z\n<!-- space -->\nold\n<!-- /space -->\nend\n")
+    with pytest.raises(PreparationError, match="run the space experiment"):
+        renew_latent(page, space)
+    write_json({"commit": "0123456789abcdef", "machine": {"processor": "a processor"}}, space / "run.json")
+    (space / "REPORT.md").write_text("numbers\n")
+    renew_latent(page, space)
+    assert (
+        "run space --data ml-latest-small\n```\n\nCommit 0123456789, a processor.\n\nnumbers\n<!-- /space"
+        in page.read_text()
+    )
+
+
+@pytest.mark.parametrize(("device", "mark"), [("cpu", "throughput"), ("NVIDIA X", "throughput-cuda")])
+def test_the_pages_on_speed_are_renewed_for_the_device_of_the_run(tmp_path: Path, device: str, mark: str) -> None:
+    page, log, run = tmp_path / "page.md", tmp_path / "page_log.md", tmp_path / "run"
+    marks = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("throughput", "throughput-cuda"))
+    for path in (page, log):
+        path.write_text(marks)
+    write_json({"device": device, "finished": False}, run / "run.json")
+    (run / "REPORT.md").write_text("# Throughput\n\nSize small.\n\n## Steps\n\nnumbers\n")
+    (run / "throughput.png").write_bytes(b"a picture")
+    with pytest.raises(PreparationError, match="ended early"):
+        renew_speed(page, run)
+    write_json({"device": device, "finished": True}, run / "run.json")
+    renew_speed(page, run)
+    assert f"<!-- {mark} -->\nSize small.\n<!-- /{mark} -->" in page.read_text()
+    assert f"<!-- {mark} -->\n#### Steps\n\nnumbers\n\n![" in log.read_text()
+    assert page.read_text().count("old") == log.read_text().count("old") == 1
+    assert (tmp_path / f"{mark}.png").read_bytes() == b"a picture"
+
+
+def test_measured_pages_have_their_marks() -> None:
+    for page, marks in (
+        ("README.md", ("episode", "results")),
+        ("eagle_gym/latent/README.md", ("space",)),
+        ("docs/speed.md", ("throughput", "throughput-cuda")),
+        ("docs/speed_log.md", ("throughput", "throughput-cuda")),
+    ):
+        for mark in marks:
+            fill((ROOT / page).read_text(), mark, "")
+
+
+def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(PAGE)
+    write_demo(tmp_path / "demo", "EagleGym/MovieLens-v0")
+    with pytest.raises(ConfigurationError, match="only texts of EagleGym/Plots-v0"):
+        renew(tmp_path / "README.md", demo=tmp_path / "demo")
+    assert (tmp_path / "README.md").read_text() == PAGE
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="<!-- episode -->"):
+        fill("nothing here", "episode", "x")

@@ -1,0 +1,84 @@
+"""Summaries, tables and episodes of made-up results, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.evaluate import Cost
+from benchmarks.reporting.document import aligned, markdown
+from benchmarks.reporting.episodes import transcript, typical
+from benchmarks.reporting.plots import growth
+from benchmarks.reporting.standings import difference, standings
+from benchmarks.reporting.tables import gains_table
+from benchmarks.running.runs import FinishedCell, Run, by_method
+from benchmarks.stats import Interval
+from tests.benchmarks.made_runs import finished
+
+
+def run_of(cells: list[FinishedCell]) -> Run:
+    plan = {cell.name: cell.header["cell"] for cell in cells}
+    return Run(Path("run"), "", "", plan, tuple(cells), {}, (), (), {}, {})
+
+
+def test_standings_by_hand(rng: np.random.Generator) -> None:
+    cells = [
+        finished("uniform", 0, [0.0, 0.0]),
+        finished("uniform", 1, [0.0, 0.0]),
+        finished("ppo", 0, [1.0, 1.0], training=Cost(calls=100)),
+        finished("ppo", 1, [3.0, 3.0], training=Cost(calls=300)),
+    ]
+    ppo, uniform = standings(run_of(cells), "w")
+    assert (ppo.method, uniform.method) == ("ppo", "uniform")
+    assert (ppo.gain.estimate, ppo.gain.low, ppo.gain.high) == (2, 1, 3)  # users do not vary, two seeds do
+    assert (ppo.training.calls, ppo.evaluation.calls, ppo.episodes, ppo.seeds, ppo.valid) == (200, 2, 4, 2, 0.5)
+    assert (ppo.affinity, ppo.novelty, ppo.percentile) == (2, 0, 80)
+    assert (uniform.gain.estimate, uniform.training.calls) == (0, 0)
+    found = by_method(cells)
+    assert difference(found["ppo"], found["uniform"], rng) == Interval(2, 1, 3)
+    lines = markdown(gains_table([ppo, uniform], caption="")).splitlines()
+    assert lines[2].startswith("| PPO (SB3) | 2.00 [1.00, 3.00] | ")
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_tables_line_up() -> None:
+    assert aligned(["a", "bb"], [["long", "1"], ["x", "222"]]).splitlines() == [
+        "| a    |  bb |",
+        "|------|----:|",
+        "| long |   1 |",
+        "| x    | 222 |",
+    ]
+
+
+def test_methods_without_a_shared_episode_are_not_compared(rng: np.random.Generator) -> None:
+    assert difference([finished("ppo", 0, [1.0])], [finished("uniform", 1, [1.0])], rng) is None
+    assert difference([finished("ppo", 0, [1.0])], None, rng) is None
+
+
+def test_typical_is_the_median_of_the_well_formed() -> None:
+    rows = finished("ppo", 0, [9.0, 5.0, 1.0, 2.0]).rows  # the first is not well-formed
+    assert typical(rows).gain == 2.0
+    assert typical(rows[:1]).gain == 9.0
+
+
+def test_transcript_alternates_texts_and_edits() -> None:
+    (row,) = finished("ppo", 0, [1.5]).rows
+    assert transcript(row).splitlines() == ["+0.00  a", "       > x", "+1.50  b"]
+
+
+def test_learning_curves_by_hand() -> None:
+    cells = [
+        finished("ppo", seed, [1.0], training=Cost(calls=calls), curve=[
+            {"steps": steps, "return": value} for steps, value in zip((10, 20), returns, strict=True)
+        ])
+        for seed, calls, returns in ((0, 24, [1.0, 3.0]), (1, 20, [2.0, 7.0]))
+    ]  # fmt: skip
+    found = growth(cells)
+    assert found is not None
+    steps, calls, returns = found
+    assert steps.tolist() == [10, 20]
+    assert calls.tolist() == pytest.approx([11, 22])  # 1.2 and 1 calls a step
+    assert returns.tolist() == [[1.0, 3.0], [2.0, 7.0]]
+    assert growth([finished("uniform", 0, [0.0])]) is None
