@@ -1,4 +1,7 @@
-"""Selection of k rows of a pool and of the distribution over them; coverage of a pool by any set of rows."""
+"""Selection of k rows of a pool and of the distribution over them; coverage of a pool by a set; projection of pools.
+
+`select` starts from the pool's optimal design (`solve`), chooses rows (`subset`) and certifies the result (`geometry`).
+"""
 
 from __future__ import annotations
 
@@ -216,36 +219,6 @@ def _describe(item: Selection, pool: Floats) -> Selection:
     )
 
 
-def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generator | None = None) -> Floats:
-    """Project features to fewer dimensions, so that a design over them is informative.
-
-    With as many dimensions as candidates every design is uniform; about a quarter as many dimensions as candidates
-    leave a choice.
-
-    Args:
-        features: `[K, n]`.
-        dimensions: Columns of the result, at most n.
-        rng: If given, project by a random Gaussian matrix, which treats all directions equally; otherwise onto the
-            leading right singular vectors, which keep the longest directions (features are not centred).
-
-    Returns:
-        `[K, dimensions]`.
-
-    Raises:
-        DesignError: As `solve`.
-        ConfigurationError: `dimensions` is out of range.
-    """
-    pool = geometry.check_pool(features)
-    if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
-        raise ConfigurationError(f"expected dimensions as a whole number in 1..{pool.shape[1]}, got {dimensions!r}")
-    if rng is not None:
-        basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
-    else:
-        basis = np.linalg.svd(pool, full_matrices=True)[2][:dimensions].T
-    projected: Floats = pool @ basis
-    return projected
-
-
 def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float = RANK_TOL) -> Coverage:
     """Describe a set of rows of a pool: how well it covers the pool, and how biased it is.
 
@@ -289,3 +262,33 @@ def _crowding(pool: Floats, chosen: Ints) -> float:
     """Return the mean squared cosine between chosen rows and rows of the pool; zero rows are left out."""
     ours, all_ = (geometry.unit_rows(rows[rows.any(axis=-1)]) for rows in (pool[chosen], pool))
     return float(np.square(ours @ all_.T).mean()) if len(ours) else 0.0
+
+
+def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generator | None = None) -> Floats:
+    """Project features to fewer dimensions, so that a design over them is informative.
+
+    With as many dimensions as candidates every design is uniform; about a quarter as many dimensions as candidates
+    leave a choice.
+
+    Args:
+        features: `[K, n]`.
+        dimensions: Columns of the result, at most n.
+        rng: If given, project by a random Gaussian matrix, which treats all directions equally; otherwise onto the
+            leading right singular vectors, which keep the longest directions (features are not centred).
+
+    Returns:
+        `[K, dimensions]`.
+
+    Raises:
+        DesignError: As `solve`.
+        ConfigurationError: `dimensions` is out of range.
+    """
+    pool = geometry.check_pool(features)
+    if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
+        raise ConfigurationError(f"expected dimensions as a whole number in 1..{pool.shape[1]}, got {dimensions!r}")
+    if rng is not None:
+        basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
+    else:
+        basis = np.linalg.svd(pool, full_matrices=True)[2][:dimensions].T
+    projected: Floats = pool @ basis
+    return projected

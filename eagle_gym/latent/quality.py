@@ -113,8 +113,8 @@ def cold_start_report(
         catalog: Items, users and ratings.
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the latent space; by default the defaults.
-        choices: Parameters to choose from anew in every split, by `cross_validate` on the items that the split keeps,
-            so that no choice has seen what it is measured on. Instead of `parameters`.
+        choices: Instead of `parameters`: in every split, `cross_validate` chooses one of these on the items that the
+            split keeps, so no choice has seen the items on which it is measured.
         splits: Number of splits, each with other held-out items.
         held_out: Share of items held out.
         seed: Seed of the choice of items.

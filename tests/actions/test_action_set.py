@@ -53,7 +53,7 @@ def build_one(sets: ActionSets, n: int = 2) -> ActionSet:
 
 
 @given(st.integers(0, len(TEXTS) - 1), st.sampled_from(PROFILES))
-def test_an_action_set_offers_k_distinct_prompts_with_weights(row: int, profile: str) -> None:
+def test_an_action_set_offers_k_distinct_edits_with_weights(row: int, profile: str) -> None:
     sets = real_sets()
     z = SPACE.encoder.encode(TEXTS[row : row + 1])
     (chosen,) = sets.build(TEXTS[row : row + 1], [profile], z)
@@ -129,7 +129,7 @@ def test_equal_features_are_offered_together_only_where_others_lack() -> None:
     assert build_one(listed_sets(table, k=4)).edits == ("a", "a again", "b", "c")
 
 
-def test_repeated_prompts_are_one() -> None:
+def test_repeated_edits_are_one() -> None:
     class Twice(Listed):
         def propose(self, texts, profiles, n, seeds):
             return [["a", "a", "b", "b", "c"] for _ in texts]

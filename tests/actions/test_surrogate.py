@@ -126,7 +126,7 @@ def test_no_trial_has_a_held_out_edit(trials: fitting.Trials) -> None:
 
 
 def test_choices_of_vague_edits_are_learnt() -> None:
-    """A model that answers "darker" with one tone alone is found out."""
+    """A model that always answers "darker" with the same tone is noticed."""
 
     class OneTone(ScriptedModel):
         def _answer(self, prompt, rng, temperature):

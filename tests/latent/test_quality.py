@@ -136,7 +136,7 @@ def test_plots() -> None:
         assert found.gain("text") > max(found.gain("bias_only"), found.gain("taste_only"))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not next to the checkout")
 def test_real_ratings_of_unseen_films_are_predicted_from_their_texts() -> None:
     catalog = load_movielens(REAL, progress=False)
     report = cold_start_report(catalog, split_catalog(catalog)).errors
