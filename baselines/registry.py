@@ -19,8 +19,7 @@ import numpy as np
 
 from baselines.agent import Agent, Writer
 from baselines.reference import FIXED, make_reference
-from eagle_gym.envs.settings import suggest
-from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.errors import ConfigurationError, PreparationError, suggest
 
 
 class Trained(Agent, Protocol):

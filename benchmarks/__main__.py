@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.experiments import find_experiments
-from benchmarks.reporting.readme import renew, renew_latent, renew_speed
+from benchmarks.reporting.readme import renew_episode, renew_latent, renew_results, renew_speed
 from benchmarks.running.engines import NAMES as ENGINES
 from benchmarks.running.files import REFERENCE, ROOT
 from benchmarks.running.options import Options
@@ -108,12 +108,14 @@ def renew_pages(options: argparse.Namespace) -> None:
 
     Examples:
       python -m benchmarks readme                        the README's table, from benchmarks/reference/t1_methods
-      python -m benchmarks readme --demo runs/demo       the README's episode too
+      python -m benchmarks readme --demo runs/demo       the episode of docs/introduction.md too
       python -m benchmarks readme --space runs/space     the tables of eagle_gym/latent/README.md too
 
     No number on these pages is typed by hand, and a test fails if the README and the reference run disagree.
     """
-    renew(ROOT / "README.md", demo=options.demo)
+    renew_results(ROOT / "README.md")
+    if options.demo:
+        renew_episode(ROOT / "docs" / "introduction.md", options.demo)
     if options.space:
         renew_latent(ROOT / "eagle_gym" / "latent" / "README.md", options.space)
     if options.throughput:

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from eagle_gym.errors import (
+    ArgumentError,
     CatalogError,
     ConfigurationError,
     DesignError,
@@ -38,6 +39,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "ArgumentError",
     "CatalogError",
     "ConfigurationError",
     "DesignError",

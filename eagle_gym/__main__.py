@@ -1,4 +1,4 @@
-"""``python -m eagle_gym``: list, prepare, play, animate, check and look at environments from a terminal."""
+"""`python -m eagle_gym`: list, prepare, play, animate, check and look at environments from a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.errors import ConfigurationError, EagleError, suggest
 from eagle_gym.registration import ABOUT, IDS
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ examples:
   python -m eagle_gym check EagleGym/Plots-v0 horizon=3 actions=8
 
 Arguments of an environment are given as name=value, the value as JSON (horizon=3, reward=terminal,
-utility_kwargs='{"weight": 0.5}'); an unknown name is answered with the list of those there are.
+utility_kwargs='{"weight": 0.5}'). The help of a command, such as play --help, describes them all.
 """
 PLAY_INTRODUCTION = """\
 You are the agent. Choose edits, and the language model rewrites the text. Make it one that this user would love
 (affinity) and that is like nothing in the catalog (novelty): the utility has both, and the reward is what it gains."""
-PLAY_HELP = "number of a prompt, Enter for the heaviest, r for another episode, q to quit"
+PLAY_HELP = "number of an edit, Enter for the one with the largest weight, r for another episode, q to quit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 where it went well, 1 where the environment is at fault, 2 where the arguments are."""
+    """Run a command and return its exit status: 0, 1 for an error, 2 for invalid arguments."""
     options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -79,8 +79,14 @@ def _add_list(commands: Any) -> None:  # noqa: ANN401
 
 def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str) -> None:  # noqa: ANN401
     command = commands.add_parser(
-        name, help=text, description=text, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=text,
+        description=text,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
+    command.add_argument("-h", "--help", action=_ShowHelp, nargs=0, help="show this message and all arguments")
     command.set_defaults(command=function)
     command.add_argument(
         "id",
@@ -105,11 +111,23 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
         command.add_argument("--text", default=None, help="a start text of your own (default: the item's)")
 
 
+class _ShowHelp(argparse.Action):
+    """Prints the help of a command, and what is declared of each argument of an environment."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from eagle_gym.envs.arguments import help_lines
+        from eagle_gym.envs.settings import Settings
+
+        parser.print_help()
+        print("\narguments of an environment:", *help_lines(Settings.arguments()), sep="\n")
+        parser.exit()
+
+
 def keywords(pairs: Sequence[str]) -> dict[str, Any]:
-    """``name=value`` pairs as keywords; a value that is no JSON is a string.
+    """Turn `name=value` pairs into keywords. A value that is not JSON is a string.
 
     Raises:
-        ConfigurationError: a pair without "=".
+        ConfigurationError: A pair without "=".
     """
     result: dict[str, Any] = {}
     for pair in pairs:
@@ -127,7 +145,7 @@ def open_env(options: argparse.Namespace, **extra: Any) -> EagleEnv:  # noqa: AN
     """The environment that the command line names, without Gymnasium's wrappers.
 
     Raises:
-        ConfigurationError: an unknown id.
+        ConfigurationError: An unknown id.
     """
     import gymnasium as gym
 
@@ -140,9 +158,7 @@ def open_env(options: argparse.Namespace, **extra: Any) -> EagleEnv:  # noqa: AN
         options.id, pairs = "EagleGym/Plots-v0", [options.id, *pairs]
         options.arguments = pairs
     if options.id not in IDS:
-        from eagle_gym.envs.settings import suggest
-
-        raise ConfigurationError(f"there is no environment {options.id!r}{suggest(options.id, list(IDS))}")
+        raise ConfigurationError(f"expected one of {', '.join(IDS)}, got {options.id!r}{suggest(options.id, IDS)}")
     env = gym.make(options.id, **keywords(pairs), **extra).unwrapped
     assert isinstance(env, EagleEnv)
     return env
@@ -164,7 +180,7 @@ def list_ids(options: argparse.Namespace) -> int:
 
 
 def prepare(options: argparse.Namespace) -> int:
-    """Open the environment once, which makes what is absent."""
+    """Open an environment once, which makes its latent space and surrogate if they are absent."""
     env = open_env(options)
     print(f"{options.id} is prepared.")
     env.close()
@@ -185,7 +201,7 @@ def info(options: argparse.Namespace) -> int:
 
 
 def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
-    """Names and values for people; names that are parts of the one above are indented."""
+    """Names and values to print; an indented name is a part of the one above it."""
     from eagle_gym.envs.settings import Settings
 
     world = env.world
@@ -220,7 +236,7 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
 
 
 def _surrogate_facts(quality: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """R² for each kind of edit: with its interval, and what a perfect prediction would get."""
+    """R² for each kind of edit, with its interval and its upper bound under sampling noise."""
     from eagle_gym.actions.surrogate.make import SUFFIXES
 
     for suffix in SUFFIXES:
@@ -243,7 +259,7 @@ def _number(number: float) -> str:
 
 
 def cold_start(env: EagleEnv) -> Iterator[str]:
-    """How well the latent space predicts ratings of items that it never saw, measured now, as lines of a table."""
+    """Measure how well the latent space predicts ratings of held-out items, as lines of a table."""
     from eagle_gym.latent import cold_start_report
 
     world = env.world
@@ -277,7 +293,7 @@ def play(options: argparse.Namespace) -> int:
             over = env.step(action)[2]
             print(f"\n{draw_last(env.world, env.frames)}")
         else:
-            print(f"{answer!r} is none of what may be typed now")
+            print(f"{answer!r} is not one of the choices")
     env.close()
     return 0
 
@@ -294,7 +310,7 @@ def animate(options: argparse.Namespace) -> int:
 
 
 def _ask(over: bool) -> str | None:
-    """What the person typed; None to quit."""
+    """Read what the person types; None means quit."""
     try:
         answer = input(f"\n{'r for another episode, q to quit' if over else PLAY_HELP}: ").strip().lower()
     except EOFError:
@@ -313,7 +329,7 @@ def _as_action(env: EagleEnv, answer: str) -> int | None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Run every checker on the environment, print what each finds, and fail where any has failed."""
+    """Run every checker on an environment and print what it finds; the status is 1 if one fails."""
     from eagle_gym.envs.checks import CHECKS
 
     open_env(options).close()
@@ -329,7 +345,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _found(function: Callable[[str, dict[str, Any]], None], env_id: str, arguments: dict[str, Any]) -> tuple[str, str]:
-    """What a checker finds, ``"ok"``, ``"FAIL"`` or ``"-"`` where it is not installed, and why."""
+    """What a checker finds (`"ok"`, `"FAIL"`, or `"-"` if it is not installed), and why."""
     from eagle_gym.envs.checks import NotInstalledError
 
     try:

@@ -1,9 +1,10 @@
 """The errors that eagle_gym raises.
 
-Each says what was expected, what came and how to mend it. None is ever turned into a reward.
+Each says what was expected, what it got and what to do. None is ever turned into a reward.
 
 - EagleError
-    - ConfigurationError   an argument, a keyword or a choice that cannot be
+    - ConfigurationError   an invalid argument or combination
+        - ArgumentError    the same, of an environment's constructor; also a TypeError
     - CatalogError         bad data: names the file, the row and the value
     - TextError            a text or prompt outside plot English
     - LanguageModelError   a model call that failed, came back empty or was cut off
@@ -14,6 +15,8 @@ Each says what was expected, what came and how to mend it. None is ever turned i
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -22,7 +25,14 @@ class EagleError(Exception):
 
 
 class ConfigurationError(EagleError, ValueError):
-    """An argument, a keyword or a choice that cannot be."""
+    """An invalid argument or combination of arguments."""
+
+
+class ArgumentError(ConfigurationError, TypeError):
+    """An argument of an environment's constructor is unknown, missing or invalid.
+
+    Libraries probe constructors with arguments of their own and try again after a TypeError, so this is one.
+    """
 
 
 class CatalogError(EagleError, ValueError):
@@ -55,3 +65,13 @@ class PreparationError(EagleError, RuntimeError):
 
 class EpisodeError(EagleError, RuntimeError):
     """A call out of order: ``step`` before ``reset``, or an action outside the action set."""
+
+
+def suggest(word: object, known: Iterable[str]) -> str:
+    """End an error message with the known words that are close to `word`.
+
+    Returns:
+        `"; did you mean 'x'?"`, or an empty string if no known word is close.
+    """
+    near = difflib.get_close_matches(str(word), list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

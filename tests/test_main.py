@@ -14,6 +14,7 @@ import pytest
 from eagle_gym import __main__ as command
 from eagle_gym import latent
 from eagle_gym.envs import opening
+from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ConfigurationError, EagleError
 from eagle_gym.registration import IDS
 
@@ -34,7 +35,12 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in shown
     with pytest.raises(SystemExit):
         run("play", "--help")
-    assert "--seed" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--seed" in shown
+    words = " ".join(shown.split()).replace("`", "")
+    for name, record in Settings.arguments().items():
+        assert f"  {name}={record.default}\n" in shown
+        assert " ".join(record.help.split()).replace("`", "") in words
 
 
 def test_values_are_json_or_strings() -> None:
@@ -140,12 +146,12 @@ def test_a_person_plays_an_episode(capsys: pytest.CaptureFixture[str], monkeypat
     shown = capsys.readouterr().out
     assert code == 0
     assert shown.startswith("You are the agent.")
-    assert "'99' is none of what may be typed now" in shown
-    assert "'x' is none of what may be typed now" in shown
+    assert "'99' is not one of the choices" in shown
+    assert "'x' is not one of the choices" in shown
     assert shown.count("\nStart: ") == 2, "r starts another episode, and a step shows what is new alone"
     assert [shown.count(f"Step {step} of 2.") for step in range(3)] == [2, 1, 0]
     assert shown.count("The end: utility") == 1
-    assert "'5' is none of what may be typed now" in shown, "the episode was over"
+    assert "'5' is not one of the choices" in shown, "the episode was over"
 
 
 def test_play_starts_where_it_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import gymnasium as gym
 import pytest
 
 import eagle_gym
-from eagle_gym.registration import IDS, register_envs
+from eagle_gym.catalogs import CATALOGS
+from eagle_gym.registration import ABOUT, IDS, register_envs
 
 
 def run(code: str) -> str:
@@ -40,6 +41,11 @@ def test_specs_name_their_entry_points_as_strings(env_id: str) -> None:
     for entry_point in (spec.entry_point, spec.vector_entry_point):
         module, name = entry_point.split(":")
         assert hasattr(import_module(module), name)
+
+
+def test_ids_are_those_of_the_table_of_catalogs() -> None:
+    assert {spec.env_id: {"catalog": name} for name, spec in CATALOGS.items()} == IDS
+    assert {spec.env_id: (spec.description, spec.needs) for spec in CATALOGS.values()} == ABOUT
 
 
 def test_registering_twice_changes_nothing(recwarn: pytest.WarningsRecorder) -> None:

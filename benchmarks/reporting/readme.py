@@ -11,33 +11,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reporting.document import markdown
+import numpy as np
+
+from benchmarks.reporting.document import Table, markdown
 from benchmarks.reporting.episodes import PLOTS, transcript, typical
-from benchmarks.reporting.names import PAPER, title
-from benchmarks.reporting.standings import Methods, standings
-from benchmarks.reporting.tables import gains_table
-from benchmarks.reporting.targets import checks, eagle_targets
+from benchmarks.reporting.names import title
+from benchmarks.reporting.standings import Standing, standings
+from benchmarks.reporting.tables import number
 from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.provenance import commits
-from benchmarks.running.runs import Run, by_method, has_cells, read_run, rows_of
+from benchmarks.running.runs import Run, has_cells, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 ROWS = (
-    *PAPER,
-    *("uniform", "optimistic", "g_optimal"),
-    *("beam", "mcts", "lookahead", "best_of_n", "vas", "dqn", "ppo", "ppo-stock"),
+    *("beam", "eagle-optimistic", "dqn", "ppo", "elm", "optimistic", "supervised-optimistic", "best_of_n"),
+    *("g_optimal", "uniform"),
 )
 """Methods of the README's table; the report has all of them."""
-COLUMNS = (
-    *("method", "gain", "normalised score", "user utility", "well-formed", "episodes", "calls to train"),
-    "calls per episode",
-)
-RESULTS = """Gain in utility over an episode, in standard deviations of the catalog, for users and start texts that
-training never saw, with 95 % intervals over seeds and users. The normalised score is 0 for the uniform policy and 1 for
-beam search. *User utility* is the gain by a judge that took no part in training: the true tastes on Plots, a second
-factorisation of other ratings on MovieLens. *Well-formed* is the share of episodes with only well-formed texts. Search
-is expensive, so it ran only on each seed's first episodes; compare its normalised score, not its gain. The
-[report](benchmarks/reference/t1_methods/REPORT.md) has all methods, curves, maps, judges, costs and paper claims."""
+RESULTS = """*Gain* is the gain in utility (affinity and novelty) over an episode, for users and start texts that
+training never saw. *Judged* is the gain in affinity alone, by a judge that took no part in training: the true tastes on
+Plots, a second factorisation of other ratings on MovieLens. Both are in standard deviations of the catalog, with 95 %
+intervals over seeds and users. *Well-formed* is the share of episodes with only well-formed texts. Search ran on the
+first episodes of each seed only. *Optimistic* takes the edit with the highest expected utility. The
+[report](benchmarks/reference/t1_methods/REPORT.md) has all methods, curves, costs and the comparison with the paper."""
 
 
 def fill(page: str, mark: str, content: str) -> str:
@@ -78,15 +74,34 @@ def results(reference: Path = REFERENCE / "t1_methods") -> str:
             "`python -m benchmarks reference` packs it."
         )
     run = read_run(reference)
-    parts = [RESULTS, commands(run), origin([cell.header for cell in run.done])]
+    parts = [RESULTS, markdown(results_table(run)), commands(run), origin([cell.header for cell in run.done])]
     for environment in run.environments:
-        cells = run.of(environment)
-        if cells:
-            found = [item for item in standings(run, environment) if item.method in ROWS]
-            parts += [f"### {cells[0].env_id}", markdown(gains_table(found, COLUMNS, "")), targets(by_method(cells))]
         holes = [f"{title(name)} {why}" for name, why in run.holes(environment).items() if name in ROWS]
         parts += [f"Not in the numbers of {environment}: {'; '.join(holes)}."] if holes else []
     return "\n\n".join(part.strip() for part in parts)
+
+
+def results_table(run: Run) -> Table:
+    """Gain and judged gain of a few methods, all environments next to each other, the best method first."""
+    found = {
+        name: {item.method: item for item in standings(run, name) if item.method in ROWS} for name in run.environments
+    }
+    first = next(iter(found.values()))
+    methods = sorted(first, key=lambda method: -score(first[method]))
+    numbers = [f"{name}, {what}" for name in found for what in ("gain", "judged")]
+    head = ["method", *numbers, "well-formed", "calls per episode"]
+    body = []
+    for method in methods:
+        items = [found[name].get(method) for name in found]
+        cells = [cell for item in items for cell in (("", "") if item is None else (str(item.gain), number(item.user)))]
+        valid = np.mean([item.valid for item in items if item is not None])
+        body.append([title(method), *cells, f"{valid:.0%}", f"{first[method].evaluation.calls:,.0f}"])
+    return Table(head, body)
+
+
+def score(item: Standing) -> float:
+    """The normalised score, or the gain where there is no scale: search ran on fewer episodes than the others."""
+    return item.gain.estimate if item.normalised is None else item.normalised.estimate
 
 
 def commands(run: Run) -> str:
@@ -96,14 +111,6 @@ def commands(run: Run) -> str:
     lines = [*(f"{command} --out runs/{run.experiment}" for command in made)]
     lines += [f"judge runs/{run.experiment}", f"reference runs/{run.experiment}", "readme"]
     return "```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```"
-
-
-def targets(methods: Methods) -> str:
-    """How many of EAGLE's targets are met, and the missed ones by name."""
-    found = [check for check in checks(methods, eagle_targets()) if check.found is not None]
-    missed = [f"- {check}" for check in found if not check.met]
-    met = f"EAGLE meets {len(found) - len(missed)} of its {len(found)} targets"
-    return "\n".join([f"{met} and misses:\n", *missed]) if missed else f"{met}."
 
 
 def report_of(folder: Path, experiment: str) -> tuple[str, dict[str, Any]]:
@@ -151,9 +158,11 @@ def renew_speed(page: Path, throughput: Path) -> None:
     log.write_text(fill(log.read_text(), mark, f"{tables}\n![Curves of these tables]({mark}.png)"))
 
 
-def renew(readme: Path, *, demo: Path | None, reference: Path = REFERENCE / "t1_methods") -> None:
-    """Rewrite the README's measured parts: the episode if a demo is given, and the results of the reference run."""
-    page = readme.read_text()
-    if demo:
-        page = fill(page, "episode", episode(demo))
-    readme.write_text(fill(page, "results", results(reference)))
+def renew_results(readme: Path, reference: Path = REFERENCE / "t1_methods") -> None:
+    """Rewrite the README's results, from the reference run."""
+    readme.write_text(fill(readme.read_text(), "results", results(reference)))
+
+
+def renew_episode(page: Path, demo: Path) -> None:
+    """Rewrite the episode on the introduction's page, from a demo."""
+    page.write_text(fill(page.read_text(), "episode", episode(demo)))

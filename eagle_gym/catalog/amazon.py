@@ -3,13 +3,13 @@
 Three editions of one collection, each a file of reviews and a file of metadata, one JSON object a line, plain or
 gzipped:
 
-- 2014 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html): ``reviews_CATEGORY_5.json`` and
-  ``meta_CATEGORY.json``, whose lines are Python literals rather than JSON;
-- 2018 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/): ``CATEGORY_5.json`` and ``meta_CATEGORY.json``;
-- 2023 (https://amazon-reviews-2023.github.io/): ``CATEGORY.jsonl`` and ``meta_CATEGORY.jsonl``.
+- 2014 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html): `reviews_CATEGORY_5.json` and
+  `meta_CATEGORY.json`, whose lines are Python literals rather than JSON;
+- 2018 (https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/): `CATEGORY_5.json` and `meta_CATEGORY.json`;
+- 2023 (https://amazon-reviews-2023.github.io/): `CATEGORY.jsonl` and `meta_CATEGORY.jsonl`.
 
-A product's text is its title and its description (its features, where there is no description), without markup. It is
-free text. What users wrote in their reviews is not read: texts hold nothing of test users.
+A product's text is its title and its description (its features, where there is no description), without markup, scripts
+and style sheets. It is free text. What users wrote in their reviews is not read: texts hold no words of test users.
 
 J. Ni, J. Li and J. McAuley, Justifying Recommendations using Distantly-Labeled Reviews and Fine-grained Aspects, 2019.
 """
@@ -17,26 +17,24 @@ J. Ni, J. Li and J. McAuley, Justifying Recommendations using Distantly-Labeled 
 from __future__ import annotations
 
 import ast
-import gzip
-import html
 import json
-import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
-from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped
-from eagle_gym.catalog.reading import number
-from eagle_gym.errors import CatalogError, ConfigurationError
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped, check_count
+from eagle_gym.catalog.markup import plain_text
+from eagle_gym.catalog.reading import existing, existing_folder, file_errors, number, read_lines
+from eagle_gym.errors import CatalogError
+from eagle_gym.progress import progress_bar
 
 SCALE = (1.0, 5.0)
+CORE = 5
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 # Names of a review's user, product, rating and time, by edition; the last two name the product in metadata too.
 EDITIONS = (("reviewerID", "asin", "overall", "unixReviewTime"), ("user_id", "parent_asin", "rating", "timestamp"))
@@ -44,8 +42,6 @@ NEED = (
     "expected a folder with one file of reviews and one of metadata (meta_…), each .json or .jsonl, plain or .gz, "
     "from https://amazon-reviews-2023.github.io/ or its earlier editions"
 )
-_BREAK = re.compile(r"<(?:br|p|li|ul|ol|div|tr|td|h\d)\b[^<>]{0,500}>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-z][^<>]{0,500}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,71 +61,89 @@ class _Reviews:
     time: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What is kept of a data set; the arguments of `load_amazon`."""
+
+    core: int
+    min_ratings: int
+    words: int
+
+
 def load_amazon(
     root: str | Path,
     *,
-    core: int = 5,
+    core: int | None = None,
+    min_ratings: int | None = None,
     words: int = 150,
     cache_dir: str | Path | None = None,
-    progress: bool | None = True,
+    progress: bool = True,
 ) -> Catalog:
     """Read an Amazon data set.
 
     Args:
         root: Its folder.
         core: Users and products with fewer ratings among each other are left out, again and again until all have as
-            many. Changes nothing in the files that are 5-cores already.
+            many. By default 5, which changes nothing in the files that are 5-cores already; 0 where `min_ratings` is
+            given.
+        min_ratings: Products with fewer ratings are left out, with their ratings. By default 0.
         words: Longer texts are cut after so many words.
-        cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it;
-            by default it is not kept.
-        progress: Show bars where reading takes more than two seconds; None: only on a terminal.
+        cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it.
+            By default it is not kept.
+        progress: Whether to show bars, on a terminal, where reading takes more than two seconds.
 
     Returns:
         A catalog of free text whose `skipped` says what was left out, cut or incomplete.
 
     Raises:
-        ConfigurationError: A negative `core`, or fewer than one of `words`.
-        CatalogError: A file or field is missing, or a line is bad; the message names file, row and value.
+        ConfigurationError: `core` or `min_ratings` is not a whole number of 0 or more, or `words` not one of 1 or more.
+        CatalogError: A file or field is missing or cannot be read, or a line is bad; the message names file, row and
+            value.
+        PreparationError: `cache_dir` cannot be read or written.
     """
-    if core < 0 or words < 1:
-        raise ConfigurationError(f"core must be 0 or more and words 1 or more; got {core!r}, {words!r}")
-    reviews, meta = _files(Path(root))
+    core = core if core is not None else CORE if min_ratings is None else 0
+    min_ratings = min_ratings or 0
+    check_count("core", core, 0)
+    check_count("min_ratings", min_ratings, 0)
+    check_count("words", words, 1)
+    limits = _Limits(int(core), int(min_ratings), int(words))
+    with file_errors(root):
+        reviews, meta = _files(Path(root))
 
-    def read() -> Catalog:
-        return _read(reviews, meta, core, words, progress)
+        def read() -> Catalog:
+            return _read(reviews, meta, limits, progress)
 
-    if cache_dir is None:
-        return read()
-    key = hash_files([reviews, meta, *code_in(Path(__file__).parent)], core, words)
-    return cached_catalog(Path(cache_dir), key, read)
+        if cache_dir is None:
+            return read()
+        key = hash_files([reviews, meta, *code_in(Path(__file__).parent)], limits)
+        return cached_catalog(Path(cache_dir), key, read)
 
 
 def _files(root: Path) -> tuple[Path, Path]:
     """The files of reviews and of metadata."""
-    if not root.is_dir():
-        raise CatalogError(f"{root}: no such folder; {NEED}")
-    found = sorted(path for path in root.resolve().iterdir() if path.name.endswith(SUFFIXES))
+    folder = existing_folder(root, NEED).resolve()
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES))
     meta = [path for path in found if path.name.startswith("meta_")]
     reviews = [path for path in found if path not in meta]
     for paths, what in ((reviews, "reviews"), (meta, "metadata")):
         if len(paths) != 1:
             names = ", ".join(path.name for path in paths) or "none"
             raise CatalogError(f"{root}: expected one file of {what}; there is {names}; {NEED}")
-    return reviews[0], meta[0]
+    return existing(reviews[0], NEED), existing(meta[0], NEED)
 
 
-def _read(reviews: Path, meta: Path, core: int, words: int, progress: bool | None) -> Catalog:
-    found = _read_reviews(reviews, progress)
-    titles, texts, notes = _read_products(meta, set(found.products), words, progress)
-    kept, left_out = _keep(found, texts, core)
+def _read(reviews: Path, meta: Path, limits: _Limits, progress: bool) -> Catalog:
+    found, off_scale = _read_reviews(reviews, progress)
+    titles, texts, notes = _read_products(meta, set(found.products), limits.words, progress)
+    kept, left_out = _keep(found, texts, limits)
+    notes = (*off_scale, *notes, *left_out)
     if not kept.any():
-        listed = "; ".join(map(str, (*notes, *left_out)))
-        raise CatalogError(f"{reviews}: no rating is left; left out: {listed or 'none'}")
+        raise CatalogError(f"{reviews}: no rating is left; left out: {'; '.join(map(str, notes)) or 'none'}")
     products = sorted({found.products[row] for row in found.product[kept]})
     users = sorted({found.users[row] for row in found.user[kept]})
     return Catalog(
         name=reviews.name.split(".")[0],
-        items=tuple(Item(product, titles[product], texts[product]) for product in products),
+        items=tuple(Item(product, titles[product] or product, texts[product]) for product in products),
         users=tuple(users),
         ratings=Ratings.of(
             _numbers(found.users, users)[found.user[kept]],
@@ -138,7 +152,7 @@ def _read(reviews: Path, meta: Path, core: int, words: int, progress: bool | Non
         ).sorted(),
         scale=SCALE,
         language="free",
-        skipped=(*notes, *left_out),
+        skipped=notes,
     )
 
 
@@ -148,43 +162,46 @@ def _numbers(ids: list[str], kept: list[str]) -> NDArray[np.int64]:
     return np.array([places.get(id, -1) for id in ids], dtype=np.int64)
 
 
-def _read_reviews(path: Path, progress: bool | None) -> _Reviews:
+def _read_reviews(path: Path, progress: bool) -> tuple[_Reviews, tuple[Skipped, ...]]:
+    """The reviews whose ratings are on the scale, and a note about the others."""
     users: dict[str, int] = {}
     products: dict[str, int] = {}
     columns: tuple[list[int], list[int], list[float], list[float]] = ([], [], [], [])
     names: tuple[str, ...] = ()
+    off_scale: list[str] = []
     for row, record in _records(path, progress):
         names = names or _edition(path, row, record)
-        user, product, rating, time = (_field(path, row, record, name) for name in names)
-        value = number(path, row, names[2], str(rating))
+        fields = [_field(path, row, record, name) for name in names]
+        user, product = (_key(path, row, *pair) for pair in zip(names[:2], fields[:2], strict=True))
+        value, time = (number(path, row, name, str(field)) for name, field in zip(names[2:], fields[2:], strict=True))
         if not SCALE[0] <= value <= SCALE[1]:
-            who = f"user {user}, product {product}"
-            raise CatalogError(f"{path}, row {row} ({who}): expected a rating from 1 to 5; got {value:g}")
-        columns[0].append(users.setdefault(_key(path, row, names[0], user), len(users)))
-        columns[1].append(products.setdefault(_key(path, row, names[1], product), len(products)))
+            off_scale.append(f"{value:g} in row {row}")
+            continue
+        columns[0].append(users.setdefault(user, len(users)))
+        columns[1].append(products.setdefault(product, len(products)))
         columns[2].append(value)
-        columns[3].append(number(path, row, names[3], str(time)))
+        columns[3].append(time)
     if not names:
         raise CatalogError(f"{path}: expected reviews; the file has none")
-    user_column, product_column, *rest = columns
-    return _Reviews(
+    reviews = _Reviews(
         list(users),
         list(products),
-        np.array(user_column),
-        np.array(product_column),
-        np.array(rest[0]),
-        np.array(rest[1]),
+        np.array(columns[0], np.int64),
+        np.array(columns[1], np.int64),
+        np.array(columns[2], np.float64),
+        np.array(columns[3], np.float64),
     )
+    return reviews, Skipped.of(off_scale, "reviews left out", "their ratings are not from 1 to 5")
 
 
 def _read_products(
-    path: Path, wanted: set[str], words: int, progress: bool | None
+    path: Path, wanted: set[str], words: int, progress: bool
 ) -> tuple[dict[str, str], dict[str, str], tuple[Skipped, ...]]:
     """Titles and texts of the products that were reviewed, by id, and notes about them."""
     titles: dict[str, str] = {}
     texts: dict[str, str] = {}
-    rows: dict[str, int] = {}
-    again: list[str] = []
+    alike: list[str] = []
+    otherwise: list[str] = []
     cut: list[str] = []
     for row, record in _records(path, progress):
         name = "parent_asin" if "parent_asin" in record else "asin"
@@ -192,19 +209,16 @@ def _read_products(
         if product not in wanted:
             continue
         title, text = _plain(record.get("title")), _description(record, words)
-        if product in rows:
-            if (title, text) != (titles[product], texts[product]):
-                raise CatalogError(
-                    f"{path}, row {row}: {name} {product!r} stands in row {rows[product]} already, described otherwise"
-                )
-            again.append(product)
+        if product in texts:
+            (alike if (title, text) == (titles[product], texts[product]) else otherwise).append(product)
             continue
-        rows[product], titles[product], texts[product] = row, title or product, text
+        titles[product], texts[product] = title, text
         if text.endswith("…"):
             cut.append(product)
-    absent, mute = sorted(wanted - set(rows)), [product for product, text in texts.items() if not text]
+    absent, mute = sorted(wanted - set(texts)), [product for product, text in texts.items() if not text]
     notes = (
-        *Skipped.of(again, "rows of metadata left out", "the same product again, described alike"),
+        *Skipped.of(alike, "rows of metadata left out", "the same product again, described alike"),
+        *Skipped.of(otherwise, "rows of metadata left out", "the same product again, described otherwise (first kept)"),
         *Skipped.of(cut, "texts", f"longer than {words} words (cut)"),
         *Skipped.of(absent, "products left out", "reviewed, but not in the metadata"),
         *Skipped.of(mute, "products left out", "nothing to describe them with"),
@@ -212,44 +226,43 @@ def _read_products(
     return titles, {product: text for product, text in texts.items() if text}, notes
 
 
-def _keep(found: _Reviews, texts: Mapping[str, str], core: int) -> tuple[NDArray[np.bool_], tuple[Skipped, ...]]:
+def _keep(found: _Reviews, texts: Mapping[str, str], limits: _Limits) -> tuple[NDArray[np.bool_], tuple[Skipped, ...]]:
     """The reviews that become ratings, bool [m], and notes about the others."""
-    known = np.array([product in texts for product in found.products])[found.product]
+    known = np.array([product in texts for product in found.products], np.bool_)[found.product]
+    latest = known & _latest(found)
+    counts = np.bincount(found.product[latest], minlength=len(found.products))
+    often = latest & (counts[found.product] >= limits.min_ratings)
+    kept = often.copy()
+    before = -1
+    while limits.core and kept.sum() != before:
+        before = kept.sum()
+        for column in (found.user, found.product):
+            kept &= np.bincount(column[kept], minlength=len(found.user))[column] >= limits.core
+    counted = (
+        (~known, "their products were left out"),
+        (known & ~latest, "a later one of the same product by the same user"),
+        (latest & ~often, f"of products with fewer than {limits.min_ratings} ratings"),
+        (often & ~kept, f"of users or products with fewer than {limits.core} ratings"),
+    )
+    return kept, tuple(Skipped(int(rows.sum()), "reviews left out", why) for rows, why in counted if rows.any())
+
+
+def _latest(found: _Reviews) -> NDArray[np.bool_]:
+    """The last review of each product by each user, bool [m]."""
     order = np.lexsort((found.time, found.product, found.user))  # equal times keep the order of the file
     last = np.ones(len(order), np.bool_)
     last[:-1] = (np.diff(found.user[order]) != 0) | (np.diff(found.product[order]) != 0)
     latest = np.zeros(len(order), np.bool_)
     latest[order] = last
-    kept = known & latest
-    before = -1
-    while core and kept.sum() != before:
-        before = kept.sum()
-        for column in (found.user, found.product):
-            kept &= np.bincount(column[kept], minlength=len(found.user))[column] >= core
-    counted = (
-        (~known, "their products were left out"),
-        (known & ~latest, "a later one of the same product by the same user"),
-        (known & latest & ~kept, f"of users or products with fewer than {core} ratings"),
-    )
-    return kept, tuple(Skipped(int(rows.sum()), "reviews left out", why) for rows, why in counted if rows.any())
+    return latest
 
 
-def _records(path: Path, progress: bool | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Row number and object of each line; blank lines are not rows."""
-    hidden = None if progress is None else not progress
-    row = 0
-    try:
-        with _open(path) as file:
-            for line in tqdm(file, desc=path.name, unit="line", delay=2.0, leave=False, disable=hidden):
-                if line.strip():
-                    row += 1
-                    yield row, _parse(path, row, line)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise CatalogError(f"{path}, row {row + 1}: expected lines of JSON in UTF-8; {error}") from error
-
-
-def _open(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def _records(path: Path, progress: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Row number and object of each line that is not blank."""
+    lines = read_lines(path, "lines of JSON")
+    for row, line in enumerate(progress_bar(lines, show=progress, desc=path.name, unit="line"), start=1):
+        if line.strip():
+            yield row, _parse(path, row, line)
 
 
 def _parse(path: Path, row: int, line: str) -> dict[str, Any]:
@@ -303,7 +316,5 @@ def _description(record: Mapping[str, Any], words: int) -> str:
 def _plain(value: object) -> str:
     """Text without markup, of a string or a list of strings; "" of anything else."""
     if isinstance(value, list | tuple):
-        value = " ".join(part for part in value if isinstance(part, str))
-    if not isinstance(value, str):
-        return ""
-    return " ".join(_TAG.sub("", _BREAK.sub(" ", html.unescape(value))).split())
+        return " ".join(filter(None, (_plain(part) for part in value if isinstance(part, str))))
+    return plain_text(value) if isinstance(value, str) else ""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -185,14 +188,23 @@ class Catalog:
         return _lookup(self._user_rows, str(id), "user", self.name)
 
     def save(self, folder: str | Path) -> None:
-        """Write `catalog.json` and `ratings.npz` into a folder, which is made when absent."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `catalog.json` and `ratings.npz` into a folder, which is made where absent.
+
+        Raises:
+            CatalogError: The folder cannot be written, or the disk is full. Nothing half written is left behind.
+        """
         skipped = [[note.count, note.what, note.why, list(note.examples)] for note in self.skipped]
         header = {"format": FORMAT, "name": self.name, "hash": self.hash, "skipped": skipped, **self._content()}
-        (folder / "catalog.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
-        columns = {name: getattr(self.ratings, name) for name in ("user", "item", "value")}
-        np.savez_compressed(folder / "ratings.npz", allow_pickle=False, **columns)
+        columns = io.BytesIO()
+        np.savez_compressed(
+            columns,
+            allow_pickle=False,
+            user=self.ratings.user,
+            item=self.ratings.item,
+            value=self.ratings.value,
+        )
+        text = json.dumps(header, ensure_ascii=True).encode()  # lone surrogates have no UTF-8
+        _write_files(Path(folder), {"catalog.json": text, "ratings.npz": columns.getvalue()})
 
     @classmethod
     def load(cls, folder: str | Path) -> Catalog:
@@ -217,9 +229,9 @@ class Catalog:
                 skipped=tuple(Skipped(count, what, why, tuple(few)) for count, what, why, few in header["skipped"]),
                 authors=tuple(header.get("authors", ())),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, CatalogError):
-                raise
+        except CatalogError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise CatalogError(f"{folder}: expected a catalog written by Catalog.save; {error!r}") from error
         if catalog.hash != header["hash"]:
             raise CatalogError(f"{folder}: expected content {header['hash'][:12]}…; got {catalog.hash[:12]}…")
@@ -288,6 +300,34 @@ def check_ratings(
         raise CatalogError(
             f"user {users[idle[0]]!r} has no rating ({idle.size} such users); give each user a rating or leave it out"
         )
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Check an argument that counts something.
+
+    Raises:
+        ConfigurationError: It is not a whole number, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ConfigurationError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, each under another name first."""
+    parts = {folder / f".{name}.part": folder / name for name in contents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, content in zip(parts, contents.values(), strict=True):
+            part.write_bytes(content)
+        for part, path in parts.items():
+            os.replace(part, path)
+    except OSError as error:
+        reason = f"expected a folder that can be written, got {error}: free it or name another"
+        raise CatalogError(f"{folder}: {reason}") from error
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink()
 
 
 def _frozen_column(column: ArrayLike, dtype: type[np.generic]) -> NDArray[Any]:

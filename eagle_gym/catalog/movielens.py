@@ -1,15 +1,20 @@
 """MovieLens data sets, read from a folder that you downloaded: https://grouplens.org/datasets/movielens/.
 
-Two layouts:
+Three layouts:
 
 - CSV (ml-latest-small, ml-latest, ml-20m, ml-25m, ml-32m): `ratings.csv` and `movies.csv`; `tags.csv` is used where
-  present, as is `overviews.csv`, which GroupLens does not ship: a column `overview` and one of the columns `movieId`,
-  `tmdbId` or `imdbId` (the last two are joined through `links.csv`).
-- `.dat` (ml-1m, ml-10m): `ratings.dat` and `movies.dat`, fields separated by `::`, ISO-8859-1 or UTF-8; `users.dat` and
-  `tags.dat` where present.
+  present.
+- `.dat` (ml-1m, ml-10m): `ratings.dat` and `movies.dat`, fields separated by `::`; `users.dat` and `tags.dat` are used
+  where present.
+- `u.` (ml-100k): `u.data` and `u.item`; `u.user` is used where present.
 
-A film's text is either rendered in plot English from its genres, year, tags and overview, or its overview as it stands.
-Users whose tags are rendered are the catalog's authors: a split never makes them test users.
+Files of the last two layouts are UTF-8 or ISO-8859-1. To any of them you may add `overviews.csv`, which GroupLens does
+not ship: a column `overview` and one of the columns `movieId`, `tmdbId` or `imdbId`. The last two are joined through
+`links.csv`.
+
+A film's text is either rendered in plot English from its genres, year, tags and overview, or is its overview. Users
+whose tags are rendered are the catalog's authors: a split never makes them test users.
+
 F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015,
 https://doi.org/10.1145/2827872. Their conditions of use are in the README.txt of each data set.
 """
@@ -18,27 +23,66 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym import plot_english
 from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
-from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped, check_ratings
-from eagle_gym.catalog.reading import existing, read_header, read_numbers, read_records, row_number, unique_key
+from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped, check_count, check_ratings
+from eagle_gym.catalog.reading import (
+    existing,
+    existing_folder,
+    file_errors,
+    present,
+    read_header,
+    read_numbers,
+    read_records,
+    row_number,
+    unique_key,
+)
 from eagle_gym.errors import CatalogError, ConfigurationError
+from eagle_gym.progress import progress_bar
 
 Texts = Literal["rendered", "overview"]
 
-SOURCES = ("movies", "ratings", "tags", "links", "overviews", "users")
+NEED = (
+    "expected a folder with movies.csv and ratings.csv, with movies.dat and ratings.dat, or with u.item and u.data, "
+    "from https://grouplens.org/datasets/movielens/"
+)
 NO_GENRES = "(no genres listed)"
-LARGEST = 2**53  # id: files of ratings are read as floats, which hold larger whole numbers no more
+# The last columns of u.item, one a genre; "unknown" stands for none.
+GENRES_OF_U_ITEM = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
+U_ITEM = ("movieId", "title", "release date", "video release date", "IMDb URL", *GENRES_OF_U_ITEM)
+LARGEST = 2**53  # id: ratings are read as floats, which hold no larger whole number exactly
 _YEAR = re.compile(r"\((\d{4})\)$")
+_RELEASED = re.compile(r"-(\d{4})$")
+_ID = re.compile(r"([0-9]+)(?:\.0*)?")  # pandas writes the ids of a column with gaps as 123.0
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Names of a data set's files."""
+
+    movies: str
+    ratings: str
+    tags: str = ""
+    users: str = ""
+
+
+LAYOUTS = (
+    _Layout("movies.csv", "ratings.csv", tags="tags.csv"),
+    _Layout("movies.dat", "ratings.dat", tags="tags.dat", users="users.dat"),
+    _Layout("u.item", "u.data", users="u.user"),
+)
+ADDED = ("overviews.csv", "links.csv")  # files that may stand next to those of any layout
 
 
 @dataclass
@@ -62,7 +106,7 @@ def load_movielens(
     min_ratings: int = 0,
     seed: int = 0,
     cache_dir: str | Path | None = None,
-    progress: bool | None = True,
+    progress: bool = True,
 ) -> Catalog:
     """Read a MovieLens data set.
 
@@ -72,43 +116,47 @@ def load_movielens(
             overview are left out, with their ratings).
         min_ratings: Films with fewer ratings are left out, with their ratings.
         seed: Of the order and wording of rendered texts; each film has a generator of its own.
-        cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it;
-            by default it is not kept.
-        progress: Show a bar where rendering takes more than two seconds; None: only on a terminal.
+        cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it.
+            By default it is not kept.
+        progress: Whether to show a bar, on a terminal, where reading or rendering takes more than two seconds.
 
     Returns:
         A catalog whose `skipped` says what was left out or incomplete.
 
     Raises:
-        ConfigurationError: No such `texts`, or a negative `min_ratings`.
-        CatalogError: A file or column is missing, or a row is bad; the message names file, row and value.
+        ConfigurationError: An unknown value of `texts`, or a `min_ratings` that is not a whole number of 0 or more.
+        CatalogError: A file or column is missing or cannot be read, or a row is bad; the message names file, row and
+            value.
+        PreparationError: `cache_dir` cannot be read or written.
     """
     if texts not in get_args(Texts):
         raise ConfigurationError(f"texts must be one of {get_args(Texts)}; got {texts!r}")
-    if min_ratings < 0:
-        raise ConfigurationError(f"min_ratings must be 0 or more; got {min_ratings!r}")
-    folder, suffix = _layout(Path(root))
+    check_count("min_ratings", min_ratings, 0)
+    with file_errors(root):
+        folder = existing_folder(Path(root), NEED).resolve()
+        layout = _layout(folder)
 
-    def read() -> Catalog:
-        return _read(folder, suffix, texts, min_ratings, seed, progress)
+        def read() -> Catalog:
+            return _read(folder, layout, texts, min_ratings, seed, progress)
 
-    if cache_dir is None:
-        return read()
-    makers = code_in(Path(__file__).parent, Path(plot_english.__file__).parent)
-    sources = [folder / f"{name}{end}" for name in SOURCES for end in (".csv", ".dat")]
-    key = hash_files([*sources, *makers], folder.name, texts, min_ratings, seed)
-    return cached_catalog(Path(cache_dir), key, read)
+        if cache_dir is None:
+            return read()
+        makers = code_in(Path(__file__).parent, Path(plot_english.__file__).parent)
+        sources = [folder / name for name in (layout.movies, layout.ratings, layout.tags, layout.users, *ADDED) if name]
+        key = hash_files([*sources, *makers], folder.name, texts, int(min_ratings), seed)
+        return cached_catalog(Path(cache_dir), key, read)
 
 
-def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, progress: bool | None) -> Catalog:
-    films = _read_films(folder / f"movies{suffix}")
-    taggers = _read_tags(folder / f"tags{suffix}", films)
-    _read_overviews(folder, films, required=texts == "overview")
-    user_ids, film_ids, value, scale = _read_ratings(folder / f"ratings{suffix}", films)
-    _check_users(folder / "users.dat", set(user_ids.tolist()))
+def _read(folder: Path, layout: _Layout, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
+    films = _read_films(folder / layout.movies)
+    taggers = _read_tags(folder / layout.tags, films, layout.movies) if layout.tags else set()
+    notes = _read_overviews(folder, films, required=texts == "overview")
+    user_ids, film_ids, value, scale = _read_ratings(folder / layout.ratings, films, layout.movies, progress)
+    if layout.users:
+        _check_users(folder / layout.users, set(user_ids.tolist()))
 
     counts = Counter(film_ids.tolist())
-    notes = _incomplete(films, counts)
+    notes += _incomplete(films, counts)
     popular = {id: film for id, film in films.items() if counts[id] >= min_ratings}
     rare = [film.title for id, film in films.items() if id not in popular]
     notes += Skipped.of(rare, "films left out", f"fewer than {min_ratings} ratings")
@@ -122,100 +170,133 @@ def _read(folder: Path, suffix: str, texts: Texts, min_ratings: int, seed: int, 
     return _assemble(folder.name, items, user_ids, film_ids, value, scale, texts, notes, authors)
 
 
-def _layout(root: Path) -> tuple[Path, str]:
-    need = (
-        "expected a folder with movies.csv and ratings.csv, or with movies.dat and ratings.dat, "
-        "from https://grouplens.org/datasets/movielens/"
-    )
-    if not root.is_dir():
-        raise CatalogError(f"{root}: no such folder; {need}")
-    suffix = ".dat" if (root / "ratings.dat").is_file() else ".csv"
-    for name in ("movies", "ratings"):
-        existing(root / f"{name}{suffix}", need)
-    return root.resolve(), suffix
+def _layout(folder: Path) -> _Layout:
+    """The layout of the files in a folder.
+
+    Raises:
+        CatalogError: There are files of no layout, of half of one, or of several.
+    """
+    found = {
+        layout: [name for name in (layout.movies, layout.ratings) if (folder / name).exists()] for layout in LAYOUTS
+    }
+    found = {layout: names for layout, names in found.items() if names}
+    if len(found) > 1:
+        names = ", ".join(name for names in found.values() for name in names)
+        raise CatalogError(f"{folder}: expected the files of one data set, got {names}: move the others away; {NEED}")
+    layout = next(iter(found), LAYOUTS[0])
+    for name in (layout.movies, layout.ratings):
+        existing(folder / name, NEED)
+    return layout
 
 
 def _read_films(path: Path) -> dict[int, _Film]:
     films: dict[int, _Film] = {}
-    for row, (id, title, genres) in read_records(path, ("movieId", "title", "genres")):
+    for row, id, title, released, listed in _listed_films(path):
         key = _identifier(path, row, "movieId", id)
         if key in films:
             raise CatalogError(f"{path}, row {row}: movieId {id!r} stands in row {films[key].row} already")
         title = title.strip()  # some titles end in a space
         if not title:
             raise CatalogError(f"{path}, row {row}: the title of movieId {id!r} is empty")
-        year = _YEAR.search(title)
-        listed = (
-            () if genres.strip() == NO_GENRES else tuple(_genre(genre) for genre in genres.split("|") if genre.strip())
-        )
-        films[key] = _Film(row, title, int(year[1]) if year else None, listed)
+        year = _YEAR.search(title) or _RELEASED.search(released)
+        genres = tuple(_genre(genre) for genre in listed if genre.strip())
+        films[key] = _Film(row, title, int(year[1]) if year else None, genres)
     if not films:
         raise CatalogError(f"{path}: expected films; the file has none")
     return films
 
 
+def _listed_films(path: Path) -> Iterator[tuple[int, str, str, str, list[str]]]:
+    """Row, id, title, date of release ("" where the file has none) and genres of each film."""
+    if path.suffix != ".item":
+        for row, (id, title, genres) in read_records(path, ("movieId", "title", "genres")):
+            yield row, id, title, "", [] if genres.strip() == NO_GENRES else genres.split("|")
+        return
+    for row, (id, title, released, _, _, *flags) in read_records(path, U_ITEM):
+        if set(flags) - {"0", "1"}:
+            raise CatalogError(f"{path}, row {row}: expected 0 or 1 for each genre, got {'|'.join(flags)!r:.200}")
+        given = [genre for genre, flag in zip(GENRES_OF_U_ITEM[1:], flags[1:], strict=True) if flag == "1"]
+        yield row, id, title, released, given
+
+
 def _genre(name: str) -> str:
-    """The name in use since ml-10m: ml-1m says "Children's"."""
+    """The name in use since ml-10m: older sets say "Children's"."""
     name = name.strip()
     return "Children" if name == "Children's" else name
 
 
-def _read_tags(path: Path, films: Mapping[int, _Film]) -> set[int]:
-    """Count each film's tags, ignoring case and outer spaces; the ids of those who wrote them."""
+def _read_tags(path: Path, films: Mapping[int, _Film], movies: str) -> set[int]:
+    """Count each film's tags, ignoring case and outer spaces; the ids of the users who wrote them."""
     taggers: set[int] = set()
-    if not path.is_file():
+    if not present(path):
         return taggers
     columns = ("userId", "movieId", "tag", "timestamp") if path.suffix == ".dat" else ("userId", "movieId", "tag")
     for row, (user, id, tag, *_) in read_records(path, columns):
         taggers.add(_identifier(path, row, "userId", user))
-        films[_known_film(path, row, id, films)].tags[tag.strip().lower()] += 1
+        film = _identifier(path, row, "movieId", id)
+        if film not in films:
+            raise CatalogError(f"{path}, row {row}: movieId {id!r} is not in {movies}")
+        films[film].tags[tag.strip().lower()] += 1
     return taggers
 
 
-def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool) -> None:
+def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool) -> tuple[Skipped, ...]:
+    """Give each film its overview; notes about overviews of other films."""
     path = folder / "overviews.csv"
-    if not path.is_file():
+    if not present(path):
         if required:
             existing(path, 'texts="overview" needs it, with the columns movieId (or tmdbId, or imdbId) and overview')
-        return
+        return ()
     header = read_header(path)
     key = next((name for name in ("movieId", "tmdbId", "imdbId") if name in header), "movieId")
-    links = _read_links(folder / "links.csv", key, films) if key != "movieId" else {str(id): [id] for id in films}
+    links, notes = ({id: [id] for id in films}, ()) if key == "movieId" else _read_links(folder, key, films)
     seen: dict[str, int] = {}
-    for row, (id, overview) in read_records(path, (key, "overview")):
-        id = _without_zeros(id)
-        seen[unique_key(seen, path, row, key, id)] = row
+    others: list[str] = []
+    for row, (value, overview) in read_records(path, (key, "overview")):
+        if not value.strip():
+            others.append(f"row {row}")
+            continue
+        id = _foreign_key(path, row, key, value)
+        seen[unique_key(seen, path, row, key, str(id))] = row
         if id not in links:
-            raise CatalogError(f"{path}, row {row}: no film has {key} {id!r}")
-        for film in links[id]:
+            others.append(value.strip())
+        for film in links.get(id, ()):
             films[film].overview = overview.strip()
+    return (*notes, *Skipped.of(others, "overviews left out", f"no film has their {key}"))
 
 
-def _read_links(path: Path, key: str, films: Mapping[int, _Film]) -> dict[str, list[int]]:
-    """Films by the key of another database. A film may have none, and two films may share one: both happen."""
-    links: dict[str, list[int]] = {}
-    for row, (id, other) in read_records(path, ("movieId", key)):
-        if other.strip():
-            links.setdefault(_without_zeros(other), []).append(_known_film(path, row, id, films))
-    return links
+def _read_links(
+    folder: Path, key: str, films: Mapping[int, _Film]
+) -> tuple[dict[int, list[int]], tuple[Skipped, ...]]:
+    """Films by the key of another database, and notes. A film may have no key, and two films may share one."""
+    path = folder / "links.csv"
+    links: dict[int, list[int]] = {}
+    others: list[str] = []
+    for row, (id, value) in read_records(path, ("movieId", key)):
+        film = _identifier(path, row, "movieId", id)
+        if film not in films:
+            others.append(id.strip())
+        elif value.strip():
+            links.setdefault(_foreign_key(path, row, key, value), []).append(film)
+    return links, Skipped.of(others, "links left out", "no film has their movieId")
 
 
-def _without_zeros(id: str) -> str:
-    """An imdbId is padded with zeros in some files and not in others."""
-    return id.strip().removeprefix("tt").lstrip("0")
+def _foreign_key(path: Path, row: int, column: str, value: str) -> int:
+    """A key of another database: some files write an imdbId as tt0114709, others as 0114709 or 114709."""
+    return _identifier(path, row, column, value.strip().removeprefix("tt"))
 
 
 def _read_ratings(
-    path: Path, films: Mapping[int, _Film]
+    path: Path, films: Mapping[int, _Film], movies: str, progress: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], tuple[float, float]]:
     """User ids, film ids and ratings [m], and the scale."""
-    columns = ("userId", "movieId", "rating", "timestamp") if path.suffix == ".dat" else ("userId", "movieId", "rating")
-    table = read_numbers(path, columns)
+    columns = ("userId", "movieId", "rating") if path.suffix == ".csv" else ("userId", "movieId", "rating", "timestamp")
+    table = read_numbers(path, columns, progress=progress)
     if not len(table):
         raise CatalogError(f"{path}: expected ratings; the file has none")
 
     def where(index: int) -> str:
-        return f"{path}, row {row_number(path, index)}"
+        return f"{path}, row {row_number(path, columns, index)}"
 
     for column, name in enumerate(("userId", "movieId")):
         bad = np.flatnonzero((table[:, column] % 1 != 0) | (table[:, column] < 0) | (table[:, column] > LARGEST))
@@ -224,9 +305,9 @@ def _read_ratings(
     user_ids, film_ids, value = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
     unknown = np.flatnonzero(~np.isin(film_ids, np.fromiter(films, np.int64)))
     if unknown.size:
-        raise CatalogError(f"{where(unknown[0])}: movieId {film_ids[unknown[0]]} is not in {_movies(path).name}")
-    # ml-1m rates in whole stars from 1, every other data set in half stars from 0.5
-    scale = (1.0, 5.0) if path.suffix == ".dat" and not np.any(value % 1) else (0.5, 5.0)
+        raise CatalogError(f"{where(unknown[0])}: movieId {film_ids[unknown[0]]} is not in {movies}")
+    # ml-100k and ml-1m rate in whole stars from 1, every other data set in half stars from 0.5
+    scale = (1.0, 5.0) if path.suffix != ".csv" and not np.any(value % 1) else (0.5, 5.0)
     users, user = np.unique(user_ids, return_inverse=True)
     items, item = np.unique(film_ids, return_inverse=True)
     check_ratings(Ratings.of(user, item, value), [str(id) for id in users], [str(id) for id in items], scale, where)
@@ -234,28 +315,18 @@ def _read_ratings(
 
 
 def _check_users(path: Path, rating: set[int]) -> None:
-    """ml-1m lists its users: each of them must have rated something."""
-    if not path.is_file():
+    """ml-100k and ml-1m list their users: each of them must have rated something."""
+    if not present(path):
         return
     for row, (id, *_) in read_records(path, ("userId", "gender", "age", "occupation", "zip")):
         if _identifier(path, row, "userId", id) not in rating:
             raise CatalogError(f"{path}, row {row}: user {id!r} has no rating; leave the user out or add ratings")
 
 
-def _movies(path: Path) -> Path:
-    return path.with_name(f"movies{path.suffix}")
-
-
-def _known_film(path: Path, row: int, id: str, films: Mapping[int, _Film]) -> int:
-    key = _identifier(path, row, "movieId", id)
-    if key not in films:
-        raise CatalogError(f"{path}, row {row}: movieId {id!r} is not in {_movies(path).name}")
-    return key
-
-
 def _identifier(path: Path, row: int, column: str, value: str) -> int:
-    digits = value.strip()  # Python reads no number of thousands of digits
-    if not digits.isdecimal() or len(digits) > len(str(LARGEST)) or int(digits) > LARGEST:
+    match = _ID.fullmatch(value.strip())
+    digits = (match[1].lstrip("0") or "0") if match else ""
+    if not 1 <= len(digits) <= len(str(LARGEST)) or int(digits) > LARGEST:  # int() refuses thousands of digits
         raise CatalogError(f"{path}, row {row}: expected a whole number as {column}; got {value[:40]!r}")
     return int(digits)
 
@@ -298,13 +369,12 @@ def _overview(id: int, film: _Film) -> str:
 
 
 def _describe(
-    films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool | None
+    films: Mapping[int, _Film], describe: Callable[[int, _Film], str], progress: bool
 ) -> tuple[dict[int, Item], list[str]]:
     """Items by film id, and the titles of the films that no text can be made for."""
     items: dict[int, Item] = {}
     mute: list[str] = []
-    hidden = None if progress is None else not progress
-    for id, film in tqdm(films.items(), desc="films", delay=2.0, leave=False, disable=hidden):
+    for id, film in progress_bar(films.items(), show=progress, desc="films", unit="film"):
         text = describe(id, film)
         if text:
             items[id] = Item(str(id), film.title, text)

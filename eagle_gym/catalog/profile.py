@@ -1,9 +1,10 @@
-"""What a user likes, in words, from the support ratings alone.
+"""What a user likes, in words, from the support ratings only.
 
-For each attribute value, the ratings a user gave to items with it are compared with what was to be expected of
-them: how the user rates in general, plus how the item is rated in general. The differences are averaged and shrunk
-towards zero, so that a value seen once says little. The most liked and the most disliked values make the profile. In a
-catalog of free text, titles stand in for attributes.
+For each attribute value, the ratings that a user gave to items with it are compared with the ratings expected of them:
+how the user rates in general, plus how the item is rated in general. The differences are averaged and shrunk towards
+zero, so that a value seen once says little. The most liked and the most disliked values make the profile. In a catalog
+of free text, titles stand in for attributes, and a title is liked only if the user rated it above the user's own mean
+(disliked: below). A user who gave one rating to everything has no profile.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from eagle_gym.errors import ConfigurationError
 
 Named = TypeVar("Named")
 
-ENTITY_PRIOR = 10.0  # ratings of the general level that each item's mean starts with
-VALUE_PRIOR = 4.0  # ratings just as expected that each attribute value's mean starts with
+ITEM_PRIOR = 10.0  # ratings at the general level with which each item's mean starts
+VALUE_PRIOR = 4.0  # ratings exactly as expected with which each attribute value's mean starts
+SAME = 1e-12  # variance of a user's ratings below which all of them are the same
 SUPPORT = 2  # ratings that a value needs before it can stand in a profile
 NOTABLE = 0.02  # rating units: a smaller leaning, after shrinking, is not worth a word
 
@@ -48,7 +50,8 @@ class Profiles:
         self._user = catalog.ratings.user[split.support]
         self._item = catalog.ratings.item[split.support]
         value = catalog.ratings.value[split.support].astype(np.float64)
-        self._surprise = _surprise(self._user, self._item, value, np.isin(self._user, split.train_users))
+        self._centred = value - _means(self._user, value)[self._user]
+        self._surprise = _surprise(self._user, self._item, self._centred, np.isin(self._user, split.train_users))
         self._made: dict[int, plot_english.Profile] = {}
 
     def of(self, user: int) -> plot_english.Profile:
@@ -82,7 +85,7 @@ class Profiles:
         if self._catalog.language == "plot_english":
             return plot_english.render_profile(self.of(user))
         self._check(user)
-        rows = np.flatnonzero(self._user == user)
+        rows = np.flatnonzero((self._user == user) & (self._surprise * self._centred > 0))
         order = rows[np.lexsort((self._item[rows], -self._surprise[rows]))]
         titled = [(self._catalog.items[self._item[row]].title, float(self._surprise[row])) for row in order]
         likes, dislikes = self._strongest(titled)
@@ -127,16 +130,20 @@ def profile_of(catalog: Catalog, split: Split, user: int, size: int = 3) -> plot
 
 
 def _surprise(
-    user: NDArray[np.int32], item: NDArray[np.int32], value: NDArray[np.float64], fitted: NDArray[np.bool_]
+    user: NDArray[np.int32], item: NDArray[np.int32], centred: NDArray[np.float64], fitted: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Each rating less what was to be expected of that user and that item, [m]; its mean over each user is 0.
+    """Each rating minus the rating expected of that user and that item, [m]; its mean over each user is 0.
 
-    What is expected of an item comes from the ratings marked ``fitted`` alone: those of train users.
+    Args:
+        user: Row of each rating's user, [m].
+        item: Row of each rating's item, [m].
+        centred: The ratings, minus the mean of their user, [m].
+        fitted: The ratings from which an item's mean is learnt: those of train users, [m].
     """
-    centred = value - _means(user, value)[user]
-    of_item = _means(item[fitted], centred[fitted], prior=ENTITY_PRIOR, groups=int(item.max(initial=-1)) + 1)
-    centred = centred - of_item[item]
-    return centred - _means(user, centred)[user]
+    of_item = _means(item[fitted], centred[fitted], prior=ITEM_PRIOR, groups=int(item.max(initial=-1)) + 1)
+    surprise = centred - of_item[item]
+    varied = _means(user, centred**2) > SAME
+    return np.where(varied[user], surprise - _means(user, surprise)[user], 0.0)
 
 
 def _means(

@@ -1,15 +1,17 @@
-"""What an agent is shown of a state: the text observation, the latent observation, and `info`."""
+"""What an agent sees of a state: the text observation, the latent observation, and `info`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.envs.world import State, World
+
+TEXT_KEYS: Final = ("text", "user_id", "item_id", "profile", "edits")  # of info; infos="arrays" leaves them out
 
 
 def make_observation(world: World, state: State) -> str | dict[str, NDArray[np.float32]]:
@@ -20,7 +22,7 @@ def make_observation(world: World, state: State) -> str | dict[str, NDArray[np.f
 
 
 def observe_text(world: World, state: State) -> str:
-    """The text observation: what an agent that reads needs in order to act."""
+    """The text observation: all that an agent that reads needs in order to act."""
     steps = f"Step {state.step} of {world.settings.horizon}."
     offered = [f"{i}. {edit}" for i, edit in enumerate(state.action_set.edits) if state.action_set.mask[i]]
     profile = world.resources.profile(state.user)
@@ -28,7 +30,7 @@ def observe_text(world: World, state: State) -> str:
 
 
 def observe_latent(world: World, states: Sequence[State]) -> dict[str, NDArray[np.float32]]:
-    """The latent observation of a batch: float32 arrays [B, ...] inside the boxes, freshly made."""
+    """The latent observation of a batch: new float32 arrays [B, ...] inside the boxes."""
     taste = world.space.users[[state.user for state in states], :-1]  # [B, n]
     strength = np.linalg.norm(taste, axis=1, keepdims=True)
     sets = [state.action_set for state in states]
@@ -50,13 +52,12 @@ def _inside(box: gym.Space[Any], rows: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def make_info(world: World, state: State) -> dict[str, Any]:
-    """A fresh ``info`` of a state: nothing in it differs between two runs with one seed."""
-    item = world.catalog.items[state.item].id if state.item >= 0 else None
+    """A new `info` of a state. It is equal in any two runs with one seed, so it holds no counts of calls or tokens."""
     chosen = state.action_set
-    return {
+    info = {
         "text": state.text,
         "user_id": world.catalog.users[state.user],
-        "item_id": item,
+        "item_id": world.catalog.items[state.item].id if state.item >= 0 else None,
         "profile": world.resources.profile(state.user),
         "step": state.step,
         "valid": state.valid,
@@ -65,3 +66,6 @@ def make_info(world: World, state: State) -> dict[str, Any]:
         "design": {"weights": chosen.weights.copy(), "gap": chosen.gap, "C": chosen.C},
         "utility": dict(state.utility),
     }
+    if world.settings.infos == "full":
+        return info
+    return {key: value for key, value in info.items() if key not in TEXT_KEYS}

@@ -1,11 +1,11 @@
-"""How a world moves: start states, rewrites, rewards. Pure batched functions over a frozen :class:`World`.
+"""How episodes move: start states, rewrites and rewards, as pure batched functions over a frozen `World`.
 
-- `sample_start` draws a user and an item; `make_states` turns texts into states (one encoder pass, one utility, one
-  batched build of action sets)
-- `rewrite` applies the chosen edits in one batched call of the language model
-- `step` is a rewrite, its new states and their rewards
+- `sample_start` draws a user and an item.
+- `make_states` computes states from texts: one encoder pass, one call of the utility, one batch of action sets.
+- `rewrite` applies the chosen edits in one batched call of the language model.
+- `step` is `rewrite`, `make_states` and `rewards`.
 
-The single environment is the case of one row. Randomness comes in as seeds or as a generator.
+A single environment is a batch of one. Randomness is passed in as seeds or as a generator.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.envs.settings import SPLITS, suggest
+from eagle_gym.envs.settings import SPLITS
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import RawState, State, World
-from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
+from eagle_gym.errors import ConfigurationError, EpisodeError, TextError, suggest
 from eagle_gym.language import rewriting
 from eagle_gym.language.prompts import Prompt
 
@@ -32,28 +32,24 @@ OPTIONS: Final = ("user", "item", "text", "any_split")  # of reset
 
 
 def sample_start(world: World, rng: np.random.Generator, options: Mapping[str, Any] | None = None) -> RawState:
-    """Where an episode starts: a user and an item drawn from ``rng`` (in this order), or those named in ``options``.
+    """Draw the user and the item with which an episode starts, or take those named in `options`.
 
-    Both are drawn whether or not they are named, so that options do not shift the randomness that follows.
+    User and item are always drawn, in this order, so that options do not shift the randomness that follows.
 
     Args:
-        world: the world.
-        rng: the environment's generator.
-        options: may hold ``user`` (id), ``item`` (id), ``text`` (a text of the caller's own) and ``any_split`` (True
-            where user and item may be of the other split).
+        world: The world.
+        rng: The environment's generator.
+        options: May hold `user` (id), `item` (id), `text` (a text of the caller's own) and `any_split` (True allows
+            users and items of the other split).
 
     Raises:
-        ConfigurationError: an unknown option, user or item, or one of the other split.
-        TextError: a text that the environment's language does not know.
+        ConfigurationError: Options that are not a dict, an unknown option, user or item, or a user or item of the other
+            split.
+        TextError: A text outside the environment's language.
     """
     user = int(world.users[rng.integers(len(world.users))])
     item = int(world.items[rng.integers(len(world.items))])
-    for name in options or {}:
-        if name not in OPTIONS:
-            raise ConfigurationError(f"unknown reset option {name!r}{suggest(name, OPTIONS)}; options: {list(OPTIONS)}")
-    options = {name: value for name, value in (options or {}).items() if value is not None}
-    if not isinstance(options.get("any_split", False), bool):
-        raise ConfigurationError(f"the reset option any_split must be True or False, got {options['any_split']!r}")
+    options = _checked_options(options)
     if "user" in options:
         user = world.catalog.user_index(str(options["user"]))
         _check_split(world, "user", world.users, user, options)
@@ -65,6 +61,21 @@ def sample_start(world: World, rng: np.random.Generator, options: Mapping[str, A
     return RawState(world.catalog.items[item].text, user, item)
 
 
+def _checked_options(options: object) -> dict[str, Any]:
+    """The options of a reset that were given."""
+    if not isinstance(options, Mapping | None):
+        raise ConfigurationError(f"expected reset options as a dict such as {{'user': 'u1'}}, got {options!r}")
+    for name in options or {}:
+        if name not in OPTIONS:
+            raise ConfigurationError(
+                f"expected reset options among {', '.join(OPTIONS)}, got {name!r}{suggest(name, OPTIONS)}"
+            )
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    if not isinstance(given.get("any_split", False), bool):
+        raise ConfigurationError(f"the reset option any_split must be True or False, got {given['any_split']!r}")
+    return given
+
+
 def _check_split(world: World, what: str, rows: NDArray[np.int64], row: int, options: Mapping[str, Any]) -> None:
     if row in rows or options.get("any_split"):
         return
@@ -72,79 +83,81 @@ def _check_split(world: World, what: str, rows: NDArray[np.int64], row: int, opt
     other = next(split for split in SPLITS if split != own)
     raise ConfigurationError(
         f"{what} {options[what]!r} belongs to the {other} split, and this environment to the {own} split: make it with "
-        f"split={other!r}, or add the option any_split=True where the two are to be mixed"
+        f"split={other!r}, or add the option any_split=True to mix the two"
     )
 
 
 def check_text(world: World, text: object) -> str:
-    """A text of the caller's own, or an error that says why it cannot be a state.
+    """Check a text of the caller's own and return it.
 
     Raises:
-        TextError: not a string, blank, not Unicode, or outside plot English where the model speaks only that.
+        TextError: It is not a string, blank, not Unicode, or not plot English although all texts of the world are.
     """
     if not isinstance(text, str) or not text.strip():
-        raise TextError(f"the start text must be a non-empty string, got {text!r}")
+        raise TextError(f"expected the start text to be a non-empty string, got {text!r}")
     if text not in FreeText():
-        raise TextError(f"the start text must be Unicode, got lone surrogates in {text!r}")
+        raise TextError(f"expected the start text to be Unicode, got lone surrogates in {text!r}")
     if world.resources.speaks_plot_english:
         plot_english.parse(text)
     return text
 
 
-def make_states(world: World, arrivals: Sequence[RawState]) -> list[State]:
-    """Texts become states: one encoder pass, one utility, one batched build of action sets.
+def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
+    """Compute embeddings, utilities and action sets of texts.
 
     Args:
-        world: the world.
-        arrivals: [B] texts with their users, items and steps.
+        world: The world.
+        raw: [B] Texts with their users, items and steps.
 
     Returns:
-        [B] states.
+        [B] States.
     """
-    if not arrivals:
+    if not raw:
         return []
     parts = world.resources
-    texts = [arrival.text for arrival in arrivals]
-    users = np.array([arrival.user for arrival in arrivals])
-    items = np.array([arrival.item for arrival in arrivals])
+    texts = [state.text for state in raw]
+    users = np.array([state.user for state in raw])
+    items = np.array([state.item for state in raw])
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
     scores = utility_rows(parts.utility(z, parts.space.users[users], items))
     action_sets = parts.action_sets.build(texts, [parts.profile(int(user)) for user in users], z)
     return [
-        State(a.text, a.user, a.item, a.step, row, score, action_set, a.valid)
-        for a, row, score, action_set in zip(arrivals, z, scores, action_sets, strict=True)
+        State(s.text, s.user, s.item, s.step, row, score, action_set, s.valid)
+        for s, row, score, action_set in zip(raw, z, scores, action_sets, strict=True)
     ]
 
 
 def utility_rows(parts: UtilityParts) -> list[dict[str, float]]:
-    """[B] dicts of floats from the utility's parts, each an array [B]."""
+    """Turn the parts of a utility, each an array [B], into [B] dicts of floats."""
     columns = {f.name: getattr(parts, f.name) for f in dataclasses.fields(parts)}
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), 1).tolist()]
 
 
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[RawState]:
-    """Chosen edits become new texts, in one batched call of the language model.
+    """Let the language model rewrite the texts as the chosen edits ask, in one batched call.
 
-    Where texts are plot English, those of the batch that do not parse are drawn again; see
-    :mod:`eagle_gym.language.rewriting`.
+    Plot English that does not parse is drawn again, as `eagle_gym.language.rewriting` describes.
 
     Args:
-        world: the world.
-        states: [B] states.
-        actions: [B] indices into the states' action sets.
-        seeds: [B] generation seeds.
+        world: The world.
+        states: [B] States.
+        actions: [B] Indices into the states' action sets.
+        seeds: [B] Generation seeds.
+
+    Returns:
+        [B] The next texts.
 
     Raises:
-        EpisodeError: an action that its state does not offer.
-        LanguageModelError: a generation that failed.
+        EpisodeError: A state does not offer its action.
+        LanguageModelError: A generation failed.
     """
     if not states:
         return []
-    edits = [
+    prompts = [
         Prompt("rewrite", text=state.text, edit=state.action_set.edits[check_action(state, action)])
         for state, action in zip(states, actions, strict=True)
     ]
-    texts = rewriting.rewrite(world.model, edits, seeds, temperature=world.settings.temperature)
+    texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [
         RawState(text, state.user, state.item, state.step + 1, is_proper(world, state.text, text))
         for text, state in zip(texts, states, strict=True)
@@ -152,24 +165,28 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
 
 
 def is_proper(world: World, before: str, after: str) -> bool:
-    """Whether a text is a proper rewrite of another, as :class:`State` says of ``valid``."""
+    """Whether a text is a proper rewrite of another.
+
+    Plot English is proper if it parses; texts that do not are drawn again, so they are rare. Free text is proper unless
+    it is the text before the edit, or over twice as long as the catalog's longest.
+    """
     if world.resources.speaks_plot_english:
         return plot_english.parses(after)
     return after != before and len(after) <= 2 * world.resources.longest
 
 
 def check_action(state: State, action: int) -> int:
-    """The action as an int.
+    """Check an action and return it as an int.
 
     Raises:
-        EpisodeError: it is not one of the actions that the state offers.
+        EpisodeError: The state does not offer it.
     """
     mask = state.action_set.mask
     if not 0 <= action < len(mask) or not mask[action]:
         offered = np.flatnonzero(mask)
         raise EpisodeError(
-            f"action {action} is not offered: this state offers {len(offered)} of {len(mask)} actions "
-            f"({offered[0]} to {offered[-1]}); see info['action_mask'] or action_masks()"
+            f"expected an action that is offered, got {action}: this state offers {len(offered)} of {len(mask)} "
+            f"actions ({offered[0]} to {offered[-1]}); see info['action_mask'] or action_masks()"
         )
     return int(action)
 
@@ -177,13 +194,13 @@ def check_action(state: State, action: int) -> int:
 def step(
     world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]
 ) -> tuple[list[State], list[float]]:
-    """One step of every episode: [B] next states and [B] rewards."""
+    """Take one step in every episode and return [B] next states and [B] rewards."""
     after = make_states(world, rewrite(world, states, actions, seeds))
     return after, rewards(world, states, after)
 
 
 def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:
-    """[B] rewards of the steps from ``before`` to ``after``."""
+    """[B] Rewards of the steps from `before` to `after`."""
     if world.settings.reward == "improvement":
         return [new.total - old.total for old, new in zip(before, after, strict=True)]
     return [new.total if is_over(world, new) else 0.0 for new in after]
@@ -195,7 +212,7 @@ def is_over(world: World, state: State) -> bool:
 
 
 def expected_utility(world: World, states: Sequence[State]) -> NDArray[np.float64]:
-    """[B, K] utility of each action's expected next embedding; -inf where no action is offered."""
+    """[B, K] Utility of each action's expected next embedding; -inf where no action is offered."""
     parts = world.resources
     k = world.settings.actions
     z = np.concatenate([state.action_set.expected for state in states])  # [B*K, n]

@@ -1,14 +1,7 @@
-"""The world of an environment: what exists and how it moves, without any episode.
+"""The data of an environment: the world, which no episode changes, and the states of episodes.
 
-A ``World`` is a frozen bundle (catalog, split, latent space, language model, action sets, utility) shared by every copy
-of an environment in a process. Episodes are frozen ``State`` records, and the functions that move them are batched:
-
-- ``arrive``   texts become states: one encoder pass, one utility, one batched build of action sets
-- ``rewrite``  chosen edits become new texts: one batched call of the language model, and where texts are to be plot
-  English and some are not, another for these alone
-- ``start``, ``advance``, ``observe``, ``expected_utility`` are made of these
-
-The single environment is the case of one row. Randomness comes in as seeds; nothing here draws any.
+All copies of an environment in a process share the heavy parts of their world. Everything here is frozen; the functions
+that move episodes are in `transition`, those that show them in `observation`.
 """
 
 from __future__ import annotations
@@ -36,18 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Resources:
-    """The heavy parts of a world, shared by all worlds of a process that differ in episode and observation alone.
+    """The heavy parts of a world, shared by all worlds of a process whose settings have one key.
 
     Attributes:
-        catalog: items, users and ratings.
-        split: train and test users and start items.
-        space: the latent space.
-        model: the language model; closed when the last world that uses it is gone.
-        action_sets: builds and remembers the action sets.
-        utility: scores embeddings.
-        surrogate_quality: reported numbers of the surrogate, empty where effects are rollouts.
-        effects_model: the language model whose rewrites the effects foresee, closed with the other; None stands for
-            the same one.
+        catalog: Items, users and ratings.
+        split: Train and test users and start items.
+        space: The latent space.
+        model: The language model, closed when the last world that uses it is gone.
+        action_sets: Builds and remembers the action sets.
+        utility: Scores embeddings.
+        surrogate_quality: The measured quality of the surrogate, empty if effects are rollouts.
+        effects_model: The language model whose rewrites the effects predict, closed like the other; None if it is the
+            same one.
     """
 
     catalog: Catalog
@@ -67,35 +60,35 @@ class Resources:
 
     @property
     def deterministic(self) -> bool:
-        """Whether all models promise equal answers for equal seeds, whatever shares a batch.
+        """Whether the models promise equal answers for equal seeds, whatever else is in the batch.
 
-        A model that only a surrogate was fitted to answers nothing any more.
+        A model to which a surrogate was fitted is not asked any more, so it does not count.
         """
         asked = self.models if isinstance(self.action_sets.effects, Rollout) else (self.model,)
         return all(model.deterministic for model in asked)
 
     @cached_property
     def speaks_plot_english(self) -> bool:
-        """Whether texts are plot English, all of them: the catalog's and the model's."""
+        """Whether all texts are plot English, those of the catalog and those of the model."""
         return self.catalog.language == "plot_english" and self.model.language == "plot_english"
 
     @cached_property
     def strength(self) -> float:
-        """Largest strength of a taste that is shown, rating units: twice that of the train users.
+        """Bound of the strength of a taste in observations, in rating units: twice that of the strongest train user.
 
-        Test users have no part in it; one whose taste is stronger still is shown at the bound.
+        Test users do not enter it; a stronger taste of theirs is shown at the bound.
         """
         tastes = self.space.users[self.split.train_users, :-1]
         return 2.0 * float(np.linalg.norm(tastes, axis=1).max())
 
     @cached_property
     def longest(self) -> int:
-        """Characters of the catalog's longest text."""
+        """Length of the catalog's longest text, in characters."""
         return max(map(len, self.catalog.texts))
 
     @cached_property
     def profile(self) -> Callable[[int], str]:
-        """The profile of a user (a row of the catalog) as text; each is made once."""
+        """Maps a user's row in the catalog to the user's profile in words; remembers what it made."""
         from eagle_gym.catalog import Profiles
 
         return cache(Profiles(self.catalog, self.split).text)
@@ -106,8 +99,8 @@ class World:
     """Everything an environment needs that no episode changes.
 
     Attributes:
-        settings: as given.
-        resources: the heavy, shared parts.
+        settings: The arguments.
+        resources: The heavy, shared parts.
     """
 
     settings: Settings
@@ -130,16 +123,16 @@ class World:
 
     @cached_property
     def users(self) -> NDArray[np.int64]:
-        """Rows of the users of this split."""
+        """Rows of the users of the environment's split."""
         return np.asarray(getattr(self.resources.split, f"{self.settings.split}_users"), np.int64)
 
     @cached_property
     def items(self) -> NDArray[np.int64]:
-        """Rows of the start items of this split."""
+        """Rows of the start items of the environment's split."""
         return np.asarray(getattr(self.resources.split, f"{self.settings.split}_items"), np.int64)
 
     def observation_space(self) -> gym.Space[Any]:
-        """A fresh observation space of one environment."""
+        """A new observation space for one environment."""
         if self.settings.observation == "text":
             return FreeText()
         return latent_space(
@@ -152,23 +145,27 @@ class World:
 
     @cached_property
     def bounds(self) -> gym.spaces.Dict:
-        """The boxes of the latent observation, for clipping away the rounding to float32."""
+        """The boxes of the latent observation, to which rows are clipped after rounding to float32.
+
+        Raises:
+            ConfigurationError: The observation is text.
+        """
         space = self.observation_space()
         if not isinstance(space, gym.spaces.Dict):
-            raise ConfigurationError("a text observation has no bounds")
+            raise ConfigurationError("expected observation='latent', got 'text': a text has no bounds")
         return space
 
 
 @dataclass(frozen=True, slots=True)
 class RawState:
-    """A text that an episode has come to, before anything is computed from it.
+    """The text of a state, from which `transition.make_states` computes the rest.
 
     Attributes:
-        text: the text.
-        user: row of the user it is written for.
-        item: row of the item the episode started from, -1 for a text of the caller's own.
-        step: steps taken.
-        valid: as in :class:`State`.
+        text: The text.
+        user: Row of the user in the catalog.
+        item: Row of the item that the episode started from, -1 for a text of the caller's own.
+        step: Steps taken.
+        valid: As in `State`.
     """
 
     text: str
@@ -180,19 +177,17 @@ class RawState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """A state of an episode; frozen, and the same whatever batch it was computed in.
+    """A state of an episode, the same whatever batch it was computed in.
 
     Attributes:
-        text: the text x.
-        user: row of the user in the catalog.
-        item: row of the start item, -1 for a text of the caller's own.
-        step: steps taken, 0 to the horizon.
-        z: [n] embedding of the text.
-        utility: total utility and its parts, by name.
-        action_set: the K actions offered.
-        valid: whether the text is a proper rewrite. Where texts are plot English, one that does not parse is not;
-            since these are drawn again, they are rare. Free text is not where the language model gave back the text it
-            got, or one over twice the length of the catalog's longest.
+        text: The text x.
+        user: Row of the user in the catalog.
+        item: Row of the start item, -1 for a text of the caller's own.
+        step: Steps taken, 0 to the horizon.
+        z: [n] Embedding of the text.
+        utility: Total utility and its parts, by name.
+        action_set: The K actions offered.
+        valid: Whether the text is a proper rewrite (`transition.is_proper`).
     """
 
     text: str

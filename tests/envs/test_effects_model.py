@@ -1,4 +1,4 @@
-"""Action sets that foresee another model than the environment's own."""
+"""Action sets that predict another model than the environment's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_action_sets_stay_what_they_are_while_the_environment_changes() -> None:
 
 @pytest.mark.parametrize("one", [{"record": "calls.jsonl"}, {"max_calls": 9}, {"max_tokens": 9}])
 def test_what_is_of_one_model_does_not_go_with_a_second(one: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match=f"{next(iter(one))} is of one language model, and effects_model="):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(one))} applies to one language model and cannot be"):
         make_world(effects_model="embedded:pitch", effects="rollout", **one)
 
 
@@ -56,5 +56,5 @@ def test_both_models_count_for_determinism_and_are_closed_with_the_world(monkeyp
 def test_a_model_that_there_is_not_is_a_typed_error() -> None:
     with pytest.raises(ConfigurationError, match="unknown language model"):
         make_world(effects_model="nothing:here")
-    with pytest.raises(ConfigurationError, match="effects_model must be a non-empty string"):
+    with pytest.raises(ConfigurationError, match="expected effects_model to be the spec of a language model or None"):
         make_world(effects_model="")

@@ -2,66 +2,91 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
+import inspect
 import json
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import eagle_gym
+from eagle_gym.actions.surrogate import store
+from eagle_gym.actions.surrogate.make import SUFFIXES
+from eagle_gym.catalogs import CATALOGS, CatalogSpec
 from eagle_gym.envs import opening
+from eagle_gym.envs.arguments import markdown_table
 from eagle_gym.envs.settings import Settings
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ArgumentError, ConfigurationError
 from tests.fake_worlds import ScriptedModel
 
 WRONG = [
     ({"horizn": 3}, "did you mean 'horizon'"),
-    ({"horizon": 0}, "horizon must be an integer"),
-    ({"horizon": 2.5}, "horizon must be an integer"),
-    ({"horizon": True}, "horizon must be an integer"),
-    ({"actions": 1}, "actions must be an integer"),
-    ({"actions": 65}, "pool must be at least as large"),
-    ({"pool": 8, "actions": 4}, "pool must be larger than dim"),
+    ({"horizon": 0}, "expected horizon to be an integer"),
+    ({"horizon": 2.5}, "expected horizon to be an integer"),
+    ({"horizon": True}, "expected horizon to be an integer"),
+    ({"actions": 1}, "expected actions to be an integer"),
+    ({"actions": 65}, "expected pool to be at least as large"),
+    ({"pool": 8, "actions": 4}, "expected pool to be larger than dim"),
     ({"observation": "latnt"}, "did you mean 'latent'"),
-    ({"reward": "sparse"}, "reward must be one of"),
-    ({"split": "validation"}, "split must be one of"),
-    ({"candidates": "gpt"}, "candidates must be one of"),
-    ({"effects": "oracle"}, "effects must be one of"),
-    ({"features": "delta"}, "features must be one of"),
-    ({"prepare": "sometimes"}, "prepare must be one of"),
-    ({"dtype": "int4"}, "dtype must be one of"),
-    ({"temperature": -1.0}, "temperature must be a number"),
-    ({"temperature": "hot"}, "temperature must be a number"),
-    ({"personalised": 1.5}, "personalised must be a number"),
-    ({"rollout_samples": 0}, "rollout_samples must be an integer"),
-    ({"dim": 1}, "dim must be an integer"),
+    ({"reward": "sparse"}, "expected reward to be one of"),
+    ({"split": "validation"}, "expected split to be one of"),
+    ({"candidates": "gpt"}, "expected candidates to be one of"),
+    ({"effects": "oracle"}, "expected effects to be one of"),
+    ({"features": "delta"}, "expected features to be one of"),
+    ({"prepare": "sometimes"}, "expected prepare to be one of"),
+    ({"dtype": "int4"}, "expected dtype to be one of"),
+    ({"temperature": -1.0}, "expected temperature to be a number"),
+    ({"temperature": "hot"}, "expected temperature to be a number"),
+    ({"personalised": 1.5}, "expected personalised to be a number"),
+    ({"rollout_samples": 0}, "expected rollout_samples to be an integer"),
+    ({"dim": 1}, "expected dim to be an integer"),
     ({"utility": "mymodule"}, "module:factory"),
-    ({"utility_kwargs": [1]}, "utility_kwargs must be a dict"),
+    ({"utility_kwargs": [1]}, "expected utility_kwargs to be a dict"),
     ({"utility_kwargs": {"f": print}}, "JSON values"),
-    ({"language_model": ""}, "language_model must be a non-empty string"),
-    ({"cache_dir": 3}, "cache_dir must be a non-empty string or None"),
-    ({"batch_invariant": 1}, "batch_invariant must be True or False"),
-    ({"record": ""}, "record must be a non-empty string or None"),
-    ({"max_new_tokens": 0}, "max_new_tokens must be an integer of at least 1 or None"),
-    ({"max_calls": -1}, "max_calls must be an integer of at least 0 or None"),
-    ({"max_tokens": 2.5}, "max_tokens must be an integer"),
-    ({"max_cost": float("nan")}, "max_cost must be a number from 0"),
+    ({"language_model": ""}, "expected language_model to be the spec of a language model, got ''"),
+    ({"cache_dir": 3}, "expected cache_dir to be a path or None"),
+    ({"batch_invariant": 1}, "expected batch_invariant to be True or False"),
+    ({"record": ""}, "expected record to be a path or None"),
+    ({"max_new_tokens": 0}, "expected max_new_tokens to be an integer of at least 1 or None"),
+    ({"max_calls": -1}, "expected max_calls to be an integer of at least 0 or None"),
+    ({"max_tokens": 2.5}, "expected max_tokens to be an integer"),
+    ({"max_cost": float("nan")}, "expected max_cost to be a number"),
     ({"max_cost": 1.0}, "max_cost needs prompt_price or completion_price"),
-    ({"prompt_price": None}, "prompt_price must be a number from 0"),
-    ({"completion_price": float("inf")}, "completion_price must be a number from 0"),
+    ({"prompt_price": None}, "expected prompt_price to be a number"),
+    ({"completion_price": float("inf")}, "expected completion_price to be a number"),
     ({"catalog": "plotz"}, "did you mean 'plots'"),
     ({"root": "somewhere"}, "takes no root"),
-    ({"texts": "overview"}, "texts='rendered' only"),
+    ({"texts": "overview"}, "takes texts= 'rendered', got 'overview'"),
     ({"catalog": "movielens"}, "needs root="),
     ({"catalog": "amazon"}, "the catalog 'amazon' needs root="),
     ({"catalog": "amazon", "root": "/no/such/folder"}, "got '/no/such/folder'"),
     ({"catalog": "amazon", "root": "/", "texts": "rendered"}, "the catalog 'amazon' takes no texts"),
-    ({"catalog": "amazon", "root": "/"}, "descriptions of products are free text"),
-    ({"catalog": "movielens", "root": "/no/such/folder"}, "there is none"),
+    ({"catalog": "amazon", "root": "/"}, "the texts of the catalog 'amazon' are free text"),
+    ({"catalog": "movielens", "root": "/no/such/folder"}, "there is no such folder"),
     ({"catalog": "table"}, "needs texts="),
-    ({"catalog": "table", "texts": "/no/such.csv", "ratings": "r.csv"}, "there is no file"),
+    ({"observation": np.array(["text"])}, "expected observation to be one of"),
+    ({"catalog": ["plots"]}, "expected catalog to be one of"),
+    ({"horizon": np.arange(2)}, "expected horizon to be an integer"),
+    ({"temperature": np.ones(2)}, "expected temperature to be a number"),
+    ({"max_cost": 10**400}, "expected max_cost to be a number"),
+    ({"utility_kwargs": {1: 2}}, "expected utility_kwargs to be a dict of JSON values"),
+    ({"utility_kwargs": {"weight": float("nan")}}, "expected utility_kwargs to be a dict of JSON values"),
+    ({"cache_dir": "a\0b"}, "expected cache_dir to be a path"),
+    ({"infos": "none"}, "expected infos to be one of 'full', 'arrays'"),
+    ({"scale": [1, 5]}, "takes no scale.*choose a catalog that takes it \\('table'\\)"),
+    ({"min_ratings": -1}, "expected min_ratings to be an integer of at least 0 or None"),
+    ({"scale": [5, 1]}, "expected scale to be two numbers in increasing order"),
+    ({"scale": "15"}, "expected scale to be two numbers in increasing order"),
+    ({"scale": [1, float("inf")]}, "expected scale to be two numbers"),
+    ({"catalog": "movielens", "root": "~nosuchuser/x"}, "there is no such folder"),
+    ({"catalog": "movielens", "root": "/", "texts": "overvew"}, "did you mean 'overview'"),
+    ({"catalog": "table", "texts": "/no/such.csv", "ratings": "r.csv"}, "there is no such file"),
 ]
 
 
@@ -78,7 +103,7 @@ def test_wrong_arguments_are_refused_before_anything_is_loaded(
 
 def test_gym_make_passes_the_errors_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "open_resources", lambda settings: pytest.fail("something was loaded"))
-    with pytest.raises(ConfigurationError, match="unknown argument 'horizn'"):
+    with pytest.raises(ConfigurationError, match="unexpected keyword argument 'horizn'; did you mean 'horizon'"):
         gym.make("EagleGym/Plots-v0", horizn=3)
     with pytest.raises(ConfigurationError, match="needs root="):
         gym.make_vec("EagleGym/MovieLens-v0", num_envs=2)
@@ -171,9 +196,122 @@ def test_language_models_are_known_by_where_they_are_too(tmp_path: Path, monkeyp
     assert replayed.key != before
 
 
-def test_the_page_lists_every_argument_with_its_default() -> None:
+def test_the_page_has_the_table_of_the_declarations() -> None:
     page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
-    table = page.partition("## All arguments")[2].partition("\n## ")[0]
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    listed = {name.strip("`"): ast.literal_eval(default.strip("`")) for name, default, _ in rows}
-    assert listed == {field.name: field.default for field in dataclasses.fields(Settings)}
+    table = markdown_table(Settings.arguments())
+    assert table in page, f"docs/environments.md: replace the table of all arguments by\n{table}"
+
+
+def test_the_page_says_how_many_generations_a_first_use_takes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
+    embedded, general = store.EMBEDDED_BUDGET, store.GENERAL_BUDGET
+    measured = embedded.checks * embedded.check_samples * len(SUFFIXES)
+    assert f"{embedded.trials + measured:,} of a model of plot English" in page
+    assert f"{general.trials + general.checks * general.check_samples:,} of a general one" in page
+
+
+def test_every_argument_is_declared() -> None:
+    for field in dataclasses.fields(Settings):
+        record = field.metadata["argument"]
+        assert record == Settings.arguments()[field.name]
+        assert record.default == field.default
+        assert record.help.endswith("."), field.name
+        assert ("None" in field.type) is record.optional, field.name
+
+
+TAKERS = {name for spec in CATALOGS.values() for name in spec.takes}
+
+
+def test_what_applies_to_catalogs_is_what_loaders_take() -> None:
+    assert {"catalog", *TAKERS} == set(Settings().applying_to("catalog"))
+
+
+@pytest.mark.parametrize("spec", CATALOGS.values(), ids=lambda spec: spec.name)
+def test_loaders_have_the_keywords_that_are_declared(spec: CatalogSpec) -> None:
+    module, _, name = spec.loader.partition(":")
+    keywords = inspect.signature(getattr(import_module(module), name)).parameters
+    for argument, parameter in spec.takes.items():
+        if parameter.choices:  # the first choice is not passed
+            assert argument not in keywords or keywords[argument].default == parameter.choices[0]
+        else:
+            assert argument in keywords
+    assert ("cache_dir" in keywords) is spec.is_cached
+
+
+@pytest.mark.parametrize("spec", CATALOGS.values(), ids=lambda spec: spec.name)
+def test_arguments_reach_the_loader(spec: CatalogSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    given: dict[str, Any] = {"columns": {"text": "plot"}, "scale": [1, 5], "min_ratings": 3}
+    given = {name: value for name, value in given.items() if name in spec.takes}
+    for name, parameter in spec.takes.items():
+        if parameter.is_required:
+            given[name] = str(tmp_path / "file" if parameter.kind == "file" else tmp_path)
+        elif parameter.choices:
+            given[name] = parameter.choices[-1]
+    calls: list[dict[str, Any]] = []
+    module, _, function = spec.loader.partition(":")
+    monkeypatch.setattr(import_module(module), function, lambda **keywords: calls.append(keywords))
+    model = "transformers:some/model"
+    settings = Settings(catalog=spec.name, language_model=model, cache_dir=str(tmp_path / "cache"), **given)
+    opening.load_catalog(settings)
+    expected: dict[str, Any] = {"cache_dir": str(tmp_path / "cache")} if spec.is_cached else {}
+    for name, value in given.items():
+        if spec.takes[name].is_required:
+            expected[name] = Path(value)
+        elif value not in spec.takes[name].choices[:1]:
+            expected[name] = (1.0, 5.0) if name == "scale" else value
+    assert calls == [expected]
+    assert Settings.of(json.loads(json.dumps(settings.as_kwargs()))) == settings
+
+
+def test_arguments_of_the_loader_change_the_key(tmp_path: Path) -> None:
+    def key(**more: object) -> str:
+        return Settings(catalog="movielens", root=str(tmp_path), **more).key
+
+    assert key(min_ratings=5) != key()
+    assert key(texts="rendered") == key()
+    assert key(texts="overview", language_model="transformers:x") != key(language_model="transformers:x")
+
+
+def test_constructor_errors_are_type_errors_too() -> None:
+    """Stable-Baselines3 and TorchRL probe constructors and try again after a TypeError with Python's own words."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        gym.make("EagleGym/Plots-v0", frameskip=4)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        gym.make_vec("EagleGym/Plots-v0", frameskip=4)
+    for arguments, _ in WRONG:
+        with pytest.raises(ArgumentError) as caught:
+            Settings.of(arguments)
+        assert isinstance(caught.value, TypeError | ValueError)
+
+
+def test_errors_show_no_password() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Settings(language_model="openai:m@http://me:secret@host/v1\0")
+    assert "secret" not in str(caught.value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(Settings.arguments())),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(),
+            st.text(),
+            st.lists(st.integers(), max_size=2),
+            st.dictionaries(st.text(), st.floats()),
+            st.binary(),
+            st.just(np.ones(3)),
+        ),
+        max_size=3,
+    )
+)
+def test_any_values_make_settings_or_a_typed_error(arguments: dict[str, Any]) -> None:
+    try:
+        settings = Settings.of(arguments)
+    except ArgumentError:
+        return
+    assert Settings.of(json.loads(json.dumps(settings.as_kwargs()))) == settings
+    assert settings.key == Settings.of(settings.as_kwargs()).key

@@ -197,10 +197,10 @@ def test_numbers_are_read_from_answers(answer: str, number: int | None) -> None:
         ("A dark war film.", "A romantic 1990s war and comedy film.", 3),
     ],
 )
-def test_edits_are_counted_by_attribute(one: str, other: str, changes: int) -> None:
+def test_edits_are_counted_by_attribute(one: str, other: str, edits: int) -> None:
     for text in (one, other):
         assert well_formed(text, plot=True)
-    assert edits_between(one, other, plot=True) == edits_between(other, one, plot=True) == changes
+    assert edits_between(one, other, plot=True) == edits_between(other, one, plot=True) == edits
 
 
 def test_edits_of_free_text_are_a_share_of_its_words() -> None:
@@ -270,7 +270,7 @@ def test_a_panel_leaves_the_user_out(small: Catalog, space: LatentSpace) -> None
 def test_an_episode_of_one_text_is_judged(small: Catalog, space: LatentSpace) -> None:
     opened = Judges(small, space, ContentGap(space, neighbours=5))
     (found,) = opened.judge([row(["A dark war film."], small.users[4], "None")])
-    assert (found.distance, found.changes, found.parses, found.no_ops, found.length) == (0, 0, 1, 1, 1)
+    assert (found.distance, found.edits, found.parses, found.no_ops, found.length) == (0, 0, 1, 1, 1)
     assert np.isnan(found.raters)
 
 
@@ -284,7 +284,7 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     (found,) = opened.judge([row(texts, small.users[4], small.items[7].id)])
     z = space.encoder.encode(texts)
     assert found.distance == pytest.approx(np.linalg.norm(z[-1] - z[0]))
-    assert (found.reward, found.affinity, found.changes) == (1.5, 1.0, 1.0)
+    assert (found.reward, found.affinity, found.edits) == (1.5, 1.0, 1.0)
     assert found.second == len(texts[-1]) - len(texts[0])
     assert (found.parses, found.no_ops, found.length) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3 / 4)
     assert np.isnan(found.true_taste)

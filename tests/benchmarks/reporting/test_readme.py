@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.reporting.readme import commands, fill, renew, renew_latent, renew_speed, results
+from benchmarks.reporting.readme import commands, fill, renew_episode, renew_latent, renew_results, renew_speed, results
 from benchmarks.reporting.reference import pack
 from benchmarks.running.files import ROOT, read_json, write_json, write_rows
 from benchmarks.running.runs import read_run
@@ -32,13 +32,15 @@ def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     readme, demo = tmp_path / "README.md", tmp_path / "demo"
     readme.write_text(PAGE)
     write_demo(demo, "EagleGym/Plots-v0")
-    renew(readme, demo=demo, reference=tmp_path / "absent")
+    renew_episode(readme, demo)
+    renew_results(readme, tmp_path / "absent")
     page = readme.read_text()
     assert "old" not in page
     assert "+1.25  A dark film." in page
     assert "after 7,680 steps" in page
     assert "No reference run is committed yet" in page
-    renew(readme, demo=demo, reference=tmp_path / "absent")
+    renew_episode(readme, demo)
+    renew_results(readme, tmp_path / "absent")
     assert readme.read_text() == page
 
 
@@ -52,13 +54,12 @@ def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
     judge(run)
     pack(run, reference)
     page = results(reference)
-    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
-    assert rows == ["method", "beam search", "PPO (SB3)", "supervised (G-optimal)", "EAGLE (G-optimal)",
-                    "EAGLE (uniform)", "uniform"]  # fmt: skip
-    assert "| PPO (SB3)              | 3.75 [" in page
-    assert "0.75 [0.75, 0.75]" in page
-    head, line = (next(line.split("|") for line in page.splitlines() if name in line) for name in ("method ", "PPO"))
-    assert line[[cell.strip() for cell in head].index("well-formed")].strip() == "100.0%"
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    head, *rows = table
+    assert head == ["method", "plots, gain", "plots, judged", "well-formed", "calls per episode"]
+    assert [row[0] for row in rows] == ["beam search", "PPO (SB3)", "uniform"]
+    assert rows[1][1].startswith("3.75 [")
+    assert rows[1][3] == "100%"
     out = "--out runs/t1_methods\npython -m benchmarks judge runs/t1_methods\n"
     assert f"python -m benchmarks run t1_methods --size small --data ml-latest-small {out}" in page
     assert "Commit 0123456789+, a processor." in page
@@ -126,7 +127,8 @@ def test_the_pages_on_speed_are_renewed_for_the_device_of_the_run(tmp_path: Path
 
 def test_measured_pages_have_their_marks() -> None:
     for page, marks in (
-        ("README.md", ("episode", "results")),
+        ("README.md", ("results",)),
+        ("docs/introduction.md", ("episode",)),
         ("eagle_gym/latent/README.md", ("space",)),
         ("docs/speed.md", ("throughput", "throughput-cuda")),
         ("docs/speed_log.md", ("throughput", "throughput-cuda")),
@@ -139,7 +141,7 @@ def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(PAGE)
     write_demo(tmp_path / "demo", "EagleGym/MovieLens-v0")
     with pytest.raises(ConfigurationError, match="only texts of EagleGym/Plots-v0"):
-        renew(tmp_path / "README.md", demo=tmp_path / "demo")
+        renew_episode(tmp_path / "README.md", tmp_path / "demo")
     assert (tmp_path / "README.md").read_text() == PAGE
 
 

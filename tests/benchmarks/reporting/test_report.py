@@ -11,7 +11,7 @@ import pytest
 
 import baselines.evaluate
 import benchmarks.judging.judge_run
-import eagle_gym.envs.world
+import eagle_gym.envs.opening
 from benchmarks.__main__ import main
 from benchmarks.reporting import paper, plots
 from benchmarks.reporting.build import report, write_report
@@ -57,7 +57,7 @@ def test_nothing_is_opened_and_two_reports_are_equal(
     for module, name in (
         (baselines.evaluate, "make_envs"),
         (benchmarks.judging.judge_run, "load_language_model"),
-        (eagle_gym.envs.world, "make_world"),
+        (eagle_gym.envs.opening, "make_world"),
     ):
         monkeypatch.setattr(module, name, refuse)
     assert main(["report", str(run), "--out", str(tmp_path / "one")]) == 0
