@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def factorize(
     ridge: float = 5.0,
     bias_ridge: float = 3.0,
     sweeps: int = 15,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> Factors:
     """Factorise ratings.
 
@@ -72,7 +72,7 @@ def factorize(
         ridge: Penalty on each squared factor, in ratings: as many pseudo-ratings say that it is 0.
         bias_ridge: The same for biases.
         sweeps: How many times items and users are solved.
-        progress: Show a bar where it takes more than two seconds; None: only on a terminal.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         ConfigurationError: There are no ratings, or a rank, ridge or number of sweeps is not positive.
@@ -88,8 +88,7 @@ def factorize(
     by_item = _Side(item, user, value - mean, shape[::-1], ridge, bias_ridge)
     users, user_bias = rng.normal(scale=0.1, size=(shape[0], rank)), np.zeros(shape[0])
     items, item_bias = np.zeros((shape[1], rank)), np.zeros(shape[1])
-    hidden = None if progress is None else not progress
-    for _ in tqdm(range(sweeps), desc="factorising", delay=2.0, leave=False, disable=hidden):
+    for _ in progress_bar(range(sweeps), show=progress, desc="factorising"):
         items, item_bias = by_item.solve(users, user_bias)
         users, user_bias = by_user.solve(items, item_bias)
     return Factors(mean, users, user_bias, items, item_bias)

@@ -43,7 +43,7 @@ def prepare_space(
     parameters: SpaceParameters | Mapping[str, Any] | None = None,
     prepare: Prepare = "auto",
     cache_dir: str | Path | None = None,
-    progress: bool | None = True,
+    progress: bool = True,
 ) -> LatentSpace:
     """The latent space of a catalog: shipped with the package, read from the cache, or fitted now and cached.
 
@@ -55,7 +55,7 @@ def prepare_space(
         parameters: Parameters of the fit; those not given have their defaults.
         prepare: "auto", or "never": raise rather than fit.
         cache_dir: Folder of the cache; None for the user's cache folder on this system.
-        progress: Show a progress bar after two seconds; None: only on a terminal.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         ConfigurationError: A parameter is unknown, or `prepare` is neither "auto" nor "never".

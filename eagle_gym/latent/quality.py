@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
@@ -25,6 +24,7 @@ from eagle_gym.latent.space import (
     factor_items,
     fit_maps,
 )
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def cold_start_report(
     splits: int = 5,
     held_out: float = 0.2,
     seed: int = 0,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> ColdStartReport:
     """Hold out items, fit on the others as an environment does, and predict the ratings of the held-out items.
 
@@ -118,7 +118,7 @@ def cold_start_report(
         splits: Number of splits, each with other held-out items.
         held_out: Share of items held out.
         seed: Seed of the choice of items.
-        progress: Show a progress bar; None: only on a terminal.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         ConfigurationError: `splits` is below 1, or `held_out` is not between 0 and 1.
@@ -152,7 +152,7 @@ def cross_validate(
     splits: int = 3,
     held_out: float = 0.2,
     seed: int = 0,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> list[float]:
     """Cross-validate parameters on held-out items, with only the ratings of train users.
 
@@ -163,7 +163,7 @@ def cross_validate(
         splits: Number of splits, each with other held-out items.
         held_out: Share of items held out.
         seed: Seed of the choice of items.
-        progress: Show a progress bar; None: only on a terminal.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Returns:
         Mean gain of each choice over the user mean, in percent.
@@ -187,12 +187,11 @@ def cross_validate(
 
 
 def _holding_out(
-    catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool | None
+    catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool
 ) -> Iterator[HeldOut]:
     if splits < 1 or not 0 < share < 1:
         raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1, got {splits!r}, {share!r}")
-    hidden = None if progress is None else not progress
-    for number in tqdm(range(splits), desc=label, delay=2.0, leave=False, disable=hidden):
+    for number in progress_bar(range(splits), show=progress, desc=label):
         order = np.random.default_rng([seed, number]).permutation(len(catalog.items))
         yield hold_out(catalog, split, order[: max(round(share * len(order)), 1)])
 

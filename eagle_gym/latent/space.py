@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
@@ -36,6 +35,7 @@ from eagle_gym.latent.factorization import factorize
 from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
 from eagle_gym.latent.geometry import norms, project_to_ball
 from eagle_gym.latent.users import Moments, fit_population
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
@@ -218,11 +218,10 @@ class CatalogFeatures:
     table: sp.csr_array
 
     @classmethod
-    def of(cls, catalog: Catalog, progress: bool | None = False) -> CatalogFeatures:
+    def of(cls, catalog: Catalog, progress: bool = False) -> CatalogFeatures:
         """Read a catalog's texts, with a progress bar after two seconds."""
         features = features_of(catalog.texts, catalog.language)
-        hidden = None if progress is None else not progress
-        texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
+        texts = progress_bar(catalog.texts, show=progress, desc="reading texts")
         bags = [features.bag(text) for text in texts]
         return cls(features, bags, matrix(bags, features.count))
 
@@ -273,7 +272,7 @@ def fit_space(
     split: Split,
     parameters: SpaceParameters | None = None,
     *,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> LatentSpace:
     """Fit a latent space, from only the split's support ratings.
 
@@ -281,7 +280,7 @@ def fit_space(
         catalog: Items, users and ratings.
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the fit; by default the defaults.
-        progress: Show progress bars after two seconds; None: only on a terminal.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         PreparationError: Fewer than two items are rated, or the texts do not differ in any feature.
@@ -293,7 +292,7 @@ def fit_space(
 
 
 def factor_items(
-    catalog: Catalog, split: Split, parameters: SpaceParameters, *, progress: bool | None = False
+    catalog: Catalog, split: Split, parameters: SpaceParameters, *, progress: bool = False
 ) -> ItemFactors:
     """Step 1, from the ratings of train users."""
     rng = np.random.default_rng(parameters.seed)

@@ -19,6 +19,7 @@ from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.replay import RecordedModel
+from eagle_gym.progress import progress_bar
 from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ def make_surrogate(
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
     fitted: PlotSurrogate | FreeSurrogate
-    with cost, tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
+    with cost, progress_bar(
+        total=budget.trials + checks, show=progress, desc="rollouts", unit="text"
+    ) as bar:
         tools = _Tools(cost.model, space, temperature, bar)
         if language == "plot_english":
             fitted, quality = _make_plot(seen, fresh, budget, tools)
