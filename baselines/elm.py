@@ -32,14 +32,13 @@ from baselines import run
 from baselines.agent import Trajectory
 from baselines.config import check_at_least
 from baselines.worlds import utilities, world_of
-from eagle_gym.actions.surrogate.model import into_ball
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Completion, FinishReason
 from eagle_gym.language.transformers import TransformersModel
-from eagle_gym.latent.utility import gradient
+from eagle_gym.latent.geometry import central_differences, project_to_ball
 
 ALGORITHM = "elm"
 IGNORED = -100  # a target that the loss leaves out
@@ -309,10 +308,10 @@ def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.ran
     z = np.concatenate([starts(world, state, count, rng) for state in states])
     best, value = z.copy(), utility(z)
     for step in range(config.ascent_steps):
-        slope = gradient(utility, z)
+        slope = central_differences(utility, z)
         length = np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
         stride = config.ascent_rate * radius * (1 - step / config.ascent_steps)
-        z = into_ball(z + stride * slope / length, radius)
+        z = project_to_ball(z + stride * slope / length, radius)
         reached = utility(z)
         better = reached > value
         best[better], value[better] = z[better], reached[better]

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.errors import TextError
-from eagle_gym.latent import Utility
+from eagle_gym.latent import Utility, central_differences
 
 Floats = NDArray[np.float64]
-
-STEP = 1e-3  # step of the difference quotients of the utility, in units of Z
 
 
 def edits_between(one: str, other: str, *, plot: bool) -> float:
@@ -35,13 +33,9 @@ def _exchanges(before: set[str], after: set[str]) -> int:
 
 def gradients(utility: Utility, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> Floats:
     """Gradients of a utility by central differences, [B, n]; arguments as for the utility."""
-    count, width = z.shape
-    steps = STEP * np.eye(width)
-    points = np.concatenate([z + step for step in steps] + [z - step for step in steps])
-    repeats = 2 * width
-    totals = utility(points, np.tile(users, (repeats, 1)), np.tile(exclude, repeats)).total.reshape(2, width, count)
-    slopes: Floats = ((totals[0] - totals[1]) / (2 * STEP)).T
-    return slopes
+    repeats = 2 * z.shape[1]
+    all_users, all_excluded = np.tile(users, (repeats, 1)), np.tile(exclude, repeats)
+    return central_differences(lambda points: utility(points, all_users, all_excluded).total, z)
 
 
 def steering(utility: Utility, z: Floats, user: Floats, exclude: int) -> tuple[Floats, Floats]:

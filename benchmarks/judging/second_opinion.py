@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.latent import ColdStart, SpaceParameters, cold_start_report, fit_space, weigh
+from eagle_gym.latent import ColdStart, SpaceParameters, cold_start_report, cross_validate, fit_space
 from eagle_gym.latent.quality import restrict
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,8 @@ class SecondOpinion:
             judge=np.zeros(len(parts.judge), np.bool_),
         )
         self.quality: ColdStart = cold_start_report(self._catalog, own, choices=SECOND).errors["all"]
-        self.space = fit_space(self._catalog, own, SECOND[int(np.argmax(weigh(self._catalog, own, SECOND)))])
+        gains = cross_validate(self._catalog, own, SECOND)
+        self.space = fit_space(self._catalog, own, SECOND[int(np.argmax(gains))])
 
     def standard(self, users: Sequence[str], texts: Sequence[str]) -> Floats:
         """Predicted ratings in standard deviations of the user's predictions over the catalog, [B].

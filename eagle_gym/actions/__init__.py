@@ -1,1 +1,1 @@
-"""What an agent may do in a state: candidate edits, their expected effects, and the design that picks among them."""
+"""The actions of a state: candidate edits, their expected effects, and the design that selects among them."""

@@ -1,7 +1,6 @@
-"""Fit the surrogate of the embedded catalog and model anew and write it where the package ships it.
+"""Refit the surrogate of the embedded catalog and model, and write it into the package.
 
-Prints what it measures on fresh rollouts, each number with its meaning, and what it has cost. A fit that was killed
-goes on where it stopped.
+Prints its quality on fresh rollouts, each number with its meaning, and its cost. A killed fit resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from eagle_gym.latent import prepare_space
 
 
 def main(arguments: Sequence[str] | None = None, budget: Budget = EMBEDDED_BUDGET) -> None:
-    """Fit, measure, write, print."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m eagle_gym.actions", description=__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: the package's own data)")
-    parser.add_argument("--cache-dir", type=Path, help="where rollouts are kept (default: the user's cache folder)")
+    parser.add_argument("--cache-dir", type=Path, help="folder of recorded rollouts (default: the user's cache folder)")
     options = parser.parse_args(arguments)
     catalog, model, candidates = load_plots(), load_language_model("embedded"), LexiconCandidates()
     space = prepare_space(catalog, split_catalog(catalog))

@@ -1,12 +1,12 @@
 """Action sets: the K edits that a state offers, chosen from a pool by optimal design.
 
-For a batch of states: candidate edits are proposed, the expected next embedding of each is estimated, and a
-G-optimal design over those embeddings (or the displacements to them) picks K edits and their weights q_S [1].
-Departures from the paper: displacements are the default features, and edits whose features are equal are offered
-together only where too few others are left.
+For a batch of states, candidate edits are proposed and the expected next embedding of each is estimated. A G-optimal
+design over these embeddings, or over the displacements to them, then picks K edits and their weights q_S [1].
+Differences from the paper: displacements are the default features, and of edits with equal features only the first is
+offered, unless there are too few others.
 
-An action set depends on (text, user profile, seed) alone. Every random draw comes from a hash of these, and features
-are rounded before they select, so neither the batch nor the process nor the episode's own randomness matters.
+An action set depends only on text, user profile and seed. Every random draw comes from a hash of these, and features
+are rounded before the selection, so the batch, the process and the episode's own randomness make no difference.
 
 [1] Tennenholtz et al., "Embedding-Aligned Language Models", NeurIPS 2024, arXiv 2406.00024.
 """
@@ -28,22 +28,22 @@ from eagle_gym.actions.effects import Effects
 from eagle_gym.errors import ConfigurationError, DesignError
 from eagle_gym.seeding import stable_seed
 
-DECIMALS: Final = 6  # features are rounded to these before they select
+DECIMALS: Final = 6  # to which features are rounded before the selection
 SELECTIONS: Final = ("g_optimal", "g_optimal_unit", "longest", "uniform", "top_weight")
 
 
 @dataclass(frozen=True, eq=False)
 class ActionSet:
-    """The K actions of a state; arrays are read-only, and rows past the last edit are zero.
+    """The K actions of a state. Arrays are read-only; rows after the last edit are zero.
 
     Attributes:
-        edits: [K] edits, ``""`` where the mask is 0.
-        expected: [K, n] expected next embeddings.
-        features: [K, n] what the design saw: displacements or next embeddings.
-        weights: [K] design weights q_S, summing to 1 over the mask.
-        mask: [K] int8, 1 where an edit is offered.
-        gap: the design's certified relative gap to the G-optimum over the pool.
-        C: the offered set's approximation factor: max leverage over the pool / rank.
+        edits: [K] Edits, "" where the mask is 0.
+        expected: [K, n] Expected next embeddings.
+        features: [K, n] Features of the design: displacements or next embeddings.
+        weights: [K] Design weights q_S, which sum to 1.
+        mask: [K] 1 where an edit is offered, int8.
+        gap: Certified relative gap of the pool's design to the G-optimum.
+        C: Approximation factor of the offered set: largest leverage over the pool, divided by the rank.
     """
 
     edits: tuple[str, ...]
@@ -57,12 +57,12 @@ class ActionSet:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What an action set is chosen from.
+    """The pool from which an action set is chosen.
 
     Attributes:
-        edits: [P] distinct edits.
-        expected: [P, n] expected next embeddings, rounded.
-        features: [P, n] what the design sees.
+        edits: [P] Distinct edits.
+        expected: [P, n] Expected next embeddings, rounded.
+        features: [P, n] Features of the design.
     """
 
     edits: tuple[str, ...]
@@ -71,23 +71,23 @@ class Pool:
 
 
 class ActionSets:
-    """Builds and remembers action sets.
+    """Builds action sets, and keeps the latest.
 
     Args:
-        candidates: proposes the pool.
-        effects: estimates the expected next embedding of each candidate.
-        pool: candidates per state.
-        k: actions offered per state.
-        features: ``"displacement"`` (expected next embedding minus the state's) or ``"next"``.
-        selection: how the k are chosen from the pool; all but the first are there to be compared with it.
-            ``"g_optimal"``: by design. ``"g_optimal_unit"``: by a design over features of unit length. ``"longest"``:
-            the longest features. ``"uniform"``: at random, from the state's own seed. ``"top_weight"``: those with the
-            largest weights in an optimal design over the whole pool. The weights of the last three are uniform.
-        seed: enters every hash; two values give independent action sets.
-        cache_size: action sets remembered; the least recently used is dropped first.
+        candidates: Propose the pool.
+        effects: Estimate the expected next embedding of each candidate.
+        pool: Candidates per state.
+        k: Actions offered per state.
+        features: "displacement" (expected next embedding minus the state's) or "next".
+        selection: How the k are chosen from the pool; all but the first exist for comparison.
+            "g_optimal": by design. "g_optimal_unit": by a design over features of unit length. "longest": the longest
+            features. "uniform": at random, from the state's own seed. "top_weight": the largest weights in an optimal
+            design over the whole pool. The last three have uniform weights.
+        seed: Enters every hash, so different seeds give independent action sets.
+        cache_size: Action sets to keep; the least recently used is dropped first.
 
     Raises:
-        ConfigurationError: ``k`` or ``pool`` below 2, ``k`` above ``pool``, an unknown kind of features or selection.
+        ConfigurationError: `k` or `pool` is below 2, `k` exceeds `pool`, or the features or the selection are unknown.
     """
 
     def __init__(
@@ -103,13 +103,13 @@ class ActionSets:
         cache_size: int = 8192,
     ) -> None:
         if not 2 <= k <= pool:
-            raise ConfigurationError(f"an action set offers 2 <= k <= pool edits, got k={k} and pool={pool}")
+            raise ConfigurationError(f"expected 2 <= k <= pool, got k={k} and pool={pool}")
         if features not in ("displacement", "next"):
-            raise ConfigurationError(f"features must be 'displacement' or 'next', got {features!r}")
+            raise ConfigurationError(f"expected features 'displacement' or 'next', got {features!r}")
         if selection not in SELECTIONS:
-            raise ConfigurationError(f"selection must be one of {', '.join(SELECTIONS)}, got {selection!r}")
+            raise ConfigurationError(f"expected one of {', '.join(SELECTIONS)} as selection, got {selection!r}")
         if cache_size < 1:
-            raise ConfigurationError(f"cache_size must be at least 1, got {cache_size}")
+            raise ConfigurationError(f"expected cache_size of at least 1, got {cache_size}")
         self.candidates = candidates
         self.effects = effects
         self.pool = pool
@@ -124,12 +124,12 @@ class ActionSets:
         """The action sets of a batch of states.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            z: [B, n] the texts' embeddings.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            z: [B, n] The texts' embeddings.
 
         Returns:
-            [B] action sets; equal (text, profile) give one and the same object.
+            [B] Action sets; equal (text, profile) give the same object.
         """
         keys = list(zip(texts, profiles, strict=True))
         first_row = {key: row for row, key in reversed(list(enumerate(keys)))}
@@ -159,21 +159,21 @@ class ActionSets:
         ]
 
     def pools(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[Pool]:
-        """The pools that the action sets of a batch of states are chosen from; nothing is remembered.
+        """The pools from which the action sets of a batch of states are chosen; none is kept.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            z: [B, n] the texts' embeddings.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            z: [B, n] The texts' embeddings.
 
         Raises:
-            DesignError: a state for which no edit was proposed.
+            DesignError: No edit was proposed for a state.
         """
         seeds = [stable_seed(self.seed, text, profile) for text, profile in zip(texts, profiles, strict=True)]
         edits = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
         if not all(edits):
             at = next(row for row, pool in enumerate(edits) if not pool)
-            raise DesignError(f"no candidate edit was proposed for the text {texts[at]!r}")
+            raise DesignError(f"expected candidate edits for the text {texts[at]!r}, got none that can be used")
         expected = [np.round(e, DECIMALS) for e in self.effects.expected(texts, edits, z, seeds)]
         return [Pool(tuple(pool), e, self._features(e, row)) for pool, e, row in zip(edits, expected, z, strict=True)]
 
@@ -196,7 +196,7 @@ def _distinct(edits: Sequence[str]) -> list[str]:
 
 
 def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    """Rows of which no two are equal, in order; where fewer than k are, the first of the others fill up."""
+    """The first of each set of equal rows, in order; if these are fewer than k, the earliest others join."""
     first: dict[bytes, int] = {}
     for row, values in enumerate(features + 0.0):  # + 0.0 makes -0.0 and 0.0 one
         first.setdefault(values.tobytes(), row)
@@ -206,12 +206,12 @@ def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
 
 
 def _select(features: list[NDArray[np.float64]], k: int, selection: str, seeds: Sequence[int]) -> list[_Choice]:
-    """One choice per state. States that offer equally many edits, nearly always all, share one batched design."""
+    """One choice per state. States that offer the same number of edits, nearly always all, share a batched design."""
     choices: dict[int, _Choice] = {}
     groups: dict[int, list[int]] = {}
     for row, f in enumerate(features):
         count = min(k, len(f))
-        if not np.any(f):  # nothing moves: there is no direction to cover, and every choice is as good
+        if not np.any(f):  # nothing moves, so every choice is as good
             choices[row] = _Choice(np.arange(count), np.full(count, 1.0 / count), 0.0, 1.0)
         elif selection in _SIMPLE:
             choices[row] = _subset(f, _SIMPLE[selection](f, count, seeds[row]))
@@ -219,18 +219,18 @@ def _select(features: list[NDArray[np.float64]], k: int, selection: str, seeds: 
             groups.setdefault(count, []).append(row)
     for count, rows in groups.items():
         with warnings.catch_warnings():
-            # A state with no more candidates than directions offers them all; there is nothing to warn of.
+            # A state with no more candidates than directions offers them all: no reason to warn.
             warnings.simplefilter("ignore", design.UninformativeDesignWarning)
             normalise = selection == "g_optimal_unit"
             selections = design.select_batch([features[row] for row in rows], count, normalise=normalise)
         for row, found in zip(rows, selections, strict=True):
-            # Indices ascend: a place in the set does not tell how early the design picked it.
+            # Indices ascend, so the position in the set does not reveal how early the design picked it.
             choices[row] = _Choice(found.indices, found.weights, found.gap, found.C)
     return [choices[row] for row in range(len(features))]
 
 
 def _subset(features: NDArray[np.float64], indices: NDArray[np.intp]) -> _Choice:
-    """Rows that no design has chosen, with uniform weights; C and gap are those of these weights."""
+    """Rows chosen without a design, with uniform weights and the C and gap of these."""
     c = design.coverage(features, indices).C
     return _Choice(np.sort(indices), np.full(len(indices), 1.0 / len(indices)), c - 1.0, c)
 

@@ -1,8 +1,8 @@
-"""Candidate edits: the pool that an action set is chosen from.
+"""Candidate edits: the pool from which an action set is chosen.
 
-``LexiconCandidates`` draws edits of plot English, in the proportions of ``plot_english.propose`` but from arrays, for a
-whole batch of states at once. ``ModelCandidates`` asks the language model. Both propose generic edits (about the
-text) and personalised ones (given the user's profile), none twice, and none that can change nothing.
+`LexiconCandidates` draws edits in plot English from arrays, for a whole batch of states at once, in the proportions of
+`plot_english.propose`. `ModelCandidates` asks the language model. Both propose generic edits (given the text) and
+personalised ones (given the user's profile too). No edit is proposed twice, and none that would change nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from eagle_gym.plot_english import Attributes, Change, Pair, arrays, lexicon
 from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
 from eagle_gym.seeding import stable_seed
 
-_ROUNDS = 4  # times that a model is asked again for what is missing
-_MACRO_EDITS = 3
+_ROUNDS = 4  # most times that a model is asked for missing edits
+_MACRO_CHANGES = 3  # that a macro edit asks for
 
 
 class Candidates(Protocol):
@@ -31,50 +31,50 @@ class Candidates(Protocol):
 
     @property
     def settings(self) -> dict[str, str | float]:
-        """What decides its proposals beside texts, profiles and seeds, as JSON values."""
+        """What determines the proposals in addition to texts, profiles and seeds, as JSON values."""
         ...
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """Up to ``n`` distinct edits for each state.
+        """Up to `n` distinct edits for each state.
 
         Args:
-            texts: [B] the states' texts.
-            profiles: [B] the users' profiles, as text.
-            n: edits wanted for each.
-            seeds: [B] a state's edits depend on its text, its profile and its seed alone.
+            texts: [B] The states' texts.
+            profiles: [B] The users' profiles, as text.
+            n: Edits wanted for each state.
+            seeds: [B] The states' seeds; a state's edits depend only on its text, profile and seed.
         """
         ...
 
 
 class LexiconCandidates:
-    """Edits of plot English, drawn from the lexicon.
+    """Edits in plot English, drawn from the lexicon.
 
     Args:
-        personalised: share of the edits that is drawn with the profile, as far as there are such edits: they ask for
-            what the user likes, take out what the user dislikes, trade one for the other, or go in a direction that may
-            bring a like. The other edits then never ask for a dislike.
-        macro: share of the edits that ask for three edits at once.
+        personalised: Share of edits drawn given the profile, as far as there are enough: they ask for something the
+            user likes, remove something the user dislikes, replace one by the other, or go in a direction that may
+            bring something liked. If it is above 0, the other edits never ask for anything disliked.
+        macro: Share of macro edits, which ask for three changes at once.
 
     Raises:
-        ConfigurationError: a share outside 0 to 1.
+        ConfigurationError: A share is outside 0 to 1.
     """
 
     def __init__(self, personalised: float = 0.5, macro: float = 0.0) -> None:
         for name, share in (("personalised", personalised), ("macro", macro)):
             if not 0.0 <= share <= 1.0:
-                raise ConfigurationError(f"{name} is a share from 0 to 1, got {share!r}")
+                raise ConfigurationError(f"expected {name} from 0 to 1, got {share!r}: give a share")
         self.personalised = personalised
         self.macro = macro
 
     @property
     def settings(self) -> dict[str, str | float]:
-        """As :class:`Candidates`."""
+        """See `Candidates`."""
         return {"candidates": "lexicon", "personalised": self.personalised, "macro": self.macro}
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """As :class:`Candidates`; fewer than ``n`` only where the language has no more."""
+        """See `Candidates`; fewer than `n` only where the language has no more edits."""
         if n < 1:
-            raise ConfigurationError(f"n must be at least 1, got {n}")
+            raise ConfigurationError(f"expected n of at least 1, got {n}: ask for one edit or more")
         held = arrays.one_hot(texts)
         fits = arrays.applicable(held)
         return [
@@ -96,13 +96,13 @@ class LexiconCandidates:
         own = _personal(attributes, taste, fits, rng)[: round((n - len(macros)) * self.personalised)]
         rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
         edits = [*macros, *(arrays.word(change, rng.random()) for change in own), *rest]
-        # Shuffled: a place in the pool must not tell how an edit was made.
+        # Shuffled, so that the position in the pool does not reveal how an edit was made.
         return [edits[i] for i in rng.permutation(len(edits))]
 
 
 @lru_cache(maxsize=65536)
 def tastes(profile: str) -> plot_english.Profile:
-    """What a profile says in attributes; of free text nothing is understood."""
+    """The likes and dislikes of a profile in plot English; none for free text."""
     try:
         return plot_english.parse_profile(profile)
     except TextError:
@@ -137,7 +137,7 @@ def _has_room(attributes: Attributes, pair: Pair) -> bool:
 
 @lru_cache(maxsize=4096)
 def _leading_to(likes: tuple[Pair, ...]) -> tuple[int, ...]:
-    """Rows of the vague directions that may bring one of these."""
+    """Rows of the vague directions that may bring one of the likes."""
     columns = [arrays.feature_index()[pair] for pair in likes]
     return tuple(np.flatnonzero(arrays.change_table().wanted[:, columns].any(1)).tolist())
 
@@ -150,7 +150,7 @@ def _generic(
     taken: set[Change],
     rng: np.random.Generator,
 ) -> list[str]:
-    """``n`` edits drawn without regard to likes; none asks for a dislike or is taken already."""
+    """`n` edits drawn regardless of likes; none asks for a dislike or is in `taken`."""
     replacements = _replacements(attributes, taste, round(n * SHARES["replace"]), taken, rng)
     allowed = fits & _wanted(taste.dislikes)
     table = arrays.change_table()
@@ -165,7 +165,7 @@ def _generic(
 
 
 def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Up to ``count`` allowed rows of the table, drawn by weight without replacement, in the order of the draws."""
+    """Up to `count` allowed rows of the table, drawn by weight without replacement, in the order drawn."""
     rows = np.flatnonzero(allowed)
     keys = rng.standard_exponential(len(rows)) / _weights(rows)
     if count < len(rows):
@@ -175,7 +175,7 @@ def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Gener
 
 
 def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Chance of each edit to be drawn: its kind's share; removals are few, and share theirs among the possible."""
+    """Weight of each change in a draw: its kind's share. The possible removals divide theirs evenly."""
     static, removals = _static_weights()
     weights, removed = static[rows], removals[rows]
     weights[removed] /= max(int(np.count_nonzero(removed)), 1)
@@ -184,7 +184,7 @@ def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
 
 @cache
 def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """[E] weights, those of removals not yet shared, and [E] which edits are removals."""
+    """[E] Weights, before removals divide theirs, and [E] which changes are removals."""
     table = arrays.change_table()
     share = np.array([SHARES[kind] for kind in arrays.KINDS])[table.kind]
     share[: table.vague] /= table.vague
@@ -197,7 +197,7 @@ def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 @lru_cache(maxsize=4096)
 def _wanted(dislikes: tuple[Pair, ...]) -> NDArray[np.bool_]:
-    """[E] False where an edit asks for one of these."""
+    """[E] False where a change asks for one of the dislikes."""
     table = arrays.change_table()
     asks = table.kind == arrays.KINDS.index("ask")
     disliked = np.isin(table.column, [arrays.feature_index()[pair] for pair in dislikes])
@@ -214,7 +214,7 @@ def _row_of() -> dict[Change, int]:
 def _replacements(
     attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Change], rng: np.random.Generator
 ) -> list[str]:
-    """Up to ``count`` trades of a held value of a set for another one."""
+    """Up to `count` replacements of a value of a set by another one."""
     pairs = attributes.pairs()
     held = [pair for pair in pairs if pair[0] in lexicon.SET_SLOTS]
     if not held or not count:
@@ -239,7 +239,7 @@ def _further_replacements(
     replacements: Sequence[str],
     rng: np.random.Generator,
 ) -> list[str]:
-    """Up to ``count`` more trades: what a pool larger than the table of edits is filled with."""
+    """Up to `count` more replacements, to fill pools that are larger than the table of changes."""
     pairs = attributes.pairs()
     unwanted = {*pairs, *taste.dislikes}
     taken = {*taken, *(arrays.changes_in(edit)[0] for edit in replacements)}
@@ -255,7 +255,7 @@ def _further_replacements(
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` edits of three edits that touch three slots, so that none undoes another."""
+    """`count` edits that ask for three changes each, in three slots, so that none undoes another."""
     table = arrays.change_table()
     edits: dict[str, None] = {}
     for _ in range(4 * count):
@@ -264,7 +264,7 @@ def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) ->
         changes: dict[int, Change] = {}
         for row in _weighted_order(allowed, len(allowed), rng).tolist():
             changes.setdefault(int(table.slot[row]), table.changes[row])
-            if len(changes) == _MACRO_EDITS:
+            if len(changes) == _MACRO_CHANGES:
                 break
         edits[plot_english.render_edit(tuple(changes.values()), rng)] = None
     return list(edits)
@@ -273,17 +273,17 @@ def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) ->
 class ModelCandidates:
     """Edits that the language model proposes: generic ones and, given the profile, personalised ones.
 
-    A round asks for everything that is still missing in one batched call. Duplicates and, in plot English, edits
-    that cannot be read or change nothing are dropped; after a few rounds the lexicon fills up what is missing there.
+    Each round asks for all missing edits in one batched call. Duplicates are dropped and, in plot English, so are edits
+    that cannot be read or change nothing. After a few rounds, the lexicon fills the remaining places in plot English.
 
     Args:
-        model: answers ``"propose"`` edits.
-        language: ``"plot_english"`` or ``"free"``: what the edits must be written in, which is what the model speaks.
-        personalised: share of the edits that is asked for with the profile.
-        temperature: of the sampling; it must be above 0, or all edits would be one.
+        model: Language model that answers prompts of the task "propose".
+        language: "plot_english" or "free": the language of the edits, which is that of the model.
+        personalised: Share of edits asked for with the profile.
+        temperature: Sampling temperature, above 0: otherwise all proposals would be equal.
 
     Raises:
-        ConfigurationError: an argument out of range.
+        ConfigurationError: An argument is out of range.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class ModelCandidates:
         temperature: float = 1.0,
     ) -> None:
         if temperature <= 0.0:
-            raise ConfigurationError(f"proposals need a temperature above 0 to differ, got {temperature!r}")
+            raise ConfigurationError(f"expected a temperature above 0, got {temperature!r}: proposals would not differ")
         self._lexicon = LexiconCandidates(personalised)
         self.model = model
         self.language = language
@@ -304,7 +304,7 @@ class ModelCandidates:
 
     @property
     def settings(self) -> dict[str, str | float]:
-        """As :class:`Candidates`."""
+        """See `Candidates`."""
         return {
             "candidates": "model",
             "model": self.model.fingerprint,
@@ -314,13 +314,13 @@ class ModelCandidates:
         }
 
     def asking(self, model: LanguageModel) -> ModelCandidates:
-        """The same proposals, asked of another handle on the model."""
+        """The same candidates with another handle on the model."""
         return ModelCandidates(
             model, language=self.language, personalised=self.personalised, temperature=self.temperature
         )
 
     def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """As :class:`Candidates`; a free-text model may leave a pool short."""
+        """See `Candidates`; a free-text model may propose fewer than `n`."""
         pools: list[dict[str, str]] = [{} for _ in texts]  # folded edit -> edit
         for turn in range(_ROUNDS):
             wanted = [(row, j) for row, pool in enumerate(pools) for j in range(_asked(n - len(pool), turn))]
@@ -341,7 +341,7 @@ class ModelCandidates:
         seeds: Sequence[int],
         pools: list[dict[str, str]],
     ) -> None:
-        # The golden ratio's multiples spread any share evenly over the questions.
+        # Multiples of the golden ratio spread any share evenly over the prompts.
         personal = [(j * 0.6180339887498949 + turn * 0.5) % 1.0 < self.personalised for _, j in wanted]
         prompts = [
             Prompt("propose", text=texts[row], profile=profiles[row] if own else "")
@@ -385,5 +385,5 @@ class ModelCandidates:
 
 
 def _asked(missing: int, turn: int) -> int:
-    """How many edits to ask for: more than are missing, since some come twice."""
+    """Number of edits to ask for: after the first round more than are missing, since some are duplicates."""
     return 0 if missing <= 0 else missing + (missing + 1) // 2 * (turn > 0)

@@ -1,8 +1,8 @@
-"""Expected effects: where each candidate edit would lead, z_a = E[E_D(x')].
+"""Expected effects: the expected next embedding of each candidate edit, z_a = E[E_D(x')].
 
-``Rollout`` asks the language model itself, m times for each candidate, and averages the encoded results; a text outside
-plot English is drawn again, as the environment does it. The surrogate (surrogate.py) predicts the same from features
-of text and edit.
+`Rollout` asks the language model m times for each candidate and averages the encoded results; a text outside plot
+English is drawn again, as in the environment. The surrogate (`surrogate/`) predicts the same from features of text and
+edit.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Effects(Protocol):
         """The expected embedding of the text after each edit.
 
         Args:
-            texts: [B] the states' texts.
-            edits: [B] the candidates of each state, P_b of them.
-            z: [B, n] the texts' embeddings.
-            seeds: [B] a state's estimates depend on its text, edits and seed alone.
+            texts: [B] The states' texts.
+            edits: [B] The candidates of each state, P_b each.
+            z: [B, n] The texts' embeddings.
+            seeds: [B] The states' seeds; a state's estimates depend only on its text, edits and seed.
 
         Returns:
             [B] arrays [P_b, n], inside the catalog's ball.
@@ -48,21 +48,21 @@ class Effects(Protocol):
 
 
 class Rollout:
-    """Means over real generations: all of a batch in one call of the model and one pass of the encoder.
+    """Means over generations: one call of the model and one pass of the encoder for a whole batch.
 
     Args:
-        model: rewrites.
-        space: encodes.
+        model: Language model that rewrites.
+        space: Its encoder encodes the results.
         samples: m, generations per candidate.
-        temperature: of the rewriting, the environment's.
+        temperature: Sampling temperature of the rewriting: the environment's.
 
     Raises:
-        ConfigurationError: ``samples`` below 1.
+        ConfigurationError: `samples` is below 1.
     """
 
     def __init__(self, model: LanguageModel, space: LatentSpace, *, samples: int = 4, temperature: float = 1.0) -> None:
         if samples < 1:
-            raise ConfigurationError(f"samples must be at least 1, got {samples}")
+            raise ConfigurationError(f"expected samples of at least 1, got {samples}: raise it")
         self.model = model
         self.space = space
         self.samples = samples
@@ -75,7 +75,7 @@ class Rollout:
         z: NDArray[np.float64],
         seeds: Sequence[int],
     ) -> list[NDArray[np.float64]]:
-        """As :class:`Effects`."""
+        """See `Effects`."""
         asked, own_seeds = [], []
         for text, candidates, seed in zip(texts, edits, seeds, strict=True):
             for candidate in candidates:
@@ -89,7 +89,7 @@ class Rollout:
 
 
 def encode_distinct(space: LatentSpace, texts: Sequence[str]) -> NDArray[np.float64]:
-    """[B, n] embeddings, each distinct text encoded once."""
+    """[B, n] Embeddings; each distinct text is encoded once."""
     rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     encoded: NDArray[np.float64] = np.asarray(space.encoder.encode(list(rows)), np.float64)
     return encoded[[rows[text] for text in texts]]

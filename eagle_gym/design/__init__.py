@@ -2,8 +2,8 @@
 
 A design is a distribution q over K candidates with features z_a. The G-optimal one minimises the largest leverage
 max_a z_a^T M(q)^-1 z_a, where M(q) = sum_a q_a z_a z_a^T. By Kiefer and Wolfowitz [1] the smallest possible value is
-the rank r of the pool, and the designs that reach it are those that maximise log det M. So any q comes with a proof
-of how good it is: C(q) = max_a g_a / r, at least 1, and 1 only at an optimum. Every result here carries that number,
+the rank r of the pool, and the designs that reach it are those that maximise log det M. So the quality of any q can be
+certified: C(q) = max_a g_a / r is at least 1, and 1 only at an optimum. Every result here carries that number,
 recomputed from a QR factorisation over all rows, whatever solver made q.
 
     >>> from eagle_gym import design
@@ -11,13 +11,13 @@ recomputed from a QR factorisation over all rows, whatever solver made q.
     >>> result.weights.round(3).tolist()
     [0.5, 0.0, 0.5]
 
-``solve`` and ``select`` take one pool ``[K, n]``; ``solve_batch`` and ``select_batch`` take many, and give each pool
-the very same bits that it would get alone. ``coverage`` describes any set of rows, however it was chosen.
+`solve` and `select` take one pool `[K, n]`; `solve_batch` and `select_batch` take many, and return for each pool the
+same bits as `solve` and `select`. `coverage` describes any set of rows, however it was chosen.
 
 References:
     1. J. Kiefer, J. Wolfowitz, "The equivalence of two extremum problems", Canadian J. Math. 12, 1960.
     2. T. Lattimore, C. Szepesvári, "Bandit Algorithms", chapter 21, 2020.
-    3. G. Tennenholtz et al., "Embedding-Aligned Language Models", NeurIPS 2024 (the use made of it here).
+    3. G. Tennenholtz et al., "Embedding-Aligned Language Models", NeurIPS 2024 (the application in this package).
 """
 
 from __future__ import annotations

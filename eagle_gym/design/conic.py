@@ -1,14 +1,14 @@
-"""The design problem as cvxpy writes it: slow, independent of our own solvers, and so their reference.
+"""The design problem in cvxpy: slow, but independent of our own solvers, and so their reference.
 
-Two forms of one problem, on a whitened pool Y ``[K, r]``:
+Two forms of one problem, on a whitened pool Y `[K, r]`:
 
-- ``mvee``: max sum_i log U_ii over upper-triangular U with |U y_a| <= sqrt(r) for every row a. This is the minimum
+- `mvee`: max sum_i log U_ii over upper-triangular U with |U y_a| <= sqrt(r) for every row a. This is the minimum
   volume ellipsoid around the rows; the design is the normalised dual of the cones. No semidefinite cone is needed.
-- ``logdet``: max log det sum_a q_a y_a y_a^T over the simplex. It becomes one semidefinite cone of side 2r, which
+- `logdet`: max log det sum_a q_a y_a y_a^T over the simplex. It becomes one semidefinite cone of side 2r, which
   interior-point backends factor densely: use it for small r.
 
-A backend's status is no certificate ("optimal" has been seen with gaps of 1e-5, "optimal_inaccurate" with 1e-12), so
-it is ignored: only the recomputed gap counts.
+A backend's status is not a certificate ("optimal" occurs with gaps of 1e-5, "optimal_inaccurate" with 1e-12), so it is
+ignored: only the recomputed gap counts.
 
 References:
     1. G. Sagnol, "Computing optimal designs of multiresponse experiments reduces to second-order cone programming",
@@ -44,7 +44,7 @@ class _Stats(Protocol):
 
 
 class _Problem(Protocol):
-    """The little that is used of ``cvxpy.Problem``."""
+    """The part of `cvxpy.Problem` that is used."""
 
     solver_stats: _Stats
 
@@ -52,16 +52,16 @@ class _Problem(Protocol):
 
 
 def conic(rows: Floats, tol: float, *, form: Form, backend: Backend) -> Iterate:
-    """Solve one whitened pool ``[K, r]`` with cvxpy.
+    """Solve one whitened pool `[K, r]` with cvxpy.
 
     Args:
-        rows: ``[K, r]`` of full column rank.
-        tol: the gap wanted; the backend is run to tolerances that usually reach it.
+        rows: `[K, r]` of full column rank.
+        tol: The gap wanted; the backend is run to tolerances that usually reach it.
         form: "mvee" or "logdet".
         backend: "SCS" or "CLARABEL".
 
     Raises:
-        SolverBreakdown: the backend gave up without an answer.
+        SolverBreakdown: The backend gave up without an answer.
     """
     weights, steps = _mvee(rows, backend, tol) if form == "mvee" else _logdet(rows, backend, tol)
     weights = np.maximum(weights, 0.0)
@@ -70,7 +70,7 @@ def conic(rows: Floats, tol: float, *, form: Form, backend: Backend) -> Iterate:
 
 
 def _mvee(rows: Floats, backend: Backend, tol: float) -> tuple[Floats, int]:
-    cp = import_module("cvxpy")  # takes a second to import, and only the reference needs it
+    cp = import_module("cvxpy")  # importing it takes a second, and only the reference needs it
 
     size, rank = rows.shape
     upper = cp.Variable((rank, rank))

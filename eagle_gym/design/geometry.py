@@ -1,10 +1,10 @@
 """Geometry of pools of feature vectors: validation, whitening, duplicates, leverages and the certificate.
 
-Everything works on stacks of pools and treats each pool by itself: LAPACK is called once per pool, no reduction runs
-across pools, and padding depends on a pool's own size. So the result for a pool is the same bits whatever else is in
-the stack.
+Everything works on stacks of pools and treats each pool separately: LAPACK is called once per pool, no reduction runs
+across pools, and padding depends on a pool's own size. So the bits of a pool's result do not depend on the rest of the
+stack.
 
-Notation, as in the documentation: a pool has K rows z_a; ``rows`` holds them in an orthonormal basis of their span,
+Notation, as in the documentation: a pool has K rows z_a; `rows` holds them in an orthonormal basis of their span,
 times sqrt(K), so that the uniform design has M = I. M(q) = sum_a q_a y_a y_a^T is the information matrix of a design
 q, g_a = y_a^T M(q)^-1 y_a the leverage of row a, r the rank, and C(q) = max_a g_a / r.
 """
@@ -23,9 +23,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-_MULTIPLE = 8  # stacks are padded with zero rows to a multiple of this many
-_SAME_ROW = 1e-12  # rows this close on a random line (relative to the longest) are compared exactly
-_PLAIN = 1e4  # pools of a condition number below this are whitened by QR
+_MULTIPLE = 8  # stacks are padded with zero rows to a multiple of this number
+_SAME_ROW = 1e-12  # rows whose shadows on a line are this close (relative to the longest) are compared exactly
+_PLAIN = 1e4  # pools with a condition number below this are whitened by QR
 _SINGULAR = 1e-13  # smallest relative diagonal of R that still counts as spanning
 
 
@@ -34,13 +34,13 @@ class Stack:
     """Pools of one padded size and one rank, ready to be solved together.
 
     Attributes:
-        which: positions of these pools among those given, ``[B]``.
-        features: the rows as given, scaled by ``scale``, zero rows as padding, ``[B, K, n]``.
-        scale: power of two by which each pool was divided, as an exponent, ``[B]``.
-        sizes: rows of each pool before padding, ``[B]``.
-        first: for each row, the earliest row of the pool that equals it up to sign, ``[B, K]``.
-        rows: whitened coordinates ``[B, K, r]``; zero for padding, for zero rows and for all but the first of equals.
-        energy: share of the squared length of a pool that its r kept directions hold, ``[B]``.
+        which: Positions of these pools among the given ones, `[B]`.
+        features: The given rows, scaled and padded with zero rows, `[B, K, n]`.
+        scale: Exponent of the power of two by which each pool was divided, `[B]`.
+        sizes: Rows of each pool before padding, `[B]`.
+        first: For each row, the earliest row of the pool that equals it up to sign, `[B, K]`.
+        rows: Whitened coordinates `[B, K, r]`; zero for padding, for zero rows and for all but the first of equals.
+        energy: Share of the squared length of a pool that its r kept directions hold, `[B]`.
     """
 
     which: Ints
@@ -58,40 +58,40 @@ class Stack:
 
     @property
     def real(self) -> Bools:
-        """Which rows are no padding, ``[B, K]``."""
+        """Which rows are not padding, `[B, K]`."""
         real: Bools = np.asarray(np.arange(self.features.shape[1]) < self.sizes[:, None])
         return real
 
     @property
     def is_first(self) -> Bools:
-        """Which rows are the first of their kind, ``[B, K]``."""
+        """Which rows are the first of their equals, `[B, K]`."""
         own: Bools = np.asarray(self.first == np.arange(self.features.shape[1]))
         return own
 
 
 def check_pools(pools: npt.ArrayLike | Sequence[npt.ArrayLike]) -> list[Floats]:
-    """Return ``[B, K, n]``, or a sequence of ``[K_b, n]`` with one n, as a list of float64 pools.
+    """Return `[B, K, n]`, or a sequence of `[K_b, n]` with one n, as a list of float64 pools.
 
     Raises:
-        DesignError: a shape that is neither, rows of several widths, or a pool that ``check_pool`` refuses.
+        DesignError: The shape is neither, rows have several widths, or `check_pool` refuses a pool.
     """
     if isinstance(pools, np.ndarray) and pools.ndim != 3:
-        raise DesignError(f"pools must be [B, K, n] or a sequence of [K, n], got shape {pools.shape}")
+        raise DesignError(f"expected pools [B, K, n] or a sequence of [K, n], got shape {pools.shape}")
     if not isinstance(pools, (np.ndarray, Sequence)):
-        raise DesignError(f"pools must be [B, K, n] or a sequence of [K, n], got {type(pools).__name__}")
+        raise DesignError(f"expected pools [B, K, n] or a sequence of [K, n], got {type(pools).__name__}")
     checked = [check_pool(pool, f"pool {b}: ") for b, pool in enumerate(pools)]
     widths = sorted({pool.shape[1] for pool in checked})
     if len(widths) > 1:
-        raise DesignError(f"all pools must have rows of one width n, got widths {widths}")
+        raise DesignError(f"expected pools of one width n, got widths {widths}")
     return checked
 
 
 def check_pool(features: npt.ArrayLike, name: str = "") -> Floats:
-    """Return features ``[K, n]`` of any real dtype and memory order as C-ordered float64.
+    """Return features `[K, n]` of any real dtype and memory order as C-ordered float64.
 
     Raises:
-        DesignError: wrong number of axes, an empty axis, a dtype that is not of real numbers, a NaN, an infinity, or
-            no row that is not zero.
+        DesignError: The number of axes is wrong, an axis is empty, the dtype is not real, an entry is not finite, or
+            all rows are zero.
     """
     try:
         array = np.asarray(features)
@@ -99,19 +99,19 @@ def check_pool(features: npt.ArrayLike, name: str = "") -> Floats:
             raise TypeError(f"dtype {array.dtype}")
         pool: Floats = np.asarray(array, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
-        raise DesignError(f"{name}features must be an array of real numbers [K, n], got {error}") from error
+        raise DesignError(f"{name}expected features as an array of real numbers [K, n], got {error}") from error
     if pool.ndim != 2 or pool.size == 0:
-        raise DesignError(f"{name}features must be [K, n] with K, n >= 1, got shape {pool.shape}")
+        raise DesignError(f"{name}expected features [K, n] with K, n >= 1, got shape {pool.shape}")
     if not np.isfinite(pool).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(pool))[0])
-        raise DesignError(f"{name}features must be finite, got {pool[row, column]} in row {row}; drop or mend it")
+        raise DesignError(f"{name}expected finite features, got {pool[row, column]} in row {row}: drop the row")
     if not pool.any():
-        raise DesignError(f"{name}all {len(pool)} feature rows are zero: no direction to cover; add one that moves")
+        raise DesignError(f"{name}all {len(pool)} feature rows are zero: there is no direction to cover")
     return pool
 
 
 def unit_rows(pool: Floats) -> Floats:
-    """Give every row of ``[K, n]`` unit length; zero rows stay zero."""
+    """Give every row of `[K, n]` unit length; zero rows stay zero."""
     scaled = np.ldexp(pool, -np.frexp(np.abs(pool).max(axis=-1, keepdims=True))[1])
     lengths = np.sqrt(np.square(scaled).sum(axis=-1, keepdims=True))
     unit: Floats = np.divide(scaled, lengths, out=np.zeros_like(scaled), where=lengths > 0)
@@ -146,14 +146,14 @@ def _whiten(which: Ints, features: Floats, sizes: Ints, rank_tol: float) -> list
 
 
 def _coordinates(features: Floats, rank_tol: float) -> list[tuple[Ints, Floats, Floats]]:
-    """Write pools ``[B, K, n]`` in orthonormal coordinates of their span.
+    """Write pools `[B, K, n]` in orthonormal coordinates of their span.
 
-    Pools that are plainly of full rank go by the R factor, at a third of the cost of singular values: the Frobenius
-    norms of R and R^-1 bound the condition number.
+    Pools that are clearly of full rank are whitened by their R factor, at a third of the cost of singular values: the
+    Frobenius norms of R and R^-1 bound the condition number.
 
     Returns:
-        For each rank, and for pools by QR: their positions, their rows ``[group, K, r]``, and the share of their
-        squared length that is kept ``[group]``.
+        For each rank, and for pools by QR: their positions, their rows `[group, K, r]`, and the share of their
+        squared length that is kept `[group]`.
     """
     plain, rows = _by_qr(features, min(_PLAIN, 1 / rank_tol))
     found = [(np.flatnonzero(plain), rows, np.ones(len(rows)))] if plain.any() else []
@@ -169,7 +169,7 @@ def _coordinates(features: Floats, rank_tol: float) -> list[tuple[Ints, Floats, 
 
 
 def _by_qr(features: Floats, condition: float) -> tuple[Bools, Floats]:
-    """Return which pools ``[B]`` have a condition number surely below ``condition``, and Z R^-1 of those."""
+    """Return which pools `[B]` certainly have a condition number below `condition`, and their Z R^-1."""
     batch, size, width = features.shape
     if size < width:
         return np.zeros(batch, dtype=np.bool_), np.zeros((0, size, width))
@@ -184,10 +184,10 @@ def _by_qr(features: Floats, condition: float) -> tuple[Bools, Floats]:
 
 
 def _first_of_kind(features: Floats) -> Ints:
-    """Find rows with one outer product, z and z again or z and -z: the earliest such row, ``[B, K]``.
+    """Find the earliest row with the same outer product, that is, equal up to sign, `[B, K]`.
 
-    Equal rows have equal shadows on any line, up to rounding; only pools in which two shadows meet are compared
-    exactly.
+    Equal rows have equal projections on any line, up to rounding; only pools in which two projections coincide are
+    compared exactly.
     """
     batch, size, width = features.shape
     first = np.tile(np.arange(size), (batch, 1))
@@ -209,14 +209,14 @@ def _first_exactly(pool: Floats) -> Ints:
 
 
 def leverages(rows: Floats, weights: Floats) -> Floats:
-    """Return g_a = y_a^T M(q)^-1 y_a for every row, ``[B, K]``, from the R factor of sqrt(q)·Y.
+    """Return g_a = y_a^T M(q)^-1 y_a for every row, `[B, K]`, from the R factor of sqrt(q)·Y.
 
-    QR, and not a Cholesky factor of M: it squares no condition number. If the weighted rows do not span the space,
-    every leverage is reported as infinite.
+    QR, unlike a Cholesky factor of M, does not square the condition number. If the weighted rows do not span the space,
+    every leverage is infinite.
 
     Args:
-        rows: ``[B, K, r]``.
-        weights: ``[B, K]``, non-negative.
+        rows: `[B, K, r]`.
+        weights: `[B, K]`, non-negative.
     """
     result = np.full(weights.shape, np.inf)
     if rows.shape[-2] < rows.shape[-1]:
@@ -230,21 +230,21 @@ def leverages(rows: Floats, weights: Floats) -> Floats:
 
 
 def certificate(rows: Floats, weights: Floats) -> Floats:
-    """Return the gap max_a g_a / r - 1 of each design over all rows of its pool, ``[B]``.
+    """Return the gap max_a g_a / r - 1 of each design over all rows of its pool, `[B]`.
 
     By Kiefer and Wolfowitz the gap is never negative, and zero only for a G-optimal (equally, D-optimal) design;
     C(q) = 1 + gap, and log det M(q) is within r·log(1 + gap) of the largest possible.
 
     Args:
-        rows: ``[B, K, r]`` of full column rank.
-        weights: ``[B, K]``, non-negative, each row summing to one.
+        rows: `[B, K, r]` of full column rank.
+        weights: `[B, K]`, non-negative, each row summing to one.
     """
     gap: Floats = leverages(rows, weights).max(axis=-1) / rows.shape[-1] - 1
     return gap
 
 
 def captured_energy(features: Floats, chosen: Ints) -> float:
-    """Return the share of the squared length of the rows ``[K, n]`` that lies in the span of the chosen rows."""
+    """Return the share of the squared length of the rows `[K, n]` that is in the span of the chosen rows."""
     _, values, right = np.linalg.svd(features[chosen], full_matrices=False)
     if values[0] == 0:
         return 0.0

@@ -1,4 +1,7 @@
-"""The k rows of a pool to offer, the distribution over them, and how well any set of rows covers its pool."""
+"""Selection of k rows of a pool and of the distribution over them; coverage of a pool by a set; projection of pools.
+
+`select` starts from the pool's optimal design (`solve`), chooses rows (`subset`) and certifies the result (`geometry`).
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ from eagle_gym.errors import ConfigurationError, DesignError
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """How well a set of rows, taken uniformly, covers its pool, and where it leans.
+    """How well a set of rows, with uniform weights, covers its pool, and how biased it is.
 
     Attributes:
         C: max_a g_a / r over the pool, for uniform weights on the set; infinite if the set does not span the pool.
-        energy: share of the pool's squared length that lies in the span of the set, 0 to 1.
-        alignment: mean cosine between the set's rows and the pool's mean, -1 to 1; 0 if the pool's mean is zero. High
-            means bias: the set leans the way that the pool leans. Long candidates make the mean, so a design, which
-            takes the long ones, may well align more than a random set.
-        crowding: mean squared cosine between a row of the set and a candidate of the pool, 0 to 1. High means bias of
-            another kind: the set lies along the axes where many candidates lie, whatever their lengths and signs. It
-            is 1/n where no axis is favoured.
-        mean_length: mean length of the set's rows, in the features' units.
-        pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
+        energy: Share of the pool's squared length that lies in the span of the set, 0 to 1.
+        alignment: Mean cosine between the set's rows and the pool's mean, -1 to 1; 0 if the pool's mean is zero. A high
+            value is a bias towards the pool's mean. Long candidates dominate the mean, so a design, which prefers long
+            candidates, may align more than a random set.
+        crowding: Mean squared cosine between a row of the set and a candidate of the pool, 0 to 1. A high value is a
+            bias towards axes along which many candidates lie, whatever their lengths and signs. It is 1/n if no axis
+            is favoured.
+        mean_length: Mean length of the set's rows, in the features' units.
+        pool_mean_length: The same over the pool. A design prefers long vectors; compare the two.
     """
 
     C: float
@@ -44,18 +47,18 @@ class Selection:
     """The candidates offered out of a pool, and the distribution q_S over them.
 
     Attributes:
-        indices: rows of the pool, ``[k]``, ascending and distinct (all K rows if the pool has fewer than k).
-        weights: q_S, ``[k]``, summing to one. Rows that only fill the set have weight 0.
+        indices: Rows of the pool, `[k]`, ascending and distinct (all K rows if the pool has fewer than k).
+        weights: q_S, `[k]`, which sums to one. Rows that only fill the set have weight 0.
         rank: r, the numerical rank of the pool.
         C: max_a g_a / r of q_S over the *whole* pool; infinite if the k rows do not span it.
-        bound: proved upper bound on C, max(k/(k - r + 1), k/r); infinite for k < r.
+        bound: Proven upper bound on C, max(k/(k - r + 1), k/r); infinite for k < r.
         method: "support" (an optimal design fits in k rows), "exchange", or "pivoted" (k < r).
-        gap: gap of the design over the whole pool that the selection started from.
-        energy: share of the pool's squared length that lies in the span of the offered rows.
-        ridge_gap: only for "pivoted", else None: how far q_S is from optimal for log det(M + lambda·I), with lambda
-            a hundredth of the pool's mean squared length per dimension; finite where C is not.
-        mean_length: mean length of the offered rows, in the features' units.
-        pool_mean_length: the same over the pool. A design prefers long vectors; compare the two.
+        gap: Gap of the design over the whole pool from which the selection started.
+        energy: Share of the pool's squared length that lies in the span of the offered rows.
+        ridge_gap: Only for "pivoted", otherwise None: gap of q_S to the optimum of log det(M + lambda·I), with lambda a
+            hundredth of the pool's mean squared length per dimension; finite even where C is infinite.
+        mean_length: Mean length of the offered rows, in the features' units.
+        pool_mean_length: The same over the pool. A design prefers long vectors; compare the two.
     """
 
     indices: Ints
@@ -74,26 +77,26 @@ class Selection:
 def select(
     features: npt.ArrayLike, k: int, *, tol: float = 1e-6, rank_tol: float = RANK_TOL, normalise: bool = False
 ) -> Selection:
-    """Pick the k rows of a pool to offer, and the distribution over them.
+    """Select k rows of a pool to offer, and the distribution over them.
 
     If an optimal design needs at most k rows, they are taken, and the set is filled greedily. Otherwise rows are
     picked greedily by log det and improved by swaps until none helps, which proves C <= max(k/(k - r + 1), k/r); the
     weights are uniform or the design over the k rows, whichever has the smaller C over the whole pool. With k < r no
     set can cover the pool: rows are picked by pivoted QR of the features, and C is infinite.
 
-    Copies of a row (up to sign) and zero rows are taken only where nothing else is left.
+    Copies of a row (up to sign) and zero rows are taken only if no others are left.
 
     Args:
-        features: ``[K, n]``.
-        k: rows to offer, at least 1; a pool with fewer rows offers them all.
-        tol: gap of the designs solved on the way.
-        rank_tol: see ``solve``.
-        normalise: choose by unit-length rows, which C, bound and gap then speak of. Lengths and energy are still
-            reported for the features as given.
+        features: `[K, n]`.
+        k: Rows to offer, at least 1; a pool with fewer rows offers them all.
+        tol: Gap of the designs solved on the way.
+        rank_tol: See `solve`.
+        normalise: Scale rows to unit length for the selection; C, bound and gap refer to the scaled rows, lengths and
+            energy to the features as given.
 
     Raises:
-        DesignError: as ``solve``.
-        ConfigurationError: k below 1, or a tolerance out of range.
+        DesignError: As `solve`.
+        ConfigurationError: k is below 1, or a tolerance is out of range.
     """
     return _select([geometry.check_pool(features)], k, tol, rank_tol, normalise)[0]
 
@@ -101,25 +104,25 @@ def select(
 def select_batch(
     pools: Pools, k: int, *, tol: float = 1e-6, rank_tol: float = RANK_TOL, normalise: bool = False
 ) -> list[Selection]:
-    """Return ``select`` of each pool, computed together; see ``select``.
+    """Return `select` of each pool, computed together; see `select`.
 
     Args:
-        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
-        k: as in ``select``.
-        tol: as in ``select``.
-        rank_tol: as in ``select``.
-        normalise: as in ``select``.
+        pools: `[B, K, n]`, or a sequence of `[K_b, n]`.
+        k: As in `select`.
+        tol: As in `select`.
+        rank_tol: As in `select`.
+        normalise: As in `select`.
 
     Raises:
-        DesignError: as ``solve``; the message names the pool.
-        ConfigurationError: as ``select``.
+        DesignError: As `solve`; the message names the pool.
+        ConfigurationError: As `select`.
     """
     return _select(geometry.check_pools(pools), k, tol, rank_tol, normalise)
 
 
 def _select(pools: list[Floats], k: int, tol: float, rank_tol: float, normalise: bool) -> list[Selection]:
     if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ConfigurationError(f"k must be a whole number of at least 1, got {k!r}")
+        raise ConfigurationError(f"expected k as a whole number of at least 1, got {k!r}")
     check_tolerances("auto", tol, rank_tol)
     used = [geometry.unit_rows(pool) for pool in pools] if normalise else pools
     selections: dict[int, Selection] = {}
@@ -168,9 +171,9 @@ def _select_stack(stack: Stack, k: int, tol: float) -> list[Selection]:
 
 
 def _cover(stack: Stack, full: Floats, certified: Bools, target: Ints, tol: float) -> tuple[Bools, Floats, Floats]:
-    """Choose ``target`` rows, at least r, in each pool, given its design ``full``; all ``[B, K]``, gap ``[B]``.
+    """Choose `target` rows, at least r, in each pool, given its design `full`; all `[B, K]`, gap `[B]`.
 
-    The support of a design that is not certified proves nothing, so swaps have to.
+    The support of an uncertified design proves nothing, so such pools go through the swaps.
     """
     prior = np.where(stack.real, np.where(stack.features.any(axis=-1), -1.0, -2.0), -np.inf)
     fits = certified & ((full > 0).sum(axis=-1) <= target)
@@ -201,7 +204,7 @@ def _set_weights(rows: Floats, chosen: Bools, tol: float) -> tuple[Floats, Float
 
 
 def _describe(item: Selection, pool: Floats) -> Selection:
-    """Add what is known only from the features as given: lengths and energy, and the ridge gap where C is infinite."""
+    """Fill in what needs the features as given: lengths and energy, and the ridge gap if C is infinite."""
     found = coverage(pool, item.indices)
     scaled = np.ldexp(pool, -int(np.frexp(np.abs(pool).max())[1]))
     weights = np.zeros(len(pool))
@@ -216,53 +219,23 @@ def _describe(item: Selection, pool: Floats) -> Selection:
     )
 
 
-def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generator | None = None) -> Floats:
-    """Project features to fewer dimensions, so that a design over them says something.
-
-    With as many dimensions as candidates every design is uniform. About a quarter as many dimensions as candidates
-    leaves it a choice. Which of the two projections suits is the caller's decision, so neither is ever a default.
-
-    Args:
-        features: ``[K, n]``.
-        dimensions: columns of the result, at most n.
-        rng: if given, project by a random Gaussian matrix, which treats all directions alike; otherwise onto the
-            leading right singular vectors, which keeps the longest directions (features are not centred).
-
-    Returns:
-        ``[K, dimensions]``.
-
-    Raises:
-        DesignError: as ``solve``.
-        ConfigurationError: dimensions out of range.
-    """
-    pool = geometry.check_pool(features)
-    if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
-        raise ConfigurationError(f"dimensions must be a whole number in 1..{pool.shape[1]}, got {dimensions!r}")
-    if rng is not None:
-        basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
-    else:
-        basis = np.linalg.svd(pool, full_matrices=True)[2][:dimensions].T
-    projected: Floats = pool @ basis
-    return projected
-
-
 def coverage(features: npt.ArrayLike, indices: npt.ArrayLike, *, rank_tol: float = RANK_TOL) -> Coverage:
-    """Describe a set of rows of a pool: how well it covers the pool, and where it leans.
+    """Describe a set of rows of a pool: how well it covers the pool, and how biased it is.
 
     Args:
-        features: the pool, ``[K, n]``.
-        indices: rows of the set, ``[k]``; a row named twice counts twice.
-        rank_tol: see ``solve``.
+        features: The pool, `[K, n]`.
+        indices: Rows of the set, `[k]`; a repeated row counts twice.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or indices that are empty or not rows of the pool.
+        DesignError: As `solve`; or indices are empty or not rows of the pool.
     """
     pool = geometry.check_pool(features)
     chosen = np.asarray(indices)
     if chosen.ndim != 1 or chosen.size == 0 or chosen.dtype.kind not in "iu":
-        raise DesignError(f"indices must be a non-empty list of whole numbers, got {indices!r}")
+        raise DesignError(f"expected indices as a non-empty list of whole numbers, got {indices!r}")
     if chosen.min() < 0 or chosen.max() >= len(pool):
-        raise DesignError(f"indices must lie in 0..{len(pool) - 1}, got {chosen.min()}..{chosen.max()}")
+        raise DesignError(f"expected indices in 0..{len(pool) - 1}, got {chosen.min()}..{chosen.max()}")
     scale = int(np.frexp(np.abs(pool).max())[1])
     scaled = np.ldexp(pool, -scale)
     _, gap = leverages(scaled, np.bincount(chosen, minlength=len(pool)), rank_tol=rank_tol)
@@ -289,3 +262,33 @@ def _crowding(pool: Floats, chosen: Ints) -> float:
     """Return the mean squared cosine between chosen rows and rows of the pool; zero rows are left out."""
     ours, all_ = (geometry.unit_rows(rows[rows.any(axis=-1)]) for rows in (pool[chosen], pool))
     return float(np.square(ours @ all_.T).mean()) if len(ours) else 0.0
+
+
+def project(features: npt.ArrayLike, dimensions: int, *, rng: np.random.Generator | None = None) -> Floats:
+    """Project features to fewer dimensions, so that a design over them is informative.
+
+    With as many dimensions as candidates every design is uniform; about a quarter as many dimensions as candidates
+    leave a choice.
+
+    Args:
+        features: `[K, n]`.
+        dimensions: Columns of the result, at most n.
+        rng: If given, project by a random Gaussian matrix, which treats all directions equally; otherwise onto the
+            leading right singular vectors, which keep the longest directions (features are not centred).
+
+    Returns:
+        `[K, dimensions]`.
+
+    Raises:
+        DesignError: As `solve`.
+        ConfigurationError: `dimensions` is out of range.
+    """
+    pool = geometry.check_pool(features)
+    if not isinstance(dimensions, (int, np.integer)) or not 1 <= dimensions <= pool.shape[1]:
+        raise ConfigurationError(f"expected dimensions as a whole number in 1..{pool.shape[1]}, got {dimensions!r}")
+    if rng is not None:
+        basis = rng.normal(scale=dimensions**-0.5, size=(pool.shape[1], dimensions))
+    else:
+        basis = np.linalg.svd(pool, full_matrices=True)[2][:dimensions].T
+    projected: Floats = pool @ basis
+    return projected

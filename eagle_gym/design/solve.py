@@ -1,4 +1,4 @@
-"""Optimal designs over whole pools: the solvers in turn, and the certificate that each result carries."""
+"""Optimal designs over whole pools, each with its certificate: solvers run in turn until one is certified."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from eagle_gym.design.geometry import Bools, Floats, Ints, Stack
 from eagle_gym.errors import ConfigurationError, DesignError
 
 Solver = Literal["auto", "interior-point", "exchange", "cvxpy", "cvxpy-clarabel", "cvxpy-logdet", "cvxpy-logdet-scs"]
-_AUTO: Final = ("interior-point", "exchange", "cvxpy")  # what "auto" tries, in order
-RANK_TOL: Final = 1e-8
-_ENTRIES: Final = 2**24  # of the K x K matrices that a stack may need at once (128 MiB)
+_AUTO: Final = ("interior-point", "exchange", "cvxpy")  # solvers of "auto", in order
+RANK_TOL: Final = 1e-8  # share of the largest singular value below which a direction is noise
+_ENTRIES: Final = 2**24  # most entries of the K x K matrices that a stack needs at once (128 MiB)
 
 Pools = npt.NDArray[np.floating] | Sequence[npt.ArrayLike]
 
 
 class UninformativeDesignWarning(UserWarning):
-    """The rank equals the number of distinct candidates: the design is uniform whatever the features say."""
+    """The rank equals the number of distinct candidates, so the design is uniform whatever the features are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +32,14 @@ class Design:
     """A distribution over the K candidates of a pool, with its certificate.
 
     Attributes:
-        weights: q, ``[K]``, non-negative, summing to one.
+        weights: q, `[K]`, non-negative, which sums to one.
         rank: r, the numerical rank of the pool.
         gap: max_a g_a / r - 1 over all rows; log det M is within r·log(1 + gap) of the largest possible.
         C: 1 + gap. The design is C-approximate.
-        certified: whether gap <= tol. If not, this is the best design found, and no more is claimed.
-        solver: the solver that made the weights ("closed-form" where the answer is exact).
-        fallback: solvers that were tried before and fell short, in order.
-        iterations: steps of that solver.
+        certified: Whether gap <= tol. If not, this is the best design that was found.
+        solver: The solver that made the weights ("closed-form" if they are exact).
+        fallback: Solvers that fell short before, in order.
+        iterations: Steps of that solver.
     """
 
     weights: Floats
@@ -65,28 +65,28 @@ def solve(
     rank_tol: float = RANK_TOL,
     normalise: bool = False,
 ) -> Design:
-    """Return a G-optimal design over the rows of ``features``.
+    """Return a G-optimal design over the rows of `features`.
 
     Candidates that are equal up to sign share one weight evenly. Rank-deficient pools are solved in their span.
 
     Args:
-        features: ``[K, n]``, finite, not all zero; any real dtype and memory order, never written to.
-        solver: "auto" runs the interior point on a working set, and falls back to exchange and then cvxpy where the
-            certificate fails. Any other name runs that solver alone: "cvxpy" is the second-order-cone form with SCS,
+        features: `[K, n]`, finite, not all zero; any real dtype and memory order, never written to.
+        solver: "auto" runs the interior point on a working set, and falls back to exchange and then cvxpy if the
+            certificate fails. Any other name runs only that solver: "cvxpy" is the second-order-cone form with SCS,
             "cvxpy-clarabel" the same with Clarabel, "cvxpy-logdet" and "cvxpy-logdet-scs" the semidefinite form
             (Clarabel, SCS), for small n.
-        tol: the gap wanted.
-        rank_tol: directions whose singular value is below this share of the largest count as noise and are dropped.
-            The criterion does not know scale: a noise direction that is kept earns as much weight as any other.
-        normalise: give every row unit length first (zero rows stay zero).
+        tol: The gap wanted.
+        rank_tol: Directions whose singular value is below this share of the largest count as noise and are dropped.
+            The criterion is scale-free: a noise direction that is kept gets as much weight as any other.
+        normalise: Give every row unit length first (zero rows stay zero).
 
     Raises:
-        DesignError: features that are not ``[K, n]``, not real and finite, or all zero; or a single solver, asked
-            for by name, that gave no answer.
-        ConfigurationError: an unknown solver or a tolerance out of range.
+        DesignError: Features are not `[K, n]`, not real and finite, or all zero; or a solver chosen by name gave no
+            answer.
+        ConfigurationError: The solver is unknown, or a tolerance is out of range.
 
     Warns:
-        UninformativeDesignWarning: the rank equals the number of distinct candidates.
+        UninformativeDesignWarning: The rank equals the number of distinct candidates.
     """
     return _solve([geometry.check_pool(features)], solver, tol, rank_tol, normalise)[0]
 
@@ -99,18 +99,18 @@ def solve_batch(
     rank_tol: float = RANK_TOL,
     normalise: bool = False,
 ) -> list[Design]:
-    """Return ``solve`` of each pool, computed together; see ``solve``.
+    """Return `solve` of each pool, computed together; see `solve`.
 
     Args:
-        pools: ``[B, K, n]``, or a sequence of ``[K_b, n]``.
-        solver: as in ``solve``.
-        tol: as in ``solve``.
-        rank_tol: as in ``solve``.
-        normalise: as in ``solve``.
+        pools: `[B, K, n]`, or a sequence of `[K_b, n]`.
+        solver: As in `solve`.
+        tol: As in `solve`.
+        rank_tol: As in `solve`.
+        normalise: As in `solve`.
 
     Raises:
-        DesignError: as ``solve``; the message names the pool.
-        ConfigurationError: as ``solve``.
+        DesignError: As `solve`; the message names the pool.
+        ConfigurationError: As `solve`.
     """
     return _solve(geometry.check_pools(pools), solver, tol, rank_tol, normalise)
 
@@ -126,27 +126,27 @@ def _solve(pools: list[Floats], solver: str, tol: float, rank_tol: float, normal
 
 
 def check_tolerances(solver: str, tol: float, rank_tol: float) -> None:
-    """Raise ConfigurationError on an unknown solver or a tolerance out of range."""
+    """Raise ConfigurationError if the solver is unknown or a tolerance is out of range."""
     if solver not in get_args(Solver):
-        raise ConfigurationError(f"solver must be one of {', '.join(get_args(Solver))}; got {solver!r}")
+        raise ConfigurationError(f"expected one of {', '.join(get_args(Solver))} as solver, got {solver!r}")
     if not (0 < tol < 1 and 0 < rank_tol < 1):
-        raise ConfigurationError(f"tol and rank_tol must lie in (0, 1); got tol={tol!r}, rank_tol={rank_tol!r}")
+        raise ConfigurationError(f"expected tol and rank_tol in (0, 1), got tol={tol!r}, rank_tol={rank_tol!r}")
 
 
 def _share(found: Design, first: Ints) -> Design:
-    """Cut the padding off, and share the weight of rows that are equal up to sign evenly among them."""
+    """Remove the padding, and divide the weight of rows that are equal up to sign evenly among them."""
     weights = found.weights[first] / np.bincount(first, minlength=len(first))[first]
     return replace(found, weights=weights / weights.sum())
 
 
 def solve_stack(stack: Stack, solver: str, tol: float) -> list[Design]:
-    """Solve the pools of a stack, weights ``[K]`` on the first of equal rows: exact answers, then solvers."""
+    """Solve the pools of a stack, weights `[K]` on the first of equal rows: exact answers, then solvers."""
     distinct: Bools = np.asarray(stack.rows.any(axis=-1))  # [B, K]
     exact = distinct.sum(axis=-1) == stack.rank
     if (exact & (stack.sizes > 1)).any():
         warnings.warn(
             f"the rank, {stack.rank}, equals the number of distinct candidates, so their design is uniform and says "
-            "nothing; use more candidates or project the features (to about a quarter as many dimensions)",
+            "nothing: use more candidates or project the features (to about a quarter as many dimensions)",
             UninformativeDesignWarning,
             stacklevel=4,
         )
@@ -162,7 +162,7 @@ def solve_stack(stack: Stack, solver: str, tol: float) -> list[Design]:
 
 
 def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
-    """Run solvers on ``[B, K, r]`` until each pool is certified; keep the best design of each."""
+    """Run solvers in turn on `[B, K, r]` until each pool is certified; return the best design of each."""
     chain = _AUTO if solver == "auto" else (solver,)
     best: list[Design | None] = [None] * len(rows)
     for position, name in enumerate(chain):
@@ -174,19 +174,19 @@ def _run_chain(rows: Floats, solver: str, tol: float) -> list[Design]:
             if np.isfinite(found.gap) and (held is None or found.gap < held.gap):
                 best[b] = found
     if solver != "auto" and None in best:
-        raise DesignError(f"solver {solver!r} gave no design for pool {best.index(None)} of its stack; use 'auto'")
+        raise DesignError(f"solver {solver!r} gave no design for pool {best.index(None)} of its stack: use 'auto'")
     return [_uniform(rows[b], tol) if design is None else design for b, design in enumerate(best)]
 
 
 def _uniform(rows: Floats, tol: float) -> Design:
-    """Return the uniform design on one pool ``[K, r]``: the last resort, with the certificate it has."""
+    """Return the uniform design on one pool `[K, r]`, the last resort, with its certificate."""
     weights = rows.any(axis=-1) / rows.any(axis=-1).sum()
     gap = float(geometry.certificate(rows[None], weights[None])[0])
     return Design(weights, int(rows.shape[-1]), gap, 1 + gap, gap <= tol, "uniform", _AUTO, 0)
 
 
 def _attempt(rows: Floats, name: str, tol: float, tried: tuple[str, ...]) -> list[Design]:
-    """Run one solver on ``[B, K, r]`` and certify what it says; a breakdown has an infinite gap."""
+    """Run one solver on `[B, K, r]` and certify its weights; a breakdown has an infinite gap."""
     found = robust(_solver(name), rows, tol)
     weights, gap = _tidy(rows, found.weights, tol)
     rank = int(rows.shape[-1])
@@ -209,7 +209,7 @@ def _solver(name: str) -> Callable[[Floats, float], solvers.Iterate]:
 
 
 def _one_by_one(rows: Floats, tol: float, *, run: Callable[[Floats, float], solvers.Iterate]) -> solvers.Iterate:
-    """Run a solver of single pools on a stack; zero rows are left out, for they carry no weight."""
+    """Run a solver of single pools on a stack, without zero rows, which carry no weight."""
     parts = []
     for pool in rows:
         some = pool.any(axis=-1)
@@ -225,9 +225,9 @@ def _stacked(parts: list[solvers.Iterate]) -> solvers.Iterate:
 
 
 def robust(run: Callable[[Floats, float], solvers.Iterate], rows: Floats, tol: float) -> solvers.Iterate:
-    """Run a solver on a stack, in parts that fit in memory; if it breaks down, on each pool alone.
+    """Run a solver on a stack, in parts that fit in memory; if it breaks down, on each pool separately.
 
-    So only the pool that breaks fails, and its weights are zero.
+    So only a pool that itself breaks the solver fails; its weights are zero.
     """
     part = max(1, _ENTRIES // rows.shape[1] ** 2)
     if len(rows) > part:
@@ -242,10 +242,10 @@ def robust(run: Callable[[Floats, float], solvers.Iterate], rows: Floats, tol: f
 
 
 def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
-    """Take weights off rows that no optimal design can use, else off rows that hardly have any, if it does no harm.
+    """Remove weights from rows that no optimal design uses, or that hardly have any, if the gap allows it.
 
     Returns:
-        The weights ``[B, K]``, and their certified gaps ``[B]``, infinite where there is no design.
+        The weights `[B, K]`, and their certified gaps `[B]`, infinite where there is no design.
     """
     rank = rows.shape[-1]
     weights = _normalised(np.where(np.isfinite(weights), np.maximum(weights, 0.0), 0.0))
@@ -267,22 +267,22 @@ def _tidy(rows: Floats, weights: Floats, tol: float) -> tuple[Floats, Floats]:
 
 
 def _normalised(weights: Floats) -> Floats:
-    """Scale weights ``[B, K]`` to sum to one; those that are all zero stay zero."""
+    """Scale weights `[B, K]` to sum to one; those that are all zero stay zero."""
     total = weights.sum(axis=-1, keepdims=True)
     scaled: Floats = weights / np.where(total > 0, total, 1.0)
     return scaled
 
 
 def leverages(features: npt.ArrayLike, weights: npt.ArrayLike, *, rank_tol: float = RANK_TOL) -> tuple[Floats, float]:
-    """Return g_a = z_a^T M(q)^+ z_a for every row, ``[K]``, and the gap max_a g_a / r - 1: the certificate itself.
+    """Return g_a = z_a^T M(q)^+ z_a for every row, `[K]`, and the gap max_a g_a / r - 1: the certificate itself.
 
     Args:
-        features: ``[K, n]``.
-        weights: any distribution over the rows, ``[K]``; it need not be a design made here.
-        rank_tol: see ``solve``.
+        features: `[K, n]`.
+        weights: Any distribution over the rows, `[K]`.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or weights that are negative, not finite, all zero or not ``[K]``.
+        DesignError: As `solve`; or weights are negative, not finite, all zero or not `[K]`.
     """
     pool = geometry.check_pool(features)
     given = _check_weights(weights, len(pool))
@@ -297,29 +297,29 @@ def _check_weights(weights: npt.ArrayLike, count: int) -> Floats:
     except (TypeError, ValueError):
         given = np.full(0, np.nan)
     if given.shape != (count,) or not np.isfinite(given).all() or given.min() < 0 or given.sum() <= 0:
-        raise DesignError(f"weights must be {count} finite non-negative numbers, not all zero; got {weights!r}")
+        raise DesignError(f"expected {count} finite non-negative weights, not all zero, got {weights!r}")
     return given
 
 
 def _whole(pool: Floats, rank_tol: float) -> Floats:
-    """Whiten one pool with its copies, ``[1, K, r]``."""
+    """Whiten one pool with its copies, `[1, K, r]`."""
     stack = geometry.prepare([pool], rank_tol)[0]
     first = stack.first[0, : len(pool)]
     return stack.rows[:, first]
 
 
 def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = RANK_TOL) -> Design:
-    """Return a design on at most r(r+1)/2 rows whose information matrix is the same, or the same times more than one.
+    """Return a design on at most r(r+1)/2 rows with the same information matrix, or a multiple of it above one.
 
-    Optimal weights are not unique where candidates tie, and the interior point spreads them; this gathers them.
+    Optimal weights are not unique if candidates tie; the interior point spreads them, and this gathers them.
 
     Args:
-        features: ``[K, n]``, as given to ``solve``.
-        found: a design over them.
-        rank_tol: see ``solve``.
+        features: `[K, n]`, as given to `solve`.
+        found: A design over them.
+        rank_tol: See `solve`.
 
     Raises:
-        DesignError: as ``solve``; or a design over another number of candidates.
+        DesignError: As `solve`; or the design has another number of candidates.
     """
     pool = geometry.check_pool(features)
     rows = _whole(pool, rank_tol)
@@ -331,20 +331,20 @@ def thin(features: npt.ArrayLike, found: Design, *, rank_tol: float = RANK_TOL) 
 def solve_ridge(features: npt.ArrayLike, penalty: float = 1e-2, *, tol: float = 1e-6) -> Design:
     """Return a design that maximises log det(M(q) + lambda·I) instead of log det M(q).
 
-    Unlike the G-optimal design this one knows scale: directions much shorter than sqrt(lambda) are left alone. It is
-    a choice, not a default, because its answer changes when features are rescaled or rotated into other units.
+    Unlike the G-optimal design it depends on scale: directions much shorter than sqrt(lambda) are ignored. It is not
+    the default, because its answer changes when features are rescaled or rotated into other units.
 
     Args:
-        features: ``[K, n]``.
+        features: `[K, n]`.
         penalty: lambda, in units of the pool's mean squared length per dimension.
-        tol: the gap wanted, max_a z_a^T A^-1 z_a / d - 1 with A = M + lambda·I and d = n - lambda·tr(A^-1).
+        tol: The gap wanted, max_a z_a^T A^-1 z_a / d - 1 with A = M + lambda·I and d = n - lambda·tr(A^-1).
 
     Raises:
-        DesignError: as ``solve``.
-        ConfigurationError: a penalty or tolerance that is not positive.
+        DesignError: As `solve`.
+        ConfigurationError: The penalty or the tolerance is not positive.
     """
     if not (penalty > 0 and tol > 0):
-        raise ConfigurationError(f"penalty and tol must be positive; got penalty={penalty!r}, tol={tol!r}")
+        raise ConfigurationError(f"expected a positive penalty and tol, got penalty={penalty!r}, tol={tol!r}")
     pool = geometry.check_pool(features)
     scaled = np.ldexp(pool, -int(np.frexp(np.abs(pool).max())[1]))
     found, effective = solvers.ridge(scaled, penalty * float(np.square(scaled).mean()), tol)

@@ -1,13 +1,13 @@
 """Solvers of the D-optimal (equally, G-optimal) design problem on whitened pools.
 
-- ``working_set``: a few multiplicative steps show which rows may carry weight; the interior point runs on those;
+- `working_set`: a few multiplicative steps show which rows may carry weight; the interior point runs on those;
   all rows are checked, and rows that should have been in are added.
-- ``interior_point``: Mehrotra's predictor-corrector on min -log det M(u) + r·sum(u), u >= 0, whose minimum has
+- `interior_point`: Mehrotra's predictor-corrector on min -log det M(u) + r·sum(u), u >= 0, whose minimum has
   sum(u) = 1. Its gradient is r - g and its Hessian G∘G with G = Y M^-1 Y^T, so a step costs one Cholesky factor.
-- ``exchange``: Böhning's vertex exchange, from the row with the least leverage to the one with the most.
-- ``ridge``: multiplicative steps for the criterion log det(M + lambda·I).
+- `exchange`: Böhning's vertex exchange, from the row with the least leverage to the one with the most.
+- `ridge`: multiplicative steps for the criterion log det(M + lambda·I).
 
-None of them is believed: callers recompute the gap with ``geometry.certificate``. In whitened coordinates the
+Callers do not trust any of them: they recompute the gap with `geometry.certificate`. In whitened coordinates the
 optimal M has condition number at most K·r, so Cholesky factors are accurate enough to steer by.
 
 References:
@@ -34,8 +34,8 @@ from eagle_gym.design.geometry import Bools, Floats, Ints
 # support was in the first working set, which was seldom a fifth larger than the support.
 _TINY, _SMALL = 32, 128  # rows up to which a pool counts as tiny (solved whole) and small
 _WARM_STEPS = (4, 6, 12)  # multiplicative steps for tiny, small and large pools
-_WARM_POWER = 1.5  # of the steps q·(g/r)^power; faster than 1, and no danger, since only the start depends on it
-_NEAR = (0.0, 0.90, 0.93)  # rows with at least this share of r in leverage enter the working set, likewise
+_WARM_POWER = 1.5  # of the steps q·(g/r)^power; faster than 1, and safe, since only the start depends on it
+_NEAR = (0.0, 0.90, 0.93)  # rows with at least this share of r as leverage enter the working set, likewise
 _MULTIPLE = 16  # of working-set sizes, so that pools of a stack share few shapes
 
 _FLOOR = 1e-3  # smallest starting weight, as a share of 1/K
@@ -44,11 +44,11 @@ _BOUNDARY = 0.99  # share of the way to the boundary that a step may take
 
 
 class SolverBreakdown(ArithmeticError):
-    """A solver stopped without an answer. Callers go on to the next one."""
+    """A solver stopped without an answer; callers try the next one."""
 
 
 class Iterate(NamedTuple):
-    """Weights ``[B, K]`` that sum to one, the gap ``[B]`` the solver believes, and its iterations ``[B]``."""
+    """Weights `[B, K]` that sum to one, the solver's own gap `[B]`, and its iterations `[B]`."""
 
     weights: Floats
     gap: Floats
@@ -56,9 +56,9 @@ class Iterate(NamedTuple):
 
 
 def working_set(rows: Floats, tol: float) -> Iterate:
-    """Solve a stack of whitened pools ``[B, K, r]``; zero rows are allowed.
+    """Solve a stack of whitened pools `[B, K, r]`; zero rows are allowed.
 
-    The interior point aims at a tenth of ``tol``: half an iteration more, and idle rows are told from used ones.
+    The interior point aims at a tenth of `tol`: this costs half an iteration, and separates idle rows from used ones.
     """
     batch, size, rank = rows.shape
     kind = (size > _TINY) + (size > _SMALL)
@@ -89,13 +89,13 @@ def working_set(rows: Floats, tol: float) -> Iterate:
 
 
 def _width(count: Ints, size: int) -> Ints:
-    """Round working-set sizes up, to the whole pool if little would be saved."""
+    """Round sizes of working sets up, to the whole pool if that costs little."""
     width = -(-count // _MULTIPLE) * _MULTIPLE
     return np.where(width > 0.85 * size, size, width)
 
 
 def _solve_top(rows: Floats, u: Floats, score: Floats, width: int, tol: float) -> Iterate:
-    """Run the interior point on the ``width`` rows of each pool that score highest."""
+    """Run the interior point on the `width` rows of each pool that score highest."""
     if width == rows.shape[1]:
         return interior_point(rows, u, tol / 10)
     inside = np.sort(np.argsort(-score, axis=-1, kind="stable")[:, :width], axis=-1)
@@ -107,7 +107,7 @@ def _solve_top(rows: Floats, u: Floats, score: Floats, width: int, tol: float) -
 
 
 def _warm_start(rows: Floats, steps: int) -> tuple[Floats, Floats]:
-    """Return weights ``[B, K]`` after some multiplicative steps from uniform, and their leverages."""
+    """Return weights `[B, K]` after some multiplicative steps from uniform, and their leverages."""
     batch, size, rank = rows.shape
     u = np.full((batch, size), 1 / size)
     for _ in range(steps):
@@ -117,13 +117,13 @@ def _warm_start(rows: Floats, steps: int) -> tuple[Floats, Floats]:
 
 
 def _leverages(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the leverages ``[B, K]`` of every row, and Y M^-1 ``[B, K, r]``."""
+    """Return the leverages `[B, K]` of every row, and Y M^-1 `[B, K, r]`."""
     solved = rows @ _inverse((rows * weights[..., None]).swapaxes(-1, -2) @ rows)
     return np.maximum((solved * rows).sum(axis=-1), 0.0), solved
 
 
 def _inverse(matrices: Floats) -> Floats:
-    """Invert positive definite matrices ``[B, r, r]``; from r = 32 on by Cholesky factors, which is then faster."""
+    """Invert positive definite matrices `[B, r, r]`; from r = 32 on by Cholesky factors, which are faster there."""
     if matrices.shape[-1] < 32:
         return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
     result = np.empty_like(matrices)
@@ -139,10 +139,10 @@ def _inverse(matrices: Floats) -> Floats:
 
 
 def interior_point(rows: Floats, u: Floats, tol: float, *, max_iterations: int = 60) -> Iterate:
-    """Solve a stack of pools ``[B, K, r]`` by Mehrotra's predictor-corrector method, from weights u > 0 ``[B, K]``.
+    """Solve a stack of pools `[B, K, r]` by Mehrotra's predictor-corrector method, from weights u > 0 `[B, K]`.
 
-    Pools that have converged leave the stack. A pool whose linear system cannot be factored keeps its best iterate;
-    the caller sees that by its gap.
+    Converged pools leave the stack. A pool whose linear system cannot be factored keeps its best iterate, which its gap
+    shows.
     """
     batch, _, rank = rows.shape
     best = Iterate(u / u.sum(axis=-1, keepdims=True), np.full(batch, np.inf), np.zeros(batch, dtype=np.intp))
@@ -178,14 +178,14 @@ def _keep_better(best: Iterate, live: Ints, weights: Floats, gap: Floats, iterat
 
 
 def _curvature(rows: Floats, u: Floats) -> tuple[Floats, Floats]:
-    """Return the Hessian H = G∘G ``[B, K, K]`` and the leverages g ``[B, K]`` at u."""
+    """Return the Hessian H = G∘G `[B, K, K]` and the leverages g `[B, K]` at u."""
     g, solved = _leverages(rows, u)
     gram = solved @ rows.swapaxes(-1, -2)
     return np.square(gram, out=gram), g
 
 
 def _newton_step(hessian: Floats, slack: Floats, u: Floats, s: Floats) -> tuple[Floats, Floats, Bools]:
-    """Take one predictor-corrector step towards u·s = 0 and s = slack(u) = r - g(u); overwrites ``hessian``.
+    """Take one predictor-corrector step towards u·s = 0 and s = slack(u) = r - g(u); overwrites `hessian`.
 
     Eliminating ds = (target - u·s - du·ds - s·du)/u leaves (H + diag(s/u)) du = (target - u·s - du·ds)/u + residual.
     """
@@ -207,7 +207,7 @@ def _newton_step(hessian: Floats, slack: Floats, u: Floats, s: Floats) -> tuple[
 
 
 def _factor(systems: Floats) -> tuple[list[Floats], Bools]:
-    """Return Cholesky factors of ``[B, K, K]``, one LAPACK call each, in place, and which calls succeeded."""
+    """Return Cholesky factors of `[B, K, K]`, one LAPACK call each, in place, and which calls succeeded."""
     factors, good = [], np.ones(len(systems), dtype=np.bool_)
     for b, system in enumerate(systems):
         factor, info = dpotrf(system.T, lower=1, clean=0, overwrite_a=1)
@@ -224,14 +224,14 @@ def _solve(factors: list[Floats], right: Floats) -> Floats:
 
 
 def _step_length(u: Floats, s: Floats, du: Floats, ds: Floats) -> Floats:
-    """Return the longest step up to 1, ``[B, 1]``, that keeps u and s non-negative."""
+    """Return the longest step up to 1, `[B, 1]`, that keeps u and s non-negative."""
     shrink = np.maximum((-du / u).max(axis=-1), (-ds / s).max(axis=-1))
     length: Floats = 1 / np.maximum(shrink, 1.0)
     return length[:, None]
 
 
 def exchange(rows: Floats, tol: float, *, max_steps: int = 10_000) -> Iterate:
-    """Solve one pool ``[K, r]`` by vertex exchange, from r rows chosen by pivoted QR."""
+    """Solve one pool `[K, r]` by vertex exchange, from r rows chosen by pivoted QR."""
     size, rank = rows.shape
     weights = np.zeros(size)
     weights[qr(rows.T, mode="r", pivoting=True)[1][:rank]] = 1 / rank
@@ -250,7 +250,7 @@ def exchange(rows: Floats, tol: float, *, max_steps: int = 10_000) -> Iterate:
 
 
 def _invert(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return M^-1 ``[r, r]`` and the leverages ``[K]``."""
+    """Return M^-1 `[r, r]` and the leverages `[K]`."""
     inverse: Floats = np.asarray(np.linalg.inv((rows.T * weights) @ rows), dtype=np.float64)
     return inverse, ((rows @ inverse) * rows).sum(axis=-1)
 
@@ -274,7 +274,7 @@ def _exchange_once(rows: Floats, weights: Floats, inverse: Floats, g: Floats) ->
 
 
 def removable(g: Floats, rank: int) -> Bools:
-    """Return which rows ``[B, K]`` no optimal design can use, judged from the leverages of any one design.
+    """Return which rows `[B, K]` no optimal design can use, given the leverages of any design.
 
     Harman and Pronzato's bound: with e = max g - r, a row with g_a < r·(1 + e/2 - sqrt(e·(4 + e - 4/r))/2) is out.
     """
@@ -284,7 +284,7 @@ def removable(g: Floats, rank: int) -> Bools:
 
 
 def ridge(features: Floats, penalty: float, tol: float, *, max_steps: int = 20_000) -> tuple[Iterate, float]:
-    """Maximise log det(M + penalty·I) over designs on one pool ``[K, n]`` by multiplicative steps.
+    """Maximise log det(M + penalty·I) over designs on one pool `[K, n]` by multiplicative steps.
 
     With A = M + penalty·I and d = n - penalty·tr(A^-1), which is sum_a q_a z_a^T A^-1 z_a, a design is optimal if and
     only if max_a z_a^T A^-1 z_a <= d. The update q·g/d keeps the sum of weights and never lowers the objective.
@@ -304,7 +304,7 @@ def ridge(features: Floats, penalty: float, tol: float, *, max_steps: int = 20_0
 
 
 def ridge_leverages(features: Floats, weights: Floats, penalty: float) -> tuple[Floats, float]:
-    """Return z_a^T A^-1 z_a ``[K]`` with A = M + penalty·I, and their mean under the weights."""
+    """Return z_a^T A^-1 z_a `[K]` with A = M + penalty·I, and their mean under the weights."""
     information = (features.T * weights) @ features + penalty * np.eye(features.shape[1])
     x = np.linalg.solve(np.linalg.cholesky(information), features.T)
     g: Floats = np.square(x).sum(axis=0)

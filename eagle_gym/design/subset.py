@@ -1,7 +1,7 @@
-"""Choosing k rows of a pool: greedy log-det, exchange, and what can be proved of the result.
+"""Choice of k rows of a pool: greedy log det, swaps, and a proven bound on the result.
 
-All functions work on stacks ``[B, K, r]`` and treat each pool by itself; ties go to the earlier row. Zero rows of a
-stack stand for nothing (padding, copies, candidates that do not move): they are taken last, in the order of ``prior``.
+All functions but `bound` and `thin` work on stacks `[B, K, r]` and treat each pool separately; ties go to the earlier
+row. Zero rows (padding, copies, candidates that do not move) are taken last, in the order of `prior`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MAX_SWAPS = 1000
 
 
 def bound(k: int, rank: int) -> float:
-    """Return the largest C that uniform weights on k rows can have when no swap raises the determinant.
+    """Return the largest C of uniform weights on k rows if no swap raises the determinant.
 
     If no swap helps, (1 + g_j)(1 - g_i) + g_ij² <= 1 for i in the set and j outside, with leverages in the
     unnormalised matrix of the set. Summing over i gives g_j <= r/(k - r + 1), and inside the set g_i <= 1; uniform
@@ -25,7 +25,7 @@ def bound(k: int, rank: int) -> float:
 
 
 def pivoted(rows: Floats, k: int) -> Bools:
-    """Pick k <= rank rows by pivoted QR: each time the row furthest from the span of those picked. ``[B, K]``."""
+    """Pick k <= rank rows `[B, K]` by pivoted QR: each time the row furthest from the span of those picked."""
     batch = np.arange(len(rows))
     left = rows.copy()
     chosen = np.zeros(rows.shape[:2], dtype=np.bool_)
@@ -39,13 +39,13 @@ def pivoted(rows: Floats, k: int) -> Bools:
 
 
 def fill(rows: Floats, chosen: Bools, target: Ints, prior: Floats) -> Bools:
-    """Add rows to sets that already span, ``[B, K]``, each time the one that raises log det most.
+    """Add rows to sets `[B, K]` that already span, each time the row that raises log det most.
 
     Args:
-        rows: ``[B, K, r]``.
-        chosen: the sets to start from, ``[B, K]``.
-        target: rows wanted in each, ``[B]``.
-        prior: breaks the tie among rows without leverage, ``[B, K]``; negative for rows that must not be taken.
+        rows: `[B, K, r]`.
+        chosen: The sets to start from, `[B, K]`.
+        target: Rows wanted in each, `[B]`.
+        prior: Breaks the tie among rows without leverage, `[B, K]`; negative for rows that must not be taken.
     """
     chosen = chosen.copy()
     while (short := np.flatnonzero(chosen.sum(axis=-1) < target)).size:
@@ -56,14 +56,14 @@ def fill(rows: Floats, chosen: Bools, target: Ints, prior: Floats) -> Bools:
 
 
 def _leverages(rows: Floats, chosen: Bools) -> Floats:
-    """Return leverages ``[B, K]`` in the unnormalised matrix of each set: quick, good enough to choose by."""
+    """Return leverages `[B, K]` in the unnormalised matrix of each set: fast, and accurate enough for a choice."""
     solved = rows @ np.linalg.inv((rows * chosen[..., None]).swapaxes(-1, -2) @ rows)
     g: Floats = (solved * rows).sum(axis=-1)
     return g
 
 
 def improve(rows: Floats, chosen: Bools) -> Bools:
-    """Swap one row in for one row out, each time the best swap, until none raises the determinant. ``[B, K]``."""
+    """Swap rows of sets `[B, K]`, each time by the best swap of one for one, until none raises the determinant."""
     chosen = chosen.copy()
     live = np.arange(len(rows))
     for _ in range(_MAX_SWAPS):
@@ -92,11 +92,11 @@ def _best_swap(rows: Floats, chosen: Bools) -> tuple[Ints, Ints, Floats]:
 
 
 def thin(rows: Floats, weights: Floats) -> Floats:
-    """Move the weights of one design ``[K]`` onto at most r(r+1)/2 rows of ``[K, r]``, leaving M no smaller.
+    """Move the weights of one design `[K]` onto at most r(r+1)/2 rows of `[K, r]`, leaving M no smaller.
 
-    Carathéodory's theorem as an algorithm: along a null vector of the matrix of outer products, M stands still while
-    weights move; go, in the direction in which their sum does not grow, until one of them is zero; leave that row out
-    of the null space, and repeat. The weights are scaled back to sum to one, which can only enlarge M.
+    Carathéodory's theorem as an algorithm: moving the weights along a null vector of the matrix of outer products does
+    not change M. Move in the direction in which their sum does not grow until one of them is zero, remove that row from
+    the null space, and repeat. Rescaling the weights to sum to one can only enlarge M.
     """
     weights = weights.copy()
     support = np.flatnonzero(weights > 0)
@@ -118,7 +118,7 @@ def thin(rows: Floats, weights: Floats) -> Floats:
 
 
 def _without(null: Floats, row: int) -> Floats:
-    """Return an orthonormal basis ``[m, d - 1]`` of the vectors in the span of ``null`` that vanish at a row."""
+    """Return an orthonormal basis `[m, d - 1]` of the vectors in the span of `null` that vanish at a row."""
     mirror = null[row].copy()  # Householder: reflect the row's entries onto the first column, and drop that
     mirror[0] += np.copysign(np.sqrt(mirror @ mirror), mirror[0])
     mirror /= np.sqrt(mirror @ mirror)

@@ -1,8 +1,9 @@
-"""Where texts are scored: the latent space, the encoder into it, and utilities over it."""
+"""The latent space, the encoder that maps texts into it, and the utilities that score its points."""
 
 from eagle_gym.latent.encoder import Encoder
+from eagle_gym.latent.geometry import central_differences, project_to_ball
 from eagle_gym.latent.prepare import prepare_space, space_key
-from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, weigh
+from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
 from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
 from eagle_gym.latent.utility import ContentGap, Utility, UtilityParts, make_utility
 
@@ -15,10 +16,12 @@ __all__ = [
     "SpaceParameters",
     "Utility",
     "UtilityParts",
+    "central_differences",
     "cold_start_report",
+    "cross_validate",
     "fit_space",
     "make_utility",
     "prepare_space",
+    "project_to_ball",
     "space_key",
-    "weigh",
 ]

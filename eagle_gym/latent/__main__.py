@@ -1,4 +1,4 @@
-"""Fit the latent space of the embedded catalog anew, write it where the package ships it, and print its quality."""
+"""Refit the latent space of the embedded catalog, write it into the package, and print its quality."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from eagle_gym.latent.prepare import SHIPPED, ship_plots
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit, write, print."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m eagle_gym.latent", description=__doc__)
     parser.add_argument(
         "--out", type=Path, default=SHIPPED / "plots", help="folder to write (default: the package's own data)"
     )
     options = parser.parse_args(arguments)
     for name, share in ship_plots(options.out).quality.items():
-        print(f"{name:<20}{share:.3f}   share of its variance that texts explain on unseen items")
+        print(f"{name:<20}{share:.3f}   share of its variance that texts explain for unseen items")
 
 
 if __name__ == "__main__":

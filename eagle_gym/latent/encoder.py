@@ -1,10 +1,11 @@
 """E_D: from a text to its embedding.
 
-The encoder is linear in a text's features, then keeps what lies outside the catalog's ball on its surface: a linear map
-extrapolates without end, and the best of an unbounded utility would be infinity, not a gap.
+The encoder is linear in a text's features, followed by the projection onto the catalog's ball. Without the ball a
+linear map extrapolates without bound, and the best point of an unbounded utility would be at infinity instead of in a
+gap.
 
-Each row of a batch is summed feature by feature, in the features' order, by elementwise operations alone. So an
-embedding does not depend, to the last bit, on the texts that happen to be encoded with it.
+Each row of a batch is summed feature by feature, in the features' order, by elementwise operations only. So, to the
+last bit, an embedding does not depend on the other texts of its batch.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from eagle_gym.latent.features import Bag, Features, padded
+from eagle_gym.latent.geometry import project_to_ball
 
 Floats = NDArray[np.float64]
 
-REMEMBERED = 65_536  # texts whose features are kept
+REMEMBERED = 65_536  # most texts whose features are kept
 
 
 class Encoder:
-    """Text -> Z.
+    """Maps texts to Z.
 
     Args:
         features: Reads the features of a text.
-        weights: What each feature adds, [features.count, n].
-        intercept: Embedding of a text without features, before the ball, [n].
-        radius: Of the ball, Euclidean in Z.
+        weights: What each feature adds, `[features.count, n]`.
+        intercept: Embedding of a text without features, before the projection, `[n]`.
+        radius: Radius of the ball, Euclidean in Z.
     """
 
     def __init__(self, features: Features, weights: Floats, intercept: Floats, radius: float) -> None:
@@ -49,15 +51,15 @@ class Encoder:
         """Embeddings of texts, in the ball.
 
         Args:
-            texts: Any texts, [B]; what the features do not know is passed over.
+            texts: Any texts, `[B]`; unknown words are ignored.
 
         Returns:
-            [B, n]. Row i depends on text i alone, to the last bit.
+            `[B, n]`. To the last bit, row i depends only on text i.
         """
-        return project(self.linear([self._bag(text) for text in texts]), self.radius)
+        return project_to_ball(self.linear([self._bag(text) for text in texts]), self.radius)
 
     def linear(self, bags: Sequence[Bag]) -> Floats:
-        """Embeddings of texts given by their features, before the ball, [B, n]."""
+        """Embeddings of texts given by their features, before the projection, `[B, n]`."""
         numbers, values = padded(bags, len(self._rows) - 1)
         z = np.tile(self.intercept, (len(bags), 1))
         for column in range(numbers.shape[1]):
@@ -73,28 +75,13 @@ class Encoder:
         return bag
 
 
-def project(z: Floats, radius: float) -> Floats:
-    """Points outside the ball go straight to its surface, [B, n]; the others stay as they are."""
-    norm = norms(z)
-    scale = np.divide(radius, norm, out=np.ones(len(z)), where=norm > radius)
-    return z * scale[:, None]
-
-
-def norms(z: Floats) -> Floats:
-    """Euclidean norm of each row, [B], summed in the order of the columns whatever the shape."""
-    total = np.zeros(len(z))
-    for column in range(z.shape[1]):
-        total += z[:, column] ** 2
-    return np.sqrt(total)
-
-
 def fit_linear(features: sp.csr_array, targets: Floats, weights: Floats, ridge: float) -> tuple[Floats, Floats]:
     """Weighted ridge regression with an intercept, which is not penalised.
 
     Args:
         features: [N, F].
         targets: [N, k].
-        weights: Of the rows, not negative, at least one positive, [N].
+        weights: Weights of the rows, non-negative, at least one positive, [N].
         ridge: Penalty on each squared weight, in units of row weight.
 
     Returns:

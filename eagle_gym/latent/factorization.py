@@ -1,9 +1,9 @@
 """Matrix factorisation with biases, by alternating least squares.
 
-A rating is modelled as ``mean + user_bias[u] + item_bias[i] + ⟨users[u], items[i]⟩``. With the users held still, each
-item's factors and bias are the solution of a small ridge regression, and the other way round; both halves of a sweep
-solve all of them at once. The sums that the regressions need are products of the sparse matrix of ratings with dense
-matrices of one row per user (or item), so nothing grows with ratings times rank squared.
+A rating is modelled as `mean + user_bias[u] + item_bias[i] + ⟨users[u], items[i]⟩`. With the users fixed, each item's
+factors and bias are the solution of a small ridge regression, and vice versa; each half of a sweep solve all of them at
+once. The sums in these regressions are products of the sparse matrix of ratings with dense matrices of one row per user
+(or item), so memory does not grow with the number of ratings times the squared rank.
 
 Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, Large-Scale Parallel Collaborative Filtering for the Netflix Prize, 2008.
 """
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What a factorisation found; ratings of user u and item i are near ``predict(u, i)``.
+    """Result of a factorisation: the rating of item i by user u is near `predict(u, i)`.
 
     Attributes:
         mean: Mean of all ratings, rating units.
@@ -58,7 +58,7 @@ def factorize(
     ridge: float = 5.0,
     bias_ridge: float = 3.0,
     sweeps: int = 15,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> Factors:
     """Factorise ratings.
 
@@ -68,28 +68,27 @@ def factorize(
         value: The ratings, [m].
         shape: Numbers of users and of items.
         rank: Number of factors.
-        rng: Draws the start.
-        ridge: Penalty on each squared factor, in ratings: as if so many had said that it is 0.
+        rng: Draws the initial factors.
+        ridge: Penalty on each squared factor, in ratings: as many pseudo-ratings say that it is 0.
         bias_ridge: The same for biases.
-        sweeps: Times that items and users are solved.
-        progress: Show a bar where it takes more than two seconds; None: only on a terminal.
+        sweeps: How many times items and users are solved.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        ConfigurationError: No ratings, or a rank, ridge or number of sweeps that is not positive.
+        ConfigurationError: There are no ratings, or a rank, ridge or number of sweeps is not positive.
     """
     if min(rank, sweeps) < 1 or min(ridge, bias_ridge) <= 0:
         raise ConfigurationError(
-            f"rank, sweeps, ridge and bias_ridge must be positive; got {rank}, {sweeps}, {ridge}, {bias_ridge}"
+            f"rank, sweeps, ridge and bias_ridge must be positive, got {rank}, {sweeps}, {ridge}, {bias_ridge}"
         )
     if not len(value):
-        raise ConfigurationError("a factorisation needs ratings; got none")
+        raise ConfigurationError("expected ratings to factorise, got none")
     mean = float(np.mean(value))
     by_user = _Side(user, item, value - mean, shape, ridge, bias_ridge)
     by_item = _Side(item, user, value - mean, shape[::-1], ridge, bias_ridge)
     users, user_bias = rng.normal(scale=0.1, size=(shape[0], rank)), np.zeros(shape[0])
     items, item_bias = np.zeros((shape[1], rank)), np.zeros(shape[1])
-    hidden = None if progress is None else not progress
-    for _ in tqdm(range(sweeps), desc="factorising", delay=2.0, leave=False, disable=hidden):
+    for _ in progress_bar(range(sweeps), show=progress, desc="factorising"):
         items, item_bias = by_item.solve(users, user_bias)
         users, user_bias = by_user.solve(items, item_bias)
     return Factors(mean, users, user_bias, items, item_bias)
@@ -99,12 +98,12 @@ class _Side:
     """The regressions of one side's factors and biases on the other's.
 
     Args:
-        own: Index of the side that is solved, [m].
-        other: Index of the side that is held still, [m].
+        own: Index on the side that is solved, [m].
+        other: Index on the side that is fixed, [m].
         value: Ratings less their mean, [m].
         shape: Sizes of the two sides.
-        ridge: Of factors.
-        bias_ridge: Of biases.
+        ridge: Penalty on factors.
+        bias_ridge: Penalty on biases.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class _Side:
 
     def solve(self, factors: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Factors [own, rank] and biases [own], given the other side's."""
-        columns = np.column_stack([factors, np.ones(len(factors))])  # the 1 meets the own bias
+        columns = np.column_stack([factors, np.ones(len(factors))])  # the 1 multiplies the own bias
         gram = self.rated @ outer(columns)
         right = self.values @ columns - self.rated @ (columns * bias[:, None])
         size = columns.shape[1]

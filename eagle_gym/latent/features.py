@@ -1,7 +1,7 @@
-"""What an encoder sees of a text: a few weighted features out of a fixed list.
+"""The features of a text that an encoder sees: a few weighted entries of a fixed list.
 
-Plot English is read as the attribute values that stand in it; free text as its words, weighted by tf-idf. Either way, a
-text becomes a short list of feature numbers and values, and a batch of texts a padded pair of arrays.
+The features of plot English are the attribute values that the text mentions; those of free text are its words, weighted
+by tf-idf. Either way, a text becomes a short list of feature numbers and values, and a batch a padded pair of arrays.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 Bag = tuple[tuple[int, ...], tuple[float, ...]]
 """Numbers of the features of a text, ascending, and their values."""
 
-WORDS = 3000  # most words of a free-text vocabulary
-SEEN = 3  # texts that a word must stand in
-NORM = 2.0  # of a free text's values: with more, words are over-read at the ridge that suits plot English
+WORDS = 3000  # largest vocabulary of free text
+SEEN = 3  # fewest texts in which a word of the vocabulary occurs
+NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
@@ -45,11 +45,11 @@ class Features(Protocol):
         ...
 
     def bag(self, text: str) -> Bag:
-        """Features of one text; any text has some, or none."""
+        """Features of one text, possibly none."""
         ...
 
     def to_json(self) -> dict[str, object]:
-        """All that it takes to make an equal one."""
+        """JSON values that determine the reader."""
         ...
 
 
@@ -62,7 +62,7 @@ class AttributeFeatures:
         return len(plot_english.FEATURES)
 
     def bag(self, text: str) -> Bag:
-        """Values that stand in the text, which may hold other words too."""
+        """Attribute values that the text mentions; other words are ignored."""
         numbers = _values_in(text)
         return numbers, (1.0,) * len(numbers)
 
@@ -77,7 +77,7 @@ class WordFeatures:
 
     Attributes:
         words: The vocabulary.
-        idf: Weight of each word.
+        idf: Inverse document frequency of each word.
     """
 
     words: tuple[str, ...]
@@ -85,7 +85,7 @@ class WordFeatures:
 
     @classmethod
     def of(cls, texts: Sequence[str], most: int = WORDS, seen: int = SEEN) -> WordFeatures:
-        """The vocabulary of some texts: the words that stand in most of them, but not in all."""
+        """The vocabulary of some texts: the most frequent words that do not occur in all of them."""
         found = Counter(word for text in texts for word in set(_words(text)))
         usable = [(word, count) for word, count in found.items() if min(seen, len(texts)) <= count < len(texts)]
         kept = sorted(usable, key=lambda entry: (-entry[1], entry[0]))[:most]
@@ -98,7 +98,7 @@ class WordFeatures:
         return len(self.words)
 
     def bag(self, text: str) -> Bag:
-        """Words of the text that the vocabulary has."""
+        """Words of the text that are in the vocabulary."""
         rank = self._rank
         found = sorted(Counter(rank[word] for word in _words(text) if word in rank).items())
         raw = [(1.0 + float(np.log(count))) * self.idf[number] for number, count in found]
@@ -123,12 +123,12 @@ def features_from_json(saved: dict[str, object]) -> Features:
     """Features as `to_json` saved them.
 
     Raises:
-        PreparationError: They are of another lexicon, or of no known kind.
+        PreparationError: The features are of another lexicon, or of an unknown kind.
     """
     if saved.get("kind") == "attributes":
         if saved.get("lexicon") != lexicon_hash():
             raise PreparationError(
-                f"the encoder reads lexicon {saved.get('lexicon')!r}; this version has {lexicon_hash()!r}; prepare anew"
+                f"the encoder reads lexicon {saved.get('lexicon')!r}: expected {lexicon_hash()!r}, prepare it again"
             )
         return AttributeFeatures()
     words, idf = saved.get("words"), saved.get("idf")
@@ -138,14 +138,14 @@ def features_from_json(saved: dict[str, object]) -> Features:
 
 
 def lexicon_hash() -> str:
-    """Hash of the attribute values, in their order, and of the phrases by which texts name them."""
+    """Hash of the attribute values, in order, and of the phrases that name them in texts."""
     surfaces = lexicon.surfaces()
     entries = [[*pair, surfaces[pair]] for pair in plot_english.FEATURES]
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
 
 
 def padded(bags: Sequence[Bag], count: int) -> tuple[NDArray[np.intp], Floats]:
-    """Numbers and values of a batch, [B, L], L the longest; short rows end in the number `count` with the value 0."""
+    """Numbers and values of a batch, [B, L] each, padded to the longest with the number `count` and the value 0."""
     longest = max((len(numbers) for numbers, _ in bags), default=0)
     numbers = np.full((len(bags), longest), count, dtype=np.intp)
     values = np.zeros((len(bags), longest))
@@ -169,7 +169,7 @@ def _words(text: str) -> list[str]:
 
 @lru_cache(65_536)
 def _values_in(text: str) -> tuple[int, ...]:
-    """Numbers of the attribute values in a text; remembered, since fits of several splits read the same texts."""
+    """Numbers of the attribute values in a text; cached, since fits of several splits read the same texts."""
     rank = _rank()
     return tuple(sorted({rank[pair] for pair in plot_english.read(text).pairs()}))
 

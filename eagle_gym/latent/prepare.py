@@ -1,7 +1,7 @@
-"""A latent space ready for use: shipped with the package, cached, or fitted now and cached.
+"""A latent space ready for use: shipped with the package, read from the cache, or fitted now and cached.
 
-A space is kept under the hash of everything it was fitted from: the catalog, the split, the parameters, the lexicon
-that the encoder reads, and the version of the fit. A space of another hash is never used.
+The key of a space is a hash of everything that determines the fit: the catalog, the split, the parameters, the lexicon
+that the encoder reads, and the version of the fit. A space of another key is never used.
 """
 
 from __future__ import annotations
@@ -16,15 +16,24 @@ from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path
 
+from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.catalog.cache import alone_at, write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.features import lexicon_hash
-from eagle_gym.latent.space import FORMAT, VERSION, LatentSpace, SpaceParameters, fit_space, parameters_from, with_key
+from eagle_gym.latent.space import (
+    FORMAT,
+    NAME,
+    VERSION,
+    LatentSpace,
+    SpaceParameters,
+    fit_space,
+    parameters_from,
+    with_key,
+)
 
 Prepare = Literal["auto", "never"]
 
-SHIPPED = Path(str(files("eagle_gym.latent"))) / "data"  # one folder for each shipped space
+SHIPPED = Path(str(files("eagle_gym.latent"))) / "data"  # one folder per shipped space
 
 
 def prepare_space(
@@ -34,47 +43,46 @@ def prepare_space(
     parameters: SpaceParameters | Mapping[str, Any] | None = None,
     prepare: Prepare = "auto",
     cache_dir: str | Path | None = None,
-    progress: bool | None = True,
+    progress: bool = True,
 ) -> LatentSpace:
-    """The latent space of a catalog: shipped, from the cache, or fitted now and put there.
+    """The latent space of a catalog: shipped with the package, read from the cache, or fitted now and cached.
 
-    Several processes that ask at once fit it once: the others wait.
+    If several processes ask together, one fits and the others wait.
 
     Args:
         catalog: Items, users and ratings.
-        split: Says which users train, and which ratings are support.
-        parameters: How it is fitted; those not named have their defaults.
+        split: Says which users are for training, and which ratings are support.
+        parameters: Parameters of the fit; those not given have their defaults.
         prepare: "auto", or "never": raise rather than fit.
-        cache_dir: Where spaces are kept; by default the user's cache folder of this system.
-        progress: Show bars where it takes more than two seconds; None: only on a terminal.
+        cache_dir: Folder of the cache; None for the user's cache folder on this system.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        ConfigurationError: An unknown parameter, or no such `prepare`.
-        PreparationError: There is none and `prepare` is "never", or it cannot be fitted or kept.
+        ConfigurationError: A parameter is unknown, or `prepare` is neither "auto" nor "never".
+        PreparationError: The space is absent and `prepare` is "never", or it is damaged, or it cannot be fitted or
+            kept.
     """
     if prepare not in get_args(Prepare):
-        raise ConfigurationError(f"prepare must be one of {get_args(Prepare)}; got {prepare!r}")
+        raise ConfigurationError(f"prepare must be one of {get_args(Prepare)}, got {prepare!r}")
     chosen = parameters_from(parameters if isinstance(parameters, SpaceParameters) else dict(parameters or {}))
     key = space_key(catalog, split, chosen)
     found = _shipped(key)
     if found is not None:
         return found
     folder = (Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")) / "spaces" / key[:32]
-    if (folder / "space.json").is_file():
-        return _checked(folder, key)
-    if prepare == "never":
-        raise PreparationError(
-            f"no latent space of catalog {catalog.name!r} with these parameters is prepared ({folder}); "
-            "prepare it with prepare='auto' or python -m eagle_gym prepare"
-        )
-    with alone_at(folder):
-        if not (folder / "space.json").is_file():  # else another process made it while this one waited
-            write_whole(folder, with_key(fit_space(catalog, split, chosen, progress=progress), key).save)
-    return _checked(folder, key)
+    return cache.prepared(
+        folder,
+        f"{NAME}.json",
+        lambda found: _checked(found, key),
+        lambda: with_key(fit_space(catalog, split, chosen, progress=progress), key).save,
+        prepare=prepare,
+        absent=f"no latent space of the catalog {catalog.name!r} with these parameters is prepared ({folder}): prepare "
+        "it with prepare='auto' or python -m eagle_gym prepare",
+    )
 
 
 def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> str:
-    """Hash of everything a space is fitted from, 64 hexadecimal digits."""
+    """Hash of everything that determines a space, 64 hexadecimal digits."""
     parts = {
         "format": FORMAT,
         "version": VERSION,
@@ -87,7 +95,7 @@ def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> st
 
 
 def ship_plots(folder: Path = SHIPPED / "plots") -> LatentSpace:
-    """Fit the space of the embedded catalog and write it where the package ships it."""
+    """Fit the space of the embedded catalog and write it into the package."""
     from eagle_gym.catalog import load_plots, split_catalog
 
     catalog = load_plots()
@@ -98,10 +106,10 @@ def ship_plots(folder: Path = SHIPPED / "plots") -> LatentSpace:
 
 
 def _shipped(key: str) -> LatentSpace | None:
-    """The shipped space of this key, if there is one; one of another key is passed over."""
-    for header in sorted(SHIPPED.glob("*/space.json")):
-        if json.loads(header.read_text(encoding="utf-8")).get("key") == key:
-            return LatentSpace.load(header.parent)
+    """The shipped space of a key, or None."""
+    for path in sorted(SHIPPED.glob(f"*/{NAME}.json")):
+        if cache.load_header(path.parent, NAME).get("key") == key:
+            return LatentSpace.load(path.parent)
     return None
 
 
@@ -109,6 +117,6 @@ def _checked(folder: Path, key: str) -> LatentSpace:
     space = LatentSpace.load(folder)
     if space.key != key:
         raise PreparationError(
-            f"{folder}: expected a space of key {key[:12]}…; got {space.key[:12]}…; delete the folder"
+            f"{folder}: expected a space of key {key[:12]}…, got {space.key[:12]}…: delete the folder"
         )
     return space

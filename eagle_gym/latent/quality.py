@@ -1,8 +1,8 @@
-"""How well ratings of items nobody has rated are predicted from their texts, and how parameters are chosen by that.
+"""Quality of a space: how well it predicts ratings of unrated items from their texts; cross-validation of parameters.
 
-Items are held out whole. The space is fitted, by the very steps of `space`, on a catalog that never had them: without
-their texts, and without their ratings. So whitening, ball and refitted users are those of an environment. The texts
-held out are then encoded, and the ratings they got, from train and from test users, are predicted.
+Items are held out with their texts and all their ratings. The space is fitted on the rest of the catalog by the same
+steps as an environment's, including whitening, ball and refitted users. Then the held-out texts are encoded, and their
+ratings by train and by test users are predicted.
 """
 
 from __future__ import annotations
@@ -12,27 +12,35 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.space import ItemFactors, RawMaps, Reading, SpaceParameters, complete, factor_items, fit_maps
+from eagle_gym.latent.space import (
+    CatalogFeatures,
+    ItemFactors,
+    RawMaps,
+    SpaceParameters,
+    complete,
+    factor_items,
+    fit_maps,
+)
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
 WHO = ("all", "train", "test")
-# Coordinates of the space that each prediction may use; the last one is the item's quality.
+# Coordinates of the space that each prediction uses; the last one is the item's quality.
 PREDICTIONS = {"bias_only": slice(-1, None), "taste_only": slice(0, -1), "text": slice(None)}
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Root mean squared errors on ratings of held-out items, rating units, means over splits.
+    """Root mean squared errors on ratings of held-out items, in rating units; means over splits.
 
     Attributes:
         user_mean: The user's mean rating of other items.
-        bias_only: A space of the predicted quality alone.
-        taste_only: A space of the predicted factors alone (z without the item bias).
+        bias_only: A space of only the predicted quality.
+        taste_only: A space of only the predicted factors (z without the item bias).
         text: The whole space.
         splits: Number of splits.
     """
@@ -44,7 +52,7 @@ class ColdStart:
     splits: int
 
     def gain(self, name: str = "text") -> float:
-        """By how much a predictor's error is below the user mean's, in percent of it."""
+        """Reduction of the user mean's error by a predictor, in percent."""
         return 100.0 * (1.0 - float(getattr(self, name)) / self.user_mean)
 
     def __str__(self) -> str:
@@ -54,11 +62,11 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class ColdStartReport:
-    """What `cold_start_report` finds.
+    """Result of `cold_start_report`.
 
     Attributes:
-        errors: For the ratings of "all", of "train" and of "test" users, where there are any.
-        parameters: What each split was fitted with.
+        errors: Errors on the ratings of "all", "train" and "test" users, as far as there are any.
+        parameters: Parameters used in each split.
     """
 
     errors: Mapping[str, ColdStart]
@@ -67,15 +75,15 @@ class ColdStartReport:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A catalog without some of its items, and the ratings that these got.
+    """A catalog without some of its items, and the ratings of these.
 
     Attributes:
-        catalog: Without the items, their ratings, and users who rated nothing else.
-        split: The whole catalog's, restricted to it.
-        texts: Of the items held out.
-        user: Rows of ``catalog.users``, [m].
-        item: Indices into ``texts``, [m].
-        value: What they rated, [m].
+        catalog: The catalog without the items, their ratings, and users who rated nothing else.
+        split: The split, restricted to that catalog.
+        texts: Texts of the held-out items.
+        user: Rows of `catalog.users`, [m].
+        item: Indices into `texts`, [m].
+        value: The ratings, [m].
     """
 
     catalog: Catalog
@@ -95,32 +103,32 @@ def cold_start_report(
     splits: int = 5,
     held_out: float = 0.2,
     seed: int = 0,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> ColdStartReport:
-    """Hold items out whole, fit on the others as an environment does, predict the ratings of those held out.
+    """Hold out items, fit on the others as an environment does, and predict the ratings of the held-out items.
 
-    Test users enter no fit; they are folded in from their support, and all their ratings of held-out items are judged.
+    Test users do not enter the fit. They are folded in from their support; all their ratings of held-out items count.
 
     Args:
         catalog: Items, users and ratings.
-        split: Who trains, and what is support.
-        parameters: Of the latent space; the defaults by default.
-        choices: Parameters to choose from anew in every split, by `weigh` on the items that the split keeps, so that no
-            choice has seen what it is measured on. Instead of ``parameters``.
-        splits: How many times, each time with other items.
-        held_out: Share of the items.
-        seed: Of the choice of items.
-        progress: Show a bar; None: only on a terminal.
+        split: Says which users are for training, and which ratings are support.
+        parameters: Parameters of the latent space; by default the defaults.
+        choices: Instead of `parameters`: in every split, `cross_validate` chooses one of these on the items that the
+            split keeps, so no choice has seen the items on which it is measured.
+        splits: Number of splits, each with other held-out items.
+        held_out: Share of items held out.
+        seed: Seed of the choice of items.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        ConfigurationError: No split, or a share that is not between 0 and 1.
+        ConfigurationError: `splits` is below 1, or `held_out` is not between 0 and 1.
     """
     rows: dict[str, list[list[float]]] = {who: [] for who in WHO}
     used: list[SpaceParameters] = []
     for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
         chosen = parameters or SpaceParameters()
         if choices:
-            gains = weigh(held.catalog, held.split, choices, held_out=held_out, seed=seed)
+            gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
             chosen = choices[int(np.argmax(gains))]
         used.append(chosen)
         squares = _squared_errors(held, chosen)
@@ -136,7 +144,7 @@ def _means_of(rows: list[list[float]]) -> ColdStart:
     return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
 
 
-def weigh(
+def cross_validate(
     catalog: Catalog,
     split: Split,
     choices: Sequence[SpaceParameters],
@@ -144,18 +152,18 @@ def weigh(
     splits: int = 3,
     held_out: float = 0.2,
     seed: int = 0,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> list[float]:
-    """Weigh parameters by inner validation: items held out of the train users' ratings, and of nothing else.
+    """Cross-validate parameters on held-out items, with only the ratings of train users.
 
     Args:
         catalog: Items, users and ratings.
-        split: Who trains.
-        choices: To weigh.
-        splits: How many times items are held out.
-        held_out: Share of the items, each time.
-        seed: Of the choice of items.
-        progress: Show a bar; None: only on a terminal.
+        split: Says which users are for training.
+        choices: The parameters to compare.
+        splits: Number of splits, each with other held-out items.
+        held_out: Share of items held out.
+        seed: Seed of the choice of items.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Returns:
         Mean gain of each choice over the user mean, in percent.
@@ -164,27 +172,26 @@ def weigh(
         ConfigurationError: As `cold_start_report`.
     """
     gains = np.zeros((splits, len(choices)))
-    train = _train_alone(catalog, split)
-    for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "weighing", progress)):
-        reading = Reading.of(held.catalog)
+    train = _train_only(catalog, split)
+    for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
+        features = CatalogFeatures.of(held.catalog)
         factors: dict[SpaceParameters, ItemFactors] = {}
         base = _rmse(_user_means(held) - held.value)
         for column, choice in enumerate(choices):
-            same = replace(choice, encoder_ridge=1.0, ball=1.0)  # what these are changes no factor
+            same = replace(choice, encoder_ridge=1.0, ball=1.0)  # neither changes the factors
             if same not in factors:
                 factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = _predict(held, reading, fit_maps(reading, factors[same], choice), choice)
+            predicted = _predict(held, features, fit_maps(features, factors[same], choice), choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
 
 def _holding_out(
-    catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool | None
+    catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool
 ) -> Iterator[HeldOut]:
     if splits < 1 or not 0 < share < 1:
-        raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1; got {splits!r}, {share!r}")
-    hidden = None if progress is None else not progress
-    for number in tqdm(range(splits), desc=label, delay=2.0, leave=False, disable=hidden):
+        raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1, got {splits!r}, {share!r}")
+    for number in progress_bar(range(splits), show=progress, desc=label):
         order = np.random.default_rng([seed, number]).permutation(len(catalog.items))
         yield hold_out(catalog, split, order[: max(round(share * len(order)), 1)])
 
@@ -194,7 +201,7 @@ def hold_out(catalog: Catalog, split: Split, cold: NDArray[np.integer]) -> HeldO
 
     Args:
         catalog: Items, users and ratings.
-        split: Of them.
+        split: The split of that catalog.
         cold: Rows of the items.
     """
     is_cold = np.isin(catalog.ratings.item, cold)
@@ -215,12 +222,12 @@ def hold_out(catalog: Catalog, split: Split, cold: NDArray[np.integer]) -> HeldO
 
 
 def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
-    """Users with support: only theirs is a mean of other ratings."""
+    """Users with support: only they have a mean over other ratings."""
     return np.flatnonzero(np.bincount(catalog.ratings.user[split.support], minlength=len(catalog.users)))
 
 
-def _train_alone(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
-    """The train users' ratings, as if there were no others."""
+def _train_only(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
+    """The catalog of only the train users' ratings, and its split."""
     mine = np.isin(catalog.ratings.user, split.train_users)
     return restrict(catalog, split, mine, np.arange(len(catalog.items)))[0]
 
@@ -228,16 +235,16 @@ def _train_alone(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
 def restrict(
     catalog: Catalog, split: Split, kept: NDArray[np.bool_], items: NDArray[np.integer]
 ) -> tuple[tuple[Catalog, Split], NDArray[np.intp]]:
-    """Some items and some of their ratings, with the users who gave these.
+    """Some items and some of their ratings, with the users who gave them.
 
     Args:
         catalog: Items, users and ratings.
-        split: Of them.
-        kept: Ratings to keep, all of items that are kept, bool [m].
+        split: The split of that catalog.
+        kept: Ratings to keep, bool [m]; their items must be kept too.
         items: Rows of the items to keep, ascending.
 
     Returns:
-        The catalog and the split of what is kept, and the rows that its users had.
+        The remaining catalog and split, and the earlier rows of its users.
     """
     ratings = catalog.ratings
     rows = np.unique(ratings.user[kept]).astype(np.intp)
@@ -267,22 +274,22 @@ def restrict(
 
 
 def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
-    """Of each judged rating, [m], by each predictor, in the order of `ColdStart`."""
-    reading = Reading.of(held.catalog)
-    maps = fit_maps(reading, factor_items(held.catalog, held.split, parameters), parameters)
-    predicted = [_predict(held, reading, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
+    """Squared errors of the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
+    features = CatalogFeatures.of(held.catalog)
+    maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
+    predicted = [_predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
     return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
 
 
-def _predict(held: HeldOut, reading: Reading, maps: RawMaps, parameters: SpaceParameters) -> Floats:
-    """The judged ratings, [m], by the space that is made of some maps."""
-    space = complete(held.catalog, held.split, reading, maps, parameters)
+def _predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
+    """Predictions of the held-out ratings, [m], by the space made of some maps."""
+    space = complete(held.catalog, held.split, features, maps, parameters)
     z = space.encoder.encode(held.texts)
     return space.predict(z[held.item], space.users[held.user])
 
 
 def _user_means(held: HeldOut) -> Floats:
-    """The mean of its user's support, for each judged rating, [m]."""
+    """Mean of the user's support for each held-out rating, [m]."""
     ratings, rows, count = held.catalog.ratings, held.split.support, len(held.catalog.users)
     sums = np.bincount(ratings.user[rows], weights=ratings.value[rows].astype(np.float64), minlength=count)
     means: Floats = (sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1))[held.user]

@@ -1,17 +1,17 @@
-"""The latent space: one artefact that holds the encoder, the embeddings of items and users, and the ball.
+"""The latent space: an artefact that holds the encoder, the embeddings of items and users, and the ball.
 
-How it is fitted, from the support ratings of a split:
+The fit, from the support ratings of a split:
 
 1. Ratings of train users are factorised, with biases (`factorization`): dim - 1 factors and one bias for each item.
 2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
-   damped. It is fitted once on all items and once without each of five parts of them, so that every item also has an
+   damped. It is fitted once on all items and once without each of five parts of them, so every item also has an
    embedding by an encoder that did not see its ratings.
 3. Z is whitened: over the catalog's texts it has mean 0 and covariance I. Directions in which texts do not differ are
    dropped.
-4. Texts outside the ball that holds 99 % of the catalog's texts are moved to its surface.
-5. Users are refitted (`users`) on the embeddings of step 2 that did not see the item: these are as good, and as bad,
-   as those of texts nobody has rated. The population comes from the train users; test users are folded in from their
-   support.
+4. Texts outside the ball that holds 99 % of the catalog's texts are projected onto it.
+5. Users are refitted (`users`) on the embeddings of step 2 by encoders that did not see the item: these are as accurate
+   as the embeddings of unrated texts. The population is estimated from the train users; test users are folded in from
+   their support.
 """
 
 from __future__ import annotations
@@ -26,35 +26,37 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import ConfigurationError, PreparationError
-from eagle_gym.latent.encoder import Encoder, fit_linear, norms, project
+from eagle_gym.latent.encoder import Encoder, fit_linear
 from eagle_gym.latent.factorization import factorize
 from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
+from eagle_gym.latent.geometry import norms, project_to_ball
 from eagle_gym.latent.users import Moments, fit_population
+from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
 FORMAT = 1  # of the saved files
-VERSION = 1  # of the fit: raise it whenever equal inputs would give another space
+NAME = "space"  # of the saved files, without their endings
+VERSION = 1  # of the fit: raise it whenever the same inputs would give another space
 
 
 @dataclass(frozen=True)
 class SpaceParameters:
-    """How a latent space is fitted. The README of this folder says how the defaults were chosen.
+    """Parameters of the fit. The README of this folder says how the defaults were chosen.
 
     Attributes:
         dim: n, the dimension of Z: dim - 1 factors of taste and one of quality.
-        seed: Of the factorisation's start and of the parts of step 2.
-        factor_ridge: Of the factorisation, ratings.
-        bias_ridge: Of the factorisation's biases, ratings.
-        sweeps: Of the factorisation.
-        encoder_ridge: Of the encoder, in units of item weight.
-        damping: An item with c ratings weighs c · damping / (c + damping) in the encoder's fit.
-        parts: Of step 2.
+        seed: Seed of the initial factors and of the parts of step 2.
+        factor_ridge: Penalty on factors, in ratings.
+        bias_ridge: Penalty on biases of the factorisation, in ratings.
+        sweeps: Sweeps of the factorisation.
+        encoder_ridge: Penalty of the encoder, in units of item weight.
+        damping: An item with c ratings has weight c · damping / (c + damping) in the encoder's fit.
+        parts: Number of parts in step 2.
         ball: Share of the catalog's texts inside the ball.
     """
 
@@ -70,12 +72,12 @@ class SpaceParameters:
 
     def __post_init__(self) -> None:
         if self.dim < 2:
-            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality); got {self.dim!r}")
+            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality), got {self.dim!r}")
         if min(self.factor_ridge, self.bias_ridge, self.encoder_ridge, self.damping) <= 0 or self.sweeps < 1:
-            raise ConfigurationError(f"ridges, damping and sweeps must be positive; got {self}")
+            raise ConfigurationError(f"ridges, damping and sweeps must be positive, got {self}")
         if self.parts < 2 or not 0 < self.ball <= 1:
             raise ConfigurationError(
-                f"parts must be 2 or more and ball a share of 1; got {self.parts!r}, {self.ball!r}"
+                f"parts must be 2 or more and ball a share of 1, got {self.parts!r}, {self.ball!r}"
             )
 
 
@@ -84,14 +86,14 @@ class LatentSpace:
     """Encoder, items, users and ball.
 
     Attributes:
-        encoder: Text -> Z.
+        encoder: Maps texts to Z.
         items: Embeddings of the catalog's texts, [I, n].
-        users: A user's taste (n weights, rating units) and base (rating), [U, n + 1]: the predicted rating of z is
-            ``base + ⟨z, taste⟩``.
-        parameters: How it was fitted.
+        users: Taste (n weights, rating units) and base (a rating) of each user, [U, n + 1]: the predicted rating of z
+            is `base + ⟨z, taste⟩`.
+        parameters: Parameters of the fit.
         quality: Shares of the variance of the items' factors (`explained_taste`) and of their biases
-            (`explained_quality`) that texts explain for items that the encoder did not see; no part of the fingerprint.
-        key: Hash of what it was fitted from; "" where it was not kept.
+            (`explained_quality`) that texts explain for items unseen by the encoder; not part of the fingerprint.
+        key: Hash of everything that determined the fit; "" if the space was not prepared.
     """
 
     encoder: Encoder
@@ -117,16 +119,18 @@ class LatentSpace:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the arrays and of what the encoder reads, 16 hexadecimal digits."""
+        """Hash of the arrays and of the encoder's features, 16 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(self.encoder.features.to_json(), sort_keys=True).encode())
         for name, array in sorted(self._arrays().items()):
             digest.update(name.encode() + np.ascontiguousarray(array, "<f8").tobytes())
         return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path) -> None:
-        """Write `space.json` and `space.npz` into a folder, which is made when absent."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `space.json` and `space.npz` into a folder, which is made where absent.
+
+        Raises:
+            PreparationError: The folder cannot be written, or the disk is full; no half-written file is left behind.
+        """
         header = {
             "format": FORMAT,
             "key": self.key,
@@ -135,31 +139,33 @@ class LatentSpace:
             "quality": self.quality,
             "features": self.encoder.features.to_json(),
         }
-        np.savez_compressed(folder / "space.npz", allow_pickle=False, **self._arrays())
-        (folder / "space.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        cache.save_artefact(Path(folder), NAME, header, self._arrays())
 
     @classmethod
     def load(cls, folder: str | Path) -> LatentSpace:
         """Read what `save` wrote.
 
         Raises:
-            PreparationError: A file is missing, broken or was changed, or the encoder reads another lexicon.
+            PreparationError: A file is missing, damaged or was edited, or the encoder reads another lexicon.
         """
         folder = Path(folder)
+        header = cache.load_header(folder, NAME)
+        if header.get("format") != FORMAT:
+            raise PreparationError(
+                f"{folder}: expected a space of format {FORMAT}, got {header.get('format')!r}: prepare it again"
+            )
+        arrays = cache.load_arrays(folder, NAME, header)
         try:
-            header = json.loads((folder / "space.json").read_text(encoding="utf-8"))
-            if header["format"] != FORMAT:
-                raise PreparationError(f"{folder}: expected format {FORMAT}; got {header['format']!r}; prepare it anew")
-            arrays = read_arrays(folder / "space.npz")
             features = features_from_json(header["features"])
             encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
             space = cls(encoder, arrays["items"], arrays["users"], parameters, header["quality"], header["key"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PreparationError(f"{folder}: expected a space written by LatentSpace.save; {error!r}") from error
-        if space.fingerprint != header["fingerprint"]:
+        except (ValueError, KeyError, TypeError) as error:
+            raise PreparationError(f"{folder}: expected a space written by LatentSpace.save, got {error!r}") from error
+        if space.fingerprint != header.get("fingerprint"):
             raise PreparationError(
-                f"{folder}: the arrays are not those that were saved; delete the folder, prepare anew"
+                f"{folder}: expected the fingerprint {header.get('fingerprint')!r}, got {space.fingerprint!r}: delete "
+                "the folder and prepare it again"
             )
         return space
 
@@ -193,41 +199,40 @@ class Linear:
         return values
 
     def only(self, columns: slice) -> Linear:
-        """The same map to some of its values."""
+        """The map to only some of the values."""
         return Linear(self.weights[:, columns], self.intercept[columns])
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """What the encoder sees of a catalog's texts.
+class CatalogFeatures:
+    """The features of a catalog's texts.
 
     Attributes:
-        features: Read the texts.
-        bags: Features of each text, I of them.
-        table: The same as a sparse matrix, [I, F].
+        reader: Reads the features of a text.
+        bags: [I] Features of each text.
+        table: [I, F] The same as a sparse matrix.
     """
 
-    features: Features
+    reader: Features
     bags: list[Bag]
     table: sp.csr_array
 
     @classmethod
-    def of(cls, catalog: Catalog, progress: bool | None = False) -> Reading:
-        """Read a catalog's texts, with a bar where that takes more than two seconds."""
+    def of(cls, catalog: Catalog, progress: bool = False) -> CatalogFeatures:
+        """Read a catalog's texts, with a progress bar after two seconds."""
         features = features_of(catalog.texts, catalog.language)
-        hidden = None if progress is None else not progress
-        texts = tqdm(catalog.texts, desc="reading texts", delay=2.0, leave=False, disable=hidden)
+        texts = progress_bar(catalog.texts, show=progress, desc="reading texts")
         bags = [features.bag(text) for text in texts]
         return cls(features, bags, matrix(bags, features.count))
 
 
 @dataclass(frozen=True, eq=False)
 class ItemFactors:
-    """What step 1 gives for the encoder to learn.
+    """Result of step 1: the targets of the encoder's fit.
 
     Attributes:
         targets: Factors and bias of each item, [I, dim].
-        weights: Of each item in the encoder's fit, 0 where nobody rated it, [I].
+        weights: Weight of each item in the encoder's fit, 0 if nobody rated it, [I].
         part: The part of each item in step 2, [I].
     """
 
@@ -238,14 +243,14 @@ class ItemFactors:
 
 @dataclass(frozen=True, eq=False)
 class RawMaps:
-    """What step 2 gives: maps from text to (factors, bias), before whitening.
+    """Result of step 2: maps from text to (factors, bias), before whitening.
 
     Attributes:
         full: Fitted on all rated items, k = dim.
-        unseen: One for each part, fitted without it.
+        unseen: One map for each part, fitted without it.
         part: The part of each item, [I].
-        explained: Share of the variance of (factors, bias) over rated items, weighted as in the fit, that maps which
-            did not see the item explain.
+        explained: Shares of the variance of factors and of biases over rated items, weighted as in the fit, that the
+            `unseen` maps explain.
     """
 
     full: Linear
@@ -254,11 +259,11 @@ class RawMaps:
     explained: tuple[float, float]
 
     def out_of_part(self, features: sp.csr_array) -> Floats:
-        """Value of each item by the map that did not see it, [I, k]."""
+        """Values of each item by the map that did not see it, [I, k]."""
         return _out_of_part(self.unseen, self.part, features)
 
     def only(self, columns: slice) -> RawMaps:
-        """The same maps to some of the coordinates; the last one is the bias."""
+        """The maps to only some of the coordinates; the last one is the bias."""
         return replace(self, full=self.full.only(columns), unseen=tuple(part.only(columns) for part in self.unseen))
 
 
@@ -267,27 +272,27 @@ def fit_space(
     split: Split,
     parameters: SpaceParameters | None = None,
     *,
-    progress: bool | None = False,
+    progress: bool = False,
 ) -> LatentSpace:
-    """Fit a latent space; nothing but the split's support ratings is read.
+    """Fit a latent space, from only the split's support ratings.
 
     Args:
         catalog: Items, users and ratings.
-        split: Says which users train, and which ratings are support.
-        parameters: How; the defaults by default.
-        progress: Show bars where it takes more than two seconds; None: only on a terminal.
+        split: Says which users are for training, and which ratings are support.
+        parameters: Parameters of the fit; by default the defaults.
+        progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        PreparationError: Fewer than two items are rated, or the texts do not differ in anything that the encoder reads.
+        PreparationError: Fewer than two items are rated, or the texts do not differ in any feature.
     """
     parameters = parameters or SpaceParameters()
-    reading = Reading.of(catalog, progress)
-    maps = fit_maps(reading, factor_items(catalog, split, parameters, progress=progress), parameters)
-    return complete(catalog, split, reading, maps, parameters)
+    features = CatalogFeatures.of(catalog, progress)
+    maps = fit_maps(features, factor_items(catalog, split, parameters, progress=progress), parameters)
+    return complete(catalog, split, features, maps, parameters)
 
 
 def factor_items(
-    catalog: Catalog, split: Split, parameters: SpaceParameters, *, progress: bool | None = False
+    catalog: Catalog, split: Split, parameters: SpaceParameters, *, progress: bool = False
 ) -> ItemFactors:
     """Step 1, from the ratings of train users."""
     rng = np.random.default_rng(parameters.seed)
@@ -311,9 +316,9 @@ def factor_items(
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
 
 
-def fit_maps(reading: Reading, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
+def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
     """Step 2."""
-    table, targets, weights, part = reading.table, items.targets, items.weights, items.part
+    table, targets, weights, part = features.table, items.targets, items.weights, items.part
 
     def fit(kept: NDArray[np.bool_]) -> Linear:
         return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
@@ -328,15 +333,15 @@ def fit_maps(reading: Reading, items: ItemFactors, parameters: SpaceParameters) 
 
 
 def complete(
-    catalog: Catalog, split: Split, reading: Reading, maps: RawMaps, parameters: SpaceParameters
+    catalog: Catalog, split: Split, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters
 ) -> LatentSpace:
     """Steps 3 to 5: whiten, find the ball, refit the users."""
-    whitening = _whitening(maps.full(reading.table))
-    encoder = _encoder(reading.features, maps.full, whitening, reading.bags, parameters.ball)
-    unseen = project((maps.out_of_part(reading.table) - whitening[0]) @ whitening[1], encoder.radius)
+    whitening = _whitening(maps.full(features.table))
+    encoder = _encoder(features.reader, maps.full, whitening, features.bags, parameters.ball)
+    unseen = project_to_ball((maps.out_of_part(features.table) - whitening[0]) @ whitening[1], encoder.radius)
     return LatentSpace(
         encoder=encoder,
-        items=project(encoder.linear(reading.bags), encoder.radius),
+        items=project_to_ball(encoder.linear(features.bags), encoder.radius),
         users=fit_users(catalog, split.support, split.train_users, unseen),
         parameters=parameters,
         quality={"explained_taste": maps.explained[0], "explained_quality": maps.explained[1]},
@@ -348,13 +353,13 @@ def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np
 
     Args:
         catalog: Users and ratings.
-        rows: Ratings that may be read, bool [m].
-        train_users: Who makes the population.
+        rows: Ratings that the fit may read, bool [m].
+        train_users: Users from whom the population is estimated.
         unseen: Coordinates of the items by maps that did not see them, [I, k].
     """
     ratings = catalog.ratings
     value = ratings.value[rows].astype(np.float64)
-    mean = value[np.isin(ratings.user[rows], train_users)].mean()  # only the train users say where the centre is
+    mean = value[np.isin(ratings.user[rows], train_users)].mean()  # only train users determine the centre
     columns = np.column_stack([unseen, np.ones(len(unseen))])
     moments = Moments.of(ratings.user[rows], ratings.item[rows], value - mean, columns, len(catalog.users))
     population = fit_population(moments.take(train_users[moments.count[train_users] > 0]))
@@ -369,7 +374,7 @@ def _out_of_part(unseen: tuple[Linear, ...], part: NDArray[np.int64], features: 
 
 
 def _explained(guess: Floats, truth: Floats, weights: Floats) -> float:
-    """R² over all columns together, rows weighted."""
+    """R² over all columns together, with weighted rows."""
     spread = truth - np.average(truth, axis=0, weights=weights)
     missed, total = (float(np.sum(weights[:, None] * error**2)) for error in (truth - guess, spread))
     return 1.0 - missed / max(total, 1e-300)
@@ -378,7 +383,7 @@ def _explained(guess: Floats, truth: Floats, weights: Floats) -> float:
 def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A part for each item, [I]; rated items are spread evenly."""
     if rated.sum() < 2:
-        raise PreparationError(f"a latent space needs at least two items that train users rated; got {rated.sum()}")
+        raise PreparationError(f"expected two or more items that train users rated, got {rated.sum()}: add ratings")
     part = np.zeros(len(rated), dtype=np.int64)
     part[rng.permutation(np.flatnonzero(rated))] = np.arange(rated.sum()) % most
     return part
@@ -392,8 +397,8 @@ def _whitening(raw: Floats) -> tuple[Floats, Floats]:
     kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
     if variance.max() < 1e-12:
         raise PreparationError(
-            "the catalog's texts do not differ in anything that the encoder reads and ratings follow; "
-            "a latent space needs texts that say different things and ratings of them"
+            "the catalog's texts do not differ in any feature that explains ratings: a latent space needs texts that "
+            "say different things, and ratings of them"
         )
     axes = axes[:, kept]
     axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])  # one sign on every machine
@@ -411,7 +416,7 @@ def _encoder(
 
 
 def with_key(space: LatentSpace, key: str) -> LatentSpace:
-    """The same space, remembering what it was fitted from."""
+    """The same space with a key."""
     return replace(space, key=key)
 
 
@@ -419,7 +424,7 @@ def parameters_from(given: SpaceParameters | dict[str, Any] | None) -> SpacePara
     """Parameters from a mapping of some of them.
 
     Raises:
-        ConfigurationError: An unknown one, or a value that cannot be.
+        ConfigurationError: A parameter is unknown or out of range.
     """
     if isinstance(given, SpaceParameters):
         return given
@@ -427,6 +432,6 @@ def parameters_from(given: SpaceParameters | dict[str, Any] | None) -> SpacePara
     unknown = sorted(set(given or {}) - known)
     if unknown:
         raise ConfigurationError(
-            f"a latent space has the parameters {', '.join(sorted(known))}; got {', '.join(unknown)}"
+            f"a latent space has the parameters {', '.join(sorted(known))}, got {', '.join(unknown)}"
         )
     return SpaceParameters(**(given or {}))

@@ -1,10 +1,10 @@
-"""Users as linear functions of an embedding: a ridge whose centre and strength are learnt from the train users.
+"""Users as linear functions of an embedding: a ridge whose centre and strength are estimated from the train users.
 
-Given the items' embeddings, a user's ratings are modelled as ``⟨x, w⟩ + noise``, with x = (z, 1) and w = (taste, base),
+Given the items' embeddings, a user's ratings are modelled as `⟨x, w⟩ + noise`, with x = (z, 1) and w = (taste, base),
 and the w of users as draws from one normal distribution. Expectation maximisation over the train users finds its mean,
-its covariance and the noise (empirical Bayes); every user, seen in that fit or not, is then the mean of w given the
-user's own ratings. Somebody with few ratings is near the average user, and directions in which users do not differ are
-not over-read. No strength of a ridge is left to choose.
+its covariance and the noise (empirical Bayes); each user, in that fit or not, is then the posterior mean of w given the
+user's own ratings. A user with few ratings is near the average user, and directions in which users do not differ are
+not overfitted. There is no penalty to tune.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """All that the fits need to know about the ratings of each user.
+    """Sufficient statistics of each user's ratings.
 
     Attributes:
         gram: Sum of x xᵀ over the user's ratings, [U, k, k].
@@ -40,7 +40,7 @@ class Moments:
     def of(
         cls, user: NDArray[np.integer], item: NDArray[np.integer], value: Floats, rows: Floats, users: int
     ) -> Moments:
-        """Moments of ratings [m] of items whose x stand in `rows` [I, k]."""
+        """Moments of ratings [m] of items whose x are in `rows` [I, k]."""
         shape = (users, len(rows))
         rated = sp.csr_array((np.ones(len(value)), (user, item)), shape=shape)
         values = sp.csr_array((value, (user, item)), shape=shape)
@@ -50,7 +50,7 @@ class Moments:
         return cls((rated @ outer(rows)).reshape(users, size, size), values @ rows, square, count)
 
     def take(self, users: NDArray[np.integer]) -> Moments:
-        """Those of some users."""
+        """The moments of some users."""
         return Moments(self.gram[users], self.right[users], self.square[users], self.count[users])
 
 
@@ -59,8 +59,8 @@ class Population:
     """The distribution of users.
 
     Attributes:
-        mean: Of w, [k].
-        covariance: Of w, [k, k].
+        mean: Mean of w, [k].
+        covariance: Covariance of w, [k, k].
         noise: Variance of a rating around its prediction.
     """
 
@@ -80,9 +80,9 @@ def fit_population(moments: Moments, *, steps: int = 40, floor: float = 1e-6) ->
     """Expectation maximisation over the users of `moments`.
 
     Args:
-        moments: Of the train users, each with at least one rating; centred ratings converge faster.
-        steps: Iterations; their number is fixed so that equal data give equal results.
-        floor: Least variance in any direction, rating units squared; keeps the covariance invertible.
+        moments: Moments of the train users, each with at least one rating; centred ratings converge faster.
+        steps: Iterations; fixed, so that equal data give equal results.
+        floor: Smallest variance in any direction, in squared rating units; keeps the covariance invertible.
     """
     size = moments.gram.shape[1]
     ratings = float(moments.count.sum())
@@ -91,7 +91,7 @@ def fit_population(moments: Moments, *, steps: int = 40, floor: float = 1e-6) ->
         w, spread = population.posterior(moments)
         mean = w.mean(axis=0)
         covariance = (w - mean).T @ (w - mean) / len(w) + spread.mean(axis=0) + floor * np.eye(size)
-        # expected squared error of the ratings, the uncertainty of w counted
+        # expected squared error of the ratings, including the uncertainty of w
         fitted = np.einsum("ui,uij,uj->", w, moments.gram, w) + np.einsum("uij,uji->", spread, moments.gram)
         error = float(moments.square.sum() - 2 * np.sum(w * moments.right) + fitted)
         population = Population(mean, (covariance + covariance.T) / 2, max(error / ratings, floor))

@@ -1,4 +1,4 @@
-"""How good a point of Z is for a user: the reward's source."""
+"""Utilities: how good a point of Z is for a user. Rewards are differences of utility."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent.encoder import norms
+from eagle_gym.latent.geometry import norms
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
 
 METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
-CAP = 0.95  # quantile of the catalog's own novelty above which novelty counts no more
-REMEMBERED = 1024  # users whose predicted ratings of the catalog are kept, as far as the memory allows
-MEMORY = 2**27  # bytes that these may take
+CAP = 0.95  # quantile of the catalog's own novelty at which novelty is capped
+REMEMBERED = 1024  # most users whose predicted ratings of the catalog are kept
+MEMORY = 2**27  # most bytes that these take
 
 
 @dataclass(frozen=True, eq=False)
 class UtilityParts:
-    """Utility and what it is made of, each [B].
+    """Utility and its parts, each [B].
 
     Attributes:
-        total: What is rewarded.
+        total: The utility.
         affinity: Predicted rating, standardised over the catalog for that user.
-        novelty: Distance to what exists, standardised over the catalog.
-        percentile: Share of the catalog's items with a lower predicted rating for that user, 0..100; ties count half.
-            In catalogs of more than 100,000 items, of so many of them, evenly spaced.
+        novelty: Distance to the nearest items, standardised over the catalog.
+        percentile: Share of the catalog's items with a lower predicted rating for that user, 0 to 100; ties count half.
+            In larger catalogs it is taken over 100,000 evenly spaced items.
     """
 
     total: Floats
@@ -53,34 +53,34 @@ class Utility(Protocol):
         Args:
             z: [B, n].
             users: Rows of `LatentSpace.users`, [B, n + 1].
-            exclude: Row of the catalog's item that does not count as existing, -1 for none, [B].
+            exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
 
         Returns:
-            Parts, each [B]; entry i depends on the i-th point, user and exclusion alone.
+            Parts, each [B]; entry i depends only on the i-th point, user and exclusion.
         """
         ...
 
 
 class ContentGap:
-    """Affinity + weight · novelty: high where a user would be well served and nothing exists.
+    """Affinity + weight · novelty: high where a user would be well served and the catalog has a gap.
 
-    Affinity is ⟨z, taste⟩ / ‖taste‖, which is the predicted rating standardised over the catalog, as Z is white.
-    Novelty is the mean distance to the nearest items of the catalog, capped at the 95 % quantile of the catalog's own,
-    and standardised over the catalog's own (each item's distance to the others, capped too).
+    Affinity is ⟨z, taste⟩ / ‖taste‖: as Z is white, this is the predicted rating, standardised over the catalog.
+    Novelty is the mean distance to the nearest items of the catalog. It is capped at the 95 % quantile of the catalog's
+    own novelty (each item's distance to the others), and standardised by the mean and deviation of that.
 
-    Nearest items are found exactly up to 100,000 items and by FAISS beyond (see `nearest`), where the catalog's own
-    novelty is taken over 100,000 items, evenly spaced.
+    Nearest items are found exactly in catalogs of up to 100,000 items and by FAISS in larger ones (see `nearest`),
+    whose own novelty is taken over 100,000 evenly spaced items.
 
     Args:
-        space: Items and their dimension.
-        weight: λ, of novelty.
-        neighbours: k, number of nearest items.
+        space: The latent space with its items.
+        weight: Weight of novelty, λ.
+        neighbours: Number of nearest items, k.
         metric: "euclidean", "cityblock" or "chebyshev".
         index: "exact", "faiss" or "auto".
 
     Raises:
-        ConfigurationError: An unknown metric or index, a weight that is no finite number, fewer than one neighbour or
-            as many as there are items.
+        ConfigurationError: The metric or the index is unknown, the weight is not finite, or `neighbours` is below 1 or
+            not below the number of items.
         PreparationError: FAISS is needed and not installed.
     """
 
@@ -93,12 +93,12 @@ class ContentGap:
         index: Index = "auto",
     ) -> None:
         if metric not in METRICS:
-            raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+            raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
         if not np.isfinite(weight):
-            raise ConfigurationError(f"weight must be a finite number; got {weight!r}")
+            raise ConfigurationError(f"weight must be a finite number, got {weight!r}")
         if neighbours != int(neighbours) or not 1 <= neighbours < len(space.items):
             raise ConfigurationError(
-                f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items; "
+                f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items, "
                 f"got {neighbours!r}"
             )
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
@@ -112,7 +112,7 @@ class ContentGap:
         self._scores = lru_cache(min(REMEMBERED, max(1, MEMORY // (8 * len(sample)))))(self._catalog_scores)
 
     def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
-        """Utility of points z [B, n] for users [B, n + 1], an item each left out (-1: none); parts are [B]."""
+        """Utility of points z [B, n] for users [B, n + 1], each without one item (-1: none); parts are [B]."""
         score = dot(z, users[:, :-1])
         strength = norms(users[:, :-1])
         affinity = score / np.where(strength > 0, strength, 1.0)
@@ -120,7 +120,7 @@ class ContentGap:
         return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(score, users))
 
     def distance(self, z: Floats, exclude: NDArray[np.integer], *, workers: int = 1) -> Floats:
-        """Mean distance of points [B, n] to their nearest items, an item each left out (-1: none): [B]."""
+        """Mean distance of points [B, n] to their nearest items, each without one item (-1: none): [B]."""
         near, rows = self._nearest.query(z, self.neighbours + 1, workers=workers)
         total = np.zeros(len(z))
         taken = np.zeros(len(z), dtype=np.int64)
@@ -134,13 +134,13 @@ class ContentGap:
         result = np.empty(len(score))
         for row, (value, taste) in enumerate(zip(score, users[:, :-1], strict=True)):
             scores = self._scores(taste.tobytes())
-            # Counted, not looked up in sorted scores: sorting them costs more than an episode's worth of counting.
+            # Counted, not searched in sorted scores: sorting costs more than all the counting of an episode.
             below, upto = np.count_nonzero(scores < value), np.count_nonzero(scores <= value)
             result[row] = 50.0 * (below + upto) / len(scores)
         return result
 
     def _catalog_scores(self, taste: bytes) -> Floats:
-        """⟨item, taste⟩ of all items [I], summed as `dot` does."""
+        """⟨item, taste⟩ of all items [I], summed in the same order as in `dot`."""
         total = np.zeros(self._catalog.shape[1])
         for values, weight in zip(self._catalog, np.frombuffer(taste), strict=True):
             total += values * weight
@@ -148,12 +148,12 @@ class ContentGap:
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:
-    """All of ``count`` rows, or ``most`` of them, evenly spaced."""
+    """Indices of `count` rows, or of `most` of them, evenly spaced."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.intp)
 
 
 def dot(a: Floats, b: Floats) -> Floats:
-    """Row by row inner products, [B], summed in the order of the columns whatever the shape."""
+    """Inner products of rows, [B], summed in the order of the columns whatever the shape."""
     total = np.zeros(len(a))
     for column in range(a.shape[1]):
         total += a[:, column] * b[:, column]
@@ -164,20 +164,20 @@ def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwarg
     """A utility by name.
 
     Args:
-        spec: None for `ContentGap`, or "module:factory"; a factory is called as ``factory(space, catalog, **kwargs)``.
-        space: Where it scores.
-        catalog: What exists.
-        **kwargs: For the factory; for `ContentGap` its own arguments.
+        spec: None for `ContentGap`, or "module:factory"; a factory is called as `factory(space, catalog, **kwargs)`.
+        space: The latent space.
+        catalog: The catalog.
+        **kwargs: Arguments of the factory, or of `ContentGap`.
 
     Raises:
-        ConfigurationError: The factory cannot be found, does not take these arguments or makes nothing callable.
+        ConfigurationError: The factory cannot be found, does not take these arguments, or does not return a callable.
     """
     try:
         made = (_factory(spec) if spec else _content_gap)(space, catalog, **kwargs)
     except TypeError as error:
-        raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}; {error}") from error
+        raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}: {error}") from error
     if not callable(made):
-        raise ConfigurationError(f"utility {spec} must make something callable; got {type(made).__name__}")
+        raise ConfigurationError(f"utility {spec} must make something callable, got {type(made).__name__}")
     return cast(Utility, made)
 
 
@@ -188,28 +188,9 @@ def _content_gap(space: LatentSpace, catalog: Catalog, **kwargs: Any) -> Content
 def _factory(spec: str) -> Callable[..., Any]:
     module, colon, name = spec.partition(":")
     if not (module and colon and name):
-        raise ConfigurationError(f"utility must be 'module:factory', such as 'mypackage.mymodule:make'; got {spec!r}")
+        raise ConfigurationError(f"utility must be 'module:factory', such as 'mypackage.mymodule:make', got {spec!r}")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"utility {spec!r} cannot be found; {error}") from error
+        raise ConfigurationError(f"utility {spec!r} cannot be found: {error}") from error
     return cast(Callable[..., Any], found)
-
-
-def gradient(values: Callable[[Floats], Floats], z: Floats, step: float = 1e-3) -> Floats:
-    """Gradient of a function of points by central differences, evaluated in one call.
-
-    Args:
-        values: Maps points `[M, n]` to values `[M]`; its points are 2n blocks, each in the order of `z`.
-        z: Points, `[B, n]`.
-        step: Half the distance between the two points of a difference, in units of Z.
-
-    Returns:
-        Gradients, `[B, n]`.
-    """
-    rows, dim = z.shape
-    steps = step * np.eye(dim)
-    around = np.concatenate([z[None] + steps[:, None], z[None] - steps[:, None]])  # [2n, B, n]
-    found = values(around.reshape(-1, dim)).reshape(2, dim, rows)
-    slopes: Floats = ((found[0] - found[1]) / (2 * step)).T
-    return slopes

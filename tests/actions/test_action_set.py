@@ -53,7 +53,7 @@ def build_one(sets: ActionSets, n: int = 2) -> ActionSet:
 
 
 @given(st.integers(0, len(TEXTS) - 1), st.sampled_from(PROFILES))
-def test_an_action_set_offers_k_distinct_prompts_with_weights(row: int, profile: str) -> None:
+def test_an_action_set_offers_k_distinct_edits_with_weights(row: int, profile: str) -> None:
     sets = real_sets()
     z = SPACE.encoder.encode(TEXTS[row : row + 1])
     (chosen,) = sets.build(TEXTS[row : row + 1], [profile], z)
@@ -129,7 +129,7 @@ def test_equal_features_are_offered_together_only_where_others_lack() -> None:
     assert build_one(listed_sets(table, k=4)).edits == ("a", "a again", "b", "c")
 
 
-def test_repeated_prompts_are_one() -> None:
+def test_repeated_edits_are_one() -> None:
     class Twice(Listed):
         def propose(self, texts, profiles, n, seeds):
             return [["a", "a", "b", "b", "c"] for _ in texts]
@@ -177,7 +177,7 @@ def test_arrays_are_read_only() -> None:
 
 
 def test_no_candidate_at_all_is_an_error() -> None:
-    with pytest.raises(DesignError, match="no candidate"):
+    with pytest.raises(DesignError, match=r"expected candidate edits .*, got none"):
         build_one(listed_sets({}))
 
 
@@ -246,5 +246,5 @@ def test_a_random_choice_is_the_states_own() -> None:
 
 
 def test_an_unknown_choice_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="selection must be one of g_optimal, "):
+    with pytest.raises(ConfigurationError, match="expected one of g_optimal, "):
         real_sets(selection="shortest")

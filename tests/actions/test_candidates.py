@@ -28,7 +28,7 @@ def state(seed: int) -> tuple[str, str]:
 
 
 @given(SEEDS)
-def test_lexicon_prompts_are_distinct_and_each_can_change_the_text(seed: int) -> None:
+def test_lexicon_edits_are_distinct_and_each_can_change_the_text(seed: int) -> None:
     text, profile = state(seed)
     (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
     assert len(pool) == len(set(pool)) == 64
@@ -38,7 +38,7 @@ def test_lexicon_prompts_are_distinct_and_each_can_change_the_text(seed: int) ->
 
 
 @given(SEEDS)
-def test_no_prompt_asks_for_a_dislike(seed: int) -> None:
+def test_no_edit_asks_for_a_dislike(seed: int) -> None:
     text, profile = state(seed)
     (pool,) = LexiconCandidates().propose([text], [profile], 64, [seed])
     asked = {
@@ -50,7 +50,7 @@ def test_no_prompt_asks_for_a_dislike(seed: int) -> None:
     assert not asked & set(plot_english.parse_profile(profile).dislikes)
 
 
-def test_personalised_prompts_ask_for_likes() -> None:
+def test_personalised_edits_ask_for_likes() -> None:
     likes = (("genres", "Western"), ("tone", "eerie"), ("motifs", "robots"))
     profile = plot_english.render_profile(Profile(likes))
     (own,) = LexiconCandidates(personalised=1.0).propose(["A drama film."], [profile], 20, [0])
@@ -72,7 +72,7 @@ def test_a_row_does_not_depend_on_its_batch(seeds: list[int]) -> None:
     assert together == alone
 
 
-def test_macro_prompts_ask_for_three_edits_of_three_slots() -> None:
+def test_macro_edits_ask_for_three_changes_of_three_slots() -> None:
     text, profile = state(1)
     (pool,) = LexiconCandidates(macro=1.0).propose([text], [profile], 12, [0])
     assert len(set(pool)) == 12
@@ -117,7 +117,7 @@ def test_a_profile_in_free_text_says_nothing() -> None:
     assert tastes('I liked "Heat" and loathed "Cats"') == Profile()
 
 
-def test_every_prompt_of_the_table_parses_to_its_edit() -> None:
+def test_every_edit_of_the_table_parses_to_its_change() -> None:
     table = arrays.change_table()
     for change, edits in zip(table.changes, table.edits, strict=True):
         for edit in edits:

@@ -17,19 +17,19 @@ from eagle_gym.actions import __main__ as command
 from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate import make as making
-from eagle_gym.actions.surrogate import store as store
+from eagle_gym.actions.surrogate import store
 from eagle_gym.actions.surrogate.model import (
     Correction,
     PlotSurrogate,
     Surrogate,
     Symbolic,
     gather_changes,
-    into_ball,
     linear_map,
     outcome_groups,
 )
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import arrays
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
@@ -90,7 +90,7 @@ def test_edits_that_change_nothing_have_no_effect() -> None:
     np.testing.assert_array_equal(effect.change, 0.0)
 
 
-def test_macro_prompts_add_their_edits_up() -> None:
+def test_macro_edits_add_their_changes_up() -> None:
     text = "A dark western film set on a train."
     edits = ["Set it in New York.", "Blend in comedy.", "Set it in New York; blend in comedy."]
     z = SPACE.encoder.encode([text])
@@ -98,7 +98,7 @@ def test_macro_prompts_add_their_edits_up() -> None:
     np.testing.assert_allclose(moved[2], moved[0] + moved[1], atol=1e-9)
 
 
-def test_prompts_that_cannot_be_read_move_nothing_without_a_correction() -> None:
+def test_edits_that_cannot_be_read_move_nothing_without_a_correction() -> None:
     moved = PlotSurrogate(LINEAR, UNIFORM, Correction.zero(8)).displacements(
         ["A drama film."], [["qwerty"]], SPACE.encoder.encode(["A drama film."])
     )
@@ -106,7 +106,7 @@ def test_prompts_that_cannot_be_read_move_nothing_without_a_correction() -> None
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_r_squared_on_states_and_prompts_never_seen(fitted: PlotSurrogate, held_out: bool) -> None:
+def test_r_squared_on_states_and_edits_never_seen(fitted: PlotSurrogate, held_out: bool) -> None:
     fresh = make_catalog(30, 3).texts
     plan = fitting.Plan(150, samples=8, held_out=held_out, seed=9)
     checks = fitting.collect(ScriptedModel(fidelity=0.85, invent=0.2), fresh, plan)
@@ -126,7 +126,7 @@ def test_no_trial_has_a_held_out_edit(trials: fitting.Trials) -> None:
 
 
 def test_choices_of_vague_edits_are_learnt() -> None:
-    """A model that answers "darker" with one tone alone is found out."""
+    """A model that always answers "darker" with the same tone is noticed."""
 
     class OneTone(ScriptedModel):
         def _answer(self, prompt, rng, temperature):
@@ -168,7 +168,7 @@ def test_expected_embeddings_lie_in_the_ball(fitted: PlotSurrogate) -> None:
     pools = LexiconCandidates().propose(texts, [""] * len(texts), 16, range(len(texts)))
     expected = Surrogate(fitted, SPACE, {}, COST).expected(texts, pools, SPACE.encoder.encode(texts), [0] * len(texts))
     assert np.linalg.norm(np.concatenate(expected), axis=1).max() <= SPACE.radius * (1 + 1e-12)
-    np.testing.assert_allclose(into_ball(np.array([[30.0, 40.0]]), 5.0), [[3.0, 4.0]])
+    np.testing.assert_allclose(project_to_ball(np.array([[30.0, 40.0]]), 5.0), [[3.0, 4.0]])
 
 
 def test_perfect_and_constant_predictions_have_r_squared_one_and_zero() -> None:
@@ -255,9 +255,9 @@ def identity(candidates: object = None, profiles: object = (), **changes: object
         identity(budget=store.Budget(9, 4, 2)),
         identity(language="plot_english"),
     ],
-    ids=["personalised", "macro", "model", "users", "temperature", "budget", "kind"],
+    ids=["personalised", "macro", "model", "users", "temperature", "budget", "language"],
 )
-def test_free_surrogates_are_told_apart_by_all_that_decides_their_prompts(other: store.Identity) -> None:
+def test_free_surrogates_are_told_apart_by_all_that_decides_their_edits(other: store.Identity) -> None:
     assert other.key != identity().key
     assert other.as_json() != identity().as_json()
     assert identity().key == identity().key
@@ -269,13 +269,31 @@ def test_in_plot_english_the_candidates_do_not_matter() -> None:
 
 
 def test_broken_and_absent_files_are_said_to_be(fitted: PlotSurrogate, tmp_path: Path) -> None:
-    with pytest.raises(PreparationError, match="no surrogate"):
+    with pytest.raises(PreparationError, match=r"surrogate\.json: expected a readable header"):
         store.load_surrogate(tmp_path / "nowhere", IDENTITY, SPACE)
     store.save_surrogate(Surrogate(fitted, SPACE, {}, COST), IDENTITY, tmp_path)
     npz = tmp_path / "surrogate.npz"
     npz.write_bytes(npz.read_bytes()[:500])
-    with pytest.raises(PreparationError, match="broken"):
+    with pytest.raises(PreparationError, match="its checksum is not that"):
         store.load_surrogate(tmp_path, IDENTITY, SPACE)
+
+
+def test_edited_numbers_are_noticed(fitted: PlotSurrogate, tmp_path: Path) -> None:
+    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.2}, COST), IDENTITY, tmp_path)
+    header = tmp_path / "surrogate.json"
+    header.write_text(header.read_text().replace('"r2": 0.2', '"r2": 0.9'))
+    with pytest.raises(PreparationError, match="the header is not the one that was saved"):
+        store.load_surrogate(tmp_path, IDENTITY, SPACE)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"calls": 1}', b'{"calls": "x", "seconds": 0}'])
+def test_a_broken_count_of_earlier_attempts_is_typed(tmp_path: Path, content: bytes) -> None:
+    record = store.rollouts_file(IDENTITY, tmp_path).with_suffix(".cost.json")
+    record.parent.mkdir()
+    record.write_bytes(content)
+    with pytest.raises(PreparationError, match="expected the cost of earlier attempts"):
+        making.FitCost(ScriptedModel(), store.rollouts_file(IDENTITY, tmp_path))
 
 
 SMALL = store.Budget(trials=120, checks=24, check_samples=2)
@@ -333,8 +351,8 @@ def test_generations_are_counted(tmp_path: Path) -> None:
 class SlowModel(ScriptedModel):
     """Says that a generation takes a hundredth of a second."""
 
-    def generate(self, edits, seeds, *, temperature=1.0):
-        answers = super().generate(edits, seeds, temperature=temperature)
+    def generate(self, prompts, seeds, *, temperature=1.0):
+        answers = super().generate(prompts, seeds, temperature=temperature)
         self.usage.seconds += 0.01 * len(answers)
         return answers
 
@@ -372,7 +390,7 @@ def test_another_latent_space_of_the_same_texts_asks_for_nothing_new(tmp_path: P
 
 
 @pytest.mark.usefixtures("small")
-def test_free_fits_of_proposed_prompts_go_on_too(tmp_path: Path) -> None:
+def test_free_fits_of_proposed_edits_go_on_too(tmp_path: Path) -> None:
     def given(model: ScriptedModel) -> dict[str, object]:
         return {"language": "free", "candidates": ModelCandidates(model, language="plot_english")}
 
@@ -405,7 +423,7 @@ def test_measurements_start_from_as_many_texts_as_they_can() -> None:
     assert [texts[root] for root in trials.roots[: len(starts)]] == list(starts)
 
 
-def test_vague_plans_try_vague_prompts_alone() -> None:
+def test_vague_plans_try_only_vague_edits() -> None:
     trials = fitting.collect(ScriptedModel(), CATALOG.texts, fitting.Plan(40, vague=True))
     assert {change.operation for edit in trials.edits for change in plot_english.parse_edit(edit)} == {"vague"}
 
@@ -453,12 +471,12 @@ def test_the_command_says_what_it_prints(
     printed = capsys.readouterr().out
     for word in (
         "fitted on 120 (text, edit) pairs",
-        "vague edits alone",
+        "vague edits only",
         "r2_low_vague",
         "95 % interval",
         "r2_ceiling_unseen_edits",
         "264 generations (0 of them recorded before",
-        "edit and",
+        "prompt and",
     ):
         assert word in printed
     wanted = store.identify(CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), language="plot_english", budget=SMALL)

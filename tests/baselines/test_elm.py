@@ -29,7 +29,7 @@ from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.latent.utility import gradient
+from eagle_gym.latent.geometry import central_differences
 from tests.fake_worlds import Parts, make_tiny_world
 from tests.fakes import KnownVectorEnv
 from tests.language.tiny import write_llama, write_tokenizer
@@ -78,7 +78,7 @@ def states_of(world: World, count: int = 3) -> list[State]:
 def test_gradient_is_the_slope() -> None:
     z = np.random.default_rng(0).standard_normal((5, 2))
     slope = np.stack([3 * z[:, 0] ** 2 + z[:, 1], 3 * z[:, 1] ** 2 + z[:, 0]], axis=1)
-    np.testing.assert_allclose(gradient(lambda x: (x**3).sum(1) + x[:, 0] * x[:, 1], z), slope, atol=1e-4)
+    np.testing.assert_allclose(central_differences(lambda x: (x**3).sum(1) + x[:, 0] * x[:, 1], z), slope, atol=1e-4)
 
 
 def test_ascent_finds_a_summit_that_is_known() -> None:

@@ -1,4 +1,4 @@
-"""``from eagle_gym import design`` works alone: no torch, no Gymnasium, and cvxpy only when it is asked for."""
+"""`from eagle_gym import design` works by itself: no torch, no Gymnasium, and cvxpy only when it is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: every pool gets the very bits that it would get alone, whatever else is in the batch."""
+"""Batches: the bits of a pool's result do not depend on the rest of the batch."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Mutation of the certificate: each change of it, small as it may be, is caught by a test.
+"""Mutation of the certificate and of the rank: each change, however small, is caught by a test.
 
-A mutant is made from the function's own source, put in its place, and met by a few of the tests of this folder. The
-list is by hand, so that each mutant is a mistake that one could make; a line that has changed fails here, and asks for
-its mutants to be thought of anew.
+A mutant is made from the function's own source and put in its place; a few tests of this folder then run on it. The
+list is written by hand, so that each mutant is a plausible mistake. A line that has changed fails here: rethink its
+mutants.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 import pytest
@@ -42,6 +43,10 @@ MUTANTS = [
     (geometry, "leverages", "np.linalg.inv(factor[spans])", "np.linalg.inv(factor[spans]).swapaxes(-1, -2)"),
     (geometry, "leverages", "np.inf", "0.0"),
     (geometry, "leverages", "_SINGULAR * diagonal.max(axis=-1)", "-1.0"),
+    # which directions count
+    (geometry, "_coordinates", "rank_tol * values", "10 * rank_tol * values"),
+    (geometry, "_coordinates", "rank_tol * values", "0.1 * rank_tol * values"),
+    (geometry, "_coordinates", "min(_PLAIN, 1 / rank_tol)", "_PLAIN"),
     # who is believed
     (solve, "_attempt", "_tidy(rows, found.weights, tol)", "(found.weights, found.gap)"),
     (solve, "_attempt", "worst <= tol", "True"),
@@ -72,10 +77,13 @@ def battery(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
         return run
 
     leverages, fallback = selecting.TestLeverages(), solving.TestFallback()
+    tolerance = solving.TestRankTolerance()
     return [
         leverages.test_by_definition,
         leverages.test_rows_without_weight_count,
         leverages.test_weights_that_do_not_span,
+        *(partial(tolerance.test_of_every_function_by_default, *case) for case in ((1.5e-8, 2), (0.7e-8, 1))),
+        *(partial(tolerance.test_as_given, 0.1, *case) for case in ((1.5, 2), (0.7, 1))),
         on_pools(solving.TestInvariants.test_a_design_is_a_certified_distribution, 1e-6),
         on_pools(solving.TestInvariants.test_the_gap_of_a_design_is_that_of_its_definition),
         patched(fallback.test_exchange_follows_the_interior_point, solving.uniform),

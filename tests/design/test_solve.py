@@ -63,6 +63,46 @@ def pools(draw, *, min_size=2, max_size=60, max_width=10):
 pytestmark = pytest.mark.filterwarnings("ignore::eagle_gym.design.UninformativeDesignWarning")
 
 
+class TestRankTolerance:
+    """A direction counts if and only if its singular value exceeds `rank_tol` times the largest."""
+
+    @staticmethod
+    def pool(share):
+        """[6, 2] Singular values 1 and `share`, in no particular basis."""
+        rng = np.random.default_rng(5)
+        left, right = np.linalg.qr(rng.normal(size=(6, 2)))[0], np.linalg.qr(rng.normal(size=(2, 2)))[0]
+        return left * [1.0, share] @ right
+
+    @pytest.mark.parametrize(("share", "rank"), [(1.5e-8, 2), (0.7e-8, 1)])
+    def test_of_every_function_by_default(self, share, rank):
+        z = self.pool(share)
+        found = design.solve(z)
+        assert found.rank == rank
+        assert design.solve_batch([z])[0].rank == rank
+        assert design.select(z, 3).rank == rank
+        assert design.select_batch([z], 3)[0].rank == rank
+        assert found.weights @ design.leverages(z, found.weights)[0] == pytest.approx(rank)
+        assert np.isfinite(design.thin(z, found).gap)
+        one_direction = [int(np.argmax(np.abs(z @ z[0])))]
+        assert np.isfinite(design.coverage(z, one_direction).C) == (rank == 1)
+
+    @pytest.mark.parametrize("rank_tol", [1e-10, 1e-6, 1e-4, 1e-3, 0.1])
+    @pytest.mark.parametrize(("factor", "rank"), [(1.5, 2), (0.7, 1)])
+    def test_as_given(self, rank_tol, factor, rank):
+        z = self.pool(factor * rank_tol)
+        found = design.solve(z, rank_tol=rank_tol)
+        assert found.rank == rank
+        assert design.select(z, 3, rank_tol=rank_tol).rank == rank
+        leverages = design.leverages(z, found.weights, rank_tol=rank_tol)[0]
+        assert found.weights @ leverages == pytest.approx(rank)
+
+    @pytest.mark.parametrize(("share", "energy"), [(1e-11, 1.0), (1e-13, 0.5)])
+    def test_of_the_captured_energy(self, share, energy):
+        """A pool of two directions; those chosen span both, but for `share` hardly the second."""
+        z = np.array([[1.0, 0.0], [1.0, share], [0.0, 1.0], [0.0, np.sqrt(1 + share**2)]])
+        assert design.coverage(z, [0, 1]).energy == pytest.approx(energy)
+
+
 class TestInvariants:
     @given(pools(), st.sampled_from([1e-3, 1e-6, 1e-9]))
     def test_a_design_is_a_certified_distribution(self, z, tol):
@@ -394,7 +434,7 @@ class TestTies:
 
     def test_thinning_a_design_of_another_pool(self):
         z = gaussian(20, 12, 3)
-        with pytest.raises(DesignError, match="weights must be 8"):
+        with pytest.raises(DesignError, match="expected 8 finite non-negative weights"):
             design.thin(z[:8], design.solve(z))
 
     def test_thinning_a_hypercube(self):
@@ -478,7 +518,7 @@ class TestDegeneratePools:
     def test_numbers_that_are_not_finite(self, bad, solver):
         z = gaussian(0, 5, 2)
         z[3, 1] = bad
-        with pytest.raises(ValueError, match=r"finite, got (nan|-?inf) in row 3"):
+        with pytest.raises(ValueError, match=r"finite features, got (nan|-?inf) in row 3"):
             design.solve(z, solver=solver)
 
     def test_a_hundred_candidates_in_768_dimensions(self):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym.latent import LatentSpace
-from eagle_gym.latent.encoder import fit_linear, norms, project
+from eagle_gym.latent.encoder import fit_linear
+from eagle_gym.latent.geometry import norms, project_to_ball
 
 
 def test_a_text_is_the_sum_of_its_features(space: LatentSpace) -> None:
@@ -15,7 +16,7 @@ def test_a_text_is_the_sum_of_its_features(space: LatentSpace) -> None:
     text = "A dark 1990s comedy film."
     numbers, _ = encoder.features.bag(text)
     expected = encoder.intercept + encoder.weights[list(numbers)].sum(axis=0)
-    np.testing.assert_allclose(encoder.encode([text])[0], project(expected[None], encoder.radius)[0])
+    np.testing.assert_allclose(encoder.encode([text])[0], project_to_ball(expected[None], encoder.radius)[0])
 
 
 def test_an_embedding_does_not_depend_on_its_batch(space: LatentSpace, rng: np.random.Generator) -> None:
@@ -59,12 +60,6 @@ ENCODERS: list = []
 @pytest.fixture(autouse=True, scope="module")
 def _encoders(space: LatentSpace) -> None:
     ENCODERS.append(space.encoder)
-
-
-def test_points_outside_the_ball_go_straight_to_its_surface() -> None:
-    z = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    np.testing.assert_allclose(project(z, 1.0), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])
-    np.testing.assert_array_equal(project(z, np.inf), z)
 
 
 def test_the_ridge_solves_its_normal_equations(rng: np.random.Generator) -> None:

@@ -82,5 +82,5 @@ def test_wrong_arguments_are_refused(rng: np.random.Generator, wrong: dict[str, 
 
 def test_no_ratings_are_refused(rng: np.random.Generator) -> None:
     none = np.array([], dtype=np.int64)
-    with pytest.raises(ConfigurationError, match="needs ratings"):
+    with pytest.raises(ConfigurationError, match="expected ratings to factorise, got none"):
         factorize(none, none, np.array([]), (1, 1), rank=1, rng=rng)

@@ -8,7 +8,7 @@ import pytest
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent import ContentGap, LatentSpace, make_utility, nearest, utility
-from eagle_gym.latent.nearest import Cells, Tree, make_nearest
+from eagle_gym.latent.nearest import ExactIndex, FaissIndex, make_nearest
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def faiss() -> None:
 @pytest.mark.usefixtures("faiss")
 def test_cells_find_nearly_what_the_tree_finds(rng: np.random.Generator) -> None:
     items, z = rng.normal(size=(20_000, 8)), 1.3 * rng.normal(size=(100, 8))
-    (near, rows), (near_too, rows_too) = Tree(items).query(z, 11), Cells(items).query(z, 11)
+    (near, rows), (near_too, rows_too) = ExactIndex(items).query(z, 11), FaissIndex(items).query(z, 11)
     recall = np.mean([len({*one} & {*other}) / 11 for one, other in zip(rows, rows_too, strict=True)])
     assert recall > 0.98
     assert np.all(near_too >= near - 1e-12)
@@ -29,7 +29,7 @@ def test_cells_find_nearly_what_the_tree_finds(rng: np.random.Generator) -> None
 @pytest.mark.usefixtures("faiss")
 def test_a_row_of_cells_does_not_depend_on_its_batch(rng: np.random.Generator) -> None:
     items, z = rng.normal(size=(5000, 8)), rng.normal(size=(70, 8))
-    cells = Cells(items)
+    cells = FaissIndex(items)
     near, rows = cells.query(z, 5)
     shuffle = rng.permutation(70)
     near_shuffled, rows_shuffled = cells.query(z[shuffle], 5)
@@ -42,7 +42,7 @@ def test_a_row_of_cells_does_not_depend_on_its_batch(rng: np.random.Generator) -
 @pytest.mark.usefixtures("faiss")
 def test_too_few_items_in_the_cells_leave_the_last_places_infinitely_far() -> None:
     heap = np.concatenate([np.zeros((3, 2)), np.array([[100.0, 100.0]])])
-    cells = Cells(heap)
+    cells = FaissIndex(heap)
     cells._index.nprobe = 1
     near, _ = cells.query(np.zeros((1, 2)), 4)
     assert near[0, :3].tolist() == [0.0, 0.0, 0.0]
@@ -54,11 +54,11 @@ def test_small_catalogs_are_searched_exactly_and_large_ones_by_cells(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = rng.normal(size=(300, 4))
-    assert isinstance(make_nearest(items), Tree)
+    assert isinstance(make_nearest(items), ExactIndex)
     monkeypatch.setattr(nearest, "EXACT_ITEMS", 200)
-    assert isinstance(make_nearest(items), Cells)
-    assert isinstance(make_nearest(items, "exact"), Tree)
-    assert isinstance(make_nearest(items, power=1.0), Tree)
+    assert isinstance(make_nearest(items), FaissIndex)
+    assert isinstance(make_nearest(items, "exact"), ExactIndex)
+    assert isinstance(make_nearest(items, power=1.0), ExactIndex)
 
 
 @pytest.mark.usefixtures("faiss")
@@ -101,7 +101,7 @@ def test_users_scores_take_bounded_memory(space: LatentSpace, monkeypatch: pytes
 def test_indices_that_cannot_be_are_refused(
     space: LatentSpace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigurationError, match="index must be one of auto, exact, faiss; got 'hnsw'"):
+    with pytest.raises(ConfigurationError, match="index must be one of auto, exact, faiss, got 'hnsw'"):
         make_utility(None, space, catalog, index="hnsw")
     with pytest.raises(ConfigurationError, match="'faiss' is Euclidean"):
         make_utility(None, space, catalog, index="faiss", metric="cityblock")

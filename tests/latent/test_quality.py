@@ -8,7 +8,7 @@ import pytest
 
 from eagle_gym.catalog import Catalog, Item, Split, load_movielens, load_plots, split_catalog
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.latent import ColdStart, SpaceParameters, cold_start_report, fit_space, weigh
+from eagle_gym.latent import ColdStart, SpaceParameters, cold_start_report, cross_validate, fit_space
 from eagle_gym.latent.quality import hold_out
 from tests.latent.conftest import with_ratings
 
@@ -89,22 +89,22 @@ def test_what_test_users_say_changes_no_train_users_prediction(catalog: Catalog,
 CHOICES = [replace(PARAMETERS, encoder_ridge=ridge) for ridge in (3.0, 30.0, 3000.0)]
 
 
-def test_parameters_are_weighed_by_train_users_ratings_alone(catalog: Catalog, split: Split) -> None:
+def test_parameters_are_cross_validated_by_train_users_ratings_only(catalog: Catalog, split: Split) -> None:
     theirs = np.isin(catalog.ratings.user, split.test_users)
-    gains = weigh(catalog, split, CHOICES, splits=1)
+    gains = cross_validate(catalog, split, CHOICES, splits=1)
     assert len(set(gains)) == 3
-    assert weigh(with_ratings(catalog, theirs), split, CHOICES, splits=1) == gains
+    assert cross_validate(with_ratings(catalog, theirs), split, CHOICES, splits=1) == gains
 
 
-def test_a_choice_is_weighed_alike_alone_and_among_others(catalog: Catalog, split: Split) -> None:
+def test_a_choice_has_the_same_score_by_itself_and_among_others(catalog: Catalog, split: Split) -> None:
     choices = [CHOICES[0], replace(PARAMETERS, damping=2.0), replace(PARAMETERS, dim=3), CHOICES[2]]
-    gains = weigh(catalog, split, choices, splits=1)
-    assert gains == [weigh(catalog, split, [choice], splits=1)[0] for choice in choices]
+    gains = cross_validate(catalog, split, choices, splits=1)
+    assert gains == [cross_validate(catalog, split, [choice], splits=1)[0] for choice in choices]
 
 
 def test_a_choice_within_a_split_never_sees_its_items(catalog: Catalog, split: Split) -> None:
     report = cold_start_report(catalog, split, choices=CHOICES[1:], splits=1, seed=7)
-    gains = weigh(*_kept(catalog, split, cold_rows(catalog, 7)), CHOICES[1:], seed=7)
+    gains = cross_validate(*_kept(catalog, split, cold_rows(catalog, 7)), CHOICES[1:], seed=7)
     assert report.parameters == (CHOICES[1 + int(np.argmax(gains))],)
     assert report.errors == cold_start_report(catalog, split, report.parameters[0], splits=1, seed=7).errors
 
@@ -136,7 +136,7 @@ def test_plots() -> None:
         assert found.gain("text") > max(found.gain("bias_only"), found.gain("taste_only"))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not next to the checkout")
 def test_real_ratings_of_unseen_films_are_predicted_from_their_texts() -> None:
     catalog = load_movielens(REAL, progress=False)
     report = cold_start_report(catalog, split_catalog(catalog)).errors

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Item, Split, plots_world, split_catalog
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space
-from eagle_gym.latent.encoder import norms
+from eagle_gym.latent.geometry import norms
 from tests.latent.conftest import with_ratings
 
 
@@ -128,7 +129,7 @@ def test_changed_arrays_are_refused(space: LatentSpace, tmp_path: Path) -> None:
         arrays = {name: stored[name].copy() for name in stored.files}
     arrays["items"][0, 0] += 1e-9
     np.savez(tmp_path / "space.npz", **arrays)
-    with pytest.raises(PreparationError, match="not those that were saved"):
+    with pytest.raises(PreparationError, match="its checksum is not that"):
         LatentSpace.load(tmp_path)
 
 
@@ -141,16 +142,28 @@ def test_missing_and_broken_files_are_refused(
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(PreparationError, match=r"expected a space written by LatentSpace.save"):
+    with pytest.raises(PreparationError, match=r"expected a readable|expected a space|expected checksums"):
         LatentSpace.load(tmp_path)
 
 
-@pytest.mark.parametrize(("field", "value"), [("format", 0), ("features", {"kind": "attributes", "lexicon": "old"})])
-def test_other_formats_and_lexicons_are_refused(space: LatentSpace, tmp_path: Path, field: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("format", 0, "expected a space of format 1, got 0"),
+        ("features", {"kind": "attributes", "lexicon": "old"}, "lexicon 'old'"),
+        ("features", {"kind": "words"}, "kind 'attributes' or 'words'"),
+        ("fingerprint", "0" * 16, "expected the fingerprint"),
+        ("parameters", {"rank": 3}, "expected a space written by LatentSpace.save"),
+    ],
+)
+def test_other_formats_and_lexicons_are_refused(
+    space: LatentSpace, tmp_path: Path, field: str, value: object, expected: str
+) -> None:
     space.save(tmp_path)
     header = json.loads((tmp_path / "space.json").read_text())
-    (tmp_path / "space.json").write_text(json.dumps({**header, field: value}))
-    with pytest.raises(PreparationError, match="prepare"):
+    content = (tmp_path / "space.npz").read_bytes()
+    (tmp_path / "space.json").write_bytes(cache.sealed("space", header | {field: value}, content))
+    with pytest.raises(PreparationError, match=expected):
         LatentSpace.load(tmp_path)
 
 

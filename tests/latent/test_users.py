@@ -49,6 +49,20 @@ def test_shrinking_beats_least_squares(rng: np.random.Generator) -> None:
     assert np.mean((shrunk - weights) ** 2) < 0.7 * np.mean((plain - weights) ** 2)
 
 
+@pytest.mark.parametrize("floor", [1e-6, 1e-3])
+def test_the_floor_is_the_least_variance_in_any_direction(rng: np.random.Generator, floor: float) -> None:
+    """Users who agree in everything, and say so without noise, have no variance of their own."""
+    x = np.column_stack([rng.normal(size=(30, 2)), np.ones(30)])
+    user, item = np.repeat(np.arange(40), 30), np.tile(np.arange(30), 40)
+    moments = Moments.of(user, item, x[item] @ np.array([1.0, -2.0, 0.5]), x, 40)
+    found = fit_population(moments, floor=floor)
+    least = np.linalg.eigvalsh(found.covariance)[0]
+    assert floor <= least * (1 + 1e-9) < 1.5 * floor
+    assert found.noise >= floor
+    if floor == 1e-6:
+        assert fit_population(moments).covariance.tobytes() == found.covariance.tobytes(), "the default"
+
+
 def test_moments_of_some_users(rng: np.random.Generator) -> None:
     user, item, value, rows, _, _ = draw(rng, users=9)
     some = Moments.of(user, item, value, rows, 9).take(np.array([2, 7]))

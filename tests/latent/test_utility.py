@@ -6,14 +6,14 @@ import pytest
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.latent import ContentGap, LatentSpace, UtilityParts, make_utility
-from eagle_gym.latent.encoder import norms, project
+from eagle_gym.latent.geometry import norms, project_to_ball
 
 PARTS = ("total", "affinity", "novelty", "percentile")
 
 
 def points(space: LatentSpace, rng: np.random.Generator, count: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points, users and items left out."""
-    z = project(rng.normal(size=(count, space.dim)) * 1.5, space.radius)
+    z = project_to_ball(rng.normal(size=(count, space.dim)) * 1.5, space.radius)
     users = space.users[rng.integers(len(space.users), size=count)]
     return z, users, rng.integers(-1, len(space.items), size=count)
 
@@ -95,6 +95,17 @@ def test_a_user_without_taste_has_no_affinity(space: LatentSpace) -> None:
     assert ContentGap(space)(space.items[:1], flat, np.array([-1])).affinity.tolist() == [0.0]
 
 
+@pytest.mark.parametrize("strength", [1e-11, 1e-6, 1e-2, 10.0])
+def test_affinity_does_not_depend_on_the_strength_of_a_taste(
+    space: LatentSpace, rng: np.random.Generator, strength: float
+) -> None:
+    z, users, exclude = points(space, rng)
+    scaled = users.copy()
+    scaled[:, :-1] *= strength / norms(users[:, :-1])[:, None]
+    utility = ContentGap(space)
+    np.testing.assert_allclose(utility(z, scaled, exclude).affinity, utility(z, users, exclude).affinity)
+
+
 def test_no_points_give_no_utilities(space: LatentSpace) -> None:
     none = ContentGap(space)(np.empty((0, space.dim)), np.empty((0, space.dim + 1)), np.empty(0, dtype=int))
     assert all(getattr(none, name).shape == (0,) for name in PARTS)
@@ -103,8 +114,8 @@ def test_no_points_give_no_utilities(space: LatentSpace) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"metric": "cosine"}, "metric must be one of euclidean, cityblock, chebyshev; got 'cosine'"),
-        ({"weight": float("nan")}, "weight must be a finite number; got nan"),
+        ({"metric": "cosine"}, "metric must be one of euclidean, cityblock, chebyshev, got 'cosine'"),
+        ({"weight": float("nan")}, "weight must be a finite number, got nan"),
         ({"neighbours": 0}, "neighbours must be a whole number from 1 to 149.*got 0"),
         ({"neighbours": 150}, "neighbours must be a whole number from 1 to 149.*got 150"),
         ({"neighbours": 2.5}, "neighbours must be a whole number .*got 2.5"),
@@ -148,7 +159,7 @@ def test_a_utility_of_ones_own(
     z, users, exclude = points(space, rng)
     np.testing.assert_allclose(utility(z, users, exclude).total, 2 * norms(z))
     for spec, message in (
-        ("my_utilities:makes_nothing", "must make something callable; got NoneType"),
+        ("my_utilities:makes_nothing", "must make something callable, got NoneType"),
         ("my_utilities:three", "cannot be made with"),
         ("my_utilities:four", "cannot be found"),
         ("no_such_module:four", "cannot be found"),

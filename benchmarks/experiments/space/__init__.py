@@ -14,7 +14,7 @@ from benchmarks.running import Options
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 from eagle_gym.catalog import Catalog, load_movielens, load_plots, split_catalog
-from eagle_gym.latent import ColdStartReport, cold_start_report, weigh
+from eagle_gym.latent import ColdStartReport, cold_start_report, cross_validate
 
 SIZES: Mapping[str, dict[str, Any]] = {
     "smoke": {"splits": 1, "cross_validate": False, "texts": 60},
@@ -29,7 +29,7 @@ def run(options: Options) -> None:
     sections = [tables.errors_table(reports, size["splits"])]
     plots = {name: catalog for name, catalog in found.items() if catalog.language == "plot_english"}
     if size["cross_validate"]:
-        gains = {name: weigh(c, split_catalog(c), tables.CHOICES, progress=True) for name, c in plots.items()}
+        gains = {name: cross_validate(c, split_catalog(c), tables.CHOICES, progress=True) for name, c in plots.items()}
         nested = {name: cold_start(catalog, size["splits"], nested=True) for name, catalog in plots.items()}
         sections += [tables.choices_table(gains), tables.nested_lines(nested)]
     sections += [*tables.tastes_table(found["Plots"], size["texts"]), *tables.second_lines(found)]

@@ -15,7 +15,7 @@ from benchmarks.experiments.throughput.figure import ACTIONS, CATALOG, ENVS, MEM
 from benchmarks.experiments.throughput.page import Findings
 from benchmarks.experiments.throughput.parts import Clock
 from eagle_gym.envs.world import World
-from eagle_gym.latent.nearest import Cells, Tree
+from eagle_gym.latent.nearest import ExactIndex, FaissIndex
 
 GENERATION, UTILITY, STEP = "generation", "utility", "ms per step"
 NEAREST = 10  # neighbours whose recall is measured
@@ -119,7 +119,7 @@ def recall(bench: Bench, found: Findings) -> None:
     items, z = rng.normal(size=(bench.size.recall, 8)), rng.normal(size=(QUERIES, 8))
     rows: list[TableRow] = []
     exact: NDArray[np.int64] | None = None
-    for name, make in (("exact, k-d tree", Tree), ("FAISS, cells", Cells)):
+    for name, make in (("exact, k-d tree", ExactIndex), ("FAISS, cells", FaissIndex)):
         begin = time.perf_counter()
         index = make(items)
         made = time.perf_counter()

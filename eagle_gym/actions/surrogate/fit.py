@@ -1,4 +1,4 @@
-"""Fitting the surrogate on real rollouts, and measuring it on states and edits that the fit never saw."""
+"""Fitting the surrogate on rollouts, and measuring it on states and edits unseen in the fit."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ from eagle_gym.seeding import stable_seed
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
 
-HELD_OUT: Final = 10  # one (operation, slot, value) in so many is kept from every fit
+HELD_OUT: Final = 10  # one (operation, slot, value) out of this many is excluded from every fit
 PENALTIES: Final = (30.0, 100.0, 300.0)
-# Penalty of each block of the regression, relative to the one that cross-validation chooses.
-RELATIVE: Final = {
+# Penalty on each block of the regression, relative to the penalty that cross-validation chooses.
+RELATIVE_PENALTIES: Final = {
     "bias": 0.01, "effect": 1.0, "embedding": 1.0, "empty": 1.0, "held": 1.0, "kind": 1.0, "scale": 1.0,
     "mixup": 0.1, "direction": 1.0, "value": 3.0,
 }  # fmt: skip
 _FOLDS: Final = 3
-_CHOICE_PRIORS: Final = (4.0, 16.0, 64.0, 256.0, 1e9)  # observations that each outcome's rate starts with
-_BATCH: Final = 128  # generations between two moves of the progress bar
+_CHOICE_PRIORS: Final = (4.0, 16.0, 64.0, 256.0, 1e9)  # shrinkage of the rates, as a number of observations
+_BATCH: Final = 128  # generations between two updates of the progress bar
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Edits tried on texts: [R] each.
+    """Edits tried on texts, R of them.
 
     Attributes:
-        texts: the texts.
-        edits: the edits.
-        results: one or more rewritten texts for each.
-        roots: number of the start text that each text descends from.
+        texts: [R] The texts.
+        edits: [R] The edit tried on each text.
+        results: [R] One or more rewritten texts each.
+        roots: [R] Number of the start text from which each text descends.
     """
 
     texts: tuple[str, ...]
@@ -77,9 +77,9 @@ class Trials:
 
 
 def is_held_out(edit: str) -> bool:
-    """Whether an edit has an (operation, slot, value) that fits never see.
+    """Whether an edit has an (operation, slot, value) that no fit sees.
 
-    Vague directions are never held out: a direction that was never seen has no meaning to learn.
+    Vague directions are never held out: without examples there is no way to learn what one means.
     """
     return any(
         stable_seed("held out", change.operation, change.slot, change.value) % HELD_OUT == 0
@@ -90,16 +90,16 @@ def is_held_out(edit: str) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """How edits are tried.
+    """Which edits are tried, and how often.
 
     Attributes:
         trials: (text, edit) pairs to try.
-        samples: generations for each.
-        per_state: edits tried on one text.
-        rounds: steps from the start texts; each round goes on from results of the one before.
-        held_out: False tries no edit that ``is_held_out``, True only such, None any.
-        vague: tries vague edits alone, whatever ``held_out`` says.
-        seed: of everything.
+        samples: Generations for each pair.
+        per_state: Edits tried on one text.
+        rounds: Steps from the start texts; each round continues from results of the previous one.
+        held_out: True tries only edits that `is_held_out`, False only others, None any.
+        vague: Try only vague edits, whatever `held_out` says.
+        seed: Seed of every draw.
     """
 
     trials: int
@@ -111,7 +111,7 @@ class Plan:
     seed: int = 0
 
     def suits(self, edit: str) -> bool:
-        """Whether the plan tries such an edit."""
+        """Whether the plan tries an edit."""
         if self.vague:
             return all(change.operation == "vague" for change in plot_english.parse_edit(edit))
         return self.held_out is None or is_held_out(edit) == self.held_out
@@ -127,16 +127,16 @@ def collect(
     temperature: float = 1.0,
     bar: tqdm[None] | None = None,
 ) -> Trials:
-    """Try edits on texts, and on what comes of them.
+    """Try edits on texts, then on the results.
 
     Args:
-        model: rewrites, as :mod:`eagle_gym.language.rewriting` does in environments.
-        texts: where to start; all of them before any comes twice.
-        plan: how many, and which.
-        candidates: proposes the edits; by default the lexicon, with random profiles and some macro edits.
-        profiles: whom the candidates may propose for.
-        temperature: of the rewriting.
-        bar: moved by one for each generation.
+        model: Language model that rewrites, by the same function as in environments.
+        texts: Start texts; each is used once before any is used twice.
+        plan: Which edits, and how many.
+        candidates: Propose the edits; by default the lexicon, with some macro edits.
+        profiles: Profiles of users to draw from; by default random ones.
+        temperature: Sampling temperature of the rewriting.
+        bar: Progress bar, advanced by one for each generation.
     """
     rng = np.random.default_rng(stable_seed("collect", plan.seed))
     count = -(-plan.trials // (plan.per_state * plan.rounds))
@@ -164,10 +164,10 @@ def _questions(
     profiles: Sequence[str],
     rng: np.random.Generator,
 ) -> list[tuple[int, str, str]]:
-    """(Root, text, edit) for up to ``per_state`` edits of each state, each for some user."""
+    """(root, text, edit) for up to `per_state` edits of each state, proposed for a random user."""
     users = [profiles[int(rng.integers(len(profiles)))] if profiles else _random_profile(rng) for _ in states]
     seeds = [int(seed) for seed in rng.integers(2**62, size=len(states))]
-    # Held-out edits and vague ones are few: only a large pool has enough of them.
+    # Held-out and vague edits are rare, so only a large pool holds enough of them.
     wanted = plan.per_state if plan.held_out is None and not plan.vague else 64
     asked = []
     pools = candidates.propose([text for _, text in states], users, wanted, seeds)
@@ -202,7 +202,7 @@ def _answers(
 
 
 def observed(space: LatentSpace, trials: Trials) -> tuple[Floats, Floats]:
-    """[R, n] embeddings of the texts and mean displacements of their results."""
+    """Embeddings of the texts and mean displacements of their results, [R, n] each."""
     z = encode_distinct(space, trials.texts)
     counts = {len(results) for results in trials.results}
     samples = counts.pop() if counts else 1
@@ -212,11 +212,11 @@ def observed(space: LatentSpace, trials: Trials) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """What vague edits were seen to bring: counts [G'] for each entry of ``outcome_groups()``, in two halves.
+    """Observed outcomes of vague edits: counts for each entry of `outcome_groups()`, in two halves.
 
     Attributes:
-        possible: [2, G'] times that an outcome could have come.
-        came: [2, G'] times that it came.
+        possible: [2, G'] How often an outcome was possible.
+        came: [2, G'] How often it occurred.
     """
 
     possible: Floats
@@ -224,7 +224,7 @@ class Choices:
 
 
 def count_choices(trials: Trials) -> Choices:
-    """Count the outcomes of vague edits; even and odd trials apart, to validate one half on the other."""
+    """Count the outcomes of vague edits, separately for even and odd trials, so that one half validates the other."""
     start, columns = outcome_groups()
     before = arrays.one_hot(trials.texts)
     after = arrays.one_hot(results[0] for results in trials.results)
@@ -243,10 +243,10 @@ def count_choices(trials: Trials) -> Choices:
 
 
 def fit_choice(choices: Choices) -> Floats:
-    """[G'] how likely each outcome of a vague edit is, beside the others; 1 for edits of one outcome.
+    """[G'] Relative likelihood of each outcome of a vague edit; 1 for edits with one outcome.
 
-    The rates are shrunk towards what all directions have in common: outcomes in the slot that a direction names first
-    are likelier. How much, is what predicts the other half of the counts best.
+    The rates are shrunk towards the average over all directions, which distinguishes only outcomes in the slot that a
+    direction names first from the others. The shrinkage is chosen by two-fold validation.
     """
     guess = _guess(choices)
 
@@ -264,14 +264,14 @@ def fit_choice(choices: Choices) -> Floats:
 
 
 def _entries() -> slice:
-    """Where the outcomes of vague edits stand in the columns of ``outcome_groups()``."""
+    """The columns of `outcome_groups()` that are outcomes of vague edits."""
     start, _ = outcome_groups()
     features = len(plot_english.FEATURES)
     return slice(int(start[features]), int(start[features + arrays.change_table().vague]))
 
 
 def _guess(choices: Choices) -> Floats:
-    """[G'] rates by place alone: in the direction's first slot or not, and among how many."""
+    """[G'] Average rates, given whether an outcome is in the direction's first slot, and among how many outcomes."""
     table = arrays.change_table()
     row, column = np.nonzero(table.wanted)
     first = table.first[row, column]
@@ -292,13 +292,13 @@ def _rates(possible: Floats, came: Floats, guess: Floats, prior: float) -> Float
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """One least-squares problem: what the symbolic effect leaves over.
+    """A least-squares problem: the residual of the symbolic effect.
 
     Attributes:
-        design: [R, X] sparse, columns in the order of ``surrogate.blocks``.
+        design: [R, X] Sparse columns, in the order of `blocks`.
         target: [R, n].
-        groups: [R] trials of one text share a number; a text is never on both sides of a validation.
-        penalty: [X] relative penalty of each column.
+        groups: [R] Number of the text, so that no text is on both sides of a validation.
+        penalty: [X] Relative penalty on each column.
     """
 
     design: sparse.csr_matrix
@@ -308,7 +308,7 @@ class Regression:
 
 
 def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regression:
-    """The problem that trials pose."""
+    """The least-squares problem of some trials."""
     z, displacement = observed(space, trials)
     held = arrays.one_hot(trials.texts)
     rows = np.arange(len(z))
@@ -319,7 +319,7 @@ def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regres
 
 
 def design_matrix(base: Floats, z: Floats, held: NDArray[np.bool_], effect: Effect) -> sparse.csr_matrix:
-    """[R, X] the columns that ``Correction.displacement`` weighs."""
+    """[R, X] The columns that `Correction.displacement` multiplies by its coefficients."""
     items, n = effect.items, z.shape[1]
     own = np.repeat(items.pair, n), (items.kind[:, None] * n + np.arange(n)).reshape(-1)
     columns = {
@@ -343,20 +343,20 @@ def _indicator(items: CompiledChanges, index: Ints, size: int, pairs: int) -> sp
 
 
 def penalties(n: int) -> Floats:
-    """[X] relative penalty of each column."""
-    return np.concatenate([np.full(int(np.prod(shape)), RELATIVE[name]) for name, shape in blocks(n).items()])
+    """[X] Relative penalty on each column."""
+    return np.concatenate([np.full(int(np.prod(shape)), RELATIVE_PENALTIES[name]) for name, shape in blocks(n).items()])
 
 
 def ridge(gram: Floats, moment: Floats, penalty: Floats) -> Floats:
-    """[X, n] coefficients, from [X, X], [X, n] and a penalty [X] on each."""
+    """[X, n] Ridge coefficients from the Gram matrix [X, X], moments [X, n] and a penalty on each coefficient, [X]."""
     system = gram.copy()
     system[np.diag_indices_from(system)] += penalty
     solution: Floats = scipy.linalg.solve(system, moment, assume_a="pos", overwrite_a=True)
     return solution
 
 
-def cross_validated(problem: Regression) -> float:
-    """The factor on all penalties with the smallest squared error on texts left out."""
+def cross_validate_penalty(problem: Regression) -> float:
+    """The common factor of the penalties with the smallest squared error on held-out texts."""
     errors = dict.fromkeys(PENALTIES, 0.0)
     whole = _moments(problem.design, problem.target)
     for fold in range(_FOLDS):
@@ -373,13 +373,13 @@ def _moments(x: sparse.csr_matrix, y: Floats) -> tuple[Floats, Floats]:
 
 
 def fit_correction(problem: Regression) -> Correction:
-    """The ridge regression with its penalty chosen by cross-validation."""
+    """Ridge regression with a cross-validated penalty."""
     n = problem.target.shape[1]
     coefficients = np.zeros((problem.design.shape[1], n))
-    # Columns that are zero throughout, a third of them, would cost time and stay zero.
+    # A third of the columns are zero throughout: leaving them out saves time and changes nothing.
     used = np.flatnonzero(problem.design.getnnz(axis=0))
     part = Regression(problem.design[:, used], problem.target, problem.groups, problem.penalty[used])
-    factor = cross_validated(part)
+    factor = cross_validate_penalty(part)
     coefficients[used] = ridge(*_moments(part.design, part.target), factor * part.penalty)
     arrays, begin = [], 0
     for shape in blocks(n).values():
@@ -390,19 +390,19 @@ def fit_correction(problem: Regression) -> Correction:
 
 
 def fit(trials: Trials, space: LatentSpace, linear: LinearMap) -> tuple[Floats, Correction]:
-    """Choice weights and correction from trials."""
+    """Fit the choice weights and the correction to trials."""
     choice = fit_choice(count_choices(trials))
     return choice, fit_correction(regression(trials, space, Symbolic(linear, choice)))
 
 
 def r_squared(predicted: Floats, seen: Floats) -> float:
-    """Share of the displacements' variance that is predicted, all coordinates together; 1 is perfect."""
+    """Share of the displacements' variance that is predicted, over all coordinates; 1 is perfect."""
     spread = np.square(seen - seen.mean(axis=0)).sum()
     return float(1.0 - np.square(seen - predicted).sum() / max(float(spread), 1e-300))
 
 
 def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
-    """The R² that perfect predictions would get on these trials, given the noise of their means."""
+    """R² of perfect predictions on these trials, given the noise of their mean results."""
     z = encode_distinct(space, trials.texts)
     samples = len(trials.results[0])
     after = encode_distinct(space, [text for results in trials.results for text in results])
@@ -415,7 +415,7 @@ def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
 def r_squared_interval(
     predicted: Floats, seen: Floats, roots: Sequence[int], *, draws: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of ``r_squared``: a bootstrap over start texts, all trials of one going together."""
+    """95 % interval of `r_squared`, by a bootstrap over start texts: trials of one start text stay together."""
     _, group = np.unique(np.asarray(roots), return_inverse=True)
     member = np.zeros((group.max() + 1, len(group)))
     member[group, np.arange(len(group))] = 1.0
@@ -428,7 +428,7 @@ def r_squared_interval(
 
 
 def plain_ridge(design: Floats, target: Floats) -> Floats:
-    """[X, n] ridge coefficients of a dense design; the first column, a constant, is hardly penalised."""
+    """[X, n] Ridge coefficients of a dense design, whose first column is a constant and hardly penalised."""
     gram = design.T @ design
     weights = np.full(len(gram), 1.0)
     weights[0] = 0.01

@@ -1,4 +1,4 @@
-"""Making a surrogate: rollouts, a fit, and honest numbers about it, with what they cost."""
+"""Making a surrogate: rollouts, the fit, its quality on unseen texts and edits, and the cost of all that."""
 
 from __future__ import annotations
 
@@ -11,44 +11,47 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from tqdm import tqdm
 
+from eagle_gym import cache
 from eagle_gym.actions.candidates import Candidates, ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
+from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.replay import RecordedModel
+from eagle_gym.progress import progress_bar
 from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
 
-ROUNDS: Final = 3  # steps from the start texts in a measurement: more start texts, rather than longer episodes
-LEAST_KEPT: Final = 100  # start texts kept from the fit, where the catalog has three times as many
+ROUNDS: Final = 3  # steps from each start text in a measurement: few, for the sake of more start texts
+LEAST_KEPT: Final = 100  # fewest start texts excluded from the fit, where the catalog has three times as many
 
-# What the numbers of ``Surrogate.quality`` say. Those on unseen and on vague edits end in the suffix.
+# Meanings of the numbers in `Surrogate.quality`. Names of those on unseen and on vague edits end in a suffix.
 MEANINGS: Final = {
     "r2": "R² of displacements",
     "r2_low": "its 95 % interval over start texts: from",
     "r2_high": "to",
-    "r2_ceiling": "R² of a perfect prediction, since what is measured is a mean of few generations",
-    "pairs": "(text, edit) pairs it is measured on",
-    "start_texts": "start texts that these descend from; no fit has seen them",
+    "r2_ceiling": "R² of a perfect prediction: below 1, as each target is a mean of few generations",
+    "pairs": "(text, edit) pairs measured",
+    "start_texts": "start texts from which these descend; unseen in the fit",
 }
 SUFFIXES: Final = {
     "": "edits of all kinds",
-    "_unseen_edits": "edits with an (operation, slot, value) that no fit has seen",
-    "_vague": "vague edits alone, such as 'Make it darker.'",
+    "_unseen_edits": "edits with an (operation, slot, value) unseen in the fit",
+    "_vague": "vague edits only, such as 'Make it darker.'",
 }
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Generations that a fit may use.
+    """Numbers of generations that a fit may use.
 
     Attributes:
-        trials: (text, edit) pairs fitted on, one generation each.
-        checks: pairs of each measurement, from texts never fitted on.
-        check_samples: generations for each of those.
+        trials: (text, edit) pairs for the fit, one generation each.
+        checks: Pairs for each measurement, on texts unseen in the fit.
+        check_samples: Generations for each pair of a measurement.
     """
 
     trials: int = 4000
@@ -57,11 +60,11 @@ class Budget:
 
     @property
     def fit(self) -> fitting.Plan:
-        """How the fit's edits are tried."""
+        """The plan of the fit."""
         return fitting.Plan(self.trials)
 
     def check(self, *, held_out: bool | None = None, vague: bool = False) -> fitting.Plan:
-        """How a measurement's edits are tried."""
+        """The plan of a measurement."""
         return fitting.Plan(
             self.checks,
             samples=self.check_samples,
@@ -74,7 +77,7 @@ class Budget:
 
 
 class CountedModel:
-    """A language model whose answers are counted, also those that another has recorded."""
+    """A language model that counts every answer, recorded ones included."""
 
     def __init__(self, inner: LanguageModel) -> None:
         self.inner, self.usage = inner, Usage()
@@ -84,17 +87,17 @@ class CountedModel:
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
-        """As the inner model."""
+        """See the inner model."""
         answers = self.inner.generate(prompts, seeds, temperature=temperature)
         self.usage.add(answers)
         return answers
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> Any:  # noqa: ANN401 - as the inner model's
-        """As the inner model."""
+        """See the inner model."""
         return self.inner.score(prompt, continuations)
 
     def close(self) -> None:
-        """The inner model stays open: it is not ours."""
+        """Leave the inner model open: its owner closes it."""
 
 
 def make_surrogate(
@@ -110,45 +113,47 @@ def make_surrogate(
     record: Path | None = None,
     progress: bool = True,
 ) -> Surrogate:
-    """Fit a surrogate on fresh rollouts, and measure it on others, whose start texts are kept from the fit.
+    """Fit a surrogate on rollouts, and measure it on others whose start texts the fit has not seen.
 
     Args:
-        texts: to start the rollouts from.
-        space: the latent space.
-        model: the language model.
-        candidates: proposes the edits that are tried where the language is ``"free"``.
-        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
-        budget: generations.
-        profiles: users to propose for, where the language is ``"free"``.
-        temperature: of the rewriting.
-        record: file in which every answer is kept, so that a killed fit goes on where it stopped, and another latent
-            space of the same texts costs nothing; None for none.
-        progress: whether to show a bar.
+        texts: Start texts of the rollouts.
+        space: The latent space.
+        model: The language model.
+        candidates: Propose the edits that are tried where `language` is "free".
+        language: "plot_english" where edits can be parsed, otherwise "free".
+        budget: Numbers of generations.
+        profiles: Profiles of users, for the candidates where `language` is "free".
+        temperature: Sampling temperature of the rewriting.
+        record: File that keeps every answer: a killed fit resumes from it, and a fit in another latent space of the
+            same texts asks nothing new. None keeps no answers.
+        progress: Whether to show a progress bar.
     """
-    meter = Meter(model, record)
+    cost = FitCost(model, record)
     if isinstance(candidates, ModelCandidates):
-        candidates = candidates.asking(meter.model)
+        candidates = candidates.asking(cost.model)
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
     fitted: PlotSurrogate | FreeSurrogate
-    with meter, tqdm(total=budget.trials + checks, desc="rollouts", unit="text", disable=not progress) as bar:
-        tools = _Tools(meter.model, space, temperature, bar)
+    with cost, progress_bar(
+        total=budget.trials + checks, show=progress, desc="rollouts", unit="text"
+    ) as bar:
+        tools = _Tools(cost.model, space, temperature, bar)
         if language == "plot_english":
             fitted, quality = _make_plot(seen, fresh, budget, tools)
         else:
             fitted, quality = _make_free(seen, fresh, budget, tools, candidates, profiles)
-    return Surrogate(fitted, space, quality, meter.cost())
+    return Surrogate(fitted, space, quality, cost.total())
 
 
-class Meter:
-    """Counts what a fit costs, over all tries at it. On leaving, what this one took is written beside the record.
+class FitCost:
+    """Counts the cost of a fit over all its attempts. On exit, the total is written next to the record.
 
     Args:
-        model: the language model.
-        record: file that keeps its answers; None for none.
+        model: The language model.
+        record: File that keeps the model's answers, or None.
 
     Attributes:
-        model: the language model to use.
+        model: The language model to use, which counts and records.
     """
 
     def __init__(self, model: LanguageModel, record: Path | None) -> None:
@@ -156,24 +161,24 @@ class Meter:
         self._file = None if record is None else record.with_suffix(".cost.json")
         self._earlier = {"calls": 0, "seconds": 0.0}
         if self._file is not None and self._file.exists():
-            self._earlier |= json.loads(self._file.read_text())
+            self._earlier |= _read_cost(self._file)
         self.model = CountedModel(model if record is None else RecordedModel(model, record))
 
     @property
     def _spent(self) -> UsageSnapshot:
         return self._model.usage.snapshot() - self._before
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> FitCost:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None and self._file.parent.exists():
             spent, earlier = self._spent, self._earlier
             total = {"calls": earlier["calls"] + spent.calls, "seconds": earlier["seconds"] + spent.seconds}
-            self._file.write_text(json.dumps(total) + "\n")
+            cache.write_files(self._file.parent, {self._file.name: (json.dumps(total) + "\n").encode()})
 
-    def cost(self) -> dict[str, float]:
-        """As ``Surrogate.cost``."""
+    def total(self) -> dict[str, float]:
+        """The cost so far; see `Surrogate.cost`."""
         used, spent = self.model.usage, self._spent
         recorded = max(0, used.calls - (spent.calls - spent.retries))
         each = self._earlier["seconds"] / max(self._earlier["calls"], 1)
@@ -187,8 +192,21 @@ class Meter:
         }
 
 
+def _read_cost(path: Path) -> dict[str, float]:
+    """Calls and seconds of the earlier attempts.
+
+    Raises:
+        PreparationError: The file is broken.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+        return {"calls": int(found["calls"]), "seconds": float(found["seconds"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PreparationError(f"{path}: expected the cost of earlier attempts, got {error!r}: delete it") from error
+
+
 def split_texts(texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Start texts of the measurements and, apart from these, of the fit; of a single text, both."""
+    """Split start texts into those of the measurements and those of the fit; a single text serves both."""
     order = np.random.default_rng(stable_seed("surrogate", *texts)).permutation(len(texts))
     kept = max(1, len(texts) // 10, min(LEAST_KEPT, len(texts) // 3))
     fresh, seen = [texts[i] for i in order[:kept]], [texts[i] for i in order[kept:]]
@@ -243,7 +261,7 @@ def _about(budget: Budget) -> dict[str, float]:
 def measure(
     surrogate: PlotSurrogate | FreeSurrogate, space: LatentSpace, trials: fitting.Trials, suffix: str = ""
 ) -> dict[str, float]:
-    """R² of displacements on fresh rollouts, with its interval, and what a perfect prediction would get there."""
+    """R² of displacements on given rollouts, its interval, and the R² that a perfect prediction would have there."""
     if not trials.texts:
         return {}
     z, displacement = fitting.observed(space, trials)
@@ -257,7 +275,7 @@ def measure(
 
 
 def describe(surrogate: Surrogate) -> str:
-    """The quality and the cost of a surrogate as a table for people, each number with its meaning."""
+    """The quality and the cost of a surrogate as a table, each number with its meaning."""
     numbers = surrogate.quality
     lines = [f"fitted on {numbers['trials']:.0f} (text, edit) pairs, measured on means of "
              f"{numbers['samples']:.0f} generations:"]  # fmt: skip
@@ -272,7 +290,7 @@ def describe(surrogate: Surrogate) -> str:
     cost = surrogate.cost
     lines.append(
         f"\n  cost: {cost['calls']:,.0f} generations ({cost['recorded']:,.0f} of them recorded before, "
-        f"{cost['retries']:,.0f} drawn again), {cost['prompt_tokens']:,.0f} edit and "
-        f"{cost['completion_tokens']:,.0f} written tokens, {cost['seconds']:,.0f} s in the language model"
+        f"{cost['retries']:,.0f} drawn again), {cost['prompt_tokens']:,.0f} prompt and "
+        f"{cost['completion_tokens']:,.0f} completion tokens, {cost['seconds']:,.0f} s in the language model"
     )
     return "\n".join(lines)

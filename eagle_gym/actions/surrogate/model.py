@@ -1,14 +1,14 @@
-"""The surrogate: what an edit is expected to do to a text, predicted instead of tried.
+"""The surrogate: predicts the expected effect of an edit on a text, without asking the language model.
 
-In plot English most of the answer can be computed: read the text, apply the edit to its attributes, encode. A vague
-edit has several outcomes, so its symbolic effect is their mean, each weighed by how often the language model was seen
-to choose it. What the model does beyond that (it misses edits, fills empty attributes, drifts) is fitted by ridge
-regression on real rollouts, as corrections to the symbolic effect: for each kind of edit a linear map of it, an offset
-for each kind, direction and value, and a drift that depends on the embedding and on which attributes are empty.
+In plot English most of the effect can be computed: read the text, apply the edit's changes to its attributes, encode
+the result. A vague change has several outcomes, so its symbolic effect is their mean, weighted by how often the
+language model chose each. What the model does beyond that (it misses changes, fills empty attributes, drifts) is a
+correction, fitted by ridge regression on rollouts: a linear map of the symbolic effect for each kind of change; an
+offset for each kind, direction and value; and a drift that depends on the embedding and on which attributes are empty.
 
 For free text there is no symbolic effect: the regression sees the embeddings of the text and of the edit.
 
-Everything is a gather from arrays and small fixed-shape products, and a row's result does not depend on its batch.
+All of it is indexing and small products of fixed shape, so a row's result does not depend on its batch.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions.effects import encode_distinct
 from eagle_gym.errors import PreparationError, TextError
+from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import Change, arrays, lexicon
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ Ints = NDArray[np.intp]
 
 OPERATIONS: Final = ("set", "add", "remove", "replace", "intensify", "vague")
 S: Final = len(plot_english.SLOTS)
-CLASSES: Final = len(OPERATIONS) * S  # one for each operation and slot; vague edits are of slot 0
-
-_SINGLE_VALUE, _VAGUE, _NOTHING, _FURTHER = 0, 1, 2, 3  # what an edit brings in
+CLASSES: Final = len(OPERATIONS) * S  # kinds of changes: one for each operation and slot; vague changes have slot 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class LinearMap:
     Attributes:
         weights: [F, n].
         offset: [n].
-        radius: of the ball.
+        radius: Radius of the ball.
     """
 
     weights: Floats
@@ -54,29 +53,22 @@ class LinearMap:
     radius: float
 
     def project(self, z: Floats) -> Floats:
-        """Rows outside the ball are pulled onto it."""
-        return into_ball(z, self.radius)
-
-
-def into_ball(z: Floats, radius: float) -> Floats:
-    """Rows outside the ball are pulled onto it, radially."""
-    norms = np.sqrt(np.square(z).sum(axis=-1, keepdims=True))
-    pulled: Floats = z * np.minimum(1.0, radius / np.maximum(norms, 1e-300))
-    return pulled
+        """Move rows outside the ball to its surface; see `project_to_ball`."""
+        return project_to_ball(z, self.radius)
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledChanges:
-    """The single edits of a list of (state, edit) pairs, as flat arrays [I]; a macro edit has several.
+    """The changes that a list of (state, edit) pairs asks for, as flat arrays; a macro edit asks for several.
 
     Attributes:
-        pair: which pair an edit belongs to, ascending.
-        group: row of ``outcome_table()``: the columns that the edit may bring in, -1 where the state decides.
-        column: the column taken out, -1 for none.
-        slot: the single slot emptied, -1 for none.
-        kind: operation and slot, below ``CLASSES``.
-        value: the column asked for, -1 for none.
-        direction: the vague direction, -1 for none.
+        pair: [I] Index of the pair, ascending.
+        group: [I] Row of `outcome_groups()`: the columns that the change may bring in; -1 where the state decides.
+        column: [I] The column taken out, -1 for none.
+        slot: [I] The single slot emptied, -1 for none.
+        kind: [I] Operation and slot as one number below `CLASSES`.
+        value: [I] The column asked for, -1 for none.
+        direction: [I] The vague direction, -1 for none.
     """
 
     pair: Ints
@@ -89,10 +81,10 @@ class CompiledChanges:
 
 
 def outcome_groups() -> tuple[Ints, Ints]:
-    """The columns that edits may bring in, in compressed rows: one row per column, one per direction, one empty.
+    """The columns that changes may bring in, as compressed rows: one per column, one per vague direction, one empty.
 
     Returns:
-        ``start`` [G+1] and ``columns``: row g is ``columns[start[g]:start[g+1]]``.
+        `start` [G+1] and `columns`: row g is `columns[start[g]:start[g+1]]`.
     """
     wanted = arrays.change_table().wanted
     rows = [np.array([column]) for column in range(wanted.shape[1])]
@@ -103,7 +95,7 @@ def outcome_groups() -> tuple[Ints, Ints]:
 
 @lru_cache(maxsize=65536)
 def compile_edit(edit: str) -> tuple[tuple[int, ...], ...]:
-    """An edit's edits as rows of ``Items`` without the pair; () where it cannot be read."""
+    """The changes that an edit asks for, as rows of `CompiledChanges` without the pair; () if it cannot be read."""
     try:
         changes = arrays.changes_in(edit)
     except TextError:
@@ -136,7 +128,7 @@ def _direction_row() -> Mapping[str, int]:
 
 
 def gather_changes(edits: Sequence[Sequence[str]]) -> CompiledChanges:
-    """The edits of all edits of all states, pairs numbered through."""
+    """The changes of all edits of all states; pairs are numbered consecutively."""
     rows: list[tuple[int, ...]] = []
     counts: list[int] = []
     for pool in edits:
@@ -153,10 +145,10 @@ class Effect:
     """The symbolic effect of (state, edit) pairs.
 
     Attributes:
-        change: [P, n] expected change of the encoder's linear part.
-        items: the pairs' edits.
-        moved: [I, n] each edit's share of the change.
-        mixup: [I, n] what would come on top if, of a set's values, another one went than the one that was to go.
+        change: [P, n] Expected difference in the encoder's linear part.
+        items: The pairs' changes.
+        moved: [I, n] Contribution of each change.
+        mixup: [I, n] Additional difference if another value of the set were removed than the one asked for.
     """
 
     change: Floats
@@ -166,11 +158,11 @@ class Effect:
 
 
 class Symbolic:
-    """Applies edits to attributes, in expectation, and encodes the change.
+    """Applies changes to attributes, in expectation, and encodes the difference.
 
     Args:
-        linear: the encoder's linear part.
-        choice: [G'] weight of each entry of ``outcome_groups()``: how likely an outcome is beside the others.
+        linear: The encoder's linear part.
+        choice: [G'] Relative likelihood of each entry of `outcome_groups()`.
     """
 
     def __init__(self, linear: LinearMap, choice: Floats) -> None:
@@ -179,12 +171,12 @@ class Symbolic:
         self._start, self._columns = outcome_groups()
 
     def effect(self, held: NDArray[np.bool_], rows: Ints, items: CompiledChanges) -> Effect:
-        """What the edits are expected to change.
+        """The expected effect of the pairs' changes.
 
         Args:
-            held: [B, F] what the states say.
-            rows: [P] the state of each pair.
-            items: the pairs' edits, as ``gather_items`` makes them.
+            held: [B, F] Whether a state has an attribute value.
+            rows: [P] The state of each pair.
+            items: The pairs' changes, from `gather_changes`.
         """
         state = rows[items.pair]
         cleared = self._cleared(held)  # [B, S, n]
@@ -200,12 +192,12 @@ class Symbolic:
         return Effect(segment_sums(moved, items.pair, len(rows)), items, moved, mixup)
 
     def displacement(self, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
-        """[P, n] the symbolic displacement: the change, with the ball's wall where it is in the way."""
+        """[P, n] The symbolic displacement, with both ends projected onto the ball."""
         start = self.linear.offset + self._cleared(held).sum(axis=1)
         return self.linear.project(start[rows] + effect.change) - self.linear.project(start)[rows]
 
     def _mixup(self, held: NDArray[np.bool_], cleared: Floats, state: Ints, column: Ints) -> Floats:
-        """[I, n] the mean of the slot's other values goes, and the value that was to go stays; 0 where it is alone."""
+        """[I, n] Removes the mean of the slot's other values and restores the one asked for; 0 without others."""
         slot = arrays.feature_slots()[column]
         counts = held.astype(np.float64) @ arrays.slot_members().T  # [B, S]
         others = (counts[state, slot] - 1.0)[:, None]
@@ -213,19 +205,19 @@ class Symbolic:
         return np.where(others > 0, stays - (cleared[state, slot] - stays) / np.maximum(others, 1.0), 0.0)
 
     def _cleared(self, held: NDArray[np.bool_]) -> Floats:
-        """[B, S, n] what a state would lose if a slot were emptied; the sum over the slot's values."""
+        """[B, S, n] What emptying a slot would take away: the sum over its values."""
         result = np.zeros((len(held), S, self.linear.weights.shape[1]))
         state, column = np.nonzero(held)
         np.add.at(result, (state, arrays.feature_slots()[column]), self.linear.weights[column])
         return result
 
     def _further(self, held: NDArray[np.bool_]) -> Ints:
-        """[B] the group that pushing the tone further brings in."""
+        """[B] The group of the next tone on the ladder."""
         steps = np.where(held, arrays.ladder(), -1).max(axis=1)
         return np.where(steps >= 0, steps, len(self._start) - 2)
 
     def _replaceable(self, held: NDArray[np.bool_], state: Ints, items: CompiledChanges) -> NDArray[np.bool_]:
-        """[I] False where a replacement's new value is there already: then nothing happens."""
+        """[I] False where the new value of a replacement is present already: then nothing happens."""
         replaces = items.kind // S == OPERATIONS.index("replace")
         there: NDArray[np.bool_] = replaces & held[state, items.value]
         return ~there
@@ -233,7 +225,7 @@ class Symbolic:
     def _brought(
         self, held: NDArray[np.bool_], cleared: Floats, state: Ints, group: Ints, possible: NDArray[np.bool_]
     ) -> Floats:
-        """[I, n] what comes in, less what it displaces in single slots, averaged over an edit's outcomes."""
+        """[I, n] What comes in, less what it displaces in single slots, averaged over the outcomes of a change."""
         counts = (self._start[group + 1] - self._start[group]) * possible
         item = np.repeat(np.arange(len(group)), counts)
         entry = np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts) + self._start[group][item]
@@ -247,9 +239,9 @@ class Symbolic:
 
 
 def segment_sums(rows: Floats, segment: Ints, count: int) -> Floats:
-    """[count, n] sums of the rows of each segment, in their order; segments ascend, and may be empty.
+    """[count, n] Sums of the rows of each segment, in order; segments ascend and may be empty.
 
-    A segment's sum does not depend, to the last bit, on the others.
+    To the last bit, a segment's sum does not depend on the others.
     """
     result = np.zeros((count, rows.shape[1]))
     if len(segment) == 0:
@@ -261,19 +253,19 @@ def segment_sums(rows: Floats, segment: Ints, count: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What the language model does beyond the symbolic effect: arrays of a linear model, all [.., n].
+    """What the language model does beyond the symbolic effect: the coefficients of a linear model.
 
     Attributes:
-        bias: [n].
-        effect: [n, n] acts on the symbolic displacement.
-        embedding: [n, n] acts on the state's embedding.
-        empty: [S, n] a drift for each empty slot.
-        held: [F, n] a drift for each value that the state has.
-        kind: [CLASSES, n] an offset for each operation and slot.
-        scale: [CLASSES, n, n] acts on an edit's own share of the symbolic effect, by operation and slot.
-        mixup: [n, n] acts on ``Effect.mixup``.
-        direction: [V, n] an offset for each vague direction.
-        value: [F, n] an offset for each value asked for.
+        bias: [n] A constant.
+        effect: [n, n] Multiplies the symbolic displacement.
+        embedding: [n, n] Multiplies the state's embedding.
+        empty: [S, n] A drift for each empty slot.
+        held: [F, n] A drift for each value that the state has.
+        kind: [CLASSES, n] An offset for each operation and slot.
+        scale: [CLASSES, n, n] Multiplies the contribution of a change, by operation and slot.
+        mixup: [n, n] Multiplies `Effect.mixup`.
+        direction: [V, n] An offset for each vague direction.
+        value: [F, n] An offset for each value asked for.
     """
 
     bias: Floats
@@ -289,18 +281,18 @@ class Correction:
 
     @staticmethod
     def zero(n: int) -> Correction:
-        """No correction."""
+        """The correction that is zero."""
         return Correction(*(np.zeros((*shape, n)) for shape in blocks(n).values()))
 
     def displacement(self, base: Floats, z: Floats, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
-        """[P, n] what to add to the symbolic displacement.
+        """[P, n] The correction to the symbolic displacement.
 
         Args:
-            base: [P, n] symbolic displacements.
-            z: [B, n] embeddings of the states.
-            held: [B, F] what the states say.
-            rows: [P] the state of each pair.
-            effect: of the same pairs.
+            base: [P, n] Symbolic displacements.
+            z: [B, n] Embeddings of the states.
+            held: [B, F] Whether a state has an attribute value.
+            rows: [P] The state of each pair.
+            effect: Symbolic effect of the same pairs.
         """
         items = effect.items
         drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
@@ -308,14 +300,14 @@ class Correction:
         drift += segment_sums(self.held[column], state, len(held))
         own = self.kind[items.kind] + _product(effect.moved, self.scale[items.kind])
         own += _product(effect.mixup, self.mixup)
-        # An index of -1 takes the zeros that stand last.
+        # An index of -1 picks the zeros appended at the end.
         own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
         own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
         return drift[rows] + _product(base, self.effect) + segment_sums(own, items.pair, len(rows))
 
 
 def blocks(n: int) -> dict[str, tuple[int, ...]]:
-    """Rows of each array of a correction, in the order of the regression's columns."""
+    """Leading shape of each array of a correction, in the order of the regression's columns."""
     table = arrays.change_table()
     return {
         "bias": (),
@@ -332,14 +324,14 @@ def blocks(n: int) -> dict[str, tuple[int, ...]]:
 
 
 def empty_slots(held: NDArray[np.bool_]) -> Floats:
-    """[B, S] 1.0 where a slot has no value."""
+    """[B, S] 1.0 where a slot is empty."""
     counts = held.astype(np.float64) @ arrays.slot_members().T
     empty: Floats = (counts == 0).astype(np.float64)
     return empty
 
 
 def _product(rows: Floats, matrix: Floats) -> Floats:
-    """``rows @ matrix``, summed in one fixed order, so that a row's bits do not depend on how many there are."""
+    """`rows @ matrix`, summed in a fixed order, so that a row's bits do not depend on the number of rows."""
     result = rows[..., 0, None] * matrix[..., 0, :]
     for i in range(1, matrix.shape[-2]):
         result += rows[..., i, None] * matrix[..., i, :]
@@ -351,9 +343,9 @@ class PlotSurrogate:
     """The surrogate for plot English: symbolic effect plus correction.
 
     Args:
-        linear: the encoder's linear part.
-        choice: weight of each outcome of vague edits.
-        correction: what the language model does beyond the symbolic effect.
+        linear: The encoder's linear part.
+        choice: [G'] Relative likelihood of each outcome of vague changes.
+        correction: What the language model does beyond the symbolic effect.
     """
 
     linear: LinearMap
@@ -361,7 +353,7 @@ class PlotSurrogate:
     correction: Correction
 
     def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
-        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
+        """[P, n] Expected displacements of all (state, edit) pairs, in the order of the states."""
         symbolic = Symbolic(self.linear, self.choice)
         held = arrays.one_hot(texts)
         rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
@@ -370,22 +362,22 @@ class PlotSurrogate:
         return base + self.correction.displacement(base, z, held, rows, effect)
 
     def arrays(self) -> dict[str, Floats]:
-        """What was fitted, by name."""
+        """The fitted arrays by name."""
         return {"choice": self.choice, **{f.name: getattr(self.correction, f.name) for f in fields(Correction)}}
 
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> PlotSurrogate:
-        """The inverse of ``arrays``."""
+        """The surrogate of some `arrays`."""
         correction = Correction(**{f.name: arrays[f.name] for f in fields(Correction)})
         return PlotSurrogate(linear_map(space), arrays["choice"], correction)
 
 
 @dataclass(frozen=True, eq=False)
 class FreeSurrogate:
-    """The surrogate for free text: a linear model of the embeddings of text and edit, and of their products.
+    """The surrogate for free text: linear in the embeddings of text and edit and in their products.
 
     Args:
-        space: encodes edits.
+        space: Its encoder encodes edits.
         coefficients: [1 + 3n, n].
     """
 
@@ -393,22 +385,22 @@ class FreeSurrogate:
     coefficients: Floats
 
     def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
-        """[P, n] expected displacements of all (state, edit) pairs, states in order."""
+        """[P, n] Expected displacements of all (state, edit) pairs, in the order of the states."""
         rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
         return _product(free_features(self.space, [p for pool in edits for p in pool], z[rows]), self.coefficients)
 
     def arrays(self) -> dict[str, Floats]:
-        """What was fitted, by name."""
+        """The fitted arrays by name."""
         return {"coefficients": self.coefficients}
 
     @staticmethod
     def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> FreeSurrogate:
-        """The inverse of ``arrays``."""
+        """The surrogate of some `arrays`."""
         return FreeSurrogate(space, arrays["coefficients"])
 
 
 def free_features(space: LatentSpace, edits: Sequence[str], z: Floats) -> Floats:
-    """[P, 1 + 3n] the regression's columns for free text."""
+    """[P, 1 + 3n] Columns of the regression for free text."""
     asked = encode_distinct(space, edits)
     return np.concatenate([np.ones((len(z), 1)), z, asked, z * asked], axis=1)
 
@@ -417,29 +409,29 @@ def linear_map(space: LatentSpace) -> LinearMap:
     """The linear part of a plot-English space's encoder.
 
     Raises:
-        PreparationError: the encoder reads something else than the attributes of plot English.
+        PreparationError: The encoder does not read the attributes of plot English.
     """
     encoder = space.encoder
     if encoder.weights.shape != (len(plot_english.FEATURES), space.dim):
         raise PreparationError(
-            f"the surrogate for plot English needs an encoder of its {len(plot_english.FEATURES)} attribute values, "
-            f"got one of {len(encoder.weights)} features"
+            f"expected an encoder of the {len(plot_english.FEATURES)} attribute values of plot English, got one of "
+            f"{len(encoder.weights)} features: fit the space on texts in plot English"
         )
     return LinearMap(encoder.weights, encoder.intercept, space.radius)
 
 
 class Surrogate:
-    """Expected effects from a fitted surrogate; see :class:`eagle_gym.actions.effects.Effects`.
+    """Expected effects from a fitted surrogate; implements `Effects`.
 
     Args:
-        model: what was fitted.
-        space: the latent space it was fitted in.
-        quality: reported numbers: R² of displacements on states and edits that the fit never saw, and the like;
-            :data:`eagle_gym.actions.surrogate.make.MEANINGS` says what each is.
-        cost: of the fit and its measurement: ``calls`` (generations), ``prompt_tokens`` and ``completion_tokens`` of
-            all of them; how many of these calls were ``recorded`` by an earlier fit or an earlier try at this one, and
-            so not asked again; ``retries`` (drawn again, being empty, cut off or outside plot English); ``seconds`` in
-            the language model, where recorded calls count with the mean of those earlier tries.
+        model: The fitted model.
+        space: The latent space in which it was fitted.
+        quality: Measurements such as the R² of displacements on states and edits unseen in the fit;
+            `eagle_gym.actions.surrogate.make.MEANINGS` explains each.
+        cost: Cost of the fit and its measurement. `calls` is the number of generations, `prompt_tokens` and
+            `completion_tokens` are theirs. `recorded` counts the calls answered from the record of an earlier fit or
+            attempt. `retries` counts answers drawn again because they were empty, cut off or outside plot English.
+            `seconds` is the time in the language model; a recorded call counts with the mean of those attempts.
     """
 
     def __init__(
@@ -457,8 +449,8 @@ class Surrogate:
     def expected(
         self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats, seeds: Sequence[int]
     ) -> list[Floats]:
-        """As :class:`eagle_gym.actions.effects.Effects`; the seeds play no part."""
+        """See `Effects`; the seeds are not used."""
         counts = [len(pool) for pool in edits]
         moved = self.model.displacements(texts, edits, np.asarray(z, np.float64))
-        ahead = into_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
+        ahead = project_to_ball(np.repeat(z, counts, axis=0) + moved, self.space.radius)
         return np.split(ahead, np.cumsum(counts)[:-1])

@@ -1,23 +1,21 @@
-"""Where surrogates are kept: in the package for Plots, in a cache folder for every other catalog; made when absent."""
+"""Surrogates on disk: the package holds the one for Plots, the cache folder all others; absent ones are made."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eagle_gym import cache
 from eagle_gym.actions.candidates import Candidates
 from eagle_gym.actions.surrogate.fit import HELD_OUT
 from eagle_gym.actions.surrogate.make import Budget, make_surrogate, measure
 from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate
-from eagle_gym.catalog.cache import alone_at
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import Language, LanguageModel
 from eagle_gym.plot_english import arrays
@@ -45,29 +43,30 @@ __all__ = [
 
 
 FORMAT: Final = 3  # of the files
-FIT: Final = 3  # of the code that tries, fits and measures: raise it whenever that changes what is fitted
+NAME: Final = "surrogate"  # of the files, without their endings
+FIT: Final = 3  # version of the code that tries, fits and measures: raise it whenever the result of a fit changes
 SHIPPED: Final = Path(__file__).parents[1] / "data" / "plots"
-MENDING: Final = "python -m eagle_gym prepare ID makes it, and so does prepare='auto'"
+MENDING: Final = "make it with python -m eagle_gym prepare ID or with prepare='auto'"
 
 EMBEDDED_BUDGET: Final = Budget()
-GENERAL_BUDGET: Final = Budget(trials=1200, checks=100, check_samples=2)  # a general model is slow
+GENERAL_BUDGET: Final = Budget(trials=1200, checks=100, check_samples=2)  # general models are slow
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that decides a surrogate; one of another identity is never used.
+    """Everything that determines a surrogate. A surrogate of another identity is never used.
 
     Attributes:
-        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
-        space: fingerprint of the latent space.
-        model: fingerprint of the language model.
-        temperature: of the rewriting.
-        texts: hash of the texts that rollouts start from.
-        budget: generations.
-        edits: what decides which edits are tried: for plot English a hash of its edits, since the rest is fixed;
-            for free text the settings of the candidates and a hash of the users.
-        fit: version of the code that tries, fits and measures.
-        held_out: one (operation, slot, value) in so many is kept from the fit.
+        language: "plot_english" where edits can be parsed, otherwise "free".
+        space: Fingerprint of the latent space.
+        model: Fingerprint of the language model.
+        temperature: Sampling temperature of the rewriting.
+        texts: Hash of the texts from which rollouts start.
+        budget: Numbers of generations.
+        edits: What determines the edits that are tried. For plot English, a hash of its changes, since the rest is
+            fixed; for free text, the settings of the candidates and a hash of the users.
+        fit: Version of the code that tries, fits and measures.
+        held_out: One (operation, slot, value) out of this many is excluded from the fit.
     """
 
     language: Language
@@ -81,13 +80,13 @@ class Identity:
     held_out: int = HELD_OUT
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The identity as JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
 
     @property
     def key(self) -> str:
-        """Name of the folder in the cache."""
+        """Name of the surrogate's folder in the cache."""
         return f"{self.language}-{stable_seed(FORMAT, json.dumps(self.as_json(), sort_keys=True)):016x}"
 
 
@@ -102,7 +101,7 @@ def identify(
     profiles: Sequence[str] = (),
     temperature: float = 1.0,
 ) -> Identity:
-    """The identity of the surrogate that ``make_surrogate`` makes of these."""
+    """The identity of the surrogate that `make_surrogate` makes from these arguments."""
     if language == "plot_english":
         edits: dict[str, Any] = {"changes": arrays.fingerprint()}
     else:
@@ -112,58 +111,54 @@ def identify(
 
 
 def save_surrogate(surrogate: Surrogate, identity: Identity, folder: Path) -> None:
-    """Write ``surrogate.json`` and ``surrogate.npz``; either both new files appear, or none."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `surrogate.json` and `surrogate.npz` into a folder, which is made where absent.
+
+    Raises:
+        PreparationError: The folder cannot be written, or the disk is full; no half-written file is left behind.
+    """
     header = {
         "format": FORMAT,
         "identity": identity.as_json(),
         "quality": surrogate.quality,
         "cost": surrogate.cost,
     }
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        kept = {name: array.astype(np.float32) for name, array in surrogate.model.arrays().items()}
-        np.savez_compressed(Path(scratch) / "surrogate.npz", allow_pickle=False, **kept)
-        (Path(scratch) / "surrogate.json").write_text(json.dumps(header, indent=1, sort_keys=True) + "\n")
-        for name in ("surrogate.npz", "surrogate.json"):
-            os.replace(Path(scratch) / name, folder / name)
+    arrays = {name: array.astype(np.float32) for name, array in surrogate.model.arrays().items()}
+    cache.save_artefact(folder, NAME, header, arrays)
 
 
 def load_surrogate(folder: Path, identity: Identity, space: LatentSpace) -> Surrogate:
-    """Read what ``save_surrogate`` wrote.
+    """Read what `save_surrogate` wrote.
 
     Raises:
-        PreparationError: it is absent or broken, or has another identity.
+        PreparationError: The surrogate is absent, damaged or was edited, or has another identity.
     """
     header = read_header(folder)
     found, wanted = header["identity"], identity.as_json()
     for name in wanted:
         if found.get(name) != wanted[name]:
             raise PreparationError(
-                f"the surrogate in {folder} was made for another {name}: expected {wanted[name]!r}, "
-                f"got {found.get(name)!r}; {MENDING}"
+                f"{folder}: the surrogate was made for another {name}: expected {wanted[name]!r}, got "
+                f"{found.get(name)!r}: {MENDING}"
             )
+    arrays = {name: array.astype(np.float64) for name, array in cache.load_arrays(folder, NAME, header).items()}
+    restore = PlotSurrogate.restore if identity.language == "plot_english" else FreeSurrogate.restore
     try:
-        # Opened here, for NumPy leaves a file open that turns out to be broken.
-        with (folder / "surrogate.npz").open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            kept = {name: file[name].astype(np.float64) for name in file.files}
-        restore = PlotSurrogate.restore if identity.language == "plot_english" else FreeSurrogate.restore
-        return Surrogate(restore(kept, space), space, header["quality"], header["cost"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise PreparationError(f"the surrogate in {folder} is broken ({error!r}): delete it; {MENDING}") from error
+        return Surrogate(restore(arrays, space), space, header["quality"], header["cost"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PreparationError(f"{folder}: expected a surrogate written by save_surrogate, got {error!r}") from error
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """The json beside the arrays.
+    """The header of a surrogate; its checksum is not compared yet.
 
     Raises:
-        PreparationError: absent, broken, or of another format.
+        PreparationError: The header is absent, broken or of another format.
     """
-    try:
-        header = json.loads((folder / "surrogate.json").read_text())
-    except (OSError, ValueError) as error:
-        raise PreparationError(f"there is no surrogate in {folder} ({error}); {MENDING}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT or not isinstance(header.get("identity"), dict):
-        raise PreparationError(f"the surrogate in {folder} has another format than {FORMAT}; {MENDING}")
+    header = cache.load_header(folder, NAME)
+    if header.get("format") != FORMAT or not isinstance(header.get("identity"), dict):
+        raise PreparationError(
+            f"{folder}: the surrogate has another format: expected {FORMAT}, got {header.get('format')!r}: {MENDING}"
+        )
     return header
 
 
@@ -180,22 +175,23 @@ def prepare_surrogate(
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Surrogate:
-    """The surrogate for a space and a model: shipped, cached, or fitted now and cached.
+    """The surrogate for a space and a model: shipped with the package, read from the cache, or fitted now and cached.
 
     Args:
-        catalog: texts to start the rollouts from.
-        space: the latent space.
-        model: the language model.
-        candidates: proposes the edits that are tried where the language is ``"free"``.
-        language: ``"plot_english"`` where edits can be parsed, else ``"free"``.
-        profiles: users to propose for.
-        temperature: of the rewriting.
-        prepare: ``"auto"`` or ``"never"``.
-        cache_dir: where surrogates are kept; None for the platform's cache folder.
-        progress: whether to show a bar.
+        catalog: Its texts start the rollouts.
+        space: The latent space.
+        model: The language model.
+        candidates: Propose the edits that are tried where `language` is "free".
+        language: "plot_english" where edits can be parsed, otherwise "free".
+        profiles: Profiles of users, for the candidates where `language` is "free".
+        temperature: Sampling temperature of the rewriting.
+        prepare: "auto", or "never": raise rather than fit.
+        cache_dir: Folder of the cache; None for the user's cache folder on this system.
+        progress: Whether to show a progress bar.
 
     Raises:
-        PreparationError: it is absent and ``prepare="never"``, or broken.
+        PreparationError: The surrogate is absent and `prepare` is "never", or it is damaged, or the cache folder cannot
+            be read or written.
     """
     budget = EMBEDDED_BUDGET if model.language == "plot_english" else GENERAL_BUDGET
     identity = identify(
@@ -204,43 +200,42 @@ def prepare_surrogate(
     if _is_shipped(identity):
         return load_surrogate(SHIPPED, identity, space)
     folder = cache_folder(cache_dir) / identity.key
-    if (folder / "surrogate.json").exists():
-        return load_surrogate(folder, identity, space)
-    if prepare == "never":
-        raise PreparationError(
-            f"the surrogate of the catalog {catalog.name!r} and the model {model.name!r} is not prepared; {MENDING}"
+
+    def make() -> Callable[[Path], None]:
+        made = make_surrogate(
+            catalog.texts,
+            space,
+            model,
+            candidates,
+            language=language,
+            budget=budget,
+            profiles=profiles,
+            temperature=temperature,
+            record=rollouts_file(identity, cache_dir),
+            progress=progress,
         )
-    with alone_at(folder):
-        if not (folder / "surrogate.json").exists():  # another process may have made it meanwhile
-            made = make_surrogate(
-                catalog.texts,
-                space,
-                model,
-                candidates,
-                language=language,
-                budget=budget,
-                profiles=profiles,
-                temperature=temperature,
-                record=rollouts_file(identity, cache_dir),
-                progress=progress,
-            )
-            save_surrogate(made, identity, folder)
-        return load_surrogate(folder, identity, space)
+        return partial(save_surrogate, made, identity)
+
+    return cache.prepared(
+        folder,
+        f"{NAME}.json",
+        lambda found: load_surrogate(found, identity, space),
+        make,
+        prepare=prepare,
+        absent=f"the surrogate of the catalog {catalog.name!r} and the model {model.name!r} is not prepared "
+        f"({folder}): {MENDING}",
+    )
 
 
 def _is_shipped(identity: Identity) -> bool:
-    """Whether the package's own surrogate is the one; of another identity or format it is not."""
-    if not (SHIPPED / "surrogate.json").exists():
+    """Whether the package's own surrogate has this identity."""
+    if not (SHIPPED / f"{NAME}.json").exists():
         return False
-    try:
-        header = read_header(SHIPPED)
-    except PreparationError:
-        return False
-    return bool(header["identity"] == identity.as_json())
+    return bool(read_header(SHIPPED)["identity"] == identity.as_json())
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """Where fitted surrogates are kept."""
+    """Folder of the fitted surrogates."""
     import platformdirs
 
     root = Path(cache_dir).expanduser() if cache_dir is not None else Path(platformdirs.user_cache_dir("eagle_gym"))
@@ -248,5 +243,5 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
 
 
 def rollouts_file(identity: Identity, cache_dir: str | Path | None = None) -> Path:
-    """Where the answers behind a surrogate are kept; those of one model to the same texts share a file."""
+    """File of the answers behind a surrogate. All fits of one model on the same texts share it."""
     return cache_folder(cache_dir) / f"rollouts-{stable_seed(identity.model, identity.texts):016x}.jsonl"
