@@ -1,94 +1,14 @@
-"""Folders that are written as a whole or not at all, and the catalogs kept in them."""
+"""Catalogs kept in the cache, and the hashes that name them."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from filelock import FileLock
-
+from eagle_gym.cache import is_kept, prepared
 from eagle_gym.catalog.catalog import Catalog
-from eagle_gym.errors import CatalogError, PreparationError
-
-LOCK_MODE = 0o666  # a lock file holds nothing, and whoever shares the cache must be able to lock it
-
-
-@contextmanager
-def cache_errors(folder: Path) -> Iterator[None]:
-    """Turn the file system's errors, such as a full disk or missing permissions, into typed ones.
-
-    Args:
-        folder: Where something is kept, for the message.
-
-    Raises:
-        PreparationError: The place cannot be read or written.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise PreparationError(
-            f"nothing can be kept in {folder}: {error}; name a folder that can be written with cache_dir="
-        ) from error
-
-
-def is_kept(file: Path) -> bool:
-    """Whether a file is in the cache.
-
-    Raises:
-        PreparationError: The file is there, or may be, and you may not read it.
-    """
-    with cache_errors(file.parent):
-        try:
-            file.open("rb").close()
-        except FileNotFoundError:
-            return False
-        return True
-
-
-@contextmanager
-def alone_at(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, whose parent is made where absent: other processes that ask for it wait.
-
-    Args:
-        folder: The folder, which need not exist.
-
-    Raises:
-        PreparationError: The place cannot be written.
-    """
-    lock = FileLock(f"{folder}.lock", mode=LOCK_MODE)
-    with cache_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def write_whole(folder: Path, save: Callable[[Path], None]) -> None:
-    """Write a folder so that nobody ever finds a part of it.
-
-    Args:
-        folder: The folder, which is replaced where it exists.
-        save: Fills a temporary folder, which is then renamed.
-
-    Raises:
-        PreparationError: The place cannot be written, or the disk is full. Nothing is left behind.
-    """
-    temporary = folder.parent / f".making-{uuid.uuid4().hex}"  # a folder of mkdtemp would be private to its user
-    with cache_errors(folder.parent):
-        try:
-            temporary.mkdir(parents=True)
-            save(temporary)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+from eagle_gym.errors import CatalogError
 
 
 def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Catalog:
@@ -104,10 +24,10 @@ def cached_catalog(cache_dir: Path, key: str, make: Callable[[], Catalog]) -> Ca
         PreparationError: `cache_dir` cannot be read or written.
     """
     folder = cache_dir.expanduser() / "catalogs" / key[:32]
-    if not is_kept(folder / "catalog.json"):
-        with alone_at(folder):
-            if not is_kept(folder / "catalog.json"):  # otherwise another process made it during the wait
-                write_whole(folder, make().save)
+    return prepared(folder, "catalog.json", _load, lambda: make().save, prepare="auto", absent="")
+
+
+def _load(folder: Path) -> Catalog:
     is_kept(folder / "ratings.npz")  # another user's file, which you may not read, is no broken one
     try:
         return Catalog.load(folder)

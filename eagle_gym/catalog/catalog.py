@@ -22,7 +22,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eagle_gym.catalog.reading import read_arrays
+from eagle_gym.cache import read_arrays
 from eagle_gym.errors import CatalogError, ConfigurationError
 
 Language = Literal["plot_english", "free"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.cache import read_arrays
 from eagle_gym.catalog.catalog import Catalog, Item, Ratings
-from eagle_gym.catalog.reading import read_arrays
 from eagle_gym.errors import CatalogError
 
 PATH = Path(str(files("eagle_gym.catalog"))) / "data" / "plots" / "catalog.npz"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import warnings
-import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -187,19 +185,6 @@ def number(path: Path | str, row: int, column: str, value: str) -> float:
         cure = ": write decimals with a point" if "," in value else ""
         raise CatalogError(f"{path}, row {row}: expected a number as {column}, got {value[:40]!r}{cure}")
     return result
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz file.
-
-    Raises:
-        ValueError: The file is missing or broken.
-    """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, AttributeError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a readable npz file; {error!r}") from error
 
 
 def row_number(path: Path, columns: Sequence[str], index: int) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from eagle_gym.cache import alone_at, write_whole
 from eagle_gym.catalog import Catalog, Item, Ratings
-from eagle_gym.catalog.cache import alone_at, cached_catalog, hash_files, write_whole
+from eagle_gym.catalog.cache import cached_catalog, hash_files
 from eagle_gym.errors import CatalogError, PreparationError
 from tests.catalog.faults import forbid
 
@@ -92,14 +93,14 @@ def test_a_cache_that_may_not_be_read_is_said_with_the_cure(tmp_path: Path, monk
     for name in ("catalog.json", "ratings.npz"):
         with monkeypatch.context() as patch:
             forbid(patch, name)
-            message = r"catalogs/key: .*Permission denied.*name a folder that can be written with cache_dir="
+            message = r"catalogs/key: .*Permission denied.*name another folder that you can read and write with cache_dir="
             with pytest.raises(PreparationError, match=message):
                 cached_catalog(tmp_path, "key", never)
 
 
 def test_a_cache_below_a_file_is_said_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PreparationError, match=r"name a folder that can be written with cache_dir="):
+    with pytest.raises(PreparationError, match=r"name another folder that you can read and write with cache_dir="):
         cached_catalog(tmp_path / "file", "key", lambda: CATALOG)
 
 
