@@ -93,7 +93,7 @@ def test_a_cache_that_may_not_be_read_is_said_with_the_cure(tmp_path: Path, monk
     for name in ("catalog.json", "ratings.npz"):
         with monkeypatch.context() as patch:
             forbid(patch, name)
-            message = r"catalogs/key: .*Permission denied.*name another folder that you can read and write with cache_dir="
+            message = r"catalogs/key: .*Permission denied.*name another folder .* with cache_dir="
             with pytest.raises(PreparationError, match=message):
                 cached_catalog(tmp_path, "key", never)
 
