@@ -152,7 +152,7 @@ class LanguagePolicy(nn.Module):
         source = load_language_model(spec)
         if not isinstance(source, TransformersModel):
             raise ConfigurationError(f"a policy needs weights of its own, as of 'embedded'; {spec!r} came")
-        self._phrasing = source.phrasing
+        self._format = source.prompt_format
         model, _ = source.load()
         source.close()
         self.model: Any = add_lora(model, lora_rank) if lora_rank else model
@@ -189,11 +189,11 @@ class LanguagePolicy(nn.Module):
 
     def _row(self, reading: Reading) -> tuple[list[int], list[int], list[int], list[int]]:
         """Tokens, positions and segments of one reading, and where each edit ends."""
-        beginning, _ = self._phrasing.encode(Prompt("propose", text=reading.text, profile=reading.profile))
+        beginning, _ = self._format.encode(Prompt("propose", text=reading.text, profile=reading.profile))
         tokens, positions = list(beginning), list(range(len(beginning)))
         segments, ends = [0] * len(beginning), []
         for number, edit in enumerate(reading.edits):
-            said = self._phrasing.encode_answer(edit) if edit else []
+            said = self._format.encode_answer(edit) if edit else []
             tokens += said
             positions += range(len(beginning), len(beginning) + len(said))
             segments += [number + 1] * len(said)

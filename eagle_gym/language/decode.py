@@ -629,7 +629,7 @@ class LlamaDecoder:
                 rows = [group[place] for place in places]
                 batch = self._batch(len(rows), begun + length, GROWTH, prefix)
                 common = NGrams([texts[row] for row in rows])
-                answers = [Answer(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
+                answers = [TokenStream(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
                 self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
                 batch.close()
                 results.update((row, answer.generated) for row, answer in zip(rows, answers, strict=True))
@@ -664,7 +664,7 @@ class LlamaDecoder:
         self,
         batch: _Batch,
         prompts: Sequence[Sequence[int]],
-        answers: Sequence[Answer],
+        answers: Sequence[TokenStream],
         uniforms: np.ndarray,
         temperature: float,
     ) -> None:
@@ -723,7 +723,7 @@ def _next_draws(uniforms: Floats, rows: Sequence[int], drawn: Sequence[int], cou
     return torch.from_numpy(uniforms[np.repeat(rows, counts), np.minimum(nth, last)])
 
 
-class Answer:
+class TokenStream:
     """What a row has said so far.
 
     Args:

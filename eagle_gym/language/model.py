@@ -29,16 +29,18 @@ class Completion:
     """One generated text.
 
     Attributes:
-        text: What the model wrote, stripped of control tokens and surrounding space; never empty.
+        text: What the model wrote, without special tokens and surrounding space; never empty where `generate` returns it.
         prompt_tokens: Tokens the prompt took.
         completion_tokens: Tokens generated, the end token included.
         finish_reason: ``"stop"`` when the model ended the text itself, ``"length"`` when the token limit did.
+        problem: Why the answer holds no text; None where it does.
     """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish_reason: FinishReason
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 Four tasks: ``rewrite`` a text as an edit says, ``propose`` an edit for a text (and a user's profile),
 ``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model does
 not). The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and
-*plain instructions* where they have none, and their answers are cleaned to one paragraph.
+*plain instructions* where they have none (see `answers` for how their answers are read).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -128,53 +127,8 @@ def _request(prompt: Prompt) -> str:
         return f"Attributes: {text}"
     if prompt.task == "rewrite":
         return f"Description: {text}\n\nEdit: {well_formed(prompt.edit)}"
-    profile = f"\n\nThe reader: {well_formed(prompt.profile)}" if prompt.profile else ""
+    profile = f"\n\nThe user: {well_formed(prompt.profile)}" if prompt.profile else ""
     if prompt.task == "rate":
         return f"Description: {text}{profile}\n\nHow much would this user like it, from 1 to 10?"
     aim = " that this user would enjoy" if prompt.profile else ""
     return f"Description: {text}{profile}\n\nPropose one edit{aim}."
-
-
-_THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_LABEL = re.compile(
-    r"^(?:#+\s*)?(?:\*\*)?(?:(?:rewritten|revised|new|edited|updated)?\s*(?:description|text|plot|instruction|edit|answer))"
-    r"\s*:(?:\*\*)?\s*",
-    re.IGNORECASE,
-)
-_BULLET = re.compile(r"^(?:[-*•]\s+|\d{1,2}[.)]\s+)")
-_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "**": "**"}
-
-
-def clean_answer(raw: str) -> tuple[str, bool]:
-    """One paragraph out of a general model's raw answer.
-
-    Reasoning in ``<think>`` tags, a line that only announces the answer ("Here is ...:"), labels, bullets, markdown
-    fences and quotes around the whole are dropped; of several paragraphs the first that remains is taken.
-
-    Returns:
-        The paragraph (possibly empty) and whether it is known to be whole, that is, whether something followed it.
-    """
-    answer = _THINKING.sub("", raw).strip("\n")
-    blocks = [block for block in re.split(r"\n\s*\n|^\s*```\w*\s*$", answer, flags=re.MULTILINE) if block.strip()]
-    while blocks and _announces(blocks[0]):
-        blocks.pop(0)
-    if not blocks:
-        return "", False
-    lines = [line.strip() for line in blocks[0].splitlines() if line.strip()]
-    if len(lines) > 1 and _announces(lines[0]):
-        lines.pop(0)
-    return _unwrap(" ".join(lines)), len(blocks) > 1
-
-
-def _announces(block: str) -> bool:
-    line = block.strip()
-    return "\n" not in line and line.rstrip("*").endswith(":")
-
-
-def _unwrap(text: str) -> str:
-    text = _LABEL.sub("", _BULLET.sub("", text.strip())).strip()
-    for left, right in _QUOTES.items():
-        inside = text[len(left) : -len(right)]
-        if text.startswith(left) and text.endswith(right) and inside.strip() and left not in inside:
-            return inside.strip()
-    return text

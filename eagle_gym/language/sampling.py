@@ -100,4 +100,4 @@ def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
             f"(the prompt has {completion.prompt_tokens}); raise max_new_tokens, or shorten the text where the context "
             "is full"
         )
-    return f"the answer to the {asked} was still empty after {tries}"
+    return f"the answer to the {asked} was still no text after {tries}: {completion.problem or 'it was empty'}"
