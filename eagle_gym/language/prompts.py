@@ -8,7 +8,7 @@ not). The embedded model reads *control tokens*; general models read *chat messa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -114,6 +114,11 @@ _HEADINGS = {
 def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
     """The prompt as chat messages (system and user) for an instruction-tuned model."""
     return [{"role": "system", "content": _RULES[prompt.task]}, {"role": "user", "content": _request(prompt)}]
+
+
+def fold_system(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The same messages for a model without a system role: the user's message begins with the instructions."""
+    return [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
 
 
 def plain_instructions(prompt: Prompt) -> str:

@@ -75,6 +75,6 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
         Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
-def test_general_phrasings_carry_every_field(prompt: Prompt):
+def test_general_formats_carry_every_field(prompt: Prompt):
     for phrased in (plain_instructions(prompt), chat_messages(prompt)[-1]["content"]):
         assert all(part in phrased for part in (prompt.text, prompt.edit, prompt.profile))
