@@ -157,6 +157,7 @@ _SPECIAL: Final = re.compile(
 )
 _ROLE: Final = re.compile(r"\s*(?:assistant|model|ai|bot)(?=\s*(?:\n|:|<|$))\s*:?\s*", re.IGNORECASE)
 _TURN: Final = re.compile(r"^[ \t]*(?:user|system|assistant|model|human|ai)[ \t]*:?[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_CONTROL: Final = re.compile(r"[ \t]*[\x00-\x08\x0e-\x1f\x7f-\x9f]+[ \t]*")  # C0 and C1, without white space
 _CUT_TOKEN: Final = re.compile(r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z")
 
 
@@ -171,12 +172,7 @@ def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
     for token_text in special:
         if token_text.strip() and len(token_text) > 1:
             answer = answer.replace(token_text, "")
-    return "".join(" " if _is_control(character) else character for character in answer).strip()
-
-
-def _is_control(character: str) -> bool:
-    """Whether it is a control character that no text holds (C0 and C1, without line breaks and tabs)."""
-    return (character < " " and character not in "\n\t\r\f\v") or "\x7f" <= character < "\xa0"
+    return _CONTROL.sub(" ", answer).strip()
 
 
 # Paragraphs -------------------------------------------------------------------------------------------------------

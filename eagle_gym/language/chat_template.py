@@ -7,6 +7,8 @@ would notice.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 TODAY: Final = datetime(2024, 7, 26)  # what templates that ask for the date are told; the default of Llama 3's
 _FAILURES: Final = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_TIME_FORMAT: Final = re.compile(r"""(['"])([^'"{}]*%[^'"{}]*)\1""")
 _FILLING: Final = "Many words stand here, so that a template that cuts its messages is found out. " * 20
 
 
@@ -68,6 +71,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self._tokenizer, self._name = tokenizer, name
+        self._template = self._pinned_template()
         self._layout = self._find_layout()
         first, second = (self.render(_sentinel("system"), _sentinel("user")) for _ in range(2))
         self.repeatable = first == second
@@ -87,6 +91,20 @@ class ChatTemplate:
             return self._apply(self._layout, rules, request)
         except _FAILURES as error:
             raise LanguageModelError(f"the chat template of {self._name!r} fails on a prompt: {error!r}") from error
+
+    def _pinned_template(self) -> str:
+        """The template's text, its clock stopped."""
+        try:
+            template: str = self._tokenizer.get_chat_template()
+        except _FAILURES as error:
+            raise PreparationError(f"{self._name!r} has no chat template for plain chats: {error}") from error
+        if "strftime_now" not in template:
+            return template
+        formats = {literal for _, literal in _TIME_FORMAT.findall(template)}
+        told = json.dumps({literal: TODAY.strftime(literal) for literal in sorted(formats)})
+        default = json.dumps(TODAY.strftime("%d %b %Y"))
+        # The empty expression keeps a line break with which the template may begin.
+        return f"{{% macro strftime_now(format) %}}{{{{ {told}.get(format, {default}) }}}}{{% endmacro %}}{{{{ '' }}}}{template}"
 
     def _find_layout(self) -> Layout:
         """The first layout in which the template keeps instructions and request."""
@@ -116,6 +134,10 @@ class ChatTemplate:
         ]
         # A template that knows how to switch reasoning off does so; others ignore the argument.
         text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False, strftime_now=TODAY.strftime
+            messages,
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
         )
         return text

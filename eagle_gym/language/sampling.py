@@ -95,9 +95,10 @@ def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     asked = f"{prompt.task} prompt {prompt.edit or prompt.text[:80]!r}"
     if completion.finish_reason == "length":
+        told = f", it was {completion.problem}" if completion.problem else ""
         return (
             f"the answer to the {asked} was still cut off at {completion.completion_tokens} tokens after {tries} "
-            f"(the prompt has {completion.prompt_tokens}); raise max_new_tokens, or shorten the text where the context "
-            "is full"
+            f"(the prompt has {completion.prompt_tokens}{told}); raise max_new_tokens, or shorten the text where the "
+            "context is full"
         )
     return f"the answer to the {asked} was still no text after {tries}: {completion.problem or 'it was empty'}"
