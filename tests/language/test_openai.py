@@ -15,7 +15,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -25,89 +25,12 @@ from eagle_gym.errors import ConfigurationError, LanguageModelError, Preparation
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language import openai as backend
 from eagle_gym.language.embedded import weights_path
+from tests.language.servers import Server, answer, chat, refuse, written
 from tests.language.tiny import WORDS
 
 pytest.importorskip("openai", reason="the extra 'serve' is not installed")
 
 PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
-
-
-def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: object) -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
-    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
-    return json.dumps({**body, **more}).encode()
-
-
-def written(text: str = "A film.", finish_reason: str = "stop") -> bytes:
-    """As :func:`chat`, for ``/completions``."""
-    return chat(choices=[{"index": 0, "text": text, "finish_reason": finish_reason}])
-
-
-class Server:
-    """A server on loopback that answers each request as a plan says, then with a good answer."""
-
-    def __init__(self) -> None:
-        self.plan: list[Callable[[BaseHTTPRequestHandler], None]] = []
-        self.requests: list[dict] = []
-        self.headers: list[dict] = []
-        self.ports: list[int] = []  # of the connections that the requests came by
-        self.busiest = self.busy = 0
-        self.lock = threading.Lock()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with server.lock:
-                    server.requests.append(body)
-                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
-                    server.ports.append(self.client_address[1])
-                    server.busy += 1
-                    server.busiest = max(server.busiest, server.busy)
-                    act = server.plan.pop(0) if server.plan else answer(chat())
-                try:
-                    act(self)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True  # the client has given up, as it should
-                finally:
-                    with server.lock:
-                        server.busy -= 1
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-
-def answer(body: bytes, status: int = 200, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    def act(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return act
-
-
-def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    return answer(json.dumps({"error": {"message": f"no {status}"}}).encode(), status, **headers)
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -132,13 +55,6 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.1)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -252,14 +168,17 @@ def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel)
         model.generate(PROMPTS[:1], [0])
 
 
+ESTIMATED = 285  # a third of the bytes of three prompts
 UNUSABLE = {
     "content_filter": (answer(chat("A", "content_filter")), 1, 7),
     "empty text": (answer(chat("")), 3, 21),
     "cut off": (answer(chat("A fil", "length")), 3, 21),
     "no choices": (answer(chat(choices=[])), 3, 21),
-    "truncated JSON": (answer(chat()[:-20]), 3, 0),  # an answer that says nothing of its tokens
-    "no usage": (answer(chat(choices=[], usage=None)), 3, 0),
-    "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, 0),
+    "truncated JSON": (answer(chat()[:-20]), 3, ESTIMATED),
+    "no usage": (answer(chat(choices=[], usage=None)), 3, ESTIMATED),
+    "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, ESTIMATED),
+    "negative usage": (answer(chat(choices=[], usage={"prompt_tokens": -5})), 3, ESTIMATED),
+    "absurd usage": (answer(chat(choices=[], usage={"prompt_tokens": 10**12})), 3, ESTIMATED),
     "503": (refuse(503), 0, 0),
 }
 
