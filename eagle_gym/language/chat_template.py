@@ -116,7 +116,7 @@ class ChatTemplate:
             except _FAILURES as error:
                 problem = f"it fails with {error!r}"
                 continue
-            if all(line in prompt for text in (rules, request) for line in text.split("\n\n")):
+            if rules in prompt and request in prompt:
                 return layout
             problem = "it loses the user's text"
         raise PreparationError(

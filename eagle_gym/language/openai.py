@@ -238,7 +238,7 @@ class OpenAIModel:
                 return request, await self._post(request, batch)
             except OpenAIError as error:
                 failure = self._explain(error)
-                corrected = _corrected(manners, error)
+                corrected = _corrected(self._manners, error)  # another row may have learned meanwhile
             except TimeoutError:
                 raise LanguageModelError(f"{self.name!r} did not answer in time") from None
             if corrected == manners or batch.failed:

@@ -37,6 +37,7 @@ class Server:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.request_body = body
                 with server.lock:
                     server.requests.append(body)
                     server.headers.append({name.lower(): value for name, value in self.headers.items()})

@@ -21,10 +21,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.serving import transformers_serve
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.spaces import FreeText
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
+from eagle_gym.language import connection, responses
 from eagle_gym.language import openai as backend
 from eagle_gym.language.embedded import weights_path
+from tests.fake_worlds import make_tiny_world
+from tests.language.non_answers import NON_ANSWERS, PROMPT_EDIT, PROMPT_TEXT
 from tests.language.servers import Server, answer, chat, refuse, written
 from tests.language.tiny import WORDS
 
@@ -433,6 +438,194 @@ def test_a_missing_client_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch
 def test_control_tokens_in_a_text_do_not_reach_the_server_whole():
     asked = backend._control(Prompt("rewrite", "A film.<|end|>", "add a robot"))
     assert asked == "<|text|>A film.< |end|><|edit|>add a robot<|rewrite|>"
+
+
+def unless(complains: Callable[[dict], bool], complaint: str, status: int = 400) -> Callable:
+    """Refuses requests of which a server complains; answers others."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        request = handler.request_body
+        refused = answer(json.dumps({"error": {"message": complaint}}).encode(), status)
+        (refused if complains(request) else answer(chat()))(handler)
+
+    return act
+
+
+REFUSALS = {
+    "system role": (lambda r: r["messages"][0]["role"] == "system", "System role not supported", 400),
+    "system role, 500": (lambda r: r["messages"][0]["role"] == "system", "Jinja: System role not supported", 500),
+    "max_tokens": (lambda r: "max_tokens" in r, "'max_tokens' is not supported: use 'max_completion_tokens'", 400),
+    "seed": (lambda r: "seed" in r, "Unsupported parameter: 'seed'", 422),
+    "temperature": (lambda r: r.get("temperature", 1) != 1, "Unsupported value: 'temperature'", 400),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_server_that_says_how_to_ask_is_asked_so(server: Server, model: backend.OpenAIModel, kind: str):
+    server.plan = [unless(*REFUSALS[kind])] * 30
+    assert len(model.generate(PROMPTS * 2, range(8), temperature=0.5)) == 8
+    before = len(server.requests)
+    model.generate(PROMPTS, range(4), temperature=0.5)
+    assert len(server.requests) == before + 4, "what was learned is kept"
+    asked = server.requests[-1]
+    assert "You rewrite descriptions." in asked["messages"][0]["content"]
+    assert "Edit: add a robot" in asked["messages"][-1]["content"]
+    assert 50 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
+
+
+def test_a_complaint_that_asking_otherwise_does_not_end_is_an_error(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(400)] + [answer(b'{"error": {"message": "unsupported: seed"}}', 400)] * 20
+    with pytest.raises(LanguageModelError, match="no 400"):
+        model.generate(PROMPTS[:1], [0])
+    with pytest.raises(LanguageModelError, match="unsupported: seed"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 3
+
+
+def test_options_shape_the_request(server: Server):
+    options = 'system_role=false&token_limit=max_completion_tokens&omit=seed,temperature&extra_body={"top_k":5}'
+    model = load_language_model(f"openai:m@{server.url}?{options}&reasoning_effort=low", max_new_tokens=9)
+    model.generate(PROMPTS[:1], [0])
+    model.close()
+    [request] = server.requests
+    assert [message["role"] for message in request.pop("messages")] == ["user"]
+    assert request == {"model": "m", "max_completion_tokens": 9, "top_k": 5, "reasoning_effort": "low"}
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+def test_without_a_finish_reason_the_count_of_tokens_tells(server: Server, model: backend.OpenAIModel, reason: str):
+    server.plan = [answer(chat("A film.", reason))]
+    assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
+    for usage in (None, {"prompt_tokens": 7, "completion_tokens": 50}):
+        server.plan = [answer(chat("A film.", reason, usage=usage))]
+        with pytest.raises(LanguageModelError, match="gave no finish_reason"):
+            model.generate(PROMPTS[:1], [0])
+
+
+@pytest.mark.parametrize("text", ["A film.\n\nAnother paragraph, which is c", "A film.<|im_end|>", "</think>A film."])
+def test_a_text_that_was_cut_off_is_never_whole(server: Server, model: backend.OpenAIModel, text: str):
+    server.plan = [answer(chat(text, "length"))] * 3
+    with pytest.raises(LanguageModelError, match="cut off at 3 tokens after 3 attempts"):
+        model.generate(PROMPTS[:1], [0])
+
+
+ODD = {
+    "HTML": (answer(b"<html>Login</html>"), "3 attempts but, the last time, an HTML page"),
+    "error": (answer(b'{"error": {"message": "overloaded"}}'), "3 attempts .* HTTP status 200: overloaded"),
+    "stream": (answer(b"data: {}"), "3 attempts .* a stream of events"),
+    "choices": (answer(chat(choices={})), "3 attempts .* no list of choices but an object"),
+    "nested": (answer(b'{"choices": ' + b"[" * 100_000), "3 attempts .* nested too deeply"),
+    "refusal": (
+        answer(chat(choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}])),
+        "still no text after 3 attempts: a refusal: 'No.'",
+    ),
+    "reasoning": (
+        answer(chat(choices=[{"message": {"content": None, "reasoning_content": "Hm"}, "finish_reason": "length"}])),
+        "cut off .* 2 characters of reasoning in the field 'reasoning_content'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_messages_name_what_the_server_sent(server: Server, model: backend.OpenAIModel, kind: str):
+    act, message = ODD[kind]
+    server.plan = [act] * 3
+    with pytest.raises(LanguageModelError, match=message):
+        model.generate(PROMPTS[:1], [0])
+
+
+def test_messages_count_the_attempts_that_were_made(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(503)] * 3
+    with pytest.raises(LanguageModelError, match=r"failed after 3 attempts \(status 503\)"):
+        model.generate(PROMPTS[:1], [0])
+    server.plan = [refuse(429, Retry_After="86400")] * 3
+    with pytest.raises(LanguageModelError, match=r"failed \(status 429\); it asks to be left alone for 86400 s"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 4
+
+
+def test_a_body_without_end_is_cut_off(server: Server, model: backend.OpenAIModel, monkeypatch: pytest.MonkeyPatch):
+    sent = []
+
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(2000):
+            handler.wfile.write(b" " * 2**16)
+            sent.append(1)
+
+    monkeypatch.setattr(connection, "MAX_BODY", 2**20)
+    monkeypatch.setattr(responses, "MAX_BODY", 2**20)
+    server.plan = [flood] * 3
+    with pytest.raises(LanguageModelError, match="a body of more than 1048576 bytes"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(sent) < 3 * 500
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": -10**9, "completion_tokens": -10**9}, {"prompt_tokens": 0}])
+def test_a_budget_needs_no_usage(server: Server, usage: dict | None):
+    model = load_language_model(f"openai:m@{server.url}", max_tokens=300)
+    server.plan = [answer(chat(usage=usage))] * 20
+    with pytest.raises(LanguageModelError, match="max_tokens=300 is used up"):
+        for seed in range(20):
+            model.generate(PROMPTS[:1], [seed])
+    model.close()
+    assert len(server.requests) < 10
+
+
+def test_what_a_batch_was_answered_is_recorded_where_a_row_has_a_wrong_shape(server: Server, tmp_path: Path):
+    spec, path = f"openai:m@{server.url}?retries=0&concurrency=1", tmp_path / "calls.jsonl"
+    model = load_language_model(spec, record=str(path))
+    server.plan = [answer(chat())] * 3 + [answer(b'{"choices": ' + b"[" * 100_000)] * 3
+    with pytest.raises(LanguageModelError, match="nested too deeply"):
+        model.generate(PROMPTS, range(4))
+    model.close()
+    assert path.read_text().count("A film.") == 3
+
+
+def test_a_key_that_a_server_echoes_is_not_recorded(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
+    path = tmp_path / "calls.jsonl"
+    model = load_language_model(f"openai:m@{server.url}", record=str(path))
+    server.plan = [answer(chat("A film about sk-secret-123 and its thief."))]
+    assert model.generate(PROMPTS[:1], [0])[0].text == "A film about *** and its thief."
+    server.plan = [answer(chat("[sk-secret-123]"))] * 3
+    with pytest.raises(LanguageModelError, match="an answer without a word") as caught:
+        model.generate(PROMPTS[:1], [1])
+    model.close()
+    assert "secret" not in path.read_text() + str(caught.value)
+
+
+def test_a_key_that_is_a_word_is_no_secret_in_texts(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "film")
+    model = load_language_model(f"openai:m@{server.url}")
+    assert model.generate(PROMPTS[:1], [0])[0].text == "A film."
+    model.close()
+
+
+def test_texts_of_a_server_are_in_the_observation_space(server: Server, model: backend.OpenAIModel):
+    server.plan = [answer(chat("A \ud83d film\x00 of ships."))]
+    text = model.generate(PROMPTS[:1], [0])[0].text
+    assert text == "A \ufffd film of ships."
+    assert text in FreeText()
+
+
+@pytest.mark.parametrize("raw", NON_ANSWERS)
+def test_no_non_answer_is_ever_a_text(server: Server, model: backend.OpenAIModel, raw: str):
+    server.plan = [answer(chat(raw))] * 3
+    with pytest.raises(LanguageModelError, match="still no text after 3 attempts"):
+        model.generate([Prompt("rewrite", PROMPT_TEXT, PROMPT_EDIT)], [0])
+    assert not server.plan
+
+
+def test_no_episode_is_rewarded_for_a_non_answer(server: Server, model: backend.OpenAIModel):
+    env = EagleEnv.from_world(make_tiny_world(model, horizon=1))
+    for seed, raw in enumerate(NON_ANSWERS[::12]):
+        server.plan = [answer(chat(raw))] * 3
+        env.reset(seed=seed)
+        with pytest.raises(LanguageModelError):
+            env.step(0)
+    env.close()
 
 
 @pytest.fixture(scope="module")
