@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # characters of other scripts are meant
 """From the raw answer of a general model to a text, or to the reason why there is none.
 
 1. Reasoning: everything up to the last marker that closes it is dropped. An answer that opens reasoning and does not
@@ -63,7 +64,8 @@ def read_answer(
 # Reasoning --------------------------------------------------------------------------------------------------------
 
 _WORD: Final = (
-    r"[\w.:/-]{0,24}?(?:think|thought|reason|reflect|analys|scratchpad|monologue|deliberat|rationale|ruminat|brainstorm|"
+    r"[\w.:/-]{0,24}?(?:think|thought|reason|reflect|analys|scratchpad|monologue|deliberat|rationale|ruminat|"
+    r"brainstorm|"
     r"chain[_-]of[_-]thought|\bcot\b)[\w.:-]{0,24}"
 )
 _TAG: Final = re.compile(
@@ -156,7 +158,7 @@ _SPECIAL: Final = re.compile(
     re.IGNORECASE,
 )
 _ROLE: Final = re.compile(r"\s*(?:assistant|model|ai|bot)(?=\s*(?:\n|:|<|$))\s*:?\s*", re.IGNORECASE)
-_TURN: Final = re.compile(r"^[ \t]*(?:user|system|assistant|model|human|ai)[ \t]*:?[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_TURN: Final = re.compile(r"^[ \t]*(?:user|system|assistant|model|human|ai)[ \t]*:?[ \t]*$", re.I | re.MULTILINE)
 _CONTROL: Final = re.compile(r"[ \t]*[\x00-\x08\x0e-\x1f\x7f-\x9f]+[ \t]*")  # C0 and C1, without white space
 _CUT_TOKEN: Final = re.compile(r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z")
 
@@ -178,7 +180,8 @@ def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
 # Paragraphs -------------------------------------------------------------------------------------------------------
 
 _WRAPPER: Final = re.compile(
-    r"<(?P<tag>(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|description|text|"
+    r"<(?P<tag>(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|"
+    r"description|text|"
     r"rewrite|edit|instruction)|final)>(?P<inside>.*?)(?:</(?P=tag)>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -195,20 +198,25 @@ _MARKED_HEADING: Final = re.compile(r"^(?:#{1,6}\s*\S.*|\*\*[^*]+\*\*:?|__[^_]+_
 _TITLE: Final = re.compile(r"^[#*_\s]*(?:title|movie|film|name|heading)[*_\s]*:", re.IGNORECASE)
 _BRACKETED: Final = re.compile(r"^(?:\[[^\[\]]*\]|<[^<>]*>|\{[^{}]*\}|\([^()]*\)|\{\{.*\}\}|<<.*>>)[.!]?$")
 _MACHINE: Final = re.compile(
-    r"^(?:<!doctype|<html|<\?xml|<tool|<function|[\[<]\|?tool_call|\{\s*\"|\{\s*'|\[\s*[{\"\]]|\{\s*\}|functions?\.\w+|def \w+\(|import \w+$|print\(|data:\s*[{\[])",
+    r"^(?:<!doctype|<html|<\?xml|<tool|<function|[\[<]\|?tool_call|"
+    r"\{\s*\"|\{\s*'|\[\s*[{\"\]]|\{\s*\}|functions?\.\w+|def \w+\(|import \w+$|print\(|data:\s*[{\[])",
     re.IGNORECASE,
 )
 
 _QUOTATION: Final = re.compile(r"\"[^\"]*(?:\"|$)|“[^”]*(?:”|$)|(?<!\w)'[^']*'(?!\w)|«[^»]*»")
 _OF_ITSELF: Final = re.compile(
-    r"\b(?:the|this|that|your|original|rewritten|revised) (?:users?\b(?= (?:want|ask|request|said|says|need))|description|"
+    r"\b(?:the|this|that|your|original|rewritten|revised) (?:users?\b(?= (?:want|ask|request|said|says|need))|"
+    r"description|"
     r"edit(?:\b|s\b)|requested (?:edit|change)|instruction\b|prompt\b|rewritten|rewrite\b)",
     re.IGNORECASE,
 )
 _FIRST_PERSON: Final = re.compile(
-    r"(?:^|[.!?;:,]\s+|\b[a-z']+\s+)(?:I(?:'(?:m|ll|ve|d))?\s+(?:[a-z]+)|[Ll]et me\b)|\b(?:[Ww]e|WE) (?:can|should|need|must|could|have to)\b"
+    r"(?:^|[.!?;:,]\s+|\b[a-z']+\s+)(?:I(?:'(?:m|ll|ve|d))?\s+(?:[a-z]+)|[Ll]et me\b)|\b(?:[Ww]e|WE) (?:can|should|"
+    r"need|must|could|have to)\b"
 )
-_ASKS_FIRST_PERSON: Final = re.compile(r"first[- ]person|narrat|diary|letter|monologue|perspective|point of view|voice", re.IGNORECASE)
+_ASKS_FIRST_PERSON: Final = re.compile(
+    r"first[- ]person|narrat|diary|letter|monologue|perspective|point of view|voice", re.IGNORECASE
+)
 _ARROW: Final = re.compile(r"\w\s*(?:->|→|=>|⇒)\s*\w")
 
 
@@ -306,9 +314,8 @@ def _unlike_a_text(text: str, prompt: Prompt | None) -> str | None:
         return "the edit itself"
     if (voice := _new_voice(text, f"{prompt.text} {prompt.edit}")) is not None:
         return voice
-    if _is_prose(prompt.text) and not _is_prose(text) and (len(words) == 1 or _is_short(text)) and not _is_wordless(text):
-        return "a heading"
-    return "a single word" if len(words) == 1 and _is_prose(prompt.text) and not _is_wordless(text) else None
+    is_heading = (len(words) == 1 or _is_short(text)) and not _is_wordless(text)
+    return "a heading" if is_heading and _is_prose(prompt.text) else None
 
 
 def _new_voice(text: str, asked: str) -> str | None:
@@ -344,8 +351,9 @@ def _is_heading(line: str, prompt: Prompt | None) -> bool:
     if prompt is not None and prompt.task == "propose":
         return line.startswith("#")
     inside = line.strip("*_ ")
-    marked = _MARKED_HEADING.match(line) is not None and _SENTENCE_END.search(inside) is None and len(line.split()) <= 14
-    return marked or (_TITLE.match(line) is not None and _is_short(line))
+    is_sentence = _SENTENCE_END.search(inside) is not None or len(line.split()) > 14
+    is_marked = _MARKED_HEADING.match(line) is not None and not is_sentence
+    return is_marked or (_TITLE.match(line) is not None and _is_short(line))
 
 
 def _is_title(lines: list[str], prompt: Prompt | None) -> bool:

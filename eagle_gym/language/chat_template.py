@@ -104,7 +104,8 @@ class ChatTemplate:
         told = json.dumps({literal: TODAY.strftime(literal) for literal in sorted(formats)})
         default = json.dumps(TODAY.strftime("%d %b %Y"))
         # The empty expression keeps a line break with which the template may begin.
-        return f"{{% macro strftime_now(format) %}}{{{{ {told}.get(format, {default}) }}}}{{% endmacro %}}{{{{ '' }}}}{template}"
+        body = f"{{{{ {told}.get(format, {default}) }}}}"
+        return f"{{% macro strftime_now(format) %}}{body}{{% endmacro %}}{{{{ '' }}}}{template}"
 
     def _find_layout(self) -> Layout:
         """The first layout in which the template keeps instructions and request."""

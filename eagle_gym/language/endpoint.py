@@ -22,9 +22,7 @@ TokenLimit = Literal["max_tokens", "max_completion_tokens"]
 
 OMITTABLE: Final = ("seed", "temperature")
 # Fields of a request that the model itself decides.
-_RESERVED: Final = frozenset(
-    ("model", "messages", "prompt", "stop", "stream", "n", *OMITTABLE, *get_args(TokenLimit))
-)
+_RESERVED: Final = frozenset(("model", "messages", "prompt", "stop", "stream", "n", *OMITTABLE, *get_args(TokenLimit)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,9 @@ def _integer(least: int) -> Callable[[str, str], int]:
         try:
             number = int(value)
         except ValueError:
-            raise ConfigurationError(f"expected a whole number as {name} in the URL, got {value!r}: it is not a number") from None
+            raise ConfigurationError(
+                f"{name} in the URL is not a number: expected a whole one, got {value!r}"
+            ) from None
         if number < least:
             raise ConfigurationError(f"{name} must be {'positive' if least else 'at least 0'}, got {number}")
         return number
@@ -142,7 +142,7 @@ def _seconds(name: str, value: str) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise ConfigurationError(f"expected seconds as {name} in the URL, got {value!r}: it is not a number") from None
+        raise ConfigurationError(f"{name} in the URL is not a number: expected seconds, got {value!r}") from None
     if not (math.isfinite(number) and number > 0):
         raise ConfigurationError(f"{name} must be positive and finite, got {value!r}")
     return number

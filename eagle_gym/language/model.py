@@ -29,7 +29,7 @@ class Completion:
     """One generated text.
 
     Attributes:
-        text: What the model wrote, without special tokens and surrounding space; never empty where `generate` returns it.
+        text: What the model wrote, without special tokens and surrounding space. `generate` returns no empty one.
         prompt_tokens: Tokens the prompt took.
         completion_tokens: Tokens generated, the end token included.
         finish_reason: ``"stop"`` when the model ended the text itself, ``"length"`` when the token limit did.

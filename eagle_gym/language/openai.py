@@ -322,8 +322,8 @@ class OpenAIModel:
             if count.stated and count.completion < self._max_new_tokens:
                 return "stop"
             raise LanguageModelError(
-                f"{self.name!r} gave no finish_reason (it was {reply.finish_reason!r}), and its count of tokens does not "
-                "tell either whether the text is whole: ask a server that gives one"
+                f"{self.name!r} gave no finish_reason (it was {reply.finish_reason!r}), and its count of tokens does "
+                "not tell whether the text is whole: expected 'stop' or 'length'"
             )
         reason = _ENDED.get(reply.finish_reason) if isinstance(reply.finish_reason, str) else None
         if reason is None:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # characters of other scripts are meant
 """What models answer where they do not answer: no member may ever become a state, let alone a rewarded one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# characters of other scripts are meant
 from __future__ import annotations
 
 import pytest
@@ -149,7 +150,7 @@ TEXTS = [
     "Sorry, Wrong Number is a thriller about a telephone.",
     "An assistant to the director asks the user of a wheelchair for help.",
     "The task has fallen to a keeper who cannot swim.",
-    "He says \"I cannot help you\" and closes the door.",
+    'He says "I cannot help you" and closes the door.',
     "World War I ends, and a keeper returns to his lighthouse.",
     "Unfortunately the keeper can neither read nor write.",
     "Ein Leuchtturmwärter zählt Schiffe und verbirgt ein Geheimnis.",

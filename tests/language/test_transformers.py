@@ -392,9 +392,8 @@ def test_models_for_images_and_text_answer_text(tmp_path: Path):
     )  # fmt: skip
     write_tokenizer(tmp_path, control=False, chat_template=CHAT_TEMPLATE)
     torch.manual_seed(0)
-    LlavaForConditionalGeneration(LlavaConfig(text_config=language, vision_config=vision, image_token_id=2)).save_pretrained(
-        tmp_path
-    )
+    config = LlavaConfig(text_config=language, vision_config=vision, image_token_id=2)
+    LlavaForConditionalGeneration(config).save_pretrained(tmp_path)
     model = open_tiny(tmp_path, batch_invariant=True)
     ids = [model.prompt_format.encode(prompt)[0] for prompt in prompts(3)]
     draws = backend.row_uniforms(range(3), 12)

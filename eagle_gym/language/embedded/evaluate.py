@@ -228,9 +228,7 @@ def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
 
     Samples that fail are no variety: only those count that parse, do as asked and change nothing else.
     """
-    prompts = [
-        Prompt("rewrite", text=case.text, edit=case.edit) for case in cases for _ in range(SAMPLES)
-    ]
+    prompts = [Prompt("rewrite", text=case.text, edit=case.edit) for case in cases for _ in range(SAMPLES)]
     texts = ask(prompts, 1.0)
     distinct, good = [], 0
     for index, case in enumerate(cases):
