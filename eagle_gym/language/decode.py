@@ -1,13 +1,13 @@
 """A lean batched decode loop for small Llama models.
 
-``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
+`model.generate` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
 concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
 are read into fused projections (q, k and v in one product, the norms' weights folded into the product that follows,
 activations, gates and residuals applied by the product before), packed once for the processor's kernels, keys and
 values go into memory that one batch after another uses, and a row that is done gives its place to one that is not.
 
 A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given (see
-:mod:`eagle_gym.language.drafts`), all of them are read in one pass, and each is drawn from its own distribution with
+`drafts`), all of them are read in one pass, and each is drawn from its own distribution with
 its own uniform number, as if the ones before had been drawn one by one; the first that is drawn otherwise than drafted
 ends what counts of the pass. This is speculative decoding with prompt lookup, but with inverse-CDF draws in place of
 rejection: the text is the one that plain decoding draws, only the rounding of its logits differs.
@@ -81,13 +81,13 @@ class Ending:
     blank: frozenset[int] = frozenset()
 
     def ends(self, said: Sequence[int], token: int) -> bool:
-        """Whether ``token`` ends the text that has ``said`` so far."""
+        """Whether `token` ends the text that has `said` so far."""
         return token in self.stop or (token in self.breaks and any(earlier not in self.blank for earlier in said))
 
 
 @dataclass(frozen=True, slots=True)
 class LlamaShape:
-    """The sizes of a Llama model, as its ``config.json`` gives them."""
+    """The sizes of a Llama model, as its `config.json` gives them."""
 
     layers: int
     width: int
@@ -110,7 +110,7 @@ class LlamaShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LlamaShape:
-        """Read a Hugging Face Llama config; ask :func:`unsupported` first whether this module can run it."""
+        """Read a Hugging Face Llama config; ask `unsupported` first whether this module can run it."""
         heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
         rope = config.get("rope_parameters") or config
         return cls(
@@ -151,7 +151,7 @@ class _Product:
     PyTorch's compiler prepares matrices in the same way. A few rows are multiplied as fast without.
 
     Args:
-        weight: ``[out, in]``, on its device, in its dtype.
+        weight: `[out, in]`, on its device, in its dtype.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -162,7 +162,7 @@ class _Product:
         return self._packed is None or rows.shape[0] < PACKED_ROWS
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """``[N, in]`` to ``[N, out]``."""
+        """`[N, in]` to `[N, out]`."""
         if self._as_it_is(rows):
             return torch.mm(rows, self._plain)
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
@@ -176,14 +176,14 @@ class _Product:
         return product
 
     def multiplied(self, rows: Tensor, by: Tensor) -> Tensor:
-        """The product, multiplied by ``by [N, out]`` element by element."""
+        """The product, multiplied by `by [N, out]` element by element."""
         if self._as_it_is(rows):
             return torch.mm(rows, self._plain).mul_(by)
         product: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, by, self._packed, None, "mul")
         return product
 
     def added(self, rows: Tensor, base: Tensor) -> Tensor:
-        """The product, and ``base [N, out]`` added."""
+        """The product, and `base [N, out]` added."""
         if self._as_it_is(rows):
             return torch.addmm(base, rows, self._plain)
         total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
@@ -224,7 +224,7 @@ class LlamaWeights:
         dtype: The number format to compute in.
 
     Raises:
-        KeyError: A tensor is missing from ``state``.
+        KeyError: A tensor is missing from `state`.
         ValueError: A tensor has another shape than the config says.
     """
 
@@ -279,7 +279,7 @@ class LlamaWeights:
         self.rotations = rotations.to(device=device, dtype=torch.complex64)  # [T, E/2]
 
     def lend(self, numbers: int) -> Tensor:
-        """Memory for caches, float32 ``[numbers or more]``, every number finite.
+        """Memory for caches, float32 `[numbers or more]`, every number finite.
 
         On a processor large pieces are used again once they are given back: fresh memory costs a tenth of a batch's
         time. There are never more of them than were lent at one time. Any thread may ask.
@@ -301,7 +301,7 @@ class LlamaWeights:
         return self.device.type == "cpu" and numbers in LENT
 
     def rotated(self, projected: Tensor, rotation: Tensor) -> Tensor:
-        """Heads ``[N, P, E]`` of a projection ``[N, P E]``, queries and keys turned by ``rotation [N, 1, E/2]``.
+        """Heads `[N, P, E]` of a projection `[N, P E]`, queries and keys turned by `rotation [N, 1, E/2]`.
 
         Attention is computed in float32: bfloat16 is slower there on processors, and no better.
         """
@@ -315,22 +315,22 @@ class LlamaWeights:
         return torch.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
 
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
+        """The rest of a layer after attention: `hidden [N, D]` and `mixed [N, H E]` to the next hidden states."""
         hidden = layer.out.added(mixed.to(self.dtype), hidden)
         normed = self.norm(hidden)
         return layer.down.added(layer.up.multiplied(normed, layer.gate.activated(normed)), hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
+        """Next-token logits, float32 `[N, V]`, of last hidden states `[N, D]`."""
         return self.head(self.norm(hidden)).float()
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
-    """Tokens ``[B]`` by inverse CDF: the first whose cumulative probability exceeds the row's uniform draw.
+    """Tokens `[B]` by inverse CDF: the first whose cumulative probability exceeds the row's uniform draw.
 
     Args:
-        logits: float32 ``[B, V]``.
-        uniforms: float64 ``[B]`` in [0, 1).
+        logits: Float32 `[B, V]`.
+        uniforms: Float64 `[B]` in [0, 1).
         temperature: 0 takes the likeliest token (the first of equals).
 
     Raises:
@@ -354,14 +354,14 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
 
 
 def _scaled(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Cumulative mass, float64 ``[B, n]``, and the draws scaled to it, ``[B, 1]``."""
+    """Cumulative mass, float64 `[B, n]`, and the draws scaled to it, `[B, 1]`."""
     total = mass.cumsum(dim=-1, dtype=torch.float64)
     check_finite(total[:, -1])
     return total, uniforms[:, None] * total[:, -1:]
 
 
 def _place(total: Tensor, wanted: Tensor) -> Tensor:
-    """The first place ``[B, 1]`` whose cumulative mass exceeds what is wanted."""
+    """The first place `[B, 1]` whose cumulative mass exceeds what is wanted."""
     # Draws are scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
     # less than the number: so rounding cannot run past the last place that has any mass.
     return torch.searchsorted(total, wanted, right=True)
@@ -390,13 +390,13 @@ class _Asked:
     bias: Tensor | None  # [B, 1, M, T], -inf where a token may not look; None where it may look everywhere
 
     def gather(self, query: Tensor, kv_heads: int) -> Tensor:
-        """Queries ``[N, H, E]`` by key-value head: ``[B J, G M, E]``."""
+        """Queries `[N, H, E]` by key-value head: `[B J, G M, E]`."""
         query = query if self.place is None else query.index_select(0, self.place)
         by_row = query.reshape(self.rows, -1, *query.shape[1:])
         return by_row.transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
 
     def scatter(self, mixed: Tensor, heads: int) -> Tensor:
-        """What attention says ``[B J, G M, E]`` by token: ``[N, H E]``."""
+        """What attention says `[B J, G M, E]` by token: `[N, H E]`."""
         mixed = mixed.view(self.rows, heads, -1, mixed.shape[2]).transpose(1, 2).flatten(2).flatten(0, 1)
         return mixed if self.back is None else mixed.index_select(0, self.back)
 
@@ -446,7 +446,7 @@ class _Batch:
                 cache[:, :, :, :begun] = read[:, :, :, :begun]
 
     def _lay_out(self) -> tuple[Tensor, list[Tensor]]:
-        """Memory, and a cache ``[2, B, J, S, E]`` a layer in it."""
+        """Memory, and a cache `[2, B, J, S, E]` a layer in it."""
         shape = self.weights.shape
         # Hidden slots are multiplied too, by zero: they must hold numbers.
         size = (shape.layers, 2, self.count, shape.kv_heads, self.slots, shape.head_width)
@@ -459,7 +459,7 @@ class _Batch:
         self.weights.take_back(self.memory)
 
     def read_prompts(self, texts: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
-        """Read the prompts; float32 logits ``[B, last, V]`` after each one's last tokens, the first one repeated."""
+        """Read the prompts; float32 logits `[B, last, V]` after each one's last tokens, the first one repeated."""
         lengths = np.array([len(text) for text in texts])
         padded = texts if self.padded is None else [[*text, *[0] * (self.padded - len(text))] for text in texts]
         answered = np.maximum(lengths[:, None] + np.arange(-last, 0), 0)
@@ -472,7 +472,7 @@ class _Batch:
         return torch.cat(logits).view(self.count, last, -1)
 
     def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Read some more tokens of each row, one at least; float32 logits ``[N, V]`` after each, row by row."""
+        """Read some more tokens of each row, one at least; float32 logits `[N, V]` after each, row by row."""
         self.looked += self.padded is not None
         return self._run(texts, slice(0, self.count), None)[: sum(map(len, texts))]
 
@@ -528,7 +528,7 @@ class _Batch:
         )
 
     def _asked(self, place: Ints, back: Ints | None, slot: Ints, seen: int, *, whole: bool = False) -> _Asked:
-        """What is asked of the tokens at ``place [B, M]``, each of which sees the slots up to its own."""
+        """What is asked of the tokens at `place [B, M]`, each of which sees the slots up to its own."""
         own = slot[place]
         bias = None
         if int(own.min()) < seen - 1:
@@ -541,7 +541,7 @@ class _Batch:
         return torch.from_numpy(numbers).to(self.weights.device)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
-        """Move the rows ``last`` into the places ``place`` of rows that are done; keep the first ``remaining`` rows."""
+        """Move the rows `last` into the places `place` of rows that are done; keep the first `remaining` rows."""
         if place:
             filled = int(self.filled[last].max())
             for cache in self.caches:
@@ -561,7 +561,7 @@ class _Batch:
 
 
 def _filled_up(count: int) -> Ints:
-    """The numbers of ``count`` tokens, the last one again until they are a multiple of :data:`ALIKE`, if they are more.
+    """The numbers of `count` tokens, the last one again until they are a multiple of `ALIKE`, if they are more.
 
     A token that is read twice is stored twice in the same place, the same numbers.
     """
@@ -574,13 +574,13 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) ->
     """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
 
     Args:
-        query: ``[B J, M, E]``, scaled; M queries share a key-value head.
-        keys: Each row's own ``[B J, E, T]``.
-        values: Each row's own ``[B J, T, E]``.
-        bias: Added to the scores of these, ``[B, 1, M / G, T]`` or None.
+        query: `[B J, M, E]`, scaled; M queries share a key-value head.
+        keys: Each row's own `[B J, E, T]`.
+        values: Each row's own `[B J, T, E]`.
+        bias: Added to the scores of these, `[B, 1, M / G, T]` or None.
 
     Returns:
-        ``[B J, M, E]``.
+        `[B J, M, E]`.
     """
     scores = torch.bmm(query, keys)
     if bias is not None:
@@ -589,12 +589,12 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) ->
 
 
 class LlamaDecoder:
-    """Generates with, and scores by, :class:`LlamaWeights`.
+    """Generates with, and scores by, `LlamaWeights`.
 
     Args:
         weights: The model.
         ending: What ends a text.
-        fixed_tiles: Compute in fixed tiles (see :func:`plan_batches`).
+        fixed_tiles: Compute in fixed tiles (see `plan_batches`).
     """
 
     def __init__(self, weights: LlamaWeights, ending: Ending, *, fixed_tiles: bool = False) -> None:
@@ -614,11 +614,11 @@ class LlamaDecoder:
 
         Args:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
-            uniforms: float64 ``[B, max_new_tokens]``: row i's draws.
+            uniforms: Float64 `[B, max_new_tokens]`: row i's draws.
             temperature: 0 takes the likeliest token.
             shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too. Where
-                all prompts do, or :data:`SHARING_ROWS` or more, these tokens are read once for all of them.
-            sources: What each text is likely to repeat, empty for nothing (see :mod:`eagle_gym.language.drafts`).
+                all prompts do, or `SHARING_ROWS` or more, these tokens are read once for all of them.
+            sources: What each text is likely to repeat, empty for nothing (see `drafts`).
         """
         results: dict[int, Generated] = {}
         texts = sources if sources is not None and not self.fixed_tiles else [()] * len(prompts)
@@ -696,7 +696,7 @@ class LlamaDecoder:
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
+        """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
         scores = np.empty(len(continuations))
         begun = len(prompt) - 1 if len(continuations) > 1 and not self.fixed_tiles else 0
         prefix = self._read_prefix(prompt[:begun])
@@ -716,7 +716,7 @@ class LlamaDecoder:
 
 
 def _next_draws(uniforms: Floats, rows: Sequence[int], drawn: Sequence[int], counts: Sequence[int]) -> Tensor:
-    """The next draws ``[N]`` of some rows of ``uniforms [B, n]``, so many of each."""
+    """The next draws `[N]` of some rows of `uniforms [B, n]`, so many of each."""
     starts = np.cumsum(counts) - counts
     nth = np.arange(sum(counts)) + np.repeat(np.subtract(drawn, starts), counts)
     last = uniforms.shape[1] - 1  # a tile's row that waits for the others takes any
@@ -768,7 +768,7 @@ class TokenStream:
         return kept
 
     def draft(self, most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow."""
+        """Up to `most` tokens that may follow."""
         return self._draft.after(self.tokens, min(most, self._limit - self.drawn - 1)) if not self.done else []
 
 
@@ -777,8 +777,8 @@ def plan_batches(
 ) -> list[tuple[list[int], int]]:
     """Which rows are decoded together, and to how many slots their prompts are padded.
 
-    Rows of like length go together, at most ``most`` of them. A *fixed tile* always has :data:`TILE` rows, all of
-    them padded to one multiple of :data:`PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
+    Rows of like length go together, at most `most` of them. A *fixed tile* always has `TILE` rows, all of
+    them padded to one multiple of `PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
     same operations on the same shapes run for a row whatever else is in the call.
     """
     by_length = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))

@@ -35,7 +35,7 @@ class Draft:
             self._behind.setdefault(token, []).append(at + 1)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said."""
+        """Up to `most` tokens that may follow what was said."""
         found = self._behind.get(said[-1], []) if said else []
         if not found or most < 1:
             return self._common.after(said, most) if self._common else []
@@ -46,7 +46,7 @@ class Draft:
         return list(self._source[self._at : self._at + min(most, 1 << (length - 1))])
 
     def _matched(self, said: Sequence[int], at: int) -> int:
-        """How many of the last tokens stand before a place of the source, :data:`MATCHED` at most."""
+        """How many of the last tokens stand before a place of the source, `MATCHED` at most."""
         most = min(MATCHED, at, len(said))
         return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
 
@@ -65,7 +65,7 @@ class NGrams:
             self._next |= _likeliest(different, length)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said, and up to :data:`FOLLOWED`."""
+        """Up to `most` tokens that may follow what was said, and up to `FOLLOWED`."""
         text = list(said[-max(BEHIND) :])
         begun = len(text)
         while self._next and len(text) - begun < min(most, FOLLOWED):
@@ -78,7 +78,7 @@ class NGrams:
 
 
 def _likeliest(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
-    """By ``length`` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
+    """By `length` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
     long = [text for text in texts if len(text) > length]
     if not long:
         return {}

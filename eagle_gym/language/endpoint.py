@@ -1,7 +1,7 @@
 """A model on a server, as a spec names it, and the ways in which servers want to be asked.
 
-The spec is ``openai:MODEL@URL``. Options stand in the URL's query (see :class:`Endpoint`); characters that a query
-cannot hold are percent-encoded, ``@`` as ``%40`` and ``#`` as ``%23``.
+The spec is `openai:MODEL@URL`. Options stand in the URL's query (see `Endpoint`); characters that a query
+cannot hold are percent-encoded, `@` as `%40` and `#` as `%23`.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class Endpoint:
     Attributes:
         model: The model's name on the server.
         url: The server's address, without options.
-        prompt_format: ``"chat"`` asks ``/chat/completions``; ``"plain"`` and ``"control"`` ask ``/completions`` with
+        prompt_format: `"chat"` asks `/chat/completions`; `"plain"` and `"control"` ask `/completions` with
             instructions to be continued or with the embedded model's control tokens.
         concurrency: Requests under way at once.
         timeout: Seconds that a request may wait for the connection and for each piece of the answer.
         retries: How often a refused request is sent again.
-        manners: What the server accepts (options ``system_role``, ``token_limit`` and ``omit``).
-        extra_body: Further fields of every request (options ``extra_body``, a JSON object; ``chat_template_kwargs``,
-            likewise; ``reasoning_effort``).
+        manners: What the server accepts (options `system_role`, `token_limit` and `omit`).
+        extra_body: Further fields of every request (options `extra_body`, a JSON object; `chat_template_kwargs`,
+            likewise; `reasoning_effort`).
     """
 
     model: str
@@ -90,7 +90,7 @@ class Endpoint:
 
     @classmethod
     def from_spec(cls, spec: str) -> Endpoint:
-        """Read ``openai:MODEL@URL``.
+        """Read `openai:MODEL@URL`.
 
         Raises:
             ConfigurationError: The spec has another form, holds credentials, or has an invalid option.

@@ -27,13 +27,13 @@ def load_language_model(
     Args:
         spec: One of
 
-            - ``"embedded"``: the plot-English model of this package (``"embedded:pitch"``: its second one);
-            - ``"transformers:PATH_OR_NAME"``: any causal language model in a folder or on the Hugging Face hub;
-            - ``"openai:MODEL@URL"``: a model behind an OpenAI-compatible server, for example
-              ``"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"`` (see ``openai.py`` for options in the URL);
-            - ``"replay:PATH"``: the answers in a recording.
-        device: Where an in-process model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        dtype: Its number format: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+            - `"embedded"`: the plot-English model of this package (`"embedded:pitch"`: its second one);
+            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder or on the Hugging Face hub;
+            - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
+              `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
+            - `"replay:PATH"`: the answers in a recording.
+        device: Where an in-process model runs: `"cpu"`, `"cuda"`, `"cuda:1"`.
+        dtype: Its number format: `"float32"`, `"bfloat16"` or `"float16"`.
         batch_invariant: Compute in fixed tiles, so that a row's text is the same whatever shares its batch (slower).
         max_new_tokens: Longest generation; None takes the backend's own (160 for plot English, 512 for others).
         record: A file to which every answer is appended, and from which what it holds is answered.

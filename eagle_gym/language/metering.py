@@ -54,7 +54,7 @@ class Limits:
 
 
 class MeteredModel:
-    """Another model within limits (see :class:`~eagle_gym.language.model.LanguageModel`)."""
+    """Another model within limits (see `LanguageModel`)."""
 
     def __init__(self, inner: LanguageModel, limits: Limits) -> None:
         self.inner, self.limits = inner, limits
@@ -91,7 +91,7 @@ class MeteredModel:
             self._charge()
 
     def load(self) -> tuple[Any, Any]:
-        """The inner model's ``(model, tokenizer)``, where it lives in this process."""
+        """The inner model's `(model, tokenizer)`, where it lives in this process."""
         return load_inner(self.inner)
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class MeteredModel:
 
 
 def load_inner(model: LanguageModel) -> tuple[Any, Any]:
-    """``(model, tokenizer)`` of a model in this process.
+    """`(model, tokenizer)` of a model in this process.
 
     Raises:
         ConfigurationError: The model is not in this process.

@@ -2,7 +2,7 @@
 
 A *generation* is one sampled text for one prompt. Each has a seed of its own, so that what a row of a batch says
 depends on that row alone. A generation that fails, comes back empty or is cut off is drawn again with seeds derived
-from its own; when that does not help, :class:`~eagle_gym.errors.LanguageModelError` is raised. No half-finished text
+from its own; when that does not help, `LanguageModelError` is raised. No half-finished text
 leaves this room.
 """
 
@@ -32,7 +32,7 @@ class Completion:
         text: What the model wrote, without special tokens and surrounding space. `generate` returns no empty one.
         prompt_tokens: Tokens the prompt took.
         completion_tokens: Tokens generated, the end token included.
-        finish_reason: ``"stop"`` when the model ended the text itself, ``"length"`` when the token limit did.
+        finish_reason: `"stop"` when the model ended the text itself, `"length"` when the token limit did.
         problem: Why the answer holds no text; None where it does.
     """
 
@@ -45,7 +45,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class UsageSnapshot:
-    """A :class:`Usage` at one moment; two of them subtract.
+    """A `Usage` at one moment; two of them subtract.
 
     Attributes:
         calls: Generations asked of the model, repeated ones included.
@@ -73,7 +73,7 @@ class Usage:
     """What a model has been used for since it was opened: a running count, with the attributes of a snapshot.
 
     Attributes:
-        guard: is told of so many generations before a model draws rows again within a call, and raises where a budget
+        guard: Is told of so many generations before a model draws rows again within a call, and raises where a budget
             does not allow them.
     """
 
@@ -124,7 +124,7 @@ class LanguageModel(Protocol):
 
     @property
     def language(self) -> Language:
-        """What it writes: ``"plot_english"`` if it was trained on that alone, ``"free"`` text otherwise."""
+        """What it writes: `"plot_english"` if it was trained on that alone, `"free"` text otherwise."""
         ...
 
     @property
@@ -144,7 +144,7 @@ class LanguageModel(Protocol):
 
         Args:
             prompts: What to ask, one per row.
-            seeds: One non-negative integer per row; row i is sampled with a generator made from ``seeds[i]`` alone.
+            seeds: One non-negative integer per row; row i is sampled with a generator made from `seeds[i]` alone.
             temperature: Sampling temperature; 0 takes the likeliest token.
 
         Returns:
@@ -157,7 +157,7 @@ class LanguageModel(Protocol):
         ...
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
+        """Log-probabilities (nats, float64 `[C]`) of each continuation, its end included, as the prompt's answer."""
         ...
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class LocalLanguageModel(LanguageModel, Protocol):
     """A language model whose weights live in this process."""
 
     def load(self) -> tuple[Any, Any]:
-        """A fresh ``(model, tokenizer)`` pair of ``transformers``, the caller's to keep and to train."""
+        """A fresh `(model, tokenizer)` pair of `transformers`, the caller's to keep and to train."""
         ...
 
 

@@ -1,36 +1,36 @@
 """Models behind an OpenAI-compatible server (vLLM, SGLang, TGI, llama.cpp, Ollama, a hosted API).
 
-The spec is ``openai:MODEL@URL``, for example ``openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1``. Options
-stand in the URL's query, joined by ``&``; in their values ``@`` is written ``%40`` and ``#`` ``%23``.
+The spec is `openai:MODEL@URL`, for example `openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1`. Options
+stand in the URL's query, joined by `&`; in their values `@` is written `%40` and `#` `%23`.
 
-- ``prompt_format``: ``chat`` (default) asks ``/chat/completions``; ``plain`` and ``control`` ask ``/completions`` with
+- `prompt_format`: `chat` (default) asks `/chat/completions`; `plain` and `control` ask `/completions` with
   instructions to be continued or with the embedded model's control tokens.
-- ``concurrency`` (32): requests under way at once. The server batches them: one server feeds many environments.
-- ``timeout`` (60): seconds that a request may wait for the connection and for each piece of the answer.
-- ``retries`` (5): how often a refused request is sent again. A request that is answered a byte at a time is given up,
-  its retries included, after ``(timeout + 120) * (retries + 1)`` seconds.
-- ``extra_body``: a JSON object with further fields of every request. ``chat_template_kwargs`` (a JSON object, such as
-  ``{"enable_thinking":false}``) and ``reasoning_effort`` (a word, such as ``low``) set the fields of these names.
-- ``system_role=false``: put the instructions at the beginning of the user's message.
-- ``token_limit=max_completion_tokens``: limit answers under this name instead of ``max_tokens``.
-- ``omit``: ``seed``, ``temperature`` or both, joined by a comma: leave these fields out.
+- `concurrency` (32): requests under way at once. The server batches them: one server feeds many environments.
+- `timeout` (60): seconds that a request may wait for the connection and for each piece of the answer.
+- `retries` (5): how often a refused request is sent again. A request that is answered a byte at a time is given up,
+  its retries included, after `(timeout + 120) * (retries + 1)` seconds.
+- `extra_body`: a JSON object with further fields of every request. `chat_template_kwargs` (a JSON object, such as
+  `{"enable_thinking":false}`) and `reasoning_effort` (a word, such as `low`) set the fields of these names.
+- `system_role=false`: put the instructions at the beginning of the user's message.
+- `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
+- `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
 
 The last three are tried without being asked for where a server refuses a request for want of them; a warning in the log
-says so. Without ``temperature`` the server samples as it likes.
+says so. Without `temperature` the server samples as it likes.
 
 Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
-time that ``Retry-After`` names or with jittered exponential back-off. The key comes from ``OPENAI_API_KEY`` and is
+time that `Retry-After` names or with jittered exponential back-off. The key comes from `OPENAI_API_KEY` and is
 never shown; where a server puts it into a text, it is masked there.
 
 Every answer counts as used, unusable ones included, whether or not the rest of the batch succeeds: a budget stops a run
 that pays for failures. Where the server does not state tokens, or states absurd numbers, they are estimated from bytes,
 rather too many than too few. One failed row fails its batch: no further row is asked then, and requests under way have
-``timeout`` seconds to be answered and counted.
+`timeout` seconds to be answered and counted.
 
 A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
 
 Each request carries its row's seed, but a server may ignore it, and numbers depend on what it computes together: such a
-model is not deterministic. Record it (``record=PATH``) where a run must be repeatable.
+model is not deterministic. Record it (`record=PATH`) where a run must be repeatable.
 """
 
 from __future__ import annotations
@@ -92,15 +92,15 @@ _log = logging.getLogger(__name__)
 
 
 class OpenAIModel:
-    """A model behind an OpenAI-compatible server (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A model behind an OpenAI-compatible server (see `LanguageModel`).
 
     Args:
-        spec: ``openai:MODEL@URL``.
+        spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
 
     Raises:
         ConfigurationError: The spec is invalid.
-        PreparationError: The package ``openai`` is not installed.
+        PreparationError: The package `openai` is not installed.
     """
 
     deterministic = False
@@ -122,7 +122,7 @@ class OpenAIModel:
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
-        """Answer all prompts, at most ``concurrency`` at a time; see the protocol."""
+        """Answer all prompts, at most `concurrency` at a time; see the protocol."""
         check_request(prompts, seeds, temperature)
 
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:

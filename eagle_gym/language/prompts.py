@@ -1,7 +1,7 @@
 """What is asked of a language model, and how each kind of model is asked.
 
-Four tasks: ``rewrite`` a text as an edit says, ``propose`` an edit for a text (and a user's profile),
-``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model does
+Four tasks: `rewrite` a text as an edit says, `propose` an edit for a text (and a user's profile),
+`write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does
 not). The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and
 *plain instructions* where they have none (see `answers` for how their answers are read).
 """
@@ -29,11 +29,11 @@ class Prompt:
     """One thing to ask.
 
     Attributes:
-        task: ``"rewrite"``, ``"propose"``, ``"write"`` or ``"rate"``.
-        text: The description to work on; for ``"write"`` the attribute listing.
-        edit: What to change (``"rewrite"`` only).
-        profile: A sentence about the user the proposal or the rating is for (``"propose"``, where it may be empty, and
-            ``"rate"``).
+        task: `"rewrite"`, `"propose"`, `"write"` or `"rate"`.
+        text: The description to work on; for `"write"` the attribute listing.
+        edit: What to change (`"rewrite"` only).
+        profile: A sentence about the user the proposal or the rating is for (`"propose"`, where it may be empty, and
+            `"rate"`).
 
     Raises:
         ConfigurationError: An unknown task, a field that is not a string, or a field the task needs and lacks.

@@ -205,7 +205,7 @@ class Recording:
 
 
 class RecordedModel:
-    """A model whose every answer is kept (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A model whose every answer is kept (see `LanguageModel`).
 
     Deterministic as long as the file is kept: no question is answered twice.
 
@@ -253,7 +253,7 @@ class RecordedModel:
         return np.array([self._recording.find(question) for question in questions], dtype=np.float64)
 
     def load(self) -> tuple[Any, Any]:
-        """The inner model's ``(model, tokenizer)``, where it lives in this process."""
+        """The inner model's `(model, tokenizer)`, where it lives in this process."""
         return load_inner(self.inner)
 
     def close(self) -> None:
@@ -291,7 +291,7 @@ class ReplayedModel:
         return answers
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """The recorded log-probabilities; raises like :meth:`generate`."""
+        """The recorded log-probabilities; raises like `generate`."""
         found = [self._recording.find(Question(prompt, continuation=text)) for text in continuations]
         self.usage.calls += len(found)
         return np.array(found, dtype=np.float64)

@@ -25,16 +25,16 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     """Rewritten texts, in one batched call for all and further ones for those that left plot English.
 
     Args:
-        model: any; what is not to write plot English is never asked again, and greedy decoding has but one answer.
+        model: Any; what is not to write plot English is never asked again, and greedy decoding has but one answer.
         prompts: [B] rewrites to make.
         seeds: [B] generation seeds.
-        temperature: of the rewriting.
+        temperature: Of the rewriting.
 
     Returns:
         [B] texts; of a model of plot English nearly all of them parse.
 
     Raises:
-        LanguageModelError: a call failed.
+        LanguageModelError: A call failed.
     """
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:

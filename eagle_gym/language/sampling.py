@@ -16,7 +16,7 @@ Draw = Callable[[Sequence[Prompt], Sequence[int]], list[Completion]]
 
 
 def row_uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
-    """Uniform draws in [0, 1), float64 ``[B, count]``; row i comes from ``Philox(seeds[i])`` and from nothing else."""
+    """Uniform draws in [0, 1), float64 `[B, count]`; row i comes from `Philox(seeds[i])` and from nothing else."""
     draws = np.empty((len(seeds), count))
     for row, seed in zip(draws, seeds, strict=True):
         np.random.Generator(np.random.Philox(int(seed))).random(out=row)
@@ -24,7 +24,7 @@ def row_uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
 
 
 def derived_seed(seed: int, attempt: int) -> int:
-    """The seed of a later attempt at the generation that ``seed`` began (63 bits)."""
+    """The seed of a later attempt at the generation that `seed` began (63 bits)."""
     state = np.random.SeedSequence(int(seed), spawn_key=(attempt,)).generate_state(1, np.uint64)
     return int(state[0]) >> 1
 

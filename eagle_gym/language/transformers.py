@@ -1,7 +1,7 @@
 """Causal language models that run in this process: the embedded one, and any in a folder or on the Hugging Face hub.
 
-Small Llama models in a folder go through this package's own decode loop (``decode.py``), all others through
-``model.generate``; both sample with the same per-row generators. Weights are shared: handles of one process with the
+Small Llama models in a folder go through this package's own decode loop (`decode.py`), all others through
+`model.generate`; both sample with the same per-row generators. Weights are shared: handles of one process with the
 same source, device and dtype hold one copy, kept in a weak dictionary, so it is freed when the last handle is closed
 or collected.
 """
@@ -52,16 +52,16 @@ class TokenDecoder(Protocol):
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """Continue each prompt, row i sampled with the draws ``uniforms[i]``."""
+        """Continue each prompt, row i sampled with the draws `uniforms[i]`."""
         ...
 
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
+        """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
         ...
 
 
 class GenerateDecoder:
-    """Generates with ``model.generate`` of ``transformers``: any causal language model; the same per-row sampling."""
+    """Generates with `model.generate` of `transformers`: any causal language model; the same per-row sampling."""
 
     def __init__(
         self, model: PreTrainedModel, ending: decode.Ending, *, context: int | None = None, fixed_tiles: bool = False
@@ -79,7 +79,7 @@ class GenerateDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared and nothing drafted.
+        """As `generate`, but nothing is shared and nothing drafted.
 
         A batch ends where the context of its longest row does; shorter rows that are not done are then drawn again
         without it, with the same draws.
@@ -98,7 +98,7 @@ class GenerateDecoder:
         return [results[row] for row in range(len(prompts))]
 
     def _room(self, prompt: int) -> int:
-        """How many tokens may follow so many; one at least, which :class:`TransformersModel` sees to."""
+        """How many tokens may follow so many; one at least, which `TransformersModel` sees to."""
         return sys.maxsize if self._context is None else max(1, self._context - prompt)
 
     def _decode(
@@ -132,7 +132,7 @@ class GenerateDecoder:
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.log_probabilities`."""
+        """As `log_probabilities`."""
         scores = np.empty(len(continuations))
         texts = [[*prompt, *continuation] for continuation in continuations]
         for rows, length in decode.plan_batches(texts, fixed_tiles=self._fixed_tiles):
@@ -259,13 +259,13 @@ def _let_forks_live() -> None:
 
 
 class TransformersModel:
-    """A causal language model in this process (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A causal language model in this process (see `LanguageModel`).
 
     Args:
         name: The spec, kept as the model's name.
         target: A folder in the Hugging Face layout, or a name on the hub.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; ``"auto"`` lets accelerate spread a large model.
-        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`; `"auto"` lets accelerate spread a large model.
+        dtype: `"float32"`, `"bfloat16"` or `"float16"`.
         batch_invariant: Compute in fixed tiles; on a CPU a row's text then depends on its prompt and seed alone.
         max_new_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
 
@@ -338,7 +338,7 @@ class TransformersModel:
         return draw_until_finished(draw, prompts, seeds, temperature=temperature, usage=self.usage)
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
+        """Log-probabilities (nats, float64 `[C]`) of each continuation, its end included, as the prompt's answer."""
         shared, decoder = self._open()
         began = time.perf_counter()
         ids, _ = shared.prompt_format.encode(prompt)
@@ -351,7 +351,7 @@ class TransformersModel:
         return scores
 
     def load(self) -> tuple[Any, Any]:
-        """A fresh float32 ``(model, tokenizer)`` pair of ``transformers`` on the CPU, the caller's to train."""
+        """A fresh float32 `(model, tokenizer)` pair of `transformers` on the CPU, the caller's to train."""
         self._open()
         return _load_hugging_face(self._source, "cpu", torch.float32), _load_tokenizer(self._source)
 
@@ -506,7 +506,7 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def _hash_folder(folder: Path) -> str:
-    """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (``recipe.json``)."""
+    """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (`recipe.json`)."""
     read, names = {".json", ".safetensors", ".jinja", ".model"}, {"vocab.txt", "merges.txt"}
     files = [file for file in sorted(folder.iterdir()) if file.suffix in read or file.name in names]
     kept = [file for file in files if file.name != "recipe.json"]

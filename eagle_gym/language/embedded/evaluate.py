@@ -1,7 +1,7 @@
-"""Measure the plot-English model: ``python -m eagle_gym.language.embedded.evaluate --help``.
+"""Measure the plot-English model: `python -m eagle_gym.language.embedded.evaluate --help`.
 
 No description is one that training showed: the recipe's examples are drawn again, and a case whose attributes stand in
-one of them is drawn anew. Every precise clause asked for is one that training never showed (``held_out``); vague
+one of them is drawn anew. Every precise clause asked for is one that training never showed (`held_out`); vague
 directions are known to the model, their descriptions are not. The table goes into the README of the folder.
 """
 
@@ -82,18 +82,18 @@ def evaluate(
     batch: int = 128,
     seen: frozenset[int] = frozenset(),
 ) -> dict[str, float]:
-    """Every measured share, in [0, 1], and how it was measured (``seed``, ``cases``, ...), by name.
+    """Every measured share, in [0, 1], and how it was measured (`seed`, `cases`, ...), by name.
 
     The kinds of prompts: *precise* and *macro* ones ask for something in words that training never showed; *vague* ones
     are as they come; of *held* ones, vague too, the text has an outcome already, and another one is wanted.
 
     Args:
-        model: the model under test.
-        manner: what its descriptions are worded in; the default model's where none is given.
-        cases: rewrites per kind of prompt, and proposals per kind.
-        seed: of cases and generations.
-        batch: generations a call.
-        seen: what :func:`trained_on` found; no case has a description among them.
+        model: The model under test.
+        manner: What its descriptions are worded in; the default model's where none is given.
+        cases: Rewrites per kind of prompt, and proposals per kind.
+        seed: Of cases and generations.
+        batch: Generations a call.
+        seen: What `trained_on` found; no case has a description among them.
     """
     rng = np.random.default_rng([seed, 7])
     fresh = partial(unseen, seen=seen)
@@ -128,8 +128,8 @@ def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
     The recipe's examples are drawn once more: minutes for a whole training, with a progress bar.
 
     Args:
-        recipe: what was trained.
-        jobs: processes that draw; as many as there are processors by default.
+        recipe: What was trained.
+        jobs: Processes that draw; as many as there are processors by default.
     """
     from eagle_gym.language.embedded.train import GROUP
 
@@ -355,7 +355,7 @@ def recipe_of(spec: str) -> Recipe:
     """The recipe that lies beside a model's weights.
 
     Raises:
-        PreparationError: there is none.
+        PreparationError: There is none.
     """
     from eagle_gym.language.embedded.train import Recipe
 

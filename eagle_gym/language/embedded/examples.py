@@ -48,13 +48,13 @@ class Manner:
     """How a model writes: two models of other manners are other environments.
 
     Attributes:
-        dialect: what its own texts are written in.
-        foreign: share of the texts it reads that are plain though its dialect is another.
-        reword: share of rewrites that are worded anew; those of a text in another dialect all are.
-        invent: share of rewrites that fill one empty attribute.
-        first_outcome: share of vague edits that take the first outcome they can.
-        first_slot: share of the others that take the first slot they can.
-        taken: share of rewrites that ask for a vague direction of which the text has an outcome already: half of the
+        dialect: What its own texts are written in.
+        foreign: Share of the texts it reads that are plain though its dialect is another.
+        reword: Share of rewrites that are worded anew; those of a text in another dialect all are.
+        invent: Share of rewrites that fill one empty attribute.
+        first_outcome: Share of vague edits that take the first outcome they can.
+        first_slot: Share of the others that take the first slot they can.
+        taken: Share of rewrites that ask for a vague direction of which the text has an outcome already: half of the
             time the first, else any.
     """
 

@@ -1,4 +1,4 @@
-"""Train the plot-English model from nothing: ``python -m eagle_gym.language.embedded.train --help``.
+"""Train the plot-English model from nothing: `python -m eagle_gym.language.embedded.train --help`.
 
 Batch i is drawn from the seed sequence (seed, i), so a run can be cut at any moment and resumed from its last
 checkpoint with the batches it would have seen. Checkpoints are safetensors and JSON.
@@ -43,9 +43,9 @@ class Stage:
     """A part of training: learning rates rise and fall once, with optimisers of its own.
 
     Attributes:
-        steps: of the optimisers.
-        manner: how the examples are written.
-        height: of the learning rates, as a share of the recipe's.
+        steps: Of the optimisers.
+        manner: How the examples are written.
+        height: Of the learning rates, as a share of the recipe's.
     """
 
     steps: int
@@ -92,7 +92,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
-        """The recipe whose ``asdict`` was written as JSON and read again."""
+        """The recipe whose `asdict` was written as JSON and read again."""
         stages = tuple(Stage(**{**stage, "manner": Manner(**stage["manner"])}) for stage in values["stages"])
         return cls(**{**values, "stages": stages})
 
@@ -194,20 +194,20 @@ def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
 
 
 def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
-    """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
+    """The examples of batches `GROUP * block` and on, and the generator that drew them."""
     rng = np.random.default_rng([recipe.seed, 2, block])
     manner = recipe.stage_at(block * GROUP)[0].manner
     return [example(rng, manner) for _ in range(recipe.batch * GROUP)], rng
 
 
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
-    """Batches ``start``, ``start + 1``, … of a recipe."""
+    """Batches `start`, `start + 1`, … of a recipe."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int) -> None:
         self.recipe, self.tokenizer, self.start = recipe, tokenizer, start
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield ``input_ids`` and ``labels`` [batch, longest]."""
+        """Yield `input_ids` and `labels` [batch, longest]."""
         size = self.recipe.batch
         for block in range(self.start // GROUP, -(-self.recipe.all_steps // GROUP)):
             drawn, rng = block_of_examples(self.recipe, block)
@@ -248,7 +248,7 @@ def build_optimizers(recipe: Recipe, model: LlamaForCausalLM) -> list[torch.opti
 
 
 def train(recipe: Recipe, out: Path, every: int = 250, *, compiled: bool = False) -> LlamaForCausalLM:
-    """As ``run_training``, with denormal numbers flushed: sharp attention underflows to them, and they are slow.
+    """As `run_training`, with denormal numbers flushed: sharp attention underflows to them, and they are slow.
 
     The flag is the whole process's, so it is taken back afterwards.
     """
@@ -260,13 +260,13 @@ def train(recipe: Recipe, out: Path, every: int = 250, *, compiled: bool = False
 
 
 def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> LlamaForCausalLM:
-    """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
+    """Train, or resume from `out / "checkpoint"`, and write weights, tokenizer and recipe to `out`.
 
     Args:
-        recipe: what to train.
-        out: folder of the result; its ``checkpoint`` folder is resumed from, and kept.
-        every: steps between checkpoints.
-        compiled: compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
+        recipe: What to train.
+        out: Folder of the result; its `checkpoint` folder is resumed from, and kept.
+        every: Steps between checkpoints.
+        compiled: Compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
@@ -342,7 +342,7 @@ def resume(
     """Load a checkpoint into model and optimisers where there is one; return the step to go on from.
 
     Raises:
-        ConfigurationError: another recipe led to it.
+        ConfigurationError: Another recipe led to it.
     """
     state = checkpoint / "state.safetensors"
     if not state.exists():
