@@ -1,19 +1,19 @@
 """A lean batched decode loop for small Llama models.
 
-`model.generate` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
-concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
-are read into fused projections (q, k and v in one product, the norms' weights folded into the product that follows,
-activations, gates and residuals applied by the product before), packed once for the processor's kernels, keys and
-values go into memory that one batch after another uses, and a row that is done gives its place to one that is not.
+On a small model, `model.generate` spends most of its time outside the matrix products: it rebuilds masks, concatenates
+caches, runs dozens of small operations per token, and goes on computing rows that are finished. This module reads the
+Hugging Face weights into fused projections (q, k and v in one product; the norms' weights folded into the next product;
+activations, gates and residuals applied by the previous one) and packs them once for the processor's kernels. All
+batches use the same memory for keys and values, and a finished row gives its place to an unfinished one.
 
-A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given (see
-`drafts`), all of them are read in one pass, and each is drawn from its own distribution with
-its own uniform number, as if the ones before had been drawn one by one; the first that is drawn otherwise than drafted
-ends what counts of the pass. This is speculative decoding with prompt lookup, but with inverse-CDF draws in place of
-rejection: the text is the one that plain decoding draws, only the rounding of its logits differs.
+A rewrite repeats most of its source. So each row *drafts* the next few tokens from its source (see `drafts`), and one
+pass reads them all. Each token is then drawn from its own distribution with its own uniform number, as if the tokens
+before it had been drawn one by one; the pass counts up to the first token that differs from its draft. This is
+speculative decoding with prompt lookup, with inverse-CDF draws instead of rejection: the text is the one that plain
+decoding draws, except for the rounding of logits.
 
-Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
-that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
+Rotary embedding is a product of complex numbers. For this, a head's dimensions are reordered so that each pair that
+rotates together is adjacent. Queries and keys are reordered alike, so attention scores do not change.
 
 Shapes: B rows, L prompt slots, T cache slots, D width, H query heads, J key-value heads, G = H / J, E head width, V
 vocabulary.
@@ -40,26 +40,26 @@ from eagle_gym.language.drafts import Draft, NGrams
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
+# Rows decoded together, and rows whose prompts are read together; more would not fit a processor's caches.
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
-SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
-PACKED_ROWS = 4  # rows from which on packed matrices are faster
-ALIKE = 16  # tokens, to a multiple of which a pass is filled up: oneDNN builds a kernel for each new number of rows
-GROWTH = 96  # slots beyond its prompts that a cache has at first, and by which it grows
-LENT = range(2**20, 2**26 + 1)  # sizes, in numbers, of memory that is kept for the next batch's caches: up to 256 MiB
-LENT_STEP = 2**22  # numbers, to a multiple of which (LENT's end is one) it is made: the next batch's texts are longer
-DRAFTED = 4  # tokens of a row's draft at most, in a full batch
-DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
-BLOCK = 64  # tokens of a vocabulary whose probabilities are summed first, where many rows are drawn
-BLOCKED_ROWS = 32  # rows from which on that is faster
+SHARING_ROWS = 24  # minimum group size for which sharing a prefix pays off
+PACKED_ROWS = 4  # minimum number of rows for which packed matrices are faster
+ALIKE = 16  # passes are padded to a multiple of so many tokens: oneDNN builds a kernel for each number of rows
+GROWTH = 96  # slots of a new cache in addition to its prompts, and slots by which it grows
+LENT = range(2**20, 2**26 + 1)  # sizes, in numbers, of memory kept for the next batch's caches: up to 256 MiB
+LENT_STEP = 2**22  # that memory is rounded up to a multiple of so many numbers, since texts grow
+DRAFTED = 4  # longest draft of a row in a full batch, in tokens
+DRAFTED_TOGETHER = 128  # drafts may be longer as long as they have no more tokens in total
+BLOCK = 64  # if many rows are drawn, probabilities are summed in blocks of so many tokens first
+BLOCKED_ROWS = 32  # minimum number of rows for which blocks are faster
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Tokens of one row, the stop token left out, and whether a stop token ended it."""
+    """Tokens of one row without the stop token, and whether the text ended by itself."""
 
     tokens: list[int]
     stopped: bool
@@ -70,10 +70,9 @@ class Ending:
     """Which tokens end a text.
 
     Attributes:
-        stop: Tokens that end it and are not part of it.
-        breaks: Tokens that end it once it has content, and are part of it (line breaks, for models that never stop by
-            themselves).
-        blank: Tokens that are no content.
+        stop: Tokens that end a text and are not part of it.
+        breaks: Tokens that end a text that has content, and are part of it: line breaks, for models that never stop.
+        blank: Tokens that do not count as content.
     """
 
     stop: frozenset[int]
@@ -81,7 +80,7 @@ class Ending:
     blank: frozenset[int] = frozenset()
 
     def ends(self, said: Sequence[int], token: int) -> bool:
-        """Whether `token` ends the text that has `said` so far."""
+        """Whether `token` ends the text whose tokens so far are `said`."""
         return token in self.stop or (token in self.breaks and any(earlier not in self.blank for earlier in said))
 
 
@@ -368,7 +367,7 @@ def _place(total: Tensor, wanted: Tensor) -> Tensor:
 
 
 def check_finite(numbers: Tensor) -> None:
-    """Raise where the logits of a token led to a number that is none.
+    """Raise an error if a number computed from logits is not finite.
 
     Raises:
         LanguageModelError: One is NaN or infinite.
@@ -382,7 +381,7 @@ def check_finite(numbers: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Tokens of B rows of which attention is asked: M of each; a row with fewer asks for its last ones again."""
+    """The tokens of B rows whose attention is computed: M of each row; a row with fewer repeats its last ones."""
 
     rows: int
     place: Tensor | None  # [B M], each one's place among the tokens that are read; None where they are all, in turn
@@ -403,7 +402,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How N tokens are read: where from, where their keys and values go, and what is asked of them."""
+    """How N tokens are read: which ones, where their keys and values are stored, and whose attention is computed."""
 
     tokens: Tensor  # [N]
     rotation: Tensor  # [N, 1, E/2]
@@ -414,16 +413,16 @@ class _Plan:
 
 
 class _Batch:
-    """Rows that are decoded together: their caches, and where they stand.
+    """Rows that are decoded together, with their caches.
 
     A row fills its slots from the first on, each with one token. Later slots are hidden from its attention by a bias,
     and overwritten as the row goes on; so a row can take tokens back.
 
     Args:
         weights: The model.
-        count: How many rows.
-        slots: How many slots each row has at first.
-        prefix: A batch of one row that has read what all rows begin with; they have read it, too.
+        count: Number of rows.
+        slots: Number of slots that each row has at first.
+        prefix: A batch of one row that has read the common beginning of all rows.
         padded: For a fixed tile: prompts are padded on their right to so many tokens. A row looks at as many slots,
             and at one more for every token since, whatever is read.
     """
@@ -455,7 +454,7 @@ class _Batch:
         return memory, list(memory[:numbers].view(size))
 
     def close(self) -> None:
-        """Give the memory back; nothing of the batch may be used any more."""
+        """Return the memory; the batch must not be used afterwards."""
         self.weights.take_back(self.memory)
 
     def read_prompts(self, texts: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
@@ -472,12 +471,12 @@ class _Batch:
         return torch.cat(logits).view(self.count, last, -1)
 
     def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Read some more tokens of each row, one at least; float32 logits `[N, V]` after each, row by row."""
+        """Read one or more further tokens of each row; float32 logits `[N, V]` after each token, row by row."""
         self.looked += self.padded is not None
         return self._run(texts, slice(0, self.count), None)[: sum(map(len, texts))]
 
     def forget(self, counts: Sequence[int]) -> None:
-        """Take back the last tokens of each row."""
+        """Remove the last tokens of each row."""
         self.filled -= counts
 
     def _run(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> Tensor:
@@ -498,7 +497,7 @@ class _Batch:
         return weights.logits(hidden)
 
     def _plan(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> _Plan:
-        """Where everything goes; the tokens count as read from here on."""
+        """Plan the reading of tokens, which count as read from here on."""
         weights, shape = self.weights, self.weights.shape
         counts = np.array([len(text) for text in texts])
         starts = np.cumsum(counts) - counts
@@ -528,7 +527,7 @@ class _Batch:
         )
 
     def _asked(self, place: Ints, back: Ints | None, slot: Ints, seen: int, *, whole: bool = False) -> _Asked:
-        """What is asked of the tokens at `place [B, M]`, each of which sees the slots up to its own."""
+        """The attention of the tokens at `place [B, M]`, each of which sees the slots up to its own."""
         own = slot[place]
         bias = None
         if int(own.min()) < seen - 1:
@@ -541,7 +540,7 @@ class _Batch:
         return torch.from_numpy(numbers).to(self.weights.device)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
-        """Move the rows `last` into the places `place` of rows that are done; keep the first `remaining` rows."""
+        """Move the rows `last` to the places `place` of finished rows; keep the first `remaining` rows."""
         if place:
             filled = int(self.filled[last].max())
             for cache in self.caches:
@@ -551,7 +550,7 @@ class _Batch:
         self.count, self.filled = remaining, self.filled[:remaining]
 
     def _grow(self, least: int) -> None:
-        """More slots, in other memory, for the rows that are left."""
+        """Move the remaining rows to larger memory."""
         old, memory, slots = self.caches, self.memory, self.slots
         self.slots = max(self.slots + GROWTH, least)
         self.memory, self.caches = self._lay_out()
@@ -561,9 +560,9 @@ class _Batch:
 
 
 def _filled_up(count: int) -> Ints:
-    """The numbers of `count` tokens, the last one again until they are a multiple of `ALIKE`, if they are more.
+    """The numbers of `count` tokens; if they are more than `ALIKE`, the last is repeated to fill up a multiple of it.
 
-    A token that is read twice is stored twice in the same place, the same numbers.
+    A token that is read twice is stored twice in the same place, with the same numbers.
     """
     full = count + (-count % ALIKE if count > ALIKE else 0)
     numbers: Ints = np.minimum(np.arange(full), count - 1)
@@ -571,7 +570,7 @@ def _filled_up(count: int) -> Ints:
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
+    """Softmax attention in plain products, which are faster than fused kernels for small heads and few queries on a CPU.
 
     Args:
         query: `[B J, M, E]`, scaled; M queries share a key-value head.
@@ -589,7 +588,7 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) ->
 
 
 class LlamaDecoder:
-    """Generates with, and scores by, `LlamaWeights`.
+    """Generates and scores texts with `LlamaWeights`.
 
     Args:
         weights: The model.
@@ -610,7 +609,7 @@ class LlamaDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[Generated]:
-        """Continue each prompt until its text ends or its draws are used up.
+        """Continue each prompt until its text ends or its random numbers are used up.
 
         Args:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
@@ -641,7 +640,7 @@ class LlamaDecoder:
     def _sharing(
         self, prompts: Sequence[Sequence[int]], shareable: Sequence[int] | None
     ) -> list[tuple[list[int], int]]:
-        """Rows grouped by a common beginning and its length; those whose beginning is too rare to pay share nothing."""
+        """Rows grouped by a common beginning, and its length; rows with a rare beginning share nothing."""
         if self.fixed_tiles or shareable is None:  # in tiles, a row must not be computed otherwise for its company
             return [(list(range(len(prompts))), 0)]
         groups: dict[tuple[int, ...], list[int]] = {}
@@ -668,7 +667,7 @@ class LlamaDecoder:
         uniforms: np.ndarray,
         temperature: float,
     ) -> None:
-        """Draw the answers, in passes: each reads what was drawn and a draft of what follows, and draws behind all."""
+        """Draw the answers in passes. Each pass reads the last token and a draft, and draws a token after each of them."""
         rows = list(range(len(answers)))  # which answer stands in each place of the batch
         drafts: list[list[int]] = [[]] * len(answers)
         logits = batch.read_prompts(prompts)[:, 0]
@@ -716,7 +715,7 @@ class LlamaDecoder:
 
 
 def _next_draws(uniforms: Floats, rows: Sequence[int], drawn: Sequence[int], counts: Sequence[int]) -> Tensor:
-    """The next draws `[N]` of some rows of `uniforms [B, n]`, so many of each."""
+    """The next random numbers `[N]` of some rows of `uniforms [B, n]`, `counts` of each."""
     starts = np.cumsum(counts) - counts
     nth = np.arange(sum(counts)) + np.repeat(np.subtract(drawn, starts), counts)
     last = uniforms.shape[1] - 1  # a tile's row that waits for the others takes any
@@ -724,12 +723,12 @@ def _next_draws(uniforms: Floats, rows: Sequence[int], drawn: Sequence[int], cou
 
 
 class TokenStream:
-    """What a row has said so far.
+    """The tokens of one row while they are drawn.
 
     Args:
-        ending: What ends it.
-        limit: The most tokens that it may have, its end included.
-        draft: Guesses how it goes on.
+        ending: Which tokens end the text.
+        limit: The most tokens that the text may have, its end included.
+        draft: Guesses its continuation.
     """
 
     def __init__(self, ending: Ending, limit: int, draft: Draft | None = None) -> None:
@@ -741,7 +740,7 @@ class TokenStream:
 
     @property
     def done(self) -> bool:
-        """Whether nothing more may be said."""
+        """Whether no further token may be drawn."""
         return self.stopped or self.drawn == self._limit
 
     @property
@@ -750,10 +749,10 @@ class TokenStream:
         return Generated(self.tokens, stopped=self.stopped)
 
     def add(self, drawn: Sequence[int], draft: Sequence[int] = ()) -> int:
-        """Take the tokens that were drawn behind the last one and behind each of a draft, as far as the draft is right.
+        """Add the tokens that were drawn after the last token and after each token of a draft, as far as it is right.
 
         Returns:
-            How many tokens of the draft were.
+            How many tokens of the draft were right.
         """
         for kept, token in enumerate(drawn):
             self.last = token
@@ -768,14 +767,14 @@ class TokenStream:
         return kept
 
     def draft(self, most: int) -> list[int]:
-        """Up to `most` tokens that may follow."""
+        """Up to `most` tokens that are likely to follow."""
         return self._draft.after(self.tokens, min(most, self._limit - self.drawn - 1)) if not self.done else []
 
 
 def plan_batches(
     prompts: Sequence[Sequence[int]], most: int = ROWS["cpu"], *, fixed_tiles: bool
 ) -> list[tuple[list[int], int]]:
-    """Which rows are decoded together, and to how many slots their prompts are padded.
+    """Group rows to be decoded together, each group with the number of slots that its prompts are padded to.
 
     Rows of like length go together, at most `most` of them. A *fixed tile* always has `TILE` rows, all of
     them padded to one multiple of `PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
@@ -799,7 +798,7 @@ def _padded(length: int) -> int:
 
 
 def _closing_moves(done: Sequence[int], count: int) -> tuple[list[int], list[int], int]:
-    """Which places to refill, from which places at the end, and how many rows remain."""
+    """The places to refill, the places at the end that refill them, and the number of remaining rows."""
     remaining = count - len(done)
     gone = set(done)
     place = [at for at in done if at < remaining]

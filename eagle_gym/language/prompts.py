@@ -1,4 +1,4 @@
-"""What is asked of a language model, and how each kind of model is asked.
+"""Prompts: what a language model is asked, and how each kind of model is asked.
 
 Four tasks: `rewrite` a text as an edit says, `propose` an edit for a text (and a user's profile),
 `write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does
@@ -16,7 +16,7 @@ from eagle_gym.errors import ConfigurationError
 
 Task = Literal["rewrite", "propose", "write", "rate"]
 
-_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # beside the text
+_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # in addition to the text
 
 TEXT, EDIT, REWRITE, USER = "<|text|>", "<|edit|>", "<|rewrite|>", "<|user|>"
 PROPOSE, ATTRIBUTES, WRITE = "<|propose|>", "<|attributes|>", "<|write|>"
@@ -32,11 +32,10 @@ class Prompt:
         task: `"rewrite"`, `"propose"`, `"write"` or `"rate"`.
         text: The description to work on; for `"write"` the attribute listing.
         edit: What to change (`"rewrite"` only).
-        profile: A sentence about the user the proposal or the rating is for (`"propose"`, where it may be empty, and
-            `"rate"`).
+        profile: A sentence about the user that a proposal or a rating is for (`"rate"`, and optionally `"propose"`).
 
     Raises:
-        ConfigurationError: An unknown task, a field that is not a string, or a field the task needs and lacks.
+        ConfigurationError: The task is unknown, a field is not a string, or a field that the task needs is empty.
     """
 
     task: Task
@@ -57,12 +56,12 @@ class Prompt:
 
 
 def well_formed(text: str) -> str:
-    """The text with what UTF-8 cannot hold (lone surrogates) replaced by U+FFFD; any other text unchanged."""
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def harmless(text: str, tokens: Iterable[str]) -> str:
-    """The text with any special token in it pulled apart, so that what a text says is never a command."""
+    """The text with spaces inside special tokens, so that no text acts as a command."""
     for token in tokens:
         if len(token) > 1:
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -70,9 +69,9 @@ def harmless(text: str, tokens: Iterable[str]) -> str:
 
 
 def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
-    """The prompt for the embedded model: pairs of a control token and the text that follows it.
+    """The prompt for the embedded model, as pairs of a control token and the text that follows it.
 
-    The first pair is the state's text, so prompts about one text share their beginning.
+    The first pair holds the state's text, so prompts about one text share their beginning.
 
     Raises:
         ConfigurationError: The embedded model does not know the task.
@@ -89,7 +88,7 @@ def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
 
 
 def control_text(prompt: Prompt) -> str:
-    """The control-token prompt as one string, as the embedded model was trained on it."""
+    """The control-token prompt as one string, in the format that the embedded model was trained on."""
     return "".join(token + text for token, text in control_segments(prompt))
 
 

@@ -1,9 +1,8 @@
-"""Causal language models that run in this process: the embedded one, and any in a folder or on the Hugging Face hub.
+"""Causal language models in this process: the embedded one, and any in a folder or on the Hugging Face hub.
 
-Small Llama models in a folder go through this package's own decode loop (`decode.py`), all others through
-`model.generate`; both sample with the same per-row generators. Weights are shared: handles of one process with the
-same source, device and dtype hold one copy, kept in a weak dictionary, so it is freed when the last handle is closed
-or collected.
+Small Llama models in a folder use this package's own decode loop (`decode.py`), all others `model.generate`. Both
+sample with the same per-row generators. Handles with the same source, device and dtype share one copy of the weights within a
+process. A weak dictionary holds it, so it is freed when the last handle is closed or collected.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ LEAN_PARAMETERS = 300_000_000  # Llama models up to this size use the lean loop
 
 
 class TokenDecoder(Protocol):
-    """Turns token ids into token ids: the lean loop, or `model.generate`."""
+    """Continues and scores token ids: the lean loop, or `model.generate`."""
 
     def generate(
         self,
@@ -61,7 +60,7 @@ class TokenDecoder(Protocol):
 
 
 class GenerateDecoder:
-    """Generates with `model.generate` of `transformers`: any causal language model; the same per-row sampling."""
+    """Decodes any causal language model with `model.generate` of `transformers`, with the same per-row sampling."""
 
     def __init__(
         self, model: PreTrainedModel, ending: decode.Ending, *, context: int | None = None, fixed_tiles: bool = False
@@ -79,10 +78,10 @@ class GenerateDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """As `generate`, but nothing is shared and nothing drafted.
+        """Continue each prompt like `LlamaDecoder.generate`, but without shared prefixes and drafts.
 
-        A batch ends where the context of its longest row does; shorter rows that are not done are then drawn again
-        without it, with the same draws.
+        A batch ends when its longest row fills the context. Shorter rows that are not finished are then drawn again
+        without that row, with the same random numbers.
         """
         results: dict[int, decode.Generated] = {}
         left = list(range(len(prompts)))
@@ -98,7 +97,7 @@ class GenerateDecoder:
         return [results[row] for row in range(len(prompts))]
 
     def _room(self, prompt: int) -> int:
-        """How many tokens may follow so many; one at least, which `TransformersModel` sees to."""
+        """How many tokens may follow a prompt; at least one, since `TransformersModel` refuses longer prompts."""
         return sys.maxsize if self._context is None else max(1, self._context - prompt)
 
     def _decode(
@@ -132,7 +131,7 @@ class GenerateDecoder:
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """As `log_probabilities`."""
+        """Score like `LlamaDecoder.log_probabilities`."""
         scores = np.empty(len(continuations))
         texts = [[*prompt, *continuation] for continuation in continuations]
         for rows, length in decode.plan_batches(texts, fixed_tiles=self._fixed_tiles):
@@ -156,7 +155,7 @@ class GenerateDecoder:
 
 
 class _Shared:
-    """What handles of one process share: weights and tokenizer of one source on one device in one dtype."""
+    """What handles share within a process: the weights and tokenizer of one source, on one device, in one dtype."""
 
     def __init__(self, source: str, device: str, dtype: str) -> None:
         self.source = source
@@ -171,7 +170,7 @@ class _Shared:
         else:
             self.model = _load_hugging_face(source, device, DTYPES[dtype])
             self.config = self.model.config.get_text_config().to_dict()
-            # By attribute: a config also answers to this name where it writes another, such as n_positions.
+            # Read as an attribute, since configs map this name to their own, such as n_positions.
             self.config["max_position_embeddings"] = getattr(
                 self.model.config.get_text_config(), "max_position_embeddings", None
             )
@@ -202,7 +201,7 @@ class _Shared:
         return GeneralFormat(tokenizer, self._stop_tokens(tokenizer), self.source)
 
     def _stop_tokens(self, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-        """End tokens of tokenizer, model and generation config; to begin a new document is to end this one."""
+        """End tokens of tokenizer, model and generation config, and the token that begins a new document."""
         stated = [tokenizer.eos_token_id, tokenizer.bos_token_id, self.config.get("eos_token_id")]
         stated.append(self._generation_config().get("eos_token_id"))
         stop: set[int] = set()
@@ -218,7 +217,7 @@ class _Shared:
         return _read_object(path) if path.is_file() else {}
 
     def _forget_generation_habits(self) -> None:
-        """Drop repetition penalties and the like that a model ships: a text is drawn from softmax(logits / T) alone."""
+        """Drop repetition penalties and the like, so that texts are drawn from softmax(logits / T)."""
         from transformers import GenerationConfig
 
         self.model.generation_config = GenerationConfig(eos_token_id=sorted(self.prompt_format.ending.stop) or None)
@@ -239,7 +238,7 @@ _loading = threading.Lock()
 
 
 def _acquire(source: str, device: str, dtype: str) -> _Shared:
-    """The shared weights, loaded at the first call; they live as long as a handle holds them."""
+    """The shared weights, loaded at the first call and kept as long as a handle holds them."""
     _let_forks_live()
     with _loading:
         found = _shared.get((source, device, dtype))
@@ -250,9 +249,9 @@ def _acquire(source: str, device: str, dtype: str) -> _Shared:
 
 @cache
 def _let_forks_live() -> None:
-    """Give processes forked from this one a single thread, as PyTorch's own data loaders do.
+    """Make forked processes compute in a single thread, as PyTorch's own data loaders do.
 
-    The threads of OpenMP do not survive a fork, and a process that waits for them waits for ever.
+    OpenMP's threads do not survive a fork, and a process that waits for them hangs.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
@@ -262,16 +261,16 @@ class TransformersModel:
     """A causal language model in this process (see `LanguageModel`).
 
     Args:
-        name: The spec, kept as the model's name.
+        name: The model's name: the spec that it was opened with.
         target: A folder in the Hugging Face layout, or a name on the hub.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`; `"auto"` lets accelerate spread a large model.
         dtype: `"float32"`, `"bfloat16"` or `"float16"`.
-        batch_invariant: Compute in fixed tiles; on a CPU a row's text then depends on its prompt and seed alone.
+        batch_invariant: Compute in fixed tiles. On a CPU, a row's text then depends only on its prompt and seed.
         max_new_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
 
     Raises:
-        ConfigurationError: An unknown dtype, or a device that this machine lacks.
-        PreparationError: The folder or name is absent, or what is there cannot be loaded.
+        ConfigurationError: The dtype is unknown, or this machine lacks the device.
+        PreparationError: The model is missing or cannot be loaded.
     """
 
     def __init__(
@@ -303,7 +302,7 @@ class TransformersModel:
 
     @property
     def decoder(self) -> TokenDecoder:
-        """What turns token ids into token ids."""
+        """Continues and scores token ids."""
         return self._open()[1]
 
     def generate(
@@ -356,7 +355,7 @@ class TransformersModel:
         return _load_hugging_face(self._source, "cpu", torch.float32), _load_tokenizer(self._source)
 
     def close(self) -> None:
-        """Let go of the weights; the last handle to do so frees them."""
+        """Release the weights; the last handle frees them."""
         self._held = self._decoder = None
 
     def _open(self) -> tuple[_Shared, TokenDecoder]:
@@ -365,15 +364,15 @@ class TransformersModel:
         return self._held, self._decoder
 
     def _most(self) -> int:
-        """The most tokens that any text may have: as many slots are kept, whatever the prompts."""
+        """The most tokens that any text may have. Each row gets as many random numbers, for any prompt."""
         context = self._open()[0].context
         return self._max_new_tokens if context is None else min(self._max_new_tokens, context)
 
     def _room(self, prompt_tokens: int) -> int:
-        """How many tokens may follow a prompt: max_new_tokens, or what the context leaves.
+        """How many tokens may follow a prompt: max_new_tokens, or fewer if the context ends before.
 
         Raises:
-            LanguageModelError: The context leaves none.
+            LanguageModelError: The prompt fills the context.
         """
         context = self._open()[0].context
         if context is None:
@@ -396,7 +395,7 @@ class TransformersModel:
 
 
 def _resolve(target: str) -> str:
-    """The absolute path of a folder, or a hub name as it is."""
+    """The absolute path of a folder, or a hub name unchanged."""
     path = Path(target).expanduser()
     if path.is_dir():
         return str(path.resolve())
@@ -506,7 +505,7 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def _hash_folder(folder: Path) -> str:
-    """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (`recipe.json`)."""
+    """A hash of config, weights and tokenizer, by names and bytes, without the training recipe (`recipe.json`)."""
     read, names = {".json", ".safetensors", ".jinja", ".model"}, {"vocab.txt", "merges.txt"}
     files = [file for file in sorted(folder.iterdir()) if file.suffix in read or file.name in names]
     kept = [file for file in files if file.name != "recipe.json"]
