@@ -570,7 +570,7 @@ def _filled_up(count: int) -> Ints:
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Softmax attention in plain products, which are faster than fused kernels for small heads and few queries on a CPU.
+    """Softmax attention in plain products, faster than fused kernels for small heads and few queries.
 
     Args:
         query: `[B J, M, E]`, scaled; M queries share a key-value head.
@@ -667,7 +667,7 @@ class LlamaDecoder:
         uniforms: np.ndarray,
         temperature: float,
     ) -> None:
-        """Draw the answers in passes. Each pass reads the last token and a draft, and draws a token after each of them."""
+        """Draw the answers in passes, each of which reads the last token and a draft, and draws after each of them."""
         rows = list(range(len(answers)))  # which answer stands in each place of the batch
         drafts: list[list[int]] = [[]] * len(answers)
         logits = batch.read_prompts(prompts)[:, 0]

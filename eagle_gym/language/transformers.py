@@ -1,8 +1,8 @@
 """Causal language models in this process: the embedded one, and any in a folder or on the Hugging Face hub.
 
 Small Llama models in a folder use this package's own decode loop (`decode.py`), all others `model.generate`. Both
-sample with the same per-row generators. Handles with the same source, device and dtype share one copy of the weights within a
-process. A weak dictionary holds it, so it is freed when the last handle is closed or collected.
+sample with the same per-row generators. Handles with the same source, device and dtype share one copy of the weights
+within a process. A weak dictionary holds it, so it is freed when the last handle is closed or collected.
 """
 
 from __future__ import annotations
