@@ -382,8 +382,8 @@ def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFas
     """Write the model, the tokenizer and the recipe that the package ships.
 
     The exported weights of the last norm are multiplied by the recipe's sharpness, so temperature 1 of the exported
-    model is a lower temperature of the trained one. This removes most of the many small probabilities of mistakes, and keeps
-    a choice, though a narrower one, among a vague edit's outcomes.
+    model is a lower temperature of the trained one. This removes most of the many small probabilities of mistakes, and
+    keeps a choice, though a narrower one, among a vague edit's outcomes.
     """
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
