@@ -1,14 +1,14 @@
 # ruff: noqa: RUF001  # characters of other scripts are meant
-"""From the raw answer of a general model to a text, or to the reason why there is none.
+"""Reads a general model's raw answer: finds the text in it, or the reason why it holds none.
 
 1. Reasoning: everything up to the last marker that closes it is dropped. An answer that opens reasoning and does not
    close it is unfinished.
 2. Special tokens: the answer ends where an end token has leaked into it.
 3. Paragraphs: announcements, headings, labels, bullets, fences and quotes around the whole are dropped; the first
    paragraph that remains is the text.
-4. Non-answers: refusals, questions, thoughts, reports and placeholders are no texts (see `remarks`).
+4. Non-answers: refusals, questions, thoughts, reports and placeholders are not texts (see `remarks`).
 
-What is no text is drawn again by the caller.
+The caller draws a generation again if its answer holds no text.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from eagle_gym.language.prompts import Prompt, well_formed
 from eagle_gym.language.remarks import Kind, kind_of
 
+LONGEST: Final = 500_000  # characters of an answer that is read; most of them are reasoning
 EXCERPT: Final = 80  # characters of an answer that an error message quotes
 SKIPPED: Final = ("announcement", "closing")  # remarks before a text; any other kind means that there is none
 TRAILING: Final = ("closing", "report", "question", "refusal")  # remarks after a text
@@ -49,7 +50,9 @@ def read_answer(
         in_reasoning: Whether the rendered prompt has opened reasoning that the answer has to close.
         special: The tokenizer's special tokens, which belong to no text.
     """
-    raw = well_formed(raw)
+    if len(raw) > LONGEST:
+        return Answer("", f"an answer of {len(raw)} characters")
+    raw = _GAP.sub("\n\n", well_formed(raw))
     answer = strip_reasoning(raw, in_reasoning=in_reasoning)
     if answer is None:
         return Answer("", _quoted("reasoning that does not end", raw))
@@ -61,6 +64,9 @@ def read_answer(
     return found if found.text or found.problem else Answer("", _quoted("nothing but remarks or markup", raw))
 
 
+_GAP: Final = re.compile(r"\s{40,}")  # searching for patterns in longer gaps would take long
+
+
 # Reasoning --------------------------------------------------------------------------------------------------------
 
 _WORD: Final = (
@@ -69,7 +75,7 @@ _WORD: Final = (
     r"chain[_-]of[_-]thought|\bcot\b)[\w.:-]{0,24}"
 )
 _TAG: Final = re.compile(
-    rf"(?:[<\[{{◁《]\s*[|｜]?\s*(?P<slash>/)?\s*(?P<name>{_WORD})(?:\s[^<>\[\]\n]{{0,80}})?\s*[|｜]?\s*[>\]}}▷》])"
+    rf"(?:[<\[{{◁《]\s?[|｜]?\s?(?P<slash>/)?\s?(?P<name>{_WORD})(?:\s[^<>\[\]\n]{{0,80}})?\s?[|｜]?\s?[>\]}}▷》])"
     r"|(?P<channel><\|channel>)|(?P<unchannel><channel\|>)|(?P<unused><unused94>)|(?P<used><unused95>)",
     re.IGNORECASE,
 )

@@ -252,11 +252,11 @@ class OpenAIModel:
         async with asyncio.timeout((self.endpoint.timeout + LONGEST_WAIT) * (self.endpoint.retries + 1)):
             if self.endpoint.prompt_format == "chat":
                 chat = client.chat.completions.with_raw_response
-                raw = await chat.create(model=request["model"], messages=request["messages"], extra_body=fields)
-            else:
-                plain = client.completions.with_raw_response
-                raw = await plain.create(model=request["model"], prompt=request["prompt"], extra_body=fields)
-        return raw.http_response
+                chatted = await chat.create(model=request["model"], messages=request["messages"], extra_body=fields)
+                return chatted.http_response
+            plain = client.completions.with_raw_response
+            continued = await plain.create(model=request["model"], prompt=request["prompt"], extra_body=fields)
+            return continued.http_response
 
     def _request(self, prompt: Prompt, seed: int, temperature: float, manners: Manners) -> dict[str, Any]:
         """The body of a request."""

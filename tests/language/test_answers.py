@@ -1,6 +1,8 @@
 # characters of other scripts are meant
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,3 +194,25 @@ def test_texts_are_single_stripped_lines(raw: str):
 @given(st.text(st.characters()))
 def test_texts_are_valid_unicode(raw: str):
     read_answer(raw, PROMPT).text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<" * 200_000,
+        "\n" * 400_000,
+        "< " * 100_000,
+        " " * 400_000 + "x",
+        "[" + " " * 300_000,
+        "so " * 100_000,
+        "#" * 400_000,
+    ],
+)
+def test_long_answers_are_read_in_no_time(raw: str):
+    began = time.process_time()
+    read_answer(raw, PROMPT)
+    assert time.process_time() - began < 5
+
+
+def test_an_answer_without_end_is_not_read():
+    assert read_answer("A film. " * 100_000, PROMPT).problem == "an answer of 800000 characters"
