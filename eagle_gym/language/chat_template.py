@@ -35,7 +35,7 @@ class Message(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class MessageLayout:
     """How messages are handed to a template.
 
     Attributes:
@@ -47,7 +47,7 @@ class Layout:
     parts: bool
 
 
-LAYOUTS: Final = (Layout(True, False), Layout(True, True), Layout(False, False), Layout(False, True))
+LAYOUTS: Final = tuple(MessageLayout(role, parts) for role in (True, False) for parts in (False, True))
 
 
 def _sentinel(role: str) -> str:
@@ -107,7 +107,7 @@ class ChatTemplate:
         body = f"{{{{ {told}.get(format, {default}) }}}}"
         return f"{{% macro strftime_now(format) %}}{body}{{% endmacro %}}{{{{ '' }}}}{template}"
 
-    def _find_layout(self) -> Layout:
+    def _find_layout(self) -> MessageLayout:
         """The first layout in which the template keeps instructions and request."""
         rules, request = _sentinel("system"), _sentinel("user")
         problem = "it loses the user's text"
@@ -125,7 +125,7 @@ class ChatTemplate:
             "and a user message; repair chat_template.jinja, or remove it to have the model continue plain instructions"
         )
 
-    def _apply(self, layout: Layout, rules: str, request: str) -> str:
+    def _apply(self, layout: MessageLayout, rules: str, request: str) -> str:
         turns = [Message("system", rules), Message("user", request)]
         if not layout.system_role:
             turns = [Message("user", f"{rules}\n\n{request}")]
