@@ -107,7 +107,7 @@ class EmbeddingDecoder(nn.Module):
             raise ConfigurationError(
                 f"model: expected 'embedded' or 'transformers:...', whose weights ELM can train, got {config.model!r}"
             )
-        self._phrasing = source.phrasing
+        self._format = source.prompt_format
         self.model: Any = source.load()[0]
         source.close()
         embedding = self.model.get_input_embeddings()
@@ -136,7 +136,7 @@ class EmbeddingDecoder(nn.Module):
 
     def targets(self, texts: Sequence[str]) -> Tensor:
         """Token ids of texts with their end tokens, `[B, L]`."""
-        ids = [self._phrasing.encode_answer(text) for text in texts]
+        ids = [self._format.encode_answer(text) for text in texts]
         padded = np.full((len(ids), max(map(len, ids))), IGNORED)
         for row, said in zip(padded, ids, strict=True):
             row[: len(said)] = said
@@ -149,7 +149,7 @@ class EmbeddingDecoder(nn.Module):
         At least one token is always generated.
         """
         soft = self.soft(z)
-        stop = sorted(self._phrasing.ending.stop)
+        stop = sorted(self._format.ending.stop)
         sampling: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
             sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
@@ -168,7 +168,7 @@ class EmbeddingDecoder(nn.Module):
 
     def _read(self, tokens: list[int], stop: Sequence[int]) -> Completion:
         end = next((place for place, token in enumerate(tokens) if token in stop), len(tokens))
-        text, _ = self._phrasing.read(tokens[:end])
+        text, _ = self._format.read(tokens[:end])
         reason: FinishReason = "stop" if end < len(tokens) else "length"
         return Completion(text, self._shape[0], min(end + 1, len(tokens)), reason)
 

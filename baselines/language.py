@@ -154,7 +154,7 @@ class LanguagePolicy(nn.Module):
         source = load_language_model(spec)
         if not isinstance(source, TransformersModel):
             raise ConfigurationError(f"expected a model with weights of its own, such as 'embedded', got {spec!r}")
-        self._phrasing = source.phrasing
+        self._format = source.prompt_format
         model, _ = source.load()
         source.close()
         self.model: Any = add_lora(model, lora_rank) if lora_rank else model
@@ -191,11 +191,11 @@ class LanguagePolicy(nn.Module):
 
     def _row(self, observation: ParsedObservation) -> tuple[list[int], list[int], list[int], list[int]]:
         """Tokens, positions and segments of one observation, and the slot where each edit ends."""
-        prefix, _ = self._phrasing.encode(Prompt("propose", text=observation.text, profile=observation.profile))
+        prefix, _ = self._format.encode(Prompt("propose", text=observation.text, profile=observation.profile))
         tokens, positions = list(prefix), list(range(len(prefix)))
         segments, ends = [0] * len(prefix), []
         for number, edit in enumerate(observation.edits):
-            said = self._phrasing.encode_answer(edit) if edit else []
+            said = self._format.encode_answer(edit) if edit else []
             tokens += said
             positions += range(len(prefix), len(prefix) + len(said))
             segments += [number + 1] * len(said)

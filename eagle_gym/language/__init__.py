@@ -1,6 +1,6 @@
-"""Language models: one small protocol, and backends that keep it.
+"""Language models: one small protocol, and the backends that implement it.
 
-Importing this room is light; torch and transformers are imported when a model is opened.
+Importing this package is cheap: torch and transformers are imported when a model is opened.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """A lean batched decode loop for small Llama models.
 
-``model.generate`` spends most of its time on a small model outside the matrix products: masks rebuilt, caches
-concatenated, dozens of small operations a token, and rows that are done computed on. Here the Hugging Face weights
-are read into fused projections (q, k and v in one product, the norms' weights folded into the product that follows,
-activations, gates and residuals applied by the product before), packed once for the processor's kernels, keys and
-values go into memory that one batch after another uses, and a row that is done gives its place to one that is not.
+On a small model, `model.generate` spends most of its time outside the matrix products: it rebuilds masks, concatenates
+caches, runs dozens of small operations per token, and goes on computing rows that are finished. This module reads the
+Hugging Face weights into fused projections (q, k and v in one product; the norms' weights folded into the next product;
+activations, gates and residuals applied by the previous one) and packs them once for the processor's kernels. All
+batches use the same memory for keys and values, and a finished row gives its place to an unfinished one.
 
-A rewrite repeats most of what it rewrites. So each row *drafts* the next few tokens from the text it is given (see
-:mod:`eagle_gym.language.drafts`), all of them are read in one pass, and each is drawn from its own distribution with
-its own uniform number, as if the ones before had been drawn one by one; the first that is drawn otherwise than drafted
-ends what counts of the pass. This is speculative decoding with prompt lookup, but with inverse-CDF draws in place of
-rejection: the text is the one that plain decoding draws, only the rounding of its logits differs.
+A rewrite repeats most of its source. So each row *drafts* the next few tokens from its source (see `drafts`), and one
+pass reads them all. Each token is then drawn from its own distribution with its own uniform number, as if the tokens
+before it had been drawn one by one; the pass counts up to the first token that differs from its draft. This is
+speculative decoding with prompt lookup, with inverse-CDF draws instead of rejection: the text is the one that plain
+decoding draws, except for the rounding of logits.
 
-Rotary embedding is a product of complex numbers: a head's dimensions are reordered, for queries and keys alike, so
-that each pair that rotates together is adjacent. Attention scores do not change under a common reordering.
+Rotary embedding is a product of complex numbers. For this, a head's dimensions are reordered so that each pair that
+rotates together is adjacent. Queries and keys are reordered alike, so attention scores do not change.
 
 Shapes: B rows, L prompt slots, T cache slots, D width, H query heads, J key-value heads, G = H / J, E head width, V
 vocabulary.
@@ -40,26 +40,26 @@ from eagle_gym.language.drafts import Draft, NGrams
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Rows decoded together, and rows whose prompts are read together: more would not fit the caches of a processor.
+# Rows decoded together, and rows whose prompts are read together; more would not fit a processor's caches.
 ROWS = {"cpu": 64, "cuda": 1024}
 READ_ROWS = {"cpu": 16, "cuda": 256}
-SHARING_ROWS = 24  # rows that begin alike from which on they are better decoded by themselves than in full batches
-PACKED_ROWS = 4  # rows from which on packed matrices are faster
-ALIKE = 16  # tokens, to a multiple of which a pass is filled up: oneDNN builds a kernel for each new number of rows
-GROWTH = 96  # slots beyond its prompts that a cache has at first, and by which it grows
-LENT = range(2**20, 2**26 + 1)  # sizes, in numbers, of memory that is kept for the next batch's caches: up to 256 MiB
-LENT_STEP = 2**22  # numbers, to a multiple of which (LENT's end is one) it is made: the next batch's texts are longer
-DRAFTED = 4  # tokens of a row's draft at most, in a full batch
-DRAFTED_TOGETHER = 128  # tokens of all drafts up to which they may be longer
-BLOCK = 64  # tokens of a vocabulary whose probabilities are summed first, where many rows are drawn
-BLOCKED_ROWS = 32  # rows from which on that is faster
+SHARING_ROWS = 24  # minimum group size for which sharing a prefix pays off
+PACKED_ROWS = 4  # minimum number of rows for which packed matrices are faster
+ALIKE = 16  # passes are padded to a multiple of so many tokens: oneDNN builds a kernel for each number of rows
+GROWTH = 96  # slots of a new cache in addition to its prompts, and slots by which it grows
+LENT = range(2**20, 2**26 + 1)  # sizes, in numbers, of memory kept for the next batch's caches: up to 256 MiB
+LENT_STEP = 2**22  # that memory is rounded up to a multiple of so many numbers, since texts grow
+DRAFTED = 4  # longest draft of a row in a full batch, in tokens
+DRAFTED_TOGETHER = 128  # drafts may be longer as long as they have no more tokens in total
+BLOCK = 64  # if many rows are drawn, probabilities are summed in blocks of so many tokens first
+BLOCKED_ROWS = 32  # minimum number of rows for which blocks are faster
 TILE = 8  # rows of a fixed tile
 PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Tokens of one row, the stop token left out, and whether a stop token ended it."""
+    """Tokens of one row without the stop token, and whether the text ended by itself."""
 
     tokens: list[int]
     stopped: bool
@@ -70,10 +70,9 @@ class Ending:
     """Which tokens end a text.
 
     Attributes:
-        stop: Tokens that end it and are not part of it.
-        breaks: Tokens that end it once it has content, and are part of it (line breaks, for models that never stop by
-            themselves).
-        blank: Tokens that are no content.
+        stop: Tokens that end a text and are not part of it.
+        breaks: Tokens that end a text that has content, and are part of it: line breaks, for models that never stop.
+        blank: Tokens that do not count as content.
     """
 
     stop: frozenset[int]
@@ -81,13 +80,13 @@ class Ending:
     blank: frozenset[int] = frozenset()
 
     def ends(self, said: Sequence[int], token: int) -> bool:
-        """Whether ``token`` ends the text that has ``said`` so far."""
+        """Whether `token` ends the text whose tokens so far are `said`."""
         return token in self.stop or (token in self.breaks and any(earlier not in self.blank for earlier in said))
 
 
 @dataclass(frozen=True, slots=True)
 class LlamaShape:
-    """The sizes of a Llama model, as its ``config.json`` gives them."""
+    """The sizes of a Llama model, as its `config.json` gives them."""
 
     layers: int
     width: int
@@ -110,7 +109,7 @@ class LlamaShape:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LlamaShape:
-        """Read a Hugging Face Llama config; ask :func:`unsupported` first whether this module can run it."""
+        """Read a Hugging Face Llama config; ask `unsupported` first whether this module can run it."""
         heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
         rope = config.get("rope_parameters") or config
         return cls(
@@ -151,7 +150,7 @@ class _Product:
     PyTorch's compiler prepares matrices in the same way. A few rows are multiplied as fast without.
 
     Args:
-        weight: ``[out, in]``, on its device, in its dtype.
+        weight: `[out, in]`, on its device, in its dtype.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -162,7 +161,7 @@ class _Product:
         return self._packed is None or rows.shape[0] < PACKED_ROWS
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """``[N, in]`` to ``[N, out]``."""
+        """`[N, in]` to `[N, out]`."""
         if self._as_it_is(rows):
             return torch.mm(rows, self._plain)
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._packed, None, "none", [], "")
@@ -176,14 +175,14 @@ class _Product:
         return product
 
     def multiplied(self, rows: Tensor, by: Tensor) -> Tensor:
-        """The product, multiplied by ``by [N, out]`` element by element."""
+        """The product, multiplied by `by [N, out]` element by element."""
         if self._as_it_is(rows):
             return torch.mm(rows, self._plain).mul_(by)
         product: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, by, self._packed, None, "mul")
         return product
 
     def added(self, rows: Tensor, base: Tensor) -> Tensor:
-        """The product, and ``base [N, out]`` added."""
+        """The product, and `base [N, out]` added."""
         if self._as_it_is(rows):
             return torch.addmm(base, rows, self._plain)
         total: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, base, self._packed, None, "add")
@@ -224,7 +223,7 @@ class LlamaWeights:
         dtype: The number format to compute in.
 
     Raises:
-        KeyError: A tensor is missing from ``state``.
+        KeyError: A tensor is missing from `state`.
         ValueError: A tensor has another shape than the config says.
     """
 
@@ -279,7 +278,7 @@ class LlamaWeights:
         self.rotations = rotations.to(device=device, dtype=torch.complex64)  # [T, E/2]
 
     def lend(self, numbers: int) -> Tensor:
-        """Memory for caches, float32 ``[numbers or more]``, every number finite.
+        """Memory for caches, float32 `[numbers or more]`, every number finite.
 
         On a processor large pieces are used again once they are given back: fresh memory costs a tenth of a batch's
         time. There are never more of them than were lent at one time. Any thread may ask.
@@ -301,7 +300,7 @@ class LlamaWeights:
         return self.device.type == "cpu" and numbers in LENT
 
     def rotated(self, projected: Tensor, rotation: Tensor) -> Tensor:
-        """Heads ``[N, P, E]`` of a projection ``[N, P E]``, queries and keys turned by ``rotation [N, 1, E/2]``.
+        """Heads `[N, P, E]` of a projection `[N, P E]`, queries and keys turned by `rotation [N, 1, E/2]`.
 
         Attention is computed in float32: bfloat16 is slower there on processors, and no better.
         """
@@ -315,22 +314,22 @@ class LlamaWeights:
         return torch.rms_norm(hidden, (self.shape.width,), None, self.shape.eps)
 
     def finish(self, layer: _Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """The rest of a layer after attention: ``hidden [N, D]`` and ``mixed [N, H E]`` to the next hidden states."""
+        """The rest of a layer after attention: `hidden [N, D]` and `mixed [N, H E]` to the next hidden states."""
         hidden = layer.out.added(mixed.to(self.dtype), hidden)
         normed = self.norm(hidden)
         return layer.down.added(layer.up.multiplied(normed, layer.gate.activated(normed)), hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Next-token logits, float32 ``[N, V]``, of last hidden states ``[N, D]``."""
+        """Next-token logits, float32 `[N, V]`, of last hidden states `[N, D]`."""
         return self.head(self.norm(hidden)).float()
 
 
 def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
-    """Tokens ``[B]`` by inverse CDF: the first whose cumulative probability exceeds the row's uniform draw.
+    """Tokens `[B]` by inverse CDF: the first whose cumulative probability exceeds the row's uniform draw.
 
     Args:
-        logits: float32 ``[B, V]``.
-        uniforms: float64 ``[B]`` in [0, 1).
+        logits: Float32 `[B, V]`.
+        uniforms: Float64 `[B]` in [0, 1).
         temperature: 0 takes the likeliest token (the first of equals).
 
     Raises:
@@ -354,21 +353,21 @@ def sample_tokens(logits: Tensor, uniforms: Tensor, temperature: float) -> Tenso
 
 
 def _scaled(mass: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Cumulative mass, float64 ``[B, n]``, and the draws scaled to it, ``[B, 1]``."""
+    """Cumulative mass, float64 `[B, n]`, and the draws scaled to it, `[B, 1]`."""
     total = mass.cumsum(dim=-1, dtype=torch.float64)
     check_finite(total[:, -1])
     return total, uniforms[:, None] * total[:, -1:]
 
 
 def _place(total: Tensor, wanted: Tensor) -> Tensor:
-    """The first place ``[B, 1]`` whose cumulative mass exceeds what is wanted."""
+    """The first place `[B, 1]` whose cumulative mass exceeds what is wanted."""
     # Draws are scaled to the sum as computed. A draw is at most 1 - 2^-53, and such a share of any number rounds to
     # less than the number: so rounding cannot run past the last place that has any mass.
     return torch.searchsorted(total, wanted, right=True)
 
 
 def check_finite(numbers: Tensor) -> None:
-    """Raise where the logits of a token led to a number that is none.
+    """Raise an error if a number computed from logits is not finite.
 
     Raises:
         LanguageModelError: One is NaN or infinite.
@@ -382,7 +381,7 @@ def check_finite(numbers: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Tokens of B rows of which attention is asked: M of each; a row with fewer asks for its last ones again."""
+    """The tokens of B rows whose attention is computed: M of each row; a row with fewer repeats its last ones."""
 
     rows: int
     place: Tensor | None  # [B M], each one's place among the tokens that are read; None where they are all, in turn
@@ -390,20 +389,20 @@ class _Asked:
     bias: Tensor | None  # [B, 1, M, T], -inf where a token may not look; None where it may look everywhere
 
     def gather(self, query: Tensor, kv_heads: int) -> Tensor:
-        """Queries ``[N, H, E]`` by key-value head: ``[B J, G M, E]``."""
+        """Queries `[N, H, E]` by key-value head: `[B J, G M, E]`."""
         query = query if self.place is None else query.index_select(0, self.place)
         by_row = query.reshape(self.rows, -1, *query.shape[1:])
         return by_row.transpose(1, 2).reshape(self.rows * kv_heads, -1, query.shape[2])
 
     def scatter(self, mixed: Tensor, heads: int) -> Tensor:
-        """What attention says ``[B J, G M, E]`` by token: ``[N, H E]``."""
+        """What attention says `[B J, G M, E]` by token: `[N, H E]`."""
         mixed = mixed.view(self.rows, heads, -1, mixed.shape[2]).transpose(1, 2).flatten(2).flatten(0, 1)
         return mixed if self.back is None else mixed.index_select(0, self.back)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How N tokens are read: where from, where their keys and values go, and what is asked of them."""
+    """How N tokens are read: which ones, where their keys and values are stored, and whose attention is computed."""
 
     tokens: Tensor  # [N]
     rotation: Tensor  # [N, 1, E/2]
@@ -414,16 +413,16 @@ class _Plan:
 
 
 class _Batch:
-    """Rows that are decoded together: their caches, and where they stand.
+    """Rows that are decoded together, with their caches.
 
     A row fills its slots from the first on, each with one token. Later slots are hidden from its attention by a bias,
     and overwritten as the row goes on; so a row can take tokens back.
 
     Args:
         weights: The model.
-        count: How many rows.
-        slots: How many slots each row has at first.
-        prefix: A batch of one row that has read what all rows begin with; they have read it, too.
+        count: Number of rows.
+        slots: Number of slots that each row has at first.
+        prefix: A batch of one row that has read the common beginning of all rows.
         padded: For a fixed tile: prompts are padded on their right to so many tokens. A row looks at as many slots,
             and at one more for every token since, whatever is read.
     """
@@ -446,7 +445,7 @@ class _Batch:
                 cache[:, :, :, :begun] = read[:, :, :, :begun]
 
     def _lay_out(self) -> tuple[Tensor, list[Tensor]]:
-        """Memory, and a cache ``[2, B, J, S, E]`` a layer in it."""
+        """Memory, and a cache `[2, B, J, S, E]` a layer in it."""
         shape = self.weights.shape
         # Hidden slots are multiplied too, by zero: they must hold numbers.
         size = (shape.layers, 2, self.count, shape.kv_heads, self.slots, shape.head_width)
@@ -455,11 +454,11 @@ class _Batch:
         return memory, list(memory[:numbers].view(size))
 
     def close(self) -> None:
-        """Give the memory back; nothing of the batch may be used any more."""
+        """Return the memory; the batch must not be used afterwards."""
         self.weights.take_back(self.memory)
 
     def read_prompts(self, texts: Sequence[Sequence[int]], *, last: int = 1) -> Tensor:
-        """Read the prompts; float32 logits ``[B, last, V]`` after each one's last tokens, the first one repeated."""
+        """Read the prompts; float32 logits `[B, last, V]` after each one's last tokens, the first one repeated."""
         lengths = np.array([len(text) for text in texts])
         padded = texts if self.padded is None else [[*text, *[0] * (self.padded - len(text))] for text in texts]
         answered = np.maximum(lengths[:, None] + np.arange(-last, 0), 0)
@@ -472,12 +471,12 @@ class _Batch:
         return torch.cat(logits).view(self.count, last, -1)
 
     def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Read some more tokens of each row, one at least; float32 logits ``[N, V]`` after each, row by row."""
+        """Read one or more further tokens of each row; float32 logits `[N, V]` after each token, row by row."""
         self.looked += self.padded is not None
         return self._run(texts, slice(0, self.count), None)[: sum(map(len, texts))]
 
     def forget(self, counts: Sequence[int]) -> None:
-        """Take back the last tokens of each row."""
+        """Remove the last tokens of each row."""
         self.filled -= counts
 
     def _run(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> Tensor:
@@ -498,7 +497,7 @@ class _Batch:
         return weights.logits(hidden)
 
     def _plan(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> _Plan:
-        """Where everything goes; the tokens count as read from here on."""
+        """Plan the reading of tokens, which count as read from here on."""
         weights, shape = self.weights, self.weights.shape
         counts = np.array([len(text) for text in texts])
         starts = np.cumsum(counts) - counts
@@ -528,7 +527,7 @@ class _Batch:
         )
 
     def _asked(self, place: Ints, back: Ints | None, slot: Ints, seen: int, *, whole: bool = False) -> _Asked:
-        """What is asked of the tokens at ``place [B, M]``, each of which sees the slots up to its own."""
+        """The attention of the tokens at `place [B, M]`, each of which sees the slots up to its own."""
         own = slot[place]
         bias = None
         if int(own.min()) < seen - 1:
@@ -541,7 +540,7 @@ class _Batch:
         return torch.from_numpy(numbers).to(self.weights.device)
 
     def move(self, place: list[int], last: list[int], remaining: int) -> None:
-        """Move the rows ``last`` into the places ``place`` of rows that are done; keep the first ``remaining`` rows."""
+        """Move the rows `last` to the places `place` of finished rows; keep the first `remaining` rows."""
         if place:
             filled = int(self.filled[last].max())
             for cache in self.caches:
@@ -551,7 +550,7 @@ class _Batch:
         self.count, self.filled = remaining, self.filled[:remaining]
 
     def _grow(self, least: int) -> None:
-        """More slots, in other memory, for the rows that are left."""
+        """Move the remaining rows to larger memory."""
         old, memory, slots = self.caches, self.memory, self.slots
         self.slots = max(self.slots + GROWTH, least)
         self.memory, self.caches = self._lay_out()
@@ -561,9 +560,9 @@ class _Batch:
 
 
 def _filled_up(count: int) -> Ints:
-    """The numbers of ``count`` tokens, the last one again until they are a multiple of :data:`ALIKE`, if they are more.
+    """The numbers of `count` tokens; if they are more than `ALIKE`, the last is repeated to fill up a multiple of it.
 
-    A token that is read twice is stored twice in the same place, the same numbers.
+    A token that is read twice is stored twice in the same place, with the same numbers.
     """
     full = count + (-count % ALIKE if count > ALIKE else 0)
     numbers: Ints = np.minimum(np.arange(full), count - 1)
@@ -571,16 +570,16 @@ def _filled_up(count: int) -> Ints:
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Softmax attention in plain products: on small heads and few queries they beat the fused kernels on a processor.
+    """Softmax attention in plain products, faster than fused kernels for small heads and few queries.
 
     Args:
-        query: ``[B J, M, E]``, scaled; M queries share a key-value head.
-        keys: Each row's own ``[B J, E, T]``.
-        values: Each row's own ``[B J, T, E]``.
-        bias: Added to the scores of these, ``[B, 1, M / G, T]`` or None.
+        query: `[B J, M, E]`, scaled; M queries share a key-value head.
+        keys: Each row's own `[B J, E, T]`.
+        values: Each row's own `[B J, T, E]`.
+        bias: Added to the scores of these, `[B, 1, M / G, T]` or None.
 
     Returns:
-        ``[B J, M, E]``.
+        `[B J, M, E]`.
     """
     scores = torch.bmm(query, keys)
     if bias is not None:
@@ -589,12 +588,12 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) ->
 
 
 class LlamaDecoder:
-    """Generates with, and scores by, :class:`LlamaWeights`.
+    """Generates and scores texts with `LlamaWeights`.
 
     Args:
         weights: The model.
         ending: What ends a text.
-        fixed_tiles: Compute in fixed tiles (see :func:`plan_batches`).
+        fixed_tiles: Compute in fixed tiles (see `plan_batches`).
     """
 
     def __init__(self, weights: LlamaWeights, ending: Ending, *, fixed_tiles: bool = False) -> None:
@@ -610,15 +609,15 @@ class LlamaDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[Generated]:
-        """Continue each prompt until its text ends or its draws are used up.
+        """Continue each prompt until its text ends or its random numbers are used up.
 
         Args:
             prompts: Token ids, each non-empty and within the context; tokens past the context are the caller's to cut.
-            uniforms: float64 ``[B, max_new_tokens]``: row i's draws.
+            uniforms: Float64 `[B, max_new_tokens]`: row i's draws.
             temperature: 0 takes the likeliest token.
             shareable: How many of each prompt's first tokens (fewer than all) other prompts may begin with too. Where
-                all prompts do, or :data:`SHARING_ROWS` or more, these tokens are read once for all of them.
-            sources: What each text is likely to repeat, empty for nothing (see :mod:`eagle_gym.language.drafts`).
+                all prompts do, or `SHARING_ROWS` or more, these tokens are read once for all of them.
+            sources: What each text is likely to repeat, empty for nothing (see `drafts`).
         """
         results: dict[int, Generated] = {}
         texts = sources if sources is not None and not self.fixed_tiles else [()] * len(prompts)
@@ -629,7 +628,7 @@ class LlamaDecoder:
                 rows = [group[place] for place in places]
                 batch = self._batch(len(rows), begun + length, GROWTH, prefix)
                 common = NGrams([texts[row] for row in rows])
-                answers = [Answer(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
+                answers = [TokenStream(self.ending, uniforms.shape[1], Draft(texts[row], common)) for row in rows]
                 self._decode(batch, [rests[place] for place in places], answers, uniforms[rows], temperature)
                 batch.close()
                 results.update((row, answer.generated) for row, answer in zip(rows, answers, strict=True))
@@ -641,7 +640,7 @@ class LlamaDecoder:
     def _sharing(
         self, prompts: Sequence[Sequence[int]], shareable: Sequence[int] | None
     ) -> list[tuple[list[int], int]]:
-        """Rows grouped by a common beginning and its length; those whose beginning is too rare to pay share nothing."""
+        """Rows grouped by a common beginning, and its length; rows with a rare beginning share nothing."""
         if self.fixed_tiles or shareable is None:  # in tiles, a row must not be computed otherwise for its company
             return [(list(range(len(prompts))), 0)]
         groups: dict[tuple[int, ...], list[int]] = {}
@@ -664,11 +663,11 @@ class LlamaDecoder:
         self,
         batch: _Batch,
         prompts: Sequence[Sequence[int]],
-        answers: Sequence[Answer],
+        answers: Sequence[TokenStream],
         uniforms: np.ndarray,
         temperature: float,
     ) -> None:
-        """Draw the answers, in passes: each reads what was drawn and a draft of what follows, and draws behind all."""
+        """Draw the answers in passes, each of which reads the last token and a draft, and draws after each of them."""
         rows = list(range(len(answers)))  # which answer stands in each place of the batch
         drafts: list[list[int]] = [[]] * len(answers)
         logits = batch.read_prompts(prompts)[:, 0]
@@ -696,7 +695,7 @@ class LlamaDecoder:
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
+        """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
         scores = np.empty(len(continuations))
         begun = len(prompt) - 1 if len(continuations) > 1 and not self.fixed_tiles else 0
         prefix = self._read_prefix(prompt[:begun])
@@ -716,20 +715,20 @@ class LlamaDecoder:
 
 
 def _next_draws(uniforms: Floats, rows: Sequence[int], drawn: Sequence[int], counts: Sequence[int]) -> Tensor:
-    """The next draws ``[N]`` of some rows of ``uniforms [B, n]``, so many of each."""
+    """The next random numbers `[N]` of some rows of `uniforms [B, n]`, `counts` of each."""
     starts = np.cumsum(counts) - counts
     nth = np.arange(sum(counts)) + np.repeat(np.subtract(drawn, starts), counts)
     last = uniforms.shape[1] - 1  # a tile's row that waits for the others takes any
     return torch.from_numpy(uniforms[np.repeat(rows, counts), np.minimum(nth, last)])
 
 
-class Answer:
-    """What a row has said so far.
+class TokenStream:
+    """The tokens of one row while they are drawn.
 
     Args:
-        ending: What ends it.
-        limit: The most tokens that it may have, its end included.
-        draft: Guesses how it goes on.
+        ending: Which tokens end the text.
+        limit: The most tokens that the text may have, its end included.
+        draft: Guesses its continuation.
     """
 
     def __init__(self, ending: Ending, limit: int, draft: Draft | None = None) -> None:
@@ -741,7 +740,7 @@ class Answer:
 
     @property
     def done(self) -> bool:
-        """Whether nothing more may be said."""
+        """Whether no further token may be drawn."""
         return self.stopped or self.drawn == self._limit
 
     @property
@@ -750,10 +749,10 @@ class Answer:
         return Generated(self.tokens, stopped=self.stopped)
 
     def add(self, drawn: Sequence[int], draft: Sequence[int] = ()) -> int:
-        """Take the tokens that were drawn behind the last one and behind each of a draft, as far as the draft is right.
+        """Add the tokens that were drawn after the last token and after each token of a draft, as far as it is right.
 
         Returns:
-            How many tokens of the draft were.
+            How many tokens of the draft were right.
         """
         for kept, token in enumerate(drawn):
             self.last = token
@@ -768,17 +767,17 @@ class Answer:
         return kept
 
     def draft(self, most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow."""
+        """Up to `most` tokens that are likely to follow."""
         return self._draft.after(self.tokens, min(most, self._limit - self.drawn - 1)) if not self.done else []
 
 
 def plan_batches(
     prompts: Sequence[Sequence[int]], most: int = ROWS["cpu"], *, fixed_tiles: bool
 ) -> list[tuple[list[int], int]]:
-    """Which rows are decoded together, and to how many slots their prompts are padded.
+    """Group rows to be decoded together, each group with the number of slots that its prompts are padded to.
 
-    Rows of like length go together, at most ``most`` of them. A *fixed tile* always has :data:`TILE` rows, all of
-    them padded to one multiple of :data:`PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
+    Rows of like length go together, at most `most` of them. A *fixed tile* always has `TILE` rows, all of
+    them padded to one multiple of `PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
     same operations on the same shapes run for a row whatever else is in the call.
     """
     by_length = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))
@@ -799,7 +798,7 @@ def _padded(length: int) -> int:
 
 
 def _closing_moves(done: Sequence[int], count: int) -> tuple[list[int], list[int], int]:
-    """Which places to refill, from which places at the end, and how many rows remain."""
+    """The places to refill, the places at the end that refill them, and the number of remaining rows."""
     remaining = count - len(done)
     gone = set(done)
     place = [at for at in done if at < remaining]

@@ -1,7 +1,8 @@
-"""Guesses of how a text goes on, for the decode loop: right or wrong, they change how fast it is drawn, and no text.
+"""Drafts for speculative decoding: guesses of how a text continues.
 
-(The rounding of logits aside: it depends on what is read together.) A rewrite says again most of what it rewrites, its
-*source*; a rewrite in other words says it in words that the sources of other rows of the batch use.
+A draft changes how fast a text is drawn, but not the text, except that the rounding of logits depends on which tokens
+are read together. A rewrite repeats most of its *source*, the text that it rewrites. Where it uses other words, these
+often occur in the sources of other rows.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from itertools import chain
 
 import numpy as np
 
-MATCHED = 4  # tokens that a place in the source is found by, at most
-BEHIND = (2, 1)  # last tokens that tell what texts have in common; the first that are known count
-FOLLOWED = 4  # tokens at most that are guessed from what texts have in common
+MATCHED = 4  # at most so many tokens are matched to find a place in the source
+BEHIND = (2, 1)  # lengths of the n-grams that common continuations are looked up by, in this order
+FOLLOWED = 4  # at most so many tokens are guessed from common continuations
 
 
 class Draft:
-    """Guesses how a text goes on that repeats most of another, its source: as the source does behind the same tokens.
+    """Guesses the continuation of a text that repeats most of its source.
 
-    Where the text's last n tokens stand in the source, the next 2^(n-1) there are the guess: a short coincidence is
-    trusted little. The longest match counts, of equal ones the next behind the one before. Where the source says
-    nothing of the last token, the guess is what the texts have in common.
+    If the text's last n tokens occur in the source, the guess is the 2^(n-1) tokens that follow them there, since short
+    matches are less reliable. The longest match counts; among equally long ones, the next one after the previous match.
+    If the last token does not occur in the source, the guess comes from what the texts have in common.
 
     Args:
-        source: What the text is likely to repeat; without one nothing is guessed.
-        common: What the sources of several rows have in common.
+        source: Tokens that the text is likely to repeat; without a source nothing is guessed.
+        common: Continuations that the sources of several rows share.
     """
 
     def __init__(self, source: Sequence[int] = (), common: NGrams | None = None) -> None:
@@ -35,7 +36,7 @@ class Draft:
             self._behind.setdefault(token, []).append(at + 1)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said."""
+        """Up to `most` tokens that may follow what was said."""
         found = self._behind.get(said[-1], []) if said else []
         if not found or most < 1:
             return self._common.after(said, most) if self._common else []
@@ -46,16 +47,16 @@ class Draft:
         return list(self._source[self._at : self._at + min(most, 1 << (length - 1))])
 
     def _matched(self, said: Sequence[int], at: int) -> int:
-        """How many of the last tokens stand before a place of the source, :data:`MATCHED` at most."""
+        """How many of the last tokens precede a place in the source, at most `MATCHED`."""
         most = min(MATCHED, at, len(said))
         return next((n for n in range(1, most) if said[-1 - n] != self._source[at - 1 - n]), most)
 
 
 class NGrams:
-    """Guesses that a text goes on as others do, in half of the cases or more, behind the same one or two tokens.
+    """Guesses that one or two tokens are followed by the token that follows them in at least half of other texts.
 
     Args:
-        texts: The others. Equal ones count once, empty ones not at all, and one alone says nothing.
+        texts: The other texts. Duplicates count once, empty texts do not count, and a single text gives no guesses.
     """
 
     def __init__(self, texts: Sequence[Sequence[int]]) -> None:
@@ -65,7 +66,7 @@ class NGrams:
             self._next |= _likeliest(different, length)
 
     def after(self, said: Sequence[int], most: int) -> list[int]:
-        """Up to ``most`` tokens that may follow what was said, and up to :data:`FOLLOWED`."""
+        """Up to `most` tokens, and at most `FOLLOWED`, that may follow what was said."""
         text = list(said[-max(BEHIND) :])
         begun = len(text)
         while self._next and len(text) - begun < min(most, FOLLOWED):
@@ -78,7 +79,7 @@ class NGrams:
 
 
 def _likeliest(texts: Iterable[tuple[int, ...]], length: int) -> dict[tuple[int, ...], int]:
-    """By ``length`` tokens: the token that follows them in half of the cases or more; of two such, the first seen."""
+    """For each n-gram of `length` tokens: the token that follows in at least half of the cases; of two, the first."""
     long = [text for text in texts if len(text) > length]
     if not long:
         return {}

@@ -1,4 +1,4 @@
-"""Opening language models: from a spec to a model. The one file that knows the backends."""
+"""Opens the language model that a spec names. Only this file knows the backends."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ def load_language_model(
     Args:
         spec: One of
 
-            - ``"embedded"``: the plot-English model of this package (``"embedded:pitch"``: its second one);
-            - ``"transformers:PATH_OR_NAME"``: any causal language model in a folder or on the Hugging Face hub;
-            - ``"openai:MODEL@URL"``: a model behind an OpenAI-compatible server, for example
-              ``"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"`` (see ``openai.py`` for options in the URL);
-            - ``"replay:PATH"``: the answers in a recording;
-            - ``"python:MODULE:FACTORY"``: a model of your own, made by a function.
-        device: Where an in-process model runs: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        dtype: Its number format: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        batch_invariant: Compute in fixed tiles, so that a row's text is the same whatever shares its batch (slower).
+            - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
+            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder or on the Hugging Face hub;
+            - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
+              `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
+            - `"replay:PATH"`: the answers in a recording;
+            - `"python:MODULE:FACTORY"`: a model of your own, made by a function.
+        device: The device of a model in this process: `"cpu"`, `"cuda"`, `"cuda:1"`.
+        dtype: The number format of a model in this process: `"float32"`, `"bfloat16"` or `"float16"`.
+        batch_invariant: Compute in fixed tiles (slower). A row's text then does not depend on the rest of its batch.
         max_new_tokens: Longest generation; None takes the backend's own (160 for plot English, 512 for others).
-        record: A file to which every answer is appended, and from which what it holds is answered.
-        max_calls: Generations after which the model stops with an error.
-        max_tokens: Tokens, prompts included, after which it does.
-        max_cost: US dollars after which it does; needs prices.
+        record: A recording. Answers that it holds are read from it; all others are appended to it.
+        max_calls: Limit of generations. A call that would exceed a limit raises an error.
+        max_tokens: Limit of tokens, prompts included.
+        max_cost: Limit of costs in US dollars; needs prices.
         prompt_price: US dollars per million prompt tokens.
         completion_price: US dollars per million generated tokens.
 
     Returns:
-        A handle. Handles of one process with the same weights, device and dtype share the weights, which are freed when
-        the last such handle is closed or collected.
+        A handle. Handles with the same weights, device and dtype share the weights within a process. The weights are
+        freed when the last such handle is closed or collected.
 
     Raises:
-        ConfigurationError: The spec, the device, a number or a combination of them cannot be.
-        PreparationError: The weights or the recording are absent or broken, or a package for the backend is missing.
+        ConfigurationError: An argument or a combination of arguments is invalid.
+        PreparationError: The weights or the recording are missing or broken, or the backend's package is not installed.
     """
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ConfigurationError(f"max_new_tokens must be at least 1, got {max_new_tokens}")

@@ -1,4 +1,4 @@
-"""Prices and budgets: a language model that knows what its tokens cost and stops where it may spend no more."""
+"""Prices and budgets: a language model that counts its costs and raises an error when a budget is exhausted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from eagle_gym.language.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent, and what tokens cost.
+    """Budgets and prices.
 
     Attributes:
-        max_calls: Generations in all, those drawn again included; a batch that would pass it is refused before it is
-            asked.
-        max_tokens: Prompt and generated tokens in all; a batch begun below the limit is finished, the next refused.
-        max_cost: US dollars in all, with the same rule.
+        max_calls: Limit of generations, including those drawn again. A batch that would exceed it is refused.
+        max_tokens: Limit of prompt and generated tokens. A batch that begins below the limit is finished, the next one
+            is refused.
+        max_cost: Limit of US dollars, with the same rule.
         prompt_price: US dollars per million prompt tokens.
         completion_price: US dollars per million generated tokens.
 
@@ -54,27 +54,27 @@ class Limits:
 
 
 class MeteredModel:
-    """Another model within limits (see :class:`~eagle_gym.language.model.LanguageModel`)."""
+    """A model with budgets and prices (see `LanguageModel`)."""
 
     def __init__(self, inner: LanguageModel, limits: Limits) -> None:
         self.inner, self.limits = inner, limits
         self.name, self.fingerprint, self.language = inner.name, inner.fingerprint, inner.language
         self.deterministic = inner.deterministic
         self._charged = inner.usage.snapshot()
-        inner.usage.guard = self._allow  # what has to be drawn again is asked within a call
+        inner.usage.guard = self._allow  # rows that are drawn again are asked within a call
 
     @property
     def usage(self) -> Usage:
-        """The inner model's count, costs added."""
+        """The inner model's count, with costs."""
         return self.inner.usage
 
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
-        """Answer all prompts in one batched call, unless that passes a limit; see the protocol.
+        """Answer all prompts in one batched call, unless that would exceed a limit; see the protocol.
 
         Raises:
-            LanguageModelError: A budget is used up.
+            LanguageModelError: A budget is exhausted.
         """
         self._allow(len(prompts))
         try:
@@ -83,7 +83,7 @@ class MeteredModel:
             self._charge()
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Log-probabilities of each continuation; counts as one call for each."""
+        """Log-probabilities of each continuation; each continuation counts as one call."""
         self._allow(len(continuations))
         try:
             return self.inner.score(prompt, continuations)
@@ -91,7 +91,7 @@ class MeteredModel:
             self._charge()
 
     def load(self) -> tuple[Any, Any]:
-        """The inner model's ``(model, tokenizer)``, where it lives in this process."""
+        """The inner model's `(model, tokenizer)`, where it lives in this process."""
         return load_inner(self.inner)
 
     def close(self) -> None:
@@ -113,14 +113,14 @@ class MeteredModel:
         raise LanguageModelError(f"the budget of {self.name!r} stops here: {reason}")
 
     def _charge(self) -> None:
-        """Add the price of what was used since the last time."""
+        """Add the price of the tokens used since the last charge."""
         used = self.usage.snapshot()
         self.usage.cost += self.limits.cost(used - self._charged)
         self._charged = used
 
 
 def load_inner(model: LanguageModel) -> tuple[Any, Any]:
-    """``(model, tokenizer)`` of a model in this process.
+    """`(model, tokenizer)` of a model in this process.
 
     Raises:
         ConfigurationError: The model is not in this process.

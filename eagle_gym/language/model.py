@@ -1,9 +1,8 @@
-"""The seam between eagle_gym and any language model: what a model is asked for and what it answers.
+"""The interface between eagle_gym and language models: what a model is asked and what it answers.
 
-A *generation* is one sampled text for one prompt. Each has a seed of its own, so that what a row of a batch says
-depends on that row alone. A generation that fails, comes back empty or is cut off is drawn again with seeds derived
-from its own; when that does not help, :class:`~eagle_gym.errors.LanguageModelError` is raised. No half-finished text
-leaves this room.
+A *generation* is one sampled text for one prompt. Each has its own seed, so a row's text does not depend on the other
+rows of its batch. A generation that holds no text or is cut off is drawn again, with seeds derived from its own. If
+that does not help, `LanguageModelError` is raised. No unfinished text leaves this package.
 """
 
 from __future__ import annotations
@@ -29,29 +28,31 @@ class Completion:
     """One generated text.
 
     Attributes:
-        text: What the model wrote, stripped of control tokens and surrounding space; never empty.
+        text: What the model wrote, without special tokens and surrounding space. `generate` returns no empty one.
         prompt_tokens: Tokens the prompt took.
         completion_tokens: Tokens generated, the end token included.
-        finish_reason: ``"stop"`` when the model ended the text itself, ``"length"`` when the token limit did.
+        finish_reason: `"stop"` when the model ended the text itself, `"length"` when the token limit did.
+        problem: Why the answer holds no text; None where it does.
     """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish_reason: FinishReason
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UsageSnapshot:
-    """A :class:`Usage` at one moment; two of them subtract.
+    """A `Usage` at one moment; two of them subtract.
 
     Attributes:
         calls: Generations asked of the model, repeated ones included.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         seconds: Wall-clock time spent in the model.
-        retries: Generations that were drawn again because they came back empty, cut off or, where plot English was
-            asked for, outside it.
+        retries: Generations that were drawn again because they held no text, were cut off, or were not plot English
+            where it was expected.
         cost: Price of the tokens in US dollars, 0 where no price is known.
     """
 
@@ -71,8 +72,8 @@ class Usage:
     """What a model has been used for since it was opened: a running count, with the attributes of a snapshot.
 
     Attributes:
-        guard: is told of so many generations before a model draws rows again within a call, and raises where a budget
-            does not allow them.
+        guard: Called with the number of rows before a model draws rows again within a call. It raises
+            `LanguageModelError` if a budget does not allow them.
     """
 
     calls: int = 0
@@ -84,10 +85,10 @@ class Usage:
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:
-        """Count rows that a model is to draw again within a call.
+        """Count rows that a model is about to draw again within a call.
 
         Raises:
-            LanguageModelError: A budget does not allow it.
+            LanguageModelError: A budget does not allow them.
         """
         if self.guard is not None:
             self.guard(rows)
@@ -112,22 +113,22 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """The spec it was opened with, for people and for records."""
+        """The spec that the model was opened with."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A hash that changes when weights or tokenizer change (for a remote model: its name and address)."""
+        """A hash of weights and tokenizer; for a remote model, of its name, address and options."""
         ...
 
     @property
     def language(self) -> Language:
-        """What it writes: ``"plot_english"`` if it was trained on that alone, ``"free"`` text otherwise."""
+        """What it writes: `"plot_english"` if it was trained only on plot English, otherwise `"free"` text."""
         ...
 
     @property
     def deterministic(self) -> bool:
-        """Whether equal prompts, seeds and temperature promise equal texts whatever else is in the batch."""
+        """Whether a prompt, a seed and a temperature determine the text, independently of the rest of the batch."""
         ...
 
     @property
@@ -142,24 +143,24 @@ class LanguageModel(Protocol):
 
         Args:
             prompts: What to ask, one per row.
-            seeds: One non-negative integer per row; row i is sampled with a generator made from ``seeds[i]`` alone.
-            temperature: Sampling temperature; 0 takes the likeliest token.
+            seeds: One non-negative integer per row; row i is sampled with a generator made from `seeds[i]`.
+            temperature: Sampling temperature; 0 takes the most likely token.
 
         Returns:
             One finished, non-empty completion per prompt, in order.
 
         Raises:
-            ConfigurationError: The arguments do not fit together.
-            LanguageModelError: A row failed, or stayed empty or cut off after its retries.
+            ConfigurationError: The arguments do not match.
+            LanguageModelError: A row failed, or still held no finished text after its retries.
         """
         ...
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
+        """Log-probabilities (nats, float64 `[C]`) of each continuation, its end included, as the prompt's answer."""
         ...
 
     def close(self) -> None:
-        """Give back what this handle opened. A closed model answers no more."""
+        """Release what this handle opened. A closed model raises `LanguageModelError` when it is asked."""
         ...
 
 
@@ -168,12 +169,12 @@ class LocalLanguageModel(LanguageModel, Protocol):
     """A language model whose weights live in this process."""
 
     def load(self) -> tuple[Any, Any]:
-        """A fresh ``(model, tokenizer)`` pair of ``transformers``, the caller's to keep and to train."""
+        """A fresh `(model, tokenizer)` pair of `transformers`, the caller's to keep and to train."""
         ...
 
 
 def check_request(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> None:
-    """Raise ConfigurationError unless there is one non-negative seed per prompt and a temperature that can be."""
+    """Raise ConfigurationError unless there is one non-negative seed per prompt and a valid temperature."""
     if len(prompts) != len(seeds):
         raise ConfigurationError(f"expected one seed per prompt, got {len(prompts)} prompts and {len(seeds)} seeds")
     if any(seed < 0 for seed in seeds):
@@ -183,5 +184,5 @@ def check_request(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: 
 
 
 def masked(spec: str) -> str:
-    """The spec without what stands before its last @, some of which may be a password, and without a URL's query."""
+    """The spec without its URL's query and without all that precedes its last @, which may contain a password."""
     return re.sub(r"\?.*", "?***", re.sub(r"^(\w+:)?.*@", r"\1***@", spec, flags=re.DOTALL), flags=re.DOTALL)

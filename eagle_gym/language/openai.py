@@ -1,133 +1,106 @@
 """Models behind an OpenAI-compatible server (vLLM, SGLang, TGI, llama.cpp, Ollama, a hosted API).
 
-The spec is ``openai:MODEL@URL``, for example ``openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1``. Options
-stand in the URL's query: ``?phrasing=chat|plain|control&concurrency=64&timeout=120&retries=6``.
+The spec is `openai:MODEL@URL`, for example `openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1`. Options
+stand in the URL's query, joined by `&`; in their values `@` is written `%40` and `#` `%23`.
 
-- ``phrasing``: ``chat`` (default) asks ``/chat/completions``; ``plain`` and ``control`` ask ``/completions`` with
+- `prompt_format`: `chat` (default) asks `/chat/completions`; `plain` and `control` ask `/completions` with
   instructions to be continued or with the embedded model's control tokens.
-- ``concurrency``: requests under way at once. The server batches them: one server feeds many environments.
-- ``timeout``: seconds that a request may wait for the connection and for each piece of the answer; ``retries``: how
-  often it is sent again. A request that is answered a byte at a time is given up, its retries included, after
-  ``(timeout + 120) * (retries + 1)`` seconds.
+- `concurrency` (32): requests under way at once. The server batches them: one server feeds many environments.
+- `timeout` (60): seconds that a request may wait for the connection and for each piece of the answer.
+- `retries` (5): how often a refused request is sent again. A request that is answered a byte at a time is given up,
+  its retries included, after `(timeout + 120) * (retries + 1)` seconds.
+- `extra_body`: a JSON object with further fields of every request. `chat_template_kwargs` (a JSON object, such as
+  `{"enable_thinking":false}`) and `reasoning_effort` (a word, such as `low`) set the fields of these names.
+- `system_role=false`: put the instructions at the beginning of the user's message.
+- `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
+- `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
+
+The last three are tried without being asked for where a server refuses a request for want of them; a warning in the log
+says so. Without `temperature` the server samples as it likes.
 
 Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
-time that ``Retry-After`` names or with jittered exponential back-off. The key comes from ``OPENAI_API_KEY`` and is
-never shown.
+time that `Retry-After` names or with jittered exponential back-off. The key comes from `OPENAI_API_KEY` and is
+never shown; where a server puts it into a text, it is masked there.
 
-Whatever the server answers counts as used, unusable texts included and whether or not the rest of the batch succeeds:
-a budget stops a run that pays for failures. One failed row fails its batch. No further row is asked then; requests
-under way have ``timeout`` seconds to be answered and counted.
+Every answer counts as used, unusable ones included, whether or not the rest of the batch succeeds: a budget stops a run
+that pays for failures. Where the server does not state tokens, or states absurd numbers, they are estimated from bytes,
+rather too many than too few. One failed row fails its batch: no further row is asked then, and requests under way have
+`timeout` seconds to be answered and counted.
 
 A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
 
-Requests say ``max_tokens``, ``temperature`` and ``seed``; hosted models that refuse one of these (reasoning models that
-take ``max_completion_tokens`` alone) cannot be asked.
-
-Each request carries its row's seed, but a server may ignore it and its batches shift its numbers: such a model is not
-deterministic. Record it (``record=PATH``) where a run must be repeatable.
+Each request carries its row's seed, but a server may ignore it, and numbers depend on what it computes together: such a
+model is not deterministic. Record it (`record=PATH`) where a run must be repeatable.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import hashlib
 import json
+import logging
 import os
-import re
-import threading
 import time
 import weakref
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
-from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request, masked
+from eagle_gym.errors import ConfigurationError, LanguageModelError
+from eagle_gym.language.answers import Answer, read_answer
+from eagle_gym.language.connection import Connection, make_client
+from eagle_gym.language.endpoint import Endpoint, Manners
+from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
     Prompt,
     chat_messages,
-    clean_answer,
     control_segments,
+    fold_system,
     harmless,
     plain_instructions,
 )
+from eagle_gym.language.responses import (
+    Reply,
+    TokenCount,
+    UnreadableResponse,
+    count_tokens,
+    decode_body,
+    estimate_tokens,
+    read_reply,
+)
 from eagle_gym.language.sampling import draw_until_finished
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-MAX_NEW_TOKENS = 512
+MAX_NEW_TOKENS: Final = 512
 LONGEST_WAIT = 120.0  # seconds between two attempts: what the client grants a Retry-After
-MALFORMED_ATTEMPTS = 3  # how often a request is made whose answer is no completion
+UNREADABLE_ATTEMPTS: Final = 3  # how often a request is made whose answer is no completion
+COMPLAINTS: Final = (400, 415, 422, 500, 501)  # statuses with which servers refuse what they do not know
+PLAIN_WORD: Final = 12  # letters up to which a key may be a word that texts use
 
-Phrasing = Literal["chat", "plain", "control"]
-T = TypeVar("T")
-
-# TGI says in its own words what ended a text.
-_ENDED: dict[object, FinishReason] = {"stop": "stop", "stop_sequence": "stop", "eos_token": "stop", "length": "length"}
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A model on a server and how to ask it; what a spec says.
-
-    Raises:
-        ConfigurationError: The spec is not ``openai:MODEL@URL``, holds credentials, or has an option that cannot be.
-    """
-
-    model: str
-    url: str
-    phrasing: Phrasing = "chat"
-    concurrency: int = 32
-    timeout: float = 60.0
-    retries: int = 5
-
-    @classmethod
-    def from_spec(cls, spec: str) -> Endpoint:
-        """Read ``openai:MODEL@URL``."""
-        found = re.fullmatch(r"openai:(?P<model>.+?)@(?P<url>https?://.+)", spec)
-        if found is None:
-            raise ConfigurationError(
-                f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {masked(spec)!r}"
-            )
-        parts = _split(found["url"])
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        known = {field.name for field in fields(cls)} - {"model", "url"}
-        if unknown := sorted(set(options) - known):
-            raise ConfigurationError(f"unknown option {unknown[0]!r} in the URL: expected {', '.join(sorted(known))}")
-        url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-        try:
-            numbers = {name: kind(options[name]) for name, kind in _NUMBERS.items() if name in options}
-        except ValueError as error:
-            raise ConfigurationError(f"an option in the URL is not a number: {error}") from error
-        phrasing = options.get("phrasing", "chat")
-        if phrasing not in get_args(Phrasing):
-            raise ConfigurationError(f"unknown phrasing {phrasing!r}: expected {', '.join(get_args(Phrasing))}")
-        endpoint = cls(found["model"], url, phrasing, **numbers)  # type: ignore[arg-type]
-        if endpoint.concurrency < 1 or not endpoint.timeout > 0 or endpoint.retries < 0:
-            raise ConfigurationError(f"concurrency and timeout must be positive and retries not negative: {numbers}")
-        return endpoint
-
-
-_NUMBERS = {"concurrency": int, "timeout": float, "retries": int}
+# Servers have words of their own for what ended a text.
+_ENDED: Final[dict[object, FinishReason]] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "eos_token": "stop",
+    "eos": "stop",
+    "length": "length",
+}
+_log = logging.getLogger(__name__)
 
 
 class OpenAIModel:
-    """A model behind an OpenAI-compatible server (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A model behind an OpenAI-compatible server (see `LanguageModel`).
 
     Args:
-        spec: ``openai:MODEL@URL``.
+        spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
 
     Raises:
-        ConfigurationError: The spec cannot be.
-        PreparationError: The package ``openai`` is not installed.
+        ConfigurationError: The spec is invalid.
+        PreparationError: The package `openai` is not installed.
     """
 
     deterministic = False
@@ -135,13 +108,13 @@ class OpenAIModel:
     def __init__(self, spec: str, *, max_new_tokens: int | None = None) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.language: Language = "plot_english" if self.endpoint.phrasing == "control" else "free"
-        where = f"{self.endpoint.model}@{self.endpoint.url}?{self.endpoint.phrasing}"
-        self.fingerprint = hashlib.blake2b(where.encode(), digest_size=16).hexdigest()
+        self.language: Language = "plot_english" if self.endpoint.prompt_format == "control" else "free"
+        self.fingerprint = hashlib.blake2b(self.endpoint.identity.encode(), digest_size=16).hexdigest()
         self.usage = Usage()
         self._max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
+        self._manners = self.endpoint.manners
         self._key = os.environ.get("OPENAI_API_KEY", "")
-        self._connection: _Connection | None = self._connect()
+        self._connection: Connection | None = self._connect()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r})"
@@ -149,7 +122,7 @@ class OpenAIModel:
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
-        """Answer all prompts, at most ``concurrency`` at a time; see the protocol."""
+        """Answer all prompts, at most `concurrency` at a time; see the protocol."""
         check_request(prompts, seeds, temperature)
 
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
@@ -176,34 +149,17 @@ class OpenAIModel:
         raise ConfigurationError(f"{self.name!r} cannot score texts: use a model in this process (transformers:PATH)")
 
     def close(self) -> None:
-        """Close the connections and end the thread that served them; after a fork, this process's own alone."""
+        """Close the connections and end the thread that served them; after a fork, only this process's own."""
         self._release()
         self._connection = None
 
-    def _connect(self) -> _Connection:
-        try:
-            from openai import AsyncOpenAI
-        except ImportError as error:
-            raise PreparationError(
-                "openai:MODEL@URL needs the package openai: pip install 'eagle_gym[serve]'"
-            ) from error
-        try:
-            client = AsyncOpenAI(
-                api_key=self._key or "none",  # the client insists on a key; servers of one's own ask for none
-                base_url=self.endpoint.url,
-                timeout=self.endpoint.timeout,
-                max_retries=self.endpoint.retries,
-            )
-        except Exception as error:
-            if type(error).__name__ != "InvalidURL":  # of httpx or httpx2, as the client's version has it
-                raise
-            raise ConfigurationError(f"{self.endpoint.url!r} is no URL that a client can ask") from None
-        connection = _Connection(client, self.endpoint.concurrency)
+    def _connect(self) -> Connection:
+        connection = Connection(make_client(self.endpoint, self._key), self.endpoint.concurrency)
         # Also where nobody calls close: no thread or socket outlives the handle or the program.
         self._release = weakref.finalize(self, connection.close)
         return connection
 
-    def _open(self) -> _Connection:
+    def _open(self) -> Connection:
         if self._connection is None:
             raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
         if self._connection.foreign:
@@ -214,8 +170,8 @@ class OpenAIModel:
         """Count what was answered, in the caller's thread: the loop's serves other callers, who count too."""
         answered = tuple(batch.answered)  # an interrupted call's loop may still add one
         self.usage.calls += len(answered)
-        self.usage.prompt_tokens += sum(asked for asked, _ in answered)
-        self.usage.completion_tokens += sum(said for _, said in answered)
+        self.usage.prompt_tokens += sum(count.prompt for count in answered)
+        self.usage.completion_tokens += sum(count.completion for count in answered)
         self.usage.seconds += seconds
 
     async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Batch) -> list[Completion]:
@@ -244,180 +200,175 @@ class OpenAIModel:
                 raise
 
     async def _answer(self, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
-        """One answer; a malformed one is asked for again.
+        """One answer; one that cannot be read is asked for again.
 
         Raises:
-            LanguageModelError: The server refused, could not be reached, or answered nothing that can be read; or
-                another row of the batch had failed.
+            LanguageModelError: The server refused, could not be reached, or sent nothing that can be read; or another
+                row of the batch had failed.
+        """
+        problem = ""
+        for _ in range(UNREADABLE_ATTEMPTS):
+            if batch.failed:
+                raise LanguageModelError(problem or "another row of the batch failed")
+            request, response = await self._send(prompt, seed, batch)
+            try:
+                return self._read(response, request, prompt, batch)
+            except UnreadableResponse as error:
+                problem = self._redact(str(error))
+        raise LanguageModelError(
+            f"{self.name!r} sent no completion in {UNREADABLE_ATTEMPTS} attempts but, the last time, {problem}"
+        )
+
+    async def _send(self, prompt: Prompt, seed: int, batch: _Batch) -> tuple[dict[str, Any], Any]:
+        """Send a request, and send it otherwise where the server says how it wants to be asked.
+
+        Returns:
+            The request, and the HTTP response.
+
+        Raises:
+            LanguageModelError: The server refused or could not be reached.
         """
         from openai import OpenAIError
 
-        # Errors are raised outside the except clauses: the causes may quote the key.
-        failure = "another row of the batch failed"
-        for _ in range(MALFORMED_ATTEMPTS):
-            if batch.failed:
-                break
+        while True:
+            manners = self._manners
+            request = self._request(prompt, seed, batch.temperature, manners)
+            # Errors are raised outside the except clauses: the causes may quote the key.
             try:
-                response = await self._send(prompt, seed, batch)
-                batch.answered.append(_tokens(response))
-                return self._read(response)
+                return request, await self._post(request, batch)
             except OpenAIError as error:
                 failure = self._explain(error)
-                break
+                corrected = _corrected(self._manners, error)  # another row may have learned meanwhile
             except TimeoutError:
-                failure = f"{self.name!r} did not answer in time"
-                break
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                batch.answered.append((0, 0))  # an answer, though nobody can tell how long
-                failure = self._malformed(error)
-            except (ValueError, AttributeError, TypeError, IndexError) as error:
-                failure = self._malformed(error)
-        raise LanguageModelError(failure)
+                raise LanguageModelError(f"{self.name!r} did not answer in time") from None
+            if corrected == manners or batch.failed:
+                raise LanguageModelError(failure)
+            self._learn(corrected)
 
-    async def _send(self, prompt: Prompt, seed: int, batch: _Batch) -> Any:  # noqa: ANN401  # two response types
-        common: dict[str, Any] = {
-            "model": self.endpoint.model,
-            "temperature": batch.temperature,
-            "max_tokens": self._max_new_tokens,
-            "seed": seed % 2**31,  # some servers hold seeds in 32 bits
-        }
+    async def _post(self, request: dict[str, Any], batch: _Batch) -> Any:  # noqa: ANN401  # of httpx or httpx2
         client = batch.connection.client
+        fields = {name: value for name, value in request.items() if name not in ("model", "messages", "prompt")}
         # The client's timeout is per read; a server that sends a byte now and then is held to this one.
         async with asyncio.timeout((self.endpoint.timeout + LONGEST_WAIT) * (self.endpoint.retries + 1)):
-            if self.endpoint.phrasing == "chat":
-                messages: Any = chat_messages(prompt)
-                return await client.chat.completions.create(messages=messages, **common)
-            if self.endpoint.phrasing == "control":
-                return await client.completions.create(prompt=_control(prompt), stop=[END], **common)
-            return await client.completions.create(prompt=plain_instructions(prompt), stop=["\n\n"], **common)
+            if self.endpoint.prompt_format == "chat":
+                chat = client.chat.completions.with_raw_response
+                chatted = await chat.create(model=request["model"], messages=request["messages"], extra_body=fields)
+                return chatted.http_response
+            plain = client.completions.with_raw_response
+            continued = await plain.create(model=request["model"], prompt=request["prompt"], extra_body=fields)
+            return continued.http_response
 
-    def _read(self, response: Any) -> Completion:  # noqa: ANN401  # two response types, and whatever a server sends
-        choice = response.choices[0]
-        raw = choice.message.content if self.endpoint.phrasing == "chat" else choice.text
-        reason = _ENDED.get(choice.finish_reason)
-        if reason is None:
-            raise LanguageModelError(f"{self.name!r} ended a text with finish_reason {choice.finish_reason!r}")
-        if self.endpoint.phrasing == "control":
-            text, whole = (raw or "").partition(END)[0].strip(), END in (raw or "")
+    def _request(self, prompt: Prompt, seed: int, temperature: float, manners: Manners) -> dict[str, Any]:
+        """The body of a request."""
+        fields: dict[str, Any] = {
+            "temperature": temperature,
+            manners.token_limit: self._max_new_tokens,
+            "seed": seed % 2**31,  # some servers hold seeds in 32 bits
+        }
+        asked = {name: value for name, value in fields.items() if name not in manners.omit}
+        return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
+
+    def _asked(self, prompt: Prompt, manners: Manners) -> dict[str, Any]:
+        if self.endpoint.prompt_format == "chat":
+            messages = chat_messages(prompt)
+            return {"messages": messages if manners.system_role else fold_system(messages)}
+        if self.endpoint.prompt_format == "control":
+            return {"prompt": _control(prompt), "stop": [END]}
+        return {"prompt": plain_instructions(prompt), "stop": ["\n\n"]}
+
+    def _learn(self, manners: Manners) -> None:
+        """Ask otherwise from now on."""
+        if manners != self._manners:
+            _log.warning("%s refuses what it was sent; from now on it is asked with %s", self.name, manners)
+            self._manners = manners
+
+    def _read(self, response: Any, request: dict[str, Any], prompt: Prompt, batch: _Batch) -> Completion:  # noqa: ANN401
+        """The completion in a response, which is counted in any case.
+
+        Raises:
+            UnreadableResponse: The response is no completion.
+            LanguageModelError: The server ended the text for a reason that leaves none.
+        """
+        asked = len(json.dumps(request.get("messages", request.get("prompt")), ensure_ascii=False).encode())
+        count = TokenCount(estimate_tokens(asked), 0)
+        try:
+            found = decode_body(response.content, response.headers.get("content-type", ""))
+            count = count_tokens(found, asked=asked, written=0, limit=self._max_new_tokens)
+            reply = read_reply(found, chat=self.endpoint.prompt_format == "chat")
+            written = len(reply.text.encode("utf-8", "replace")) + reply.reasoning
+            count = count_tokens(found, asked=asked, written=written, limit=self._max_new_tokens)
+        finally:
+            batch.answered.append(count)
+        return self._completion(reply, count, prompt)
+
+    def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt) -> Completion:
+        text = self._masked(reply.text)
+        if self.endpoint.prompt_format == "control":
+            text, end, _ = text.partition(END)
+            answer, whole = Answer(text.strip()), bool(end)
         else:
-            text, whole = clean_answer(raw or "")
-        asked, said = _tokens(response)
-        return Completion(text, asked, said, "stop" if whole else reason)
+            answer, whole = read_answer(text, prompt) if text.strip() else Answer("", reply.remark), False
+        reason = "stop" if whole else self._reason(reply, count)
+        problem = None if answer.problem is None else self._redact(answer.problem)
+        return Completion(answer.text, count.prompt, count.completion, reason, problem)
+
+    def _reason(self, reply: Reply, count: TokenCount) -> FinishReason:
+        """Why a text ended; where the server does not say, a text below the limit of tokens has ended by itself.
+
+        Raises:
+            LanguageModelError: Nobody knows, or something but the model ended the text.
+        """
+        if reply.finish_reason in (None, ""):
+            if count.stated and count.completion < self._max_new_tokens:
+                return "stop"
+            raise LanguageModelError(
+                f"{self.name!r} gave no finish_reason (it was {reply.finish_reason!r}), and its count of tokens does "
+                "not tell whether the text is whole: expected 'stop' or 'length'"
+            )
+        reason = _ENDED.get(reply.finish_reason) if isinstance(reply.finish_reason, str) else None
+        if reason is None:
+            given = self._redact(repr(reply.finish_reason))[:80]
+            raise LanguageModelError(
+                f"{self.name!r} ended a text with finish_reason {given}: expected one of {', '.join(map(str, _ENDED))}"
+            )
+        return reason
 
     def _explain(self, error: Exception) -> str:
+        """What went wrong with a request, after how many attempts."""
         status = getattr(error, "status_code", None)
         what = f"status {status}" if status is not None else type(error).__name__
-        sent_again = status in (None, 408, 409, 429) or status >= 500
-        after = f" after {self.endpoint.retries} retries" if sent_again else ""
-        return f"{self.name!r} failed{after} ({what}): {self._redact(str(error))}"
-
-    def _malformed(self, error: Exception) -> str:
-        problem = self._redact(f"{type(error).__name__}: {error}")
-        return f"{self.name!r} gave {MALFORMED_ATTEMPTS} answers that are no completions ({problem})"
+        headers = getattr(getattr(error, "request", None), "headers", {})
+        attempts = int(headers.get("x-stainless-retry-count", 0)) + 1
+        after = f" after {attempts} attempts" if attempts > 1 else ""
+        wait = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
+        asks = f"; it asks to be left alone for {wait[:20]} s" if wait.isdigit() and int(wait) > LONGEST_WAIT else ""
+        return f"{self.name!r} failed{after} ({what}){asks}: {self._redact(str(error))}"
 
     def _redact(self, text: str) -> str:
         return (text.replace(self._key, "***") if self._key else text)[:500]
+
+    def _masked(self, text: str) -> str:
+        """A model's text without the key, unless the key is a word that texts may use."""
+        is_word = self._key.isalpha() and len(self._key) < PLAIN_WORD
+        return text if not self._key or is_word else text.replace(self._key, "***")
 
 
 @dataclass(slots=True)
 class _Batch:
     """Rows that are asked together, and what the server has answered so far."""
 
-    connection: _Connection
+    connection: Connection
     temperature: float
-    answered: list[tuple[int, int]] = field(default_factory=list)  # tokens read and written, one pair per answer
+    answered: list[TokenCount] = field(default_factory=list)  # one per answer
     completions: dict[int, Completion] = field(default_factory=dict)  # by row
     failed: bool = False
 
 
-class _Connection:
-    """A client and the loop that serves it, both of the process that made them: threads do not survive a fork."""
-
-    def __init__(self, client: AsyncOpenAI, concurrency: int) -> None:
-        self.client, self.loop, self.slots = client, _Loop(), asyncio.Semaphore(concurrency)
-        self._process = os.getpid()
-
-    @property
-    def foreign(self) -> bool:
-        """Whether another process, of which this one is a fork, made it."""
-        return self._process != os.getpid()
-
-    def close(self) -> None:
-        """Close the client and its loop, or leave them as they are where they are another process's."""
-        if self.foreign:
-            # Freed, the client might close sockets and a selector that this process shares with the one that uses
-            # them. So it is kept for as long as this process lives.
-            atexit.register(_keep, self)
-            return
-        self.loop.run(self.client.close())
-        self.loop.close()
-
-
-def _keep(connection: _Connection) -> None:
-    """Nothing is done at exit: it is registered to hold the connection until then."""
-
-
-class _Loop:
-    """An event loop in a thread of its own, so that models can be asked from anywhere, a notebook's loop included."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="eagle_gym.openai", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for the work to be done in the loop's thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Let what is closing close, then stop the loop and its thread."""
-        self.run(_settle())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _settle() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    for _ in range(5):  # a closed transport lets go of its socket some turns later
-        await asyncio.sleep(0)
-
-
-def _split(url: str) -> SplitResult:
-    """The parts of a URL.
-
-    Raises:
-        ConfigurationError: It holds credentials, or has no host or port that can be.
-    """
-    if "@" in url:  # anywhere: a password with a slash in it does not stand where a URL has its credentials
-        raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  # raises where it is none
-    except ValueError as error:
-        raise ConfigurationError(f"{url!r} is no URL: {error}") from error
-    return parts
-
-
-def _tokens(response: object) -> tuple[int, int]:
-    """Tokens read and written, 0 where the server does not say."""
-    used = getattr(response, "usage", None)
-    return _whole(getattr(used, "prompt_tokens", 0)), _whole(getattr(used, "completion_tokens", 0))
-
-
-def _whole(number: Any) -> int:  # noqa: ANN401  # whatever a server sends
-    try:
-        return int(number)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+def _corrected(manners: Manners, error: Exception) -> Manners:
+    """The manners that a refusal asks for; equal ones where it asks for none."""
+    if getattr(error, "status_code", None) not in COMPLAINTS:
+        return manners
+    return manners.corrected(str(error))
 
 
 def _control(prompt: Prompt) -> str:

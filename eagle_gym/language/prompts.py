@@ -1,15 +1,14 @@
-"""What is asked of a language model, and how each kind of model is asked.
+"""Prompts: what a language model is asked, and how each kind of model is asked.
 
-Four tasks: ``rewrite`` a text as an edit says, ``propose`` an edit for a text (and a user's profile),
-``write`` a text from an attribute listing, ``rate`` a text for a user's profile (as a judge; the embedded model does
+Four tasks: `rewrite` a text as an edit says, `propose` an edit for a text (and a user's profile),
+`write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does
 not). The embedded model reads *control tokens*; general models read *chat messages* where they have a chat template and
-*plain instructions* where they have none, and their answers are cleaned to one paragraph.
+*plain instructions* where they have none (see `answers` for how their answers are read).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -17,7 +16,7 @@ from eagle_gym.errors import ConfigurationError
 
 Task = Literal["rewrite", "propose", "write", "rate"]
 
-_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # beside the text
+_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # in addition to the text
 
 TEXT, EDIT, REWRITE, USER = "<|text|>", "<|edit|>", "<|rewrite|>", "<|user|>"
 PROPOSE, ATTRIBUTES, WRITE = "<|propose|>", "<|attributes|>", "<|write|>"
@@ -30,14 +29,13 @@ class Prompt:
     """One thing to ask.
 
     Attributes:
-        task: ``"rewrite"``, ``"propose"``, ``"write"`` or ``"rate"``.
-        text: The description to work on; for ``"write"`` the attribute listing.
-        edit: What to change (``"rewrite"`` only).
-        profile: A sentence about the user the proposal or the rating is for (``"propose"``, where it may be empty, and
-            ``"rate"``).
+        task: `"rewrite"`, `"propose"`, `"write"` or `"rate"`.
+        text: The description to work on; for `"write"` the attribute listing.
+        edit: What to change (`"rewrite"` only).
+        profile: A sentence about the user that a proposal or a rating is for (`"rate"`, and optionally `"propose"`).
 
     Raises:
-        ConfigurationError: An unknown task, a field that is not a string, or a field the task needs and lacks.
+        ConfigurationError: The task is unknown, a field is not a string, or a field that the task needs is empty.
     """
 
     task: Task
@@ -58,12 +56,12 @@ class Prompt:
 
 
 def well_formed(text: str) -> str:
-    """The text with what UTF-8 cannot hold (lone surrogates) replaced by U+FFFD; any other text unchanged."""
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def harmless(text: str, tokens: Iterable[str]) -> str:
-    """The text with any special token in it pulled apart, so that what a text says is never a command."""
+    """The text with spaces inside special tokens, so that no text acts as a command."""
     for token in tokens:
         if len(token) > 1:
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -71,9 +69,9 @@ def harmless(text: str, tokens: Iterable[str]) -> str:
 
 
 def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
-    """The prompt for the embedded model: pairs of a control token and the text that follows it.
+    """The prompt for the embedded model, as pairs of a control token and the text that follows it.
 
-    The first pair is the state's text, so prompts about one text share their beginning.
+    The first pair holds the state's text, so prompts about one text share their beginning.
 
     Raises:
         ConfigurationError: The embedded model does not know the task.
@@ -90,7 +88,7 @@ def control_segments(prompt: Prompt) -> tuple[tuple[str, str], ...]:
 
 
 def control_text(prompt: Prompt) -> str:
-    """The control-token prompt as one string, as the embedded model was trained on it."""
+    """The control-token prompt as one string, in the format that the embedded model was trained on."""
     return "".join(token + text for token, text in control_segments(prompt))
 
 
@@ -117,6 +115,11 @@ def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
     return [{"role": "system", "content": _RULES[prompt.task]}, {"role": "user", "content": _request(prompt)}]
 
 
+def fold_system(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The same messages for a model without a system role: the user's message begins with the instructions."""
+    return [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
+
+
 def plain_instructions(prompt: Prompt) -> str:
     """The prompt as a text to be continued, for a model without a chat template."""
     return f"{_RULES[prompt.task]}\n\n{_request(prompt)}\n\n{_HEADINGS[prompt.task]}"
@@ -128,53 +131,8 @@ def _request(prompt: Prompt) -> str:
         return f"Attributes: {text}"
     if prompt.task == "rewrite":
         return f"Description: {text}\n\nEdit: {well_formed(prompt.edit)}"
-    profile = f"\n\nThe reader: {well_formed(prompt.profile)}" if prompt.profile else ""
+    profile = f"\n\nThe user: {well_formed(prompt.profile)}" if prompt.profile else ""
     if prompt.task == "rate":
         return f"Description: {text}{profile}\n\nHow much would this user like it, from 1 to 10?"
     aim = " that this user would enjoy" if prompt.profile else ""
     return f"Description: {text}{profile}\n\nPropose one edit{aim}."
-
-
-_THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_LABEL = re.compile(
-    r"^(?:#+\s*)?(?:\*\*)?(?:(?:rewritten|revised|new|edited|updated)?\s*(?:description|text|plot|instruction|edit|answer))"
-    r"\s*:(?:\*\*)?\s*",
-    re.IGNORECASE,
-)
-_BULLET = re.compile(r"^(?:[-*•]\s+|\d{1,2}[.)]\s+)")
-_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "**": "**"}
-
-
-def clean_answer(raw: str) -> tuple[str, bool]:
-    """One paragraph out of a general model's raw answer.
-
-    Reasoning in ``<think>`` tags, a line that only announces the answer ("Here is ...:"), labels, bullets, markdown
-    fences and quotes around the whole are dropped; of several paragraphs the first that remains is taken.
-
-    Returns:
-        The paragraph (possibly empty) and whether it is known to be whole, that is, whether something followed it.
-    """
-    answer = _THINKING.sub("", raw).strip("\n")
-    blocks = [block for block in re.split(r"\n\s*\n|^\s*```\w*\s*$", answer, flags=re.MULTILINE) if block.strip()]
-    while blocks and _announces(blocks[0]):
-        blocks.pop(0)
-    if not blocks:
-        return "", False
-    lines = [line.strip() for line in blocks[0].splitlines() if line.strip()]
-    if len(lines) > 1 and _announces(lines[0]):
-        lines.pop(0)
-    return _unwrap(" ".join(lines)), len(blocks) > 1
-
-
-def _announces(block: str) -> bool:
-    line = block.strip()
-    return "\n" not in line and line.rstrip("*").endswith(":")
-
-
-def _unwrap(text: str) -> str:
-    text = _LABEL.sub("", _BULLET.sub("", text.strip())).strip()
-    for left, right in _QUOTES.items():
-        inside = text[len(left) : -len(right)]
-        if text.startswith(left) and text.endswith(right) and inside.strip() and left not in inside:
-            return inside.strip()
-    return text

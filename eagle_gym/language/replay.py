@@ -1,10 +1,11 @@
-"""Record what a language model answers, and replay it later: bit for bit, offline, without the model.
+"""Records the answers of a language model, and replays them later without the model.
 
-A recording is an append-only file of JSON lines: a header that names the model, then one line per answer with all that
-determines it (prompt, seed, temperature). Lines are written whole, so a process that dies loses at most its last one.
+A recording is an append-only file of JSON lines. A header names the model; each further line holds an answer and all
+that determines it (prompt, seed, temperature). Lines are written whole, so a process that dies loses at most its last
+line.
 
-While recording, a question that has been recorded is answered from the file, whoever recorded it: several processes
-can share one. So a recorded environment is deterministic even where its server is not, and an interrupted run picks up
+While a model is recorded, questions that the file holds are answered from the file, and several processes can share
+one file. A recorded environment is therefore deterministic even if its server is not, and an interrupted run continues
 where it stopped.
 """
 
@@ -28,12 +29,12 @@ from eagle_gym.language.model import Completion, Language, LanguageModel, Usage,
 from eagle_gym.language.prompts import Prompt
 
 FORMAT = "eagle_gym recording 4"
-NEAREST_AMONG = 2000  # recorded questions that a miss is compared with
+NEAREST_AMONG = 2000  # at most so many recorded questions are compared with one that was not recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that determines an answer of one model: a prompt, and how it is sampled or what it is scored on."""
+    """All that determines a model's answer: a prompt with a seed and a temperature, or with a text to score."""
 
     prompt: Prompt
     seed: int | None = None
@@ -48,12 +49,12 @@ class Question:
         return f"{about}{profile} with seed {self.seed} at temperature {self.temperature}"
 
 
-Answer = Completion | float
+RecordedAnswer = Completion | float
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The model that gave the answers: its name, its fingerprint, what it writes, and how it was opened."""
+    """The recorded model: its name, its fingerprint, what it writes, and the options that it was opened with."""
 
     model: str
     fingerprint: str
@@ -66,12 +67,12 @@ class Recording:
 
     Args:
         path: The file.
-        origin: The model; None takes the one in the file.
+        origin: The model; None takes the one that the file names.
 
     Raises:
-        PreparationError: The file is absent (where no model is given), is no recording, or has a broken line before
-            its last.
-        ConfigurationError: The file belongs to another model, or to one that was opened otherwise.
+        PreparationError: The file is not a recording, or a line before its last one is broken; or it is missing and no
+            model is given.
+        ConfigurationError: The file belongs to another model, or to a model opened with other options.
     """
 
     def __init__(self, path: str | Path, origin: Origin | None = None) -> None:
@@ -85,10 +86,10 @@ class Recording:
         self.origin = cast("Origin", origin or self._stated)
         self._check_origin()
 
-    def add(self, items: Iterable[tuple[Question, Answer]]) -> None:
+    def add(self, items: Iterable[tuple[Question, RecordedAnswer]]) -> None:
         """Append answers to the file, each as one whole line.
 
-        Where another recorder of the file has answered a question meanwhile, its answer is the one that counts.
+        If another recorder of the file has answered a question in the meantime, that answer counts.
 
         Raises:
             PreparationError: The file cannot be written.
@@ -105,17 +106,17 @@ class Recording:
         except OSError as error:
             raise PreparationError(f"the recording {self.path} cannot be written: {error}") from error
 
-    def _lines(self, items: Mapping[Question, Answer]) -> list[str]:
-        """What is new of the answers, as lines; a header before the first of the file."""
+    def _lines(self, items: Mapping[Question, RecordedAnswer]) -> list[str]:
+        """The new answers as lines, after a header if the file has none."""
         head = [] if self._stated else [_dump({"format": FORMAT, **asdict(self.origin)})]
         fresh = {question: answer for question, answer in items.items() if question not in self.answers}
         return head + [_dump({"question": _plain(asked), "answer": _plain(said)}) for asked, said in fresh.items()]
 
-    def find(self, question: Question) -> Answer:
+    def find(self, question: Question) -> RecordedAnswer:
         """The recorded answer.
 
         Raises:
-            LanguageModelError: It was not recorded; the message shows the nearest question that was.
+            LanguageModelError: The question was not recorded; the message shows the nearest recorded one.
         """
         try:
             return self.answers[question]
@@ -139,13 +140,12 @@ class Recording:
             )
 
     def _forget(self) -> None:
-        """Nothing has been read."""
-        self.answers: dict[Question, Answer] = {}
+        self.answers: dict[Question, RecordedAnswer] = {}
         self._bytes_read = self._lines_read = 0
         self._stated: Origin | None = None  # in the file
 
     def _read(self) -> None:
-        """Read the whole lines that have come since the last time; all, where the file was made anew meanwhile."""
+        """Read the lines added since the last reading, or all lines if the file was replaced in the meantime."""
         if self.path.stat().st_size < self._bytes_read:
             self._forget()
         with self.path.open("rb") as file:
@@ -161,7 +161,7 @@ class Recording:
                 self._take(record, self._lines_read)
 
     def _head(self, record: dict[str, Any], number: int) -> None:
-        """Take a header; there may be several, where recordings of one model were put together."""
+        """Read a header. There may be several, since recordings of one model may be concatenated."""
         try:
             known, origin = record.pop("format") == FORMAT, Origin(**record)
         except (KeyError, TypeError):
@@ -205,14 +205,14 @@ class Recording:
 
 
 class RecordedModel:
-    """A model whose every answer is kept (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A model whose answers are recorded (see `LanguageModel`).
 
-    Deterministic as long as the file is kept: no question is answered twice.
+    It is deterministic as long as the file is kept, since no question is answered twice.
 
     Args:
         inner: The model that answers what has not been recorded.
         path: The recording file; made where it is absent.
-        opened: With what the model was opened that decides its answers beside its weights, as JSON values.
+        opened: The options with which the model was opened that influence its answers, as JSON values.
     """
 
     deterministic = True
@@ -224,13 +224,13 @@ class RecordedModel:
 
     @property
     def usage(self) -> Usage:
-        """The inner model's count: what came from the file costs nothing."""
+        """The inner model's count; answers from the file cost nothing."""
         return self.inner.usage
 
     def generate(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
     ) -> list[Completion]:
-        """Answer from the file what it holds, the rest in one batched call; see the protocol."""
+        """Answer recorded questions from the file and the others in one batched call; see the protocol."""
         questions = _questions(prompts, seeds, temperature)
         new = [question for question in dict.fromkeys(questions) if question not in self._recording.answers]
         if new:
@@ -244,7 +244,7 @@ class RecordedModel:
         return [cast("Completion", self._recording.find(question)) for question in questions]
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Score from the file what it holds, the rest in one call; see the protocol."""
+        """Take recorded scores from the file and the others from one call; see the protocol."""
         questions = [Question(prompt, continuation=text) for text in continuations]
         new = [question for question in dict.fromkeys(questions) if question not in self._recording.answers]
         if new:
@@ -253,7 +253,7 @@ class RecordedModel:
         return np.array([self._recording.find(question) for question in questions], dtype=np.float64)
 
     def load(self) -> tuple[Any, Any]:
-        """The inner model's ``(model, tokenizer)``, where it lives in this process."""
+        """The inner model's `(model, tokenizer)`, where it lives in this process."""
         return load_inner(self.inner)
 
     def close(self) -> None:
@@ -262,10 +262,10 @@ class RecordedModel:
 
 
 class ReplayedModel:
-    """Answers from a recording alone; goes by the recorded model's name and fingerprint.
+    """Answers only from a recording, under the recorded model's name and fingerprint.
 
     Raises:
-        PreparationError: There is no recording at the path, or it is broken.
+        PreparationError: The recording is missing or broken.
     """
 
     deterministic = True
@@ -291,13 +291,13 @@ class ReplayedModel:
         return answers
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """The recorded log-probabilities; raises like :meth:`generate`."""
+        """The recorded log-probabilities; raises like `generate`."""
         found = [self._recording.find(Question(prompt, continuation=text)) for text in continuations]
         self.usage.calls += len(found)
         return np.array(found, dtype=np.float64)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 def _questions(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> list[Question]:
@@ -311,7 +311,7 @@ def _question(fields: dict[str, Any]) -> Question:
 
 
 def _drop_cut_line(file: BinaryIO) -> None:
-    """Cut off what a killed process left of a line, so that the next line starts on its own."""
+    """Remove an incomplete last line, which a killed process may have left."""
     end = file.seek(0, os.SEEK_END)
     whole = end
     while whole > 0:
@@ -326,8 +326,8 @@ def _drop_cut_line(file: BinaryIO) -> None:
         file.truncate(whole)
 
 
-def _plain(item: Question | Answer) -> object:
-    """What JSON can hold of a question or an answer; unset fields are left out."""
+def _plain(item: Question | RecordedAnswer) -> object:
+    """A question or an answer as a JSON value, without unset fields."""
     if isinstance(item, float):
         return item
     fields = asdict(item)

@@ -1,9 +1,9 @@
-"""Rewriting: what environments do when an edit is chosen, and what estimates of effects have to imitate.
+"""Rewriting texts, as environments do when an edit is chosen and as estimates of effects have to imitate.
 
-A language model of plot English whose text left the language is asked again, a few times. Drawing until a text parses
-samples its own distribution given that it parses. There are texts and edits for which the model hardly ever finds its
-way back; its last word then counts, ill-formed as it is: it is an answer, and no failure. Each row has seeds of its
-own, so that its text depends on no other row.
+If a model of plot English writes a text that does not parse, it is asked again, a few times. Drawing until a text
+parses samples from the model's distribution, conditional on parsing. For some texts and edits the model hardly ever
+writes plot English. Its last answer then counts although it does not parse. Each row has its own seeds, so its text
+does not depend on other rows.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _NUMBERS: Final = range(sampling.ATTEMPTS, sampling.ATTEMPTS + ATTEMPTS - 1)
 
 
 def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float) -> list[str]:
-    """Rewritten texts, in one batched call for all and further ones for those that left plot English.
+    """Rewrite texts in one batched call, and in further calls those that should be plot English and do not parse.
 
     Args:
-        model: any; what is not to write plot English is never asked again, and greedy decoding has but one answer.
+        model: Any language model. A free one is asked once, and so is any at temperature 0, where answers do not vary.
         prompts: [B] rewrites to make.
         seeds: [B] generation seeds.
-        temperature: of the rewriting.
+        temperature: Sampling temperature.
 
     Returns:
-        [B] texts; of a model of plot English nearly all of them parse.
+        [B] texts. If the model writes plot English, nearly all of them parse.
 
     Raises:
-        LanguageModelError: a call failed.
+        LanguageModelError: A call failed.
     """
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
-        model.usage.retries += len(rows)  # a budget is asked by the call: answers in a recording are free
+        model.usage.retries += len(rows)  # the call checks the budget: recorded answers are free
         fresh = [sampling.derived_seed(seeds[row], attempt) for row in rows]
         return model.generate([prompts[row] for row in rows], fresh, temperature=temperature)
 

@@ -1,4 +1,4 @@
-"""Randomness of generations: every row has its own generator, and a failed row is drawn again with derived seeds."""
+"""Random numbers of generations: each row has its own generator, and failed rows are drawn again with derived seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Draw = Callable[[Sequence[Prompt], Sequence[int]], list[Completion]]
 
 
 def row_uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
-    """Uniform draws in [0, 1), float64 ``[B, count]``; row i comes from ``Philox(seeds[i])`` and from nothing else."""
+    """Uniform draws in [0, 1), float64 `[B, count]`; row i comes from `Philox(seeds[i])` only."""
     draws = np.empty((len(seeds), count))
     for row, seed in zip(draws, seeds, strict=True):
         np.random.Generator(np.random.Philox(int(seed))).random(out=row)
@@ -24,7 +24,7 @@ def row_uniforms(seeds: Sequence[int], count: int) -> np.ndarray:
 
 
 def derived_seed(seed: int, attempt: int) -> int:
-    """The seed of a later attempt at the generation that ``seed`` began (63 bits)."""
+    """The seed (63 bits) of a further attempt at the generation that has `seed`."""
     state = np.random.SeedSequence(int(seed), spawn_key=(attempt,)).generate_state(1, np.uint64)
     return int(state[0]) >> 1
 
@@ -32,11 +32,12 @@ def derived_seed(seed: int, attempt: int) -> int:
 def draw_until_finished(
     draw: Draw, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float, usage: Usage
 ) -> list[Completion]:
-    """Draw every row, and rows that come back empty or cut off again with derived seeds.
+    """Draw every row, and draw rows without a finished text again with derived seeds.
+
+    At temperature 0 there is one attempt, since another draw cannot differ.
 
     Raises:
-        LanguageModelError: A row is still empty or cut off after the last attempt (the first one at temperature 0,
-            where another draw cannot differ), or a budget allows no further one.
+        LanguageModelError: A row has no finished text after the last attempt, or a budget allows no further attempt.
     """
     attempts = ATTEMPTS if temperature > 0 else 1
 
@@ -68,13 +69,16 @@ def draw_again(
     draw: Callable[[Sequence[int], int], list[Completion]],
     attempts: Iterable[int],
 ) -> list[Completion]:
-    """Replace completions that are not good by further draws, until all are or the attempts are over.
+    """Draw completions that are not good again, until all are good or no attempt is left.
 
     Args:
-        completions: [B] the first draws.
+        completions: [B] first draws.
         is_good: Whether a completion may stay.
-        draw: Draws some rows anew, all in one call; is given the rows and the number of the attempt.
-        attempts: Numbers of the attempts.
+        draw: Draws some rows again in one call, given the rows and the number of the attempt.
+        attempts: The numbers of the attempts.
+
+    Returns:
+        [B] completions.
     """
     result = list(completions)
     for attempt in attempts:
@@ -95,9 +99,10 @@ def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     asked = f"{prompt.task} prompt {prompt.edit or prompt.text[:80]!r}"
     if completion.finish_reason == "length":
+        told = f", it was {completion.problem}" if completion.problem else ""
         return (
             f"the answer to the {asked} was still cut off at {completion.completion_tokens} tokens after {tries} "
-            f"(the prompt has {completion.prompt_tokens}); raise max_new_tokens, or shorten the text where the context "
-            "is full"
+            f"(the prompt has {completion.prompt_tokens}{told}); raise max_new_tokens, or shorten the text where the "
+            "context is full"
         )
-    return f"the answer to the {asked} was still empty after {tries}"
+    return f"the answer to the {asked} was still no text after {tries}: {completion.problem or 'it was empty'}"

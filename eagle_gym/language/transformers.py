@@ -1,9 +1,8 @@
-"""Causal language models that run in this process: the embedded one, and any in a folder or on the Hugging Face hub.
+"""Causal language models in this process: the embedded one, and any in a folder or on the Hugging Face hub.
 
-Small Llama models in a folder go through this package's own decode loop (``decode.py``), all others through
-``model.generate``; both sample with the same per-row generators. Weights are shared: handles of one process with the
-same source, device and dtype hold one copy, kept in a weak dictionary, so it is freed when the last handle is closed
-or collected.
+Small Llama models in a folder use this package's own decode loop (`decode.py`), all others `model.generate`. Both
+sample with the same per-row generators. Handles with the same source, device and dtype share one copy of the weights
+within a process. A weak dictionary holds it, so it is freed when the last handle is closed or collected.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache, partial
-from itertools import chain
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,19 +27,9 @@ from tokenizers import Tokenizer
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import decode
+from eagle_gym.language.formats import ControlFormat, GeneralFormat, PromptFormat
 from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
-from eagle_gym.language.prompts import (
-    CONTROL_TOKENS,
-    END,
-    PAD,
-    Prompt,
-    chat_messages,
-    clean_answer,
-    control_segments,
-    harmless,
-    plain_instructions,
-    well_formed,
-)
+from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt
 from eagle_gym.language.sampling import draw_until_finished, row_uniforms
 
 if TYPE_CHECKING:
@@ -49,13 +37,10 @@ if TYPE_CHECKING:
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LEAN_PARAMETERS = 300_000_000  # Llama models up to this size use the lean loop
-CONTROL_MAX_TOKENS = 160  # a plot-English text has about 55
-GENERAL_MAX_TOKENS = 512
-TOKENISED = 8192  # texts and instructions whose tokens are remembered
 
 
-class Decoder(Protocol):
-    """What turns token ids into token ids: the lean loop or ``model.generate``."""
+class TokenDecoder(Protocol):
+    """Continues and scores token ids: the lean loop, or `model.generate`."""
 
     def generate(
         self,
@@ -66,149 +51,16 @@ class Decoder(Protocol):
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """Continue each prompt, row i sampled with the draws ``uniforms[i]``."""
+        """Continue each prompt, row i sampled with the draws `uniforms[i]`."""
         ...
 
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """Log-probability (nats, float64 ``[C]``) of each continuation's tokens after the prompt."""
+        """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
         ...
-
-
-class Phrasing(Protocol):
-    """How prompts become token ids, and token ids answers."""
-
-    ending: decode.Ending
-    default_max_tokens: int
-    language: Language
-
-    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
-        """Token ids of the phrased prompt, and how many of the first other prompts are likely to begin with too."""
-        ...
-
-    def source(self, prompt: Prompt) -> list[int]:
-        """Token ids that the answer is likely to repeat; none where it is no rewrite."""
-        ...
-
-    def encode_answer(self, text: str) -> list[int]:
-        """Token ids of an answer, its end token included."""
-        ...
-
-    def read(self, tokens: Sequence[int]) -> tuple[str, bool]:
-        """The text that generated tokens spell, and whether it is whole even without an end token."""
-        ...
-
-
-class ControlPhrasing:
-    """Prompts in control tokens, for the embedded model and others trained on its format."""
-
-    default_max_tokens = CONTROL_MAX_TOKENS
-    language: Language = "plot_english"
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        # What a text says is text: "<|end|>" inside a description is nine characters, not a command.
-        tokenizer.encode_special_tokens = True
-        # Instructions come again and again, and so does a text whose candidates are tried.
-        self._plain = lru_cache(TOKENISED)(partial(_plain_tokens, tokenizer))
-        known: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-        self._ids = {token: known[token] for token in CONTROL_TOKENS}
-        self.ending = decode.Ending(frozenset((self._ids[END], self._ids[PAD])))
-
-    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
-        """Token ids of the control-token prompt; its first segment, the state's text, can be shared."""
-        segments = [[self._ids[control], *self._plain(text)] for control, text in control_segments(prompt)]
-        return list(chain.from_iterable(segments)), len(segments[0])
-
-    def source(self, prompt: Prompt) -> list[int]:
-        """The text, where it may end, and the edit."""
-        if prompt.task != "rewrite":
-            return []
-        return [*self.encode_answer(prompt.text), *self._plain(well_formed(prompt.edit))]
-
-    def encode_answer(self, text: str) -> list[int]:
-        """Token ids of an answer, its end token included."""
-        return [*self._plain(well_formed(text)), self._ids[END]]
-
-    def read(self, tokens: Sequence[int]) -> tuple[str, bool]:
-        """The text that generated tokens spell; it is never known to be whole before its end token."""
-        return self._tokenizer.decode(list(tokens), skip_special_tokens=True).strip(), False
-
-
-def _plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
-    return tuple(tokenizer.encode(text, add_special_tokens=False).ids) if text else ()
-
-
-class GeneralPhrasing:
-    """Prompts as chat messages where the tokenizer has a chat template, as plain instructions where it has none."""
-
-    default_max_tokens = GENERAL_MAX_TOKENS
-    language: Language = "free"
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: frozenset[int]) -> None:
-        self._tokenizer = tokenizer
-        added = tokenizer.added_tokens_decoder.values()
-        special = {*tokenizer.all_special_tokens, *(str(token) for token in added if token.special)}
-        self._special = sorted(special, key=lambda token: (-len(token), token))
-        self._chat = getattr(tokenizer, "chat_template", None) is not None
-        self._system_role = self._chat and self._takes_system_role()
-        self._end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else min(stop, default=None)
-        if self._chat:
-            self.ending = decode.Ending(stop)
-        else:
-            # A model that only continues texts rarely stops by itself: its first paragraph is its answer.
-            words = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-            breaks = frozenset(token for token, word in enumerate(words) if "\n" in word)
-            blank = frozenset(token for token, word in enumerate(words) if not word.strip())
-            self.ending = decode.Ending(stop, breaks - stop, blank)
-
-    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
-        """Token ids of the phrased prompt; nothing of it is shared."""
-        if not self._chat:
-            return self._tokenizer(plain_instructions(prompt), split_special_tokens=True)["input_ids"], 0
-        messages = [{**message, "content": self._harmless(message["content"])} for message in chat_messages(prompt)]
-        return self._tokenizer(self._template(messages), add_special_tokens=False)["input_ids"], 0
-
-    def source(self, prompt: Prompt) -> list[int]:
-        """The text and where it may end."""
-        return self.encode_answer(prompt.text) if prompt.task == "rewrite" else []
-
-    def encode_answer(self, text: str) -> list[int]:
-        """Token ids of an answer, its end token included."""
-        text = self._harmless(well_formed(text))
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids if self._end is None else [*ids, self._end]
-
-    def read(self, tokens: Sequence[int]) -> tuple[str, bool]:
-        """The first paragraph of the answer, and whether more followed it."""
-        return clean_answer(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
-
-    def _template(self, messages: list[dict[str, str]]) -> str:
-        if not self._system_role and len(messages) == 2:
-            messages = [{"role": "user", "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}]
-        # Reasoning models would think for thousands of tokens; templates that know the switch obey it, others ignore
-        # it.
-        text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-        return text
-
-    def _takes_system_role(self) -> bool:
-        from jinja2 import TemplateError
-
-        self._system_role = True
-        try:
-            self._template([{"role": "system", "content": "a"}, {"role": "user", "content": "b"}])
-        except TemplateError:
-            return False
-        return True
-
-    def _harmless(self, text: str) -> str:
-        """The text such that a description cannot end a chat turn."""
-        return harmless(text, self._special)
 
 
 class GenerateDecoder:
-    """Generates with ``model.generate`` of ``transformers``: any causal language model; the same per-row sampling."""
+    """Decodes any causal language model with `model.generate` of `transformers`, with the same per-row sampling."""
 
     def __init__(
         self, model: PreTrainedModel, ending: decode.Ending, *, context: int | None = None, fixed_tiles: bool = False
@@ -226,10 +78,10 @@ class GenerateDecoder:
         shareable: Sequence[int] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> list[decode.Generated]:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.generate`, but nothing is shared and nothing drafted.
+        """Continue each prompt like `LlamaDecoder.generate`, but without shared prefixes and drafts.
 
-        A batch ends where the context of its longest row does; shorter rows that are not done are then drawn again
-        without it, with the same draws.
+        A batch ends when its longest row fills the context. Shorter rows that are not finished are then drawn again
+        without that row, with the same random numbers.
         """
         results: dict[int, decode.Generated] = {}
         left = list(range(len(prompts)))
@@ -245,7 +97,7 @@ class GenerateDecoder:
         return [results[row] for row in range(len(prompts))]
 
     def _room(self, prompt: int) -> int:
-        """How many tokens may follow so many; one at least, which :class:`TransformersModel` sees to."""
+        """How many tokens may follow a prompt; at least one, since `TransformersModel` refuses longer prompts."""
         return sys.maxsize if self._context is None else max(1, self._context - prompt)
 
     def _decode(
@@ -255,7 +107,7 @@ class GenerateDecoder:
 
         tokens, mask = self._pad_left(prompts, length)
         draws = torch.from_numpy(uniforms).to(tokens.device)
-        answers = [decode.Answer(self._ending, uniforms.shape[1]) for _ in prompts]
+        answers = [decode.TokenStream(self._ending, uniforms.shape[1]) for _ in prompts]
 
         def choose(seen: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             token = decode.sample_tokens(scores.float(), draws[:, seen.shape[1] - length], temperature)
@@ -279,7 +131,7 @@ class GenerateDecoder:
 
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """As :meth:`eagle_gym.language.decode.LlamaDecoder.log_probabilities`."""
+        """Score like `LlamaDecoder.log_probabilities`."""
         scores = np.empty(len(continuations))
         texts = [[*prompt, *continuation] for continuation in continuations]
         for rows, length in decode.plan_batches(texts, fixed_tiles=self._fixed_tiles):
@@ -303,7 +155,7 @@ class GenerateDecoder:
 
 
 class _Shared:
-    """What handles of one process share: weights and tokenizer of one source on one device in one dtype."""
+    """What handles share within a process: the weights and tokenizer of one source, on one device, in one dtype."""
 
     def __init__(self, source: str, device: str, dtype: str) -> None:
         self.source = source
@@ -318,11 +170,11 @@ class _Shared:
         else:
             self.model = _load_hugging_face(source, device, DTYPES[dtype])
             self.config = self.model.config.get_text_config().to_dict()
-            # By attribute: a config also answers to this name where it writes another, such as n_positions.
+            # Read as an attribute, since configs map this name to their own, such as n_positions.
             self.config["max_position_embeddings"] = getattr(
                 self.model.config.get_text_config(), "max_position_embeddings", None
             )
-        self.phrasing = self._make_phrasing()
+        self.prompt_format = self._make_format()
         if self.model is not None:
             self._forget_generation_habits()
         self.context: int | None = self.config.get("max_position_embeddings")
@@ -336,7 +188,7 @@ class _Shared:
         except (KeyError, TypeError, ValueError) as error:
             raise PreparationError(f"{self.source}: config.json is no Llama's, {error} is missing or wrong") from error
 
-    def _make_phrasing(self) -> Phrasing:
+    def _make_format(self) -> PromptFormat:
         path = Path(self.source) / "tokenizer.json"
         if path.is_file():
             try:
@@ -344,12 +196,12 @@ class _Shared:
             except Exception as error:  # the tokenizers library raises the bare class
                 raise PreparationError(f"{path} is not a readable tokenizer: {error}") from error
             if all(tokenizer.token_to_id(token) is not None for token in CONTROL_TOKENS):
-                return ControlPhrasing(tokenizer)
+                return ControlFormat(tokenizer)
         tokenizer = _load_tokenizer(self.source)
-        return GeneralPhrasing(tokenizer, self._stop_tokens(tokenizer))
+        return GeneralFormat(tokenizer, self._stop_tokens(tokenizer), self.source)
 
     def _stop_tokens(self, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-        """End tokens of tokenizer, model and generation config; to begin a new document is to end this one."""
+        """End tokens of tokenizer, model and generation config, and the token that begins a new document."""
         stated = [tokenizer.eos_token_id, tokenizer.bos_token_id, self.config.get("eos_token_id")]
         stated.append(self._generation_config().get("eos_token_id"))
         stop: set[int] = set()
@@ -365,20 +217,20 @@ class _Shared:
         return _read_object(path) if path.is_file() else {}
 
     def _forget_generation_habits(self) -> None:
-        """Drop repetition penalties and the like that a model ships: a text is drawn from softmax(logits / T) alone."""
+        """Drop repetition penalties and the like, so that texts are drawn from softmax(logits / T)."""
         from transformers import GenerationConfig
 
-        self.model.generation_config = GenerationConfig(eos_token_id=sorted(self.phrasing.ending.stop) or None)
+        self.model.generation_config = GenerationConfig(eos_token_id=sorted(self.prompt_format.ending.stop) or None)
 
     def _hash_name(self) -> str:
         commit = getattr(self.model.config, "_commit_hash", None) or "unknown"
         return _digest([f"{self.source}@{commit}".encode()])
 
-    def decoder(self, *, fixed_tiles: bool) -> Decoder:
+    def decoder(self, *, fixed_tiles: bool) -> TokenDecoder:
         """A decoder over the shared weights."""
         if self.llama is not None:
-            return decode.LlamaDecoder(self.llama, self.phrasing.ending, fixed_tiles=fixed_tiles)
-        return GenerateDecoder(self.model, self.phrasing.ending, context=self.context, fixed_tiles=fixed_tiles)
+            return decode.LlamaDecoder(self.llama, self.prompt_format.ending, fixed_tiles=fixed_tiles)
+        return GenerateDecoder(self.model, self.prompt_format.ending, context=self.context, fixed_tiles=fixed_tiles)
 
 
 _shared: weakref.WeakValueDictionary[tuple[str, str, str], _Shared] = weakref.WeakValueDictionary()
@@ -386,7 +238,7 @@ _loading = threading.Lock()
 
 
 def _acquire(source: str, device: str, dtype: str) -> _Shared:
-    """The shared weights, loaded at the first call; they live as long as a handle holds them."""
+    """The shared weights, loaded at the first call and kept as long as a handle holds them."""
     _let_forks_live()
     with _loading:
         found = _shared.get((source, device, dtype))
@@ -397,28 +249,28 @@ def _acquire(source: str, device: str, dtype: str) -> _Shared:
 
 @cache
 def _let_forks_live() -> None:
-    """Give processes forked from this one a single thread, as PyTorch's own data loaders do.
+    """Make forked processes compute in a single thread, as PyTorch's own data loaders do.
 
-    The threads of OpenMP do not survive a fork, and a process that waits for them waits for ever.
+    OpenMP's threads do not survive a fork, and a process that waits for them hangs.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class TransformersModel:
-    """A causal language model in this process (see :class:`~eagle_gym.language.model.LanguageModel`).
+    """A causal language model in this process (see `LanguageModel`).
 
     Args:
-        name: The spec, kept as the model's name.
+        name: The model's name: the spec that it was opened with.
         target: A folder in the Hugging Face layout, or a name on the hub.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; ``"auto"`` lets accelerate spread a large model.
-        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        batch_invariant: Compute in fixed tiles; on a CPU a row's text then depends on its prompt and seed alone.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`; `"auto"` lets accelerate spread a large model.
+        dtype: `"float32"`, `"bfloat16"` or `"float16"`.
+        batch_invariant: Compute in fixed tiles. On a CPU, a row's text then depends only on its prompt and seed.
         max_new_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
 
     Raises:
-        ConfigurationError: An unknown dtype, or a device that this machine lacks.
-        PreparationError: The folder or name is absent, or what is there cannot be loaded.
+        ConfigurationError: The dtype is unknown, or this machine lacks the device.
+        PreparationError: The model is missing or cannot be loaded.
     """
 
     def __init__(
@@ -435,22 +287,22 @@ class TransformersModel:
             raise ConfigurationError(f"unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.name = name
         self.usage = Usage()
-        self.deterministic = batch_invariant and device == "cpu"
         self._source = _resolve(target)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
-        self._decoder: Decoder | None = self._held.decoder(fixed_tiles=batch_invariant)
-        self._max_new_tokens = max_new_tokens or self._held.phrasing.default_max_tokens
+        self._decoder: TokenDecoder | None = self._held.decoder(fixed_tiles=batch_invariant)
+        self._max_new_tokens = max_new_tokens or self._held.prompt_format.default_max_tokens
         self.fingerprint = self._held.fingerprint
-        self.language: Language = self._held.phrasing.language
+        self.language: Language = self._held.prompt_format.language
+        self.deterministic = batch_invariant and device == "cpu" and self._held.prompt_format.repeatable
 
     @property
-    def phrasing(self) -> Phrasing:
+    def prompt_format(self) -> PromptFormat:
         """How its prompts become token ids, and token ids its answers."""
-        return self._open()[0].phrasing
+        return self._open()[0].prompt_format
 
     @property
-    def decoder(self) -> Decoder:
-        """What turns token ids into token ids."""
+    def decoder(self) -> TokenDecoder:
+        """Continues and scores token ids."""
         return self._open()[1]
 
     def generate(
@@ -459,7 +311,7 @@ class TransformersModel:
         """Answer all prompts in one batched call; see the protocol."""
         check_request(prompts, seeds, temperature)
         shared, decoder = self._open()
-        encoded = {prompt: shared.phrasing.encode(prompt) for prompt in set(prompts)}
+        encoded = {prompt: shared.prompt_format.encode(prompt) for prompt in set(prompts)}
         for ids, _ in encoded.values():
             self._room(len(ids))
 
@@ -472,9 +324,11 @@ class TransformersModel:
                 uniforms,
                 temperature=temperature,
                 shareable=shareable,
-                sources=[shared.phrasing.source(prompt) for prompt in prompts],
+                sources=[shared.prompt_format.source(prompt) for prompt in prompts],
             )
-            completions = [self._read(len(row), said) for row, said in zip(ids, generated, strict=True)]
+            completions = [
+                self._read(len(row), said, prompt) for row, said, prompt in zip(ids, generated, prompts, strict=True)
+            ]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions
 
@@ -483,11 +337,11 @@ class TransformersModel:
         return draw_until_finished(draw, prompts, seeds, temperature=temperature, usage=self.usage)
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
-        """Log-probabilities (nats, float64 ``[C]``) of each continuation, its end included, as the prompt's answer."""
+        """Log-probabilities (nats, float64 `[C]`) of each continuation, its end included, as the prompt's answer."""
         shared, decoder = self._open()
         began = time.perf_counter()
-        ids, _ = shared.phrasing.encode(prompt)
-        answers = [shared.phrasing.encode_answer(text) for text in continuations]
+        ids, _ = shared.prompt_format.encode(prompt)
+        answers = [shared.prompt_format.encode_answer(text) for text in continuations]
         self._room(len(ids) + max((len(answer) for answer in answers), default=0) - 1)
         scores = decoder.log_probabilities(ids, answers)
         self.usage.calls += len(answers)
@@ -496,29 +350,29 @@ class TransformersModel:
         return scores
 
     def load(self) -> tuple[Any, Any]:
-        """A fresh float32 ``(model, tokenizer)`` pair of ``transformers`` on the CPU, the caller's to train."""
+        """A fresh float32 `(model, tokenizer)` pair of `transformers` on the CPU, the caller's to train."""
         self._open()
         return _load_hugging_face(self._source, "cpu", torch.float32), _load_tokenizer(self._source)
 
     def close(self) -> None:
-        """Let go of the weights; the last handle to do so frees them."""
+        """Release the weights; the last handle frees them."""
         self._held = self._decoder = None
 
-    def _open(self) -> tuple[_Shared, Decoder]:
+    def _open(self) -> tuple[_Shared, TokenDecoder]:
         if self._held is None or self._decoder is None:
             raise LanguageModelError(f"the language model {self.name!r} is closed; open it again")
         return self._held, self._decoder
 
     def _most(self) -> int:
-        """The most tokens that any text may have: as many slots are kept, whatever the prompts."""
+        """The most tokens that any text may have. Each row gets as many random numbers, for any prompt."""
         context = self._open()[0].context
         return self._max_new_tokens if context is None else min(self._max_new_tokens, context)
 
     def _room(self, prompt_tokens: int) -> int:
-        """How many tokens may follow a prompt: max_new_tokens, or what the context leaves.
+        """How many tokens may follow a prompt: max_new_tokens, or fewer if the context ends before.
 
         Raises:
-            LanguageModelError: The context leaves none.
+            LanguageModelError: The prompt fills the context.
         """
         context = self._open()[0].context
         if context is None:
@@ -530,18 +384,18 @@ class TransformersModel:
             )
         return min(self._max_new_tokens, context - prompt_tokens)
 
-    def _read(self, prompt_tokens: int, generated: decode.Generated) -> Completion:
+    def _read(self, prompt_tokens: int, generated: decode.Generated, prompt: Prompt | None = None) -> Completion:
         room = self._room(prompt_tokens)
         tokens, stopped = generated.tokens, generated.stopped
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
-        text, whole = self._open()[0].phrasing.read(tokens)
-        reason: FinishReason = "stop" if stopped or whole else "length"
-        return Completion(text, prompt_tokens, len(tokens) + stopped, reason)
+        text, problem = self.prompt_format.read(tokens, prompt)
+        reason: FinishReason = "stop" if stopped else "length"
+        return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
 
 
 def _resolve(target: str) -> str:
-    """The absolute path of a folder, or a hub name as it is."""
+    """The absolute path of a folder, or a hub name unchanged."""
     path = Path(target).expanduser()
     if path.is_dir():
         return str(path.resolve())
@@ -606,11 +460,19 @@ def _load_llama(
 
 
 def _load_hugging_face(source: str, device: str, dtype: torch.dtype) -> PreTrainedModel:
-    from transformers import AutoModelForCausalLM
+    """A model for inference; code that comes with its weights is never run, and nobody is asked whether to."""
+    from transformers import AutoConfig
 
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, device_map=device, use_safetensors=True, output_loading_info=True
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        model, report = _auto_class(config).from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            device_map=device,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise PreparationError(f"cannot load the language model {source!r}: {error}") from error
@@ -620,17 +482,30 @@ def _load_hugging_face(source: str, device: str, dtype: torch.dtype) -> PreTrain
     return model.eval()
 
 
+def _auto_class(config: Any) -> Any:  # noqa: ANN401  # classes that transformers does not export with types
+    """The auto class that loads a config's model: image-text models that were saved as such answer texts, too."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    mapping = AutoModelForImageTextToText._model_mapping
+    if type(config) not in mapping or getattr(config, "is_encoder_decoder", False):
+        return AutoModelForCausalLM
+    saved = set(config.architectures or ())
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__ in saved:
+        return AutoModelForCausalLM
+    return AutoModelForImageTextToText
+
+
 def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise PreparationError(f"cannot load the tokenizer of {source!r}: {error}") from error
 
 
 def _hash_folder(folder: Path) -> str:
-    """A hash of config, weights and tokenizer, by names and bytes; not of how they were made (``recipe.json``)."""
+    """A hash of config, weights and tokenizer, by names and bytes, without the training recipe (`recipe.json`)."""
     read, names = {".json", ".safetensors", ".jinja", ".model"}, {"vocab.txt", "merges.txt"}
     files = [file for file in sorted(folder.iterdir()) if file.suffix in read or file.name in names]
     kept = [file for file in files if file.name != "recipe.json"]

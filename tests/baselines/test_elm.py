@@ -195,7 +195,7 @@ def test_nothing_written_is_an_error(config: ELMConfig, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_no_text_ends_before_it_began(config: ELMConfig, temperature: float) -> None:
     decoder = make_agent(config, 4).decoder
-    stop = sorted(decoder._phrasing.ending.stop)
+    stop = sorted(decoder._format.ending.stop)
 
     def would_end(_: object, __: object, output: Any) -> None:
         output.logits[..., stop] += 1e4

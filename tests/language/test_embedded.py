@@ -151,7 +151,7 @@ def test_held_cases_ask_for_another_outcome_of_a_direction() -> None:
 def test_the_table_says_how_it_was_measured() -> None:
     measured = evaluate(load_language_model("embedded"), cases=4, seed=5)
     lines = table(measured).splitlines()
-    assert lines[0].startswith("4 cases a kind of prompt, `--seed 5`")
+    assert lines[0].startswith("4 cases per kind of edit, `--seed 5`")
     assert [line.split(" | ")[0] for line in lines[4:12:2]] == ["| precise", "| vague", "| macro", "| held"]
     assert evaluation._percent(0.994, 1000) == "99.4 % [98.7, 99.7]"
     assert evaluation._percent(0.5) == "50.0 %"

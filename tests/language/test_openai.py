@@ -10,104 +10,30 @@ import multiprocessing
 import os
 import socket
 import sys
-import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from benchmarks.experiments.throughput.serving import transformers_serve
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.spaces import FreeText
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language import Prompt, load_language_model
+from eagle_gym.language import Prompt, connection, load_language_model, responses
 from eagle_gym.language import openai as backend
 from eagle_gym.language.embedded import weights_path
+from tests.fake_worlds import make_tiny_world
+from tests.language.non_answers import NON_ANSWERS, PROMPT_EDIT, PROMPT_TEXT
+from tests.language.servers import Server, answer, chat, refuse, written
 from tests.language.tiny import WORDS
 
 pytest.importorskip("openai", reason="the extra 'serve' is not installed")
 
 PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
-
-
-def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: object) -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
-    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
-    return json.dumps({**body, **more}).encode()
-
-
-def written(text: str = "A film.", finish_reason: str = "stop") -> bytes:
-    """As :func:`chat`, for ``/completions``."""
-    return chat(choices=[{"index": 0, "text": text, "finish_reason": finish_reason}])
-
-
-class Server:
-    """A server on loopback that answers each request as a plan says, then with a good answer."""
-
-    def __init__(self) -> None:
-        self.plan: list[Callable[[BaseHTTPRequestHandler], None]] = []
-        self.requests: list[dict] = []
-        self.headers: list[dict] = []
-        self.ports: list[int] = []  # of the connections that the requests came by
-        self.busiest = self.busy = 0
-        self.lock = threading.Lock()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with server.lock:
-                    server.requests.append(body)
-                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
-                    server.ports.append(self.client_address[1])
-                    server.busy += 1
-                    server.busiest = max(server.busiest, server.busy)
-                    act = server.plan.pop(0) if server.plan else answer(chat())
-                try:
-                    act(self)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True  # the client has given up, as it should
-                finally:
-                    with server.lock:
-                        server.busy -= 1
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-
-def answer(body: bytes, status: int = 200, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    def act(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return act
-
-
-def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    return answer(json.dumps({"error": {"message": f"no {status}"}}).encode(), status, **headers)
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -132,13 +58,6 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.1)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -252,14 +171,17 @@ def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel)
         model.generate(PROMPTS[:1], [0])
 
 
+ESTIMATED = 285  # a third of the bytes of three prompts
 UNUSABLE = {
     "content_filter": (answer(chat("A", "content_filter")), 1, 7),
     "empty text": (answer(chat("")), 3, 21),
     "cut off": (answer(chat("A fil", "length")), 3, 21),
     "no choices": (answer(chat(choices=[])), 3, 21),
-    "truncated JSON": (answer(chat()[:-20]), 3, 0),  # an answer that says nothing of its tokens
-    "no usage": (answer(chat(choices=[], usage=None)), 3, 0),
-    "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, 0),
+    "truncated JSON": (answer(chat()[:-20]), 3, ESTIMATED),
+    "no usage": (answer(chat(choices=[], usage=None)), 3, ESTIMATED),
+    "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, ESTIMATED),
+    "negative usage": (answer(chat(choices=[], usage={"prompt_tokens": -5})), 3, ESTIMATED),
+    "absurd usage": (answer(chat(choices=[], usage={"prompt_tokens": 10**12})), 3, ESTIMATED),
     "503": (refuse(503), 0, 0),
 }
 
@@ -335,10 +257,10 @@ def test_answers_under_way_are_not_waited_for_without_end(server: Server, model:
 
 
 @pytest.mark.parametrize("reason", ["stop", "stop_sequence", "eos_token"])
-@pytest.mark.parametrize("phrasing", ["chat", "plain", "control"])
-def test_however_a_server_says_that_a_text_ended(server: Server, phrasing: str, reason: str):
-    server.plan = [answer(chat("A film.", reason) if phrasing == "chat" else written("A film.", reason))]
-    model = load_language_model(f"openai:m@{server.url}?phrasing={phrasing}")
+@pytest.mark.parametrize("prompt_format", ["chat", "plain", "control"])
+def test_however_a_server_says_that_a_text_ended(server: Server, prompt_format: str, reason: str):
+    server.plan = [answer(chat("A film.", reason) if prompt_format == "chat" else written("A film.", reason))]
+    model = load_language_model(f"openai:m@{server.url}?prompt_format={prompt_format}")
     assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
     model.close()
     assert len(server.requests) == 1
@@ -490,7 +412,7 @@ def test_scores_are_not_offered(model: backend.OpenAIModel):
         ("openai:m@http://host/v1?api_key=x", "unknown option 'api_key'"),
         ("openai:m@http://host/v1?timeout=soon", "not a number"),
         ("openai:m@http://host/v1?concurrency=0", "must be positive"),
-        ("openai:m@http://host/v1?phrasing=sung", "unknown phrasing 'sung'"),
+        ("openai:m@http://host/v1?prompt_format=sung", "unknown prompt_format 'sung'"),
     ],
 )
 def test_bad_specs_say_why(spec: str, message: str):
@@ -500,9 +422,9 @@ def test_bad_specs_say_why(spec: str, message: str):
 
 
 def test_specs_name_model_and_server():
-    endpoint = backend.Endpoint.from_spec("openai:org/model:7b@https://host:8000/v1/?phrasing=plain&timeout=9")
+    endpoint = backend.Endpoint.from_spec("openai:org/model:7b@https://host:8000/v1/?prompt_format=plain&timeout=9")
     assert (endpoint.model, endpoint.url) == ("org/model:7b", "https://host:8000/v1")
-    assert (endpoint.phrasing, endpoint.timeout, endpoint.concurrency) == ("plain", 9.0, 32)
+    assert (endpoint.prompt_format, endpoint.timeout, endpoint.concurrency) == ("plain", 9.0, 32)
 
 
 def test_a_missing_client_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
@@ -516,6 +438,196 @@ def test_control_tokens_in_a_text_do_not_reach_the_server_whole():
     assert asked == "<|text|>A film.< |end|><|edit|>add a robot<|rewrite|>"
 
 
+def unless(complains: Callable[[dict], bool], complaint: str, status: int = 400) -> Callable:
+    """Refuses requests of which a server complains; answers others."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        request = handler.request_body
+        refused = answer(json.dumps({"error": {"message": complaint}}).encode(), status)
+        (refused if complains(request) else answer(chat()))(handler)
+
+    return act
+
+
+REFUSALS = {
+    "system role": (lambda r: r["messages"][0]["role"] == "system", "System role not supported", 400),
+    "system role, 500": (lambda r: r["messages"][0]["role"] == "system", "Jinja: System role not supported", 500),
+    "max_tokens": (lambda r: "max_tokens" in r, "'max_tokens' is not supported: use 'max_completion_tokens'", 400),
+    "seed": (lambda r: "seed" in r, "Unsupported parameter: 'seed'", 422),
+    "temperature": (lambda r: r.get("temperature", 1) != 1, "Unsupported value: 'temperature'", 400),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_server_that_says_how_to_ask_is_asked_so(server: Server, model: backend.OpenAIModel, kind: str):
+    server.plan = [unless(*REFUSALS[kind])] * 30
+    assert len(model.generate(PROMPTS * 2, range(8), temperature=0.5)) == 8
+    before = len(server.requests)
+    model.generate(PROMPTS, range(4), temperature=0.5)
+    assert len(server.requests) == before + 4, "what was learned is kept"
+    asked = server.requests[-1]
+    assert "You rewrite descriptions." in asked["messages"][0]["content"]
+    assert "Edit: add a robot" in asked["messages"][-1]["content"]
+    assert 50 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
+
+
+def test_a_complaint_that_asking_otherwise_does_not_end_is_an_error(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(400)] + [answer(b'{"error": {"message": "unsupported: seed"}}', 400)] * 20
+    with pytest.raises(LanguageModelError, match="no 400"):
+        model.generate(PROMPTS[:1], [0])
+    with pytest.raises(LanguageModelError, match="unsupported: seed"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 3
+
+
+def test_options_shape_the_request(server: Server):
+    options = 'system_role=false&token_limit=max_completion_tokens&omit=seed,temperature&extra_body={"top_k":5}'
+    model = load_language_model(f"openai:m@{server.url}?{options}&reasoning_effort=low", max_new_tokens=9)
+    model.generate(PROMPTS[:1], [0])
+    model.close()
+    [request] = server.requests
+    assert [message["role"] for message in request.pop("messages")] == ["user"]
+    assert request == {"model": "m", "max_completion_tokens": 9, "top_k": 5, "reasoning_effort": "low"}
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+def test_without_a_finish_reason_the_count_of_tokens_tells(server: Server, model: backend.OpenAIModel, reason: str):
+    server.plan = [answer(chat("A film.", reason))]
+    assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
+    for usage in (None, {"prompt_tokens": 7, "completion_tokens": 50}):
+        server.plan = [answer(chat("A film.", reason, usage=usage))]
+        with pytest.raises(LanguageModelError, match="gave no finish_reason"):
+            model.generate(PROMPTS[:1], [0])
+
+
+@pytest.mark.parametrize("text", ["A film.\n\nAnother paragraph, which is c", "A film.<|im_end|>", "</think>A film."])
+def test_a_text_that_was_cut_off_is_never_whole(server: Server, model: backend.OpenAIModel, text: str):
+    server.plan = [answer(chat(text, "length"))] * 3
+    with pytest.raises(LanguageModelError, match="cut off at 3 tokens after 3 attempts"):
+        model.generate(PROMPTS[:1], [0])
+
+
+ODD = {
+    "HTML": (answer(b"<html>Login</html>"), "3 attempts but, the last time, an HTML page"),
+    "error": (answer(b'{"error": {"message": "overloaded"}}'), "3 attempts .* HTTP status 200: overloaded"),
+    "stream": (answer(b"data: {}"), "3 attempts .* a stream of events"),
+    "choices": (answer(chat(choices={})), "3 attempts .* no list of choices but an object"),
+    "nested": (answer(b'{"choices": ' + b"[" * 100_000), "3 attempts .* nested too deeply"),
+    "refusal": (
+        answer(chat(choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}])),
+        "still no text after 3 attempts: a refusal: 'No.'",
+    ),
+    "reasoning": (
+        answer(chat(choices=[{"message": {"content": None, "reasoning_content": "Hm"}, "finish_reason": "length"}])),
+        "cut off .* 2 characters of reasoning in the field 'reasoning_content'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_messages_name_what_the_server_sent(server: Server, model: backend.OpenAIModel, kind: str):
+    act, message = ODD[kind]
+    server.plan = [act] * 3
+    with pytest.raises(LanguageModelError, match=message):
+        model.generate(PROMPTS[:1], [0])
+
+
+def test_messages_count_the_attempts_that_were_made(server: Server, model: backend.OpenAIModel):
+    server.plan = [refuse(503)] * 3
+    with pytest.raises(LanguageModelError, match=r"failed after 3 attempts \(status 503\)"):
+        model.generate(PROMPTS[:1], [0])
+    server.plan = [refuse(429, Retry_After="86400")] * 3
+    with pytest.raises(LanguageModelError, match=r"failed \(status 429\); it asks to be left alone for 86400 s"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 4
+
+
+def test_a_body_without_end_is_cut_off(server: Server, model: backend.OpenAIModel, monkeypatch: pytest.MonkeyPatch):
+    sent = []
+
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(2000):
+            handler.wfile.write(b" " * 2**16)
+            sent.append(1)
+
+    monkeypatch.setattr(connection, "MAX_BODY", 2**20)
+    monkeypatch.setattr(responses, "MAX_BODY", 2**20)
+    server.plan = [flood] * 3
+    with pytest.raises(LanguageModelError, match="a body of more than 1048576 bytes"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(sent) < 3 * 500
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {"prompt_tokens": -(10**9), "completion_tokens": -(10**9)}, {"prompt_tokens": 0}]
+)
+def test_a_budget_needs_no_usage(server: Server, usage: dict | None):
+    model = load_language_model(f"openai:m@{server.url}", max_tokens=300)
+    server.plan = [answer(chat(usage=usage))] * 20
+    model.generate(PROMPTS, range(4))
+    with pytest.raises(LanguageModelError, match="max_tokens=300 is used up"):
+        model.generate(PROMPTS[:1], [4])
+    model.close()
+    assert len(server.requests) == 4
+
+
+def test_what_a_batch_was_answered_is_recorded_where_a_row_has_a_wrong_shape(server: Server, tmp_path: Path):
+    spec, path = f"openai:m@{server.url}?retries=0&concurrency=1", tmp_path / "calls.jsonl"
+    model = load_language_model(spec, record=str(path))
+    server.plan = [answer(chat())] * 3 + [answer(b'{"choices": ' + b"[" * 100_000)] * 3
+    with pytest.raises(LanguageModelError, match="nested too deeply"):
+        model.generate(PROMPTS, range(4))
+    model.close()
+    assert path.read_text().count("A film.") == 3
+
+
+def test_a_key_that_a_server_echoes_is_not_recorded(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
+    path = tmp_path / "calls.jsonl"
+    model = load_language_model(f"openai:m@{server.url}", record=str(path))
+    server.plan = [answer(chat("A film about sk-secret-123 and its thief."))]
+    assert model.generate(PROMPTS[:1], [0])[0].text == "A film about *** and its thief."
+    server.plan = [answer(chat("[sk-secret-123]"))] * 3
+    with pytest.raises(LanguageModelError, match="an answer without a word") as caught:
+        model.generate(PROMPTS[:1], [1])
+    model.close()
+    assert "secret" not in path.read_text() + str(caught.value)
+
+
+def test_a_key_that_is_a_word_is_no_secret_in_texts(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "film")
+    model = load_language_model(f"openai:m@{server.url}")
+    assert model.generate(PROMPTS[:1], [0])[0].text == "A film."
+    model.close()
+
+
+def test_texts_of_a_server_are_in_the_observation_space(server: Server, model: backend.OpenAIModel):
+    server.plan = [answer(chat("A \ud83d film\x00 of ships."))]
+    text = model.generate(PROMPTS[:1], [0])[0].text
+    assert text == "A \ufffd film of ships."
+    assert text in FreeText()
+
+
+@pytest.mark.parametrize("raw", NON_ANSWERS)
+def test_no_non_answer_is_ever_a_text(server: Server, model: backend.OpenAIModel, raw: str):
+    server.plan = [answer(chat(raw))] * 3
+    with pytest.raises(LanguageModelError, match="still no text after 3 attempts"):
+        model.generate([Prompt("rewrite", PROMPT_TEXT, PROMPT_EDIT)], [0])
+    assert not server.plan
+
+
+def test_no_episode_is_rewarded_for_a_non_answer(server: Server, model: backend.OpenAIModel):
+    env = EagleEnv.from_world(make_tiny_world(model, horizon=1))
+    for seed, raw in enumerate(NON_ANSWERS[::12]):
+        server.plan = [answer(chat(raw))] * 3
+        env.reset(seed=seed)
+        with pytest.raises(LanguageModelError):
+            env.step(0)
+    env.close()
+
+
 @pytest.fixture(scope="module")
 def transformers_server() -> Iterator[str]:
     """``transformers serve`` with the embedded model, offline, on loopback."""
@@ -527,7 +639,7 @@ def transformers_server() -> Iterator[str]:
 
 def test_a_real_server_says_what_the_model_says(transformers_server: str):
     """Greedy, so that the sampling of two programs does not matter."""
-    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?phrasing=control&timeout=120")
+    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?prompt_format=control&timeout=120")
     asked = [Prompt("rewrite", WORDS[0], "Make it darker."), Prompt("propose", WORDS[1])]
     there = remote.generate(asked, [0, 1], temperature=0.0)
     remote.close()

@@ -8,7 +8,6 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import (
     Prompt,
     chat_messages,
-    clean_answer,
     control_text,
     plain_instructions,
     well_formed,
@@ -76,41 +75,6 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
         Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
-def test_general_phrasings_carry_every_field(prompt: Prompt):
+def test_general_formats_carry_every_field(prompt: Prompt):
     for phrased in (plain_instructions(prompt), chat_messages(prompt)[-1]["content"]):
         assert all(part in phrased for part in (prompt.text, prompt.edit, prompt.profile))
-
-
-@pytest.mark.parametrize(
-    ("raw", "clean", "whole"),
-    [
-        ("A dark film.", "A dark film.", False),
-        ("  \n A dark\nfilm. \n", "A dark film.", False),
-        ("A dark film.\n\nI made it darker.", "A dark film.", True),
-        ("Sure! Here is the rewritten description:\n\nA dark film.", "A dark film.", False),
-        ("Here you go:\nA dark film.", "A dark film.", False),
-        ("**Rewritten description:** A dark film.", "A dark film.", False),
-        ('"A dark film."', "A dark film.", False),
-        ('"Dark" is a "film"', '"Dark" is a "film"', False),
-        ("“A dark film.”", "A dark film.", False),
-        ("1. Make it darker.", "Make it darker.", False),
-        ("- Make it darker.", "Make it darker.", False),
-        ("<think>Hm.\n\nDark?</think>\n\nA dark film.", "A dark film.", False),
-        ("<think>Hm, this never ends", "", False),
-        ("```\nA dark film.\n```", "A dark film.", False),
-        ("12 angry men meet.", "12 angry men meet.", False),
-        ("", "", False),
-        ("Here is the description:", "", False),
-        ("\n\n \n", "", False),
-    ],
-)
-def test_answers_are_cleaned_to_one_paragraph(raw: str, clean: str, whole: bool):
-    assert clean_answer(raw) == (clean, whole)
-
-
-@settings(max_examples=200, derandomize=True)
-@given(st.text(alphabet="ab:\"'*`-# \n.1<>", max_size=40))
-def test_cleaned_answers_are_single_stripped_lines(raw: str):
-    text, _ = clean_answer(raw)
-    assert text == text.strip()
-    assert "\n" not in text

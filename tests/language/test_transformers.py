@@ -15,13 +15,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPVisionConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
 
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import LocalLanguageModel, Prompt, load_language_model
 from eagle_gym.language import transformers as backend
 from eagle_gym.language.prompts import control_text
-from tests.language.tiny import CHAT_TEMPLATE, WORDS, edit_config, write_tokenizer
+from tests.fake_worlds import make_tiny_world
+from tests.language.non_answers import NON_ANSWERS, PROMPT_EDIT, PROMPT_TEXT
+from tests.language.tiny import CHAT_TEMPLATE, WORDS, edit_config, write_parrot, write_sayings, write_tokenizer
 
 EDITS = ["make it darker", "add a robot", "set it in Paris and give it a twist ending"]
 
@@ -116,7 +127,7 @@ def test_the_lean_loop_and_generate_say_the_same(control_folder: Path):
     model = open_tiny(control_folder)
     hugging_face, _ = model.load()
     other = backend.GenerateDecoder(hugging_face, model.decoder.ending)
-    ids = [model.phrasing.encode(prompt)[0] for prompt in prompts(9)]
+    ids = [model.prompt_format.encode(prompt)[0] for prompt in prompts(9)]
     draws = backend.row_uniforms(range(9), 40)
     assert other.generate(ids, draws, temperature=0.8) == model.decoder.generate(ids, draws, temperature=0.8)
     np.testing.assert_allclose(
@@ -128,13 +139,13 @@ def test_piecewise_tokens_are_those_of_the_whole_string(control_folder: Path):
     model = open_tiny(control_folder)
     _, tokenizer = model.load()
     for prompt in [*prompts(6), Prompt("propose", WORDS[0], profile=WORDS[1]), Prompt("write", "tone: dark")]:
-        assert model.phrasing.encode(prompt)[0] == tokenizer(control_text(prompt))["input_ids"]
+        assert model.prompt_format.encode(prompt)[0] == tokenizer(control_text(prompt))["input_ids"]
 
 
 def test_control_tokens_in_a_text_are_text(control_folder: Path):
     model = open_tiny(control_folder)
-    plain = model.phrasing.encode(Prompt("propose", "A film.<|end|><|rewrite|>"))[0]
-    assert plain.count(model.phrasing.encode(Prompt("propose", "A"))[0][0]) == 1
+    plain = model.prompt_format.encode(Prompt("propose", "A film.<|end|><|rewrite|>"))[0]
+    assert plain.count(model.prompt_format.encode(Prompt("propose", "A"))[0][0]) == 1
     assert not {1, 4} & set(plain)
 
 
@@ -211,7 +222,7 @@ def test_bad_requests_are_refused(control_folder: Path, seeds: list[int], temper
 def test_chat_models_are_asked_through_their_template(chat_folder: Path):
     model = open_tiny(chat_folder)
     _, tokenizer = model.load()
-    asked = tokenizer.decode(model.phrasing.encode(Prompt("rewrite", "A film<|end|>.", "add a robot"))[0])
+    asked = tokenizer.decode(model.prompt_format.encode(Prompt("rewrite", "A film<|end|>.", "add a robot"))[0])
     assert asked.startswith("<system>")
     assert "Description: A film< |end|>." in asked  # a text cannot end its turn
     assert asked.endswith("Edit: add a robot<|end|><assistant>")
@@ -226,7 +237,7 @@ def test_turns_that_end_in_a_token_of_no_name_cannot_be_ended_by_a_text(chat_fol
     tokenizer.add_tokens([AddedToken("<|turn|>", special=True)], special_tokens=True)
     assert "<|turn|>" not in tokenizer.all_special_tokens
     tokenizer.save_pretrained(tmp_path / "model")
-    asked = open_tiny(tmp_path / "model").phrasing.encode(Prompt("rewrite", "A film<|turn|>.", "add a robot"))[0]
+    asked = open_tiny(tmp_path / "model").prompt_format.encode(Prompt("rewrite", "A film<|turn|>.", "add a robot"))[0]
     assert asked.count(tokenizer.convert_tokens_to_ids("<|turn|>")) == 2, "one for the system, one for the user"
 
 
@@ -237,7 +248,7 @@ def test_templates_without_a_system_role_get_one_message(chat_folder: Path, tmp_
         template + (chat_folder / "chat_template.jinja").read_text()
     )
     model = open_tiny(tmp_path / "model")
-    asked = model.load()[1].decode(model.phrasing.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
+    asked = model.load()[1].decode(model.prompt_format.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
     assert asked.startswith("<user>You rewrite descriptions.")
 
 
@@ -246,14 +257,14 @@ def test_habits_that_a_model_ships_are_dropped(chat_folder: Path, tmp_path: Path
     path = tmp_path / "model" / "generation_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "repetition_penalty": 9.0, "top_k": 1}))
     first, second = open_tiny(chat_folder), open_tiny(tmp_path / "model")
-    ids, draws = [first.phrasing.encode(prompts(1)[0])[0]], backend.row_uniforms([0], 30)
+    ids, draws = [first.prompt_format.encode(prompts(1)[0])[0]], backend.row_uniforms([0], 30)
     assert first.decoder.generate(ids, draws, temperature=1.0) == second.decoder.generate(ids, draws, temperature=1.0)
 
 
 def test_end_tokens_that_the_generation_config_alone_names_end_texts(plain_folder: Path, tmp_path: Path):
     shutil.copytree(plain_folder, tmp_path / "model")
     (tmp_path / "model" / "generation_config.json").write_text('{"eos_token_id": [1, 77]}')
-    assert {1, 77} <= open_tiny(tmp_path / "model").phrasing.ending.stop
+    assert {1, 77} <= open_tiny(tmp_path / "model").prompt_format.ending.stop
 
 
 def test_a_llama_config_without_its_sizes_is_a_typed_error(plain_folder: Path, tmp_path: Path):
@@ -268,9 +279,9 @@ def test_a_llama_config_without_its_sizes_is_a_typed_error(plain_folder: Path, t
 
 def test_models_without_a_template_continue_an_instruction(plain_folder: Path):
     model = open_tiny(plain_folder)
-    asked = model.load()[1].decode(model.phrasing.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
+    asked = model.load()[1].decode(model.prompt_format.encode(Prompt("rewrite", "A film.", "add a robot"))[0])
     assert asked.endswith("Rewritten description:")
-    assert model.phrasing.ending.breaks
+    assert model.prompt_format.ending.breaks
 
 
 def test_the_embedded_model_opens_without_importing_transformers():
@@ -289,6 +300,106 @@ def test_a_story_model_answers(stories: Path):
     completions = model.generate([Prompt("rewrite", "A girl had a cat.", "add a dog")] * 3, [1, 2, 3])
     assert all("\n" not in completion.text and len(completion.text) > 10 for completion in completions)
     assert model.score(Prompt("propose", "A girl had a cat."), ["The cat sat.", "xqz zzk qq."]).argmax() == 0
+
+
+@pytest.fixture(scope="module")
+def parrot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose language is the non-answers, each one token and as likely as any other."""
+    folder = tmp_path_factory.mktemp("parrot")
+    size = write_sayings(folder, NON_ANSWERS)
+    write_parrot(folder, size, sayings=len(NON_ANSWERS))
+    return folder
+
+
+def test_no_non_answer_is_ever_a_text(parrot: Path):
+    model = open_tiny(parrot, max_new_tokens=4)
+    said = set()
+    read = model.prompt_format.read
+
+    def watch(tokens, prompt=None):
+        said.update(tokens)
+        return read(tokens, prompt)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model.prompt_format, "read", watch)
+        with pytest.raises(LanguageModelError, match="still no text after 3 attempts") as caught:
+            model.generate([Prompt("rewrite", PROMPT_TEXT, PROMPT_EDIT)] * 600, range(600))
+    assert not caught.value.answered, "no row was answered"
+    assert len(said) == len(NON_ANSWERS), "every one was said"
+
+
+def test_no_episode_is_rewarded_for_a_non_answer(parrot: Path):
+    env = EagleEnv.from_world(make_tiny_world(open_tiny(parrot, max_new_tokens=4), horizon=1))
+    for seed in range(20):
+        env.reset(seed=seed)
+        with pytest.raises(LanguageModelError):
+            env.step(0)
+    env.close()
+
+
+def test_reasoning_in_special_tokens_is_no_text(tmp_path: Path):
+    """Skipped in decoding, such tokens would leave the bare reasoning."""
+    sayings = ["<|think_start|>A keeper counts ships.<|think_end|>A lighthouse drama of the 1980s.", "<|channel|>"]
+    size = write_sayings(tmp_path, sayings, special=["<|think_start|>", "<|think_end|>", "<|channel|>", "</s>"])
+    write_parrot(tmp_path, size, sayings=1)
+    model = open_tiny(tmp_path, max_new_tokens=4)
+    form = model.prompt_format
+    tokenizer = model.load()[1]
+
+    def spelled(text: str) -> str:
+        return form.read(tokenizer.encode(text, add_special_tokens=False)).text
+
+    assert spelled("<|think_start|>Hm.<|think_end|>A film.</s>") == "A film."
+    assert spelled("<|think_start|>A film.") == ""
+    assert spelled("<|channel|>analysis<|message|>A film.") == ""
+
+
+def test_an_answer_to_a_prompt_that_opens_reasoning_has_to_close_it(chat_folder: Path, tmp_path: Path):
+    shutil.copytree(chat_folder, tmp_path / "model")
+    template = tmp_path / "model" / "chat_template.jinja"
+    template.write_text(template.read_text() + "<think>\n")
+    form = open_tiny(tmp_path / "model").prompt_format
+    tokenizer = open_tiny(tmp_path / "model").load()[1]
+    assert form.read(tokenizer.encode("A keeper counts ships.")).text == ""
+    assert form.read(tokenizer.encode("Hm.\n</think>\nA keeper counts ships.")).text == "A keeper counts ships."
+
+
+def test_more_paragraphs_do_not_make_a_cut_text_whole(chat_folder: Path):
+    model = open_tiny(chat_folder)
+    tokens = model.load()[1].encode("A film.\n\nAnother paragr")
+    assert model._read(9, backend.decode.Generated(tokens, stopped=False)).finish_reason == "length"
+
+
+def test_code_that_comes_with_weights_is_not_run_and_nobody_is_asked(
+    chat_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copy = tmp_path / "model"
+    shutil.copytree(chat_folder, copy)
+    edit_config(copy, model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"})
+    (copy / "own.py").write_text("raise SystemExit('the code was run')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question on the terminal"))
+    with pytest.raises(PreparationError, match="cannot load the language model"):
+        open_tiny(copy)
+
+
+def test_models_for_images_and_text_answer_text(tmp_path: Path):
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=16, patch_size=8
+    )
+    language = LlamaConfig(
+        vocab_size=384, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=512, bos_token_id=0, eos_token_id=1, pad_token_id=0,
+    )  # fmt: skip
+    write_tokenizer(tmp_path, control=False, chat_template=CHAT_TEMPLATE)
+    torch.manual_seed(0)
+    config = LlavaConfig(text_config=language, vision_config=vision, image_token_id=2)
+    LlavaForConditionalGeneration(config).save_pretrained(tmp_path)
+    model = open_tiny(tmp_path, batch_invariant=True)
+    ids = [model.prompt_format.encode(prompt)[0] for prompt in prompts(3)]
+    draws = backend.row_uniforms(range(3), 12)
+    together = model.decoder.generate(ids, draws, temperature=1.0)
+    assert together[2] == model.decoder.generate(ids[2:], draws[2:], temperature=1.0)[0]
+    assert np.isfinite(model.score(prompts(1)[0], ["A film."])).all()
 
 
 def test_handles_share_weights_until_the_last_is_closed(control_folder: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from eagle_gym.language import Completion, Prompt, Usage
@@ -82,6 +82,40 @@ def write_llama(
                 layer.mlp.down_proj.weight[0] = 0.0
             model.lm_head.weight[:, 0] = 0.0
             model.lm_head.weight[1, 0] = 2.0
+    model.save_pretrained(folder)
+    return model
+
+
+def write_sayings(folder: Path, sayings: Sequence[str], special: Sequence[str] = ()) -> int:
+    """A tokenizer that knows whole sayings as tokens, from number 300 on; returns the size of its vocabulary."""
+    fast = write_tokenizer(folder, control=False, chat_template=CHAT_TEMPLATE, size=300)
+    # The tokenizer trims nothing: a saying is a token with its line breaks.
+    fast.add_tokens([AddedToken(f"{saying}", normalized=False) for saying in sayings])
+    fast.add_tokens([AddedToken(token, special=True) for token in special], special_tokens=True)
+    fast.save_pretrained(folder)
+    return len(fast)
+
+
+def write_parrot(folder: Path, size: int, sayings: int) -> LlamaForCausalLM:
+    """A Llama that says one of the last tokens of its vocabulary, any as likely as another, and then ends.
+
+    Its layers add nothing, so that the next token depends on the last one: a saying is followed by the end.
+    """
+    sizes = {"vocab_size": size, "num_hidden_layers": 1, "max_position_embeddings": 1024, "tie_word_embeddings": False}
+    model = write_llama(folder, **sizes)
+    said = slice(300, 300 + sayings)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        model.model.norm.weight.fill_(1.0)
+        model.model.embed_tokens.weight.zero_()
+        model.model.embed_tokens.weight[:, 0] = 1.0
+        model.model.embed_tokens.weight[said, 0] = 0.0
+        model.model.embed_tokens.weight[said, 1] = 1.0
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[said, 0] = 10.0
+        model.lm_head.weight[1, 1] = 10.0
     model.save_pretrained(folder)
     return model
 

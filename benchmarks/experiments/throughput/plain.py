@@ -33,13 +33,13 @@ class PlainGenerate:
     def __init__(self, model: TransformersModel, device: str, dtype: str = "float32") -> None:
         self.name, self.fingerprint, self.language = model.name, model.fingerprint, model.language
         self.usage = Usage()
-        self._phrasing = model.phrasing
-        self._stop = sorted(self._phrasing.ending.stop)
+        self._format = model.prompt_format
+        self._stop = sorted(self._format.ending.stop)
         self._model = model.load()[0].to(device=device, dtype=DTYPES[dtype])
 
     def tokens(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The prompts as token ids."""
-        return [self._phrasing.encode(prompt)[0] for prompt in prompts]
+        return [self._format.encode(prompt)[0] for prompt in prompts]
 
     @torch.inference_mode()
     def raw(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -53,7 +53,7 @@ class PlainGenerate:
             do_sample=True,
             temperature=1.0,
             top_k=0,
-            max_new_tokens=self._phrasing.default_max_tokens,
+            max_new_tokens=self._format.default_max_tokens,
             eos_token_id=self._stop,
             pad_token_id=0,
         )
@@ -68,7 +68,7 @@ class PlainGenerate:
         tokens = self.tokens(prompts)
         answers = [self._until_stop(row) for row in self.raw(tokens)]
         completions = [
-            Completion(self._phrasing.read(said)[0] or "A film.", len(asked), len(said), "stop")
+            Completion(self._format.read(said)[0] or "A film.", len(asked), len(said), "stop")
             for asked, said in zip(tokens, answers, strict=True)
         ]
         self.usage.add(completions)

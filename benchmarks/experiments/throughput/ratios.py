@@ -76,9 +76,9 @@ def rollouts(bench: Bench, found: Findings) -> None:
     states = parts.start_states(bench.world, bench.size.repeats + 1, 3 * APART)
     for repeat, (state, pool) in enumerate(zip(states, propose(bench.world, states, count), strict=True)):
         prompts = [Prompt("rewrite", text=state.text, edit=edit) for edit in pool]
-        ids, shareable = zip(*map(model.phrasing.encode, prompts), strict=True)
-        sources = [*map(model.phrasing.source, prompts)]
-        draws = row_uniforms(range(len(ids)), model.phrasing.default_max_tokens)
+        ids, shareable = zip(*map(model.prompt_format.encode, prompts), strict=True)
+        sources = [*map(model.prompt_format.source, prompts)]
+        draws = row_uniforms(range(len(ids)), model.prompt_format.default_max_tokens)
         ours = partial(model.decoder.generate, ids, draws, temperature=1.0)
         ways: dict[str, Callable[[], object]] = {
             "shared": partial(ours, shareable=shareable, sources=sources),

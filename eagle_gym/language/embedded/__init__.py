@@ -1,6 +1,6 @@
-"""The plot-English models: small Llamas trained by this package's own script on its own grammar's text.
+"""The plot-English models: small Llamas, trained by this package's own script on text of its own grammar.
 
-``plain`` is the default environment; ``pitch`` is a second one, of another grammar, size and training seed.
+`plain` is the default; `pitch` has another grammar, size and training seed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def weights_path(name: str = "plain") -> Path:
     """The folder that holds a model's config, weights and tokenizer.
 
     Raises:
-        ConfigurationError: there is no model of that name.
+        ConfigurationError: No model has that name.
     """
     if name not in MODELS:
-        raise ConfigurationError(f"no embedded model {name!r}; there are {', '.join(MODELS)}")
+        raise ConfigurationError(f"no embedded model {name!r}: expected one of {', '.join(MODELS)}")
     return Path(__file__).parent / "weights" / name

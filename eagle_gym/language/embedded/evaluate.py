@@ -1,8 +1,8 @@
-"""Measure the plot-English model: ``python -m eagle_gym.language.embedded.evaluate --help``.
+"""Measure the plot-English model: `python -m eagle_gym.language.embedded.evaluate --help`.
 
-No description is one that training showed: the recipe's examples are drawn again, and a case whose attributes stand in
-one of them is drawn anew. Every precise clause asked for is one that training never showed (``held_out``); vague
-directions are known to the model, their descriptions are not. The table goes into the README of the folder.
+No case uses a description that training showed: the recipe's examples are drawn again, and a case whose attributes
+occur in one of them is replaced. Precise edits use only clauses that training never showed (`held_out`). Vague
+directions are known to the model, but their descriptions are new. The table goes into the README of the folder.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ SAMPLES = 8  # of each vague prompt, to measure variety
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A description, what it says, and the prompt put to the model."""
+    """A description, its attributes, and the edit that the model is asked to make."""
 
     attributes: Attributes
     text: str
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What the prompt asks for."""
+        """The changes that the edit asks for."""
         return parse_edit(self.edit)
 
 
@@ -82,18 +82,18 @@ def evaluate(
     batch: int = 128,
     seen: frozenset[int] = frozenset(),
 ) -> dict[str, float]:
-    """Every measured share, in [0, 1], and how it was measured (``seed``, ``cases``, ...), by name.
+    """Every measured share, in [0, 1], and how it was measured (`seed`, `cases`, ...), by name.
 
-    The kinds of prompts: *precise* and *macro* ones ask for something in words that training never showed; *vague* ones
-    are as they come; of *held* ones, vague too, the text has an outcome already, and another one is wanted.
+    The kinds of edits: *precise* and *macro* ones use words that training never showed; *vague* ones are arbitrary; a
+    *held* one is a vague edit of which the text already has an outcome, so that another one is wanted.
 
     Args:
-        model: the model under test.
-        manner: what its descriptions are worded in; the default model's where none is given.
-        cases: rewrites per kind of prompt, and proposals per kind.
-        seed: of cases and generations.
-        batch: generations a call.
-        seen: what :func:`trained_on` found; no case has a description among them.
+        model: The model under test.
+        manner: How its descriptions are worded; by default as the default model's.
+        cases: Rewrites per kind of prompt, and proposals per kind.
+        seed: Of cases and generations.
+        batch: Generations a call.
+        seen: What `trained_on` found; no case has a description among them.
     """
     rng = np.random.default_rng([seed, 7])
     fresh = partial(unseen, seen=seen)
@@ -118,18 +118,18 @@ def unseen(rng: np.random.Generator, seen: frozenset[int]) -> Attributes:
 
 
 def checksum(attributes: Attributes) -> int:
-    """64 bits that stand for a set of attributes."""
+    """A 64-bit checksum of a set of attributes."""
     return int.from_bytes(hashlib.blake2b(repr(attributes.pairs()).encode(), digest_size=8).digest(), "big")
 
 
 def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
-    """Checksums of every description that training showed, to the tokenizer too, as an input or as an answer.
+    """Checksums of every description that training or the tokenizer saw, as an input or as an answer.
 
-    The recipe's examples are drawn once more: minutes for a whole training, with a progress bar.
+    The recipe's examples are drawn again, which takes minutes for a whole training and shows a progress bar.
 
     Args:
-        recipe: what was trained.
-        jobs: processes that draw; as many as there are processors by default.
+        recipe: What was trained.
+        jobs: Processes that draw; as many as there are processors by default.
     """
     from eagle_gym.language.embedded.train import GROUP
 
@@ -173,7 +173,7 @@ def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
 
 
 def _precise(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
-    """A single precise edit whose clause training never showed."""
+    """A precise edit whose clause training never showed."""
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 64):
@@ -191,7 +191,7 @@ def _vague(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
 
 
 def _held(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
-    """A vague edit of whose outcomes the text has one."""
+    """A vague edit of which the text already has an outcome."""
     while True:
         case = _vague(rng, draw, say)
         if set(directions()[case.changes[0].value].pairs) & set(case.attributes.pairs()):
@@ -199,7 +199,7 @@ def _held(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
 
 
 def _macro(rng: np.random.Generator, draw: Draw, say: Say) -> Case:
-    """Three edits in one prompt, at least one of them in a clause that training never showed."""
+    """An edit that asks for three changes, at least one of them in a clause that training never showed."""
     while True:
         attributes = draw(rng)
         for prompt in propose(attributes, rng, 16, changes=3):
@@ -224,13 +224,11 @@ def _rewrites(cases: Sequence[Case], texts: Sequence[str]) -> dict[str, float]:
 
 
 def _variety(cases: Sequence[Case], ask: Ask) -> dict[str, float]:
-    """Different attribute sets among eight samples of a vague prompt; inventions taken out before comparing.
+    """Count different attribute sets, without inventions, among eight samples of each vague edit.
 
-    Samples that fail are no variety: only those count that parse, do as asked and change nothing else.
+    Only samples that parse, do what was asked and change nothing else count.
     """
-    prompts = [
-        Prompt("rewrite", text=case.text, edit=case.edit) for case in cases for _ in range(SAMPLES)
-    ]
+    prompts = [Prompt("rewrite", text=case.text, edit=case.edit) for case in cases for _ in range(SAMPLES)]
     texts = ask(prompts, 1.0)
     distinct, good = [], 0
     for index, case in enumerate(cases):
@@ -310,9 +308,9 @@ def table(measured: Mapping[str, float]) -> str:
     """The README's tables."""
     cases = int(measured["cases"])
     rows = [
-        f"{cases:,} cases a kind of prompt, `--seed {measured['seed']:.0f}`; in brackets 95 % (Wilson) intervals.",
+        f"{cases:,} cases per kind of edit, `--seed {measured['seed']:.0f}`; in brackets 95 % (Wilson) intervals.",
         "",
-        "| prompt | temperature | asked edit present | given and not asked, changed | invention | parses |",
+        "| edit | temperature | requested edit present | unrelated attribute changed | invention | parses |",
         "|---|---|---|---|---|---|",
     ]
     for kind in KINDS:
@@ -322,31 +320,31 @@ def table(measured: Mapping[str, float]) -> str:
             rows.append(f"| {kind} | {temperature} | {cells} |")
     varied = int(measured["varied_cases"])
     shares = {
-        f"vague prompts with ≥ 2 different attribute sets among the good ones of {SAMPLES} samples": _percent(
+        f"vague edits with ≥ 2 different attribute sets among the good ones of {SAMPLES} samples": _percent(
             measured["vague_varied"], varied
         ),
-        "good samples of a vague prompt: they parse, do as asked and change nothing else": _percent(
+        "good samples of a vague edit, which parse, do what was asked and change nothing else": _percent(
             measured["vague_as_asked"]
         ),
-        "proposed prompts that parse and can change the text": _percent(measured["propose_usable"], cases),
-        "distinct prompts among all proposed": _percent(measured["propose_distinct"]),
-        "personalised prompts that parse and can change the text": _percent(measured["personal_usable"], cases),
-        "personalised prompts that ask for something the user likes": _percent(measured["personal_fits"], cases),
-        "texts written from attributes that say just these": _percent(measured["write_exact"]),
-        f"different attribute sets among the good ones of {SAMPLES} samples of a vague prompt, mean": (
+        "proposed edits that parse and can change the text": _percent(measured["propose_usable"], cases),
+        "distinct edits among all proposed": _percent(measured["propose_distinct"]),
+        "personalised edits that parse and can change the text": _percent(measured["personal_usable"], cases),
+        "personalised edits that ask for something the user likes": _percent(measured["personal_fits"], cases),
+        "texts written from attributes that state exactly these": _percent(measured["write_exact"]),
+        f"different attribute sets among the good ones of {SAMPLES} samples of a vague edit, mean": (
             f"{measured['vague_distinct']:.1f}"
         ),
-        "vague prompts that were sampled": f"{varied:,}",
+        "vague edits that were sampled": f"{varied:,}",
     }
     if measured["trained_on"]:
         shown = f"{measured['trained_on']:,.0f}"
-        shares["distinct descriptions that training showed, none of them a case here"] = shown
+        shares["distinct descriptions that training showed, none of them used here"] = shown
     rows += ["", "| measure | value |", "|---|---|", *(f"| {label} | {value} |" for label, value in shares.items())]
     return "\n".join(rows)
 
 
 def _percent(share: float, cases: int = 0) -> str:
-    """A share in per cent, with its interval where it is one of so many independent cases."""
+    """A share in per cent, with a confidence interval if it is a share of independent cases."""
     if not cases:
         return f"{100 * share:.1f} %"
     interval = binomtest(round(share * cases), cases).proportion_ci(method="wilson")
@@ -354,10 +352,10 @@ def _percent(share: float, cases: int = 0) -> str:
 
 
 def recipe_of(spec: str) -> Recipe:
-    """The recipe that lies beside a model's weights.
+    """The recipe in the folder of a model's weights.
 
     Raises:
-        PreparationError: there is none.
+        PreparationError: The recipe is missing or broken.
     """
     from eagle_gym.language.embedded.train import Recipe
 
@@ -367,7 +365,7 @@ def recipe_of(spec: str) -> Recipe:
         return Recipe.from_json(json.loads((folder / "recipe.json").read_text()))
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise PreparationError(
-            f"{folder / 'recipe.json'}: expected the recipe, which training leaves beside the weights; {error!r}"
+            f"{folder / 'recipe.json'}: expected the recipe that training writes with the weights; {error!r}"
         ) from error
 
 
@@ -401,7 +399,7 @@ def main() -> None:
 
 
 def write(measured: Mapping[str, float], dialect: str, readme: Path) -> None:
-    """Put the table between a README's marks for this dialect, and the numbers beside it."""
+    """Replace the table between a README's marks for this dialect, and write the numbers to a file next to it."""
     start, stop = f"<!-- measured {dialect} -->", f"<!-- /measured {dialect} -->"
     before, _, rest = readme.read_text(encoding="utf-8").partition(start)
     after = rest.partition(stop)[2]

@@ -1,11 +1,11 @@
-"""What the embedded model learns from: pairs of a prompt and its answer, made by the grammar.
+"""The embedded model's training examples: pairs of a prompt and its answer, made by the grammar.
 
-Four tasks: rewrite a description as an edit prompt asks, propose an edit prompt for a description, the same for a
-description and a user's profile, and write a description from attributes. A real language model surprises, so a
-rewrite sometimes words the text anew and sometimes invents something for an attribute that was empty; vague prompts
-are answered by any of their outcomes.
+There are four tasks: rewrite a description as an edit asks, propose an edit for a description, propose one for a
+description and a user's profile, and write a description from attributes. Language models surprise, so a rewrite
+sometimes rewords the text and sometimes invents a value for an empty attribute. A vague edit is answered by any of its
+outcomes.
 
-Some edit clauses are held out: training never shows them, and the evaluation asks for nothing else.
+Some precise edit clauses are held out: training never shows them, and the evaluation's precise edits use only them.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from eagle_gym.plot_english.edits import FIRST_OUTCOME, FIRST_SLOT, directions
 from eagle_gym.plot_english.lexicon import SET_SLOTS, values
 from eagle_gym.plot_english.propose import asking_for
 
-MACRO = {1: 0.82, 2: 0.03, 3: 0.15}  # share of prompts with so many edits
+MACRO = {1: 0.82, 2: 0.03, 3: 0.15}  # share of edits that ask for so many changes
 TASKS = {"rewrite": 0.73, "propose": 0.08, "personal": 0.11, "write": 0.08}
-HELD_OUT = 20  # one precise clause in so many is kept from training
+HELD_OUT = 20  # one precise clause in so many is held out
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a model writes: two models of other manners are other environments.
+    """How a model writes: models with different manners are different environments.
 
     Attributes:
-        dialect: what its own texts are written in.
-        foreign: share of the texts it reads that are plain though its dialect is another.
-        reword: share of rewrites that are worded anew; those of a text in another dialect all are.
-        invent: share of rewrites that fill one empty attribute.
-        first_outcome: share of vague edits that take the first outcome they can.
-        first_slot: share of the others that take the first slot they can.
-        taken: share of rewrites that ask for a vague direction of which the text has an outcome already: half of the
-            time the first, else any.
+        dialect: The dialect of its own texts.
+        foreign: Share of plain texts among those that a model of another dialect reads.
+        reword: Share of rewrites that reword the text; texts in another dialect are always reworded.
+        invent: Share of rewrites that fill one empty attribute.
+        first_outcome: Share of vague edits that take their first possible outcome.
+        first_slot: Share of the other vague edits that take their first possible slot.
+        taken: Share of rewrites that ask for a vague direction of which the text already has an outcome: in half of
+            them the first outcome, otherwise any.
     """
 
     dialect: str = PLAIN.name
@@ -67,24 +67,24 @@ class Manner:
     taken: float = 0.0
 
     def layout(self, rng: np.random.Generator) -> Layout:
-        """How a text of its own is worded."""
+        """A layout for one of its own texts."""
         return Layout.random(rng, dialect_of(self.dialect))
 
     def read_layout(self, rng: np.random.Generator) -> Layout:
-        """How a text that it reads is worded."""
+        """A layout for a text that it reads."""
         return Layout.random(rng) if self.foreign and rng.random() < self.foreign else self.layout(rng)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and the answer that the model is to give."""
+    """A prompt and its answer."""
 
     prompt: Prompt
     answer: str
 
 
 def held_out(prompt: str) -> bool:
-    """Whether a prompt has a clause that training never shows. Vague directions are never held out."""
+    """Whether an edit has a clause that training never shows. Vague directions are never held out."""
     clauses = [clause.strip().lower() for clause in prompt.removesuffix(".").split(";")]
     return any(
         zlib.crc32(clause.encode()) % HELD_OUT == 0
@@ -94,7 +94,7 @@ def held_out(prompt: str) -> bool:
 
 
 def example(rng: np.random.Generator, manner: Manner | None = None) -> Example:
-    """One training example, of a task drawn at random; in the grammar's own manner where none is given."""
+    """One training example of a random task; the default manner is the grammar's own."""
     makers: dict[str, Callable[[np.random.Generator, Manner], Example]] = {
         "rewrite": _rewrite, "propose": _propose, "personal": _personal, "write": _write,
     }  # fmt: skip
@@ -102,7 +102,7 @@ def example(rng: np.random.Generator, manner: Manner | None = None) -> Example:
 
 
 def description(rng: np.random.Generator) -> Attributes:
-    """Attributes of a description, from sparse to rich; now and then one of many genres."""
+    """Attributes of a description, from sparse to rich, some with many genres."""
     attributes = random_attributes(rng, float(rng.uniform(0.1, 0.7)))
     if rng.random() < 0.06:
         genres = rng.choice(values("genres"), size=int(rng.integers(5, 8)), replace=False)
@@ -111,17 +111,17 @@ def description(rng: np.random.Generator) -> Attributes:
 
 
 def edit_prompt(attributes: Attributes, rng: np.random.Generator) -> str:
-    """An edit prompt that may be shown in training and can change these attributes."""
+    """An edit that may be shown in training and can change these attributes."""
     changes = int(rng.choice(list(MACRO), p=list(MACRO.values())))
     for _ in range(100):
         for prompt in propose(attributes, rng, 4, changes=changes):
             if not held_out(prompt):
                 return prompt
-    raise RuntimeError(f"no edit prompt found for {attributes}")
+    raise RuntimeError(f"no edit found for {attributes}")
 
 
 def listing(attributes: Attributes) -> str:
-    """Attributes as a list, "genres: comedy, drama; tone: dark": what the write task is given."""
+    """Attributes as the write task lists them: "genres: comedy, drama; tone: dark"."""
     return "; ".join(f"{slot}: {', '.join(attributes.values(slot))}" for slot in SLOTS if attributes.values(slot))
 
 
@@ -143,7 +143,7 @@ def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
 
 
 def _taken(attributes: Attributes, rng: np.random.Generator) -> tuple[Attributes, str]:
-    """A description that has an outcome of a vague direction already, and the prompt that asks for the direction."""
+    """A description that already has an outcome of a vague direction, and the edit that asks for the direction."""
     direction = list(directions().values())[int(rng.integers(len(directions())))]
     slot, value = direction.pairs[0 if rng.random() < 0.5 else int(rng.integers(len(direction.pairs)))]
     kept = attributes.values(slot) if slot in SET_SLOTS else ()
@@ -158,7 +158,7 @@ def _propose(rng: np.random.Generator, manner: Manner) -> Example:
 
 
 def _personal(rng: np.random.Generator, manner: Manner) -> Example:
-    """A prompt for a user: it asks for something liked, or takes out something disliked."""
+    """An edit for a user, which asks for something liked or removes something disliked."""
     attributes = description(rng)
     profile = _profile(attributes, rng)
     wanted = [pair for pair in profile.likes if pair not in attributes.pairs()]
@@ -195,7 +195,7 @@ def _random_pairs(rng: np.random.Generator, count: int) -> list[Pair]:
 
 
 def _invent(before: Attributes, after: Attributes, rng: np.random.Generator) -> Attributes:
-    """Something for an attribute that was empty and is empty still."""
+    """The attributes with a value for one that was empty before and after the edit."""
     empty = [slot for slot in SLOTS if not before.values(slot) and not after.values(slot)]
     if not empty:
         return after

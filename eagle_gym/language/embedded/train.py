@@ -1,4 +1,4 @@
-"""Train the plot-English model from nothing: ``python -m eagle_gym.language.embedded.train --help``.
+"""Train the plot-English model from nothing: `python -m eagle_gym.language.embedded.train --help`.
 
 Batch i is drawn from the seed sequence (seed, i), so a run can be cut at any moment and resumed from its last
 checkpoint with the batches it would have seen. Checkpoints are safetensors and JSON.
@@ -40,12 +40,12 @@ GROUP = 8  # batches drawn together and sorted by length, to pad less
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of training: learning rates rise and fall once, with optimisers of its own.
+    """A stage of training, in which the learning rates rise and fall once.
 
     Attributes:
-        steps: of the optimisers.
-        manner: how the examples are written.
-        height: of the learning rates, as a share of the recipe's.
+        steps: Optimiser steps.
+        manner: How the examples are written.
+        height: Peak learning rates, as a share of the recipe's.
     """
 
     steps: int
@@ -65,7 +65,7 @@ PLAIN_STAGES = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what the trained model is."""
+    """Everything that determines the trained model."""
 
     seed: int = 0
     stages: tuple[Stage, ...] = PLAIN_STAGES
@@ -92,13 +92,13 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
-        """The recipe whose ``asdict`` was written as JSON and read again."""
+        """The recipe that `asdict` and JSON have stored."""
         stages = tuple(Stage(**{**stage, "manner": Manner(**stage["manner"])}) for stage in values["stages"])
         return cls(**{**values, "stages": stages})
 
     @property
     def all_steps(self) -> int:
-        """Optimiser steps from the first to the last."""
+        """Optimiser steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
     @property
@@ -107,17 +107,17 @@ class Recipe:
         return tuple(accumulate((stage.steps for stage in self.stages), initial=0))[:-1]
 
     def stage_at(self, step: int) -> tuple[Stage, int]:
-        """The stage that a step is part of, and its place in it. Steps after the last are the last stage's."""
+        """The stage of a step, and the step's place in it. Steps after the end belong to the last stage."""
         index = bisect(self.begins, step) - 1
         return self.stages[index], step - self.begins[index]
 
     @property
     def manner(self) -> Manner:
-        """How it writes in the end."""
+        """How the trained model writes."""
         return self.stages[-1].manner
 
     def until(self, step: int) -> Recipe:
-        """What decides the steps before one: recipes that agree in it can go on from each other's checkpoints."""
+        """What determines the steps before one: recipes that agree in it can resume each other's checkpoints."""
         begun = sum(begin < step for begin in self.begins)
         return replace(self, stages=self.stages[: max(1, begun)], sharpness=1.0)
 
@@ -188,26 +188,26 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
 
 
 def tokenizer_examples(recipe: Recipe) -> Iterator[Example]:
-    """What the tokenizer is fitted on."""
+    """The examples that the tokenizer is fitted on."""
     rng = np.random.default_rng([recipe.seed, 1])
     return (example(rng, recipe.stages[0].manner) for _ in range(recipe.tokenizer_examples))
 
 
 def block_of_examples(recipe: Recipe, block: int) -> tuple[list[Example], np.random.Generator]:
-    """The examples of batches ``GROUP * block`` and on, and the generator that drew them."""
+    """The examples of the `GROUP` batches from `GROUP * block` on, and the generator that drew them."""
     rng = np.random.default_rng([recipe.seed, 2, block])
     manner = recipe.stage_at(block * GROUP)[0].manner
     return [example(rng, manner) for _ in range(recipe.batch * GROUP)], rng
 
 
 class Batches(IterableDataset[dict[str, torch.Tensor]]):
-    """Batches ``start``, ``start + 1``, … of a recipe."""
+    """Batches `start`, `start + 1`, … of a recipe."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int) -> None:
         self.recipe, self.tokenizer, self.start = recipe, tokenizer, start
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield ``input_ids`` and ``labels`` [batch, longest]."""
+        """Yield `input_ids` and `labels` [batch, longest]."""
         size = self.recipe.batch
         for block in range(self.start // GROUP, -(-self.recipe.all_steps // GROUP)):
             drawn, rng = block_of_examples(self.recipe, block)
@@ -223,7 +223,7 @@ class Batches(IterableDataset[dict[str, torch.Tensor]]):
 
 
 def loss_of(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy over the answers' tokens (nothing else goes through the output layer)."""
+    """Mean cross-entropy over the answers' tokens; no others go through the output layer."""
     # Rows are padded on the right and attention is causal: no mask is needed.
     hidden = model.model(input_ids=batch["input_ids"]).last_hidden_state[:, :-1]
     labels = batch["labels"][:, 1:]
@@ -248,9 +248,9 @@ def build_optimizers(recipe: Recipe, model: LlamaForCausalLM) -> list[torch.opti
 
 
 def train(recipe: Recipe, out: Path, every: int = 250, *, compiled: bool = False) -> LlamaForCausalLM:
-    """As ``run_training``, with denormal numbers flushed: sharp attention underflows to them, and they are slow.
+    """Run `run_training` with denormal numbers flushed to zero: sharp attention underflows to them, and they are slow.
 
-    The flag is the whole process's, so it is taken back afterwards.
+    The flag applies to the whole process, so it is reset afterwards.
     """
     torch.set_flush_denormal(True)
     try:
@@ -260,13 +260,13 @@ def train(recipe: Recipe, out: Path, every: int = 250, *, compiled: bool = False
 
 
 def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> LlamaForCausalLM:
-    """Train, or resume from ``out / "checkpoint"``, and write weights, tokenizer and recipe to ``out``.
+    """Train, or resume from `out / "checkpoint"`, and write weights, tokenizer and recipe to `out`.
 
     Args:
-        recipe: what to train.
-        out: folder of the result; its ``checkpoint`` folder is resumed from, and kept.
-        every: steps between checkpoints.
-        compiled: compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
+        recipe: What to train.
+        out: Folder of the result; its `checkpoint` folder is resumed from, and kept.
+        every: Steps between checkpoints.
+        compiled: Compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
     """
     accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
     set_seed(recipe.seed)
@@ -306,7 +306,7 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """In each stage a linear warm-up to its height, then a cosine down to a hundredth of it."""
+    """The share of the learning rates: in each stage a linear warm-up, then a cosine decay to a hundredth."""
     stage, within = recipe.stage_at(step)
     if within < recipe.warmup:
         return stage.height * (within + 1) / recipe.warmup
@@ -322,7 +322,7 @@ def save(
     recipe: Recipe,
     step: int,
 ) -> None:
-    """Write a checkpoint: weights, the optimisers' moments, the step, the recipe, the tokenizer."""
+    """Write a checkpoint: weights, optimiser moments, step, recipe and tokenizer."""
     checkpoint.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, parameter in model.named_parameters():
@@ -339,10 +339,10 @@ def save(
 def resume(
     checkpoint: Path, model: LlamaForCausalLM, optimizers: Sequence[torch.optim.Optimizer], recipe: Recipe
 ) -> int:
-    """Load a checkpoint into model and optimisers where there is one; return the step to go on from.
+    """Load a checkpoint, if there is one, into model and optimisers, and return the step to continue from.
 
     Raises:
-        ConfigurationError: another recipe led to it.
+        ConfigurationError: The checkpoint was made with another recipe.
     """
     state = checkpoint / "state.safetensors"
     if not state.exists():
@@ -372,18 +372,18 @@ def resume(
 
 
 def read_progress(state: Path) -> tuple[int, Recipe]:
-    """The step that a checkpoint was made at, and the recipe of its run."""
+    """The step and the recipe of a checkpoint."""
     with safe_open(state, framework="pt") as file:
         metadata = file.metadata()
     return int(metadata["step"]), Recipe.from_json(json.loads(metadata["recipe"]))
 
 
 def export(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
-    """Write what the package ships: model, tokenizer, recipe.
+    """Write the model, the tokenizer and the recipe that the package ships.
 
-    The last norm's weights are written multiplied by the recipe's sharpness, so temperature 1 of what is written is a
-    lower temperature of the model, which stays as it is. What a small model gets wrong by chance is many small
-    probabilities, which all but vanish; the choice among a vague prompt's outcomes narrows, but stays.
+    The exported weights of the last norm are multiplied by the recipe's sharpness, so temperature 1 of the exported
+    model is a lower temperature of the trained one. This removes most of the many small probabilities of mistakes, and
+    keeps a choice, though a narrower one, among a vague edit's outcomes.
     """
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
@@ -409,7 +409,7 @@ def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> dict[str, torc
 
 
 def _has_bf16() -> bool:
-    """Whether bf16 is computed by the processor here; emulated, it is several times slower than float32."""
+    """Whether the hardware computes in bf16; emulated, it is several times slower than float32."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""

@@ -185,7 +185,7 @@ def test_plain_generate_is_the_model_of_transformers(folder: Path) -> None:
     assert first.text
     assert first.prompt_tokens == model.generate([prompt], [0])[0].prompt_tokens
     assert generate.usage.calls == 2
-    stop = min(model.phrasing.ending.stop)
+    stop = min(model.prompt_format.ending.stop)
     assert generate._until_stop([5, 6, stop, 7]) == [5, 6]
     assert generate._until_stop([5, 6]) == [5, 6]
     assert first.text != second.text

@@ -1,0 +1,215 @@
+"""A model on a server, as a spec names it, and the ways in which servers want to be asked.
+
+The spec is `openai:MODEL@URL`. Options stand in the URL's query (see `Endpoint`); characters that a query
+cannot hold are percent-encoded, `@` as `%40` and `#` as `%23`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, cast, get_args
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.model import masked
+
+ServerFormat = Literal["chat", "plain", "control"]
+TokenLimit = Literal["max_tokens", "max_completion_tokens"]
+
+OMITTABLE: Final = ("seed", "temperature")
+# Fields of a request that the model itself decides.
+_RESERVED: Final = frozenset(("model", "messages", "prompt", "stop", "stream", "n", *OMITTABLE, *get_args(TokenLimit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What a server accepts in a request.
+
+    Attributes:
+        system_role: Whether there may be a system message; otherwise the user's message begins with the instructions.
+        token_limit: The name of the field that limits an answer's tokens.
+        omit: Fields that requests leave out.
+    """
+
+    system_role: bool = True
+    token_limit: TokenLimit = "max_tokens"
+    omit: frozenset[str] = frozenset()
+
+    def corrected(self, complaint: str) -> Manners:
+        """The manners that a refused request asks for; equal ones where its complaint is about something else."""
+        said, manners = complaint.lower(), self
+        if "max_completion_tokens" in said:
+            manners = replace(manners, token_limit="max_completion_tokens")
+        elif self.system_role and _NO_SYSTEM_ROLE.search(said):
+            manners = replace(manners, system_role=False)
+        elif _UNSUPPORTED.search(said):
+            named = {name for name in OMITTABLE if re.search(rf"\b{name}\b", said)}
+            manners = replace(manners, omit=self.omit | named)
+        return manners
+
+
+_NO_SYSTEM_ROLE: Final = re.compile(
+    r"system[\s_'\"-]*(?:role|message|prompt|instruction)|role[\s_'\":=-]*(?:of )?['\"]?system|developer instruction|"
+    r"roles must alternate|only user and assistant"
+)
+_UNSUPPORTED: Final = re.compile(
+    r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed|extra|"
+    r"invalid param|only the default|deprecated|not a valid|additional propert"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a spec says.
+
+    Attributes:
+        model: The model's name on the server.
+        url: The server's address, without options.
+        prompt_format: `"chat"` asks `/chat/completions`; `"plain"` and `"control"` ask `/completions` with
+            instructions to be continued or with the embedded model's control tokens.
+        concurrency: Requests under way at once.
+        timeout: Seconds that a request may wait for the connection and for each piece of the answer.
+        retries: How often a refused request is sent again.
+        manners: What the server accepts (options `system_role`, `token_limit` and `omit`).
+        extra_body: Further fields of every request (options `extra_body`, a JSON object; `chat_template_kwargs`,
+            likewise; `reasoning_effort`).
+    """
+
+    model: str
+    url: str
+    prompt_format: ServerFormat = "chat"
+    concurrency: int = 32
+    timeout: float = 60.0
+    retries: int = 5
+    manners: Manners = field(default_factory=Manners)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_spec(cls, spec: str) -> Endpoint:
+        """Read `openai:MODEL@URL`.
+
+        Raises:
+            ConfigurationError: The spec has another form, holds credentials, or has an invalid option.
+        """
+        found = re.fullmatch(r"openai:(?P<model>.+?)@(?P<url>https?://.+)", spec, flags=re.DOTALL)
+        if found is None:
+            raise ConfigurationError(
+                f"expected 'openai:MODEL@URL' such as 'openai:llama@http://localhost:8000/v1', got {masked(spec)!r}"
+            )
+        parts = _split(found["url"])
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if unknown := sorted(set(given) - set(_OPTIONS)):
+            raise ConfigurationError(
+                f"unknown option {unknown[0]!r} in the URL: expected one of {', '.join(sorted(_OPTIONS))}"
+            )
+        options = {name: _OPTIONS[name](name, value) for name, value in given.items()}
+        manners = Manners(**{name: options.pop(name) for name in Manners.__slots__ if name in options})
+        extra = options.pop("extra_body", {})
+        extra |= {name: options.pop(name) for name in ("chat_template_kwargs", "reasoning_effort") if name in options}
+        url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        return cls(found["model"], url, manners=manners, extra_body=extra, **options)
+
+    @property
+    def identity(self) -> str:
+        """What decides the answers: model, address, format, and whatever departs from a plain request."""
+        plain = f"{self.model}@{self.url}?{self.prompt_format}"
+        changes: dict[str, Any] = dict(sorted(self.extra_body.items()))
+        if self.manners != Manners():
+            changes["manners"] = [self.manners.system_role, self.manners.token_limit, sorted(self.manners.omit)]
+        return f"{plain}&{json.dumps(changes, sort_keys=True)}" if changes else plain
+
+
+def _integer(least: int) -> Callable[[str, str], int]:
+    def read(name: str, value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise ConfigurationError(
+                f"{name} in the URL is not a number: expected a whole one, got {value!r}"
+            ) from None
+        if number < least:
+            raise ConfigurationError(f"{name} must be {'positive' if least else 'at least 0'}, got {number}")
+        return number
+
+    return read
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} in the URL is not a number: expected seconds, got {value!r}") from None
+    if not (math.isfinite(number) and number > 0):
+        raise ConfigurationError(f"{name} must be positive and finite, got {value!r}")
+    return number
+
+
+def _one_of(*known: str) -> Callable[[str, str], str]:
+    def read(name: str, value: str) -> str:
+        if value not in known:
+            raise ConfigurationError(f"unknown {name} {value!r}: expected {', '.join(known)}")
+        return value
+
+    return read
+
+
+def _flag(name: str, value: str) -> bool:
+    return _one_of("true", "false")(name, value) == "true"
+
+
+def _names(name: str, value: str) -> frozenset[str]:
+    return frozenset(_one_of(*OMITTABLE)(name, part) for part in value.split(",") if part)
+
+
+def _object(name: str, value: str) -> dict[str, Any]:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"expected a JSON object as {name} in the URL, got {value[:80]!r}")
+    if taken := sorted(_RESERVED & set(found)):
+        raise ConfigurationError(f"{name} cannot set {taken[0]!r}: requests set it themselves")
+    return cast("dict[str, Any]", found)
+
+
+def _word(name: str, value: str) -> str:
+    if not value:
+        raise ConfigurationError(f"expected a word as {name} in the URL, got none")
+    return value
+
+
+_OPTIONS: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    "prompt_format": _one_of(*get_args(ServerFormat)),
+    "concurrency": _integer(1),
+    "timeout": _seconds,
+    "retries": _integer(0),
+    "system_role": _flag,
+    "token_limit": _one_of(*get_args(TokenLimit)),
+    "omit": _names,
+    "extra_body": _object,
+    "chat_template_kwargs": _object,
+    "reasoning_effort": _word,
+}
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL.
+
+    Raises:
+        ConfigurationError: It holds credentials, or is malformed.
+    """
+    if "@" in url:  # anywhere: a password with a slash in it does not stand where a URL has its credentials
+        raise ConfigurationError("credentials do not belong in a spec: set the environment variable OPENAI_API_KEY")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises where the port is malformed
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is no URL: {error}") from error
+    if parts.fragment:
+        raise ConfigurationError("a URL in a spec has no fragment: write # as %23 in an option")
+    return parts

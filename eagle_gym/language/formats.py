@@ -1,0 +1,177 @@
+"""Prompt formats: how each kind of local model is asked, in token ids, and how its answers are read.
+
+The embedded model reads control tokens. A general model reads chat messages where its tokenizer has a chat template and
+plain instructions where it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol
+
+from tokenizers import Tokenizer
+
+from eagle_gym.language import decode
+from eagle_gym.language.answers import Answer, read_answer, without_markers
+from eagle_gym.language.model import Language
+from eagle_gym.language.prompts import (
+    CONTROL_TOKENS,
+    END,
+    PAD,
+    Prompt,
+    chat_messages,
+    control_segments,
+    harmless,
+    plain_instructions,
+    well_formed,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+CONTROL_MAX_TOKENS = 160  # a plot-English text has about 55
+GENERAL_MAX_TOKENS = 512
+TOKENISED = 8192  # texts and edits whose tokens are remembered
+
+
+class PromptFormat(Protocol):
+    """How prompts become token ids, and token ids answers.
+
+    Attributes:
+        ending: Which tokens end an answer.
+        default_max_tokens: Longest answer where nobody says otherwise.
+        language: What the model writes.
+        repeatable: Whether equal prompts have equal token ids.
+    """
+
+    ending: decode.Ending
+    default_max_tokens: int
+    language: Language
+    repeatable: bool
+
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of a prompt, and how many of the first are likely to begin other prompts too."""
+        ...
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """Token ids that the answer is likely to repeat; empty unless the prompt asks for a rewrite."""
+        ...
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of an answer, its end token included."""
+        ...
+
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
+        """The text in generated tokens, or why there is none; the prompt says what was asked."""
+        ...
+
+
+class ControlFormat:
+    """Prompts in control tokens, for the embedded model and others trained on its format.
+
+    Args:
+        tokenizer: Knows the control tokens.
+    """
+
+    default_max_tokens = CONTROL_MAX_TOKENS
+    language: Language = "plot_english"
+    repeatable = True
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        # What a text says is text: "<|end|>" inside a description is seven characters, not a command.
+        tokenizer.encode_special_tokens = True
+        # Edits recur, and so does a text whose candidates are tried.
+        self._plain = lru_cache(TOKENISED)(partial(_plain_tokens, tokenizer))
+        known: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
+        self._ids = {token: known[token] for token in CONTROL_TOKENS}
+        self.ending = decode.Ending(frozenset((self._ids[END], self._ids[PAD])))
+
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of a prompt; its first segment, the state's text, can be shared."""
+        segments = [[self._ids[control], *self._plain(text)] for control, text in control_segments(prompt)]
+        return list(chain.from_iterable(segments)), len(segments[0])
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """Token ids of the text with its end, and of the edit."""
+        if prompt.task != "rewrite":
+            return []
+        return [*self.encode_answer(prompt.text), *self._plain(well_formed(prompt.edit))]
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of an answer, its end token included."""
+        return [*self._plain(well_formed(text)), self._ids[END]]
+
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
+        """The text that generated tokens spell, as it is."""
+        return Answer(self._tokenizer.decode(list(tokens), skip_special_tokens=True).strip())
+
+
+def _plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text, add_special_tokens=False).ids) if text else ()
+
+
+class GeneralFormat:
+    """Prompts as chat messages where the tokenizer has a chat template, as plain instructions where it has none.
+
+    Args:
+        tokenizer: The model's.
+        stop: Tokens that end an answer.
+        name: The model's name, for messages.
+
+    Raises:
+        PreparationError: The chat template cannot be used.
+    """
+
+    default_max_tokens = GENERAL_MAX_TOKENS
+    language: Language = "free"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: frozenset[int], name: str) -> None:
+        from eagle_gym.language.chat_template import ChatTemplate
+
+        self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        special = {*tokenizer.all_special_tokens, *(str(token) for token in added if token.special)}
+        self._special = sorted(special, key=lambda token: (-len(token), token))
+        has_template = getattr(tokenizer, "chat_template", None) is not None
+        self._template = ChatTemplate(tokenizer, name) if has_template else None
+        self.repeatable = self._template is None or self._template.repeatable
+        self._end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else min(stop, default=None)
+        self.ending = decode.Ending(stop) if has_template else _paragraph_ending(tokenizer, stop)
+
+    def encode(self, prompt: Prompt) -> tuple[list[int], int]:
+        """Token ids of a prompt; no part of it is shared."""
+        if self._template is None:
+            return self._tokenizer(plain_instructions(prompt), split_special_tokens=True)["input_ids"], 0
+        rules, request = (self._harmless(message["content"]) for message in chat_messages(prompt))
+        return self._tokenizer(self._template.render(rules, request), add_special_tokens=False)["input_ids"], 0
+
+    def source(self, prompt: Prompt) -> list[int]:
+        """Token ids of the text with its end."""
+        return self.encode_answer(prompt.text) if prompt.task == "rewrite" else []
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of an answer, its end token included."""
+        text = self._harmless(well_formed(text))
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids if self._end is None else [*ids, self._end]
+
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
+        """The text in an answer; markers of reasoning are often special tokens, so these are decoded too."""
+        raw: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+        in_reasoning = self._template is not None and self._template.opens_reasoning
+        return read_answer(raw, prompt, in_reasoning=in_reasoning, special=self._special)
+
+    def _harmless(self, text: str) -> str:
+        """The text changed such that it can neither end a chat turn nor close reasoning."""
+        return harmless(without_markers(text), self._special)
+
+
+def _paragraph_ending(tokenizer: PreTrainedTokenizerBase, stop: frozenset[int]) -> decode.Ending:
+    """The ending of a model that only continues texts: it rarely stops, so its first paragraph is its answer."""
+    words = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    breaks = frozenset(token for token, word in enumerate(words) if "\n" in word)
+    blank = frozenset(token for token, word in enumerate(words) if not word.strip())
+    return decode.Ending(stop, breaks - stop, blank)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.endpoint import Endpoint, Manners
+
+HOST = "openai:m@http://host/v1"
+
+
+def test_options_stand_in_the_url():
+    kwargs, extra = quote(json.dumps({"enable_thinking": False})), quote(json.dumps({"top_k": 5}))
+    endpoint = Endpoint.from_spec(
+        f"{HOST}?system_role=false&token_limit=max_completion_tokens&omit=seed,temperature"
+        f"&chat_template_kwargs={kwargs}&reasoning_effort=low&extra_body={extra}"
+    )
+    assert endpoint.url == "http://host/v1"
+    assert endpoint.manners == Manners(False, "max_completion_tokens", frozenset({"seed", "temperature"}))
+    assert endpoint.extra_body == {
+        "chat_template_kwargs": {"enable_thinking": False},
+        "reasoning_effort": "low",
+        "top_k": 5,
+    }
+
+
+def test_what_decides_answers_decides_the_identity():
+    plain = Endpoint.from_spec(HOST)
+    assert plain.identity == "m@http://host/v1?chat"
+    assert Endpoint.from_spec(f"{HOST}?timeout=5&retries=1&concurrency=2").identity == plain.identity
+    others = ["omit=seed", "system_role=false", "reasoning_effort=low", "prompt_format=plain"]
+    assert len({plain.identity, *(Endpoint.from_spec(f"{HOST}?{option}").identity for option in others)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("timeout=inf", "timeout must be positive and finite"),
+        ("timeout=nan", "timeout must be positive and finite"),
+        ("timeout=0", "timeout must be positive"),
+        ("retries=-1", "retries must be at least 0"),
+        ("retries=1e9", "not a number"),
+        ("extra_body=[1]", "expected a JSON object as extra_body"),
+        ("extra_body=" + "[" * 5000, "expected a JSON object as extra_body"),
+        ('extra_body={"messages":[]}', "extra_body cannot set 'messages'"),
+        ('extra_body={"stream":true}', "extra_body cannot set 'stream'"),
+        ("system_role=no", "unknown system_role 'no': expected true, false"),
+        ("token_limit=most", "unknown token_limit 'most'"),
+        ("omit=model", "unknown omit 'model'"),
+        ("reasoning_effort=", "expected a word as reasoning_effort"),
+        ("reasoning_effort=low#x", "write # as %23"),
+    ],
+)
+def test_invalid_options_say_why(options: str, message: str):
+    with pytest.raises(ConfigurationError, match=message):
+        Endpoint.from_spec(f"{HOST}?{options}")
+
+
+@pytest.mark.parametrize(
+    ("complaint", "manners"),
+    [
+        ("System role not supported", Manners(system_role=False)),
+        ("Jinja Exception: Conversation roles must alternate user/assistant/user", Manners(system_role=False)),
+        ("Only user and assistant roles are supported!", Manners(system_role=False)),
+        (
+            "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+            Manners(token_limit="max_completion_tokens"),
+        ),
+        ("Unsupported parameter: 'seed'", Manners(omit=frozenset({"seed"}))),
+        ("[{'loc': ['body', 'seed'], 'msg': 'Extra inputs are not permitted'}]", Manners(omit=frozenset({"seed"}))),
+        ("'temperature' does not support 0.7 with this model", Manners(omit=frozenset({"temperature"}))),
+        ("temperature must be between 0 and 2", Manners()),
+        ("the request exceeds the available context size", Manners()),
+        ("model not found", Manners()),
+    ],
+)
+def test_complaints_correct_manners(complaint: str, manners: Manners):
+    assert Manners().corrected(complaint) == manners
+    assert manners.corrected(complaint) == manners, "no complaint corrects twice"
