@@ -2,7 +2,7 @@
 # make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings: runs/demo-ml-latest-small
 # make profile                            where the time of a step goes: runs/profile/profile.txt
 # make docs                               the documentation site, with executed tutorials: build/docs/index.html
-# make test                               lint, types and tests;  make check: lint and types alone
+# make test                               lint, types and tests;  make check: lint and types only
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv

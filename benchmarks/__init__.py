@@ -1,1 +1,1 @@
-"""Experiments: cells on disk, tables with intervals, and pictures; ``python -m benchmarks list``."""
+"""Experiments: cells on disk, tables with intervals, and pictures; `python -m benchmarks list`."""

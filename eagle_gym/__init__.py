@@ -1,7 +1,7 @@
 """Language models as Gymnasium environments.
 
-States are texts, actions are edit prompts chosen by optimal design, and the reward lives in an embedding space learnt
-from ratings. Importing the package registers its ids and loads nothing heavy::
+States are texts, actions are edits chosen by optimal design, and the reward lives in an embedding space learnt from
+ratings. Importing the package registers its ids and loads nothing heavy::
 
     import gymnasium as gym
     import eagle_gym

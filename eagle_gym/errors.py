@@ -6,7 +6,7 @@ Each says what was expected, what it got and what to do. None is ever turned int
     - ConfigurationError   an invalid argument or combination
         - ArgumentError    the same, of an environment's constructor; also a TypeError
     - CatalogError         bad data: names the file, the row and the value
-    - TextError            a text or prompt outside plot English
+    - TextError            a text or edit outside plot English
     - LanguageModelError   a model call that failed, came back empty or was cut off
     - DesignError          features that have no design, or a solver that could not be certified
     - PreparationError     an artefact (latent space, surrogate, weights) is absent, broken or does not match
@@ -40,7 +40,7 @@ class CatalogError(EagleError, ValueError):
 
 
 class TextError(EagleError, ValueError):
-    """A text or an edit prompt outside plot English, or of the wrong kind."""
+    """A text or an edit outside plot English, or of the wrong kind."""
 
 
 class LanguageModelError(EagleError, RuntimeError):
@@ -64,7 +64,7 @@ class PreparationError(EagleError, RuntimeError):
 
 
 class EpisodeError(EagleError, RuntimeError):
-    """A call out of order: ``step`` before ``reset``, or an action outside the action set."""
+    """A call out of order: `step` before `reset`, or an action outside the action set."""
 
 
 def suggest(word: object, known: Iterable[str]) -> str:

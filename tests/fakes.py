@@ -43,9 +43,9 @@ class Row:
 
 
 class KnownVectorEnv(gym.vector.VectorEnv):
-    """``num_envs`` copies; the last action is masked out of every set when ``masked``.
+    """`num_envs` copies; the last action is masked out of every set when `masked`.
 
-    With ``fixed`` an action leads the same way in every state, and with one user action 0 is always best.
+    With `fixed` an action leads the same way in every state, and with one user action 0 is always best.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Imports run one way: ``benchmarks -> baselines -> eagle_gym``, and inside the package only to the left."""
+"""Imports run one way: `benchmarks -> baselines -> eagle_gym`, and inside the package only to the left."""
 
 from __future__ import annotations
 

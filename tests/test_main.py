@@ -1,4 +1,4 @@
-"""``python -m eagle_gym``: what it prints, what it asks, and how it fails."""
+"""`python -m eagle_gym`: what it prints, what it asks, and how it fails."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_person_plays_an_episode(capsys: pytest.CaptureFixture[str], monkeypat
     assert shown.startswith("You are the agent.")
     assert "'99' is not one of the choices" in shown
     assert "'x' is not one of the choices" in shown
-    assert shown.count("\nStart: ") == 2, "r starts another episode, and a step shows what is new alone"
+    assert shown.count("\nStart: ") == 2, "r starts another episode, and a step shows only what is new"
     assert [shown.count(f"Step {step} of 2.") for step in range(3)] == [2, 1, 0]
     assert shown.count("The end: utility") == 1
     assert "'5' is not one of the choices" in shown, "the episode was over"

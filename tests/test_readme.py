@@ -1,6 +1,6 @@
 """What the README and the pages of docs/ show is run: Python blocks are executed, commands are parsed.
 
-The blocks of a page are executed in their order in one namespace. A block after a line ``<!-- not run: why -->`` is
+The blocks of a page are executed in their order in one namespace. A block after a line `<!-- not run: why -->` is
 only compiled.
 """
 
@@ -62,7 +62,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     found = [block for block in blocks(page) if block.language == "python"]
     if any("ml-latest-small" in block.code for block in found if block.runs):
         if not DATA.is_dir():
-            pytest.skip(f"{page.name} shows MovieLens, and there is no ml-latest-small beside the repository")
+            pytest.skip(f"{page.name} shows MovieLens, and there is no ml-latest-small next to the repository")
         os.symlink(DATA, tmp_path / "ml-latest-small", target_is_directory=True)
     namespace: dict[str, object] = {"__name__": page.stem}
     for block in found:
@@ -107,7 +107,7 @@ def test_commands_parse(command: str) -> None:
 
 
 def extras() -> set[str]:
-    """What may be asked for beside the package itself."""
+    """What may be installed in addition to the package itself."""
     return set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 
 

@@ -1,4 +1,4 @@
-"""The wheel alone is enough: it steps EagleGym/Plots-v0 in an environment of its own, with no network.
+"""The wheel is enough: it steps EagleGym/Plots-v0 in an environment of its own, with no network.
 
 What is done, exactly: the wheel is built from the checkout; a new virtual environment is made and pip installs the
 wheel into it. Its third-party packages are not downloaded again (torch alone is hundreds of megabytes): the

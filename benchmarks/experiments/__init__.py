@@ -3,7 +3,7 @@
 `experiments/NAME/__init__.py` has a docstring, which `python -m benchmarks list NAME` prints; a table `SIZES`, from the
 name of a size to its settings; and a function `run(options)`, which measures and writes the run's folder. Where these
 need more, the other modules of the package have it: the parts that do the measuring, and the page that is written of
-it. :func:`find_experiments` finds every package by its name, so a new experiment is a new folder and nothing else.
+it. `find_experiments` finds every package by its name, so a new experiment is a new folder and nothing else.
 What two experiments share lies outside, in the other rooms of `benchmarks`.
 """
 

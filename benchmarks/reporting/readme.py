@@ -29,7 +29,7 @@ ROWS = (
 )
 """Methods of the README's table; the report has all of them."""
 RESULTS = """*Gain* is the gain in utility (affinity and novelty) over an episode, for users and start texts that
-training never saw. *Judged* is the gain in affinity alone, by a judge that took no part in training: the true tastes on
+training never saw. *Judged* is only the gain in affinity, by a judge that took no part in training: the true tastes on
 Plots, a second factorisation of other ratings on MovieLens. Both are in standard deviations of the catalog, with 95 %
 intervals over seeds and users. *Well-formed* is the share of episodes with only well-formed texts. Search ran on the
 first episodes of each seed only. *Optimistic* takes the edit with the highest expected utility. The

@@ -34,7 +34,7 @@ def draw(world: World, frames: Sequence[Frame]) -> str:
 
 
 def draw_last(world: World, frames: Sequence[Frame]) -> str:
-    """The last moment of an episode: what :func:`draw` shows in addition since the step before."""
+    """The last moment of an episode: what `draw` shows in addition since the step before."""
     return f"{_moment(frames[-1])}\n\n{_foot(world, frames)}"
 
 

@@ -205,7 +205,7 @@ def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
 
 
 def latent_space(*, n: int, actions: int, radius: float, strength: float, features: str) -> gym.spaces.Dict:
-    """The flat Dict of float32 boxes of `observation="latent"`; :func:`latent_shapes` has the keys and shapes.
+    """The flat Dict of float32 boxes of `observation="latent"`; `latent_shapes` has the keys and shapes.
 
     Args:
         n: Dimension of the latent space.

@@ -401,7 +401,7 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _ReadingPlan:
     """How N tokens are read: which ones, where their keys and values are stored, and whose attention is computed."""
 
     tokens: Tensor  # [N]
@@ -496,7 +496,7 @@ class _Batch:
             hidden = weights.finish(layer, hidden, asked.scatter(mixed, shape.heads))
         return weights.logits(hidden)
 
-    def _plan(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> _Plan:
+    def _plan(self, texts: Sequence[Sequence[int]], rows: slice, answered: Ints | None) -> _ReadingPlan:
         """Plan the reading of tokens, which count as read from here on."""
         weights, shape = self.weights, self.weights.shape
         counts = np.array([len(text) for text in texts])
@@ -517,7 +517,7 @@ class _Batch:
         whole = counts.sum() == place.size == len(token)
         back = None if whole else row * place.shape[1] + token - starts[row]
         asked = self._asked(place, back, slot, seen, whole=whole)
-        return _Plan(
+        return _ReadingPlan(
             tokens=self._place(np.fromiter(chain.from_iterable(texts), np.int64)[token]),
             rotation=weights.rotations[self._place(position)][:, None],
             stored=self._place(stored.reshape(-1)),
@@ -649,8 +649,8 @@ class LlamaDecoder:
         enough = 2 if len(groups) == 1 else SHARING_ROWS
         found = [(rows, len(start)) for start, rows in groups.items() if start and len(rows) >= enough]
         taken = {row for rows, _ in found for row in rows}
-        alone = [row for row in range(len(prompts)) if row not in taken]
-        return [*found, (alone, 0)] if alone else found
+        others = [row for row in range(len(prompts)) if row not in taken]
+        return [*found, (others, 0)] if others else found
 
     def _read_prefix(self, tokens: Sequence[int]) -> _Batch | None:
         if not tokens:
@@ -777,7 +777,7 @@ def plan_batches(
     """Group rows to be decoded together, each group with the number of slots that its prompts are padded to.
 
     Rows of like length go together, at most `most` of them. A *fixed tile* always has `TILE` rows, all of
-    them padded to one multiple of `PAD_MULTIPLE` that depends on the row alone; free places repeat a row. So the
+    them padded to one multiple of `PAD_MULTIPLE` that depends only on the row; free places repeat a row. So the
     same operations on the same shapes run for a row whatever else is in the call.
     """
     by_length = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))

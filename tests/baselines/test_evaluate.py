@@ -24,8 +24,8 @@ def test_rows_say_what_happened(rng: np.random.Generator) -> None:
         assert np.shape(row.z) == (4, envs.dim)
         steps = np.linalg.norm(np.diff(row.z, axis=0), axis=1)
         np.testing.assert_allclose(steps, 1, rtol=1e-6)  # every action moves the point by one
-        # the fake's text lists the actions taken, and its prompts name them
-        assert row.texts[-1] == ", ".join([row.texts[0], *(prompt.removeprefix("move ") for prompt in row.edits)])
+        # the fake's text lists the actions taken, and its edits name them
+        assert row.texts[-1] == ", ".join([row.texts[0], *(edit.removeprefix("move ") for edit in row.edits)])
 
 
 def test_methods_meet_the_same_episodes(rng: np.random.Generator) -> None:

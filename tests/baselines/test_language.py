@@ -1,4 +1,4 @@
-"""A language model as a policy: what it reads, that prompts are scored as if alone, that their order says nothing."""
+"""A language model as a policy: each edit is scored as if it were the only one, in any order."""
 
 from __future__ import annotations
 
@@ -74,19 +74,19 @@ def test_other_observations_are_refused() -> None:
 
 
 @pytest.mark.parametrize("score", ["head", "likelihood"])
-def test_prompts_are_scored_as_if_each_were_alone(spec: str, score: str) -> None:
+def test_each_edit_is_scored_as_if_it_were_the_only_one(spec: str, score: str) -> None:
     policy = make_policy(spec, score)
     together, _ = judge(policy, READING)
     for place in (0, 2, 3):
-        prompts = tuple(prompt if k == place else "" for k, prompt in enumerate(READING.edits))
-        alone, _ = judge(policy, ParsedObservation(READING.text, READING.profile, READING.time, prompts))
+        edits = tuple(edit if k == place else "" for k, edit in enumerate(READING.edits))
+        alone, _ = judge(policy, ParsedObservation(READING.text, READING.profile, READING.time, edits))
         np.testing.assert_allclose(together[0, place], alone[0, place], rtol=1e-4, atol=1e-4)
     assert together[0, 1] == MASKED
     assert np.ptp(together[0, [0, 2, 3]]) > 1e-3
 
 
 @pytest.mark.parametrize("score", ["head", "likelihood"])
-def test_the_order_of_prompts_says_nothing(spec: str, score: str) -> None:
+def test_the_order_of_edits_does_not_matter(spec: str, score: str) -> None:
     policy, order = make_policy(spec, score), [2, 3, 0, 1]
     moved = ParsedObservation(READING.text, READING.profile, READING.time, tuple(READING.edits[k] for k in order))
     scores, value = judge(policy, READING)

@@ -200,9 +200,9 @@ def test_observations_of_another_environment_are_refused(make) -> None:
 
 def test_utilities_are_those_of_the_states() -> None:
     world = make_tiny_world(observation="latent")
-    arrivals = [transition.sample_start(world, np.random.default_rng(seed)) for seed in range(3)]
-    totals = [state.total for state in transition.make_states(world, arrivals)]
-    np.testing.assert_allclose(utilities(world, arrivals), totals)
+    starts = [transition.sample_start(world, np.random.default_rng(seed)) for seed in range(3)]
+    totals = [state.total for state in transition.make_states(world, starts)]
+    np.testing.assert_allclose(utilities(world, starts), totals)
 
 
 def test_what_cannot_be_searched_is_named() -> None:

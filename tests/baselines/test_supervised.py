@@ -123,7 +123,7 @@ def test_is_evaluated_on_either_observation(config: SupervisedConfig, observatio
 
 def test_two_processes_train_what_one_does(config: SupervisedConfig, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    # Without --multi_gpu accelerate starts one process where there are processors alone, whatever --num_processes says.
+    # Without --multi_gpu, accelerate starts one process on a machine without GPUs, whatever --num_processes says.
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     command = ["-m", "baselines", "train", "supervised", "--num-envs", "1", "--out", str(tmp_path / "two")]

@@ -90,7 +90,7 @@ def write_plan(run: Path, cells: Mapping[str, tuple[str, int, str]], experiment:
 
 GAINS = {
     "uniform": [0.0, 1.0, 0.0, 1.0],
-    "beam:budget=640": [4.0, 5.0],  # dear, so of the first two episodes alone
+    "beam:budget=640": [4.0, 5.0],  # expensive, so it ran on the first two episodes only
     "eagle-g_optimal": [2.0, 3.0, 2.5, 3.5],
     "eagle-uniform": [1.0, 1.5, 0.5, 1.0],
     "supervised-g_optimal": [2.5, 3.5, 3.0, 4.0],

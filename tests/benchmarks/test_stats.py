@@ -93,7 +93,7 @@ def test_weights_are_products_of_counts(rng: np.random.Generator) -> None:
 
 
 def test_replicates_whose_users_missed_the_drawn_seeds_are_left_out(rng: np.random.Generator) -> None:
-    # Each user stands under one seed alone: a quarter of the draws pair a seed with the other seed's user.
+    # Each user occurs with only one seed: a quarter of the draws pair a seed with the other seed's user.
     found = bootstrap([0.0, 1.0], [0, 1], ["a", "b"], rng)
     assert found == Interval(0.5, 0.0, 1.0)
 

@@ -550,7 +550,7 @@ def test_bad_files_of_ml_100k_are_refused(tmp_path: Path, files: dict[str, str],
         load_movielens(oldest_folder(tmp_path, **files))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not next to the checkout")
 def test_the_real_data_set() -> None:
     catalog = load_movielens(REAL, progress=False)
     assert len(catalog.users) == 610
@@ -575,7 +575,7 @@ def test_the_real_data_set() -> None:
     assert np.mean(np.array(extra) >= 1) >= 0.9
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not beside the checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not next to the checkout")
 def test_the_real_overviews() -> None:
     catalog = load_movielens(REAL, "overview", progress=False)
     assert len(catalog.items) == 8199

@@ -302,7 +302,7 @@ class TestLeverages:
         assert gap == pytest.approx(g.max() / 3 - 1)
 
     def test_rows_without_weight_count(self):
-        """A certificate over the support alone would call this design optimal."""
+        """A certificate over only the support would call this design optimal."""
         z = np.array([[1.0, 0], [0, 1], [3, 3]])
         g, gap = design.leverages(z, [0.5, 0.5, 0])
         assert g == pytest.approx([2, 2, 36])

@@ -11,7 +11,7 @@ from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 @pytest.fixture
 def model() -> ScriptedModel:
-    """The scripted model of ``tiny``."""
+    """The scripted model of `tiny`."""
     return ScriptedModel()
 
 

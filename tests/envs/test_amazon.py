@@ -1,4 +1,4 @@
-"""``EagleGym/Amazon-v0`` end to end: generated files in Amazon's format, a random general model, a real step."""
+"""`EagleGym/Amazon-v0` end to end: generated files in Amazon's format, a random general model, a real step."""
 
 from __future__ import annotations
 

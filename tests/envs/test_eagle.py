@@ -216,7 +216,7 @@ def test_a_reset_that_fails_in_the_making_leaves_all_as_it_was(tiny: World, monk
     for each in (env, twin):
         each.reset(seed=0)
     with monkeypatch.context() as patch:
-        patch.setattr(ActionSets, "build", raiser(LanguageModelError("no candidate came")))
+        patch.setattr(ActionSets, "build", raiser(LanguageModelError("no candidate was proposed")))
         for seed in (None, 9):
             with pytest.raises(LanguageModelError, match="no candidate"):
                 env.reset(seed=seed)
@@ -343,7 +343,7 @@ def test_free_text_is_kept_and_judged() -> None:
     env.reset(options={"text": TEXT})
     *_, info = env.step(0)
     assert info["text"] == TEXT
-    assert info["valid"] is False, "given back as it came"
+    assert info["valid"] is False, "returned unchanged"
 
 
 def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:

@@ -284,7 +284,7 @@ def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not MOVIELENS.is_dir(), reason="the MovieLens ratings are not beside this checkout")
+@pytest.mark.skipif(not MOVIELENS.is_dir(), reason="the MovieLens ratings are not next to this checkout")
 def test_real_movielens_ratings(tmp_path: Path, quick_fit: None) -> None:
     arguments = SMALL | {"root": str(MOVIELENS), "cache_dir": str(tmp_path)}
     env = gym.make("EagleGym/MovieLens-v0", **arguments)

@@ -16,7 +16,7 @@ def chat(text: str | None = "A film.", finish_reason: str = "stop", **more: obje
 
 
 def written(text: str = "A film.", finish_reason: str = "stop") -> bytes:
-    """As :func:`chat`, for ``/completions``."""
+    """As `chat`, for `/completions`."""
     return chat(choices=[{"index": 0, "text": text, "finish_reason": finish_reason}])
 
 
@@ -27,7 +27,7 @@ class Server:
         self.plan: list[Callable[[BaseHTTPRequestHandler], None]] = []
         self.requests: list[dict] = []
         self.headers: list[dict] = []
-        self.ports: list[int] = []  # of the connections that the requests came by
+        self.ports: list[int] = []  # of the connections that the requests used
         self.busiest = self.busy = 0
         self.lock = threading.Lock()
         server = self

@@ -25,9 +25,9 @@ def test_of_equal_matches_the_next_one_counts():
 
 def test_what_texts_have_in_common_is_guessed_where_the_source_says_nothing():
     common = NGrams([[1, 2, 3, 4], [1, 2, 3, 5], [9, 2, 7], [1, 2, 3, 4, 6]])
-    assert common.after([1, 2], 8) == [3, 4, 6]  # two in common before one: behind 2 alone stands 3, too
+    assert common.after([1, 2], 8) == [3, 4, 6]  # two in common before one; after 2 by itself, 3 follows too
     assert common.after([9, 2], 8) == [7]
-    assert common.after([8, 2], 1) == [3]  # by the last token alone
+    assert common.after([8, 2], 1) == [3]  # by the last token only
     assert common.after([2], 2) == [3, 4]
     assert common.after([6], 8) == common.after([], 8) == common.after([1, 2], 0) == []
     assert Draft([7, 1, 2, 8], common).after([7, 1, 2], 8) == [8]

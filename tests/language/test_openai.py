@@ -1,4 +1,4 @@
-"""Against a real server that this project did not write (``transformers serve``), and against one that misbehaves."""
+"""Against a real server that this project did not write (`transformers serve`), and against one that misbehaves."""
 
 from __future__ import annotations
 
@@ -537,7 +537,7 @@ def test_messages_count_the_attempts_that_were_made(server: Server, model: backe
     with pytest.raises(LanguageModelError, match=r"failed after 3 attempts \(status 503\)"):
         model.generate(PROMPTS[:1], [0])
     server.plan = [refuse(429, Retry_After="86400")] * 3
-    with pytest.raises(LanguageModelError, match=r"failed \(status 429\); it asks to be left alone for 86400 s"):
+    with pytest.raises(LanguageModelError, match=r"failed \(status 429\); it asks clients to wait 86400 s"):
         model.generate(PROMPTS[:1], [0])
     assert len(server.requests) == 4
 
@@ -630,7 +630,7 @@ def test_no_episode_is_rewarded_for_a_non_answer(server: Server, model: backend.
 
 @pytest.fixture(scope="module")
 def transformers_server() -> Iterator[str]:
-    """``transformers serve`` with the embedded model, offline, on loopback."""
+    """`transformers serve` with the embedded model, offline, on loopback."""
     for package in ("fastapi", "uvicorn"):
         pytest.importorskip(package, reason="transformers[serving] is not installed")
     with transformers_serve(weights_path()) as url:

@@ -49,8 +49,8 @@ def test_the_embedded_model_is_no_judge():
 
 @settings(max_examples=100, derandomize=True)
 @given(ANY_TEXT, ANY_TEXT)
-def test_any_unicode_can_be_phrased(text: str, instruction: str):
-    prompt = Prompt("rewrite", text, instruction)
+def test_any_unicode_can_be_phrased(text: str, edit: str):
+    prompt = Prompt("rewrite", text, edit)
     for phrased in (control_text(prompt), plain_instructions(prompt), chat_messages(prompt)[1]["content"]):
         phrased.encode("utf-8")
 

@@ -176,7 +176,7 @@ def test_a_text_that_reaches_the_end_of_the_context_is_cut_off_not_wrapped(plain
 
 @pytest.fixture(scope="module")
 def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose config calls its 128 positions ``n_positions``, and which knows no position beyond them."""
+    """A model whose config calls its 128 positions `n_positions`, and which knows no position beyond them."""
     folder = tmp_path_factory.mktemp("gpt2")
     write_tokenizer(folder, control=False, chat_template=CHAT_TEMPLATE)
     sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 128, "vocab_size": 384, "initializer_range": 0.3}

@@ -52,8 +52,8 @@ def write_llama(
 ) -> LlamaForCausalLM:
     """A random Llama whose logits are spread enough that sampling has something to choose from.
 
-    With ``ends`` its texts end after 15 tokens or so: the first coordinate is kept constant through the layers, and
-    the head reads it for the end token alone (a Llama has no biases that could do this).
+    With `ends` its texts end after 15 tokens or so: the first coordinate is kept constant through the layers, and
+    only the end token's logit reads it (a Llama has no biases that could do this).
     """
     torch.manual_seed(seed)
     settings: dict[str, object] = {

@@ -13,7 +13,7 @@ from eagle_gym.plot_english import Attributes, Profile, from_film, parse, parse_
 from eagle_gym.plot_english.films import tag_pairs
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "ml-latest-small"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="ml-latest-small is not beside the repository")
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="ml-latest-small is not next to the repository")
 
 
 def test_a_film_from_genres_year_tags_and_overview() -> None:

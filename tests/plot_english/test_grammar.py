@@ -43,12 +43,12 @@ def test_every_value_can_be_said_and_read_in_every_wording(wording: int, dialect
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("wording", range(5))
-def test_every_value_can_be_said_beside_any_other_slot_of_its_sentence(wording: int, dialect: Dialect) -> None:
+def test_every_value_can_be_said_next_to_any_other_slot_of_its_sentence(wording: int, dialect: Dialect) -> None:
     layout = Layout(wording, wording, wording, wording, dialect=dialect)
     for slot, other in (pair for slots in SENTENCES for pair in permutations(slots, 2)):
         for number, value in enumerate(values(slot)):
-            beside = values(other)[number % len(values(other))]
-            attributes = Attributes.from_pairs([(slot, value), (other, beside)])
+            partner = values(other)[number % len(values(other))]
+            attributes = Attributes.from_pairs([(slot, value), (other, partner)])
             text = render(attributes, layout=layout)
             assert parse(text) == read(text) == attributes
 

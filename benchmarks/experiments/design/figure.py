@@ -33,7 +33,7 @@ def save_figure(pools: Sequence[Floats], folder: Path) -> None:
 
 
 def draw(axes: Any, panel: Panel) -> None:  # noqa: ANN401 - matplotlib has no types
-    """Draw a panel: the pool as dots, the set as arrows, its ellipse (see :func:`ellipse`)."""
+    """Draw a panel: the pool as dots, the set as arrows, its ellipse (see `ellipse`)."""
     flat = panel.pool @ panel.axes.T
     axes.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
     axes.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)

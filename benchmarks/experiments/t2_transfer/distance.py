@@ -99,12 +99,12 @@ def draw_prompts(world: World, cases: int, rng: np.random.Generator) -> list[Pro
     split = world.resources.split
     items = rng.choice(split.test_items, size=cases, replace=cases > len(split.test_items))
     users = rng.choice(split.test_users, size=cases)
-    arrivals = [
+    starts = [
         RawState(world.catalog.items[int(item)].text, int(user), int(item))
         for item, user in zip(items, users, strict=True)
     ]
     found = []
-    for state in make_states(world, arrivals):
+    for state in make_states(world, starts):
         offered = np.flatnonzero(state.action_set.mask)
         chosen = state.action_set.edits[int(rng.choice(offered))]
         found.append(Prompt("rewrite", text=state.text, edit=chosen))
@@ -134,8 +134,8 @@ def distances(
     Args:
         where: Name, id and arguments of the environments, for each catalog.
         models: Specs of the two models; effects of edits are those expected for the first.
-        cases: See :func:`measure`.
-        samples: See :func:`measure`.
+        cases: See `measure`.
+        samples: See `measure`.
     """
     found = {}
     for name, _, arguments in where:

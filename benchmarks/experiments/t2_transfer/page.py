@@ -20,7 +20,7 @@ def section(run: Run, environment: str, models: Sequence[str], learners: Sequenc
         environment: Name of the environment: that of the catalog, then that of a model.
         models: Names of the two models.
         learners: Names of the learners.
-        far: Paragraphs on the distance, by catalog (see :func:`.distance.distances`).
+        far: Paragraphs on the distance, by catalog (see `distance.distances`).
     """
     catalog, _, here = environment.rpartition("-")
     (there,) = set(models) - {here}

@@ -90,8 +90,8 @@ def coverage(run: Run, environment: str) -> dict[str, float]:
     first = {(row.texts[0], row.user) for cell in cells for row in cell.rows}
     with opened(env_id, 1, split="test", **kwargs) as envs:
         world = envs.unwrapped.world
-        arrivals = [RawState(text, world.catalog.user_index(user), -1) for text, user in sorted(first)]
-        sets = [state.action_set for state in transition.make_states(world, arrivals)]
+        starts = [RawState(text, world.catalog.user_index(user), -1) for text, user in sorted(first)]
+        sets = [state.action_set for state in transition.make_states(world, starts)]
     factors = np.array([chosen.C for chosen in sets])
     lengths = [np.linalg.norm(chosen.features[chosen.mask > 0], axis=1).mean() for chosen in sets]
     return {

@@ -63,10 +63,10 @@ def repeated_singly(bench: Bench, world: World, count: int) -> tuple[int, int, f
                 result = batch.transition(actions)
                 for snapshot, action, after, reward in zip(before, actions, result.states, result.rewards, strict=True):
                     single.set_state(snapshot)
-                    alone = float(single.step(int(action))[1])
+                    single_reward = float(single.step(int(action))[1])
                     same = single.state.text == after.text
                     differ += not same
-                    apart = max(apart, abs(alone - float(reward))) if same else apart
+                    apart = max(apart, abs(single_reward - float(reward))) if same else apart
                 steps += len(before)
                 bar.update(len(before))
     return steps, differ, apart

@@ -216,11 +216,11 @@ class Choices:
 
     Attributes:
         possible: [2, G'] How often an outcome was possible.
-        came: [2, G'] How often it occurred.
+        occurred: [2, G'] How often the outcome occurred.
     """
 
     possible: Floats
-    came: Floats
+    occurred: Floats
 
 
 def count_choices(trials: Trials) -> Choices:
@@ -230,7 +230,7 @@ def count_choices(trials: Trials) -> Choices:
     after = arrays.one_hot(results[0] for results in trials.results)
     items = gather_changes([[edit] for edit in trials.edits])
     single = np.bincount(items.pair, minlength=len(trials.texts)) == 1
-    possible, came = np.zeros((2, len(columns))), np.zeros((2, len(columns)))
+    possible, occurred = np.zeros((2, len(columns))), np.zeros((2, len(columns)))
     for direction in range(arrays.change_table().vague):
         pairs = items.pair[(items.direction == direction) & single[items.pair]]
         entries = slice(*start[len(plot_english.FEATURES) + direction :][:2])
@@ -238,8 +238,8 @@ def count_choices(trials: Trials) -> Choices:
             rows = pairs[pairs % 2 == half]
             could = ~before[rows][:, columns[entries]]
             possible[half, entries] = could.sum(axis=0)
-            came[half, entries] = (could & after[rows][:, columns[entries]]).sum(axis=0)
-    return Choices(possible, came)
+            occurred[half, entries] = (could & after[rows][:, columns[entries]]).sum(axis=0)
+    return Choices(possible, occurred)
 
 
 def fit_choice(choices: Choices) -> Floats:
@@ -253,14 +253,14 @@ def fit_choice(choices: Choices) -> Floats:
     def error(prior: float) -> float:
         total = 0.0
         for half in range(2):
-            rate = _rates(choices.possible[half], choices.came[half], guess, prior)
-            possible, came = choices.possible[1 - half], choices.came[1 - half]
+            rate = _rates(choices.possible[half], choices.occurred[half], guess, prior)
+            possible, occurred = choices.possible[1 - half], choices.occurred[1 - half]
             likely = np.clip(rate, 1e-6, 1 - 1e-6)
-            total -= float((came * np.log(likely) + (possible - came) * np.log1p(-likely)).sum())
+            total -= float((occurred * np.log(likely) + (possible - occurred) * np.log1p(-likely)).sum())
         return total
 
     best = min(_CHOICE_PRIORS, key=error)
-    return _rates(choices.possible.sum(axis=0), choices.came.sum(axis=0), guess, best)
+    return _rates(choices.possible.sum(axis=0), choices.occurred.sum(axis=0), guess, best)
 
 
 def _entries() -> slice:
@@ -275,18 +275,18 @@ def _guess(choices: Choices) -> Floats:
     table = arrays.change_table()
     row, column = np.nonzero(table.wanted)
     first = table.first[row, column]
-    came = choices.came.sum(axis=0)[_entries()]
-    share = (came[first].sum() + 1.0) / (came.sum() + 2.0)
+    occurred = choices.occurred.sum(axis=0)[_entries()]
+    share = (occurred[first].sum() + 1.0) / (occurred.sum() + 2.0)
     counts = np.array([table.first.sum(axis=1), (table.wanted & ~table.first).sum(axis=1)])  # [2, V]
-    rate = np.ones(choices.came.shape[1])
+    rate = np.ones(choices.occurred.shape[1])
     rate[_entries()] = np.where(first, share / counts[0, row], (1.0 - share) / np.maximum(counts[1, row], 1))
     return rate
 
 
-def _rates(possible: Floats, came: Floats, guess: Floats, prior: float) -> Floats:
+def _rates(possible: Floats, occurred: Floats, guess: Floats, prior: float) -> Floats:
     rate = np.ones(len(possible))
     entries = _entries()
-    rate[entries] = (came[entries] + prior * guess[entries]) / (possible[entries] + prior)
+    rate[entries] = (occurred[entries] + prior * guess[entries]) / (possible[entries] + prior)
     return rate
 
 

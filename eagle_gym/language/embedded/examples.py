@@ -110,7 +110,7 @@ def description(rng: np.random.Generator) -> Attributes:
     return attributes
 
 
-def edit_prompt(attributes: Attributes, rng: np.random.Generator) -> str:
+def draw_edit(attributes: Attributes, rng: np.random.Generator) -> str:
     """An edit that may be shown in training and can change these attributes."""
     changes = int(rng.choice(list(MACRO), p=list(MACRO.values())))
     for _ in range(100):
@@ -130,15 +130,15 @@ def _rewrite(rng: np.random.Generator, manner: Manner) -> Example:
     if manner.taken and rng.random() < manner.taken:
         before, edit = _taken(before, rng)
     else:
-        edit = edit_prompt(before, rng)
+        edit = draw_edit(before, rng)
     preferred = {"first_outcome": manner.first_outcome, "first_slot": manner.first_slot}
     after = apply(before, parse_edit(edit), rng, **preferred)
     if rng.random() < manner.invent:
         after = _invent(before, after, rng)
     layout = manner.read_layout(rng)
     text = render(before, layout=layout)
-    anew = layout.dialect.name != manner.dialect or rng.random() < manner.reword
-    answer = render(after, layout=manner.layout(rng) if anew else layout)
+    reworded = layout.dialect.name != manner.dialect or rng.random() < manner.reword
+    answer = render(after, layout=manner.layout(rng) if reworded else layout)
     return Example(Prompt("rewrite", text=text, edit=edit), answer)
 
 
@@ -154,7 +154,7 @@ def _taken(attributes: Attributes, rng: np.random.Generator) -> tuple[Attributes
 def _propose(rng: np.random.Generator, manner: Manner) -> Example:
     attributes = description(rng)
     text = render(attributes, layout=manner.read_layout(rng))
-    return Example(Prompt("propose", text=text), edit_prompt(attributes, rng))
+    return Example(Prompt("propose", text=text), draw_edit(attributes, rng))
 
 
 def _personal(rng: np.random.Generator, manner: Manner) -> Example:
@@ -166,7 +166,7 @@ def _personal(rng: np.random.Generator, manner: Manner) -> Example:
     personal = {asking_for(pair) for pair in wanted}
     fitting = [p for p in prompts if personal & set(parse_edit(p)) or _takes_out(p, profile.dislikes)]
     allowed = [p for p in fitting or prompts if not held_out(p)]
-    answer = allowed[0] if allowed else edit_prompt(attributes, rng)
+    answer = allowed[0] if allowed else draw_edit(attributes, rng)
     text = render(attributes, layout=manner.read_layout(rng))
     return Example(Prompt("propose", text=text, profile=render_profile(profile)), answer)
 

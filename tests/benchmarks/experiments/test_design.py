@@ -186,13 +186,13 @@ def test_synthetic_pools_are_what_they_say():
 
 def test_displacements_are_what_the_designs_of_the_states_saw():
     class Steps:
-        """A prompt is a number, and moves a state by that much."""
+        """An edit is a number, and moves a state by that much."""
 
         def propose(self, texts, profiles, n, seeds):
             return [[f"{j + seed % 7}" for j in range(n)] for seed in seeds]
 
-        def expected(self, texts, prompts, z, seeds):
-            return [row + np.array([[float(p), 1.0] for p in pool]) for row, pool in zip(z, prompts, strict=True)]
+        def expected(self, texts, edits, z, seeds):
+            return [row + np.array([[float(p), 1.0] for p in pool]) for row, pool in zip(z, edits, strict=True)]
 
     z = np.array([[1.0, 2.0], [3.0, 4.0]])
     sets = ActionSets(Steps(), Steps(), pool=5, k=3)

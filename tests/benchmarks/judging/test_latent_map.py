@@ -24,7 +24,7 @@ def episode(method: str, seed: int, number: int, gain: float) -> EpisodeRow:
 
 
 def test_axes_by_hand() -> None:
-    # The user likes the second direction; beside it the episodes move along the third, by 3 of 5.
+    # The user likes the second direction. Apart from it, the episodes move along the third, by 3 of 5.
     paths = [np.array([[1.0, 1, 1], [1, 5, 4]])]
     axes, share = lay(np.array([0.0, 2.0, 0.0]), paths)
     np.testing.assert_allclose(axes[0], [0, 1, 0])

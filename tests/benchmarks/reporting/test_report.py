@@ -1,4 +1,4 @@
-"""The report: rebuilt from files alone, true to them, and honest about what is missing, lost or hacked."""
+"""The report: rebuilt from only files, true to them, and honest about what is missing, lost or hacked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def text_of(folders: list[Path]) -> str:
     return "\n\n".join(markdown(block) for block in report(folders))
 
 
-# Files alone
+# Only files
 
 
 def test_nothing_is_opened_and_two_reports_are_equal(

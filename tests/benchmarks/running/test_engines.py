@@ -15,7 +15,7 @@ from eagle_gym.errors import ConfigurationError
 
 
 def touch(path: Path) -> None:
-    """Work: fails on a path called ``broken``, dies on one called ``killed``; late with one called ``slow``."""
+    """Work: fails on a path called `broken`, dies on one called `killed`; late with one called `slow`."""
     if path.name == "broken":
         raise ValueError("this one is broken")
     if path.name == "killed":
