@@ -63,7 +63,7 @@ class _Reviews:
 
 
 @dataclass(frozen=True)
-class _Thresholds:
+class _Cutoffs:
     """What is kept of a data set; the arguments of `load_amazon`."""
 
     core: int
@@ -107,7 +107,7 @@ def load_amazon(
     check_count("core", core, 0)
     check_count("min_ratings", min_ratings, 0)
     check_count("words", words, 1)
-    limits = _Thresholds(int(core), int(min_ratings), int(words))
+    limits = _Cutoffs(int(core), int(min_ratings), int(words))
     with file_errors(root):
         reviews, meta = _files(Path(root))
 
@@ -133,7 +133,7 @@ def _files(root: Path) -> tuple[Path, Path]:
     return existing(reviews[0], NEED), existing(meta[0], NEED)
 
 
-def _read(reviews: Path, meta: Path, limits: _Thresholds, progress: bool) -> Catalog:
+def _read(reviews: Path, meta: Path, limits: _Cutoffs, progress: bool) -> Catalog:
     found, off_scale = _read_reviews(reviews, progress)
     titles, texts, notes = _read_products(meta, set(found.products), limits.words, progress)
     kept, left_out = _keep(found, texts, limits)
@@ -227,7 +227,7 @@ def _read_products(
     return titles, {product: text for product, text in texts.items() if text}, notes
 
 
-def _keep(found: _Reviews, texts: Mapping[str, str], limits: _Thresholds) -> tuple[NDArray[np.bool_], tuple[Skipped, ...]]:
+def _keep(found: _Reviews, texts: Mapping[str, str], limits: _Cutoffs) -> tuple[NDArray[np.bool_], tuple[Skipped, ...]]:
     """The reviews that become ratings, bool [m], and notes about the others."""
     known = np.array([product in texts for product in found.products], np.bool_)[found.product]
     latest = known & _latest(found)
