@@ -6,10 +6,10 @@ and takes gradient steps up
 
     E[pi(a|x) / pi_old(a|x) A] - alpha KL(pi(.|x) || pi_ref(.|x)) - beta KL(pi(.|x) || pi_old(.|x)).
 
-The KLs at the state itself are differentiated exactly, over all K actions; only what follows is estimated from the
-episodes. The last term is mirror descent [2]. Its gradient vanishes where pi = pi_old, so the fixed point is the soft
-optimum pi* ∝ pi_ref exp(Q / alpha), which a test verifies. (PPO's clipped ratios keep the pull of the KL and drop part
-of the push of the advantages; in that test they stop short of the optimum.)
+The KLs at a state are differentiated exactly, over all K actions; only the return after it is estimated from episodes.
+The last term is mirror descent [2]. Its gradient vanishes where pi = pi_old, so the fixed point is the soft optimum pi*
+∝ pi_ref exp(Q / alpha), which a test verifies. (PPO's clipping keeps the whole gradient of the KL but drops part of the
+gradient of the advantages, so in that test it stops short of the optimum.)
 
 There are two policies. `policy="language"` is a language model that reads text, user and edits (`language.py`) and
 starts as a supervised agent. `policy="latent"` is a small network that scores latent observations; given a recorded
@@ -367,7 +367,7 @@ def train(
         resume: Continue from the checkpoint in `folder` if there is one.
         checkpoint_every: Iterations between checkpoints.
         progress: Show a progress bar.
-        label: Its name.
+        label: Name shown next to the progress bar.
 
     Returns:
         The agent after `config.total_timesteps` environment steps, rounded up to whole episodes of all environments.

@@ -349,7 +349,7 @@ def train(
         resume: Continue from the checkpoint in `folder` if there is one.
         checkpoint_every: Updates between checkpoints.
         progress: Show a progress bar.
-        label: Its name.
+        label: Name shown next to the progress bar.
 
     Raises:
         ConfigurationError: The environment is of another kind, or `resume` finds another run.

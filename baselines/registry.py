@@ -1,6 +1,6 @@
 """The tables of learners and of methods that do not learn, which the command line and the benchmarks use.
 
-A module is imported when one of its names is used, so an agent whose libraries are not installed does no harm.
+A module is imported when one of its names is used, so the libraries of an agent are needed only when it is used.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def save(
         **facts: Other JSON values that loading needs.
 
     Raises:
-        PreparationError: It cannot be written, as where the disk is full. The last checkpoint is kept.
+        PreparationError: It cannot be written, for example because the disk is full. The last checkpoint is kept.
     """
     files: dict[Path, bytes] = {}
     sums: dict[str, str] = {}

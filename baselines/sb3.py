@@ -182,7 +182,7 @@ class DQNConfig(SB3Config):
 def largest_divisor(size: int, most: int) -> int:
     """The largest divisor of `size` between 2 and `most`; `size` itself if there is none.
 
-    SB3 warns of a last minibatch that is smaller, and cannot normalise the advantages of a single row.
+    SB3 warns if the last minibatch is smaller, and cannot normalise the advantages of a single row.
     """
     return next((k for k in range(min(max(2, most), size), 1, -1) if size % k == 0), size)
 

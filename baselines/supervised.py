@@ -155,7 +155,7 @@ def train(
         resume: Continue from the checkpoint in `folder` if there is one.
         checkpoint_every: Updates between checkpoints.
         progress: Show a progress bar.
-        label: Its name.
+        label: Name shown next to the progress bar.
 
     Raises:
         ConfigurationError: `resume` finds another run, or a batch cannot be divided equally among the processes.

@@ -154,7 +154,7 @@ def train(
         folder: Where checkpoints and TensorBoard events go; nothing is written if None.
         resume: Continue from the checkpoint in `folder` if there is one.
         progress: Show a progress bar.
-        label: Its name.
+        label: Name shown next to the progress bar.
 
     Raises:
         ConfigurationError: `resume` finds another run.

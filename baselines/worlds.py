@@ -1,4 +1,4 @@
-"""What agents need of an environment's world: the world itself, utilities of texts, seeds for imagined rewrites."""
+"""What agents need from an environment's world: the world itself, utilities of texts, seeds for imagined rewrites."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Experiments: cells on disk, tables with intervals, and pictures; `python -m benchmarks list`."""
+"""Experiments, from runs on disk to tables with intervals and plots; `python -m benchmarks list` names them."""

@@ -1,10 +1,10 @@
-"""Experiments: each is a package of this folder that holds all that belongs to it.
+"""Experiments: each package of this folder is one.
 
 `experiments/NAME/__init__.py` has a docstring, which `python -m benchmarks list NAME` prints; a table `SIZES`, from the
-name of a size to its settings; and a function `run(options)`, which measures and writes the run's folder. Where these
-need more, the other modules of the package have it: the parts that do the measuring, and the page that is written of
-it. `find_experiments` finds every package by its name, so a new experiment is a new folder and nothing else.
-What two experiments share lies outside, in the other rooms of `benchmarks`.
+name of a size to its settings; and a function `run(options)`, which measures and writes the run's folder. The package's
+other modules hold the rest: the code that measures, and the code that writes the page. `find_experiments` finds every
+package by its name, so a new experiment is a new folder and nothing else. What two experiments share lies outside, in
+the other rooms of `benchmarks`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 For a batch of states, candidate edits are proposed and the expected next embedding of each is estimated. A G-optimal
 design over these embeddings, or over the displacements to them, then picks K edits and their weights q_S [1].
-Differences from the paper: displacements are the default features, and of edits with equal features only the first is
-offered, unless there are too few others.
+Differences from the paper: displacements are the default features, and among edits with equal features only the first
+is offered, unless too few edits remain.
 
 An action set depends only on text, user profile and seed. Every random draw comes from a hash of these, and features
 are rounded before the selection, so the batch, the process and the episode's own randomness make no difference.
@@ -71,7 +71,7 @@ class Pool:
 
 
 class ActionSets:
-    """Builds action sets, and keeps the latest.
+    """Builds action sets and caches the most recently used.
 
     Args:
         candidates: Propose the pool.
@@ -159,7 +159,7 @@ class ActionSets:
         ]
 
     def pools(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[Pool]:
-        """The pools from which the action sets of a batch of states are chosen; none is kept.
+        """The pools from which the action sets of a batch of states are chosen; they are not cached.
 
         Args:
             texts: [B] The states' texts.

@@ -2,7 +2,8 @@
 
 `LexiconCandidates` draws edits in plot English from arrays, for a whole batch of states at once, in the proportions of
 `plot_english.propose`. `ModelCandidates` asks the language model. Both propose generic edits (given the text) and
-personalised ones (given the user's profile too). No edit is proposed twice, and none that would change nothing.
+personalised ones (given the user's profile too). No edit is proposed twice, and edits that would change nothing are
+left out.
 """
 
 from __future__ import annotations

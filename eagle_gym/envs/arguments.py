@@ -1,4 +1,4 @@
-"""Declaring the arguments of an environment: an `Argument` says everything that is known of one.
+"""Declarations of an environment's arguments: an `Argument` records everything that is known about one.
 
 `argument(...)` makes a dataclass field whose metadata holds the `Argument`. Validation, the keys under which worlds are
 shared, the table of the documentation and the help of the command line all read it.
@@ -73,7 +73,7 @@ class Argument:
     def light(self) -> bool:
         """Whether worlds may differ in it and still share everything heavy.
 
-        These are the arguments of the episode, and those of preparation: what is open is prepared already.
+        These are the arguments of the episode, and those of preparation, which is over once a world is open.
         """
         return self.applies_to in ("episode", "preparation")
 
@@ -102,7 +102,7 @@ class Argument:
         """Check a value and return it in canonical form: numbers as floats, dicts copied, an empty dict as None.
 
         Args:
-            name: Of the argument, for the message.
+            name: Name of the argument, for the message.
             value: What was given.
 
         Raises:
@@ -253,6 +253,6 @@ def help_lines(arguments: Mapping[str, Argument], width: int = 100) -> Iterable[
 
 
 def located(path: str) -> str:
-    """A path by where it is, however it was written."""
+    """The absolute path, with `~` and links resolved."""
     # os.path, because the methods of Path raise on an unknown user and on links that form a circle.
     return os.path.realpath(os.path.expanduser(path))

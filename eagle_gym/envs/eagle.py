@@ -97,9 +97,9 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float), which measure the design;
     `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
 
-    A text is no proper rewrite if it should be plot English and does not parse. Free text is no proper rewrite if the
-    language model returned it unchanged, or if it is over twice as long as the catalog's longest text. Two runs with
-    one seed have equal infos; counts of calls and tokens are in `usage` instead.
+    Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
+    it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and
+    tokens are in `usage` instead.
 
     ## Rendering
 
@@ -113,8 +113,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     ## Use with other libraries
 
-    Stable-Baselines3, TorchRL, skrl and others that know arrays only need `observation="latent"`. To step many
-    environments with one batched model call, use `gym.make_vec` (see `EagleVectorEnv`), and
+    Libraries that handle only arrays, such as Stable-Baselines3, TorchRL and skrl, need `observation="latent"`. To step
+    many environments with one batched model call, use `gym.make_vec` (see `EagleVectorEnv`), and
     `eagle_gym.envs.sb3.SB3VecEnv` for Stable-Baselines3.
 
     ## Version History
@@ -122,8 +122,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     - v0: The first version.
 
     Raises:
-        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless a file
-            or model is needed to tell.
+        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless the check
+            itself needs a file or a model.
         CatalogError: Bad data.
         PreparationError: Something is absent or does not match, and `prepare="never"`.
     """
@@ -154,7 +154,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     @property  # a plain attribute in Gymnasium, which sets it after construction
     def spec(self) -> EnvSpec | None:
-        """What `gym.make` made this environment from, with the horizon as `max_episode_steps`."""
+        """The spec that `gym.make` used, with the horizon as `max_episode_steps`."""
         return self._spec
 
     @spec.setter
@@ -179,7 +179,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
         Args:
             seed: Seeds `np_random`. None continues with the present generator.
-            options: `user` and `item` (ids) and `text` set the start; what is not set is drawn. `any_split=True` allows
+            options: `user` and `item` (ids) and `text` set the start; the others are drawn. `any_split=True` allows
                 users and items of the other split too.
 
         Returns:
@@ -218,7 +218,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
         return make_observation(world, after), reward, transition.is_over(world, after), False, make_info(world, after)
 
     def restore(self, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int) -> None:
-        """Replace the episode and its randomness, unchecked; `set_state` checks.
+        """Replace the episode and its randomness without checks; `set_state` checks.
 
         Args:
             state: The present state; None for no episode.
@@ -230,7 +230,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
         self._state, self._frames = state, list(frames)
 
     def append(self, frame: Frame) -> None:
-        """Go on to the state of a frame, unchecked; `step` computes it."""
+        """Add a frame and move to its state, without checks; `step` computes the frame."""
         self._state = frame.state
         self._frames.append(frame)
 

@@ -138,7 +138,7 @@ def _is_whole(world: World, state: object) -> bool:
 
 
 def check_options(options: object) -> dict[str, Any]:
-    """The options of `reset` as a dict of their own.
+    """A copy of the options of `reset`, as a dict.
 
     Raises:
         ConfigurationError: They are neither None nor a dict with names as keys.
@@ -194,7 +194,7 @@ class WorldMixin:
 
 @contextmanager
 def unmoved_by_failure(generators: Iterable[np.random.Generator]) -> Iterator[None]:
-    """Put the generators back to where they were if the block raises."""
+    """Restore the states of the generators if the block raises."""
     before = [(rng.bit_generator, rng.bit_generator.state) for rng in generators]
     try:
         yield

@@ -99,7 +99,7 @@ _SPACES: weakref.WeakValueDictionary[str, LatentSpace] = weakref.WeakValueDictio
 
 
 def shared(open_now: weakref.WeakValueDictionary[str, T], key: str, make: Callable[[], T]) -> T:
-    """What is open under the key, made now if nothing is."""
+    """The open object under this key; it is made if there is none."""
     found = open_now.get(key)
     if found is None:
         found = open_now[key] = make()
@@ -127,7 +127,7 @@ def load_catalog(settings: Settings) -> Catalog:
 
 
 def open_candidates(settings: Settings, model: LanguageModel) -> Candidates:
-    """What proposes candidate edits. A general language model uses its own words, for rendered texts too."""
+    """What proposes candidate edits. A general language model uses its own words, even for rendered texts."""
     if settings.candidates == "lexicon":
         return LexiconCandidates(settings.personalised, settings.macro)
     return ModelCandidates(model, language=model.language, personalised=settings.personalised)

@@ -3,9 +3,9 @@
 `frame_image` draws one moment. It needs matplotlib, which `pip install 'eagle_gym[render]'` installs.
 
 The embedding space is white: the catalog varies equally in every direction, so its principal components are arbitrary.
-The map is therefore laid by what matters. Its horizontal axis is the direction of the user's taste, so that a point's
-position on it is its affinity. Its vertical axis is the direction, at right angles to the first, in which the texts
-move most.
+The axes of the map are therefore chosen by meaning. The horizontal axis is the direction of the user's taste, so a
+point's position along it is its affinity. The vertical axis is the direction, orthogonal to the first, in which the
+texts move most.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def map_view(world: World, frames: Sequence[Frame]) -> MapView:
 
     Args:
         world: Where the episode takes place.
-        frames: The episode. If it has only its start, the vertical axis is laid by the offered edits instead.
+        frames: The episode. If it has only its start, the offered edits determine the vertical axis instead.
     """
     start = frames[0].state
     user = world.space.users[start.user]

@@ -1,7 +1,8 @@
 """Stable-Baselines3 on batches: a `VecEnv` over the vector environment, so that PPO trains on batched model calls.
 
-SB3 takes no vector environment of Gymnasium, and its `DummyVecEnv` would step one environment after the other. SB3
-starts the next episode in the step that ends one, and reads the last observation from `info["terminal_observation"]`.
+SB3 does not accept Gymnasium's vector environments, and its `DummyVecEnv` would step one environment after the other.
+SB3 starts the next episode in the step that ends one, and reads the last observation from
+`info["terminal_observation"]`.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ class SB3VecEnv(VecEnv):
 
     Args:
         envs: A vector environment with the latent observation. If its autoreset mode is `"SameStep"`, its own episodes
-            are used. Otherwise as many environments in that mode are made in its world, and `envs` is left as it is.
+            are used. Otherwise the same number of new environments in that mode is made in its world, and `envs` stays
+            as it is.
 
     Raises:
         ConfigurationError: It is not a vector environment of eagle_gym, has the text observation, or is in a wrapper,
-            which would see nothing of these episodes.
+            which would not see these episodes.
     """
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
@@ -113,7 +115,7 @@ class SB3VecEnv(VecEnv):
         self.envs.close()
 
     def get_images(self) -> list[Any]:
-        """Pictures of the episodes, [N]; None each without `render_mode="rgb_array"`."""
+        """Pictures of the episodes, [N]; each is None without `render_mode="rgb_array"`."""
         if self.render_mode != "rgb_array":
             return [None] * self.num_envs
         return [env.render() for env in self.envs.envs]

@@ -5,8 +5,8 @@ Gymnasium's own `Text` lists its characters, warns about all others, and returns
 
 Other libraries treat spaces by type. Importing this module registers `FreeText` with Gymnasium (batches, wrappers that
 stack, delay or flatten) and, where it is installed, with Minari (data sets). TorchRL is slow to import, so
-`FreeText` is registered with it when a program has imported it. Shared memory is left out on purpose:
-`AsyncVectorEnv` refuses the space loudly, and works with `shared_memory=False`.
+`FreeText` is registered with it when a program has imported it. Shared memory is not supported, on purpose:
+`AsyncVectorEnv` then raises an error, and works with `shared_memory=False`.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ LATENT_KEYS: Final = tuple(latent_shapes(n=1, actions=1))
 
 
 def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
-    """Read n (dimension of the latent space) and K (actions) off the space of the latent observation.
+    """Read n (dimension of the latent space) and K (actions) from the space of the latent observation.
 
     Raises:
         ConfigurationError: It is not the space of a latent observation.

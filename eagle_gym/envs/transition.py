@@ -91,7 +91,7 @@ def check_text(world: World, text: object) -> str:
     """Check a text of the caller's own and return it.
 
     Raises:
-        TextError: It is not a string, blank, not Unicode, or not plot English although all texts of the world are.
+        TextError: It is blank, not a Unicode string, or not plot English in a world of plot English.
     """
     if not isinstance(text, str) or not text.strip():
         raise TextError(f"expected the start text to be a non-empty string, got {text!r}")

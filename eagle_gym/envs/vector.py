@@ -1,7 +1,7 @@
 """Many environments as one: a step makes one batched model call, one encoder pass and one batched design.
 
-Equal, step by step, to as many single environments: environment i draws from its own generator, in the order in which
-a single environment draws, and what is computed for it depends on its own row only.
+Step by step, environment i equals a single environment: it draws from its own generator in the same order, and its
+results depend only on its own row.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
     """`num_envs` environments stepped together; `EagleEnv` says what each of them is.
 
     Observations are batched: a tuple of N strings, or a Dict of float32 arrays [N, ...]. Rewards are float64 [N]. Infos
-    are batched as Gymnasium does it: the values of a key in an array, and in `_key` which environments have it.
+    are batched in Gymnasium's way: each key holds an array of values, and `_key` marks the environments that have it.
 
-    The autoreset mode says when an ended episode is followed by the next one:
+    The autoreset mode determines when the next episode starts:
 
-    - `"NextStep"` (Gymnasium's default): In the step after, whose action is ignored and whose reward is 0. At horizon
-      5, an agent that learns from these steps too wastes one transition in six.
-    - `"SameStep"`: In the same step. The last observation and info are in `info["final_obs"]` and
-      `info["final_info"]`. Best for short episodes; CleanRL's scripts need it to see the returns.
-    - `"Disabled"`: When `reset(options={"reset_mask": ...})` asks for it. TorchRL needs this mode.
+    - `"NextStep"` (Gymnasium's default): In the next step, whose action is ignored and whose reward is 0. With horizon
+      5, this is one transition in six, and an agent that learns from it too wastes it.
+    - `"SameStep"`: In the step that ends the last episode, whose last observation and info are in `info["final_obs"]`
+      and `info["final_info"]`. Best for short episodes; CleanRL's scripts need it to see the returns.
+    - `"Disabled"`: Only when `reset(options={"reset_mask": ...})` asks for it. TorchRL needs this mode.
 
     Args:
         num_envs: N.
@@ -84,11 +84,11 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         **arguments: Those of `eagle_gym.Settings`.
 
     Raises:
-        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless a file
-            or model is needed to tell.
+        ConfigurationError: An invalid argument or combination. It is raised before anything is loaded, unless the check
+            itself needs a file or a model.
 
     Attributes:
-        envs: The N single environments, which hold the episodes. What is done to one of them is done to the batch.
+        envs: The N single environments, which hold the episodes. Changing one of them changes the batch.
     """
 
     metadata: dict[str, Any] = dict(METADATA)  # noqa: RUF012
@@ -157,7 +157,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
 
     @property  # a plain attribute in Gymnasium, which sets it after construction
     def spec(self) -> EnvSpec | None:
-        """What `gym.make_vec` made these environments from. Each of `envs` has the spec of a single environment."""
+        """The spec that `gym.make_vec` used. Each of `envs` has the spec of a single environment."""
         return self._spec
 
     @spec.setter
@@ -245,7 +245,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
 
     def _resetting(self, moving: list[int], over: list[bool]) -> list[int]:
-        """Which environments start an episode in this step. Only the number of steps decides, so it is known before."""
+        """Which environments start an episode in this step. It depends only on the number of steps taken."""
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return [i for i in moving if self._ends(self.states[i].step + 1)] + [i for i, o in enumerate(over) if o]
         return [i for i, o in enumerate(over) if o]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Resources:
-    """The heavy parts of a world, shared by all worlds of a process whose settings have one key.
+    """The heavy parts of a world, shared by all worlds of a process whose settings have equal keys.
 
     Attributes:
         catalog: Items, users and ratings.
@@ -62,7 +62,7 @@ class Resources:
     def deterministic(self) -> bool:
         """Whether the models promise equal answers for equal seeds, whatever else is in the batch.
 
-        A model to which a surrogate was fitted is not asked any more, so it does not count.
+        A model that a fitted surrogate replaces is not called again, so it does not count.
         """
         asked = self.models if isinstance(self.action_sets.effects, Rollout) else (self.model,)
         return all(model.deterministic for model in asked)
@@ -76,7 +76,7 @@ class Resources:
     def strength(self) -> float:
         """Bound of the strength of a taste in observations, in rating units: twice that of the strongest train user.
 
-        Test users do not enter it; a stronger taste of theirs is shown at the bound.
+        Test users do not affect it; their tastes are clipped to it.
         """
         tastes = self.space.users[self.split.train_users, :-1]
         return 2.0 * float(np.linalg.norm(tastes, axis=1).max())
@@ -88,7 +88,7 @@ class Resources:
 
     @cached_property
     def profile(self) -> Callable[[int], str]:
-        """Maps a user's row in the catalog to the user's profile in words; remembers what it made."""
+        """A cached function from a user's row in the catalog to the user's profile in words."""
         from eagle_gym.catalog import Profiles
 
         return cache(Profiles(self.catalog, self.split).text)

@@ -1,8 +1,8 @@
 """E_D: from a text to its embedding.
 
-The encoder is linear in a text's features, followed by the projection onto the catalog's ball. Without the ball a
-linear map extrapolates without bound, and the best point of an unbounded utility would be at infinity instead of in a
-gap.
+The encoder is linear in a text's features, followed by the projection onto the catalog's ball. Without the ball, a
+linear map extrapolates without bound, and an unbounded utility would have its best point at infinity instead of in a
+gap of the catalog.
 
 Each row of a batch is summed feature by feature, in the features' order, by elementwise operations only. So, to the
 last bit, an embedding does not depend on the other texts of its batch.

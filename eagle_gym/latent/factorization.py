@@ -1,9 +1,9 @@
 """Matrix factorisation with biases, by alternating least squares.
 
 A rating is modelled as `mean + user_bias[u] + item_bias[i] + ⟨users[u], items[i]⟩`. With the users fixed, each item's
-factors and bias are the solution of a small ridge regression, and vice versa; each half of a sweep solve all of them at
-once. The sums in these regressions are products of the sparse matrix of ratings with dense matrices of one row per user
-(or item), so memory does not grow with the number of ratings times the squared rank.
+factors and bias are the solution of a small ridge regression, and vice versa; each half of a sweep solves all of them
+at once. The sums in these regressions are products of the sparse matrix of ratings with dense matrices of one row per
+user (or item), so memory does not grow with the number of ratings times the squared rank.
 
 Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan, Large-Scale Parallel Collaborative Filtering for the Netflix Prize, 2008.
 """
@@ -69,7 +69,7 @@ def factorize(
         shape: Numbers of users and of items.
         rank: Number of factors.
         rng: Draws the initial factors.
-        ridge: Penalty on each squared factor, in ratings: as many pseudo-ratings say that it is 0.
+        ridge: Penalty on each squared factor, in ratings: it acts like that many pseudo-ratings that say 0.
         bias_ridge: The same for biases.
         sweeps: How many times items and users are solved.
         progress: Show a progress bar after two seconds, where standard error is a terminal.

@@ -37,7 +37,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 
 class Features(Protocol):
-    """Reads the features of a text. `count` is the length of the list that their numbers index."""
+    """Reads the features of a text. `count` is the number of different features."""
 
     @property
     def count(self) -> int:
@@ -49,7 +49,7 @@ class Features(Protocol):
         ...
 
     def to_json(self) -> dict[str, object]:
-        """JSON values that determine the reader."""
+        """JSON values that determine these features."""
         ...
 
 

@@ -43,8 +43,8 @@ class Nearest(Protocol):
 class ExactIndex:
     """Exact search by a k-d tree.
 
-    In 8 dimensions it takes a third of the time of comparing with all items where there are 2,000 of them, a fourteenth
-    where there are 62,000, and its memory does not grow with the batch.
+    In 8 dimensions, it takes a third of the time of a comparison with all items where there are 2,000 of them, and a
+    fourteenth where there are 62,000. Its memory does not grow with the batch.
 
     Args:
         items: [I, n].

@@ -1,7 +1,7 @@
 """Agents trained with one language model, tested with another of different grammar, size and training seed (T2).
 
-Both share encoder, reward and action sets: effects of edits are those expected for the default model. On Plots and,
-with `--data`, on MovieLens. The page reports how far the two lie apart, as total variation.
+Both environments share encoder, reward and action sets; the expected effects of edits are those of the default model.
+On Plots and, with `--data`, on MovieLens. The page reports the distance between the two, as total variation.
 """
 
 from __future__ import annotations

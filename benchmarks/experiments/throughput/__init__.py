@@ -1,9 +1,9 @@
 """Speed of the environment: compared with plain `model.generate` and single environments, and by size.
 
 EagleGym/Plots-v0 with the embedded model, latent observations and surrogate action sets, unless a row says otherwise;
-on the processor, or on `--device`. Every ratio compares two ways of doing the same work. They are measured in turn, a
-repeat of one after a repeat of the other, and the ratio is the median over the repeats. The cost of a step includes its
-share of the reset: a *cycle* is one reset and a few steps. `make profile` says where the time of a cycle goes.
+on the processor, or on `--device`. Every ratio compares two ways of doing the same work. Their repeats alternate, and
+the ratio is the median over the repeats. The cost of a step includes its share of the reset: a *cycle* is one reset and
+a few steps. `make profile` says where the time of a cycle goes.
 """
 
 from __future__ import annotations

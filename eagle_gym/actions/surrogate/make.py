@@ -1,4 +1,4 @@
-"""Making a surrogate: rollouts, the fit, its quality on unseen texts and edits, and the cost of all that."""
+"""Making a surrogate: rollouts, the fit, its quality on unseen texts and edits, and the cost."""
 
 from __future__ import annotations
 
