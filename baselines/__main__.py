@@ -106,7 +106,8 @@ def parser() -> argparse.ArgumentParser:
     add_environment(test, num_envs=32)
     test.add_argument("--split", choices=["train", "test"], default="test", help="users to play with (default: test)")
     test.add_argument("--episodes", type=int, default=128, help="episodes of each agent (default: %(default)s)")
-    test.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first (default: %(default)s)")
+    about_first = "seed of the first episode (default: %(default)s)"
+    test.add_argument("--first-seed", type=int, default=FIRST_SEED, help=about_first)
     about_sample = "let trained agents sample their actions; policies that need no training are not affected"
     test.add_argument("--sample", action="store_true", help=about_sample)
     test.add_argument("--rows", type=Path, help="JSON file to write every episode to")
@@ -122,7 +123,8 @@ def add_environment(command: argparse.ArgumentParser, num_envs: int) -> None:
     """Add the options that choose the environment."""
     command.add_argument("--env", default="EagleGym/Plots-v0", help="id of the environment (default: %(default)s)")
     command.add_argument("--kwargs", type=json_object, default={}, help="further arguments of the environment, as JSON")
-    command.add_argument("--num-envs", type=int, default=num_envs, help="size of the batch (default: %(default)s)")
+    about_size = "number of environments stepped together (default: %(default)s)"
+    command.add_argument("--num-envs", type=int, default=num_envs, help=about_size)
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class EagleConfig:
     value_learning_rate: float = 2e-3
     """Adam's step size for the value function at the start."""
     anneal: bool = True
-    """Let both fall linearly to 0 over the training."""
+    """Let both step sizes fall linearly to 0 over the training."""
     agent_temperature: float = 1.0
     """Temperature of the softmax over the scores, in training and in use."""
     gamma: float = 1.0

@@ -2,7 +2,7 @@
 
 from nothing to a report:
   python -m benchmarks list                                      all experiments; `list NAME` describes one
-  python -m benchmarks run t1_methods --size small --jobs 2      do its cells, in runs/t1_methods
+  python -m benchmarks run t1_methods --size small --jobs 2      run its cells, in runs/t1_methods
   python -m benchmarks judge runs/t1_methods                     independent judges rate the texts: JUDGES.md
   python -m benchmarks report runs/t1_methods --out runs/report  tables, curves, maps: REPORT.md and report.html
 
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
     readme = add("readme", renew_pages)
-    readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode")
+    readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode of docs/introduction.md")
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     return top
@@ -88,14 +88,14 @@ def add_run(runner: Parser) -> None:
     runner.add_argument("--data", type=Path, help="folder of a data set: MovieLens; Amazon for t4_products")
     runner.add_argument("--out", type=Path, help="folder to write (default: runs/NAME; with --data, runs/NAME-DATA)")
     cells = runner.add_argument_group("cells")
-    cells.add_argument("--jobs", type=int, default=1, help="number of cells at a time (default: %(default)s)")
+    cells.add_argument("--jobs", type=int, default=1, help="cells to run at a time (default: %(default)s)")
     cells.add_argument(
         "--engine", choices=ENGINES, default="local", help="local processes, or a Ray cluster (default: %(default)s)"
     )
     cells.add_argument("--resume", action="store_true", help="repeat failed cells")
     cells.add_argument("--fresh", action="store_true", help="repeat finished cells")
     cells.add_argument(
-        "--report-only", action="store_true", help="do no cell: report on the finished ones, list the missing ones"
+        "--report-only", action="store_true", help="run no cell: report on the finished ones, list the missing ones"
     )
     some = runner.add_argument_group("options of single experiments")
     some.add_argument("--device", default="cpu", help="throughput: device, such as cuda (default: cpu)")
@@ -123,13 +123,13 @@ def renew_pages(options: argparse.Namespace) -> None:
 
 
 def list_experiments(options: argparse.Namespace) -> None:
-    """Name the experiments and their sizes.
+    """List the experiments and their sizes.
 
     sizes:
       smoke      a test that it works: one seed, a few steps, seconds to minutes; its numbers mean nothing
       small      a first look: two seeds, at most an hour on two cores; too few to tell close methods apart
       reference  the reported size: five seeds, hours; it can be interrupted and continued at any time
-      full       ten seeds (of design: large, huge)
+      full       ten seeds (design has large and huge instead)
 
     docs/experiments.md says how long each size takes, and how to read the results.
     """
@@ -157,8 +157,8 @@ def judge_episodes(options: argparse.Namespace) -> None:
 
     Agents are rewarded by one latent space and can exploit its errors. The judges took no part in training: the true
     tastes behind the ratings (only on Plots), a second space of other ratings, and a language model if one is named.
-    They read the run's episodes and play none. JUDGES.md says how much of the reward they confirm; reports of a judged
-    run have their columns.
+    They read the run's episodes and play none. JUDGES.md says how much of the reward they confirm, and
+    reports of a judged run include their columns.
     """
     from benchmarks.judging.judge_run import judge_run
     from benchmarks.reporting.build import write_judges_page
@@ -176,7 +176,7 @@ def report_runs(options: argparse.Namespace) -> None:
       python -m benchmarks report runs/t1_methods runs/t3_action_sets benchmarks/reference/design --out runs/report
 
     No environment is opened and no model loaded, so a report can be written while a run goes on, or on another machine.
-    It names what is missing and the command that makes it. report.html is one self-contained file.
+    The report names what is missing and the command that makes it. report.html is one self-contained file.
     """
     from benchmarks.reporting.build import write_report
 
@@ -227,7 +227,7 @@ def run_experiment(options: argparse.Namespace) -> None:
 
     Finished cells are not repeated: to continue an interrupted run, start it again with the same --out. All cells of a
     seed come before those of the next, so that an interrupted run is a smaller run. Exit status 1 means that cells
-    failed. They are listed with the cells that need them, enter no average, and are repeated with --resume.
+    failed. The page lists them and the cells that need them, and leaves them out of averages; --resume repeats them.
     """
     module = experiment(options.name)
     if options.size not in module.SIZES:

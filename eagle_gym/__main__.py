@@ -1,4 +1,4 @@
-"""`python -m eagle_gym`: list, prepare, play, animate, check and look at environments from a terminal."""
+"""`python -m eagle_gym`: list, prepare, play, animate, check and inspect environments from a terminal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from eagle_gym.registration import ABOUT, IDS
 if TYPE_CHECKING:
     from eagle_gym.envs.eagle import EagleEnv
 
-DESCRIPTION = "Language models as Gymnasium environments: list, prepare, play, animate, check and look at them."
+DESCRIPTION = "Language models as Gymnasium environments: list, prepare, play, animate, check and inspect them."
 EXAMPLES = """\
 examples:
   python -m eagle_gym list                                    the ids, and what each needs
   python -m eagle_gym play                                    you are the agent, in the embedded world
   python -m eagle_gym animate --seed 3 --out episode.gif      an episode of the greedy policy as an animated picture
-  python -m eagle_gym info EagleGym/Plots-v0                  spaces, catalog, model, how good the latent space is
+  python -m eagle_gym info EagleGym/Plots-v0                  spaces, catalog, model, accuracy of the latent space
   python -m eagle_gym prepare EagleGym/MovieLens-v0 root=path/to/ml-latest-small
   python -m eagle_gym check EagleGym/Plots-v0 horizon=3 actions=8
 
@@ -30,8 +30,8 @@ Arguments of an environment are given as name=value, the value as JSON (horizon=
 utility_kwargs='{"weight": 0.5}'). The help of a command, such as play --help, describes them all.
 """
 PLAY_INTRODUCTION = """\
-You are the agent. Choose edits, and the language model rewrites the text. Make it one that this user would love
-(affinity) and that is like nothing in the catalog (novelty): the utility has both, and the reward is what it gains."""
+You are the agent. Choose edits, and the language model rewrites the text. Aim for a text that this user would love
+(affinity) and that resembles nothing in the catalog (novelty). The utility measures both; its gain is the reward."""
 PLAY_HELP = "number of an edit, Enter for the one with the largest weight, r for another episode, q to quit"
 
 
@@ -60,11 +60,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     _add_list(commands)
     for name, function, text in (
-        ("prepare", prepare, "make what first use needs (latent space, surrogate), with progress, and cache it"),
+        ("prepare", prepare, "fit and cache what an environment needs (latent space, surrogate), with a progress bar"),
         ("play", play, "play an episode: read the text, choose an edit, see what the model makes of it"),
         ("animate", animate, "draw an episode of the greedy policy as an animated GIF (needs the extra: render)"),
-        ("check", check, "run Gymnasium's and Stable-Baselines3's checkers, warnings as errors, and our own"),
-        ("info", info, "print spaces, catalog, language model, and how good latent space and surrogate are"),
+        ("check", check, "run the checkers of Gymnasium and Stable-Baselines3 (warnings are errors) and our own"),
+        ("info", info, "print spaces, catalog, language model, and the accuracy of latent space and surrogate"),
     ):
         _add_command(commands, name, function, text)
     return top
@@ -112,7 +112,7 @@ def _add_command(commands: Any, name: str, function: Callable[[argparse.Namespac
 
 
 class _ShowHelp(argparse.Action):
-    """Prints the help of a command, and what is declared of each argument of an environment."""
+    """Prints the help of a command and the declared arguments of an environment."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from eagle_gym.envs.arguments import help_lines
@@ -228,7 +228,7 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     for name, number in space.quality.items():
         yield f"  {_words(name)}", _number(number)
     if parts.surrogate_quality:
-        yield "surrogate of the language model", "R² of the displacements that it predicts, on texts no fit has seen"
+        yield "surrogate of the language model", "R² of predicted displacements, on texts unseen in the fit"
         yield from _surrogate_facts(parts.surrogate_quality)
     default = Settings().as_kwargs()
     changed = {name: value for name, value in world.settings.as_kwargs().items() if value != default[name]}

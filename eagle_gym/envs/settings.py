@@ -56,21 +56,21 @@ class Settings:
     columns: Mapping[str, str] | None = argument(
         None,
         of=dict,
-        help="Your names of the columns, where they differ, such as `{'item': 'asin', 'text': 'description'}`.",
+        help="Your column names, where they differ from ours, such as `{'item': 'asin', 'text': 'description'}`.",
         applies_to="catalog",
     )
     scale: tuple[float, float] | None = argument(
         None,
         of=tuple,
-        help="The lowest and the highest rating that can be given. By default, those that were given.",
+        help="The lowest and the highest possible rating. By default, those in the data.",
         applies_to="catalog",
     )
     min_ratings: int | None = argument(
         None,
         of=int,
         at_least=0,
-        help="Items with fewer ratings are left out. By default, none are; Amazon's users and products then need at "
-        "least 5 ratings among each other.",
+        help="Items with fewer ratings are left out. By default, all are kept, except on Amazon: there, users and "
+        "products need at least 5 ratings among each other.",
         applies_to="catalog",
     )
     language_model: str = argument(
@@ -132,7 +132,7 @@ class Settings:
         0.0,
         at_least=0,
         at_most=1,
-        help="Share of the lexicon's candidates that ask for three edits at once.",
+        help="Share of the lexicon's candidates that ask for three changes at once.",
         applies_to="actions",
     )
     effects: str = argument(
@@ -174,7 +174,7 @@ class Settings:
         applies_to="utility",
     )
     utility_kwargs: Mapping[str, Any] | None = argument(
-        None, of=dict, help="Keywords of the utility, such as `{'weight': 0.5}`.", applies_to="utility"
+        None, of=dict, help="Keyword arguments of the utility, such as `{'weight': 0.5}`.", applies_to="utility"
     )
     dim: int = argument(8, at_least=2, help="Dimension of the latent space.", applies_to="latent space")
     prepare: Prepare = argument(
@@ -187,13 +187,13 @@ class Settings:
         None,
         of=str,
         kind="path",
-        help="Folder of prepared things. By default, the platform's cache folder.",
+        help="Folder of prepared latent spaces and surrogates. By default, the platform's cache folder.",
         applies_to="preparation",
     )
     device: str = argument(
         "cpu",
-        help="Where the language model computes: `'cpu'`, `'cuda'`, `'cuda:1'`, or `'auto'`, which lets accelerate "
-        "spread a large one.",
+        help="Where the language model computes: `'cpu'`, `'cuda'`, `'cuda:1'`, or `'auto'`, with which "
+        "accelerate spreads a large model over devices.",
         applies_to="language models",
     )
     dtype: str = argument(
@@ -211,14 +211,14 @@ class Settings:
         None,
         of=int,
         at_least=1,
-        help="Tokens in the longest generation. By default, the language model's own limit.",
+        help="The most tokens of a generation. By default, the language model's own limit.",
         applies_to="language models",
     )
     record: str | None = argument(
         None,
         of=str,
         kind="path",
-        help="File that records the language model's answers. A question that it holds is answered from it.",
+        help="File that records the language model's answers. Recorded questions are answered from it.",
         applies_to="recording and budget",
     )
     max_calls: int | None = argument(
@@ -239,7 +239,8 @@ class Settings:
         None,
         of=float,
         at_least=0,
-        help="US dollars after which the language model stops with an error. It needs a price.",
+        help="US dollars after which the language model stops with an error. Needs `prompt_price` or "
+        "`completion_price`.",
         applies_to="recording and budget",
     )
     prompt_price: float = argument(
