@@ -84,7 +84,7 @@ def load_amazon(
 
     Args:
         root: Its folder.
-        core: Users and products with fewer ratings are left out, and again until all that are left have as many among
+        core: Users and products with fewer ratings are left out, repeatedly, until all that remain have that many among
             each other. By default 0 where `min_ratings` is given, else 5, which changes nothing in files that are
             5-cores.
         min_ratings: Products with fewer ratings are left out, with their ratings. By default 0.

@@ -115,7 +115,7 @@ def load_movielens(
         texts: "rendered" (plot English, which the embedded model speaks) or "overview" (free text; films without an
             overview are left out, with their ratings).
         min_ratings: Films with fewer ratings are left out, with their ratings.
-        seed: Of the order and wording of rendered texts; each film has a generator of its own.
+        seed: Seed of the order and wording of rendered texts; each film has a generator of its own.
         cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it.
             By default it is not kept.
         progress: Whether to show a bar, on a terminal, where reading or rendering takes more than two seconds.

@@ -186,7 +186,7 @@ def make_plots(seed: int = SEED, films: int = FILMS, users: int = USERS) -> Grou
     """Draw films, tastes and ratings.
 
     Args:
-        seed: Of everything; `SEED` gives the shipped catalog.
+        seed: Seed of all draws; `SEED` gives the shipped catalog.
         films: Number of films.
         users: Number of users.
     """

@@ -56,7 +56,7 @@ def load_table(
     Args:
         texts: Table with the columns `item` (unique), `text` and, if you like, `title`.
         ratings: Table with the columns `user`, `item` (of `texts`) and `rating`.
-        name: Of the catalog, for people.
+        name: Name of the catalog, for people.
         columns: Your names of the columns, where they differ: `{"item": "asin", "text": "description"}`.
         scale: Lowest and highest rating that can be given; by default the lowest and highest that were given.
         min_ratings: Items with fewer ratings are left out, with their ratings.

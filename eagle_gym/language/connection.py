@@ -59,7 +59,7 @@ async def _bound(response: Any) -> None:  # noqa: ANN401  # of httpx or httpx2
 @cache
 def _bounded(base: Any) -> Any:  # noqa: ANN401  # a class of httpx or httpx2
     class BoundedStream(base):  # type: ignore[misc]
-        """A stream that ends after so many bytes; the client only reads instances of its own base class."""
+        """A stream that ends after a given number of bytes; the client only reads instances of its own base class."""
 
         def __init__(self, stream: Any, most: int) -> None:  # noqa: ANN401
             self._stream, self._left = stream, most + 1

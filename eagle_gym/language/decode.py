@@ -423,8 +423,8 @@ class _Batch:
         count: Number of rows.
         slots: Number of slots that each row has at first.
         prefix: A batch of one row that has read the common beginning of all rows.
-        padded: For a fixed tile: prompts are padded on their right to so many tokens. A row looks at as many slots,
-            and at one more for every token since, whatever is read.
+        padded: For a fixed tile: the number of tokens to which prompts are padded on their right. A row attends to that
+            many slots, and to one more for every token since, whatever is read.
     """
 
     def __init__(

@@ -364,7 +364,7 @@ class TransformersModel:
         return self._held, self._decoder
 
     def _most(self) -> int:
-        """The most tokens that any text may have. Each row gets as many random numbers, for any prompt."""
+        """The most tokens that any text may have. Each row gets that many random numbers, for any prompt."""
         context = self._open()[0].context
         return self._max_new_tokens if context is None else min(self._max_new_tokens, context)
 

@@ -129,7 +129,7 @@ def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
 
     Args:
         recipe: What was trained.
-        jobs: Processes that draw; as many as there are processors by default.
+        jobs: Processes that draw; by default one per processor.
     """
     from eagle_gym.language.embedded.train import GROUP
 
