@@ -120,7 +120,8 @@ def test_readme_shows_both_commands_on_its_first_screen() -> None:
 
 def links(page: Path) -> list[str]:
     found = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
-    return [link for link in found if not link.startswith(("http://", "https://"))]
+    # docs/generated is written when the site is built, which fails on a dead link.
+    return [link for link in found if not link.startswith(("http://", "https://", "generated/"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

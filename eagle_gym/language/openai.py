@@ -127,7 +127,7 @@ class OpenAIModel:
 
         def draw(prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
             began = time.perf_counter()
-            batch = _Batch(self._open(), temperature)
+            batch = _Call(self._open(), temperature)
             try:
                 return batch.connection.loop.run(self._ask_all(prompts, seeds, batch))
             except LanguageModelError as error:
@@ -166,7 +166,7 @@ class OpenAIModel:
             self._connection = self._connect()
         return self._connection
 
-    def _count(self, batch: _Batch, seconds: float) -> None:
+    def _count(self, batch: _Call, seconds: float) -> None:
         """Count what was answered, in the caller's thread: the loop's serves other callers, who count too."""
         answered = tuple(batch.answered)  # an interrupted call's loop may still add one
         self.usage.calls += len(answered)
@@ -174,7 +174,7 @@ class OpenAIModel:
         self.usage.completion_tokens += sum(count.completion for count in answered)
         self.usage.seconds += seconds
 
-    async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Batch) -> list[Completion]:
+    async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Call) -> list[Completion]:
         tasks = [
             asyncio.ensure_future(self._ask(row, prompt, int(seed), batch))
             for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
@@ -190,7 +190,7 @@ class OpenAIModel:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, row: int, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
+    async def _ask(self, row: int, prompt: Prompt, seed: int, batch: _Call) -> Completion:
         async with batch.connection.slots:
             try:
                 batch.completions[row] = await self._answer(prompt, seed, batch)
@@ -199,7 +199,7 @@ class OpenAIModel:
                 batch.failed = True  # before another row takes the slot: do not pay for what was not asked yet
                 raise
 
-    async def _answer(self, prompt: Prompt, seed: int, batch: _Batch) -> Completion:
+    async def _answer(self, prompt: Prompt, seed: int, batch: _Call) -> Completion:
         """One answer; one that cannot be read is asked for again.
 
         Raises:
@@ -219,7 +219,7 @@ class OpenAIModel:
             f"{self.name!r} sent no completion in {UNREADABLE_ATTEMPTS} attempts but, the last time, {problem}"
         )
 
-    async def _send(self, prompt: Prompt, seed: int, batch: _Batch) -> tuple[dict[str, Any], Any]:
+    async def _send(self, prompt: Prompt, seed: int, batch: _Call) -> tuple[dict[str, Any], Any]:
         """Send a request, and send it otherwise where the server says how it wants to be asked.
 
         Returns:
@@ -245,7 +245,7 @@ class OpenAIModel:
                 raise LanguageModelError(failure)
             self._learn(corrected)
 
-    async def _post(self, request: dict[str, Any], batch: _Batch) -> Any:  # noqa: ANN401  # of httpx or httpx2
+    async def _post(self, request: dict[str, Any], batch: _Call) -> Any:  # noqa: ANN401  # of httpx or httpx2
         client = batch.connection.client
         fields = {name: value for name, value in request.items() if name not in ("model", "messages", "prompt")}
         # The client's timeout is per read; a server that sends a byte now and then is held to this one.
@@ -282,7 +282,7 @@ class OpenAIModel:
             _log.warning("%s refuses what it was sent; from now on it is asked with %s", self.name, manners)
             self._manners = manners
 
-    def _read(self, response: Any, request: dict[str, Any], prompt: Prompt, batch: _Batch) -> Completion:  # noqa: ANN401
+    def _read(self, response: Any, request: dict[str, Any], prompt: Prompt, batch: _Call) -> Completion:  # noqa: ANN401
         """The completion in a response, which is counted in any case.
 
         Raises:
@@ -354,7 +354,7 @@ class OpenAIModel:
 
 
 @dataclass(slots=True)
-class _Batch:
+class _Call:
     """Rows that are asked together, and what the server has answered so far."""
 
     connection: Connection

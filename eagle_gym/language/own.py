@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.factories import find_factory
 from eagle_gym.language.model import LanguageModel
 
 
@@ -18,14 +17,7 @@ def make_own_model(target: str) -> LanguageModel:
         ConfigurationError: The target has another form, the factory cannot be found, or what it makes is not a
             `LanguageModel`.
     """
-    module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise ConfigurationError(f"expected a language model 'python:MODULE:FACTORY', got 'python:{target}'")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"the language model 'python:{target}' cannot be found: {error}") from error
-    model = factory()
+    model = find_factory(target, "language model")()
     if not isinstance(model, LanguageModel):
         raise ConfigurationError(
             f"expected 'python:{target}' to make a LanguageModel, got {type(model).__name__}: it needs name, "

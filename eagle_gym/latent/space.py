@@ -39,7 +39,7 @@ from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
-FORMAT = 1  # of the saved files
+FORMAT = 2  # of the saved files
 NAME = "space"  # of the saved files, without their endings
 VERSION = 1  # of the fit: raise it whenever the same inputs would give another space
 

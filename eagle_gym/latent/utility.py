@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from eagle_gym.catalog import Catalog
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.factories import find_factory
 from eagle_gym.latent.geometry import norms
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
@@ -173,7 +173,7 @@ def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwarg
         ConfigurationError: The factory cannot be found, does not take these arguments, or does not return a callable.
     """
     try:
-        made = (_factory(spec) if spec else _content_gap)(space, catalog, **kwargs)
+        made = (find_factory(spec, "utility") if spec else _content_gap)(space, catalog, **kwargs)
     except TypeError as error:
         raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}: {error}") from error
     if not callable(made):
@@ -183,14 +183,3 @@ def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwarg
 
 def _content_gap(space: LatentSpace, catalog: Catalog, **kwargs: Any) -> ContentGap:  # noqa: ANN401 JSON values
     return ContentGap(space, **kwargs)
-
-
-def _factory(spec: str) -> Callable[..., Any]:
-    module, colon, name = spec.partition(":")
-    if not (module and colon and name):
-        raise ConfigurationError(f"utility must be 'module:factory', such as 'mypackage.mymodule:make', got {spec!r}")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"utility {spec!r} cannot be found: {error}") from error
-    return cast(Callable[..., Any], found)

@@ -47,7 +47,7 @@ def test_a_page_names_every_key_and_argument(env_id: str, pages: dict[str, str])
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_page_has_the_sections_that_people_look_for(env_id: str, pages: dict[str, str]) -> None:
     titles = [line[3:].lower() for line in pages[f"{generate.slug(env_id)}.md"].splitlines() if line.startswith("## ")]
-    for word in ("data", "action", "observation", "reward", "end", "info", "argument", "version"):
+    for word in ("data", "action", "observation", "reward", "episode end", "info", "argument", "version"):
         assert sum(title.startswith(word) for title in titles) == 1, f"{word} in {titles}"
 
 

@@ -1,4 +1,4 @@
-"""``EagleGym/Amazon-v0`` end to end: generated files in Amazon's format, a random general model, a real step."""
+"""`EagleGym/Amazon-v0` end to end, on files in Amazon's format and a model that says one of three sentences."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import pytest
 
 import eagle_gym  # noqa: F401 - registers the ids
 from eagle_gym.errors import ConfigurationError
-from tests.language.tiny import CHAT_TEMPLATE, write_llama, write_tokenizer
+from tests.language.tiny import write_parrot, write_sayings
+
+PRODUCTS = (
+    "A soft cotton shirt with long sleeves and a collar that keeps its shape after many washes.",
+    "A pair of leather boots for wet days, lined with wool and sewn to last for many winters.",
+    "A light summer dress with deep pockets, made of linen that dries within an hour.",
+)
 
 
 def test_a_step_on_products(amazon: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    write_tokenizer(model, control=False, chat_template=CHAT_TEMPLATE)
-    write_llama(model, ends=True, max_position_embeddings=4096)
+    size = write_sayings(model, PRODUCTS)
+    write_parrot(model, size, sayings=len(PRODUCTS))
     env = gym.make(
         "EagleGym/Amazon-v0",
         root=str(amazon),

@@ -35,7 +35,7 @@ def test_a_factory_makes_the_model(mine: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("python:mine", "expected a language model 'python:MODULE:FACTORY'"),
+        ("python:mine", "expected the language model as 'module:factory'"),
         ("python:nowhere:make", "cannot be found"),
         ("python:mine:absent", "cannot be found"),
         ("python:mine:wrong", "to make a LanguageModel, got dict"),

@@ -149,7 +149,7 @@ def test_missing_and_broken_files_are_refused(
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("format", 0, "expected a space of format 1, got 0"),
+        ("format", 0, "expected a space of format 2, got 0"),
         ("features", {"kind": "attributes", "lexicon": "old"}, "lexicon 'old'"),
         ("features", {"kind": "words"}, "kind 'attributes' or 'words'"),
         ("fingerprint", "0" * 16, "expected the fingerprint"),

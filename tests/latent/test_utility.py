@@ -163,7 +163,7 @@ def test_a_utility_of_ones_own(
         ("my_utilities:three", "cannot be made with"),
         ("my_utilities:four", "cannot be found"),
         ("no_such_module:four", "cannot be found"),
-        ("my_utilities", "must be 'module:factory'"),
+        ("my_utilities", "expected the utility as 'module:factory'"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             make_utility(spec, space, catalog)
