@@ -15,8 +15,9 @@ STAMP := $(VENV)/.installed
 demo: setup
 	$(RUN) -m benchmarks run demo --size small --fresh $(if $(DATA),--data "$(DATA)")
 
+# One thread per process: on two cores, several processes with several threads each spend their time waiting.
 test: check
-	$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # From nothing: most pages are generated from the code.
 docs: setup

@@ -136,13 +136,13 @@ def list_experiments(options: argparse.Namespace) -> None:
     found = find_experiments()
     if options.name:
         module = experiment(options.name)
-        print((module.__doc__ or "").strip().replace("``", "`"))
+        print((module.__doc__ or "").strip())
         for size, settings in module.SIZES.items():
             shown = settings if isinstance(settings, Mapping) else vars(settings)
             print(f"\n{size}: {', '.join(f'{name} {value}' for name, value in shown.items())}")
         return
     for name, module in found.items():
-        summary = (module.__doc__ or "").strip().splitlines()[0].replace("``", "`")
+        summary = (module.__doc__ or "").strip().splitlines()[0]
         print(f"{name:<16}{summary}\n{'':<16}sizes: {', '.join(module.SIZES)}")
     print("\npython -m benchmarks list NAME describes an experiment, `list --help` the sizes;")
     print("python -m benchmarks run NAME --size smoke tries it.")

@@ -89,6 +89,7 @@ def inner_texts(world: World) -> list[str]:
     return texts
 
 
+@pytest.mark.slow
 def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> None:
     world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=4, horizon=2))
     root = transition.sample_start(world, np.random.default_rng(0))

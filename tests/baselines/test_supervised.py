@@ -55,6 +55,7 @@ def config(data: str, model: str) -> SupervisedConfig:
 
 
 @pytest.mark.parametrize("reference", ["optimistic", "g_optimal"])
+@pytest.mark.slow
 def test_imitates_its_reference_policy(config: SupervisedConfig, reference: str) -> None:
     config = replace(config, reference=reference, training_steps=60, batch_size=16, learning_rate=3e-3, dropout=0.0)
     envs = make_envs()
@@ -121,6 +122,7 @@ def test_is_evaluated_on_either_observation(config: SupervisedConfig, observatio
     assert len(rows) == 4
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(config: SupervisedConfig, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     # Without --multi_gpu, accelerate starts one process on a machine without GPUs, whatever --num_processes says.

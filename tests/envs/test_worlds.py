@@ -72,6 +72,7 @@ def test_spec_round_trip(plots: World) -> None:
     assert data_equivalence(envs.reset(seed=0), twin.reset(seed=0), exact=True)
 
 
+@pytest.mark.slow
 def test_vector_equals_single_environments(plots: World) -> None:
     checks.vector_equals_single(PLOTS, SHIPPED | {"horizon": 2}, num_envs=2, steps=3)
 
@@ -181,6 +182,7 @@ def test_unknown_users_and_items_are_typed_errors(plots: World) -> None:
             env.reset(options=options)
 
 
+@pytest.mark.slow
 def test_fixed_tiles_give_one_trajectory_in_every_batch(plots: World) -> None:
     seeds = list(range(64))
     together = digests(seeds)
@@ -191,6 +193,7 @@ def test_fixed_tiles_give_one_trajectory_in_every_batch(plots: World) -> None:
     assert len(set(together.values())) == 64
 
 
+@pytest.mark.slow
 def test_so_do_worlds_whose_action_sets_ask_the_model(plots: World) -> None:
     asking = {"candidates": "model", "effects": "rollout", "rollout_samples": 1, "pool": 10}
     together = digests([5, 6, 7], steps=1, **asking)

@@ -99,6 +99,7 @@ def test_an_outcome_that_is_taken_makes_way_for_another() -> None:
     assert 0.47 < first / len(rewrites) < 0.67  # one half, and a share of the other
 
 
+@pytest.mark.slow
 def test_its_abilities_in_small() -> None:
     # A tenth of the committed evaluation, with room for its noise: a swapped or broken weight file fails here.
     measured = evaluate(load_language_model("embedded"), cases=100, seed=1)

@@ -11,6 +11,7 @@ from benchmarks.running.files import read_json
 
 
 @pytest.mark.timeout(900)  # over thirty cells, each with a model
+@pytest.mark.slow
 def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "t1_methods", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()

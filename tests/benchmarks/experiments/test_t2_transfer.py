@@ -32,6 +32,7 @@ def test_an_environment_is_no_further_from_itself_than_sampling_says() -> None:
     assert again == found
 
 
+@pytest.mark.slow
 def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "t2_transfer", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()

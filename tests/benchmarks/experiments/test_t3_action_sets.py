@@ -11,6 +11,7 @@ from benchmarks.experiments import t3_action_sets
 from benchmarks.running.files import read_json, read_rows
 
 
+@pytest.mark.slow
 def test_t3_action_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "t3_action_sets", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()

@@ -62,6 +62,7 @@ def ran(world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_leaves_page_numbers_and_picture(ran: Path) -> None:
     found = read_json(ran / "run.json")
     assert (found["device"], found["size"], found["finished"]) == ("cpu", "smoke", True)
@@ -76,6 +77,7 @@ def test_a_run_leaves_page_numbers_and_picture(ran: Path) -> None:
     assert imread(ran / "throughput.png").std() > 0.01
 
 
+@pytest.mark.slow
 def test_a_run_reports_every_curve_and_mode(ran: Path) -> None:
     tables = read_json(ran / "run.json")["tables"]
     first = {next(iter(rows[0])): rows for rows in tables.values()}
@@ -198,6 +200,7 @@ def test_memory_is_told_where_the_system_tells() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told by /proc")
+@pytest.mark.slow
 def test_a_process_of_its_own_shows_what_items_take() -> None:
     few, many = (
         parts.peak_alone("cpu", num_envs=1, actions=8, pool=20, items=items) for items in (0, 400_000)

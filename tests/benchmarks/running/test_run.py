@@ -257,6 +257,7 @@ def test_failed_cells_are_listed_and_the_others_stay(
     assert not (options.out / "cells/known-uniform-0/error.json").exists()
 
 
+@pytest.mark.slow
 def test_cells_on_ray_leave_the_same_files(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'eagle_gym[cluster]'")
     usual: dict[str, Any] = {"episodes": 2, "num_envs": 2, "env_kwargs": {"horizon": 1}}
@@ -273,6 +274,7 @@ def test_cells_on_ray_leave_the_same_files(tmp_path: Path) -> None:
     assert local == ray
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_loses_nothing_that_is_done(tmp_path: Path) -> None:
     """The real thing: a process that runs cells is killed after its first, and started again."""
     script = (
