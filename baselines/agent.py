@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from eagle_gym.envs.spaces import LATENT_KEYS, latent_shapes
 from eagle_gym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 Observation = Mapping[str, NDArray[Any]]
 AgentState = tuple[NDArray[Any], ...] | None
 Probabilities = NDArray[np.float64]
-LATENT_KEYS = ("state", "user", "actions", "weights", "mask", "time")
 
 
 class Agent(Protocol):
@@ -118,32 +118,10 @@ def is_batched(observation: object) -> bool:
     return not isinstance(observation["text"] if isinstance(observation, Mapping) else observation, str)
 
 
-def latent_widths(dim: int, actions: int) -> dict[str, int]:
-    """Length of each part of the latent observation in `dim` dimensions with `actions` actions."""
-    return {"state": dim, "user": dim + 1, "actions": actions * dim, "weights": actions, "mask": actions, "time": 1}
-
-
-def latent_space(dim: int, actions: int, bound: float = np.inf) -> spaces.Dict:
+def uniform_latent_space(dim: int, actions: int, bound: float = np.inf) -> spaces.Dict:
     """A space with the shapes of the latent observation and the same bound everywhere."""
-    widths = latent_widths(dim, actions)
-    return spaces.Dict({key: spaces.Box(-bound, bound, (width,), np.float32) for key, width in widths.items()})
-
-
-def latent_shape(space: spaces.Space[Any]) -> tuple[int, int]:
-    """K and n of a latent observation's space.
-
-    Raises:
-        ConfigurationError: The space is not that of the latent observation.
-    """
-    if not isinstance(space, spaces.Dict) or not set(LATENT_KEYS) <= set(space.spaces):
-        raise ConfigurationError(
-            f"expected the latent observation, a Dict space with {list(LATENT_KEYS)}, got {space}: "
-            'make the environment with observation="latent"'
-        )
-    mask, state = space["mask"].shape, space["state"].shape
-    assert mask
-    assert state
-    return mask[0], state[0]
+    shapes = latent_shapes(n=dim, actions=actions)
+    return spaces.Dict({key: spaces.Box(-bound, bound, shape, np.float32) for key, shape in shapes.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +177,10 @@ def read_latent(observation: object) -> Latent:
         parts = {key: value[None] for key, value in parts.items()}
     rows, dim = parts["state"].shape
     count = parts["mask"].shape[-1]
-    for key, width in latent_widths(dim, count).items():
-        if parts[key].shape != (rows, width):
+    for key, shape in latent_shapes(n=dim, actions=count).items():
+        if parts[key].shape != (rows, *shape):
             raise ConfigurationError(
-                f"latent observation: expected {key!r} of shape {(rows, width)}, got {parts[key].shape}, "
+                f"latent observation: expected {key!r} of shape {(rows, *shape)}, got {parts[key].shape}, "
                 f"with a state of shape {(rows, dim)} and {count} actions"
             )
     return Latent(

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from baselines import run
-from baselines.agent import LATENT_KEYS, StochasticAgent
+from baselines.agent import StochasticAgent
 from baselines.evaluate import Cost, CostMeter
 from baselines.reference import REFERENCES, ExpectedUtilities, make_reference
 from eagle_gym.envs.observation import observe_text
+from eagle_gym.envs.spaces import LATENT_KEYS
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 

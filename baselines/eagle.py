@@ -41,12 +41,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines import run
-from baselines.agent import Probabilities, StochasticAgent, latent_shape, sample
+from baselines.agent import Probabilities, StochasticAgent, sample
 from baselines.config import check_above, check_at_least, check_choice
 from baselines.dataset import RecordedSteps, load
 from baselines.evaluate import shown
 from baselines.networks import ActionScores, StateValue, latent_tensors
 from baselines.reference import REFERENCES, divergence, floored, make_reference
+from eagle_gym.envs.spaces import latent_sizes
 from eagle_gym.errors import ConfigurationError
 
 ALGORITHM = "eagle"
@@ -412,7 +413,8 @@ def check_environment(envs: gym.vector.VectorEnv[Any, Any, Any]) -> tuple[int, i
     """
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
         raise ConfigurationError("expected NEXT_STEP autoreset, got SAME_STEP: make the environments without SAME_STEP")
-    return latent_shape(envs.single_observation_space)
+    dim, actions = latent_sizes(envs.single_observation_space)
+    return actions, dim
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.agent import LATENT_KEYS, latent_widths, read_latent
+from baselines.agent import read_latent
+from eagle_gym.envs.spaces import LATENT_KEYS, latent_shapes
 from eagle_gym.errors import ConfigurationError
 
 MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be undefined
@@ -78,7 +79,7 @@ def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
 
 def widths(dim: int) -> tuple[int, int]:
     """F and C of `action_features` in `dim` dimensions."""
-    observation = {key: torch.zeros(1, width) for key, width in latent_widths(dim, 1).items()}
+    observation = {key: torch.zeros(1, *shape) for key, shape in latent_shapes(n=dim, actions=1).items()}
     features, context, _ = action_features(observation)
     return features.shape[-1], context.shape[-1]
 

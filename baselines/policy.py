@@ -30,7 +30,6 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from baselines.agent import latent_shape
 from baselines.networks import (
     MASKED,
     ActionScores,
@@ -41,6 +40,7 @@ from baselines.networks import (
     mlp,
     widths,
 )
+from eagle_gym.envs.spaces import latent_sizes
 
 Schedule = Any  # SB3's alias for a learning rate by remaining progress
 Memory = Any  # hidden and cell states of an LSTM, each [1, B, hidden]
@@ -50,7 +50,7 @@ class PassThrough(BaseFeaturesExtractor):
     """Returns the observation, a dict of tensors, unchanged."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=latent_shape(observation_space)[1])
+        super().__init__(observation_space, features_dim=latent_sizes(observation_space)[0])
 
     def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
         """The observation."""
@@ -61,7 +61,7 @@ class PooledFeatures(BaseFeaturesExtractor):
     """Input of a recurrent policy's LSTMs: the context, and the mean over the offered actions' features."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=sum(widths(latent_shape(observation_space)[1])))
+        super().__init__(observation_space, features_dim=sum(widths(latent_sizes(observation_space)[0])))
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """`[B, C + F]`."""
@@ -132,7 +132,7 @@ class EquivariantActorCritic(Equivariant):
 
     def _build_mlp_extractor(self) -> None:
         policy: Any = self
-        heads = Heads(latent_shape(policy.observation_space)[1], int(policy.action_space.n), self.hidden)
+        heads = Heads(latent_sizes(policy.observation_space)[0], int(policy.action_space.n), self.hidden)
         policy.mlp_extractor = heads.to(policy.device)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -170,7 +170,7 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
     ) -> None:
         kwargs = {"lstm_hidden_size": hidden} | kwargs
         super().__init__(observation_space, action_space, lr_schedule, hidden=hidden, **kwargs)
-        features, _ = widths(latent_shape(observation_space)[1])
+        features, _ = widths(latent_sizes(observation_space)[0])
         self.action_net = mlp(features + hidden, hidden, 1, gain=0.01).to(self.device)  # starts nearly uniform
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
@@ -236,7 +236,7 @@ class EquivariantQNetwork(QNetwork):
 
     def __init__(self, *, hidden: int, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        self.q_net = ActionValues(latent_shape(self.observation_space)[1], hidden)  # type: ignore[assignment]
+        self.q_net = ActionValues(latent_sizes(self.observation_space)[0], hidden)  # type: ignore[assignment]
 
     def forward(self, obs: Any) -> Tensor:  # noqa: ANN401
         """Q `[B, K]`."""

@@ -32,7 +32,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.dqn.policies import MultiInputPolicy as MultiInputQPolicy
 
 from baselines import run
-from baselines.agent import AgentState, latent_shape, latent_space, sample
+from baselines.agent import AgentState, sample, uniform_latent_space
 from baselines.config import check_at_least, check_choice
 from baselines.networks import latent_tensors
 from baselines.policy import (
@@ -42,6 +42,7 @@ from baselines.policy import (
     EquivariantRecurrentPolicy,
 )
 from baselines.reference import uniform_probabilities
+from eagle_gym.envs.spaces import latent_sizes
 from eagle_gym.errors import ConfigurationError
 
 OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "seed")  # what `make_model` passes otherwise
@@ -277,14 +278,15 @@ class SB3Agent:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
         """Choose actions for latent observations (see `baselines.agent.Agent`)."""
-        mask = latent_tensors(observation, *latent_shape(self.policy.observation_space), "cpu")["mask"].numpy() > 0.5
+        dim, count = latent_sizes(self.policy.observation_space)
+        mask = latent_tensors(observation, count, dim, "cpu")["mask"].numpy() > 0.5
         masks = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
         actions, state = self.policy.predict(observation, state, episode_start, deterministic, **masks)  # type: ignore[arg-type]
         return np.asarray(actions, dtype=np.int64), state
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""
-        actions, dim = latent_shape(self.policy.observation_space)
+        dim, actions = latent_sizes(self.policy.observation_space)
         optimizer: Any = self.policy.optimizer
         tensors = {"policy": self.policy.state_dict(), "optimizer": run.optimizer_tensors(optimizer)}
         shapes = {"actions": actions, "dim": dim, "steps": self.steps}
@@ -311,7 +313,8 @@ def make_policy(config: SB3Config, dim: int, actions: int) -> BasePolicy:
     """A new policy for n dimensions and K actions, without an algorithm."""
     kind, arguments = policy_class(config)
     make: Callable[..., BasePolicy] = kind
-    return make(latent_space(dim, actions), spaces.Discrete(actions), lambda _: config.learning_rate, **arguments)
+    space = uniform_latent_space(dim, actions)
+    return make(space, spaces.Discrete(actions), lambda _: config.learning_rate, **arguments)
 
 
 def train(

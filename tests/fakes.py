@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines.agent import latent_space
+from baselines.agent import uniform_latent_space
 
 
 @dataclass
@@ -65,7 +65,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         self.tastes = np.zeros((users, dim))
         self.tastes[:, 0], self.tastes[:, 1] = np.cos(angles), np.sin(angles)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.single_observation_space = latent_space(dim, actions, bound=100)
+        self.single_observation_space = uniform_latent_space(dim, actions, bound=100)
         self.single_action_space = gym.spaces.Discrete(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import eagle_gym
-from baselines.agent import LATENT_KEYS
 from baselines.config import parse_arguments
 from baselines.networks import ActionValues
+from eagle_gym.envs.spaces import LATENT_KEYS
 from eagle_gym.envs.wrappers import MaskedObservation
 
 MakeEnv = Callable[[], gym.Env[Any, Any]]

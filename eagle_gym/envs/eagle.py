@@ -79,7 +79,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Reward
 
     U(x) = affinity + λ·novelty, both standardised over the catalog: how much the user would like the text, and how far
-    it is from the nearest item. `reward="improvement"` (the default) pays U(x') - U(x) at each step;
+    it is from the nearest items. `reward="improvement"` (the default) pays U(x') - U(x) at each step;
     `reward="terminal"` pays U of the last text at the end and 0 before. The reward is a Python float, and a float64
     array in the vector environment.
 

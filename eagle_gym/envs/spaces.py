@@ -194,7 +194,7 @@ def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
         ConfigurationError: It is not the space of a latent observation.
     """
     if isinstance(space, gym.spaces.Dict) and {"state", "mask"} <= set(space.spaces):
-        shapes = {name: box.shape for name, box in space.spaces.items()}
+        shapes = {name: box.shape for name, box in space.spaces.items() if name in LATENT_KEYS}
         n, actions = int(np.prod(shapes["state"] or ())), int(np.prod(shapes["mask"] or ()))
         if shapes == latent_shapes(n=n, actions=actions):
             return n, actions

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from baselines.agent import LATENT_KEYS
 from baselines.dataset import RecordConfig, RecordedSteps, load, record
 from baselines.reference import REFERENCES
+from eagle_gym.envs.spaces import LATENT_KEYS
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.fake_worlds import make_tiny_world
