@@ -9,6 +9,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
+# Threads that wait for each other sleep: if they spin, a busy machine takes thirty times as long.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: profile demo docs test check setup
 .DELETE_ON_ERROR:
 
