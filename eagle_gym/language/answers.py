@@ -86,8 +86,9 @@ _BARE_FINAL: Final = re.compile(r"assistant\n?final(?:[:\n]\s*)?|\A\s*final(?=[A
 # Reasoning under a heading, and what introduces the answer after it.
 _THOUGHTS: Final = re.compile(
     r"[\s#*_>]*(?:here(?:'s| is) (?:my|the|a) (?:thought|thinking|reasoning)(?: process)?"
-    r"|(?:my |the )?(?:thinking|reasoning|thought|thoughts|analysis|plan|scratchpad|rationale|chain[ -]of[ -]thought|"
-    r"internal monologue|step[ -]by[ -]step)(?: process| steps)?)\s*[*_]*\s*(?::|\n|$|[—–-]\s)",
+    r"|(?:my |the )?(?:(?:thinking|reasoning|thought|thoughts|analysis|scratchpad|rationale|chain[ -]of[ -]thought|"
+    r"internal monologue|step[ -]by[ -]step)(?: process| steps)?\s*[*_]*\s*(?::|\n|$|[—–-]\s)|"
+    r"plan\s*[*_]*\s*:?[ \t*_]*(?:\n|$)))",
     re.IGNORECASE,
 )
 _RESULT: Final = re.compile(
@@ -107,7 +108,7 @@ def strip_reasoning(raw: str, *, in_reasoning: bool = False) -> str | None:
     for tag in _TAG.finditer(answer):
         if _closes(tag):
             begin, is_open, closed = tag.end(), False, True
-        else:
+        elif not _is_in_sentence(tag):
             is_open = True
     if is_open or (in_reasoning and not closed):
         return None
@@ -120,6 +121,17 @@ def opens_reasoning(rendered: str) -> bool:
     tags = list(_TAG.finditer(rendered[-200:]))
     harmony = re.search(r"<\|channel\|>\s*analysis\s*(?:<\|message\|>)?\s*\Z", rendered)
     return harmony is not None or bool(tags and not _closes(tags[-1]) and not rendered[-200:][tags[-1].end() :].strip())
+
+
+def _is_in_sentence(tag: re.Match[str]) -> bool:
+    """Whether a tag is a word of a sentence, such as one that a film shows."""
+    line = tag.string[max(0, tag.start() - 200) : tag.start()].rpartition("\n")[2]
+    goes_on = _GOES_ON.match(tag.string[tag.end() :][:2])
+    return goes_on is not None and _IN_SENTENCE.search(line) is not None
+
+
+_GOES_ON: Final = re.compile(r" [^\W\dA-Z]|[,.;]")
+_IN_SENTENCE: Final = re.compile(r"\w[\w'’,]* [\w'’,]*\w,? \Z")
 
 
 def without_markers(text: str) -> str:
@@ -219,6 +231,11 @@ _OF_ITSELF: Final = re.compile(
 _FIRST_PERSON: Final = re.compile(
     r"(?:^|[.!?;:,]\s+|\b[a-z']+\s+)(?:I(?:'(?:m|ll|ve|d))?\s+(?:[a-z]+)|[Ll]et me\b)|\b(?:[Ww]e|WE) (?:can|should|"
     r"need|must|could|have to)\b"
+)
+_TASK: Final = re.compile(
+    r"\b(?:descriptions?|rewr[io]t\w*|edit(?:s|ed|ing)?|instructions?|answers?|requests?|prompts?|users?|setting|tone|"
+    r"genre|wording|synopsis|paragraph|(?:the|this|your) (?:original|text|version|ending))\b",
+    re.IGNORECASE,
 )
 _ASKS_FIRST_PERSON: Final = re.compile(
     r"first[- ]person|narrat|diary|letter|monologue|perspective|point of view|voice", re.IGNORECASE
@@ -325,11 +342,12 @@ def _unlike_a_text(text: str, prompt: Prompt | None) -> str | None:
 
 
 def _new_voice(text: str, asked: str) -> str | None:
-    """Whether a rewrite speaks of itself, or in the first person, where neither the text nor the edit does."""
+    """Whether a rewrite speaks of the task, or of it in the first person, where neither the text nor the edit does."""
     said = _QUOTATION.sub(" ", text.replace("’", "'"))
     if _OF_ITSELF.search(said) and not _OF_ITSELF.search(asked):
         return "a remark about the edit"
-    if _FIRST_PERSON.search(said) and not _FIRST_PERSON.search(asked) and not _ASKS_FIRST_PERSON.search(asked):
+    may_speak = _FIRST_PERSON.search(asked) or _ASKS_FIRST_PERSON.search(asked)
+    if _FIRST_PERSON.search(said) and _TASK.search(said) and not may_speak:
         return "a remark in the first person"
     return "notes" if _ARROW.search(said) and not _ARROW.search(asked) else None
 

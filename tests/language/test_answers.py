@@ -158,6 +158,28 @@ TEXTS = [
     "Ein Leuchtturmwärter zählt Schiffe und verbirgt ein Geheimnis.",
     "一部发生在灯塔上的紧张剧情片。",
     "Soft red scarf, made of wool; 180 cm long. Wash by hand.",
+    "Reason: a widow has lost hers and looks for it by the sea.",
+    "Note: this film is based on the life of a keeper.",
+    "Original sin: a widow inherits a bakery and its curse.",
+    "Context: 1983, a bakery, and a widow with a debt.",
+    "System: 1980s Poland, in which a widow hides a debt.",
+    "Human: a drama about a robot who wants to be one.",
+    "Changes: a widow leaves her bakery for a lighthouse.",
+    "Step One: the widow leaves. Step Two: the keeper follows.",
+    "Plan: rob the lighthouse. Problem: a keeper who never sleeps.",
+    "Task: a thriller about a soldier with one last order.",
+    "Okay, so a widow walks into a bakery and nobody knows her.",
+    "Thinking about the past, a widow walks along the shore.",
+    "Just add water and the desert town blooms in this comedy.",
+    "Sorry, but the widow has already sold the lighthouse.",
+    "Please wait for the light: a drama about a keeper and his wife.",
+    "As requested by her late husband, a widow keeps the light burning.",
+    "Error 404 is a tense drama about a lost page.",
+    "We can be heroes, sings a widow in this tense drama.",
+    "Let me in, cries a widow at the door of a lighthouse.",
+    "I am a widow in a lighthouse, and nobody knows of my debt.",
+    "A widow finds [THOUGHTS] written on the wall of a lighthouse.",
+    "A keeper reads <thought> on a screen and follows it.",
 ]
 
 
@@ -171,7 +193,12 @@ def test_short_texts_stay_where_the_catalog_has_short_texts():
     assert read_answer("I count ships.", Prompt("rewrite", "I bake bread at night.", "Set it on a lighthouse.")).text
 
 
-@pytest.mark.parametrize("raw", ["Set it on a lighthouse.", "make it darker", "**Add a robot.**", "1. Darker."])
+PROPOSALS = ["Just add a dragon.", "Also add a robot.", "Only keep the widow.", "Keep only the widow."]
+
+
+@pytest.mark.parametrize(
+    "raw", ["Set it on a lighthouse.", "make it darker", "**Add a robot.**", "1. Darker.", *PROPOSALS]
+)
 def test_proposals_may_be_short(raw: str):
     assert read_answer(raw, Prompt("propose", PROMPT_TEXT)).text == raw.strip("*").removeprefix("1. ")
 
