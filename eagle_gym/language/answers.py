@@ -74,8 +74,12 @@ _WORD: Final = (
     r"brainstorm|"
     r"chain[_-]of[_-]thought|\bcot\b)[\w.:-]{0,24}"
 )
+_NAME: Final = rf"{_WORD}|plan|planning|internal|inner[_-]\w{{1,20}}"
 _TAG: Final = re.compile(
-    rf"(?:[<\[{{◁《]\s?[|｜]?\s?(?P<slash>/)?\s?(?P<name>{_WORD})(?:\s[^<>\[\]\n]{{0,80}})?\s?[|｜]?\s?[>\]}}▷》])"
+    rf"(?:(?:[<\[{{◁《]|&lt;)\s?[|｜]?\s?(?P<slash>/)?\s?(?P<name>{_NAME})(?:\s[^<>\[\]\n]{{0,80}}?)?\s?[|｜]?\s?"
+    r"(?:[>\]}▷》]|&gt;))"
+    r"|(?P<details><details[^<>]{0,40}>\s*<summary>[^<>]{0,60}(?:think|thought|reason)[^<>]{0,40}</summary>)"
+    r"|(?P<undetails></details>)"
     r"|(?P<channel><\|channel>)|(?P<unchannel><channel\|>)|(?P<unused><unused94>)|(?P<used><unused95>)",
     re.IGNORECASE,
 )
@@ -106,6 +110,8 @@ def strip_reasoning(raw: str, *, in_reasoning: bool = False) -> str | None:
         return None
     begin, is_open = 0, False
     for tag in _TAG.finditer(answer):
+        if tag["undetails"] and not is_open:
+            continue
         if _closes(tag):
             begin, is_open, closed = tag.end(), False, True
         elif not _is_in_sentence(tag):
@@ -140,7 +146,7 @@ def without_markers(text: str) -> str:
 
 
 def _closes(tag: re.Match[str]) -> bool:
-    if tag["unchannel"] or tag["used"]:
+    if tag["unchannel"] or tag["used"] or tag["undetails"]:
         return True
     return tag["name"] is not None and bool(tag["slash"] or _CLOSING_NAME.search(tag["name"]))
 
@@ -171,14 +177,17 @@ def _after_thoughts(answer: str) -> str | None:
 
 _SPECIAL: Final = re.compile(
     r"<[|｜][^<>\n]{0,60}?[|｜]>|<\|[a-z_]{1,30}>|<[a-z_]{1,30}\|>|</?s>|◁[^▷\n]{0,40}▷"
-    r"|<(?:bos|eos|pad|unk|sep|cls|mask|eot|eod|(?:start|end)_of_(?:turn|text|image)|unused\d+)>"
+    r"|(?:<?\|)?\bim_(?:start|end)\b(?:\|?>)?|<0x[0-9a-f]{2}>"
+    r"|<(?:bos|eos|pad|unk|sep|cls|mask|eot|eod|eom|end|(?:start|end)_of_(?:turn|text|image)|unused\d+)>"
     r"|\[/?(?:INST|SYS|EOS|BOS|PAD|UNK|SEP|CLS|DONE|end of text)\]|</?<SYS>>|\[(?:BEGIN|END) FINAL RESPONSE\]",
     re.IGNORECASE,
 )
 _ROLE: Final = re.compile(r"\s*(?:assistant|model|ai|bot)(?=\s*(?:\n|:|<|$))\s*:?\s*", re.IGNORECASE)
 _TURN: Final = re.compile(r"^[ \t]*(?:user|system|assistant|model|human|ai)[ \t]*:?[ \t]*$", re.I | re.MULTILINE)
 _CONTROL: Final = re.compile(r"[ \t]*[\x00-\x08\x0e-\x1f\x7f-\x9f]+[ \t]*")  # C0 and C1, without white space
-_CUT_TOKEN: Final = re.compile(r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z")
+_CUT_TOKEN: Final = re.compile(
+    r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z|(?<=[.!?…\"”])[ \t]*assistant\s*\Z"
+)
 
 
 def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
@@ -197,12 +206,15 @@ def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
 
 # Paragraphs -------------------------------------------------------------------------------------------------------
 
+_WRAPPER_NAME: Final = (
+    r"(?:(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|description|"
+    r"text|rewrite|edit|instruction)|final)"
+)
 _WRAPPER: Final = re.compile(
-    r"<(?P<tag>(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|"
-    r"description|text|"
-    r"rewrite|edit|instruction)|final)>(?P<inside>.*?)(?:</(?P=tag)>|\Z)",
+    rf"<(?P<tag>{_WRAPPER_NAME})>(?P<inside>.*?)(?:</(?P=tag)>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
+_ENDS: Final = re.compile(rf"\s*</{_WRAPPER_NAME}>\s*\Z", re.IGNORECASE)
 _LABEL: Final = re.compile(
     r"^(?:#+\s*)?(?:\*\*)?(?:(?:final|rewritten|revised|new|edited|updated)?\s*"
     r"(?:description|text|plot|instruction|edit|answer|response|output|rewrite))\s*:(?:\*\*)?\s*",
@@ -248,6 +260,9 @@ def _unpacked(answer: str) -> str:
     wrapped = [*_WRAPPER.finditer(answer)]
     if wrapped:
         return wrapped[-1]["inside"].strip()
+    answer = _ENDS.sub("", answer)
+    if answer.count("```") == 1:
+        answer = answer.removesuffix("```").rstrip()
     plain = re.sub(r"^\s*```\w*\s*|\s*```\s*$", "", answer).strip()
     if not plain.startswith("{"):
         return answer

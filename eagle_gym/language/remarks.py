@@ -110,7 +110,13 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"i(?:'d| would) (?:prefer|rather) not\b|(?:cannot|can't|unable to|not able to) (?:assist|comply|help|"
             r"fulfil\w*|process|complete)\b",
             r"es tut mir leid|entschuldigung|leider (?:kann|ist)|désolée?\b|je (?:suis désolé|ne peux pas)|"
-            r"lo siento|no puedo (?:ayudar|cumplir)|"
+            r"lo siento|no puedo (?:ayudar|cumplir|realizar|completar|procesar|responder)|"
+            r"non (?:posso|sono in grado di) (?:aiutar|soddisf|rispond|esegu|complet|fornir|elabor)|"
+            r"n[ãa]o (?:posso|consigo) (?:ajud|atend|cumpr|realiz|complet|respond|fornec|process)|"
+            r"je ne suis pas en mesure\b.*\b(?:répondre|aider|demande|traiter|modifier|réécrire|satisfaire|fournir)|"
+            r"ich bin nicht in der lage\b.*(?:anfrage|helfen|bearbeit|beantwort|erfüll|umschreib|unterstütz|"
+            r"beschreibung)|"
+            r"я не (?:могу|в состоянии|буду) .*(?:выполн|помо|запрос|ответ|обработ|сделать)|"
             r"mi dispiace|desculpe|не могу|извините|к сожалению, я|抱歉|对不起|我(?:无法|不能)|申し訳|죄송",
         ),
         "question": (
@@ -155,6 +161,14 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"(?:thinking|reasoning|thoughts?|analysis|thought process|thinking process|chain of thought|"
             r"rationale|scratchpad)\s*(?:[:….—-]|$)",
             rf"(?:plan|approach|step (?:\d+|one))\s*(?:$|[:….—-](?:{_OF_TASK}|\s*(?:{_STRONG}|identify|understand)\b))",
+            r"(?:[^\s,，、:]{1,12}[,，、:]\s*)?(?:l'utilisat(?:eur|rice) (?:veut|demande|souhaite|a demandé|voudrait|me )|"
+            r"der (?:be)?nutzer (?:möchte|will|wünscht|bittet|hat|fordert|verlangt)\b|"
+            r"el usuario (?:quiere|pide|desea|solicita|ha pedido|me )|l'utente (?:vuole|chiede|desidera|ha chiesto)\b|"
+            r"o usuário (?:quer|pede|deseja|pediu|solicit)|пользователь (?:хочет|просит|попросил|запросил|желает)|"
+            r"用户(?:想|要|希望|请求|需要|让|的(?:要求|请求|指令))|我(?:需要|应该|得|要|来).{0,12}(?:用户|请求|要求|描述|改写)|"
+            r"ユーザー.*(?:求|依頼|要求|希望|望|ほしい|指示)|사용자.*(?:원하|원합|요청|요구))",
+            r"(?:je dois|ich (?:muss|soll|sollte|werde)|debo|tengo que|devo|мне нужно|я должен)\b.*\b(?:description|"
+            r"beschreibung|anfrage|réécri|reescrib|descripci|riscriv|descriz|descriç|reescrev|описани|запрос)",
             r"my (?:thoughts?|thinking|reasoning|approach|interpretation|plan|goal|task|job)(?: here|"
             r" process)?(?: is| was| would be)?(?: to|:|,)",
             r"here(?:'s| is) (?:my|the|a) (?:thought|thinking|reasoning|chain of|analysis|step-by-step)",
@@ -220,6 +234,11 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"generating)",
             r"(?:\w+error|traceback)\b\s*[:(]|http[ /]\d|(?:4\d\d|5\d\d) (?:bad|internal|service|too many|not found|"
             r"gateway|unauthori[sz]ed|forbidden)\b",
+            r"your credit balance\b|you(?:'ve| have)? exceeded your\b.*\b(?:quota|limit|credits?)\b|"
+            r"the (?:server|engine|model|service|api) (?:is|was) (?:currently |temporarily |now )*(?:overloaded|"
+            r"unavailable|"
+            r"not ready|at capacity)\b|the (?:server|engine|api) (?:had|encountered|returned) an (?:internal )?error\b|"
+            r"(?:insufficient|not enough) (?:quota|credits?)\b|(?:incorrect|invalid|missing) api key\b",
             r"(?:internal server error|rate limit|too many requests|bad gateway|service unavailable|"
             r"gateway time-?out|request timed? ?out|context length|maximum context|quota exceeded|"
             r"connection (?:refused|reset|error|timed)|model (?:is )?(?:overloaded|not found|loading)|"

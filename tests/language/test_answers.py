@@ -30,11 +30,16 @@ MARKERS = [
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|think_start|>", "<|think_end|>"),
+    ("<plan>", "</plan>"),
+    ("<internal>", "</internal>"),
+    ("<inner_voice>", "</inner_voice>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
     ("<|channel>thought\n", "<channel|>"),
     ("<unused94>thought\n", "<unused95>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     ("analysis", "assistantfinal"),
     ("Here is my thought process:\n", "\n\nHere is my response: "),
+    ("<details><summary>Thinking</summary>", "</details>"),
     ("**Reasoning**\n\n", "\n\n**Final answer:** "),
 ]
 
@@ -70,6 +75,17 @@ MARKERS = [
         ("<|im_start|>assistant\nA dark film.</s>", "A dark film."),
         ("assistant\nA dark film.\nuser\nAgain", "A dark film."),
         ("A dark film.<|im_e", "A dark film."),
+        ("A dark film.assistant", "A dark film."),
+        ("A dark film.\nim_end", "A dark film."),
+        ("A dark film.im_end", "A dark film."),
+        ("A dark film.|im_end|>", "A dark film."),
+        ("A dark film.<0x0A>", "A dark film."),
+        ("A dark film.<0x0A><0x0A>I kept the rest.", "A dark film."),
+        ("A dark film.<end>", "A dark film."),
+        ("A dark film.</answer>", "A dark film."),
+        ("A dark film.</description>\n", "A dark film."),
+        ("A dark film.```", "A dark film."),
+        ("A dark film about an assistant", "A dark film about an assistant"),
         ("A \ud83d film\x00 of \x1b[0mships.", "A \ufffd film of [0mships."),
         ("12 angry men meet.", "12 angry men meet."),
         ("", None),
@@ -91,7 +107,7 @@ def test_reasoning_is_no_part_of_a_text(begin: str, end: str):
     assert read_answer(f"{begin}{thoughts}", PROMPT).text == ""
 
 
-@pytest.mark.parametrize("end", [end for begin, end in MARKERS[:18]])
+@pytest.mark.parametrize("end", [end for begin, end in MARKERS[:22]])
 def test_a_template_may_have_opened_the_reasoning(end: str):
     raw = "A keeper counts the waves.\n\nHe is lonely."
     assert read_answer(f"{raw}\n{end}\n\n{GOOD}", PROMPT, in_reasoning=True).text == GOOD
@@ -100,7 +116,7 @@ def test_a_template_may_have_opened_the_reasoning(end: str):
 
 
 @settings(max_examples=100, derandomize=True)
-@given(thoughts=st.text(max_size=60), marker=st.sampled_from(MARKERS[:16]))
+@given(thoughts=st.text(max_size=60), marker=st.sampled_from(MARKERS[:20]))
 def test_everything_before_the_last_closing_marker_is_reasoning(thoughts: str, marker: tuple[str, str]):
     begin, end = marker
     raw = f"{begin}{without_markers(thoughts)}{end}More.{end}{GOOD}"
