@@ -161,7 +161,8 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"(?:thinking|reasoning|thoughts?|analysis|thought process|thinking process|chain of thought|"
             r"rationale|scratchpad)\s*(?:[:….—-]|$)",
             rf"(?:plan|approach|step (?:\d+|one))\s*(?:$|[:….—-](?:{_OF_TASK}|\s*(?:{_STRONG}|identify|understand)\b))",
-            r"(?:[^\s,，、:]{1,12}[,，、:]\s*)?(?:l'utilisat(?:eur|rice) (?:veut|demande|souhaite|a demandé|voudrait|me )|"
+            r"(?:[^\s,，、:]{1,12}[,，、:]\s*)?(?:l'utilisat(?:eur|rice) (?:veut|demande|souhaite|a demandé|voudrait|"
+            r"me )|"
             r"der (?:be)?nutzer (?:möchte|will|wünscht|bittet|hat|fordert|verlangt)\b|"
             r"el usuario (?:quiere|pide|desea|solicita|ha pedido|me )|l'utente (?:vuole|chiede|desidera|ha chiesto)\b|"
             r"o usuário (?:quer|pede|deseja|pediu|solicit)|пользователь (?:хочет|просит|попросил|запросил|желает)|"
