@@ -122,11 +122,19 @@ def strip_reasoning(raw: str, *, in_reasoning: bool = False) -> str | None:
     return _after_thoughts(answer) if not closed or _THOUGHTS.match(answer) else answer
 
 
-def opens_reasoning(rendered: str) -> bool:
-    """Whether a rendered prompt ends inside reasoning, so that its answer begins there."""
-    tags = list(_TAG.finditer(rendered[-200:]))
-    harmony = re.search(r"<\|channel\|>\s*analysis\s*(?:<\|message\|>)?\s*\Z", rendered)
-    return harmony is not None or bool(tags and not _closes(tags[-1]) and not rendered[-200:][tags[-1].end() :].strip())
+def opens_reasoning(ending: str) -> bool:
+    """Whether a prompt ends inside reasoning, so that its answer begins there.
+
+    Args:
+        ending: What the template writes after the user's text. The last marker in it decides, whatever follows.
+    """
+    tags = list(_TAG.finditer(ending))
+    channels = list(_HARMONY_CHANNEL.finditer(ending))
+    in_channel = bool(channels and channels[-1]["name"] and channels[-1]["name"].lower() != "final")
+    return in_channel or bool(tags and not _closes(tags[-1]))
+
+
+_HARMONY_CHANNEL: Final = re.compile(r"<\|channel\|>\s*(?P<name>\w+)|<\|(?:end|return)\|>", re.IGNORECASE)
 
 
 def _is_in_sentence(tag: re.Match[str]) -> bool:

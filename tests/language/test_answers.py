@@ -124,18 +124,23 @@ def test_everything_before_the_last_closing_marker_is_reasoning(thoughts: str, m
 
 
 @pytest.mark.parametrize(
-    ("rendered", "inside"),
+    ("ending", "inside"),
     [
         ("<|im_start|>assistant\n<think>\n", True),
         ("<|im_start|>assistant\n<think>\n\n</think>\n\n", False),
         ("<|im_start|>assistant\n", False),
-        ("Say <think> first.<|im_start|>assistant\n", False),
         ("<|start|>assistant<|channel|>analysis<|message|>", True),
-        ("[INST]A film.[/INST][THINK]", True),
+        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant", False),
+        ("<|channel|>final<|message|>", False),
+        ("[/INST][THINK]", True),
+        ("<|im_start|>assistant\n<think>\nOkay,", True),
+        ("<start_of_turn>model\n<|channel>thought\n", True),
+        ("<start_of_turn>model\n<|channel>thought\n<channel|>", False),
+        ("<|im_start|>assistant\n<think>\n" + "Okay. " * 60, True),
     ],
 )
-def test_prompts_that_end_in_reasoning_are_known(rendered: str, inside: bool):
-    assert opens_reasoning(rendered) == inside
+def test_prompts_that_end_in_reasoning_are_known(ending: str, inside: bool):
+    assert opens_reasoning(ending) == inside
 
 
 @pytest.mark.parametrize("raw", NON_ANSWERS)
