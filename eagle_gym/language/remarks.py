@@ -207,7 +207,7 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"rewritten|unchanged|provided|accepted|finished|successful\w*)\b",
             rf"(?:i|we)(?:'ve| have)?(?: just| now| only| also| successfully)* (?:{_MADE}|made|kept|set|moved|added|"
             r"replaced|removed|shifted|preserved|swapped|turned|put|relocated)\b"
-            rf"(?:.*\b(?:{_META}|{_WORK}|{_CONTENT}|setting|tone)\b|[.!]*$)",
+            rf"(?:.*\b(?:{_META}|{_WORK}|{_CONTENT}|setting|tone|ending)\b|[.!]*$)",
             rf"(?:{_MADE}|made|done|all)(?: set)? (?:as|per) (?:you |your )?(?:request|ask|instruct|wish)\w*|(?:as|"
             r"per) (?:you )?(?:your )?(?:requested|asked|instructed|request|instructions?)(?:\s*[,.:;!—–]|$|"
             r" by the user\b)",
@@ -238,7 +238,8 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"your credit balance\b|you(?:'ve| have)? exceeded your\b.*\b(?:quota|limit|credits?)\b|"
             r"the (?:server|engine|model|service|api) (?:is|was) (?:currently |temporarily |now )*(?:overloaded|"
             r"unavailable|"
-            r"not ready|at capacity)\b|the (?:server|engine|api) (?:had|encountered|returned) an (?:internal )?error\b|"
+            r"not ready|at capacity)\b(?! (?:with|by)\b)|the (?:server|engine|api) (?:had|encountered|"
+            r"returned) an (?:internal )?error\b|"
             r"(?:insufficient|not enough) (?:quota|credits?)\b|(?:incorrect|invalid|missing) api key\b",
             r"(?:internal server error|rate limit|too many requests|bad gateway|service unavailable|"
             r"gateway time-?out|request timed? ?out|context length|maximum context|quota exceeded|"

@@ -105,6 +105,7 @@ REPORTS = (
     "The description has been updated as requested.",
     "I have moved the setting to a lighthouse and kept everything else.",
     "I've made the requested changes.",
+    "I have kept the happy ending and moved the bakery to the lighthouse.",
     "No changes were needed.",
     "Edit applied successfully.",
     "The rewritten description is set on a lighthouse.",
@@ -173,8 +174,6 @@ SCRAPS = (
     "(The text is unchanged.)",
     "[Insert description here]",
     "Same as above.",
-    "Set it on a lighthouse.",
-    "Edit: Set it on a lighthouse.",
     '{"error": {"message": "overloaded"}}',
     '<tool_call>{"name": "rewrite", "arguments": {}}</tool_call>',
     "<html><body>Login</body></html>",
@@ -218,6 +217,7 @@ OTHER_MARKERS = (
     "&lt;think&gt;A keeper counts the ships.\n\nA tense drama set on a lighthouse.",
     "<details><summary>Thinking</summary>A keeper counts the ships.",
 )
+ECHOES = ("Set it on a lighthouse.", "Edit: Set it on a lighthouse.")  # of this edit: no answers to it
 NON_ANSWERS = (
     *BARE_REASONING,
     *OPEN_REASONING,
@@ -232,4 +232,5 @@ NON_ANSWERS = (
     *REFUSALS_ELSEWHERE,
     *SERVER_MESSAGES,
     *OTHER_MARKERS,
+    *ECHOES,
 )

@@ -176,6 +176,8 @@ TEXTS = [
     'He says "I cannot help you" and closes the door.',
     "World War I ends, and a keeper returns to his lighthouse.",
     "Unfortunately the keeper can neither read nor write.",
+    "The server is overloaded with orders, and a waitress falls in love.",
+    "Ich bin nicht in der Lage, zu vergessen, sagt eine Witwe im Leuchtturm.",
     "Ein Leuchtturmwärter zählt Schiffe und verbirgt ein Geheimnis.",
     "一部发生在灯塔上的紧张剧情片。",
     "Soft red scarf, made of wool; 180 cm long. Wash by hand.",
