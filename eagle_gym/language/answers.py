@@ -74,8 +74,12 @@ _WORD: Final = (
     r"brainstorm|"
     r"chain[_-]of[_-]thought|\bcot\b)[\w.:-]{0,24}"
 )
+_NAME: Final = rf"{_WORD}|plan|planning|internal|inner[_-]\w{{1,20}}"
 _TAG: Final = re.compile(
-    rf"(?:[<\[{{◁《]\s?[|｜]?\s?(?P<slash>/)?\s?(?P<name>{_WORD})(?:\s[^<>\[\]\n]{{0,80}})?\s?[|｜]?\s?[>\]}}▷》])"
+    rf"(?:(?:[<\[{{◁《]|&lt;)\s?[|｜]?\s?(?P<slash>/)?\s?(?P<name>{_NAME})(?:\s[^<>\[\]\n]{{0,80}}?)?\s?[|｜]?\s?"
+    r"(?:[>\]}▷》]|&gt;))"
+    r"|(?P<details><details[^<>]{0,40}>\s*<summary>[^<>]{0,60}(?:think|thought|reason)[^<>]{0,40}</summary>)"
+    r"|(?P<undetails></details>)"
     r"|(?P<channel><\|channel>)|(?P<unchannel><channel\|>)|(?P<unused><unused94>)|(?P<used><unused95>)",
     re.IGNORECASE,
 )
@@ -86,8 +90,9 @@ _BARE_FINAL: Final = re.compile(r"assistant\n?final(?:[:\n]\s*)?|\A\s*final(?=[A
 # Reasoning under a heading, and what introduces the answer after it.
 _THOUGHTS: Final = re.compile(
     r"[\s#*_>]*(?:here(?:'s| is) (?:my|the|a) (?:thought|thinking|reasoning)(?: process)?"
-    r"|(?:my |the )?(?:thinking|reasoning|thought|thoughts|analysis|plan|scratchpad|rationale|chain[ -]of[ -]thought|"
-    r"internal monologue|step[ -]by[ -]step)(?: process| steps)?)\s*[*_]*\s*(?::|\n|$|[—–-]\s)",
+    r"|(?:my |the )?(?:(?:thinking|reasoning|thought|thoughts|analysis|scratchpad|rationale|chain[ -]of[ -]thought|"
+    r"internal monologue|step[ -]by[ -]step)(?: process| steps)?\s*[*_]*\s*(?::|\n|$|[—–-]\s)|"
+    r"plan\s*[*_]*\s*:?[ \t*_]*(?:\n|$)))",
     re.IGNORECASE,
 )
 _RESULT: Final = re.compile(
@@ -105,9 +110,11 @@ def strip_reasoning(raw: str, *, in_reasoning: bool = False) -> str | None:
         return None
     begin, is_open = 0, False
     for tag in _TAG.finditer(answer):
+        if tag["undetails"] and not is_open:
+            continue
         if _closes(tag):
             begin, is_open, closed = tag.end(), False, True
-        else:
+        elif not _is_in_sentence(tag):
             is_open = True
     if is_open or (in_reasoning and not closed):
         return None
@@ -115,11 +122,30 @@ def strip_reasoning(raw: str, *, in_reasoning: bool = False) -> str | None:
     return _after_thoughts(answer) if not closed or _THOUGHTS.match(answer) else answer
 
 
-def opens_reasoning(rendered: str) -> bool:
-    """Whether a rendered prompt ends inside reasoning, so that its answer begins there."""
-    tags = list(_TAG.finditer(rendered[-200:]))
-    harmony = re.search(r"<\|channel\|>\s*analysis\s*(?:<\|message\|>)?\s*\Z", rendered)
-    return harmony is not None or bool(tags and not _closes(tags[-1]) and not rendered[-200:][tags[-1].end() :].strip())
+def opens_reasoning(ending: str) -> bool:
+    """Whether a prompt ends inside reasoning, so that its answer begins there.
+
+    Args:
+        ending: What the template writes after the user's text. The last marker in it decides, whatever follows.
+    """
+    tags = list(_TAG.finditer(ending))
+    channels = list(_HARMONY_CHANNEL.finditer(ending))
+    in_channel = bool(channels and channels[-1]["name"] and channels[-1]["name"].lower() != "final")
+    return in_channel or bool(tags and not _closes(tags[-1]))
+
+
+_HARMONY_CHANNEL: Final = re.compile(r"<\|channel\|>\s*(?P<name>\w+)|<\|(?:end|return)\|>", re.IGNORECASE)
+
+
+def _is_in_sentence(tag: re.Match[str]) -> bool:
+    """Whether a tag is a word of a sentence, such as one that a film shows."""
+    line = tag.string[max(0, tag.start() - 200) : tag.start()].rpartition("\n")[2]
+    goes_on = _GOES_ON.match(tag.string[tag.end() :][:2])
+    return goes_on is not None and _IN_SENTENCE.search(line) is not None
+
+
+_GOES_ON: Final = re.compile(r" [^\W\dA-Z]|[,.;]")
+_IN_SENTENCE: Final = re.compile(r"\w[\w'’,]* [\w'’,]*\w,? \Z")
 
 
 def without_markers(text: str) -> str:
@@ -128,7 +154,7 @@ def without_markers(text: str) -> str:
 
 
 def _closes(tag: re.Match[str]) -> bool:
-    if tag["unchannel"] or tag["used"]:
+    if tag["unchannel"] or tag["used"] or tag["undetails"]:
         return True
     return tag["name"] is not None and bool(tag["slash"] or _CLOSING_NAME.search(tag["name"]))
 
@@ -159,14 +185,17 @@ def _after_thoughts(answer: str) -> str | None:
 
 _SPECIAL: Final = re.compile(
     r"<[|｜][^<>\n]{0,60}?[|｜]>|<\|[a-z_]{1,30}>|<[a-z_]{1,30}\|>|</?s>|◁[^▷\n]{0,40}▷"
-    r"|<(?:bos|eos|pad|unk|sep|cls|mask|eot|eod|(?:start|end)_of_(?:turn|text|image)|unused\d+)>"
+    r"|(?:<?\|)?\bim_(?:start|end)\b(?:\|?>)?|<0x[0-9a-f]{2}>"
+    r"|<(?:bos|eos|pad|unk|sep|cls|mask|eot|eod|eom|end|(?:start|end)_of_(?:turn|text|image)|unused\d+)>"
     r"|\[/?(?:INST|SYS|EOS|BOS|PAD|UNK|SEP|CLS|DONE|end of text)\]|</?<SYS>>|\[(?:BEGIN|END) FINAL RESPONSE\]",
     re.IGNORECASE,
 )
 _ROLE: Final = re.compile(r"\s*(?:assistant|model|ai|bot)(?=\s*(?:\n|:|<|$))\s*:?\s*", re.IGNORECASE)
 _TURN: Final = re.compile(r"^[ \t]*(?:user|system|assistant|model|human|ai)[ \t]*:?[ \t]*$", re.I | re.MULTILINE)
 _CONTROL: Final = re.compile(r"[ \t]*[\x00-\x08\x0e-\x1f\x7f-\x9f]+[ \t]*")  # C0 and C1, without white space
-_CUT_TOKEN: Final = re.compile(r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z")
+_CUT_TOKEN: Final = re.compile(
+    r"<[|｜][\w▁/-]*[|｜]?\s*\Z|<(?:end|start)_of_\w*\s*\Z|(?<=[.!?…\"”])[ \t]*assistant\s*\Z"
+)
 
 
 def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
@@ -185,12 +214,15 @@ def strip_special_tokens(answer: str, special: Iterable[str] = ()) -> str:
 
 # Paragraphs -------------------------------------------------------------------------------------------------------
 
+_WRAPPER_NAME: Final = (
+    r"(?:(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|description|"
+    r"text|rewrite|edit|instruction)|final)"
+)
 _WRAPPER: Final = re.compile(
-    r"<(?P<tag>(?:final|rewritten|revised|new|updated|edited)?[_ -]?(?:answer|response|output|result|solution|"
-    r"description|text|"
-    r"rewrite|edit|instruction)|final)>(?P<inside>.*?)(?:</(?P=tag)>|\Z)",
+    rf"<(?P<tag>{_WRAPPER_NAME})>(?P<inside>.*?)(?:</(?P=tag)>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
+_ENDS: Final = re.compile(rf"\s*</{_WRAPPER_NAME}>\s*\Z", re.IGNORECASE)
 _LABEL: Final = re.compile(
     r"^(?:#+\s*)?(?:\*\*)?(?:(?:final|rewritten|revised|new|edited|updated)?\s*"
     r"(?:description|text|plot|instruction|edit|answer|response|output|rewrite))\s*:(?:\*\*)?\s*",
@@ -220,6 +252,11 @@ _FIRST_PERSON: Final = re.compile(
     r"(?:^|[.!?;:,]\s+|\b[a-z']+\s+)(?:I(?:'(?:m|ll|ve|d))?\s+(?:[a-z]+)|[Ll]et me\b)|\b(?:[Ww]e|WE) (?:can|should|"
     r"need|must|could|have to)\b"
 )
+_TASK: Final = re.compile(
+    r"\b(?:descriptions?|rewr[io]t\w*|edit(?:s|ed|ing)?|instructions?|answers?|requests?|prompts?|users?|setting|tone|"
+    r"genre|wording|synopsis|paragraph|(?:the|this|your) (?:original|text|version|ending))\b",
+    re.IGNORECASE,
+)
 _ASKS_FIRST_PERSON: Final = re.compile(
     r"first[- ]person|narrat|diary|letter|monologue|perspective|point of view|voice", re.IGNORECASE
 )
@@ -231,6 +268,9 @@ def _unpacked(answer: str) -> str:
     wrapped = [*_WRAPPER.finditer(answer)]
     if wrapped:
         return wrapped[-1]["inside"].strip()
+    answer = _ENDS.sub("", answer)
+    if answer.count("```") == 1:
+        answer = answer.removesuffix("```").rstrip()
     plain = re.sub(r"^\s*```\w*\s*|\s*```\s*$", "", answer).strip()
     if not plain.startswith("{"):
         return answer
@@ -325,11 +365,12 @@ def _unlike_a_text(text: str, prompt: Prompt | None) -> str | None:
 
 
 def _new_voice(text: str, asked: str) -> str | None:
-    """Whether a rewrite speaks of itself, or in the first person, where neither the text nor the edit does."""
+    """Whether a rewrite speaks of the task, or of it in the first person, where neither the text nor the edit does."""
     said = _QUOTATION.sub(" ", text.replace("’", "'"))
     if _OF_ITSELF.search(said) and not _OF_ITSELF.search(asked):
         return "a remark about the edit"
-    if _FIRST_PERSON.search(said) and not _FIRST_PERSON.search(asked) and not _ASKS_FIRST_PERSON.search(asked):
+    may_speak = _FIRST_PERSON.search(asked) or _ASKS_FIRST_PERSON.search(asked)
+    if _FIRST_PERSON.search(said) and _TASK.search(said) and not may_speak:
         return "a remark in the first person"
     return "notes" if _ARROW.search(said) and not _ARROW.search(asked) else None
 

@@ -1,8 +1,8 @@
 """A tokenizer's chat template, checked with sentinels when a model is opened.
 
 Templates are programs that others wrote: some drop the system message, some drop a message that is a string, some cut
-it, some print the time, some fail. A model whose prompt lacks the text to rewrite answers all the same, and nobody
-would notice.
+it, some escape it, some print the time, some fail. A model whose prompt lacks the text to rewrite answers all the same,
+and nobody would notice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ TODAY: Final = datetime(2024, 7, 26)  # what templates that ask for the date are
 _FAILURES: Final = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _TIME_FORMAT: Final = re.compile(r"""(['"])([^'"{}]*%[^'"{}]*)\1""")
 _FILLING: Final = "Many words stand here, so that a template that cuts its messages is found out. " * 20
+_MARKUP: Final = "Texts have <b>markup</b>, R&D, \"quotes\", 'others', an ü and a 灯, which no template should escape."
 
 
 class Message(NamedTuple):
@@ -51,7 +52,7 @@ LAYOUTS: Final = tuple(MessageLayout(role, parts) for role in (True, False) for 
 
 
 def _sentinel(role: str) -> str:
-    return f"The {role} begins here.\n\n{_FILLING}\n\nThe {role} ends here."
+    return f"The {role} begins here.\n\n{_FILLING}\n\n{_MARKUP}\n\nThe {role} ends here."
 
 
 class ChatTemplate:
@@ -66,7 +67,7 @@ class ChatTemplate:
         opens_reasoning: Whether prompts end inside reasoning, which the answer then has to close.
 
     Raises:
-        PreparationError: The template fails, or loses the user's text.
+        PreparationError: The template fails, or changes or loses the user's text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -75,7 +76,7 @@ class ChatTemplate:
         self._layout = self._find_layout()
         first, second = (self.render(_sentinel("system"), _sentinel("user")) for _ in range(2))
         self.repeatable = first == second
-        self.opens_reasoning = opens_reasoning(first)
+        self.opens_reasoning = opens_reasoning(first.rpartition(_sentinel("user"))[2])
 
     def render(self, rules: str, request: str) -> str:
         """The prompt.
@@ -110,7 +111,7 @@ class ChatTemplate:
     def _find_layout(self) -> MessageLayout:
         """The first layout in which the template keeps instructions and request."""
         rules, request = _sentinel("system"), _sentinel("user")
-        problem = "it loses the user's text"
+        problem = "it changes or loses the user's text"
         for layout in LAYOUTS:
             try:
                 prompt = self._apply(layout, rules, request)
@@ -119,7 +120,7 @@ class ChatTemplate:
                 continue
             if rules in prompt and request in prompt:
                 return layout
-            problem = "it loses the user's text"
+            problem = "it changes or loses the user's text"
         raise PreparationError(
             f"the chat template of {self._name!r} cannot be used, {problem}: expected a template that renders a system "
             "and a user message; repair chat_template.jinja, or remove it to have the model continue plain instructions"

@@ -39,26 +39,61 @@ class Manners:
     token_limit: TokenLimit = "max_tokens"
     omit: frozenset[str] = frozenset()
 
-    def corrected(self, complaint: str) -> Manners:
-        """The manners that a refused request asks for; equal ones where its complaint is about something else."""
-        said, manners = complaint.lower(), self
+    def corrected(self, complaint: str, parameter: str | None = None, code: str | None = None) -> Manners:
+        """The manners that a refused request asks for; equal ones where its complaint is about something else.
+
+        A complaint about a value, such as a temperature out of range, is about something else: to leave the field out
+        would change how the model samples.
+
+        Args:
+            complaint: What the server said.
+            parameter: The field that its error names.
+            code: The error's code.
+        """
+        said = complaint.lower()
+        if _RANGE.search(said):
+            return self
         if "max_completion_tokens" in said:
-            manners = replace(manners, token_limit="max_completion_tokens")
-        elif self.system_role and _NO_SYSTEM_ROLE.search(said):
-            manners = replace(manners, system_role=False)
-        elif _UNSUPPORTED.search(said):
-            named = {name for name in OMITTABLE if re.search(rf"\b{name}\b", said)}
-            manners = replace(manners, omit=self.omit | named)
-        return manners
+            return replace(self, token_limit="max_completion_tokens")
+        if self.system_role and _NO_SYSTEM_ROLE.search(said):
+            return replace(self, system_role=False)
+        is_coded = _UNSUPPORTED.search((code or "").replace("_", " ").lower()) is not None
+        unsupported = {name for name in OMITTABLE if (is_coded and parameter == name) or _is_unsupported(name, said)}
+        return replace(self, omit=self.omit | unsupported)
 
 
+def _is_unsupported(name: str, said: str) -> bool:
+    """Whether a clause of a complaint says that a server does not know a field."""
+    clauses = (clause for clause in _CLAUSE.split(said) if re.search(rf"\b{name}\b", clause))
+    return any(
+        _UNSUPPORTED.search(clause) and not re.search(rf"\b{name}\b['\"`]?[\s:=(]*(?:value |of )*-?\d", clause)
+        for clause in clauses
+    )
+
+
+_CLAUSE: Final = re.compile(r"[.;!?]\s|\n|\}\s*,")
+# Words of complaints about a value: the server knows the field.
+_RANGE: Final = re.compile(
+    r"\bbetween\b|must be\b(?! (?:from|omitted|removed|unset|left|followed|a user))|\bat (?:most|least)\b|\bmaximum\b|"
+    r"\bminimum\b|[<>]=|[≤≥]|(?:less|greater|more|fewer|larger|smaller|longer) than|\brange\b|"
+    r"too (?:long|large|high|low|small|short|many|big)\b|exceed"
+)
+_NOT_SUPPORTED: Final = (
+    r"(?:unsupported|not (?:be )?(?:support|allow|permit|enabl|accept)|n't (?:support|allow|accept)|unknown|"
+    r"unrecogni[sz]ed|unexpected|invalid)"
+)
+_SYSTEM_ROLE: Final = (
+    r"(?:system[\s_'\"-]*(?:role|message|prompt|instruction)|role[\s_'\":=-]*(?:of )?['\"]?system|"
+    r"developer instruction)"
+)
 _NO_SYSTEM_ROLE: Final = re.compile(
-    r"system[\s_'\"-]*(?:role|message|prompt|instruction)|role[\s_'\":=-]*(?:of )?['\"]?system|developer instruction|"
+    rf"{_SYSTEM_ROLE}[^.;\n]*{_NOT_SUPPORTED}|{_NOT_SUPPORTED}[^.;\n]*{_SYSTEM_ROLE}|\bno {_SYSTEM_ROLE}|"
     r"roles must alternate|only user and assistant"
 )
 _UNSUPPORTED: Final = re.compile(
-    r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed|extra|"
-    r"invalid param|only the default|deprecated|not a valid|additional propert"
+    r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed|not accept|"
+    r"extra[ _](?:input|field|param|key|propert|attribute|forbidden)|invalid param|only the default|deprecated|"
+    r"not a valid (?:param|field|argument|option)|additional propert"
 )
 
 

@@ -15,8 +15,9 @@ stand in the URL's query, joined by `&`; in their values `@` is written `%40` an
 - `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
 - `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
 
-The last three are tried without being asked for where a server refuses a request for want of them; a warning in the log
-says so. Without `temperature` the server samples as it likes.
+The last three are tried without being asked for where a server says that it does not support a field or the system
+role; a warning in the log says so. A value that a server refuses is an error. Without `temperature` the server samples
+as it likes.
 
 Requests refused with 408, 409, 429 or 5xx, and dropped connections, are sent again by the official client, after the
 time that `Retry-After` names or with jittered exponential back-off. The key comes from `OPENAI_API_KEY` and is
@@ -368,7 +369,8 @@ def _corrected(manners: Manners, error: Exception) -> Manners:
     """The manners that a refusal asks for; equal ones where it asks for none."""
     if getattr(error, "status_code", None) not in COMPLAINTS:
         return manners
-    return manners.corrected(str(error))
+    named = [getattr(error, name, None) for name in ("param", "code")]
+    return manners.corrected(str(error), *(value if isinstance(value, str) else None for value in named))
 
 
 def _control(prompt: Prompt) -> str:

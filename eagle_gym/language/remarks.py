@@ -72,12 +72,21 @@ _USER: Final = (
     rf"|(?:the )?task (?:is to|requires|asks|here is)(?: \w+)? ?(?:{_STRONG}|{_WEAK}))\b"
 )
 
+# What follows a label that texts use too: nothing, or a word that only a remark about the task has.
+_OF_TASK: Final = (
+    rf"(?:\s*[*_]*\s*$|.*\b(?:{_META}|users?|rewritten|(?:was|were|has been|have been) (?:kept|left|{_MADE}|moved|set|"
+    r"replaced|removed|shifted|preserved|swapped)|i(?:'ve| have)? (?:kept|left|made|moved|set|replaced|removed|"
+    r"changed))\b)"
+)
+
 _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     {
         "refusal": (
             r"(?:i'?m|i am|we're|we are) (?:(?:very|so|really|truly|terribly) )?(?:sorry|afraid)\b(?:[,.!;:—-]|"
             r" but\b| i\b| that\b| for\b|$)",
-            r"(?:sorry|apologies),? (?:but\b|i\b|we\b|that\b|for\b|about\b)|(?:sorry|apologies)[.!]*$",
+            rf"(?:sorry|apologies),? (?:but,? (?:i|we|this|that|your|it|there|as an?|no|my|the (?:\w+ )?{_META})\b|"
+            rf"i\b|we\b|that\b|"
+            r"for\b|about\b)|(?:sorry|apologies)[.!]*$",
             r"(?:my|our|i|please accept my) (?:sincere )?apolog",
             rf"(?:unfortunately|regrettably),? (?:(?:i|we)\b|(?:the|this|that|your|no) (?:\w+ )?{_META}\b)",
             r"(?:i|we)(?: really| simply)? (?:can(?:no|')t|can not|won't|will not|couldn't|could not|don't|"
@@ -101,14 +110,21 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"i(?:'d| would) (?:prefer|rather) not\b|(?:cannot|can't|unable to|not able to) (?:assist|comply|help|"
             r"fulfil\w*|process|complete)\b",
             r"es tut mir leid|entschuldigung|leider (?:kann|ist)|désolée?\b|je (?:suis désolé|ne peux pas)|"
-            r"lo siento|no puedo (?:ayudar|cumplir)|"
+            r"lo siento|no puedo (?:ayudar|cumplir|realizar|completar|procesar|responder)|"
+            r"non (?:posso|sono in grado di) (?:aiutar|soddisf|rispond|esegu|complet|fornir|elabor)|"
+            r"n[ãa]o (?:posso|consigo) (?:ajud|atend|cumpr|realiz|complet|respond|fornec|process)|"
+            r"je ne suis pas en mesure\b.*\b(?:répondre|aider|demande|traiter|modifier|réécrire|satisfaire|fournir)|"
+            r"ich bin nicht in der lage\b.*(?:anfrage|helfen|bearbeit|beantwort|erfüll|umschreib|unterstütz|"
+            r"beschreibung)|"
+            r"я не (?:могу|в состоянии|буду) .*(?:выполн|помо|запрос|ответ|обработ|сделать)|"
             r"mi dispiace|desculpe|не могу|извините|к сожалению, я|抱歉|对不起|我(?:无法|不能)|申し訳|죄송",
         ),
         "question": (
             r"(?:could|can|would|will) you (?:please |kindly )?(?:provide|clarify|share|tell me|specify|give|paste|"
             r"confirm|explain|send|let me|elaborate|describe|say)\b",
             r"please (?:provide|share|specify|clarify|give me|paste|tell me|confirm|send|supply|enter|rephrase|"
-            r"try again|wait|note that|find)\b",
+            r"try again|note that)\b|please wait(?:[.!…]|$| (?:while|a|until)\b)|"
+            rf"please find (?:\w+ )*(?:below|attached|{_META})\b",
             rf"(?:what|which|how|where) .*\b(?:{_META}|you (?:want|like|prefer|need) (?:me|to change|it|changed)|"
             r"(?:i|can i|may i) (?:help|assist|do for you))\b.*\?",
             rf"(?:do|would|did|are|should|shall|may|can|could|have) (?:you|i|we) .*\b(?:{_META}|me to|like me|"
@@ -142,12 +158,23 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             rf"such|your)\b.*\b(?:{_META}|i|we)\b",
             r"(?:given|based on|looking at|considering|following|according to|starting (?:with|from)|in response to|"
             rf"from) (?:the|this|that|your|these) (?:\w+ )?{_META}\b",
-            r"(?:thinking|reasoning|thoughts?|analysis|thought process|thinking process|chain of thought|plan|"
-            r"approach|rationale|scratchpad|step \d+|step one)\s*(?:[:….—-]|$)",
+            r"(?:thinking|reasoning|thoughts?|analysis|thought process|thinking process|chain of thought|"
+            r"rationale|scratchpad)\s*(?:[:….—-]|$)",
+            rf"(?:plan|approach|step (?:\d+|one))\s*(?:$|[:….—-](?:{_OF_TASK}|\s*(?:{_STRONG}|identify|understand)\b))",
+            r"(?:[^\s,，、:]{1,12}[,，、:]\s*)?(?:l'utilisat(?:eur|rice) (?:veut|demande|souhaite|a demandé|voudrait|"
+            r"me )|"
+            r"der (?:be)?nutzer (?:möchte|will|wünscht|bittet|hat|fordert|verlangt)\b|"
+            r"el usuario (?:quiere|pide|desea|solicita|ha pedido|me )|l'utente (?:vuole|chiede|desidera|ha chiesto)\b|"
+            r"o usuário (?:quer|pede|deseja|pediu|solicit)|пользователь (?:хочет|просит|попросил|запросил|желает)|"
+            r"用户(?:想|要|希望|请求|需要|让|的(?:要求|请求|指令))|我(?:需要|应该|得|要|来).{0,12}(?:用户|请求|要求|描述|改写)|"
+            r"ユーザー.*(?:求|依頼|要求|希望|望|ほしい|指示)|사용자.*(?:원하|원합|요청|요구))",
+            r"(?:je dois|ich (?:muss|soll|sollte|werde)|debo|tengo que|devo|мне нужно|я должен)\b.*\b(?:description|"
+            r"beschreibung|anfrage|réécri|reescrib|descripci|riscriv|descriz|descriç|reescrev|описани|запрос)",
             r"my (?:thoughts?|thinking|reasoning|approach|interpretation|plan|goal|task|job)(?: here|"
             r" process)?(?: is| was| would be)?(?: to|:|,)",
             r"here(?:'s| is) (?:my|the|a) (?:thought|thinking|reasoning|chain of|analysis|step-by-step)",
-            r"thinking (?:about|through|step) (?:it|the|this|that|by)\b|h+m+\b",
+            rf"thinking step by step\b|thinking (?:it|this) through\b|thinking (?:about|through)\b.*\b(?:{_META}|"
+            rf"users?)\b|h+m+\b",
             rf"i (?:think|believe|guess|wonder|suppose|notice|see that|assume|just need|only need)\b.*\b(?:{_META}|"
             rf"user|rewrite|should (?:{_STRONG}|{_WEAK}))\b",
             r"(?:maybe|perhaps|alternatively,?) (?:i|we) (?:should|can|could|need)\b|(?:so|but),? (?:the |"
@@ -155,12 +182,16 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             rf"the original (?:{_META}|text|version|plot|story|one)?\s*(?:is|was|has|says|mentions|describes|reads|"
             r"describe|states|setting|tone)\b(?!.*\b(?:19|20)\d\d\b)",
             rf"(?:i|we) (?:understand|see|know) (?:that )?(?:the|you|your) (?:user|want|need|{_META})",
-            r"(?:goal|constraints?|draft|key (?:points?|changes?)|changes?|changed \w+|what changes|approach|"
-            r"requirements?|context|user|system|human|input|task|original)\b[\w ]{0,20}:",
-            rf"(?:just |only |also )+(?:need to |must |should )?(?:{_STRONG}|{_WEAK})\b|(?:need|"
+            r"(?:constraints?|draft|key (?:points?|changes?)|changed \w+|what changes|requirements?|input)\b"
+            r"[\w ]{0,20}:|original\s*:",
+            rf"(?:goal|changes?|approach|context|user|system|human|task|original)\b[\w ]{{0,20}}:{_OF_TASK}",
+            rf"original (?:{_META}|{_WORK})\s*:",
+            rf"(?:just |only |also )+(?:(?:need to|must|should) (?:{_STRONG}|{_WEAK})\b|(?:{_STRONG}|{_WEAK})\b.*\b"
+            rf"(?:{_META}|users?)\b)|(?:need|"
             rf"needs) to (?:{_STRONG}|{_WEAK})\b|maybe:|so the answer\b",
             r"[*(\[]\s*(?:think|reason|analy|ponder|consider)\w*[^*)\]\n]{0,40}[*)\]]",
-            r"okay, so\b|ok, so\b|alright, so\b|so the (?:key|challenge here|main thing|idea is)\b",
+            r"(?:okay|ok|alright), so\b.*\b(?:needs?|should|could|must|would|becomes?|has to|have to|means)\b|"
+            r"so the (?:key|challenge here|main thing|idea is)\b",
         ),
         "report": (
             rf"(?:the|this|that|your|my|all|no|any|each|every) (?:{_NEW} )?{_META} (?:above |below |now |already |"
@@ -176,17 +207,19 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"rewritten|unchanged|provided|accepted|finished|successful\w*)\b",
             rf"(?:i|we)(?:'ve| have)?(?: just| now| only| also| successfully)* (?:{_MADE}|made|kept|set|moved|added|"
             r"replaced|removed|shifted|preserved|swapped|turned|put|relocated)\b"
-            rf"(?:.*\b(?:{_META}|{_WORK}|{_CONTENT}|setting|tone)\b|[.!]*$)",
+            rf"(?:.*\b(?:{_META}|{_WORK}|{_CONTENT}|setting|tone|ending)\b|[.!]*$)",
             rf"(?:{_MADE}|made|done|all)(?: set)? (?:as|per) (?:you |your )?(?:request|ask|instruct|wish)\w*|(?:as|"
-            r"per) (?:you )?(?:your )?(?:requested|asked|instructed|request|instructions?)\b",
+            r"per) (?:you )?(?:your )?(?:requested|asked|instructed|request|instructions?)(?:\s*[,.:;!—–]|$|"
+            r" by the user\b)",
             r"(?:it|this|that|everything|all)(?:'s| is| has| was)? (?:been |now |already )*(?:done|updated|"
             r"rewritten|applied|unchanged|completed?|edited|ready|set|modified)(?: now| as requested|"
             r" successfully)?[.!]*$",
-            r"(?:changes|edits|modifications|notes?|explanations?|summary of changes|what (?:i )?changed|"
-            r"key changes|word count|disclaimer|comments?|reason)(?: made| applied| i made)?\s*:",
+            r"(?:edits|modifications|explanations?|summary of changes|what (?:i )?changed|key changes|word count|"
+            r"disclaimer|comments?|changes (?:made|applied|i made))(?: made| applied| i made)?\s*:",
+            rf"(?:changes|notes?|reasons?)\s*:{_OF_TASK}",
             r"the \w+ has been (?:changed|replaced|moved|set|shifted|updated|relocated|swapped) (?:to|with|on|by|in|"
             r"for)\b",
-            r"something went wrong|(?:one|just a|give me a) moment\b|please wait\b|(?:task|request|job|"
+            r"something went wrong|(?:one|just a|give me a) moment\b|(?:task|request|job|"
             r"edit) (?:completed?|done)\b|an error (?:has )?occurred\b",
             rf"(?:the|all) (?:{_WORK}|setting|rest) (?:remains?|stays?|is) (?:the same|unchanged|as it (?:is|was))\b|"
             r"the (?:key|main|only) change\b",
@@ -196,10 +229,18 @@ _PATTERNS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
             r"(?:rewriting|applying|editing|updating|processing|generating|loading|working on|changing|modifying|"
             rf"thinking)\b(?:.*\b{_META}\b|.*(?:\.\.\.|…)$)",
             r"(?:(?:an? |the )?(?:internal|unknown|unexpected|api|server|runtime|fatal|type|value|key|http|upstream|"
-            r"cuda|parse|syntax|json\w*) ?)*(?:error|exception)\b\s*(?:[:(\d!\[]|\.?$|occurred|code\b|has occurred|"
+            r"cuda|parse|syntax|json\w*) ?)*(?:error|exception)\b\s*(?:[:(!\[]|\d{3}\d*\s*(?:[:.!(—–-]|$|internal|bad|"
+            r"service|gateway|not found|too many|"
+            r"unauthori[sz]ed)|\.?$|occurred|code\b|has occurred|"
             r"generating)",
             r"(?:\w+error|traceback)\b\s*[:(]|http[ /]\d|(?:4\d\d|5\d\d) (?:bad|internal|service|too many|not found|"
             r"gateway|unauthori[sz]ed|forbidden)\b",
+            r"your credit balance\b|you(?:'ve| have)? exceeded your\b.*\b(?:quota|limit|credits?)\b|"
+            r"the (?:server|engine|model|service|api) (?:is|was) (?:currently |temporarily |now )*(?:overloaded|"
+            r"unavailable|"
+            r"not ready|at capacity)\b(?! (?:with|by)\b)|the (?:server|engine|api) (?:had|encountered|"
+            r"returned) an (?:internal )?error\b|"
+            r"(?:insufficient|not enough) (?:quota|credits?)\b|(?:incorrect|invalid|missing) api key\b",
             r"(?:internal server error|rate limit|too many requests|bad gateway|service unavailable|"
             r"gateway time-?out|request timed? ?out|context length|maximum context|quota exceeded|"
             r"connection (?:refused|reset|error|timed)|model (?:is )?(?:overloaded|not found|loading)|"

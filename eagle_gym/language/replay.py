@@ -1,8 +1,8 @@
 """Records the answers of a language model, and replays them later without the model.
 
 A recording is an append-only file of JSON lines. A header names the model; each further line holds an answer and all
-that determines it (prompt, seed, temperature). Lines are written whole, so a process that dies loses at most its last
-line.
+that determines it (prompt, seed, temperature), with a checksum over both. Lines are written whole, so a process that
+dies loses at most its last line.
 
 While a model is recorded, questions that the file holds are answered from the file, and several processes can share
 one file. A recorded environment is therefore deterministic even if its server is not, and an interrupted run continues
@@ -12,7 +12,9 @@ where it stopped.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +30,7 @@ from eagle_gym.language.metering import load_inner
 from eagle_gym.language.model import Completion, Language, LanguageModel, Usage, check_request
 from eagle_gym.language.prompts import Prompt
 
-FORMAT = "eagle_gym recording 4"
+FORMAT = "eagle_gym recording 5"
 NEAREST_AMONG = 2000  # at most so many recorded questions are compared with one that was not recorded
 
 
@@ -110,7 +112,7 @@ class Recording:
         """The new answers as lines, after a header if the file has none."""
         head = [] if self._stated else [_dump({"format": FORMAT, **asdict(self.origin)})]
         fresh = {question: answer for question, answer in items.items() if question not in self.answers}
-        return head + [_dump({"question": _plain(asked), "answer": _plain(said)}) for asked, said in fresh.items()]
+        return head + [_dump(_record(_plain(asked), _plain(said))) for asked, said in fresh.items()]
 
     def find(self, question: Question) -> RecordedAnswer:
         """The recorded answer.
@@ -180,8 +182,12 @@ class Recording:
 
     def _take(self, record: dict[str, Any], number: int) -> None:
         try:
-            question, answer = _question(record["question"]), record["answer"]
-            self.answers[question] = Completion(**answer) if isinstance(answer, dict) else float(answer)
+            if record != (sound := _record(record["question"], record["answer"])):
+                raise ValueError(
+                    f"expected the checksum {sound['sha256']}, got {record.get('sha256')!r}: the line was changed"
+                )
+            question = _question(record["question"])
+            self.answers[question] = _answer(record["answer"], is_score=question.continuation is not None)
         except (KeyError, TypeError, ValueError) as error:
             raise PreparationError(f"{self.path}, line {number}: not a recorded answer ({error!r})") from error
 
@@ -307,7 +313,43 @@ def _questions(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: flo
 
 def _question(fields: dict[str, Any]) -> Question:
     rest = dict(fields)
-    return Question(Prompt(**rest.pop("prompt")), **rest)
+    question = Question(Prompt(**rest.pop("prompt")), **rest)
+    if question.continuation is None:
+        _check("seed", question.seed, int)
+        _check("temperature", question.temperature, int, float)
+    else:
+        _check("continuation", question.continuation, str)
+    return question
+
+
+def _answer(found: object, *, is_score: bool) -> RecordedAnswer:
+    """A recorded score, or a recorded completion: a finished text with its tokens."""
+    if is_score:
+        _check("answer", found, int, float)
+        if math.isnan(score := float(cast("float", found))):
+            raise ValueError("expected a number as answer, got nan")
+        return score
+    _check("answer", found, dict)
+    answer = Completion(**cast("dict[str, Any]", found))
+    _check("text", answer.text, str)
+    for name in ("prompt_tokens", "completion_tokens"):
+        _check(name, getattr(answer, name), int)
+    if not answer.text or answer.finish_reason != "stop":
+        raise ValueError(f"expected a finished text, got {answer.text[:40]!r} with {answer.finish_reason!r}")
+    return answer
+
+
+def _check(name: str, value: object, *expected: type) -> None:
+    if isinstance(value, bool) or not isinstance(value, expected):
+        names = " or ".join(kind.__name__ for kind in expected)
+        raise TypeError(f"expected {names} as {name}, got {type(value).__name__}")
+
+
+def _record(question: object, answer: object) -> dict[str, Any]:
+    """A line of a recording: a question, its answer, and the first digits of the SHA-256 of both."""
+    said = json.dumps([question, answer], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    digest = hashlib.sha256(said.encode("ascii")).hexdigest()[:16]
+    return {"question": question, "answer": answer, "sha256": digest}
 
 
 def _drop_cut_line(file: BinaryIO) -> None:

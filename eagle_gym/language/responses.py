@@ -10,6 +10,7 @@ from typing import Any, Final
 
 MAX_BODY: Final = 16 * 2**20  # bytes of a response; an answer of 512 tokens has some thousand
 BYTES_PER_TOKEN: Final = 3  # where nobody counts tokens: few enough that a budget is rather spent early than late
+LONGEST_TOKEN: Final = 32  # bytes; a server that states a longer average is not believed
 OVERHEAD: Final = 100_000  # tokens by which a server's own template may lengthen a prompt
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts")
 
@@ -128,8 +129,9 @@ def count_tokens(found: Mapping[str, Any], *, asked: int, written: int, limit: i
     """
     used = found.get("usage")
     stated = used if isinstance(used, dict) else {}
-    prompt = _whole(stated.get("prompt_tokens"), 1, asked + OVERHEAD)
-    completion = _whole(stated.get("completion_tokens"), 1 if written else 0, max(16 * limit, written))
+    prompt = _whole(stated.get("prompt_tokens"), max(1, asked // LONGEST_TOKEN), asked + OVERHEAD)
+    least = max(1, written // LONGEST_TOKEN) if written else 0
+    completion = _whole(stated.get("completion_tokens"), least, max(16 * limit, written))
     return TokenCount(
         estimate_tokens(asked) if prompt is None else prompt,
         min(estimate_tokens(written), max(limit, 1)) if completion is None else completion,

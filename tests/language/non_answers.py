@@ -105,6 +105,7 @@ REPORTS = (
     "The description has been updated as requested.",
     "I have moved the setting to a lighthouse and kept everything else.",
     "I've made the requested changes.",
+    "I have kept the happy ending and moved the bakery to the lighthouse.",
     "No changes were needed.",
     "Edit applied successfully.",
     "The rewritten description is set on a lighthouse.",
@@ -173,8 +174,6 @@ SCRAPS = (
     "(The text is unchanged.)",
     "[Insert description here]",
     "Same as above.",
-    "Set it on a lighthouse.",
-    "Edit: Set it on a lighthouse.",
     '{"error": {"message": "overloaded"}}',
     '<tool_call>{"name": "rewrite", "arguments": {}}</tool_call>',
     "<html><body>Login</body></html>",
@@ -182,6 +181,43 @@ SCRAPS = (
     "\x00\x01",
     " \n\t ",
 )
+REASONING_ELSEWHERE = (
+    "首先，我需要理解用户的要求：把故事移到灯塔上。",
+    "好的，用户希望把故事移到灯塔上，其他不变。",
+    "L'utilisateur veut que l'histoire se passe dans un phare.",
+    "D'accord, l'utilisateur demande de changer le lieu.",
+    "Der Benutzer möchte, dass die Geschichte auf einem Leuchtturm spielt.",
+    "Okay, der Nutzer will einen Leuchtturm statt einer Bäckerei.",
+    "El usuario quiere que la historia ocurra en un faro.",
+    "L'utente vuole che la storia si svolga in un faro.",
+    "O usuário quer que a história se passe em um farol.",
+    "Пользователь хочет перенести историю на маяк.",
+    "Итак, пользователь просит изменить место действия.",
+    "ユーザーは物語を灯台に移すことを求めています。",
+    "사용자는 이야기를 등대로 옮기기를 원합니다.",
+)
+REFUSALS_ELSEWHERE = (
+    "Я не могу выполнить этот запрос.",
+    "Non posso aiutarti con questa richiesta.",
+    "Je ne suis pas en mesure de répondre à cette demande.",
+    "Ich bin nicht in der Lage, diese Anfrage zu bearbeiten.",
+    "Não posso ajudar com isso.",
+)
+SERVER_MESSAGES = (
+    "Your credit balance is too low to access the API. Please go to Plans & Billing to upgrade.",
+    "You exceeded your current quota, please check your plan and billing details.",
+    "The server is overloaded or not ready yet.",
+    "The engine is currently overloaded, please try again later.",
+    "The server had an error while processing your request.",
+)
+OTHER_MARKERS = (
+    "<plan>A keeper counts the ships.\n\nA tense drama set on a lighthouse.",
+    "<internal>A keeper counts the ships.",
+    "<inner_voice>A keeper counts the ships.",
+    "&lt;think&gt;A keeper counts the ships.\n\nA tense drama set on a lighthouse.",
+    "<details><summary>Thinking</summary>A keeper counts the ships.",
+)
+ECHOES = ("Set it on a lighthouse.", "Edit: Set it on a lighthouse.")  # of this edit: no answers to it
 NON_ANSWERS = (
     *BARE_REASONING,
     *OPEN_REASONING,
@@ -192,4 +228,9 @@ NON_ANSWERS = (
     *CLOSINGS,
     *HEADINGS,
     *SCRAPS,
+    *REASONING_ELSEWHERE,
+    *REFUSALS_ELSEWHERE,
+    *SERVER_MESSAGES,
+    *OTHER_MARKERS,
+    *ECHOES,
 )

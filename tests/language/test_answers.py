@@ -30,11 +30,16 @@ MARKERS = [
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|think_start|>", "<|think_end|>"),
+    ("<plan>", "</plan>"),
+    ("<internal>", "</internal>"),
+    ("<inner_voice>", "</inner_voice>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
     ("<|channel>thought\n", "<channel|>"),
     ("<unused94>thought\n", "<unused95>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     ("analysis", "assistantfinal"),
     ("Here is my thought process:\n", "\n\nHere is my response: "),
+    ("<details><summary>Thinking</summary>", "</details>"),
     ("**Reasoning**\n\n", "\n\n**Final answer:** "),
 ]
 
@@ -70,6 +75,17 @@ MARKERS = [
         ("<|im_start|>assistant\nA dark film.</s>", "A dark film."),
         ("assistant\nA dark film.\nuser\nAgain", "A dark film."),
         ("A dark film.<|im_e", "A dark film."),
+        ("A dark film.assistant", "A dark film."),
+        ("A dark film.\nim_end", "A dark film."),
+        ("A dark film.im_end", "A dark film."),
+        ("A dark film.|im_end|>", "A dark film."),
+        ("A dark film.<0x0A>", "A dark film."),
+        ("A dark film.<0x0A><0x0A>I kept the rest.", "A dark film."),
+        ("A dark film.<end>", "A dark film."),
+        ("A dark film.</answer>", "A dark film."),
+        ("A dark film.</description>\n", "A dark film."),
+        ("A dark film.```", "A dark film."),
+        ("A dark film about an assistant", "A dark film about an assistant"),
         ("A \ud83d film\x00 of \x1b[0mships.", "A \ufffd film of [0mships."),
         ("12 angry men meet.", "12 angry men meet."),
         ("", None),
@@ -91,7 +107,7 @@ def test_reasoning_is_no_part_of_a_text(begin: str, end: str):
     assert read_answer(f"{begin}{thoughts}", PROMPT).text == ""
 
 
-@pytest.mark.parametrize("end", [end for begin, end in MARKERS[:18]])
+@pytest.mark.parametrize("end", [end for begin, end in MARKERS[:22]])
 def test_a_template_may_have_opened_the_reasoning(end: str):
     raw = "A keeper counts the waves.\n\nHe is lonely."
     assert read_answer(f"{raw}\n{end}\n\n{GOOD}", PROMPT, in_reasoning=True).text == GOOD
@@ -100,7 +116,7 @@ def test_a_template_may_have_opened_the_reasoning(end: str):
 
 
 @settings(max_examples=100, derandomize=True)
-@given(thoughts=st.text(max_size=60), marker=st.sampled_from(MARKERS[:16]))
+@given(thoughts=st.text(max_size=60), marker=st.sampled_from(MARKERS[:20]))
 def test_everything_before_the_last_closing_marker_is_reasoning(thoughts: str, marker: tuple[str, str]):
     begin, end = marker
     raw = f"{begin}{without_markers(thoughts)}{end}More.{end}{GOOD}"
@@ -108,18 +124,23 @@ def test_everything_before_the_last_closing_marker_is_reasoning(thoughts: str, m
 
 
 @pytest.mark.parametrize(
-    ("rendered", "inside"),
+    ("ending", "inside"),
     [
         ("<|im_start|>assistant\n<think>\n", True),
         ("<|im_start|>assistant\n<think>\n\n</think>\n\n", False),
         ("<|im_start|>assistant\n", False),
-        ("Say <think> first.<|im_start|>assistant\n", False),
         ("<|start|>assistant<|channel|>analysis<|message|>", True),
-        ("[INST]A film.[/INST][THINK]", True),
+        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant", False),
+        ("<|channel|>final<|message|>", False),
+        ("[/INST][THINK]", True),
+        ("<|im_start|>assistant\n<think>\nOkay,", True),
+        ("<start_of_turn>model\n<|channel>thought\n", True),
+        ("<start_of_turn>model\n<|channel>thought\n<channel|>", False),
+        ("<|im_start|>assistant\n<think>\n" + "Okay. " * 60, True),
     ],
 )
-def test_prompts_that_end_in_reasoning_are_known(rendered: str, inside: bool):
-    assert opens_reasoning(rendered) == inside
+def test_prompts_that_end_in_reasoning_are_known(ending: str, inside: bool):
+    assert opens_reasoning(ending) == inside
 
 
 @pytest.mark.parametrize("raw", NON_ANSWERS)
@@ -155,9 +176,33 @@ TEXTS = [
     'He says "I cannot help you" and closes the door.',
     "World War I ends, and a keeper returns to his lighthouse.",
     "Unfortunately the keeper can neither read nor write.",
+    "The server is overloaded with orders, and a waitress falls in love.",
+    "Ich bin nicht in der Lage, zu vergessen, sagt eine Witwe im Leuchtturm.",
     "Ein Leuchtturmwärter zählt Schiffe und verbirgt ein Geheimnis.",
     "一部发生在灯塔上的紧张剧情片。",
     "Soft red scarf, made of wool; 180 cm long. Wash by hand.",
+    "Reason: a widow has lost hers and looks for it by the sea.",
+    "Note: this film is based on the life of a keeper.",
+    "Original sin: a widow inherits a bakery and its curse.",
+    "Context: 1983, a bakery, and a widow with a debt.",
+    "System: 1980s Poland, in which a widow hides a debt.",
+    "Human: a drama about a robot who wants to be one.",
+    "Changes: a widow leaves her bakery for a lighthouse.",
+    "Step One: the widow leaves. Step Two: the keeper follows.",
+    "Plan: rob the lighthouse. Problem: a keeper who never sleeps.",
+    "Task: a thriller about a soldier with one last order.",
+    "Okay, so a widow walks into a bakery and nobody knows her.",
+    "Thinking about the past, a widow walks along the shore.",
+    "Just add water and the desert town blooms in this comedy.",
+    "Sorry, but the widow has already sold the lighthouse.",
+    "Please wait for the light: a drama about a keeper and his wife.",
+    "As requested by her late husband, a widow keeps the light burning.",
+    "Error 404 is a tense drama about a lost page.",
+    "We can be heroes, sings a widow in this tense drama.",
+    "Let me in, cries a widow at the door of a lighthouse.",
+    "I am a widow in a lighthouse, and nobody knows of my debt.",
+    "A widow finds [THOUGHTS] written on the wall of a lighthouse.",
+    "A keeper reads <thought> on a screen and follows it.",
 ]
 
 
@@ -171,7 +216,12 @@ def test_short_texts_stay_where_the_catalog_has_short_texts():
     assert read_answer("I count ships.", Prompt("rewrite", "I bake bread at night.", "Set it on a lighthouse.")).text
 
 
-@pytest.mark.parametrize("raw", ["Set it on a lighthouse.", "make it darker", "**Add a robot.**", "1. Darker."])
+PROPOSALS = ["Just add a dragon.", "Also add a robot.", "Only keep the widow.", "Keep only the widow."]
+
+
+@pytest.mark.parametrize(
+    "raw", ["Set it on a lighthouse.", "make it darker", "**Add a robot.**", "1. Darker.", *PROPOSALS]
+)
 def test_proposals_may_be_short(raw: str):
     assert read_answer(raw, Prompt("propose", PROMPT_TEXT)).text == raw.strip("*").removeprefix("1. ")
 

@@ -53,6 +53,10 @@ def test_prompts_hold_what_was_asked(tokenizer: PreTrainedTokenizerFast, templat
     [
         ("Hello.<assistant>", "loses the user's text"),
         ("{% for m in messages %}{{ m.content[:200] }}{% endfor %}", "loses the user's text"),
+        ("{% for m in messages %}{{ m.content | e }}{% endfor %}", "loses the user's text"),
+        ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", "loses the user's text"),
+        ("{% for m in messages %}{{ m.content | striptags }}{% endfor %}", "loses the user's text"),
+        ("{% for m in messages %}{{ m.content | urlencode }}{% endfor %}", "loses the user's text"),
         ("{% for m in messages %}{{ m.content | upper }}{% endfor %}", "loses the user's text"),
         ("{% for m in messages %}{{ m.role.nothing.more }}{% endfor %}", "it fails with UndefinedError"),
         ("{% for m in messages %}{{ m.content }}", "it fails with TemplateSyntaxError"),
@@ -98,6 +102,8 @@ def test_a_template_of_chance_is_not_repeatable(tokenizer: PreTrainedTokenizerFa
 def test_a_template_that_opens_reasoning_is_known(tokenizer: PreTrainedTokenizerFast):
     assert not made(tokenizer, CHAT_TEMPLATE).opens_reasoning
     assert made(tokenizer, CHAT_TEMPLATE + "<think>\n").opens_reasoning
+    assert made(tokenizer, CHAT_TEMPLATE + "<think>\nOkay,").opens_reasoning
+    assert not made(tokenizer, "Say <think> first. " + CHAT_TEMPLATE).opens_reasoning
     switch = "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}"
     assert not made(tokenizer, CHAT_TEMPLATE + switch).opens_reasoning
 

@@ -72,6 +72,17 @@ def test_invalid_options_say_why(options: str, message: str):
         ("[{'loc': ['body', 'seed'], 'msg': 'Extra inputs are not permitted'}]", Manners(omit=frozenset({"seed"}))),
         ("'temperature' does not support 0.7 with this model", Manners(omit=frozenset({"temperature"}))),
         ("temperature must be between 0 and 2", Manners()),
+        ("temperature 1.5 is not allowed: it must be between 0 and 1", Manners()),
+        ("temperature 1.5 is not allowed", Manners()),
+        ("Unsupported value: 'temperature' is at most 1", Manners()),
+        ("seed 5 is not permitted: the maximum is 4", Manners()),
+        ("seed: a value > 2**31 is not supported, expected a value less than 2**31", Manners()),
+        ("field 'top_q' is unknown; the seed was 5", Manners()),
+        ("the system prompt is too long", Manners()),
+        ("the system message holds 9000 tokens", Manners()),
+        ("the system prompt exceeds what is supported", Manners()),
+        ("The system role is not supported: the first message must be from the user", Manners(system_role=False)),
+        ("Developer instruction is not enabled for models/gemma-3", Manners(system_role=False)),
         ("the request exceeds the available context size", Manners()),
         ("model not found", Manners()),
     ],
@@ -79,3 +90,9 @@ def test_invalid_options_say_why(options: str, message: str):
 def test_complaints_correct_manners(complaint: str, manners: Manners):
     assert Manners().corrected(complaint) == manners
     assert manners.corrected(complaint) == manners, "no complaint corrects twice"
+
+
+def test_an_error_may_name_the_field_and_say_why_in_its_code():
+    assert Manners().corrected("Bad.", "seed", "unsupported_parameter") == Manners(omit=frozenset({"seed"}))
+    assert Manners().corrected("Bad.", "seed", "invalid_value") == Manners()
+    assert Manners().corrected("At most 1.", "temperature", "unsupported_value") == Manners()

@@ -87,7 +87,7 @@ def test_answers_keep_their_order_and_usage_counts(server: Server, model: backen
         server.plan = [echo]
         seed = len(server.requests)
         assert model.generate(PROMPTS[:1], [seed])[0].text == f"Film {seed}."
-    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (3, 21, 9)
+    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (3, 210, 9)
     assert model.usage.seconds > 0
 
 
@@ -173,10 +173,10 @@ def test_a_filtered_text_is_an_error(server: Server, model: backend.OpenAIModel)
 
 ESTIMATED = 285  # a third of the bytes of three prompts
 UNUSABLE = {
-    "content_filter": (answer(chat("A", "content_filter")), 1, 7),
-    "empty text": (answer(chat("")), 3, 21),
-    "cut off": (answer(chat("A fil", "length")), 3, 21),
-    "no choices": (answer(chat(choices=[])), 3, 21),
+    "content_filter": (answer(chat("A", "content_filter")), 1, 70),
+    "empty text": (answer(chat("")), 3, 210),
+    "cut off": (answer(chat("A fil", "length")), 3, 210),
+    "no choices": (answer(chat(choices=[])), 3, 210),
     "truncated JSON": (answer(chat()[:-20]), 3, ESTIMATED),
     "no usage": (answer(chat(choices=[], usage=None)), 3, ESTIMATED),
     "odd usage": (answer(chat(choices=[], usage={"prompt_tokens": "many"})), 3, ESTIMATED),
@@ -209,8 +209,8 @@ def test_a_budget_stops_calls_that_fail(server: Server):
         eighth_is_filtered(server)
         with pytest.raises(LanguageModelError, match="content_filter"):
             model.generate(PROMPTS * 2, range(8))
-    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (16, 112, 48)
-    assert model.usage.cost == pytest.approx(1.6)
+    assert (model.usage.calls, model.usage.prompt_tokens, model.usage.completion_tokens) == (16, 1120, 48)
+    assert model.usage.cost == pytest.approx(11.68)
     with pytest.raises(LanguageModelError, match="max_calls=16 allows no 8 more calls after 16"):
         model.generate(PROMPTS * 2, range(8))
     model.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
-from eagle_gym.language.replay import FORMAT, Origin, RecordedModel, Recording, ReplayedModel
+from eagle_gym.language.replay import FORMAT, Origin, RecordedModel, Recording, ReplayedModel, _record
 from tests.language.tiny import WORDS, ScriptedModel
 
 PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
@@ -193,6 +193,49 @@ def test_what_is_no_recording_says_where(tmp_path: Path, content: str, message: 
     path.write_text(content.replace("HEADER2", header.replace('"f"', '"g"')).replace("HEADER", header))
     with pytest.raises(PreparationError, match=message):
         ReplayedModel(path)
+
+
+ANSWER = {"text": "A film.", "prompt_tokens": 1, "completion_tokens": 1, "finish_reason": "stop"}
+ASKED = {"prompt": {"task": "propose", "text": "A film."}, "seed": 1, "temperature": 1.0}
+SCORED = {"prompt": {"task": "propose", "text": "A film."}, "continuation": "x"}
+
+
+def with_line(path: Path, question: object, answer: object) -> Path:
+    """A recording of one answer whose checksum is right."""
+    header = {"format": FORMAT, "model": "m", "fingerprint": "f", "language": "free"}
+    path.write_text(f"{json.dumps(header)}\n{json.dumps(_record(question, answer))}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "message"),
+    [
+        (ASKED, {**ANSWER, "text": ""}, "expected a finished text, got ''"),
+        (ASKED, {**ANSWER, "text": 7}, "expected str as text, got int"),
+        (ASKED, {**ANSWER, "prompt_tokens": "1"}, "expected int as prompt_tokens, got str"),
+        (ASKED, {**ANSWER, "completion_tokens": None}, "expected int as completion_tokens, got NoneType"),
+        (ASKED, {**ANSWER, "finish_reason": "length"}, "expected a finished text, got 'A film.' with 'length'"),
+        (ASKED, {**ANSWER, "mood": 1}, "unexpected keyword argument"),
+        (ASKED, -1.0, "expected dict as answer, got float"),
+        ({**ASKED, "seed": None}, ANSWER, "expected int as seed"),
+        ({**ASKED, "temperature": True}, ANSWER, "expected int or float as temperature"),
+        (SCORED, ANSWER, "expected int or float as answer, got dict"),
+        (SCORED, float("nan"), "got nan"),
+    ],
+)
+def test_a_broken_answer_is_refused(tmp_path: Path, question: object, answer: object, message: str):
+    path = with_line(tmp_path / "calls.jsonl", question, answer)
+    with pytest.raises(PreparationError, match=rf"calls.jsonl, line 2: not a recorded answer .*{message}"):
+        ReplayedModel(path)
+
+
+def test_a_changed_line_is_refused(tmp_path: Path):
+    path = with_line(tmp_path / "calls.jsonl", ASKED, ANSWER)
+    assert ReplayedModel(path).generate([Prompt("propose", "A film.")], [1])
+    for old, new in (("A film.", "A filn."), ('"seed": 1', '"seed": 2'), ('"sha256"', '"sha"')):
+        (tmp_path / "changed").write_text(path.read_text().replace(old, new))
+        with pytest.raises(PreparationError, match=r"changed, line 2: .* the line was changed"):
+            ReplayedModel(tmp_path / "changed")
 
 
 def test_a_missing_recording_says_how_to_make_one(tmp_path: Path):

@@ -117,8 +117,16 @@ def test_any_json_is_read_or_refused(found: object, chat: bool):
         ({"prompt_tokens": 10**9, "completion_tokens": 10**9}, (100, 20)),
         ({"prompt_tokens": float("inf"), "completion_tokens": True}, (100, 20)),
         ({"prompt_tokens": OVERHEAD}, (OVERHEAD, 20)),
+        ({"prompt_tokens": 8, "completion_tokens": 1}, (100, 1)),
+        ({"prompt_tokens": 9, "completion_tokens": 1}, (9, 1)),
     ],
 )
 def test_tokens_that_no_one_counts_are_estimated(usage: object, expected: tuple[int, int]):
     count = count_tokens({"usage": usage}, asked=300, written=60, limit=512)
     assert (count.prompt, count.completion) == expected
+
+
+def test_absurdly_few_tokens_are_estimated():
+    usage = {"prompt_tokens": 1, "completion_tokens": 1}
+    count = count_tokens({"usage": usage}, asked=2400, written=2400, limit=1000)
+    assert (count.prompt, count.completion, count.stated) == (800, 800, False)

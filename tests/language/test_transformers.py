@@ -31,7 +31,7 @@ from eagle_gym.language import LocalLanguageModel, Prompt, load_language_model
 from eagle_gym.language import transformers as backend
 from eagle_gym.language.prompts import control_text
 from tests.fake_worlds import make_tiny_world
-from tests.language.non_answers import NON_ANSWERS, PROMPT_EDIT, PROMPT_TEXT
+from tests.language.non_answers import ECHOES, NON_ANSWERS, PROMPT_EDIT, PROMPT_TEXT
 from tests.language.tiny import CHAT_TEMPLATE, WORDS, edit_config, write_parrot, write_sayings, write_tokenizer
 
 EDITS = ["make it darker", "add a robot", "set it in Paris and give it a twist ending"]
@@ -328,8 +328,10 @@ def test_no_non_answer_is_ever_a_text(parrot: Path):
     assert len(said) == len(NON_ANSWERS), "every one was said"
 
 
-def test_no_episode_is_rewarded_for_a_non_answer(parrot: Path):
-    env = EagleEnv.from_world(make_tiny_world(open_tiny(parrot, max_new_tokens=4), horizon=1))
+def test_no_episode_is_rewarded_for_a_non_answer(tmp_path: Path):
+    sayings = [said for said in NON_ANSWERS if said not in ECHOES]  # the episodes have other edits
+    write_parrot(tmp_path, write_sayings(tmp_path, sayings), sayings=len(sayings))
+    env = EagleEnv.from_world(make_tiny_world(open_tiny(tmp_path, max_new_tokens=4), horizon=1))
     for seed in range(20):
         env.reset(seed=seed)
         with pytest.raises(LanguageModelError):
