@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.running.files import read_json, read_rows, read_table
 from benchmarks.running.provenance import commits
@@ -90,7 +92,8 @@ class Run:
         failed: Errors of failed cells, by name.
         missing: Names of cells that neither finished nor failed.
         left_out: Unfinished seeds of a run with finished ones, so that all methods are averaged over the same seeds.
-        judgements: By (environment, method, seed, episode); empty if the run is not judged.
+        judgements: Of the episodes that it holds now, by (environment, method, seed, episode); empty if the run is not
+            judged.
         facts: About its judges, by environment.
     """
 
@@ -149,9 +152,11 @@ class Run:
         return page if page.exists() else None
 
     def latent_map(self, environment: str) -> LatentMap | None:
-        """The map that judging left."""
+        """The map that judging left; None if its episode was repeated since."""
         found = self.facts.get(environment, {}).get("map")
-        return LatentMap(**found) if found else None
+        drawn = LatentMap(**found) if found else None
+        judged = {(where, seed, episode) for where, _, seed, episode in self.judgements}
+        return drawn if drawn and (environment, drawn.seed, drawn.episode) in judged else None
 
 
 def by_method(cells: Iterable[FinishedCell]) -> dict[str, list[FinishedCell]]:
@@ -211,7 +216,7 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(folder),
+        read_judgements(folder, done),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 
@@ -261,9 +266,25 @@ def read_packed(folder: Path) -> Content:
     return packed["plan"], done, packed["failed"]
 
 
-def read_judgements(folder: Path) -> dict[tuple[str, str, int, int], Judgement]:
-    """Judgements by (environment, method, seed, episode); none if the run is not judged."""
+def read_judgements(folder: Path, done: Iterable[FinishedCell]) -> dict[tuple[str, str, int, int], Judgement]:
+    """Judgements by (environment, method, seed, episode); none if the run is not judged.
+
+    Judgements of other episodes than those in `done` are left out: cells may be repeated after a run was judged. Their
+    episodes then count as not judged.
+    """
     path = folder / "judgements.parquet"
-    rows = read_table(path, Judgement, "environment") if path.exists() else []
-    found = ((row.pop("environment"), Judgement(**row)) for row in rows)
-    return {(where, item.method, item.seed, item.episode): item for where, item in found}
+    found = read_table(path, Judgement, "environment") if path.exists() else []
+    episodes = {(cell.environment, row.method, row.seed, row.episode): row for cell in done for row in cell.rows}
+    judgements = {}
+    for row in found:
+        where, item = row.pop("environment"), Judgement(**row)
+        key = (where, item.method, item.seed, item.episode)
+        if key in episodes and is_of(item, episodes[key]):
+            judgements[key] = item
+    return judgements
+
+
+def is_of(judgement: Judgement, row: EpisodeRow) -> bool:
+    """Whether a judgement is of this very episode: of its user, and of its gains up to the rounding of packed runs."""
+    judged, played = (judgement.reward, judgement.affinity), (row.gain, row.affinity_gain)
+    return judgement.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1e-4, equal_nan=True))
