@@ -11,10 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.running.files import read_json, read_rows, read_table
+from benchmarks.running.headers import EPISODES, check_cell, check_header, check_own, check_part, part, read_header
 from benchmarks.running.provenance import commits
 from benchmarks.running.records import Judgement, LatentMap
 from eagle_gym.errors import PreparationError
@@ -70,8 +69,7 @@ class FinishedCell:
     @property
     def steps(self) -> int:
         """Environment steps of its training."""
-        asked = self.header["cell"].get("training", {}).get("total_timesteps")
-        return int(self.header["cost"].get("steps") or asked or 0)
+        return int(self.header["cost"]["steps"])
 
     @property
     def evaluation(self) -> Cost:
@@ -202,6 +200,9 @@ def read_run(folder: Path) -> Run:
     if not has_cells(folder):
         raise PreparationError(f"{folder} holds no cells; run an experiment there first")
     plan, done, failed = read_packed(folder) if (folder / PACKED).exists() else read_folders(folder)
+    check_part(plan, "cells", Mapping, f"the plan of {folder}", default={})
+    for name, cell in plan.get("cells", {}).items():
+        check_cell({"cell": cell}, f"the plan of {folder}, {name}")
     cells = plan.get("cells") or {cell.name: cell.header["cell"] for cell in done}
     finished = {cell.name for cell in done}
     failed = {name: error for name, error in failed.items() if name not in finished}
@@ -238,31 +239,42 @@ def read_folders(folder: Path) -> Content:
     """Read a run as it was made."""
     plan = read_json(folder / "plan.json") if (folder / "plan.json").exists() else {}
     done = [read_cell(path.parent) for path in sorted(folder.glob("cells/*/run.json"))]
-    failed = {path.parent.name: str(read_json(path)["error"]) for path in sorted(folder.glob("cells/*/error.json"))}
+    errors = sorted(folder.glob("cells/*/error.json"))
+    failed = {path.parent.name: str(part(read_json(path), "error", str(path))) for path in errors}
     return plan, done, failed
 
 
 def read_cell(folder: Path) -> FinishedCell:
-    """Read a finished cell."""
+    """Read a finished cell.
+
+    Raises:
+        PreparationError: One of its files is broken or was changed, or they do not belong together.
+    """
     path = folder / "agent" / "curve.json"
     curve = read_json(path, list) if path.exists() else ()
-    return FinishedCell(
-        folder.name, read_json(folder / "run.json"), tuple(read_rows(folder / "episodes.parquet")), curve
-    )
+    header, rows = read_header(folder / "run.json"), tuple(read_rows(folder / EPISODES))
+    check_own(folder.name, header, rows)
+    return FinishedCell(folder.name, header, rows, curve)
 
 
 def read_packed(folder: Path) -> Content:
     """Read a packed run."""
     packed = read_json(folder / PACKED)
+    for name in ("plan", "done", "failed"):
+        check_part(packed, name, Mapping, str(folder / PACKED))
     rows: dict[tuple[str, str, int], list[EpisodeRow]] = {}
-    for found in read_table(folder / "episodes.parquet", EpisodeRow, "environment"):
+    for found in read_table(folder / EPISODES, EpisodeRow, "environment"):
         environment = found.pop("environment")
         rows.setdefault((environment, found["method"], found["seed"]), []).append(EpisodeRow(**found))
     done = []
     for name, found in packed["done"].items():
-        cell = found["header"]["cell"]
-        own = rows[cell["environment"], method_of(cell), cell["seed"]]
-        done.append(FinishedCell(name, found["header"], tuple(own), found["curve"]))
+        where = f"{folder / PACKED}, {name}"
+        header, curve = part(found, "header", where), part(found, "curve", where)
+        check_header(header, where)
+        cell = header["cell"]
+        own = tuple(rows.get((cell["environment"], method_of(cell), cell["seed"]), ()))
+        check_own(name, header, own)
+        done.append(FinishedCell(name, header, own, curve))
     return packed["plan"], done, packed["failed"]
 
 
@@ -279,12 +291,6 @@ def read_judgements(folder: Path, done: Iterable[FinishedCell]) -> dict[tuple[st
     for row in found:
         where, item = row.pop("environment"), Judgement(**row)
         key = (where, item.method, item.seed, item.episode)
-        if key in episodes and is_of(item, episodes[key]):
+        if key in episodes and item.is_of(episodes[key]):
             judgements[key] = item
     return judgements
-
-
-def is_of(judgement: Judgement, row: EpisodeRow) -> bool:
-    """Whether a judgement is of this very episode: of its user, and of its gains up to the rounding of packed runs."""
-    judged, played = (judgement.reward, judgement.affinity), (row.gain, row.affinity_gain)
-    return judgement.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1e-4, equal_nan=True))
