@@ -8,6 +8,7 @@ import pickle
 import sys
 import unicodedata
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.render import Frame, draw_last, printable
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import World
+from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.replay import RecordedModel, ReplayedModel
@@ -474,6 +475,7 @@ BROKEN_STATES = {
     "z": np.full(4, np.nan),
     "utility": {"total": float("inf")},
     "action_set": None,
+    "valid": "yes",
 }
 
 
@@ -497,6 +499,48 @@ def test_a_broken_snapshot_is_refused_before_anything_moves(tiny: World, part: s
     assert env.get_state() == whole
     assert envs.get_state() == both
     env.set_state(whole)
+
+
+def other_text(state: State) -> State:
+    return replace(state, text=TEXT)
+
+
+def half_utility(state: State) -> State:
+    return replace(state, utility={"total": state.total})
+
+
+def no_bool(state: State) -> State:
+    return replace(state, valid=1)  # type: ignore[arg-type]
+
+
+def nothing_offered(state: State) -> State:
+    return replace(state, action_set=replace(state.action_set, mask=np.zeros_like(state.action_set.mask)))
+
+
+def far_away(state: State) -> State:
+    return replace(state, z=100.0 * state.z)
+
+
+@pytest.mark.parametrize("broken", [other_text, half_utility, no_bool, nothing_offered, far_away])
+def test_a_snapshot_that_contradicts_itself_is_refused(tiny: World, broken: Callable[[State], State]) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    whole = env.get_state()
+    state = broken(env.state)
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        env.set_state(replace(whole, state=state, frames=(*whole.frames[:-1], replace(whole.frames[-1], state=state))))
+    assert env.get_state() == whole
+
+
+def test_a_history_that_ends_elsewhere_is_refused(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    whole = env.get_state()
+    with pytest.raises(ConfigurationError, match="its history does not end in its state"):
+        env.set_state(replace(whole, frames=whole.frames[:-1]))
+    env.set_state(replace(whole, state=copy.deepcopy(whole.state)))
 
 
 @pytest.mark.parametrize("options", [5, "user", ["user"], {3: "u1"}])
