@@ -23,10 +23,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSets
+from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.render import Frame, draw_last, printable
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import State, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.replay import RecordedModel, ReplayedModel
@@ -345,6 +346,19 @@ def test_free_text_is_kept_and_judged() -> None:
     *_, info = env.step(0)
     assert info["text"] == TEXT
     assert info["valid"] is False, "returned unchanged"
+
+
+@pytest.mark.parametrize("language", ["free", "plot_english"])
+def test_free_text_that_is_no_proper_rewrite_earns_no_more_than_the_text_before(language: str) -> None:
+    world = make_tiny_world(ScriptedModel(language=language), horizon=1)
+    terminal = make_tiny_world(ScriptedModel(language=language), horizon=1, reward="terminal")
+    low = transition.make_states(world, [RawState(TEXT, 0, 0)])[0]
+    low = replace(low, utility=low.utility | {"total": 1.0})
+    for valid, total in ((True, 3.0), (False, 3.0), (False, -3.0)):
+        new = replace(low, step=1, valid=valid, utility=low.utility | {"total": total})
+        counts = total if valid or language == "plot_english" else min(total, 1.0)
+        assert transition.rewards(world, [low], [new]) == [counts - 1.0]
+        assert transition.rewards(terminal, [low], [new]) == [counts]
 
 
 def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:
