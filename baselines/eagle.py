@@ -84,8 +84,8 @@ class EagleConfig:
     """Trade-off between bias and variance of the advantages."""
     n_epochs: int = 10
     """Passes over the episodes of an iteration."""
-    batch_size: int = 80
-    """Steps in a minibatch, at most."""
+    batch_size: int | None = None
+    """Steps in a minibatch, at most. None: a quarter of the steps of an iteration."""
     trust_weight: float = 1.0
     """beta, the weight of the KL to the last iteration's policy, in standard deviations of the advantages per nat."""
     max_grad_norm: float = 0.5
@@ -108,7 +108,9 @@ class EagleConfig:
             raise ConfigurationError(
                 f'expected a dataset with policy="latent" or a supervised run with policy="language", got {self}'
             )
-        check_at_least(self, 1, "total_timesteps", "n_epochs", "batch_size", "hidden")
+        check_at_least(self, 1, "total_timesteps", "n_epochs", "hidden")
+        if self.batch_size is not None:
+            check_at_least(self, 1, "batch_size")
         check_above(self, 0, "agent_temperature", "policy_learning_rate", "value_learning_rate")
         check_at_least(self, 0, "kl_weight", "trust_weight")
 
@@ -512,9 +514,10 @@ def improve(
     return {"policy_loss": float(policy_loss), "value_loss": float(value_loss)}
 
 
-def minibatches(rows: int, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """A random division of row numbers into nearly equal parts of at most `size`."""
-    return np.array_split(rng.permutation(rows), -(-rows // size))
+def minibatches(rows: int, size: int | None, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """A random division of row numbers into nearly equal parts of at most `size`; into four if `size` is None."""
+    parts = min(4, rows) if size is None else -(-rows // size)
+    return np.array_split(rng.permutation(rows), parts)
 
 
 def policy_gain(log_policy: Tensor, actions: Tensor, old: Tensor, gains: Tensor) -> Tensor:

@@ -185,7 +185,9 @@ def read_setting(name: str, text: str) -> tuple[str, Any]:
         raise ConfigurationError(
             f"{name} has no hyperparameter {key!r}{suggest(key, list(defaults))}: choose one of {', '.join(defaults)}"
         )
-    kind = type(defaults[key])
+    if defaults[key] is None and value == "None":
+        return key, None
+    kind = int if defaults[key] is None else type(defaults[key])  # None stands for a number that the learner chooses
     try:
         return key, {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
     except (KeyError, ValueError) as error:

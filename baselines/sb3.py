@@ -114,18 +114,25 @@ class PPOConfig(OnPolicyConfig):
     """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
 
     algorithm: ClassVar[str] = "ppo"
-    positive: ClassVar[tuple[str, ...]] = ("n_steps", "n_epochs", "batch_size")
+    positive: ClassVar[tuple[str, ...]] = ("n_steps", "n_epochs")
 
     n_epochs: int = 10
     """Passes over a rollout."""
-    batch_size: int = 80
-    """Steps in a minibatch, at most; the largest divisor of the rollout's size is used."""
+    batch_size: int | None = None
+    """Steps in a minibatch, at most; a divisor of the rollout's size is used. None: a quarter of the rollout."""
     clip_range: float = 0.2
     """How far a probability ratio may move in one update."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size is not None:
+            check_at_least(self, 1, "batch_size")
+
     def arguments(self, num_envs: int) -> dict[str, Any]:
         """The arguments of SB3's algorithm, with a minibatch that divides the rollout."""
-        return super().arguments(num_envs) | {"batch_size": largest_divisor(self.n_steps * num_envs, self.batch_size)}
+        size = self.n_steps * num_envs
+        most = size // 4 if self.batch_size is None else self.batch_size
+        return super().arguments(num_envs) | {"batch_size": largest_divisor(size, most)}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from baselines.evaluate import EpisodeRow
 from benchmarks.reporting.build import write_report
 from benchmarks.reporting.episodes import PLOTS
 from benchmarks.running.files import schema, write_json, write_table
+from benchmarks.running.headers import unsealed
 from benchmarks.running.records import Judgement
 from benchmarks.running.runs import OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
 from eagle_gym.errors import PreparationError
@@ -46,7 +47,7 @@ def pack(folder: Path, out: Path) -> None:
         shutil.rmtree(out)
     packed = {
         "plan": plan,
-        "done": {cell.name: {"header": cell.header, "curve": list(cell.curve)} for cell in kept},
+        "done": {cell.name: {"header": unsealed(cell.header), "curve": list(cell.curve)} for cell in kept},
         "failed": failed,
     }
     write_json(json.loads(without_paths(json.dumps(packed))), out / PACKED)

@@ -18,6 +18,7 @@ from baselines.evaluate import FIRST_SEED, Cost, CostMeter, evaluate
 from benchmarks.running.cells import Cell, RecordedEpisodes, as_header
 from benchmarks.running.files import read_json, write_json, write_rows
 from benchmarks.running.fingerprints import Fingerprints, hashes, opened
+from benchmarks.running.headers import EPISODES, read_header, sealed
 from benchmarks.running.plan import Task
 from benchmarks.running.provenance import circumstances
 from benchmarks.running.runs import total
@@ -61,9 +62,10 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
                 bar=bar,
             )
         fingerprints = Fingerprints().of(cell)
-    write_rows(done.rows, folder / "episodes.parquet")
+    write_rows(done.rows, folder / EPISODES)
     cost = {"evaluation": asdict(done.cost), **training}
-    write_json(as_header(cell) | {"cost": cost, "hashes": fingerprints} | circumstances(), folder / "run.json")
+    header = as_header(cell) | {"cost": cost, "hashes": fingerprints} | circumstances()
+    write_json(sealed(header, folder / EPISODES), folder / "run.json")
 
 
 def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
@@ -85,7 +87,7 @@ def train_cell(cell: Cell, out: Path, label: str) -> tuple[Agent | Writer | None
         `parts` (recorded episodes and earlier agents included), and the environment `steps`.
     """
     earlier = cell.agent_of or cell.begins_as
-    before = read_json(out / "cells" / earlier / "run.json")["cost"] if earlier else UNTRAINED
+    before = read_header(out / "cells" / earlier / "run.json")["cost"] if earlier else UNTRAINED
     if cell.agent_of:
         return None, {name: before[name] for name in UNTRAINED}
     settings = {"seed": cell.seed, **cell.training}

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from baselines.evaluate import EpisodeRow
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -57,6 +59,11 @@ class Judgement:
     def confirmed(self) -> float:
         """The user's gain by true taste if it is known, otherwise by the second opinion."""
         return self.true_taste if np.isfinite(self.true_taste) else self.second
+
+    def is_of(self, row: EpisodeRow) -> bool:
+        """Whether it is of this very episode: of its user, and of its gains up to the rounding of packed runs."""
+        judged, played = (self.reward, self.affinity), (row.gain, row.affinity_gain)
+        return self.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1e-4, equal_nan=True))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.running.files import read_json, read_rows, read_table
+from benchmarks.running.headers import EPISODES, check_cell, check_header, check_own, check_part, part, read_header
 from benchmarks.running.provenance import commits
 from benchmarks.running.records import Judgement, LatentMap
 from eagle_gym.errors import PreparationError
@@ -68,8 +69,7 @@ class FinishedCell:
     @property
     def steps(self) -> int:
         """Environment steps of its training."""
-        asked = self.header["cell"].get("training", {}).get("total_timesteps")
-        return int(self.header["cost"].get("steps") or asked or 0)
+        return int(self.header["cost"]["steps"])
 
     @property
     def evaluation(self) -> Cost:
@@ -90,7 +90,8 @@ class Run:
         failed: Errors of failed cells, by name.
         missing: Names of cells that neither finished nor failed.
         left_out: Unfinished seeds of a run with finished ones, so that all methods are averaged over the same seeds.
-        judgements: By (environment, method, seed, episode); empty if the run is not judged.
+        judgements: Of the episodes that it holds now, by (environment, method, seed, episode); empty if the run is not
+            judged.
         facts: About its judges, by environment.
     """
 
@@ -149,9 +150,11 @@ class Run:
         return page if page.exists() else None
 
     def latent_map(self, environment: str) -> LatentMap | None:
-        """The map that judging left."""
+        """The map that judging left; None if its episode was repeated since."""
         found = self.facts.get(environment, {}).get("map")
-        return LatentMap(**found) if found else None
+        drawn = LatentMap(**found) if found else None
+        judged = {(where, seed, episode) for where, _, seed, episode in self.judgements}
+        return drawn if drawn and (environment, drawn.seed, drawn.episode) in judged else None
 
 
 def by_method(cells: Iterable[FinishedCell]) -> dict[str, list[FinishedCell]]:
@@ -197,6 +200,9 @@ def read_run(folder: Path) -> Run:
     if not has_cells(folder):
         raise PreparationError(f"{folder} holds no cells; run an experiment there first")
     plan, done, failed = read_packed(folder) if (folder / PACKED).exists() else read_folders(folder)
+    check_part(plan, "cells", Mapping, f"the plan of {folder}", default={})
+    for name, cell in plan.get("cells", {}).items():
+        check_cell({"cell": cell}, f"the plan of {folder}, {name}")
     cells = plan.get("cells") or {cell.name: cell.header["cell"] for cell in done}
     finished = {cell.name for cell in done}
     failed = {name: error for name, error in failed.items() if name not in finished}
@@ -211,7 +217,7 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(folder),
+        read_judgements(folder, done),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 
@@ -233,37 +239,58 @@ def read_folders(folder: Path) -> Content:
     """Read a run as it was made."""
     plan = read_json(folder / "plan.json") if (folder / "plan.json").exists() else {}
     done = [read_cell(path.parent) for path in sorted(folder.glob("cells/*/run.json"))]
-    failed = {path.parent.name: str(read_json(path)["error"]) for path in sorted(folder.glob("cells/*/error.json"))}
+    errors = sorted(folder.glob("cells/*/error.json"))
+    failed = {path.parent.name: str(part(read_json(path), "error", str(path))) for path in errors}
     return plan, done, failed
 
 
 def read_cell(folder: Path) -> FinishedCell:
-    """Read a finished cell."""
+    """Read a finished cell.
+
+    Raises:
+        PreparationError: One of its files is broken or was changed, or they do not belong together.
+    """
     path = folder / "agent" / "curve.json"
     curve = read_json(path, list) if path.exists() else ()
-    return FinishedCell(
-        folder.name, read_json(folder / "run.json"), tuple(read_rows(folder / "episodes.parquet")), curve
-    )
+    header, rows = read_header(folder / "run.json"), tuple(read_rows(folder / EPISODES))
+    check_own(folder.name, header, rows)
+    return FinishedCell(folder.name, header, rows, curve)
 
 
 def read_packed(folder: Path) -> Content:
     """Read a packed run."""
     packed = read_json(folder / PACKED)
+    for name in ("plan", "done", "failed"):
+        check_part(packed, name, Mapping, str(folder / PACKED))
     rows: dict[tuple[str, str, int], list[EpisodeRow]] = {}
-    for found in read_table(folder / "episodes.parquet", EpisodeRow, "environment"):
+    for found in read_table(folder / EPISODES, EpisodeRow, "environment"):
         environment = found.pop("environment")
         rows.setdefault((environment, found["method"], found["seed"]), []).append(EpisodeRow(**found))
     done = []
     for name, found in packed["done"].items():
-        cell = found["header"]["cell"]
-        own = rows[cell["environment"], method_of(cell), cell["seed"]]
-        done.append(FinishedCell(name, found["header"], tuple(own), found["curve"]))
+        where = f"{folder / PACKED}, {name}"
+        header, curve = part(found, "header", where), part(found, "curve", where)
+        check_header(header, where)
+        cell = header["cell"]
+        own = tuple(rows.get((cell["environment"], method_of(cell), cell["seed"]), ()))
+        check_own(name, header, own)
+        done.append(FinishedCell(name, header, own, curve))
     return packed["plan"], done, packed["failed"]
 
 
-def read_judgements(folder: Path) -> dict[tuple[str, str, int, int], Judgement]:
-    """Judgements by (environment, method, seed, episode); none if the run is not judged."""
+def read_judgements(folder: Path, done: Iterable[FinishedCell]) -> dict[tuple[str, str, int, int], Judgement]:
+    """Judgements by (environment, method, seed, episode); none if the run is not judged.
+
+    Judgements of other episodes than those in `done` are left out: cells may be repeated after a run was judged. Their
+    episodes then count as not judged.
+    """
     path = folder / "judgements.parquet"
-    rows = read_table(path, Judgement, "environment") if path.exists() else []
-    found = ((row.pop("environment"), Judgement(**row)) for row in rows)
-    return {(where, item.method, item.seed, item.episode): item for where, item in found}
+    found = read_table(path, Judgement, "environment") if path.exists() else []
+    episodes = {(cell.environment, row.method, row.seed, row.episode): row for cell in done for row in cell.rows}
+    judgements = {}
+    for row in found:
+        where, item = row.pop("environment"), Judgement(**row)
+        key = (where, item.method, item.seed, item.episode)
+        if key in episodes and item.is_of(episodes[key]):
+            judgements[key] = item
+    return judgements

@@ -80,8 +80,9 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     U(x) = affinity + λ·novelty, both standardised over the catalog: how much the user would like the text, and how far
     it is from the nearest items. `reward="improvement"` (the default) pays U(x') - U(x) at each step;
-    `reward="terminal"` pays U of the last text at the end and 0 before. The reward is a Python float, and a float64
-    array in the vector environment.
+    `reward="terminal"` pays U of the last text at the end and 0 before. Free text that is not a proper rewrite (see
+    Info) counts at most as much as the text before it, so an improvement pays 0 at most. The reward is a Python float,
+    and a float64 array in the vector environment.
 
     ## Episode End
 

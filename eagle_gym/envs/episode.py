@@ -17,6 +17,7 @@ from eagle_gym.envs.picture import frame_image
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText
+from eagle_gym.envs.transition import utility_rows
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError
 from eagle_gym.language.model import Usage, masked
@@ -114,6 +115,10 @@ def _broken_part(world: World, snapshot: Snapshot) -> str:
     states = [frame.state for frame in snapshot.frames] + ([] if snapshot.state is None else [snapshot.state])
     if not all(_is_whole(world, state) for state in states):
         return "a state does not fit this environment"
+    if snapshot.state is not None and not _is_same(snapshot.frames[-1].state, snapshot.state):
+        return "its history does not end in its state"
+    if states and not _fit_texts(world, states):
+        return "an embedding is not that of its text, or a utility lacks a part"
     history_is_whole = all(isinstance(f.edit, str) and math.isfinite(f.reward) for f in snapshot.frames)
     return "" if history_is_whole else "an edit or reward of its history is no such thing"
 
@@ -128,13 +133,39 @@ def _is_whole(world: World, state: object) -> bool:
     ]
     return (
         state.text in FreeText()
+        and isinstance(state.valid, bool)
         and 0 <= state.user < len(world.catalog.users)
         and -1 <= state.item < len(world.catalog.items)
         and 0 <= state.step <= world.settings.horizon
-        and math.isfinite(state.total)
+        and all(math.isfinite(value) for value in state.utility.values())
         and len(offered.edits) == k
         and all(array.shape == shape and np.isfinite(array).all() for array, shape in arrays)
+        and bool(np.linalg.norm(state.z) <= world.space.radius * (1 + 1e-9))
+        and bool(offered.mask.any())
     )
+
+
+def _is_same(one: State, other: State) -> bool:
+    """Whether two states hold the same; copies count."""
+    if one is other:
+        return True
+    plain = ("text", "user", "item", "step", "valid", "utility")
+    arrays = ("expected", "features", "weights", "mask")
+    return (
+        all(getattr(one, name) == getattr(other, name) for name in plain)
+        and np.array_equal(one.z, other.z)
+        and one.action_set.edits == other.action_set.edits
+        and all(np.array_equal(getattr(one.action_set, a), getattr(other.action_set, a)) for a in arrays)
+    )
+
+
+def _fit_texts(world: World, states: Sequence[State]) -> bool:
+    """Whether states have the embeddings of their texts, and all parts of a utility."""
+    z = np.asarray(world.space.encoder.encode([state.text for state in states]), np.float64)
+    users, items = np.array([(state.user, state.item) for state in states]).T
+    scores = utility_rows(world.resources.utility(z, world.space.users[users], items))
+    whole = all(state.utility.keys() == score.keys() for state, score in zip(states, scores, strict=True))
+    return whole and np.allclose(z, [state.z for state in states], rtol=1e-6, atol=1e-6)
 
 
 def check_options(options: object) -> dict[str, Any]:

@@ -201,9 +201,17 @@ def step(
 
 def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:
     """[B] Rewards of the steps from `before` to `after`."""
+    paid = [paid_utility(world, old, new) for old, new in zip(before, after, strict=True)]
     if world.settings.reward == "improvement":
-        return [new.total - old.total for old, new in zip(before, after, strict=True)]
-    return [new.total if is_over(world, new) else 0.0 for new in after]
+        return [total - old.total for old, total in zip(before, paid, strict=True)]
+    return [total if is_over(world, new) else 0.0 for new, total in zip(after, paid, strict=True)]
+
+
+def paid_utility(world: World, before: State, after: State) -> float:
+    """The utility of `after`, at most that of `before` if it is free text and no proper rewrite."""
+    if after.valid or world.resources.speaks_plot_english:
+        return after.total
+    return min(before.total, after.total)
 
 
 def is_over(world: World, state: State) -> bool:

@@ -187,7 +187,8 @@ class State:
         z: [n] Embedding of the text.
         utility: Total utility and its parts, by name.
         action_set: The K actions offered.
-        valid: Whether the text is a proper rewrite (`transition.is_proper`).
+        valid: Whether the text is a proper rewrite (`transition.is_proper`). Free text that is not is paid at most as
+            much as the text before it (`transition.paid_utility`).
     """
 
     text: str

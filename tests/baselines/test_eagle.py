@@ -23,6 +23,7 @@ from baselines.eagle import (
     improve,
     kl,
     make_agent,
+    minibatches,
     play,
     train,
 )
@@ -384,6 +385,7 @@ def test_wrong_environments_are_named() -> None:
         {"policy": "mlp"},
         {"reference": "no_op"},
         {"total_timesteps": 0},
+        {"batch_size": 0},
         {"agent_temperature": 0.0},
         {"kl_weight": -1.0},
         {"trust_weight": -1.0},
@@ -392,6 +394,18 @@ def test_wrong_environments_are_named() -> None:
 def test_configuration_is_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         EagleConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "expected"),
+    [(160, None, [40] * 4), (5, None, [2, 1, 1, 1]), (2, None, [1, 1]), (160, 80, [80] * 2)],
+)
+def test_an_iteration_has_four_minibatches_unless_their_size_is_given(
+    rows: int, size: int | None, expected: list[int]
+) -> None:
+    parts = minibatches(rows, size, np.random.default_rng(0))
+    assert [len(part) for part in parts] == expected
+    assert sorted(np.concatenate(parts)) == list(range(rows))
 
 
 def test_hyperparameters_are_frozen() -> None:

@@ -57,6 +57,7 @@ def test_specs_name_policies_methods_and_folders(tmp_path: Path) -> None:
 
 def test_settings_have_their_kinds() -> None:
     assert registry.read_setting("ppo", "total_timesteps=12") == ("total_timesteps", 12)
+    assert registry.read_setting("ppo", "batch_size=40") == ("batch_size", 40)
     assert registry.read_setting("ppo", "gamma=0.5") == ("gamma", 0.5)
     assert registry.read_setting("ppo", "anneal=False") == ("anneal", False)
     assert registry.read_setting("ppo", "policy=stock") == ("policy", "stock")

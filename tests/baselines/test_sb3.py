@@ -310,6 +310,8 @@ def test_configuration_is_checked() -> None:
         PPOConfig(policy="mlp")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="n_epochs"):
         PPOConfig(n_epochs=0)
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        PPOConfig(batch_size=0)
 
 
 @pytest.mark.parametrize(
@@ -318,3 +320,12 @@ def test_configuration_is_checked() -> None:
 )
 def test_minibatches_divide_a_rollout(size: int, most: int, expected: int) -> None:
     assert largest_divisor(size, most) == expected
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "batch_size", "expected"), [(64, None, 80), (32, None, 40), (16, None, 20), (1, None, 5), (32, 80, 80)]
+)
+def test_a_minibatch_is_a_quarter_of_a_rollout_unless_it_is_given(
+    num_envs: int, batch_size: int | None, expected: int
+) -> None:
+    assert PPOConfig(batch_size=batch_size).arguments(num_envs)["batch_size"] == expected

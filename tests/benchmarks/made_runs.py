@@ -33,9 +33,10 @@ def rows(method: str, seed: int, gains: list[float], text: str = "A film.") -> l
 def header(method: str, seed: int, environment: str, env_id: str, calls: int, trained: int) -> dict[str, Any]:
     return {
         "cell": {"environment": environment, "env_id": env_id, "agent": method.partition("-")[0], "label": method,
-                 "seed": seed, "training": {"steps": 20} if trained else {},
+                 "seed": seed, "training": {"total_timesteps": 20} if trained else {},
                  "env_kwargs": {"root": "/home/somebody/ml-latest-small"}},
-        "cost": {"evaluation": asdict(Cost(calls=calls)), "training": asdict(Cost(calls=trained)) if trained else None},
+        "cost": {"evaluation": asdict(Cost(calls=calls)), "training": asdict(Cost(calls=trained)) if trained else None,
+                 "parts": {}, "steps": 20 if trained else 0},
         "hashes": {"catalog": "c0ffee"},
         "versions": {"python": "3.11"},
         "commit": "0123456789abcdef+",
@@ -75,7 +76,8 @@ def finished(
         )
         for i, gain in enumerate(gains)
     )  # fmt: skip
-    cost = {"evaluation": asdict(Cost(calls=2 * len(gains))), "training": asdict(training) if training else None}
+    spent = asdict(training) if training else None
+    cost = {"evaluation": asdict(Cost(calls=2 * len(gains))), "training": spent, "steps": 0}
     cell = {"environment": "w", "env_id": "W-v0", "agent": method, "seed": seed}
     return FinishedCell(f"w-{method}-{seed}", {"cell": cell, "cost": cost, "hashes": {}}, rows, curve)
 

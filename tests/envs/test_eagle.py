@@ -8,6 +8,7 @@ import pickle
 import sys
 import unicodedata
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from eagle_gym import plot_english
 from eagle_gym.actions.action_set import ActionSets
+from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.render import Frame, draw_last, printable
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, LanguageModelError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.replay import RecordedModel, ReplayedModel
@@ -346,6 +348,19 @@ def test_free_text_is_kept_and_judged() -> None:
     assert info["valid"] is False, "returned unchanged"
 
 
+@pytest.mark.parametrize("language", ["free", "plot_english"])
+def test_free_text_that_is_no_proper_rewrite_earns_no_more_than_the_text_before(language: str) -> None:
+    world = make_tiny_world(ScriptedModel(language=language), horizon=1)
+    terminal = make_tiny_world(ScriptedModel(language=language), horizon=1, reward="terminal")
+    low = transition.make_states(world, [RawState(TEXT, 0, 0)])[0]
+    low = replace(low, utility=low.utility | {"total": 1.0})
+    for valid, total in ((True, 3.0), (False, 3.0), (False, -3.0)):
+        new = replace(low, step=1, valid=valid, utility=low.utility | {"total": total})
+        counts = total if valid or language == "plot_english" else min(total, 1.0)
+        assert transition.rewards(world, [low], [new]) == [counts - 1.0]
+        assert transition.rewards(terminal, [low], [new]) == [counts]
+
+
 def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:
     env, twin = EagleEnv.from_world(tiny), EagleEnv.from_world(make_tiny_world())
     for seed in (0, None, 3):
@@ -474,6 +489,7 @@ BROKEN_STATES = {
     "z": np.full(4, np.nan),
     "utility": {"total": float("inf")},
     "action_set": None,
+    "valid": "yes",
 }
 
 
@@ -497,6 +513,48 @@ def test_a_broken_snapshot_is_refused_before_anything_moves(tiny: World, part: s
     assert env.get_state() == whole
     assert envs.get_state() == both
     env.set_state(whole)
+
+
+def other_text(state: State) -> State:
+    return replace(state, text=TEXT)
+
+
+def half_utility(state: State) -> State:
+    return replace(state, utility={"total": state.total})
+
+
+def no_bool(state: State) -> State:
+    return replace(state, valid=1)  # type: ignore[arg-type]
+
+
+def nothing_offered(state: State) -> State:
+    return replace(state, action_set=replace(state.action_set, mask=np.zeros_like(state.action_set.mask)))
+
+
+def far_away(state: State) -> State:
+    return replace(state, z=100.0 * state.z)
+
+
+@pytest.mark.parametrize("broken", [other_text, half_utility, no_bool, nothing_offered, far_away])
+def test_a_snapshot_that_contradicts_itself_is_refused(tiny: World, broken: Callable[[State], State]) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    whole = env.get_state()
+    state = broken(env.state)
+    with pytest.raises(ConfigurationError, match="the snapshot is broken"):
+        env.set_state(replace(whole, state=state, frames=(*whole.frames[:-1], replace(whole.frames[-1], state=state))))
+    assert env.get_state() == whole
+
+
+def test_a_history_that_ends_elsewhere_is_refused(tiny: World) -> None:
+    env = EagleEnv.from_world(tiny)
+    env.reset(seed=0)
+    env.step(1)
+    whole = env.get_state()
+    with pytest.raises(ConfigurationError, match="its history does not end in its state"):
+        env.set_state(replace(whole, frames=whole.frames[:-1]))
+    env.set_state(replace(whole, state=copy.deepcopy(whole.state)))
 
 
 @pytest.mark.parametrize("options", [5, "user", ["user"], {3: "u1"}])

@@ -12,7 +12,7 @@ from benchmarks.reporting.reference import pack
 from benchmarks.running.files import ROOT, read_json, write_json, write_rows
 from benchmarks.running.runs import read_run
 from eagle_gym.errors import ConfigurationError, PreparationError
-from tests.benchmarks.made_runs import GAINS, judge, write_cell, write_plan
+from tests.benchmarks.made_runs import GAINS, header, judge, write_cell, write_plan
 
 PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
 
@@ -24,8 +24,9 @@ def write_demo(folder: Path, env_id: str) -> None:
         *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
     )  # fmt: skip
     write_rows([row], folder / "cells" / "plots-ppo-0" / "episodes.parquet")
-    cell = {"environment": "plots", "agent": "ppo", "seed": 0, "env_id": env_id, "training": {"total_timesteps": 7680}}
-    write_json({"cell": cell, "cost": {"steps": 7680}}, folder / "cells" / "plots-ppo-0" / "run.json")
+    found = header("ppo", 0, "plots", env_id, calls=2, trained=1)
+    found["cost"]["steps"] = 7680
+    write_json(found, folder / "cells" / "plots-ppo-0" / "run.json")
 
 
 def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from benchmarks.running.cells import Cell
 from benchmarks.running.files import read_json
 from benchmarks.running.fingerprints import CellsDiffer
 from benchmarks.running.options import Options
+from benchmarks.running.provenance import circumstances
 from benchmarks.running.run import CellsFailed, run_cells
 from benchmarks.running.runs import FinishedCell, read_run
 from eagle_gym.errors import ConfigurationError, LanguageModelError
@@ -121,8 +122,9 @@ def test_cells_of_several_commits_are_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    facts = circumstances()
     for seed, commit in enumerate(("a" * 40, "b" * 40 + "+")):
-        monkeypatch.setattr(benchmarks.running.jobs, "circumstances", lambda commit=commit: {"commit": commit})
+        monkeypatch.setattr(benchmarks.running.jobs, "circumstances", lambda commit=commit: facts | {"commit": commit})
         run = run_cells([replace(UNIFORM, seed=number) for number in range(seed + 1)], options)
     assert run.commits == ["aaaaaaaaaa", "bbbbbbbbbb+"]
     assert "come from 2 commits: aaaaaaaaaa, bbbbbbbbbb+" in capsys.readouterr().out
