@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -34,6 +35,7 @@ Parser = argparse.ArgumentParser
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser().parse_args(arguments)
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook's backend may not exist in this process
     try:
         options.command(options)
     except EagleError as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import find_experiments
+from benchmarks.running.files import ROOT
 
 
 @pytest.mark.parametrize(("data", "folder"), [(None, "runs/demo"), ("films/ml-1m/", "runs/demo-ml-1m")])
@@ -53,3 +57,17 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "Example" in shown or "sizes:" in shown
     assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_the_backend_of_a_notebook_breaks_no_picture(tmp_path: Path) -> None:
+    """A whole command in a process of its own, since matplotlib reads the variable when it is imported."""
+    program = "from benchmarks.__main__ import main; main(['list']); import matplotlib; print(matplotlib.get_backend())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "MPLBACKEND": "a notebook's own"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith("agg")

@@ -70,7 +70,8 @@ def test_markdown_has_its_pictures_beside_it(tmp_path: Path) -> None:
         ("2 * 3 * 4", "2 * 3 * 4"),
         ("**a** *b*", "<strong>a</strong> <em>b</em>"),
         ("`x < y`", "<code>x &lt; y</code>"),
-        ("[t](u) [1.0, 2.0]", '<a href="u">t</a> [1.0, 2.0]'),
+        ("[t](https://u.org) [1.0, 2.0]", '<a href="https://u.org">t</a> [1.0, 2.0]'),
+        ("[t](javascript:alert) [t](file:///etc)", "[t](javascript:alert) [t](file:///etc)"),
     ],
 )
 def test_marks(text: str, expected: str) -> None:
