@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.reporting.paper import verdict
 from benchmarks.reporting.targets import (
+    Check,
     Target,
     checks,
     clear_of,
@@ -16,6 +18,7 @@ from benchmarks.reporting.targets import (
     share_of,
 )
 from benchmarks.running.runs import FinishedCell
+from benchmarks.stats import Interval
 from tests.benchmarks.made_runs import finished
 
 
@@ -62,3 +65,12 @@ def test_a_learner_is_compared_with_uniform_and_the_optimistic_policy() -> None:
         (True, 1.9),
         (True, 0.95),
     ]  # fmt: skip
+
+
+def test_intervals_that_touch_are_not_above_each_other() -> None:
+    """The lower end of a difference must be above 0: at exactly 0 the two intervals touch."""
+    touching = Interval(2.0, 1.0, 3.0) - Interval(0.5, 0.0, 1.0)
+    assert touching.low == 0.0
+    assert not Check("touches", touching).met
+    assert Check("apart", Interval(1.5, 1e-9, 3.0)).met
+    assert [verdict(found) for found in (touching, -touching)] == ["undecided", "undecided"]
