@@ -192,7 +192,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         print(f"{'agent':<24}{'episodes':>9}{'mean gain':>11}{'std. error':>12}{'model calls':>13}")
         for name in options.agents:
             agent = registry.make(name, envs, np.random.default_rng(0))
-            with tqdm(desc=name, unit="step", leave=False) as bar:
+            with tqdm(desc=name, unit="step", leave=False, disable=None) as bar:
                 done = evaluate(
                     agent,
                     envs,

@@ -127,7 +127,7 @@ def record(
         first, drawn = (int(value) for value in sequence.generate_state(2))
         policy = make_reference(name, base, np.random.default_rng(drawn))
         meter = CostMeter(base.usage)
-        with tqdm(total=steps, desc=f"recording {name}", unit="step", disable=not progress) as bar:
+        with tqdm(total=steps, desc=f"recording {name}", unit="step", disable=None if progress else True) as bar:
             episodes = [
                 episode
                 for batch in range(first, first + config.episodes, base.num_envs)

@@ -295,7 +295,7 @@ class TrainingLog:
         unit: str = "step",
     ) -> None:
         self.curve = curve
-        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=not progress)
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=None if progress else True)
         # Events after the resumed checkpoint belong to a run that was killed, and are hidden.
         self._folder, self._events = folder or Path(), None
         if folder:

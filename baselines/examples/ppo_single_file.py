@@ -111,7 +111,7 @@ def train(args: PPOArgs, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bo
     returns, curve = np.zeros(envs.num_envs), []
     updates = max(1, args.total_steps // (envs.num_envs * args.num_steps))
     shape = (args.num_steps, envs.num_envs)
-    for update in tqdm(range(updates), desc="PPO", unit="update", disable=not progress):
+    for update in tqdm(range(updates), desc="PPO", unit="update", disable=None if progress else True):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - update / updates)
         obs: list[dict[str, Tensor]] = []
         actions, logprobs, rewards, dones, values = (torch.zeros(shape) for _ in range(5))

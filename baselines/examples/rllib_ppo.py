@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
     curve: list[float] = []
     try:
         algorithm = make_algorithm(args)
-        for _ in tqdm(range(-(-args.total_steps // args.train_batch_size)), desc="PPO", unit="batch"):
+        for _ in tqdm(range(-(-args.total_steps // args.train_batch_size)), desc="PPO", unit="batch", disable=None):
             curve.append(float(algorithm.train()["env_runners"]["episode_return_mean"]))
         algorithm.stop()
     finally:

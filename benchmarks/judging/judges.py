@@ -81,7 +81,7 @@ class Judges:
 
     def judge(self, rows: Sequence[EpisodeRow]) -> list[Judgement]:
         """One judgement for each episode, in the same order."""
-        bar = tqdm(rows, desc="judging", unit="episode", delay=2.0, leave=False)
+        bar = tqdm(rows, desc="judging", unit="episode", delay=2.0, leave=False, disable=None)
         gains = {
             "true_taste": self._gains(rows, self.true_taste.standard) if self.true_taste else None,
             "second": self._gains(rows, self.second.standard) if self.second else None,

@@ -38,7 +38,8 @@ class ModelJudge:
         asked = [(profile, text) for profile, text in zip(profiles, texts, strict=True) if profile.strip()]
         prompts = [Prompt("rate", text=text, profile=profile) for profile, text in dict.fromkeys(asked)]
         answers: dict[tuple[str, str], float] = {}
-        for first in tqdm(range(0, len(prompts), BATCH), desc="language model judging", unit="batch", delay=2.0):
+        starts = range(0, len(prompts), BATCH)
+        for first in tqdm(starts, desc="language model judging", unit="batch", delay=2.0, disable=None):
             batch = prompts[first : first + BATCH]
             completions = self._model.generate(batch, [self._seed] * len(batch), temperature=0.0)
             answers |= {(p.profile, p.text): number_in(c.text) for p, c in zip(batch, completions, strict=True)}

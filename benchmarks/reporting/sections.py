@@ -42,7 +42,8 @@ NO_NUMBERS = "No method is finished: there are no numbers yet."
 def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) -> list[Block]:
     """Tables and plots of every environment of a run that compares methods."""
     blocks: list[Block] = []
-    for environment in tqdm(run.environments, desc=run.folder.name, unit="environment", delay=2.0, leave=False):
+    label = run.folder.name
+    for environment in tqdm(run.environments, desc=label, unit="environment", delay=2.0, leave=False, disable=None):
         cells = run.of(environment)
         where = cells[0].env_id if cells else environment
         blocks += [Heading(f"{name}, {where}"), *([Text(words)] if words else []), *left_out(run, [environment])]

@@ -50,7 +50,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
             agent = registry.make(made, envs, np.random.default_rng(cell.seed))
         elif isinstance(agent, registry.Bound):
             agent.bind(envs)
-        with tqdm(total=cell.episodes * horizon(envs), desc=f"{label} test", unit="step") as bar:
+        with tqdm(total=cell.episodes * horizon(envs), desc=f"{label} test", unit="step", disable=None) as bar:
             done = evaluate(
                 agent,
                 envs,

@@ -44,7 +44,8 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
         tasks, failed = plan(jobs, options)
         write_plan(cells, options)
         needs = {name: task.job.needs for name, task in tasks.items()}
-        with prepared(tasks.values()), tqdm(total=len(tasks), desc="cells", disable=options.jobs == 1) as bar:
+        hidden = True if options.jobs == 1 else None
+        with prepared(tasks.values()), tqdm(total=len(tasks), desc="cells", disable=hidden) as bar:
             for name, error in engine(do, tasks, needs):
                 bar.update()
                 if error is not None:

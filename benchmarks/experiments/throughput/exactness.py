@@ -54,7 +54,7 @@ def repeated_singly(bench: Bench, world: World, count: int) -> tuple[int, int, f
     (single,) = parts.single_envs(parts.variant(world, action_sets=parts.fresh_sets(world)), 1)
     steps = differ = 0
     apart = 0.0
-    with tqdm(total=count, desc="single steps", unit="step", leave=False) as bar:
+    with tqdm(total=count, desc="single steps", unit="step", leave=False, disable=None) as bar:
         while steps < count:
             rng = np.random.default_rng(steps)
             batch.reset(seed=9 * APART + steps)

@@ -37,7 +37,7 @@ def run_sections(size: Size, options: Options) -> str:
         world.resources.profile(int(user))
     found = Findings()
     bench = Bench(parts.with_sets(world, world.settings.actions, size.pool), size, options.device)
-    for section in tqdm(SECTIONS, desc="throughput", unit="section"):
+    for section in tqdm(SECTIONS, desc="throughput", unit="section", disable=None):
         section(bench, found)
         about = {
             "experiment": "throughput",

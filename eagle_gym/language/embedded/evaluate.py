@@ -138,7 +138,7 @@ def trained_on(recipe: Recipe, jobs: int | None = None) -> frozenset[int]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=context) as pool:
         drawn = pool.map(partial(_block_trained_on, recipe), blocks, chunksize=4)
-        for part in tqdm(drawn, total=len(blocks), desc="drawing what training showed", unit="block"):
+        for part in tqdm(drawn, total=len(blocks), desc="drawing what training showed", unit="block", disable=None):
             found |= part
     return frozenset(found)
 
@@ -163,7 +163,7 @@ def _say(manner: Manner, attributes: Attributes, rng: np.random.Generator) -> st
 def _asker(model: LanguageModel, rng: np.random.Generator, batch: int) -> Ask:
     def ask(prompts: Sequence[Prompt], temperature: float) -> list[str]:
         texts: list[str] = []
-        for start in tqdm(range(0, len(prompts), batch), desc="generating", unit="batch", leave=False):
+        for start in tqdm(range(0, len(prompts), batch), desc="generating", unit="batch", leave=False, disable=None):
             part = prompts[start : start + batch]
             seeds = [int(number) for number in rng.integers(2**63, size=len(part))]
             texts += [completion.text for completion in model.generate(part, seeds, temperature=temperature)]

@@ -280,7 +280,9 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
     heights = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     loader = DataLoader(Batches(recipe, tokenizer, start), batch_size=None, num_workers=1, prefetch_factor=16)
     model, *optimizers = accelerator.prepare(model, *optimizers)
-    bar = tqdm(total=recipe.all_steps, initial=start, desc="plot-English model", unit="step", mininterval=5)
+    bar = tqdm(
+        total=recipe.all_steps, initial=start, desc="plot-English model", unit="step", mininterval=5, disable=None
+    )
     for step, batch in enumerate(loader, start=start):
         if step >= recipe.all_steps:
             break
