@@ -200,7 +200,7 @@ def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
             return n, actions
     raise ConfigurationError(
         f"expected the latent observation, a Dict with {list(LATENT_KEYS)}, got {space}: make the environment with "
-        "observation='latent'"
+        'observation="latent"'
     )
 
 
