@@ -141,7 +141,7 @@ def test_sizes_are_read_off_the_latent_space() -> None:
     assert {name: box.shape for name, box in space.items()} == latent_shapes(n=4, actions=5)
     other = gym.spaces.Dict({**space.spaces, "user": gym.spaces.Box(-1, 1, (4,))})
     for wrong in (FreeText(), other, gym.spaces.Dict({"state": FreeText(), "mask": FreeText()})):
-        with pytest.raises(ConfigurationError, match="observation='latent'"):
+        with pytest.raises(ConfigurationError, match='observation="latent"'):
             latent_sizes(wrong)
 
 
