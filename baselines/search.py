@@ -30,7 +30,7 @@ from baselines.worlds import fresh_seeds, utilities
 from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.envs.world import State, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -144,11 +144,11 @@ class Search(ABC):
         states, actions = [state for state, _ in moves], [action for _, action in moves]
         return transition.step(self.world, states, actions, fresh_seeds(self._rng, len(moves)))[0]
 
-    def outcomes(self, moves: Sequence[tuple[State, int]]) -> Floats:
-        """Utility of the texts that these actions lead to, without building their action sets."""
+    def outcomes(self, moves: Sequence[tuple[State, int]]) -> list[tuple[RawState, float]]:
+        """The texts that these actions lead to, each with a new seed, and their utilities; no action set is built."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
-        seeds = fresh_seeds(self._rng, len(moves))
-        return utilities(self.world, transition.rewrite(self.world, states, actions, seeds))
+        texts = transition.rewrite(self.world, states, actions, fresh_seeds(self._rng, len(moves)))
+        return list(zip(texts, utilities(self.world, texts).tolist(), strict=True))
 
 
 class Lookahead(Search):
@@ -167,7 +167,7 @@ class Lookahead(Search):
         """Choose actions with one batched call."""
         tries = [np.resize(order, max(self.calls, 1)) for order in self.ranked(states)]
         moves = [(state, int(action)) for state, row in zip(states, tries, strict=True) for action in row]
-        found = self.outcomes(moves).reshape(len(states), -1)
+        found = np.array([value for _, value in self.outcomes(moves)]).reshape(len(states), -1)
         chosen = []
         for actions, values in zip(tries, found, strict=True):
             tried = np.unique(actions)
@@ -177,10 +177,10 @@ class Lookahead(Search):
 
 @dataclass(frozen=True)
 class Branch:
-    """A partial plan: its first action, a state that it leads to, and the mean utility of such states."""
+    """A partial plan: its first action, a text that it leads to, and the mean utility of such texts."""
 
     first: int
-    state: State
+    text: RawState
     score: float
 
 
@@ -189,7 +189,8 @@ class Beam(Search):
 
     The calls of a decision are divided equally among the levels, and those of a level among its texts. If they suffice
     for all actions of all texts several times over, each action is imagined as often and its mean counts, because the
-    best of many single tries would be the luckiest. The search continues from the first of the tries.
+    best of many single tries would be the luckiest. The search continues from the first of the tries. Action sets are
+    built for the texts that are kept only.
 
     Args:
         env: As for `Search`.
@@ -214,33 +215,43 @@ class Beam(Search):
         left = self.world.settings.horizon - states[0].step
         levels = min(self._config.levels, left, self.calls)
         share = self.calls // levels
-        beams = [[Branch(-1, state, state.total)] for state in states]
-        for _ in range(levels):
-            beams = self._grow([best_first(beam)[: min(self._config.width, share)] for beam in beams], share)
-        return [best_first(beam)[0].first for beam in beams]
+        width = min(self._config.width, share)
+        firsts, kept = [[-1] for _ in states], [[state] for state in states]
+        for level in range(levels):
+            beams = self._grow(firsts, kept, share)
+            firsts = [[branch.first for branch in beam[:width]] for beam in beams]
+            if level < levels - 1:
+                found = iter(transition.make_states(self.world, [b.text for beam in beams for b in beam[:width]]))
+                kept = [[next(found) for _ in row] for row in firsts]
+        return [row[0] for row in firsts]
 
-    def _grow(self, beams: list[list[Branch]], share: int) -> list[list[Branch]]:
-        """Grow one level with at most `share` calls for each beam, divided equally among its texts."""
-        ranked = iter(self.ranked([branch.state for beam in beams for branch in beam]))
+    def _grow(self, firsts: list[list[int]], kept: list[list[State]], share: int) -> list[list[Branch]]:
+        """Grow one level with at most `share` calls for each beam, divided equally among its texts; best first."""
+        ranked = iter(self.ranked([state for row in kept for state in row]))
         pairs = [
-            [(branch, int(action)) for branch in beam for action in next(ranked)[: share // len(beam)]]
-            for beam in beams
+            [
+                (first, state, int(action))
+                for first, state in zip(own, row, strict=True)
+                for action in next(ranked)[: share // len(row)]
+            ]
+            for own, row in zip(firsts, kept, strict=True)
         ]
         tries = [share // len(row) for row in pairs]
         moves = [
-            (branch.state, action)
+            (state, action)
             for row, count in zip(pairs, tries, strict=True)
-            for branch, action in row
+            for _, state, action in row
             for _ in range(count)
         ]
-        found = iter(self.imagine(moves))
-        grown: list[list[Branch]] = [[] for _ in beams]
-        for beam, row, count in zip(grown, pairs, tries, strict=True):
-            for branch, action in row:
-                states = [next(found) for _ in range(count)]
-                score = float(np.mean([state.total for state in states]))
-                beam.append(Branch(branch.first if branch.first >= 0 else action, states[0], score))
-        return grown
+        found = iter(self.outcomes(moves))
+        return [
+            best_first([_branch(first, action, [next(found) for _ in range(count)]) for first, _, action in row])
+            for row, count in zip(pairs, tries, strict=True)
+        ]
+
+
+def _branch(first: int, action: int, tries: Sequence[tuple[RawState, float]]) -> Branch:
+    return Branch(first if first >= 0 else action, tries[0][0], float(np.mean([value for _, value in tries])))
 
 
 def best_first(beam: Sequence[Branch]) -> list[Branch]:

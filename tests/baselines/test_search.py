@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,10 +151,10 @@ def test_the_luckiest_plan_is_not_the_best_one() -> None:
         def ranked(self, states):
             return [np.array([0, 1]) for _ in states]
 
-        def imagine(self, moves):
+        def outcomes(self, moves):
             luck = iter([10.0, -10.0, -10.0])
             return [
-                replace(state, step=state.step + 1, utility={"total": next(luck) if action == 0 else 1.0})
+                (RawState(state.text, state.user, state.item), next(luck) if action == 0 else 1.0)
                 for state, action in moves
             ]
 
