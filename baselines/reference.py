@@ -1,22 +1,25 @@
-"""Policies that need no training: no-op, uniform, optimistic and G-optimal.
+"""Policies that need no training: no-op, user-blind, uniform, optimistic and G-optimal.
 
-Agents are compared with all four. The last three are also *reference* policies: a KL term may hold an agent near one.
+Agents are compared with all five. The last three are also *reference* policies: a KL term may hold an agent near one.
 There it is floored first (`floored`), because the KL to a policy that gives an action no probability is infinite.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.agent import Latent, Probabilities, StochasticAgent, read_latent
+from baselines.worlds import states_of, world_of
+from eagle_gym.envs import transition
 from eagle_gym.errors import ConfigurationError
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
-FIXED = ("no_op", *REFERENCES)
+FIXED = ("no_op", "user_blind", *REFERENCES)
+CROWD = 16  # train users over whom a user-blind policy averages
 
 
 class HasExpectedUtility(Protocol):
@@ -114,6 +117,37 @@ class Optimistic(StochasticAgent):
         return uniform_probabilities(offered_best(values, offered(latent)))
 
 
+class UserBlind(StochasticAgent):
+    """Takes the action with the highest expected utility for a train user drawn at random, one step ahead.
+
+    It knows what edits do and not for whom, so its distance to the optimistic policy measures what the taste is worth.
+    The mean is taken over a few evenly spaced train users.
+
+    Args:
+        env: The environment (vector or single) that the observations come from, in its current state.
+        rng: Generator that breaks exact ties.
+    """
+
+    def __init__(self, env: Any, rng: np.random.Generator) -> None:  # noqa: ANN401 - any environment of eagle_gym
+        super().__init__(rng)
+        self._env = env
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """All on the best action (shared by exact ties), `[B, K]`."""
+        latent = read_latent(observation)
+        world, states = world_of(self._env), states_of(self._env)
+        everyone = world.resources.split.train_users
+        crowd = everyone[np.linspace(0, len(everyone) - 1, min(CROWD, len(everyone))).astype(np.intp)]
+        values = np.mean(
+            [
+                transition.expected_utility(world, [replace(state, user=int(user)) for state in states])
+                for user in crowd
+            ],
+            axis=0,
+        )
+        return uniform_probabilities(offered_best(values, offered(latent)))
+
+
 def make_reference(name: str, env: HasExpectedUtility, rng: np.random.Generator) -> StochasticAgent:
     """Make a policy that needs no training by its name, one of `FIXED`."""
     if name not in FIXED:
@@ -123,6 +157,8 @@ def make_reference(name: str, env: HasExpectedUtility, rng: np.random.Generator)
         return NoOp(rng, settings.features if settings else "displacement")
     if name == "optimistic":
         return Optimistic(env, rng)
+    if name == "user_blind":
+        return UserBlind(env, rng)
     return Uniform(rng) if name == "uniform" else GOptimal(rng)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.envs.episode import SEEDS
-from eagle_gym.envs.world import RawState, World
+from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 
 
@@ -23,6 +24,12 @@ def world_of(env: Any) -> World:  # noqa: ANN401 - any environment of eagle_gym
     if not isinstance(world, World):
         raise ConfigurationError(f"expected an environment of eagle_gym, got {type(env.unwrapped).__name__}")
     return world
+
+
+def states_of(env: Any) -> Sequence[State]:  # noqa: ANN401 - any environment of eagle_gym
+    """The current states of a vector environment, or the one of a single environment."""
+    base = env.unwrapped
+    return [base.state] if isinstance(base, gym.Env) else base.states  # type: ignore[no-any-return]
 
 
 def utilities(world: World, raw: Sequence[RawState]) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ FAMILIES = {
     "best_of_n": ("best of N", "#01857a"),
     "profile": ("one rewrite with the profile", "#80cdc1"),
     "no_op": ("no-op", "#bbbbbb"),
+    "user_blind": ("user-blind greedy", "#8c510a"),
     "uniform": ("uniform", "#777777"),
     "optimistic": ("optimistic", "#bf812d"),
     "g_optimal": ("G-optimal", "#5aae61"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,22 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from baselines.agent import sample
-from baselines.reference import FIXED, GOptimal, NoOp, Optimistic, Uniform, divergence, floored, make_reference
+from baselines.reference import (
+    CROWD,
+    FIXED,
+    GOptimal,
+    NoOp,
+    Optimistic,
+    Uniform,
+    UserBlind,
+    divergence,
+    floored,
+    make_reference,
+)
+from eagle_gym.envs import transition
+from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError
+from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVectorEnv
 
 
@@ -60,10 +76,35 @@ def test_no_op_moves_least(envs: KnownVectorEnv, rng: np.random.Generator, featu
 
 def test_policies_are_found_by_name(envs: KnownVectorEnv, rng: np.random.Generator) -> None:
     observation, _ = envs.reset(seed=0)
-    for name in FIXED:
+    for name in (name for name in FIXED if name != "user_blind"):
         probabilities = make_reference(name, envs, rng).probabilities(observation)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
         assert np.all(probabilities[:, 3] == 0), f"{name} takes a masked action"
+
+
+def test_user_blind_takes_the_action_that_is_best_for_the_mean_train_user(rng: np.random.Generator) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", split="test"), num_envs=2)
+    observation, _ = envs.reset(seed=0)
+    chosen = make_reference("user_blind", envs, rng).predict(observation)[0]
+    users = envs.world.resources.split.train_users
+    assert len(users) <= CROWD, "the test averages over all of them"
+    values = [
+        transition.expected_utility(envs.world, [replace(state, user=int(user)) for state in envs.states])
+        for user in users
+    ]
+    np.testing.assert_array_equal(chosen, np.mean(values, axis=0).argmax(axis=1))
+
+
+def test_user_blind_does_not_see_the_user(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=2)
+    observation, _ = envs.reset(seed=0)
+    agent = UserBlind(envs, rng)
+    before = agent.probabilities(observation)
+    for user in envs.world.resources.split.train_users:
+        strangers = [replace(state, user=int(user)) for state in envs.states]
+        monkeypatch.setattr(EagleVectorEnv, "states", strangers)
+        np.testing.assert_array_equal(agent.probabilities(observation), before)
+        monkeypatch.undo()
 
 
 def test_optimistic_takes_the_best_offered_action(envs: KnownVectorEnv, rng: np.random.Generator) -> None:

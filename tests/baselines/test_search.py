@@ -69,7 +69,8 @@ def test_lookahead_averages_over_its_tries() -> None:
 
         def outcomes(self, moves):
             luck = iter([10.0, -10.0, -10.0, -10.0])
-            return np.array([next(luck) if action == 0 else 1.0 for _, action in moves])
+            texts = [RawState(state.text, state.user, state.item) for state, _ in moves]
+            return [(text, next(luck) if action == 0 else 1.0) for text, (_, action) in zip(texts, moves, strict=True)]
 
     envs = EagleVectorEnv.from_world(sure_world(), num_envs=1)
     observation, _ = envs.reset(seed=0)
