@@ -22,6 +22,7 @@ from benchmarks.stats import (
     shared,
     weighted_iqm,
 )
+from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ConfigurationError
 
 UNIFORM = "uniform"
@@ -167,11 +168,18 @@ def scale(run: Run, environment: str) -> tuple[Cells, Cells] | None:
 
 def alike(run: Run, one: str, other: str) -> bool:
     """Whether two environments differ only in their action sets."""
-    made = [
-        {part: cell.header["hashes"].get(part) for part in ("catalog", "split", "space", "model")}
-        for cell in (run.of(one)[:1] + run.of(other)[:1])
-    ]
+    made = [_apart_from_actions(cell) for cell in (run.of(one)[:1] + run.of(other)[:1])]
     return len(made) == 2 and made[0] == made[1]
+
+
+def _apart_from_actions(cell: FinishedCell) -> tuple[dict[str, object], str, dict[str, object]]:
+    """What an environment is made of: hashes of its parts, its id, and its arguments without those of action sets."""
+    hashes = {part: cell.header["hashes"].get(part) for part in ("catalog", "split", "space", "model")}
+    declared = Settings.arguments()
+    described = cell.header["cell"]
+    given = {**described.get("env_kwargs", {}), **described.get("test_env_kwargs", {})}
+    kept = {k: v for k, v in given.items() if k not in declared or declared[k].applies_to != "actions"}
+    return hashes, cell.env_id, kept
 
 
 def oracle(methods: Methods) -> Cells | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from baselines.evaluate import Cost
 from benchmarks.reporting.document import aligned, markdown
 from benchmarks.reporting.episodes import transcript, typical
 from benchmarks.reporting.plots import growth
-from benchmarks.reporting.standings import difference, standings
+from benchmarks.reporting.standings import difference, scale, standings
 from benchmarks.reporting.tables import gains_table
 from benchmarks.running.runs import FinishedCell, Run, by_method
 from benchmarks.stats import Interval
@@ -41,6 +42,18 @@ def test_standings_by_hand(rng: np.random.Generator) -> None:
     lines = markdown(gains_table([ppo, uniform], caption="")).splitlines()
     assert lines[2].startswith("| PPO (SB3) | 2.00 [1.00, 3.00] | ")
     assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "common"),
+    [({"selection": "longest", "actions": 4}, True), ({"horizon": 3}, False), ({"utility": "mine:make"}, False)],
+)
+def test_only_environments_that_differ_in_action_sets_share_a_scale(kwargs: dict[str, object], common: bool) -> None:
+    cells = [finished("uniform", 0, [0.0, 0.0]), finished("beam", 0, [2.0, 2.0])]
+    other = finished("uniform", 0, [1.0, 1.0])
+    header = {**other.header, "cell": {**other.header["cell"], "environment": "v", "env_kwargs": kwargs}}
+    ends = scale(run_of([*cells, replace(other, name="v-uniform-0", header=header)]), "v")
+    assert (ends is not None) == common
 
 
 def test_tables_line_up() -> None:

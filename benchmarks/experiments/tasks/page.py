@@ -1,0 +1,172 @@
+"""The page on tasks: one table for each preset, and what the presets are wanted to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.reporting.document import aligned
+from benchmarks.reporting.names import title
+from benchmarks.reporting.standings import Cells, Methods, average, compare, difference, score
+from benchmarks.reporting.targets import Check
+from benchmarks.running.files import write_json
+from benchmarks.running.runs import Run, by_method, read_run, rows_of
+from benchmarks.stats import Interval, normalised
+
+NOTE = (
+    "Gains are in standard deviations of utility over the catalog, on test users. Normalised: 0 is the uniform policy, "
+    "1 is beam search with the designed action sets. *Reads* says what a policy was given: `expected` is the expected "
+    "utility of each action, `rewrites` are trial generations. *Calls* are generations for one episode and for all of "
+    "the training. Intervals are 95 %, over seeds and users."
+)
+PRIVILEGED = {"no_op": "expected", "user_blind": "expected", "optimistic": "expected"}
+SEARCH = ("lookahead", "beam")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with one kind of action set.
+
+    Attributes:
+        name: The method, in words.
+        cells: Its cells, one for each seed.
+        reads: What it was given besides the observation.
+    """
+
+    name: str
+    cells: Cells
+    reads: str
+
+
+def write_page(folder: Path, names: Sequence[str], tasks: Sequence[str], steps: Sequence[int]) -> str:
+    """Write `REPORT.md` and `tasks.json` of the cells that are done.
+
+    Args:
+        folder: Folder of the run.
+        names: Short names of the catalogs.
+        tasks: The presets.
+        steps: The budgets of the agents that learn, ascending.
+
+    Returns:
+        The page.
+    """
+    run = read_run(folder)
+    parts, found = [NOTE], {}
+    for name in names:
+        for task in tasks:
+            place = f"{name}-{task}"
+            rng = np.random.default_rng(0)
+            parts += [f"## {name}, {task}", table(run, place, rng)]
+            checked = checks(run, place, task, steps, rng)
+            parts.append("\n".join(f"- {check}" for check in checked))
+            found[place] = {check.name: [check.found and str(check.found), check.verdict] for check in checked}
+    write_json(found, folder / "tasks.json")
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    (folder / "REPORT.md").write_text(text)
+    return text
+
+
+def table(run: Run, place: str, rng: np.random.Generator) -> str:
+    """The table of one preset."""
+    usual = by_method(run.of(place))
+    top, bottom = usual.get("beam"), usual.get("uniform")
+    body = []
+    for row in rows(run, place):
+        gain = average(rows_of(row.cells), lambda episode: episode.gain, rng)
+        trained = [cell.training.calls for cell in row.cells if cell.training]
+        played = sum(cell.evaluation.calls for cell in row.cells) / len(rows_of(row.cells))
+        calls = f"{played:.0f}" + (f" + {np.mean(trained):.0f}" if trained else "")
+        body.append([row.name, str(gain), str(score(row.cells, top, bottom, rng) or "n/a"), row.reads, calls])
+    return aligned(["policy", "gain", "normalised", "reads", "calls"], body) if body else "No cell is done."
+
+
+def rows(run: Run, place: str) -> Iterator[Row]:
+    """The methods of a preset, those with other action sets or observations last."""
+    for environment in [name for name in run.environments if name == place or name.startswith(f"{place}-")]:
+        kind = environment.removeprefix(place).strip("-")
+        for method, cells in by_method(run.of(environment)).items():
+            reads = PRIVILEGED.get(method, "rewrites" if method in SEARCH else "")
+            yield Row(worded(method) + (f", {KINDS[kind]}" if kind else ""), cells, reads)
+
+
+KINDS = {"random": "random set", "longest": "longest set", "shown": "taste shown"}
+
+
+def worded(method: str) -> str:
+    """A method's name with its budget: `"ppo-stock-20480"` is "PPO (SB3, stock policy), 20,480 steps"."""
+    name, _, steps = method.rpartition("-")
+    return f"{title(name)}, {int(steps):,} steps" if steps.isdigit() else title(method)
+
+
+def checks(run: Run, place: str, task: str, steps: Sequence[int], rng: np.random.Generator) -> list[Check]:
+    """What a preset is wanted to show."""
+    usual = by_method(run.of(place))
+    sets = {kind: by_method(run.of(f"{place}-{kind}")) for kind in ("random", "longest", "shown")}
+    least, most = min(steps), max(steps)
+    wanted = {"default": default_checks, "plan": plan_checks, "hidden": hidden_checks}.get(task)
+    found = wanted(usual, least, most, rng) if wanted else []
+    for kind in ("random", "longest"):
+        for method in ("optimistic", "beam"):
+            less = difference_of(usual.get(method), sets[kind].get(method), rng)
+            found.append(Check(f"{title(method)}: designed set minus {kind} set, above 0", less))
+    return found
+
+
+def default_checks(methods: Methods, least: int, most: int, rng: np.random.Generator) -> list[Check]:
+    """The default task asks who the user is, and what edits do."""
+
+    def at(name: str) -> Interval | None:
+        return placed(methods, name, rng)
+
+    best = max((f"{name}-{most}" for name in ("ppo", "eagle")), key=lambda name: gain_of(methods, name))
+    early = max((f"{name}-{least}" for name in ("ppo", "eagle")), key=lambda name: gain_of(methods, name))
+    ratio = compare(
+        lambda one, other, low: normalised(one, other, rng, bottom=low),
+        *(methods.get(name) for name in (f"ppo-stock-{most}", f"ppo-{most}", "uniform")),
+    )
+    return [
+        Check("User-blind greedy, at most 0.5", at("user_blind"), 0.5, at_most=True),
+        Check(f"{worded(early)}, at most 0.5", at(early), 0.5, at_most=True),
+        Check(f"{worded(best)}, at least 0.8", at(best), 0.8),
+        Check(f"SB3's stock policy at {most:,} steps, as a share of the equivariant one, at least 0.5", ratio, 0.5),
+    ]
+
+
+def plan_checks(methods: Methods, least: int, most: int, rng: np.random.Generator) -> list[Check]:
+    """The planning task asks for more than one step of greed."""
+    best = max((f"{name}-{most}" for name in ("ppo", "eagle")), key=lambda name: gain_of(methods, name))
+    less = difference_of(methods.get(best), methods.get("optimistic"), rng)
+    return [
+        Check("Privileged greedy, at most 0.65", placed(methods, "optimistic", rng), 0.65, at_most=True),
+        Check(f"{worded(best)} minus privileged greedy, above 0", less),
+    ]
+
+
+def hidden_checks(methods: Methods, least: int, most: int, rng: np.random.Generator) -> list[Check]:
+    """The hidden task asks for memory."""
+    memory, twin = methods.get(f"recurrent_ppo-{most}"), methods.get(f"ppo-{most}")
+    return [
+        Check("User-blind greedy, at most 0.4", placed(methods, "user_blind", rng), 0.4, at_most=True),
+        Check(f"{worded(f'ppo-{most}')}, at most 0.4", placed(methods, f"ppo-{most}", rng), 0.4, at_most=True),
+        Check("RecurrentPPO minus its twin without memory, above 0", difference_of(memory, twin, rng)),
+    ]
+
+
+def placed(methods: Methods, name: str, rng: np.random.Generator) -> Interval | None:
+    """The normalised score of a method; None if it was not run."""
+    cells = methods.get(name)
+    return score(cells, methods.get("beam"), methods.get("uniform"), rng) if cells else None
+
+
+def gain_of(methods: Methods, name: str) -> float:
+    """Mean gain of a method, minus infinity if it was not run."""
+    cells = methods.get(name)
+    return float(np.mean([row.gain for row in rows_of(cells)])) if cells else -np.inf
+
+
+def difference_of(one: Cells | None, other: Cells | None, rng: np.random.Generator) -> Interval | None:
+    """Mean paired difference of gains; None if one of the two was not run."""
+    return difference(one, other, rng) if one else None
