@@ -1,4 +1,4 @@
-"""The header of a finished cell, its `run.json`: what it has to hold, and the seal that shows later changes."""
+"""The header of a finished cell or recording, its `run.json`: what it holds, and the seal that shows later changes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.running.files import read_json
 from eagle_gym.errors import PreparationError
 
 SEAL = "sha256"
+HEADER = "run.json"
 EPISODES = "episodes.parquet"
 MISSING = object()
 
@@ -26,16 +27,44 @@ def read_header(path: Path) -> dict[str, Any]:
     header: dict[str, Any] = read_json(path)
     check_header(header, str(path))
     if SEAL in header:
-        now = seal(header, path.with_name(EPISODES))
-        changed = [name for name, digest in now.items() if header[SEAL].get(name) != digest]
-        if changed:
-            raise PreparationError(f"{path}: {', '.join(changed)} changed after the cell was done; run it again")
+        check_seal(header, path, (EPISODES,))
     return header
 
 
-def sealed(header: Mapping[str, Any], episodes: Path) -> dict[str, Any]:
-    """A header with its seal."""
-    return {**header, SEAL: seal(header, episodes)}
+def read_recording_header(path: Path) -> dict[str, Any]:
+    """Read the header of recorded episodes and check that it and their files are as they were written.
+
+    Raises:
+        PreparationError: The file is missing or broken, lacks a part, or something was changed.
+    """
+    header: dict[str, Any] = read_json(path)
+    check_numbers(header, "cost", str(path))
+    check_part(header, SEAL, Mapping, str(path))
+    check_seal(header, path, files_below(path.parent))
+    return header
+
+
+def check_seal(header: Mapping[str, Any], path: Path, names: Iterable[str]) -> None:
+    """Check that a header and the files next to it are as they were sealed.
+
+    Raises:
+        PreparationError: One of them was changed, added or removed.
+    """
+    now = seal(header, path.parent, names)
+    changed = [name for name in sorted({*now, *header[SEAL]}) if header[SEAL].get(name) != now.get(name)]
+    if changed:
+        raise PreparationError(f"{path}: {', '.join(changed)} changed after the run; run it again with --fresh")
+
+
+def files_below(folder: Path) -> list[str]:
+    """Names of all files in a folder and its folders, without the header."""
+    found = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return sorted(name for name in found if name != HEADER)
+
+
+def sealed(header: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """A header with its seal; `names` are the files of the folder that it vouches for."""
+    return {**header, SEAL: seal(header, folder, names)}
 
 
 def unsealed(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,18 +72,20 @@ def unsealed(header: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in header.items() if name != SEAL}
 
 
-def seal(header: Mapping[str, Any], episodes: Path) -> dict[str, str]:
-    """SHA-256 of a header, as it reads in JSON without its seal, and of its file of episodes.
+def seal(header: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of a header, as it reads in JSON without its seal, and of files of its folder.
 
     Raises:
-        PreparationError: The file cannot be read.
+        PreparationError: A file cannot be read.
     """
     text = json.dumps(json.loads(json.dumps(unsealed(header))), sort_keys=True)
-    try:
-        content = episodes.read_bytes()
-    except OSError as error:
-        raise PreparationError(f"{episodes} cannot be read ({error}); run the experiment again") from error
-    return {"run.json": hashlib.sha256(text.encode()).hexdigest(), EPISODES: hashlib.sha256(content).hexdigest()}
+    digests = {HEADER: hashlib.sha256(text.encode()).hexdigest()}
+    for name in names:
+        try:
+            digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise PreparationError(f"{folder / name} cannot be read ({error}); run the experiment again") from error
+    return digests
 
 
 def check_header(header: object, where: str) -> None:

@@ -16,9 +16,9 @@ from baselines import registry
 from baselines.agent import Agent, Writer
 from baselines.evaluate import FIRST_SEED, Cost, CostMeter, evaluate
 from benchmarks.running.cells import Cell, RecordedEpisodes, as_header
-from benchmarks.running.files import read_json, write_json, write_rows
+from benchmarks.running.files import write_json, write_rows
 from benchmarks.running.fingerprints import Fingerprints, hashes, opened
-from benchmarks.running.headers import EPISODES, read_header, sealed
+from benchmarks.running.headers import EPISODES, files_below, read_header, read_recording_header, sealed
 from benchmarks.running.plan import Task
 from benchmarks.running.provenance import circumstances
 from benchmarks.running.runs import total
@@ -65,7 +65,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
     write_rows(done.rows, folder / EPISODES)
     cost = {"evaluation": asdict(done.cost), **training}
     header = as_header(cell) | {"cost": cost, "hashes": fingerprints} | circumstances()
-    write_json(sealed(header, folder / EPISODES), folder / "run.json")
+    write_json(sealed(header, folder, (EPISODES,)), folder / "run.json")
 
 
 def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
@@ -94,7 +94,7 @@ def train_cell(cell: Cell, out: Path, label: str) -> tuple[Agent | Writer | None
     parts: dict[str, Any] = dict(before["parts"])
     if cell.recording:
         settings["dataset"] = str(out / cell.recording.place)
-        parts[cell.recording.name] = read_json(out / cell.recording.place / "run.json")["cost"]
+        parts[cell.recording.name] = read_recording_header(out / cell.recording.place / "run.json")["cost"]
     if cell.begins_as:
         settings["supervised"] = str(out / "cells" / cell.begins_as / "agent")
     shutil.rmtree(out / cell.place / "agent", ignore_errors=True)
@@ -115,4 +115,5 @@ def run_recording(recording: RecordedEpisodes, folder: Path) -> None:
         meter = CostMeter(envs.unwrapped.usage)
         record(envs, folder, RecordConfig((recording.policy,), recording.episodes, recording.seed))
         header = {"cost": asdict(meter.cost()), "hashes": hashes(envs)}
-    write_json(as_header(recording) | header | circumstances(), folder / "run.json")
+    header = as_header(recording) | header | circumstances()
+    write_json(sealed(header, folder, files_below(folder)), folder / "run.json")

@@ -17,7 +17,7 @@ import benchmarks.running.fingerprints
 import benchmarks.running.jobs
 from baselines import registry
 from benchmarks.running.cells import Cell
-from benchmarks.running.files import read_json
+from benchmarks.running.files import read_json, write_json
 from benchmarks.running.fingerprints import CellsDiffer
 from benchmarks.running.options import Options
 from benchmarks.running.provenance import circumstances
@@ -165,6 +165,21 @@ def test_what_is_recorded_is_recorded_once_and_charged_to_all(options: Options) 
     shutil.rmtree(recorded)
     assert len(done([PLOTS, EAGLE, OTHER], options)) == 3
     assert not recorded.exists(), "nothing needs it any more"
+
+
+@pytest.mark.parametrize("changed", ["run.json", "data"])
+def test_recorded_episodes_that_were_changed_are_refused(options: Options, changed: str) -> None:
+    done([PLOTS], options)
+    (recorded,) = (options.out / "recorded").iterdir()
+    if changed == "run.json":
+        header = read_json(recorded / "run.json")
+        header["cost"]["calls"] = 0
+        write_json(header, recorded / "run.json")
+    else:
+        path = next(path for path in recorded.rglob("*.hdf5"))
+        path.write_bytes(path.read_bytes() + b"0")
+    with pytest.raises(CellsFailed, match="changed after the run"):
+        run_cells([PLOTS, EAGLE], options)
 
 
 def test_a_cell_goes_on_from_the_agent_of_another_or_tests_it_elsewhere(options: Options) -> None:

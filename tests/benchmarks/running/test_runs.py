@@ -97,7 +97,7 @@ def test_a_sealed_cell_that_was_changed_is_refused(
     else:
         first, *others = read_rows(folder / changed)
         write_rows([replace(first, gain=first.gain + 1), *others], folder / changed)
-    with pytest.raises(PreparationError, match=f"{changed} changed after the cell was done"):
+    with pytest.raises(PreparationError, match=f"{changed} changed after the run"):
         read_run(tmp_path)
 
 
