@@ -105,7 +105,8 @@ class EmbeddingDecoder(nn.Module):
         source = load_language_model(config.model)
         if not isinstance(source, TransformersModel):
             raise ConfigurationError(
-                f"model: expected 'embedded' or 'transformers:...', whose weights ELM can train, got {config.model!r}"
+                f"model: expected a model whose weights ELM can train, got {config.model!r}: choose 'embedded' or "
+                "'transformers:...'"
             )
         self._format = source.prompt_format
         self.model: Any = source.load()[0]

@@ -153,7 +153,9 @@ class LanguagePolicy(nn.Module):
         super().__init__()
         source = load_language_model(spec)
         if not isinstance(source, TransformersModel):
-            raise ConfigurationError(f"expected a model with weights of its own, such as 'embedded', got {spec!r}")
+            raise ConfigurationError(
+                f"expected a model with weights of its own, got {spec!r}: choose 'embedded' or 'transformers:...'"
+            )
         self._format = source.prompt_format
         model, _ = source.load()
         source.close()

@@ -8,7 +8,9 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, Protocol
 
@@ -19,7 +21,7 @@ from eagle_gym import plot_english
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.plot_english import Attributes, Change, Pair, arrays, lexicon
+from eagle_gym.plot_english import Change, Pair, arrays, lexicon
 from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
 from eagle_gym.seeding import stable_seed
 
@@ -76,29 +78,70 @@ class LexiconCandidates:
         """See `Candidates`; fewer than `n` only where the language has no more edits."""
         if n < 1:
             raise ConfigurationError(f"expected n of at least 1, got {n}: ask for one edit or more")
-        held = arrays.one_hot(texts)
-        fits = arrays.applicable(held)
+        fits = arrays.applicable(arrays.one_hot(texts))
         return [
-            self._propose(plot_english.read(text), tastes(profile), row, n, np.random.default_rng(seed))
+            self._propose(_Said.by(text), _compiled(profile if self.personalised else ""), row, n,
+                          np.random.default_rng(seed))
             for text, profile, row, seed in zip(texts, profiles, fits, seeds, strict=True)
-        ]
+        ]  # fmt: skip
 
     def _propose(
-        self,
-        attributes: Attributes,
-        taste: plot_english.Profile,
-        fits: NDArray[np.bool_],
-        n: int,
-        rng: np.random.Generator,
+        self, said: _Said, taste: _Taste, fits: NDArray[np.bool_], n: int, rng: np.random.Generator
     ) -> list[str]:
-        if not self.personalised:
-            taste = plot_english.Profile()
-        macros = _macros(fits & _wanted(taste.dislikes), round(n * self.macro), rng)
-        own = _personal(attributes, taste, fits, rng)[: round((n - len(macros)) * self.personalised)]
-        rest = _generic(attributes, taste, fits, n - len(macros) - len(own), set(own), rng)
-        edits = [*macros, *(arrays.word(change, rng.random()) for change in own), *rest]
+        allowed = fits & taste.wanted
+        macros = _macros(allowed, round(n * self.macro), rng)
+        own = _personal(said, taste, fits, rng, round((n - len(macros)) * self.personalised))
+        rest = _generic(said, taste, allowed, n - len(macros) - len(own), own, rng)
+        edits = [*macros, *map(_word, own, rng.random(len(own)).tolist()), *rest]
         # Shuffled, so that the position in the pool does not reveal how an edit was made.
-        return [edits[i] for i in rng.permutation(len(edits))]
+        return [edits[i] for i in rng.permutation(len(edits)).tolist()]
+
+
+Replacement = tuple[str, str, str]  # slot, new value, old value
+Drawn = int | Replacement  # a row of the table of changes, or a replacement, which the table does not hold
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a text says.
+
+    Attributes:
+        pairs: The (slot, value) pairs.
+        sets: Those of them that belong to sets.
+        counts: Number of values in each slot that has any.
+    """
+
+    pairs: tuple[Pair, ...]
+    sets: tuple[Pair, ...]
+    counts: Mapping[str, int]
+
+    @staticmethod
+    @lru_cache(maxsize=16384)
+    def by(text: str) -> _Said:
+        """What this text says."""
+        pairs = tuple(plot_english.FEATURES[column] for column in arrays.columns(text))
+        return _Said(pairs, tuple(pair for pair in pairs if pair[0] in lexicon.SET_SLOTS), Counter(s for s, _ in pairs))
+
+    def has_room(self, slot: str) -> bool:
+        """Whether a slot takes another value."""
+        return slot not in lexicon.SET_SLOTS or self.counts.get(slot, 0) < lexicon.CAPACITY[slot]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taste:
+    """A user's taste, with what it means for the table of changes.
+
+    Attributes:
+        likes: What the user likes, with the row that asks for it.
+        dislikes: What the user dislikes, with the row that removes it.
+        leading: Rows of the vague directions that may bring something liked.
+        wanted: False where a change asks for something disliked, [E].
+    """
+
+    likes: Mapping[Pair, int]
+    dislikes: Mapping[Pair, int]
+    leading: NDArray[np.intp]
+    wanted: NDArray[np.bool_]
 
 
 @lru_cache(maxsize=65536)
@@ -110,58 +153,66 @@ def tastes(profile: str) -> plot_english.Profile:
         return plot_english.Profile()
 
 
-def _personal(
-    attributes: Attributes, taste: plot_english.Profile, fits: NDArray[np.bool_], rng: np.random.Generator
-) -> list[Change]:
-    """Every personalised edit of a state, in random order."""
-    held = set(attributes.pairs())
-    likes = [pair for pair in taste.likes if pair not in held]
-    doomed = [pair for pair in taste.dislikes if pair in held]
-    changes = [asking_for(pair) for pair in likes if _has_room(attributes, pair)]
-    changes += [Change("remove", slot, value if slot in lexicon.SET_SLOTS else "") for slot, value in doomed]
-    changes += [
-        Change("replace", slot, value, old)
-        for slot, value in likes
-        if slot in lexicon.SET_SLOTS
-        for old in attributes.values(slot)
-        if (slot, old) not in taste.likes
-    ]
-    table = arrays.change_table()
-    changes += [table.changes[row] for row in _leading_to(taste.likes) if fits[row]]
-    return [changes[i] for i in rng.permutation(len(changes))]
-
-
-def _has_room(attributes: Attributes, pair: Pair) -> bool:
-    slot = pair[0]
-    return slot not in lexicon.SET_SLOTS or len(attributes.values(slot)) < lexicon.CAPACITY[slot]
-
-
 @lru_cache(maxsize=4096)
-def _leading_to(likes: tuple[Pair, ...]) -> tuple[int, ...]:
-    """Rows of the vague directions that may bring one of the likes."""
-    columns = [arrays.feature_index()[pair] for pair in likes]
-    return tuple(np.flatnonzero(arrays.change_table().wanted[:, columns].any(1)).tolist())
+def _compiled(profile: str) -> _Taste:
+    """The taste that a profile states; none for an empty one."""
+    taste, table, columns = tastes(profile), arrays.change_table(), arrays.feature_index()
+    liked, disliked = ([columns[pair] for pair in pairs] for pairs in (taste.likes, taste.dislikes))
+    asks = table.kind == arrays.KINDS.index("ask")
+    return _Taste(
+        likes={pair: _row_of()[asking_for(pair)] for pair in taste.likes},
+        dislikes={pair: _row_of()[_removing(pair)] for pair in taste.dislikes},
+        leading=np.flatnonzero(table.wanted[:, liked].any(1)),
+        wanted=~(asks & np.isin(table.column, disliked)),
+    )
+
+
+def _removing(pair: Pair) -> Change:
+    slot, value = pair
+    return Change("remove", slot, value if slot in lexicon.SET_SLOTS else "")
+
+
+def _word(drawn: Drawn, chance: float) -> str:
+    """One of the edits that ask for a change."""
+    if isinstance(drawn, tuple):
+        return arrays.word(Change("replace", *drawn), chance)
+    forms = arrays.change_table().edits[drawn]
+    return forms[int(chance * len(forms))]
+
+
+def _personal(
+    said: _Said, taste: _Taste, fits: NDArray[np.bool_], rng: np.random.Generator, most: int
+) -> list[Drawn]:
+    """Up to so many personalised edits of a state, drawn from all there are."""
+    held = set(said.pairs)
+    likes = {pair: row for pair, row in taste.likes.items() if pair not in held}
+    drawn: list[Drawn] = [row for (slot, _), row in likes.items() if said.has_room(slot)]
+    drawn += [row for pair, row in taste.dislikes.items() if pair in held]
+    old = [pair for pair in said.sets if pair not in taste.likes]
+    drawn += [(slot, value, gone) for slot, value in likes for place, gone in old if place == slot]
+    drawn += taste.leading[fits[taste.leading]].tolist()
+    return [drawn[i] for i in rng.permutation(len(drawn))[:most].tolist()]
 
 
 def _generic(
-    attributes: Attributes,
-    taste: plot_english.Profile,
-    fits: NDArray[np.bool_],
+    said: _Said,
+    taste: _Taste,
+    allowed: NDArray[np.bool_],
     n: int,
-    taken: set[Change],
+    taken: Sequence[Drawn],
     rng: np.random.Generator,
 ) -> list[str]:
     """`n` edits drawn regardless of likes; none asks for a dislike or is in `taken`."""
-    replacements = _replacements(attributes, taste, round(n * SHARES["replace"]), taken, rng)
-    allowed = fits & _wanted(taste.dislikes)
+    new = _replacements(said, taste, round(n * SHARES["replace"]), taken, rng)
+    replacements = [_word(each, chance) for each, chance in new.items()]
     table = arrays.change_table()
-    taken_rows = [row for row in (_row_of().get(change, -1) for change in taken) if row >= 0]
-    allowed[taken_rows] = False
+    allowed = allowed.copy()
+    allowed[[row for row in taken if isinstance(row, int)]] = False
     rows = _weighted_order(allowed, n - len(replacements), rng)
     forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
     edits = [table.edits[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True)]
     missing = n - len(replacements) - len(edits)
-    more = _further_replacements(attributes, taste, missing, taken, replacements, rng) if missing else []
+    more = _further_replacements(said, taste, missing, {*taken, *new}, rng) if missing else []
     return [*replacements, *edits, *more]
 
 
@@ -177,15 +228,16 @@ def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Gener
 
 def _weights(rows: NDArray[np.intp]) -> NDArray[np.float64]:
     """Weight of each change in a draw: its kind's share. The possible removals divide theirs evenly."""
-    static, removals = _static_weights()
-    weights, removed = static[rows], removals[rows]
-    weights[removed] /= max(int(np.count_nonzero(removed)), 1)
+    static, (begin, end) = _static_weights()
+    weights = static[rows]
+    removed = slice(*np.searchsorted(rows, (begin, end)).tolist())
+    weights[removed] /= max(removed.stop - removed.start, 1)
     return weights
 
 
 @cache
-def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """[E] Weights, before removals divide theirs, and [E] which changes are removals."""
+def _static_weights() -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """[E] Weights, before removals divide theirs, and the range of the removals."""
     table = arrays.change_table()
     share = np.array([SHARES[kind] for kind in arrays.KINDS])[table.kind]
     share[: table.vague] /= table.vague
@@ -193,18 +245,8 @@ def _static_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     per_value = slots / slots.sum() / arrays.slot_members().sum(1)
     asks = table.kind == arrays.KINDS.index("ask")
     share[asks] *= per_value[table.slot[asks]]
-    return share, table.kind == arrays.KINDS.index("remove")
-
-
-@lru_cache(maxsize=4096)
-def _wanted(dislikes: tuple[Pair, ...]) -> NDArray[np.bool_]:
-    """[E] False where a change asks for one of the dislikes."""
-    table = arrays.change_table()
-    asks = table.kind == arrays.KINDS.index("ask")
-    disliked = np.isin(table.column, [arrays.feature_index()[pair] for pair in dislikes])
-    wanted: NDArray[np.bool_] = ~(asks & disliked)
-    wanted.flags.writeable = False
-    return wanted
+    removals = np.flatnonzero(table.kind == arrays.KINDS.index("remove"))  # they follow each other
+    return share, (int(removals[0]), int(removals[-1]) + 1)
 
 
 @cache
@@ -213,46 +255,35 @@ def _row_of() -> dict[Change, int]:
 
 
 def _replacements(
-    attributes: Attributes, taste: plot_english.Profile, count: int, taken: set[Change], rng: np.random.Generator
-) -> list[str]:
-    """Up to `count` replacements of a value of a set by another one."""
-    pairs = attributes.pairs()
-    held = [pair for pair in pairs if pair[0] in lexicon.SET_SLOTS]
+    said: _Said, taste: _Taste, count: int, taken: Sequence[Drawn], rng: np.random.Generator
+) -> dict[Replacement, float]:
+    """Up to `count` replacements of a value of a set by another one, each with the chance that picks its wording."""
+    held = said.sets
     if not held or not count:
-        return []
-    unwanted = {*pairs, *taste.dislikes}
-    drawn: dict[Change, float] = {}
+        return {}
+    drawn: dict[Replacement, float] = {}
     olds, chances = rng.integers(len(held), size=count).tolist(), rng.random((count, 2)).tolist()
     for old_row, (which, wording) in zip(olds, chances, strict=True):
         slot, old = held[old_row]
         values = lexicon.values(slot)
         value = values[int(which * len(values))]
-        if (slot, value) not in unwanted:
-            drawn[Change("replace", slot, value, old)] = wording
-    return [arrays.word(change, wording) for change, wording in drawn.items() if change not in taken]
+        if (slot, value) not in held and (slot, value) not in taste.dislikes:
+            drawn[slot, value, old] = wording
+    return {each: wording for each, wording in drawn.items() if each not in taken}
 
 
 def _further_replacements(
-    attributes: Attributes,
-    taste: plot_english.Profile,
-    count: int,
-    taken: set[Change],
-    replacements: Sequence[str],
-    rng: np.random.Generator,
+    said: _Said, taste: _Taste, count: int, taken: set[Drawn], rng: np.random.Generator
 ) -> list[str]:
     """Up to `count` more replacements, to fill pools that are larger than the table of changes."""
-    pairs = attributes.pairs()
-    unwanted = {*pairs, *taste.dislikes}
-    taken = {*taken, *(arrays.changes_in(edit)[0] for edit in replacements)}
-    changes = [
-        Change("replace", slot, value, old)
-        for slot, old in pairs
-        if slot in lexicon.SET_SLOTS
+    unwanted = {*said.pairs, *taste.dislikes}
+    free = [
+        (slot, value, old)
+        for slot, old in said.sets
         for value in lexicon.values(slot)
-        if (slot, value) not in unwanted
+        if (slot, value) not in unwanted and (slot, value, old) not in taken
     ]
-    free = [change for change in changes if change not in taken]
-    return [arrays.word(free[i], rng.random()) for i in rng.permutation(len(free))[:count]]
+    return [_word(free[i], rng.random()) for i in rng.permutation(len(free))[:count].tolist()]
 
 
 def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> list[str]:

@@ -77,7 +77,8 @@ class Settings:
         "embedded",
         kind="model",
         help="The model that rewrites: `'embedded'`, `'embedded:pitch'` (a second one, with another grammar and size), "
-        "`'transformers:NAME_OR_PATH'`, `'openai:MODEL@URL'`, `'replay:PATH'` or `'python:MODULE:FACTORY'`.",
+        "`'grammar'` (no weights: the grammar itself, at the speed of arrays), `'transformers:NAME_OR_PATH'`, "
+        "`'openai:MODEL@URL'`, `'replay:PATH'` or `'python:MODULE:FACTORY'`.",
         applies_to="rewriting",
     )
     temperature: float = argument(
@@ -348,17 +349,17 @@ def _check_budget(settings: Settings) -> None:
 
 
 def _check_language(settings: Settings) -> None:
-    if settings.texts in CATALOGS[settings.catalog].free_texts and is_embedded(settings.language_model):
+    speaker = _OF_PLOT_ENGLISH.get(settings.language_model.partition(":")[0])
+    if settings.texts in CATALOGS[settings.catalog].free_texts and speaker is not None:
         other = f", or leave out texts={settings.texts!r}" if settings.texts else ""
         raise ArgumentError(
-            f"the texts of the catalog {settings.catalog!r} are free text, which the embedded model does not speak: "
+            f"the texts of the catalog {settings.catalog!r} are free text, which {speaker} does not speak: "
             f"choose a general language_model, such as 'transformers:Qwen/Qwen2.5-0.5B-Instruct'{other}"
         )
 
 
-def is_embedded(language_model: str) -> bool:
-    """Whether a spec names one of the package's own models, which speak plot English only."""
-    return language_model.partition(":")[0] == "embedded"
+# The package's own models, which speak plot English only, as error messages call them.
+_OF_PLOT_ENGLISH: Final = {"embedded": "the embedded model", "grammar": "the grammar"}
 
 
 def _identified(record: Argument, value: Any) -> Any:  # noqa: ANN401

@@ -29,6 +29,7 @@ def load_language_model(
         spec: One of
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
+            - `"grammar"`: the grammar of plot English itself, which rewrites as `"embedded"` was measured to;
             - `"transformers:PATH_OR_NAME"`: any causal language model in a folder or on the Hugging Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
               `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
@@ -69,6 +70,10 @@ def _open_backend(
     spec: str, device: str, dtype: str, batch_invariant: bool, max_new_tokens: int | None
 ) -> LanguageModel:
     kind, _, target = spec.partition(":")
+    if spec == "grammar":
+        from eagle_gym.language.grammar import GrammarModel
+
+        return GrammarModel()
     if kind == "embedded":
         from eagle_gym.language.embedded import weights_path
 
@@ -88,6 +93,6 @@ def _open_backend(
 
         return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
-        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
-        "'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
+        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'grammar', "
+        "'transformers:PATH_OR_NAME', 'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +51,17 @@ def ladder() -> NDArray[np.intp]:
     return steps
 
 
+@lru_cache(maxsize=16384)
+def columns(text: str) -> tuple[int, ...]:
+    """The columns of what a text says; words outside plot English are ignored."""
+    index = feature_index()
+    return tuple(index[pair] for pair in plot_english.read(text).pairs())
+
+
 def one_hot(texts: Iterable[str]) -> NDArray[np.bool_]:
     """Whether a text has a value, [B, F]; words outside plot English are ignored."""
-    index = feature_index()
-    rows = [[index[pair] for pair in plot_english.read(text).pairs()] for text in texts]
-    held = np.zeros((len(rows), len(index)), np.bool_)
+    rows = [columns(text) for text in texts]
+    held = np.zeros((len(rows), len(feature_index())), np.bool_)
     held[np.repeat(np.arange(len(rows)), [len(row) for row in rows]), [c for row in rows for c in row]] = True
     return held
 

@@ -39,11 +39,16 @@ class Attributes:
 
     def __post_init__(self) -> None:
         """Check every value against the lexicon and put sets in its order."""
+        ranks = _rank()
         for slot in lexicon.SET_SLOTS:
             given = getattr(self, slot)
+            if not given:
+                continue
             for value in given:
                 _check(slot, value)
-            object.__setattr__(self, slot, tuple(sorted(set(given), key=lambda value: _rank()[slot, value])))
+            if len(given) > 1:
+                given = sorted(set(given), key=lambda value, slot=slot: ranks[slot, value])  # type: ignore[misc]
+            object.__setattr__(self, slot, tuple(given))
         for slot in lexicon.SINGLE_SLOTS:
             value = getattr(self, slot)
             if value is not None:

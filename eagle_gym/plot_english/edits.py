@@ -146,13 +146,23 @@ def apply(
         possible = outcomes(attributes, change)
         if not possible:
             continue
-        chosen = _choose(possible, rng, first_outcome, first_slot)
-        for slot, value in _removed(attributes, change):
-            attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
-        for slot, value in chosen:
-            kept = attributes.values(slot) if slot in lexicon.SET_SLOTS else ()
-            attributes = attributes.with_values(slot, (*kept, value))
+        attributes = carry_out(attributes, change, _choose(possible, rng, first_outcome, first_slot))
     return attributes
+
+
+def carry_out(attributes: Attributes, change: Change, outcome: Iterable[Pair]) -> Attributes:
+    """The attributes after a change that had this outcome."""
+    for slot, value in _removed(attributes, change):
+        attributes = attributes.with_values(slot, (kept for kept in attributes.values(slot) if kept != value))
+    for slot, value in outcome:
+        attributes = put(attributes, slot, value)
+    return attributes
+
+
+def put(attributes: Attributes, slot: str, value: str) -> Attributes:
+    """The attributes with a value, which a set gains and which replaces that of a single slot."""
+    kept = attributes.values(slot) if slot in lexicon.SET_SLOTS else ()
+    return attributes.with_values(slot, (*kept, value))
 
 
 def _choose(

@@ -26,7 +26,9 @@ from eagle_gym.plot_english.dialects import DIALECTS, PLAIN, Dialect, Forms
 EMPTY = "A film."
 
 _HEAD_SLOTS = ("genres", "decade", "tone", "setting")
-_ORDERS = ((0, 1, 2, 3), (0, 1, 3, 2), (0, 2, 1, 3), (1, 0, 2, 3), (0, 3, 1, 2), (2, 0, 1, 3))
+KINDS = ("head", "plot", "content", "close")  # of sentences
+ORDERS = ((0, 1, 2, 3), (0, 1, 3, 2), (0, 2, 1, 3), (1, 0, 2, 3), (0, 3, 1, 2), (2, 0, 1, 3))
+NUMBERS = 60  # different layouts of a kind of sentence: a multiple of the number of templates of every group
 _CODES = dict(zip(lexicon.SLOTS, "GDTSPROAHMYE", strict=True))
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*|[.,;:!?]|\S")
 _PIECE = re.compile(r"\[[^\]]*\]|[^\[]+")
@@ -47,8 +49,8 @@ class Layout:
     @staticmethod
     def random(rng: np.random.Generator, dialect: Dialect = PLAIN) -> Layout:
         """A layout drawn at random; the plain order is the most frequent."""
-        head, plot, content, close, order = (int(number) for number in rng.integers(60, size=5))
-        return Layout(head, plot, content, close, 0 if order < 30 else order, dialect)
+        head, plot, content, close, order = (int(number) for number in rng.integers(NUMBERS, size=5))
+        return Layout(head, plot, content, close, 0 if order < NUMBERS // 2 else order, dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
         _both_or_one(dialect.content, "themes", "motifs", phrases, chosen.content),
         _both_or_one(dialect.close, "styles", "ending", phrases, chosen.close),
     )
-    written = [sentences[place] for place in _ORDERS[chosen.order % len(_ORDERS)] if sentences[place]]
+    written = [sentences[place] for place in ORDERS[chosen.order % len(ORDERS)] if sentences[place]]
     return " ".join(written) or EMPTY
 
 
@@ -142,6 +144,11 @@ def tokens(text: str) -> tuple[Token, ...]:
     return tuple(result)
 
 
+def shapes(text: str) -> list[str]:
+    """The shapes of a text's sentences."""
+    return [shape(sentence) for sentence in _sentences(text)]
+
+
 def shape(sentence: Iterable[Token]) -> str:
     """A sentence with every lexicon phrase replaced by its slot's letter; "an" counts as "a"."""
     return " ".join(_CODES[token.slot] if token.slot else "a" if token.word == "an" else token.word
@@ -155,12 +162,23 @@ def code(slot: str) -> str:
 
 def fill(template: str, phrases: Mapping[str, str]) -> str:
     """A template with its slots filled, missing optional pieces left out, and articles corrected."""
+    return _filled(template, tuple(phrases.get(slot) for slot in _slots_in(template)))
+
+
+@cache
+def _slots_in(template: str) -> tuple[str, ...]:
+    return tuple(_SLOT.findall(template))
+
+
+@lru_cache(maxsize=65536)  # a rewrite keeps most sentences
+def _filled(template: str, phrases: tuple[str | None, ...]) -> str:
+    given = {slot: phrase for slot, phrase in zip(_slots_in(template), phrases, strict=True) if phrase is not None}
     pieces = []
     for piece in _PIECE.findall(template):
         if not piece.startswith("["):
-            pieces.append(piece.format_map(phrases))
-        elif _SLOT.search(piece)[1] in phrases:  # type: ignore[index]  # every optional piece has a slot
-            pieces.append(piece[1:-1].format_map(phrases))
+            pieces.append(piece.format_map(given))
+        elif _SLOT.search(piece)[1] in given:  # type: ignore[index]  # every optional piece has a slot
+            pieces.append(piece[1:-1].format_map(given))
     return _tidy("".join(pieces))
 
 
@@ -180,9 +198,14 @@ def join(phrases: Sequence[str]) -> str:
 
 def phrases_of(attributes: Attributes) -> dict[str, str]:
     """The phrase of each slot that has a value; several values are joined as a list."""
+    values = ((slot, attributes.values(slot)) for slot in lexicon.SLOTS)
+    return {slot: _phrase(slot, held) for slot, held in values if held}
+
+
+@lru_cache(maxsize=65536)
+def _phrase(slot: str, values: tuple[str, ...]) -> str:
     table = lexicon.surfaces()
-    named = {slot: [table[slot, value] for value in attributes.values(slot)] for slot in lexicon.SLOTS}
-    return {slot: join(phrases) for slot, phrases in named.items() if phrases}
+    return join([table[slot, value] for value in values])
 
 
 def _head(groups: Forms, phrases: Mapping[str, str], choice: int) -> str:
@@ -217,12 +240,14 @@ def _tidy(sentence: str) -> str:
 
 @lru_cache(maxsize=16384)  # a text is read, encoded, proposed for and parsed within one step
 def _sentences(text: str) -> tuple[tuple[Token, ...], ...]:
-    result: list[list[Token]] = [[]]
-    for token in tokens(text):
-        result[-1].append(token)
-        if token.word == ".":
-            result.append([])
-    return tuple(_settled(tuple(sentence)) for sentence in result if sentence)
+    *ended, rest = text.split(".")  # no phrase has a full stop
+    written = [_sentence(part, stop=True) for part in ended] + [_sentence(rest, stop=False)]
+    return tuple(sentence for sentence in written if sentence)
+
+
+@lru_cache(maxsize=65536)  # a rewrite keeps most sentences
+def _sentence(part: str, *, stop: bool) -> tuple[Token, ...]:
+    return _settled((*tokens(part), *([_plain(".")] if stop else [])))
 
 
 def _settled(sentence: tuple[Token, ...]) -> tuple[Token, ...]:

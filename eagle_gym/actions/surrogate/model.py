@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -80,6 +80,7 @@ class CompiledChanges:
     direction: Ints
 
 
+@cache
 def outcome_groups() -> tuple[Ints, Ints]:
     """The columns that changes may bring in, as compressed rows: one per column, one per vague direction, one empty.
 
@@ -93,7 +94,6 @@ def outcome_groups() -> tuple[Ints, Ints]:
     return np.concatenate([[0], np.cumsum([len(row) for row in rows])]), np.concatenate(rows)
 
 
-@lru_cache(maxsize=65536)
 def compile_edit(edit: str) -> tuple[tuple[int, ...], ...]:
     """The changes that an edit asks for, as rows of `CompiledChanges` without the pair; () if it cannot be read."""
     try:
@@ -127,17 +127,46 @@ def _direction_row() -> Mapping[str, int]:
     return {table.changes[row].value: row for row in range(table.vague)}
 
 
+class _CompiledEdits:
+    """A cache of `compile_edit`, as arrays: a step looks up the changes of 64 edits for each of 64 states."""
+
+    MOST: Final = 200_000  # changes
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}  # edit -> its first change
+        self._changes = np.zeros((1024, 7), np.intp)  # each row: changes of this edit from here on, and the change
+        self._used = 0
+
+    def gather(self, edits: Sequence[str]) -> CompiledChanges:
+        """The changes of all edits, numbered consecutively."""
+        for edit in set(edits).difference(self._first):
+            self._add(edit)
+        first = np.fromiter(map(self._first.__getitem__, edits), np.intp, len(edits))
+        counts = self._changes[first, 0]
+        pair = np.repeat(np.arange(len(first)), counts)
+        place = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = CompiledChanges(pair, *self._changes[first[pair] + place, 1:].T)
+        if self._used > self.MOST:
+            self.__init__()  # type: ignore[misc]  # forget all
+        return found
+
+    def _add(self, edit: str) -> None:
+        rows = [(count, *change) for count, change in enumerate(reversed(compile_edit(edit)), 1)][::-1] or [_NO_CHANGE]
+        end = self._used + len(rows)
+        while end > len(self._changes):
+            self._changes = np.concatenate([self._changes, np.zeros_like(self._changes)])
+        self._changes[self._used : end] = rows
+        self._first[edit] = self._used
+        self._used = end
+
+
+_NO_CHANGE: Final = (0,) * 7
+_COMPILED: Final = _CompiledEdits()
+
+
 def gather_changes(edits: Sequence[Sequence[str]]) -> CompiledChanges:
     """The changes of all edits of all states; pairs are numbered consecutively."""
-    rows: list[tuple[int, ...]] = []
-    counts: list[int] = []
-    for pool in edits:
-        for edit in pool:
-            compiled = compile_edit(edit)
-            rows.extend(compiled)
-            counts.append(len(compiled))
-    columns = np.array(rows, np.intp).reshape(-1, 6).T
-    return CompiledChanges(np.repeat(np.arange(len(counts)), counts), *columns)
+    return _COMPILED.gather([edit for pool in edits for edit in pool])
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,12 +327,20 @@ class Correction:
         drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
         state, column = np.nonzero(held)
         drift += segment_sums(self.held[column], state, len(held))
-        own = self.kind[items.kind] + _product(effect.moved, self.scale[items.kind])
+        own = self.kind[items.kind] + self._scaled(effect)
         own += _product(effect.mixup, self.mixup)
         # An index of -1 picks the zeros appended at the end.
         own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
         own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
         return drift[rows] + _product(base, self.effect) + segment_sums(own, items.pair, len(rows))
+
+    def _scaled(self, effect: Effect) -> Floats:
+        """[I, n] As `_product(effect.moved, self.scale[effect.items.kind])`, without a matrix for each change."""
+        kind, moved = effect.items.kind, effect.moved
+        result = moved[:, 0, None] * self.scale[:, 0][kind]
+        for i in range(1, moved.shape[1]):
+            result += moved[:, i, None] * self.scale[:, i][kind]
+        return result
 
 
 def blocks(n: int) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""Surrogates on disk: the package holds the one for Plots, the cache folder all others; absent ones are made."""
+"""Surrogates on disk: the package holds those for Plots, the cache folder all others; absent ones are made."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ __all__ = [
     "Budget",
     "Identity",
     "cache_folder",
+    "find_shipped",
     "identify",
     "load_surrogate",
     "make_surrogate",
@@ -45,7 +46,7 @@ __all__ = [
 FORMAT: Final = 4  # of the files
 NAME: Final = "surrogate"  # of the files, without their endings
 FIT: Final = 3  # version of the code that tries, fits and measures: raise it whenever the result of a fit changes
-SHIPPED: Final = Path(__file__).parents[1] / "data" / "plots"
+SHIPPED: Final = Path(__file__).parents[1] / "data"  # a folder for each surrogate in the package
 MENDING: Final = "make it with python -m eagle_gym prepare ID or with prepare='auto'"
 
 EMBEDDED_BUDGET: Final = Budget()
@@ -197,8 +198,9 @@ def prepare_surrogate(
     identity = identify(
         catalog, space, model, candidates, language=language, budget=budget, profiles=profiles, temperature=temperature
     )
-    if _is_shipped(identity):
-        return load_surrogate(SHIPPED, identity, space)
+    shipped = find_shipped(identity)
+    if shipped is not None:
+        return load_surrogate(shipped, identity, space)
     folder = cache_folder(cache_dir) / identity.key
 
     def make() -> Callable[[Path], None]:
@@ -227,11 +229,10 @@ def prepare_surrogate(
     )
 
 
-def _is_shipped(identity: Identity) -> bool:
-    """Whether the package's own surrogate has this identity."""
-    if not (SHIPPED / f"{NAME}.json").exists():
-        return False
-    return bool(read_header(SHIPPED)["identity"] == identity.as_json())
+def find_shipped(identity: Identity) -> Path | None:
+    """The folder of the package's own surrogate with this identity, if there is one."""
+    folders = (header.parent for header in sorted(SHIPPED.glob(f"*/{NAME}.json")))
+    return next((folder for folder in folders if read_header(folder)["identity"] == identity.as_json()), None)
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
