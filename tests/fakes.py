@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.agent import uniform_latent_space
+from eagle_gym.envs.spaces import LatentLayout
 
 
 @dataclass
@@ -65,7 +66,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         self.tastes = np.zeros((users, dim))
         self.tastes[:, 0], self.tastes[:, 1] = np.cos(angles), np.sin(angles)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.single_observation_space = uniform_latent_space(dim, actions, bound=100)
+        self.single_observation_space = uniform_latent_space(LatentLayout(n=dim, actions=actions, width=dim), bound=100)
         self.single_action_space = gym.spaces.Discrete(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -238,7 +238,7 @@ class LatentLayout:
                 if (sizes[key],) != shape:
                     raise ConfigurationError(
                         f"latent observation: expected {key!r} of shape {shape}, got ({sizes[key]},), with a state of "
-                        f"shape ({n},) and {actions} actions"
+                        f'shape ({n},) and {actions} actions: make the environment with observation="latent"'
                     )
             return layout
         got = list(sizes) if sizes else type(parts).__name__
