@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.envs import transition
+from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import SEEDS
-from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 
@@ -30,7 +30,7 @@ def world_of(env: Any) -> World:  # noqa: ANN401 - any environment of eagle_gym
 def states_of(env: Any) -> list[State]:  # noqa: ANN401 - any environment of eagle_gym
     """The present states of an environment, one for a single environment."""
     base = env.unwrapped
-    return list(base.states) if isinstance(base, EagleVectorEnv) else [base.state]
+    return [base.state] if isinstance(base, EagleEnv) else list(base.states)
 
 
 def expected_utilities(env: Any) -> NDArray[np.float64]:  # noqa: ANN401 - an environment, or `ExpectedUtilities`

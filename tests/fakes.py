@@ -7,6 +7,7 @@ the best policy is to take the action whose displacement points most along the u
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -125,6 +126,12 @@ class KnownVectorEnv(gym.vector.VectorEnv):
     def expected_utility(self) -> NDArray[np.float64]:
         gains = [row.displacements @ self.tastes[row.user] for row in self.rows]
         return self.utility()[:, None] + np.array(gains)
+
+    @property
+    def states(self) -> list[SimpleNamespace]:
+        """What a policy may ask of the states of an environment of ours."""
+        sets = [SimpleNamespace(expected=row.z + row.displacements) for row in self.rows]
+        return [SimpleNamespace(z=row.z, action_set=each) for row, each in zip(self.rows, sets, strict=True)]
 
     def observe(self) -> dict[str, Any]:
         mask = self.mask().astype(np.float32)

@@ -85,7 +85,7 @@ class PPONetwork(nn.Module):
         self.critic = layers(context.shape[1] + actions.shape[2], 1, std=1.0)
 
     def inputs(self, obs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What is known of the state `[B, C]` and of each action `[B, K, F]`, with its products with state and taste."""
+        """What is known of the state `[B, C]` and of each action `[B, K, F]`, with products."""
         state = obs["state"]
         n = state.shape[1]
         context = torch.cat([obs[key] for key in ("state", "user", "reward", "time") if key in obs], dim=1)
