@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from eagle_gym.envs.spaces import LATENT_KEYS, latent_shapes
+from eagle_gym.envs.spaces import LATENT_KEYS, LatentLayout
 from eagle_gym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -118,46 +118,54 @@ def is_batched(observation: object) -> bool:
     return not isinstance(observation["text"] if isinstance(observation, Mapping) else observation, str)
 
 
-def uniform_latent_space(dim: int, actions: int, bound: float = np.inf) -> spaces.Dict:
-    """A space with the shapes of the latent observation and the same bound everywhere."""
-    shapes = latent_shapes(n=dim, actions=actions)
-    return spaces.Dict({key: spaces.Box(-bound, bound, shape, np.float32) for key, shape in shapes.items()})
+def uniform_latent_space(layout: LatentLayout, bound: float = np.inf) -> spaces.Dict:
+    """A space with the parts of a latent observation and the same bound everywhere."""
+    return spaces.Dict({key: spaces.Box(-bound, bound, shape, np.float32) for key, shape in layout.shapes.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """A batch of latent observations, reshaped.
+    """A batch of latent observations.
 
     Attributes:
-        state: `[B, n]` embedding of the text.
-        user: `[B, n + 1]` direction and strength of the user's taste.
-        actions: `[B, K, n]` features of the offered actions.
-        weights: `[B, K]` design weights.
-        mask: `[B, K]` True where an action is offered.
-        time: `[B, 1]` fraction of the episode that has passed.
+        layout: Which parts it has.
+        parts: The parts by key, each `[B, ...]`.
         batched: False if the observation had no batch axis.
     """
 
-    state: NDArray[np.float32]
-    user: NDArray[np.float32]
-    actions: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    time: NDArray[np.float32]
+    layout: LatentLayout
+    parts: Mapping[str, NDArray[np.float32]]
     batched: bool
 
     @property
-    def size(self) -> tuple[int, int, int]:
-        """Rows, actions and dimensions: B, K, n."""
-        rows, count, dim = self.actions.shape
-        return rows, count, dim
+    def state(self) -> NDArray[np.float32]:
+        """`[B, n]` embedding of the text."""
+        return self.parts["state"]
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """`[B, K]` design weights."""
+        return self.parts["weights"]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """`[B, K]` True where an action is offered."""
+        return self.parts["mask"] > 0.5
+
+    @property
+    def actions(self) -> NDArray[np.float32] | None:
+        """`[B, K, m]` features of the actions; None if none are shown."""
+        if not self.layout.width:
+            return None
+        return self.parts["actions"].reshape(-1, self.layout.actions, self.layout.width)
 
 
 def read_latent(observation: object) -> Latent:
-    """Check a latent observation and reshape its parts.
+    """Check a latent observation.
 
     Args:
-        observation: A mapping with the keys of the latent observation, with or without a batch axis.
+        observation: A mapping with the keys of a latent observation, with or without a batch axis; other keys are
+            ignored.
 
     Returns:
         The parts, always with a batch axis.
@@ -165,30 +173,20 @@ def read_latent(observation: object) -> Latent:
     Raises:
         ConfigurationError: It is another kind of observation, or its shapes do not fit together.
     """
-    if not isinstance(observation, Mapping) or any(key not in observation for key in LATENT_KEYS):
-        got = sorted(observation) if isinstance(observation, Mapping) else type(observation).__name__
+    if not isinstance(observation, Mapping):
         raise ConfigurationError(
-            f"expected the latent observation, a mapping with the keys {list(LATENT_KEYS)}, got {got}: "
+            f"expected the latent observation, a mapping of arrays, got {type(observation).__name__}: "
             'make the environment with observation="latent"'
         )
-    parts = {key: np.asarray(observation[key], dtype=np.float32) for key in LATENT_KEYS}
-    batched = parts["state"].ndim == 2
-    if not batched:
-        parts = {key: value[None] for key, value in parts.items()}
-    rows, dim = parts["state"].shape
-    count = parts["mask"].shape[-1]
-    for key, shape in latent_shapes(n=dim, actions=count).items():
+    arrays = {key: np.asarray(observation[key], np.float32) for key in LATENT_KEYS if key in observation}
+    layout = LatentLayout.of(arrays)
+    batched = arrays["state"].ndim == 2
+    parts = {key: array if batched else array[None] for key, array in arrays.items()}
+    rows = len(parts["state"])
+    for key, shape in layout.shapes.items():
         if parts[key].shape != (rows, *shape):
             raise ConfigurationError(
-                f"latent observation: expected {key!r} of shape {(rows, *shape)}, got {parts[key].shape}, "
-                f"with a state of shape {(rows, dim)} and {count} actions"
+                f"latent observation: expected {key!r} of shape {(rows, *shape)}, got {parts[key].shape}, as there are "
+                f"{rows} states"
             )
-    return Latent(
-        state=parts["state"],
-        user=parts["user"],
-        actions=parts["actions"].reshape(rows, count, dim),
-        weights=parts["weights"],
-        mask=parts["mask"] > 0.5,
-        time=parts["time"],
-        batched=batched,
-    )
+    return Latent(layout, parts, batched)

@@ -33,6 +33,7 @@ from baselines import run
 from baselines.agent import StochasticAgent
 from baselines.evaluate import Cost, CostMeter
 from baselines.reference import REFERENCES, ExpectedUtilities, make_reference
+from baselines.worlds import expected_utilities
 from eagle_gym.envs.observation import observe_text
 from eagle_gym.envs.spaces import LATENT_KEYS
 from eagle_gym.envs.vector import EagleVectorEnv
@@ -212,7 +213,7 @@ def look(envs: EagleVectorEnv, latent: dict[str, NDArray[Any]]) -> dict[str, NDA
     texts = np.empty(envs.num_envs, object)
     texts[:] = [observe_text(envs.world, state) for state in envs.states]
     utility = np.array([state.total for state in envs.states])
-    return {**latent, "text": texts, "utility": utility, "expected_utility": envs.expected_utility()}
+    return {**latent, "text": texts, "utility": utility, "expected_utility": expected_utilities(envs)}
 
 
 def write(path: Path, episodes: Sequence[Any], envs: EagleVectorEnv, made_by: dict[str, Any], cost: Cost) -> None:
@@ -327,8 +328,9 @@ def join(parts: Sequence[tuple[str, Any]], cost: Cost) -> RecordedSteps:
     def column(read: Any) -> NDArray[Any]:  # noqa: ANN401 - an episode's array [T, ...] or [T + 1, ...]
         return np.concatenate([read(episode)[:count] for (_, episode), count in zip(parts, lengths, strict=True)])
 
+    shown = [key for key in LATENT_KEYS if key in parts[0][1].observations]
     return RecordedSteps(
-        observation={key: column(lambda episode, key=key: episode.observations[key]) for key in LATENT_KEYS},
+        observation={key: column(lambda episode, key=key: episode.observations[key]) for key in shown},
         texts=tuple(
             text for (_, episode), n in zip(parts, lengths, strict=True) for text in episode.observations["text"][:n]
         ),

@@ -27,7 +27,7 @@ All randomness in iteration i comes from (seed, i), so a run that is killed and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -47,7 +47,7 @@ from baselines.dataset import RecordedSteps, load
 from baselines.evaluate import shown
 from baselines.networks import ActionScores, StateValue, latent_tensors
 from baselines.reference import REFERENCES, divergence, floored, make_reference
-from eagle_gym.envs.spaces import latent_sizes
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
 ALGORITHM = "eagle"
@@ -126,7 +126,7 @@ class ActorCritic(Protocol):
         """Make a batch of observations.
 
         Raises:
-            ConfigurationError: It is another kind of observation, or has another K or n than in training.
+            ConfigurationError: It is another kind of observation, or has other parts than in training.
         """
         ...
 
@@ -155,16 +155,15 @@ class LatentActorCritic(nn.Module):
     """Scores and values of latent observations, in two networks that share nothing.
 
     Args:
-        actions: K.
-        dim: n, dimensions of the latent space.
+        layout: The parts of the latent observation.
         hidden: Width of the hidden layers.
         device: Device of the networks.
     """
 
-    def __init__(self, actions: int, dim: int, hidden: int, device: str) -> None:
+    def __init__(self, layout: LatentLayout, hidden: int, device: str) -> None:
         super().__init__()
-        self.policy, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
-        self._shape = (actions, dim, device)
+        self.policy, self.value = ActionScores(layout, hidden), StateValue(layout, hidden)
+        self._layout, self._device = layout, device
         self.to(device)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -173,7 +172,7 @@ class LatentActorCritic(nn.Module):
 
     def read(self, observation: object) -> dict[str, Tensor]:
         """Latent observations as tensors."""
-        return latent_tensors(observation, *self._shape)
+        return latent_tensors(observation, self._layout, self._device)
 
     def take(self, batch: dict[str, Tensor], rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Select rows of each tensor."""
@@ -196,22 +195,21 @@ class LatentActorCritic(nn.Module):
         self.load_state_dict(dict(weights))
 
 
-def make_model(config: EagleConfig, actions: int, dim: int, language: Mapping[str, Any]) -> ActorCritic:
+def make_model(config: EagleConfig, layout: LatentLayout, language: Mapping[str, Any]) -> ActorCritic:
     """Make untrained networks; torch's global random state is left unchanged.
 
     Args:
         config: Hyperparameters.
-        actions: K.
-        dim: n.
+        layout: The parts of the latent observation.
         language: Arguments of a language model (see `baselines.language.LanguagePolicy`).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         if config.policy == "latent":
-            return LatentActorCritic(actions, dim, config.hidden, config.device)
+            return LatentActorCritic(layout, config.hidden, config.device)
         from baselines.language import LanguageActorCritic  # imports transformers
 
-        return LanguageActorCritic(actions, config.device, **language)
+        return LanguageActorCritic(layout.actions, config.device, **language)
 
 
 @dataclass
@@ -221,8 +219,7 @@ class EagleAgent(StochasticAgent):
     Attributes:
         model: Its policy and value function.
         config: What it was trained with.
-        actions: K.
-        dim: n.
+        layout: The parts of the latent observation that it was trained with.
         language: Arguments of its language model, if it is one.
         steps: Environment steps it has seen, including recorded ones.
         curve: One row for each iteration.
@@ -230,8 +227,7 @@ class EagleAgent(StochasticAgent):
 
     model: ActorCritic
     config: EagleConfig
-    actions: int
-    dim: int
+    layout: LatentLayout
     language: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
     curve: run.Curve = field(default_factory=list)
@@ -258,7 +254,7 @@ class EagleAgent(StochasticAgent):
     def save(self, folder: Path, optimizers: Optimizers | None = None) -> None:
         """Write a checkpoint; it can be resumed if the optimizers are given."""
         tensors = {"agent": self.model.trained(), **(optimizers.state() if optimizers else {})}
-        facts = {"actions": self.actions, "dim": self.dim, "language": dict(self.language), "steps": self.steps}
+        facts = {"layout": asdict(self.layout), "language": dict(self.language), "steps": self.steps}
         run.save(folder, ALGORITHM, self.config, tensors, self.curve, **facts)
 
     @classmethod
@@ -268,22 +264,22 @@ class EagleAgent(StochasticAgent):
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder, actions=int, dim=int, language=dict, steps=int)
+        header = run.read_header(folder, layout=dict, language=dict, steps=int)
         config = run.read_config(EagleConfig, header, folder)
-        agent = make_agent(config, header["actions"], header["dim"], header["language"])
+        agent = make_agent(config, run.read_layout(header, folder), header["language"])
         run.load_weights(agent.model.restore, folder, "agent")
         agent.steps, agent.curve = header["steps"], run.read_checkpoint_curve(folder)
         return agent
 
 
 def make_agent(
-    config: EagleConfig, actions: int, dim: int, language: Mapping[str, Any] = MappingProxyType({})
+    config: EagleConfig, layout: LatentLayout, language: Mapping[str, Any] = MappingProxyType({})
 ) -> EagleAgent:
     """Make an untrained agent; arguments as for `make_model`."""
-    return EagleAgent(make_model(config, actions, dim, language), config, actions, dim, language)
+    return EagleAgent(make_model(config, layout, language), config, layout, language)
 
 
-def warm_start(config: EagleConfig, actions: int, dim: int) -> EagleAgent:
+def warm_start(config: EagleConfig, layout: LatentLayout) -> EagleAgent:
     """Make an agent as it is before its first episode: untrained, or an imitation of its reference policy.
 
     Raises:
@@ -294,16 +290,16 @@ def warm_start(config: EagleConfig, actions: int, dim: int) -> EagleAgent:
         from baselines.supervised import SupervisedAgent
 
         earlier = SupervisedAgent.load(Path(config.supervised))
-        if earlier.actions != actions:
+        if earlier.actions != layout.actions:
             raise ConfigurationError(
-                f"{config.supervised}: expected a run with K = {actions} actions, got K = {earlier.actions}: "
+                f"{config.supervised}: expected a run with K = {layout.actions} actions, got K = {earlier.actions}: "
                 "name a supervised run of this environment"
             )
-        agent = make_agent(config, actions, dim, earlier.language)
+        agent = make_agent(config, layout, earlier.language)
         agent.model.restore(earlier.policy.trained())
         agent.steps = earlier.steps
         return agent
-    agent = make_agent(config, actions, dim)
+    agent = make_agent(config, layout)
     if config.dataset:
         recorded = load(Path(config.dataset), [config.reference])
         imitate(agent, recorded)
@@ -380,7 +376,7 @@ def train(
         PreparationError: The dataset or the checkpoint is missing or broken, or a checkpoint cannot be written.
     """
     config = config or EagleConfig()
-    count, dim = check_environment(envs)
+    layout = check_environment(envs)
     if run.resumable(folder, resume) and folder:
         agent = EagleAgent.load(folder)
         run.check_same_run(folder, agent.config, config, growing=("total_timesteps",))
@@ -388,7 +384,7 @@ def train(
         optimizers = Optimizers(agent.model, config)
         optimizers.restore(folder)
     else:
-        agent = warm_start(config, count, dim)
+        agent = warm_start(config, layout)
         optimizers = Optimizers(agent.model, config)
     with run.TrainingLog(config.total_timesteps, agent.steps, label, folder, agent.curve, progress=progress) as log:
         while agent.steps < config.total_timesteps:
@@ -407,16 +403,15 @@ def train(
     return agent
 
 
-def check_environment(envs: gym.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
-    """K and n of an environment that EAGLE can train in.
+def check_environment(envs: gym.vector.VectorEnv[Any, Any, Any]) -> LatentLayout:
+    """The parts of the latent observation of an environment that EAGLE can train in.
 
     Raises:
         ConfigurationError: It does not have the latent observation, or resets within a step.
     """
     if envs.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
         raise ConfigurationError("expected NEXT_STEP autoreset, got SAME_STEP: make the environments without SAME_STEP")
-    dim, actions = latent_sizes(envs.single_observation_space)
-    return actions, dim
+    return LatentLayout.of(envs.single_observation_space)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,8 @@ from eagle_gym.language.transformers import TransformersModel
 
 PAD = -1  # segment of an empty slot
 OBSERVATION = re.compile(
-    r"User: (?P<profile>.*?)\nText: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\nEdits:\n(?P<edits>.*)",
+    r"(?:User: (?P<profile>.*?)\n)?Text: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\n"
+    r"(?:Last reward: -?\d+\.\d+\.\n)?Edits:\n(?P<edits>.*)",
     re.S,
 )
 EDIT = re.compile(r"^(?P<index>\d+)\. (?P<edit>.*)$", re.M)
@@ -43,7 +44,7 @@ class ParsedObservation:
 
     Attributes:
         text: The state's text.
-        profile: The user's profile.
+        profile: The user's profile; "" if the taste is hidden.
         time: Fraction of the episode that has passed.
         edits: K edits, `""` where none is offered.
     """
@@ -94,7 +95,8 @@ def read_text(observation: str, actions: int) -> ParsedObservation:
         if index >= actions:
             raise ConfigurationError(f"expected K = {actions} actions, as in training, got an action {index}")
         edits[index] = found_edit["edit"]
-    return ParsedObservation(found["text"], found["profile"], int(found["step"]) / int(found["horizon"]), tuple(edits))
+    time = int(found["step"]) / int(found["horizon"])
+    return ParsedObservation(found["text"], found["profile"] or "", time, tuple(edits))
 
 
 @dataclass(frozen=True, slots=True)

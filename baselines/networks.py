@@ -7,14 +7,13 @@ do not influence the value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from baselines.agent import read_latent
-from eagle_gym.envs.spaces import LATENT_KEYS, latent_shapes
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
 MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be undefined
@@ -23,35 +22,60 @@ MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be un
 def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the inputs of the networks.
 
-    They include products of an action with the user's taste and with the state: utility is built from such products
-    (affinity is a dot product, novelty depends on distances), and a small network learns products slowly.
+    They include products of an action with the user's taste and with the state, and distances to the centres of the
+    user's interests: utility is built from these, and a small network learns products and distances slowly. The first n
+    features of an action lie in Z: its displacement, or the words that its edit asks for.
 
     Args:
-        observation: Latent observations, `[B, ...]`.
+        observation: Latent observations, `[B, ...]`; parts that a task does not show are left out.
 
     Returns:
         Features of each action `[B, K, F]`, features of state and user `[B, C]`, and the mask `[B, K]`.
     """
-    state, user, mask = observation["state"], observation["user"], observation["mask"] > 0.5
+    mask = observation["mask"] > 0.5
+    context = torch.cat(list(_context(observation)), dim=-1)
+    shared = context[:, None].expand(-1, mask.shape[1], -1)
+    return torch.cat([*_of_actions(observation), shared], dim=-1), context, mask
+
+
+def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
+    """What is known of state and user, each `[B, ...]`."""
+    state = observation["state"]
+    yield from (state, observation["time"], state.norm(dim=-1, keepdim=True))
+    if "user" in observation:
+        taste = observation["user"][:, : state.shape[1]]
+        yield from (observation["user"], state * taste, (state * taste).sum(-1, keepdim=True))
+    if "interests" in observation:
+        yield from (observation["interests"], distances(state[:, None], observation["interests"])[:, 0])
+    if "reward" in observation:
+        yield observation["reward"]
+
+
+def _of_actions(observation: dict[str, Tensor]) -> Iterator[Tensor]:
+    """What is known of each action, each `[B, K, ...]`."""
+    state, weights = observation["state"], observation["weights"]
     rows, dim = state.shape
-    count = mask.shape[1]
-    actions = observation["actions"].reshape(rows, count, dim)
-    taste = user[:, :dim]
-    progress = torch.stack([(state * taste).sum(-1), state.norm(dim=-1)], dim=-1)
-    context = torch.cat([state, user, observation["time"], state * taste, progress], dim=-1)
-    states, tastes = state[:, None], taste[:, None]
-    scalars = torch.stack(
-        [
-            (actions * tastes).sum(-1),
-            (actions * states).sum(-1),
-            actions.norm(dim=-1),
-            (actions + states).norm(dim=-1),
-            observation["weights"] * count,  # 1 where the design is uniform, whatever K is
-        ],
-        dim=-1,
-    )
-    shared = context[:, None].expand(-1, count, -1)
-    return torch.cat([actions, actions * tastes, actions * states, scalars, shared], dim=-1), context, mask
+    count = weights.shape[1]
+    yield (weights * count)[..., None]  # 1 where the design is uniform, whatever K is
+    if "match" in observation:
+        yield observation["match"][..., None]
+    if "actions" not in observation:
+        return
+    actions = observation["actions"].reshape(rows, count, -1)
+    moves, states = actions[..., :dim], state[:, None]
+    yield from (actions, moves * states, (moves * states).sum(-1, keepdim=True))
+    yield from (moves.norm(dim=-1, keepdim=True), (moves + states).norm(dim=-1, keepdim=True))
+    if "user" in observation:
+        products = moves * observation["user"][:, None, :dim]
+        yield from (products, products.sum(-1, keepdim=True))
+    if "interests" in observation:
+        yield distances(moves + states, observation["interests"])
+
+
+def distances(points: Tensor, interests: Tensor) -> Tensor:
+    """Distances of points `[B, K, n]` to the centres of a user's interests `[B, c * n]`, ascending, `[B, K, c]`."""
+    centres = interests.reshape(len(interests), -1, points.shape[-1])
+    return torch.linalg.vector_norm(points[:, :, None] - centres[:, None], dim=-1).sort(dim=-1).values
 
 
 def mlp(inputs: int, hidden: int, outputs: int, gain: float | None = None) -> nn.Sequential:
@@ -77,9 +101,9 @@ def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean_over_offered(embedded, mask), embedded.masked_fill(~mask[..., None], -1).amax(1)], dim=-1)
 
 
-def widths(dim: int) -> tuple[int, int]:
-    """F and C of `action_features` in `dim` dimensions."""
-    observation = {key: torch.zeros(1, *shape) for key, shape in latent_shapes(n=dim, actions=1).items()}
+def widths(layout: LatentLayout) -> tuple[int, int]:
+    """F and C of `action_features` for a layout."""
+    observation = {key: torch.zeros(1, *shape) for key, shape in layout.shapes.items()}
     features, context, _ = action_features(observation)
     return features.shape[-1], context.shape[-1]
 
@@ -88,14 +112,14 @@ class ActionScores(nn.Module):
     """A score for each offered action.
 
     Args:
-        dim: n, dimensions of the latent space.
+        layout: The parts of the latent observation.
         hidden: Width of the hidden layers.
         gain: Scale of the last layer at the start; it is small, so that a policy starts nearly uniform.
     """
 
-    def __init__(self, dim: int, hidden: int, gain: float = 0.01) -> None:
+    def __init__(self, layout: LatentLayout, hidden: int, gain: float = 0.01) -> None:
         super().__init__()
-        self.net = mlp(widths(dim)[0], hidden, 1, gain)
+        self.net = mlp(widths(layout)[0], hidden, 1, gain)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Scores `[B, K]`, `MASKED` where no action is offered."""
@@ -108,13 +132,13 @@ class StateValue(nn.Module):
     """A value for each state, computed from its context and from all the actions it offers.
 
     Args:
-        dim: n, dimensions of the latent space.
+        layout: The parts of the latent observation.
         hidden: Width of the hidden layers.
     """
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, layout: LatentLayout, hidden: int) -> None:
         super().__init__()
-        features, context = widths(dim)
+        features, context = widths(layout)
         self.embed = mlp(features, hidden, hidden)
         self.net = mlp(context + 2 * hidden, hidden, 1)
 
@@ -129,13 +153,13 @@ class ActionValues(nn.Module):
     """A value for each offered action: the state's value plus what the action adds.
 
     Args:
-        dim: n, dimensions of the latent space.
+        layout: The parts of the latent observation.
         hidden: Width of the hidden layers.
     """
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, layout: LatentLayout, hidden: int) -> None:
         super().__init__()
-        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+        self.scores, self.value = ActionScores(layout, hidden), StateValue(layout, hidden)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Values `[B, K]`, near `MASKED` where no action is offered."""
@@ -143,18 +167,16 @@ class ActionValues(nn.Module):
         return values
 
 
-def latent_tensors(observation: object, actions: int, dim: int, device: str) -> dict[str, Tensor]:
-    """Latent observations as tensors `[B, ...]`, for an agent that was trained with K actions in n dimensions.
+def latent_tensors(observation: object, layout: LatentLayout, device: str) -> dict[str, Tensor]:
+    """Latent observations as tensors `[B, ...]`, for an agent that was trained with this layout.
 
     Raises:
-        ConfigurationError: It is another kind of observation, or has another K or n.
+        ConfigurationError: It is another kind of observation, or has other parts or sizes.
     """
     latent = read_latent(observation)
-    if latent.size[1:] != (actions, dim):
+    if latent.layout != layout:
         raise ConfigurationError(
-            f"expected K = {actions} actions in {dim} dimensions, as in training, "
-            f"got K = {latent.size[1]} in {latent.size[2]}: make the environment with the settings of the training"
+            f"expected the observation of the training, {layout}, got {latent.layout}: "
+            "make the environment with the settings of the training"
         )
-    assert isinstance(observation, Mapping)
-    rows = {key: np.asarray(observation[key], np.float32) for key in LATENT_KEYS}
-    return {key: torch.as_tensor(row if latent.batched else row[None], device=device) for key, row in rows.items()}
+    return {key: torch.as_tensor(part, device=device) for key, part in latent.parts.items()}

@@ -40,7 +40,7 @@ from baselines.networks import (
     mlp,
     widths,
 )
-from eagle_gym.envs.spaces import latent_sizes
+from eagle_gym.envs.spaces import LatentLayout
 
 Schedule = Any  # SB3's alias for a learning rate by remaining progress
 Memory = Any  # hidden and cell states of an LSTM, each [1, B, hidden]
@@ -50,7 +50,7 @@ class PassThrough(BaseFeaturesExtractor):
     """Returns the observation, a dict of tensors, unchanged."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=latent_sizes(observation_space)[0])
+        super().__init__(observation_space, features_dim=LatentLayout.of(observation_space).n)
 
     def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
         """The observation."""
@@ -61,7 +61,7 @@ class PooledFeatures(BaseFeaturesExtractor):
     """Input of a recurrent policy's LSTMs: the context, and the mean over the offered actions' features."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=sum(widths(latent_sizes(observation_space)[0])))
+        super().__init__(observation_space, features_dim=sum(widths(LatentLayout.of(observation_space))))
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """`[B, C + F]`."""
@@ -73,15 +73,14 @@ class Heads(nn.Module):
     """Scores of the actions and the state's value, where SB3 expects the last hidden layers of actor and critic.
 
     Args:
-        dim: n, dimensions of the latent space.
-        actions: K.
+        layout: The parts of the latent observation.
         hidden: Width of the layers.
     """
 
-    def __init__(self, dim: int, actions: int, hidden: int) -> None:
+    def __init__(self, layout: LatentLayout, hidden: int) -> None:
         super().__init__()
-        self.latent_dim_pi, self.latent_dim_vf = actions, 1
-        self.scores, self.value = ActionScores(dim, hidden), StateValue(dim, hidden)
+        self.latent_dim_pi, self.latent_dim_vf = layout.actions, 1
+        self.scores, self.value = ActionScores(layout, hidden), StateValue(layout, hidden)
 
     def forward(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Scores `[B, K]` and values `[B, 1]`."""
@@ -132,7 +131,7 @@ class EquivariantActorCritic(Equivariant):
 
     def _build_mlp_extractor(self) -> None:
         policy: Any = self
-        heads = Heads(latent_sizes(policy.observation_space)[0], int(policy.action_space.n), self.hidden)
+        heads = Heads(LatentLayout.of(policy.observation_space), self.hidden)
         policy.mlp_extractor = heads.to(policy.device)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -170,7 +169,7 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
     ) -> None:
         kwargs = {"lstm_hidden_size": hidden} | kwargs
         super().__init__(observation_space, action_space, lr_schedule, hidden=hidden, **kwargs)
-        features, _ = widths(latent_sizes(observation_space)[0])
+        features, _ = widths(LatentLayout.of(observation_space))
         self.action_net = mlp(features + hidden, hidden, 1, gain=0.01).to(self.device)  # starts nearly uniform
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
@@ -236,7 +235,7 @@ class EquivariantQNetwork(QNetwork):
 
     def __init__(self, *, hidden: int, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        self.q_net = ActionValues(latent_sizes(self.observation_space)[0], hidden)  # type: ignore[assignment]
+        self.q_net = ActionValues(LatentLayout.of(self.observation_space), hidden)  # type: ignore[assignment]
 
     def forward(self, obs: Any) -> Tensor:  # noqa: ANN401
         """Q `[B, K]`."""

@@ -7,23 +7,24 @@ There it is floored first (`floored`), because the KL to a policy that gives an 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.agent import Latent, Probabilities, StochasticAgent, read_latent
-from baselines.worlds import states_of, world_of
+from baselines.worlds import expected_moves, expected_utilities, states_of, world_of
 from eagle_gym.envs import transition
 from eagle_gym.errors import ConfigurationError
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", "user_blind", *REFERENCES)
+PRIVILEGED = ("no_op", "user_blind", "optimistic")  # they read what is expected, which a task need not show
 CROWD = 16  # train users over whom a user-blind policy averages
 
 
 class HasExpectedUtility(Protocol):
-    """An environment that says what each offered action is expected to be worth."""
+    """Says what each offered action is expected to be worth; an environment of eagle_gym is asked through its world."""
 
     def expected_utility(self) -> NDArray[np.float64]:
         """Utility of each action's expected next embedding, `[N, K]` (`[K]` for a single environment)."""
@@ -59,22 +60,19 @@ class NoOp(StochasticAgent):
     No offered action leaves the text unchanged, so this policy's gain measures the effect of being rewritten at all.
 
     Args:
+        env: The environment (vector or single) that the observations come from, in its current state.
         rng: Generator that breaks exact ties.
-        features: The environment's action features: displacements, or next embeddings.
     """
 
-    def __init__(self, rng: np.random.Generator, features: Literal["displacement", "next"] = "displacement") -> None:
+    def __init__(self, env: Any, rng: np.random.Generator) -> None:  # noqa: ANN401 - any environment of eagle_gym
         super().__init__(rng)
-        if features not in ("displacement", "next"):
-            raise ConfigurationError(f'features: expected "displacement" or "next", got {features!r}')
-        self._next = features == "next"
+        self._env = env
 
     def probabilities(self, observation: object) -> Probabilities:
         """All on the shortest displacement (shared by exact ties), `[B, K]`."""
         latent = read_latent(observation)
-        moves = latent.actions - latent.state[:, None] if self._next else latent.actions
-        lengths = np.linalg.norm(moves.astype(np.float64), axis=2)
-        return uniform_probabilities(offered_best(-lengths, offered(latent)))
+        lengths = np.linalg.norm(expected_moves(self._env), axis=2)
+        return uniform_probabilities(offered_best(-of_same_states(lengths, latent), offered(latent)))
 
 
 class GOptimal(StochasticAgent):
@@ -108,12 +106,7 @@ class Optimistic(StochasticAgent):
     def probabilities(self, observation: object) -> Probabilities:
         """All on the best action (shared by exact ties), `[B, K]`."""
         latent = read_latent(observation)
-        values = np.atleast_2d(np.asarray(self._env.expected_utility(), dtype=np.float64))
-        if values.shape != latent.mask.shape:
-            raise ConfigurationError(
-                f"expected an observation of shape {values.shape}, got {latent.mask.shape}: "
-                "use an optimistic policy in the environment that it was made with"
-            )
+        values = of_same_states(expected_utilities(self._env), latent)
         return uniform_probabilities(offered_best(values, offered(latent)))
 
 
@@ -148,13 +141,22 @@ class UserBlind(StochasticAgent):
         return uniform_probabilities(offered_best(values, offered(latent)))
 
 
+def of_same_states(values: NDArray[np.float64], latent: Latent) -> NDArray[np.float64]:
+    """Numbers `[N, K]` that an environment has of its present states, checked to fit an observation of them."""
+    if values.shape != latent.mask.shape:
+        raise ConfigurationError(
+            f"expected an observation of shape {values.shape}, got {latent.mask.shape}: "
+            "use this policy in the environment that it was made with"
+        )
+    return values
+
+
 def make_reference(name: str, env: HasExpectedUtility, rng: np.random.Generator) -> StochasticAgent:
     """Make a policy that needs no training by its name, one of `FIXED`."""
     if name not in FIXED:
         raise ConfigurationError(f"no reference policy {name!r}: choose one of {', '.join(FIXED)}")
     if name == "no_op":
-        settings = getattr(env, "settings", None)
-        return NoOp(rng, settings.features if settings else "displacement")
+        return NoOp(env, rng)
     if name == "optimistic":
         return Optimistic(env, rng)
     if name == "user_blind":

@@ -18,7 +18,7 @@ import numpy as np
 
 from baselines.agent import Agent, Writer
 from baselines.config import explanations
-from baselines.reference import FIXED, make_reference
+from baselines.reference import FIXED, PRIVILEGED, make_reference
 from eagle_gym.errors import ConfigurationError, PreparationError, suggest
 
 
@@ -101,19 +101,21 @@ class Method:
         module: Its module.
         config: Name of its dataclass of hyperparameters.
         agent: Name of its class, which is called as `agent(env, config, rng)`.
+        privileged: Whether it reads expected utilities, which a task need not show.
     """
 
     summary: str
     module: str
     config: str
     agent: str
+    privileged: bool = False
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead"),
-        "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam"),
-        "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS"),
+        "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead", privileged=True),
+        "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam", privileged=True),
+        "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS", privileged=True),
         "best_of_n": Method("best of N whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN"),
         "profile": Method("one rewrite from the profile", "baselines.writers", "ProfileConfig", "ProfileRewrite"),
     }
@@ -271,3 +273,17 @@ def make(spec: str, env: Any, rng: np.random.Generator) -> Agent | Writer:  # no
 def is_learnt(spec: str) -> bool:
     """Whether a spec names the folder of a trained agent."""
     return spec not in FIXED and spec.partition(":")[0] not in METHODS
+
+
+def is_privileged(spec: str, settings: Mapping[str, Any]) -> bool:
+    """Whether an agent reads expected utilities, in use or in training, though a task need not show them.
+
+    Args:
+        spec: Name of a policy that needs no training, of a method or of a learner.
+        settings: Its hyperparameters that differ from their defaults.
+    """
+    name = spec.partition(":")[0]
+    if name in FIXED:
+        return name in PRIVILEGED
+    reads = name in METHODS and METHODS[name].privileged
+    return reads or getattr(make_config(name, settings), "reference", None) in PRIVILEGED

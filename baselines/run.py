@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 FORMAT = 2
@@ -166,6 +167,18 @@ def read_config(kind: type[C], header: Mapping[str, Any], folder: Path) -> C:
     except (KeyError, TypeError, ConfigurationError) as error:
         message = f"{folder / HEADER}: expected a {kind.__name__} ({error}): train the agent again"
         raise PreparationError(message) from error
+
+
+def read_layout(header: Mapping[str, Any], folder: Path) -> LatentLayout:
+    """The parts of the latent observation that an agent was trained with.
+
+    Raises:
+        PreparationError: The header does not say them.
+    """
+    try:
+        return LatentLayout(**header["layout"])
+    except (KeyError, TypeError) as error:
+        raise PreparationError(f"{folder / HEADER}: expected a layout ({error}): train the agent again") from error
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:

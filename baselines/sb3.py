@@ -11,8 +11,8 @@ own names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,7 +42,7 @@ from baselines.policy import (
     EquivariantRecurrentPolicy,
 )
 from baselines.reference import uniform_probabilities
-from eagle_gym.envs.spaces import latent_sizes
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
 OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "seed")  # what `make_model` passes otherwise
@@ -285,19 +285,21 @@ class SB3Agent:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
         """Choose actions for latent observations (see `baselines.agent.Agent`)."""
-        dim, count = latent_sizes(self.policy.observation_space)
-        mask = latent_tensors(observation, count, dim, "cpu")["mask"].numpy() > 0.5
+        layout = LatentLayout.of(self.policy.observation_space)
+        mask = latent_tensors(observation, layout, "cpu")["mask"].numpy() > 0.5
+        if isinstance(observation, Mapping):
+            observation = {key: observation[key] for key in layout.shapes}
         masks = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
         actions, state = self.policy.predict(observation, state, episode_start, deterministic, **masks)  # type: ignore[arg-type]
         return np.asarray(actions, dtype=np.int64), state
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""
-        dim, actions = latent_sizes(self.policy.observation_space)
+        layout = LatentLayout.of(self.policy.observation_space)
         optimizer: Any = self.policy.optimizer
         tensors = {"policy": self.policy.state_dict(), "optimizer": run.optimizer_tensors(optimizer)}
-        shapes = {"actions": actions, "dim": dim, "steps": self.steps}
-        run.save(folder, self.config.algorithm, self.config, tensors, self.curve, **shapes)
+        facts = {"layout": asdict(layout), "steps": self.steps}
+        run.save(folder, self.config.algorithm, self.config, tensors, self.curve, **facts)
 
     @classmethod
     def load(cls, folder: Path) -> SB3Agent:
@@ -306,22 +308,22 @@ class SB3Agent:
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder, actions=int, dim=int, steps=int)
+        header = run.read_header(folder, layout=dict, steps=int)
         if header.get("algorithm") not in ALGORITHMS:
             raise run.unreadable(folder, ValueError(f"{header.get('algorithm')!r} is no algorithm of SB3"))
         config = run.read_config(ALGORITHMS[header["algorithm"]].config, header, folder)
-        policy = make_policy(config, header["dim"], header["actions"])
+        policy = make_policy(config, run.read_layout(header, folder))
         run.load_weights(policy.load_state_dict, folder, "policy")
         policy.set_training_mode(False)
         return cls(policy, config, header["steps"], run.read_checkpoint_curve(folder))
 
 
-def make_policy(config: SB3Config, dim: int, actions: int) -> BasePolicy:
-    """A new policy for n dimensions and K actions, without an algorithm."""
+def make_policy(config: SB3Config, layout: LatentLayout) -> BasePolicy:
+    """A new policy for latent observations of a layout, without an algorithm."""
     kind, arguments = policy_class(config)
     make: Callable[..., BasePolicy] = kind
-    space = uniform_latent_space(dim, actions)
-    return make(space, spaces.Discrete(actions), lambda _: config.learning_rate, **arguments)
+    space = uniform_latent_space(layout)
+    return make(space, spaces.Discrete(layout.actions), lambda _: config.learning_rate, **arguments)
 
 
 def train(

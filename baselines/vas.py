@@ -13,7 +13,7 @@ Differences from the paper: actions are edits, not tokens, and V reads latent ob
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from baselines.config import check_above, check_at_least, check_choice
 from baselines.dataset import RecordedSteps, load
 from baselines.networks import ActionValues, latent_tensors
 from baselines.reference import REFERENCES, ExpectedUtilities, floored, make_reference
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
 ALGORITHM = "vas"
@@ -73,16 +74,14 @@ class VASAgent(StochasticAgent):
     Attributes:
         values: The network V.
         config: Hyperparameters.
-        actions: K.
-        dim: n.
+        layout: The parts of the latent observation that it was trained with.
         steps: Recorded steps it has learnt from.
         curve: One row for each pass.
     """
 
     values: ActionValues
     config: VASConfig
-    actions: int
-    dim: int
+    layout: LatentLayout
     steps: int = 0
     curve: run.Curve = field(default_factory=list)
 
@@ -90,14 +89,14 @@ class VASAgent(StochasticAgent):
         super().__init__(np.random.default_rng(self.config.seed))
         self._env: Any = None
 
-    def bind(self, env: Any) -> None:  # noqa: ANN401 - anything with expected_utility()
+    def bind(self, env: Any) -> None:  # noqa: ANN401 - any environment of eagle_gym
         """Set the environment that it acts in, which the optimistic policy needs."""
         self._env = env.unwrapped
 
     def probabilities(self, observation: object) -> Probabilities:
         """Probability of each action, `[B, K]`, 0 where the mask is 0."""
         latent = read_latent(observation)
-        batch = latent_tensors(observation, self.actions, self.dim, self.config.device)
+        batch = latent_tensors(observation, self.layout, self.config.device)
         if self._env is None and self.config.reference == "optimistic":
             raise ConfigurationError("the optimistic policy needs the environment it acts in: call bind(env) first")
         utilities = self._env if self._env is not None else ExpectedUtilities(np.zeros(latent.mask.shape))
@@ -112,8 +111,8 @@ class VASAgent(StochasticAgent):
     def save(self, folder: Path, optimizer: torch.optim.Optimizer) -> None:
         """Write a checkpoint."""
         tensors = {"agent": self.values.state_dict(), "optimizer": run.optimizer_tensors(optimizer)}
-        shapes = {"actions": self.actions, "dim": self.dim, "steps": self.steps}
-        run.save(folder, ALGORITHM, self.config, tensors, self.curve, **shapes)
+        facts = {"layout": asdict(self.layout), "steps": self.steps}
+        run.save(folder, ALGORITHM, self.config, tensors, self.curve, **facts)
 
     @classmethod
     def load(cls, folder: Path) -> VASAgent:
@@ -122,19 +121,19 @@ class VASAgent(StochasticAgent):
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder, actions=int, dim=int, steps=int)
-        agent = make_agent(run.read_config(VASConfig, header, folder), header["actions"], header["dim"])
+        header = run.read_header(folder, layout=dict, steps=int)
+        agent = make_agent(run.read_config(VASConfig, header, folder), run.read_layout(header, folder))
         run.load_weights(agent.values.load_state_dict, folder, "agent")
         agent.steps, agent.curve = header["steps"], run.read_checkpoint_curve(folder)
         return agent
 
 
-def make_agent(config: VASConfig, actions: int, dim: int) -> VASAgent:
+def make_agent(config: VASConfig, layout: LatentLayout) -> VASAgent:
     """Make an untrained agent; torch's global random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        values = ActionValues(dim, config.hidden).to(config.device)
-    return VASAgent(values, config, actions, dim)
+        values = ActionValues(layout, config.hidden).to(config.device)
+    return VASAgent(values, config, layout)
 
 
 def train(
@@ -164,7 +163,7 @@ def train(
     recorded = load(Path(config.dataset), [config.reference])
     latent = read_latent(recorded.observation)
     earlier = run.resumable(folder, resume)
-    agent = VASAgent.load(earlier) if earlier else make_agent(config, *latent.size[1:])
+    agent = VASAgent.load(earlier) if earlier else make_agent(config, latent.layout)
     optimizer = torch.optim.AdamW(agent.values.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     if earlier:
         run.check_same_run(earlier, agent.config, config, growing=("n_epochs",))
@@ -187,7 +186,7 @@ def regress(
 ) -> float:
     """Fit the values of the chosen actions to their returns in one pass over all steps; returns the mean loss."""
     config = agent.config
-    batch = latent_tensors(recorded.observation, agent.actions, agent.dim, config.device)
+    batch = latent_tensors(recorded.observation, agent.layout, config.device)
     actions = torch.as_tensor(recorded.actions, device=config.device)
     returns = torch.as_tensor(recorded.returns, dtype=torch.float32, device=config.device)
     losses = []

@@ -78,16 +78,11 @@ class BestOfN:
 
 def latent(states: Sequence[State]) -> dict[str, np.ndarray]:
     """The part of the latent observation that reference policies read, whatever observation the environment has."""
-    sets = [state.action_set for state in states]
-    features = np.stack([chosen.features for chosen in sets])
-    rows, _, dim = features.shape
     return {
         "state": np.stack([state.z for state in states]),
-        "user": np.zeros((rows, dim + 1)),
-        "actions": features.reshape(rows, -1),
-        "weights": np.stack([chosen.weights for chosen in sets]),
-        "mask": np.stack([chosen.mask for chosen in sets]),
-        "time": np.zeros((rows, 1)),
+        "weights": np.stack([state.action_set.weights for state in states]),
+        "mask": np.stack([state.action_set.mask for state in states]),
+        "time": np.zeros((len(states), 1)),
     }
 
 

@@ -24,6 +24,7 @@ from eagle_gym.errors import (
     EagleError,
     EpisodeError,
     LanguageModelError,
+    NotShownError,
     PreparationError,
     TextError,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "EpisodeError",
     "FreeText",
     "LanguageModelError",
+    "NotShownError",
     "PreparationError",
     "Settings",
     "TextError",

@@ -168,14 +168,14 @@ def list_ids(options: argparse.Namespace) -> int:
     """Print the ids, one per line, with what each is and what it needs."""
     if options.json:
         found = {
-            env_id: {"description": text, "needs": needs, "kwargs": IDS[env_id]}
-            for env_id, (text, needs) in ABOUT.items()
+            env_id: {"description": text, "task": task, "needs": needs, "kwargs": IDS[env_id]}
+            for env_id, (text, task, needs) in ABOUT.items()
         }
         print(json.dumps(found, indent=2))
         return 0
     width = max(map(len, ABOUT)) + 2
-    for env_id, (text, needs) in ABOUT.items():
-        print(f"{env_id:<{width}}{text} (needs {needs})")
+    for env_id, (text, task, needs) in ABOUT.items():
+        print(f"{env_id:<{width}}{text} (needs {needs}); {task}")
     return 0
 
 

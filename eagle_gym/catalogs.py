@@ -42,13 +42,14 @@ class CatalogSpec:
 
     Attributes:
         name: Value of the argument `catalog`.
-        env_id: Id of its environment.
+        env_id: Id of its environment with the default task.
         loader: `"module:function"`.
         description: What the catalog holds, for people.
         needs: What a user must have, for people.
         takes: The loader's keywords, which are arguments of the environment.
         free_texts: The values of `texts` for which the catalog is free text and needs a general language model.
         is_cached: Whether the loader takes `cache_dir`.
+        all_tasks: Whether every task has an id of its own; the argument `task` works with every catalog.
     """
 
     name: str
@@ -59,6 +60,7 @@ class CatalogSpec:
     takes: Mapping[str, Parameter]
     free_texts: tuple[str | None, ...] = ()
     is_cached: bool = False
+    all_tasks: bool = False
 
     def keywords(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn arguments of an environment into keywords of the loader, which keeps its defaults for all others.
@@ -123,6 +125,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                 description="invented films and users, rewritten by the embedded model",
                 needs="no download",
                 takes={"texts": Parameter("choice", choices=("rendered",))},
+                all_tasks=True,
             ),
             CatalogSpec(
                 "movielens",
@@ -141,6 +144,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                 },
                 free_texts=("overview",),
                 is_cached=True,
+                all_tasks=True,
             ),
             CatalogSpec(
                 "amazon",

@@ -5,6 +5,7 @@ Each says what was expected, what it got and what to do. None is ever turned int
 - EagleError
     - ConfigurationError   an invalid argument or combination
         - ArgumentError    the same, of an environment's constructor; also a TypeError
+        - NotShownError    an attribute that this task does not show; also an AttributeError
     - CatalogError         bad data: names the file, the row and the value
     - TextError            a text or edit outside plot English
     - LanguageModelError   a model call that failed, came back empty or was cut off
@@ -32,6 +33,13 @@ class ArgumentError(ConfigurationError, TypeError):
     """An argument of an environment's constructor is unknown, missing or invalid.
 
     Libraries probe constructors with arguments of their own and try again after a TypeError, so this is one.
+    """
+
+
+class NotShownError(ConfigurationError, AttributeError):
+    """An attribute of an environment whose task does not show it.
+
+    `hasattr` is False for such an attribute, so this is an AttributeError.
     """
 
 

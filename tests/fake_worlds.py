@@ -92,6 +92,9 @@ class LinearEncoder:
     intercept: np.ndarray
     radius: float
 
+    def words(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([arrays.one_hot([text])[0] @ self.weights for text in texts]).reshape(len(texts), -1)
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         rows = [arrays.one_hot([text])[0] @ self.weights + self.intercept for text in texts]
         z = np.array(rows).reshape(len(texts), -1)

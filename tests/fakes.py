@@ -7,6 +7,7 @@ the best policy is to take the action whose displacement points most along the u
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.agent import uniform_latent_space
+from eagle_gym.envs.spaces import LatentLayout
 
 
 @dataclass
@@ -65,7 +67,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         self.tastes = np.zeros((users, dim))
         self.tastes[:, 0], self.tastes[:, 1] = np.cos(angles), np.sin(angles)
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.single_observation_space = uniform_latent_space(dim, actions, bound=100)
+        self.single_observation_space = uniform_latent_space(LatentLayout(n=dim, actions=actions, width=dim), bound=100)
         self.single_action_space = gym.spaces.Discrete(actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -124,6 +126,12 @@ class KnownVectorEnv(gym.vector.VectorEnv):
     def expected_utility(self) -> NDArray[np.float64]:
         gains = [row.displacements @ self.tastes[row.user] for row in self.rows]
         return self.utility()[:, None] + np.array(gains)
+
+    @property
+    def states(self) -> list[SimpleNamespace]:
+        """What a policy may ask of the states of an environment of ours."""
+        sets = [SimpleNamespace(expected=row.z + row.displacements) for row in self.rows]
+        return [SimpleNamespace(z=row.z, action_set=each) for row, each in zip(self.rows, sets, strict=True)]
 
     def observe(self) -> dict[str, Any]:
         mask = self.mask().astype(np.float32)

@@ -29,9 +29,10 @@ ROOMS: dict[str, set[str]] = {
     "language": LEAVES,
     "latent": {*LEAVES, "catalog", "language"},
     "actions": {*LEAVES, "design", "catalog", "language", "latent"},
-    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions", "catalogs"},
+    "envs": {*LEAVES, "design", "catalog", "language", "latent", "actions", "catalogs", "tasks"},
     "catalogs": {"errors"},
-    "registration": {"catalogs"},
+    "tasks": set(),
+    "registration": {"catalogs", "tasks"},
     "__init__": {"errors", "registration"},
 }
 ROOMS["__main__"] = set(ROOMS) - {"__main__"}

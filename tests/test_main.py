@@ -88,14 +88,14 @@ def test_list_names_every_id_once_a_line(capsys: pytest.CaptureFixture[str]) -> 
     assert run("list") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(IDS)
-    assert all(re.search(r"\S {2,}\S.*\(needs .+\)$", line) for line in lines)
+    assert all(re.search(r"\S {2,}\S.*\(needs .+\); \S", line) for line in lines)
 
 
 def test_list_is_json_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert {env_id: entry["kwargs"] for env_id, entry in found.items()} == dict(IDS)
-    assert all(entry["description"] and entry["needs"] for entry in found.values())
+    assert all(entry["description"] and entry["needs"] and entry["task"] for entry in found.values())
 
 
 def test_an_animation_is_small_and_repeatable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 import eagle_gym
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.registration import ABOUT, IDS, register_envs
+from eagle_gym.tasks import TASKS
 
 
 def run(code: str) -> str:
@@ -44,8 +45,17 @@ def test_specs_name_their_entry_points_as_strings(env_id: str) -> None:
 
 
 def test_ids_are_those_of_the_table_of_catalogs() -> None:
-    assert {spec.env_id: {"catalog": name} for name, spec in CATALOGS.items()} == IDS
-    assert {spec.env_id: (spec.description, spec.needs) for spec in CATALOGS.values()} == ABOUT
+    plots, movielens, *others = CATALOGS.values()
+    for spec in (plots, movielens):
+        name = spec.env_id.removesuffix("-v0")
+        titles = {"default": "", "easy": "Easy", "plan": "Plan", "hidden": "Hidden"}
+        assert set(titles) == set(TASKS)
+        for task, title in titles.items():
+            env_id = f"{name}{title}-v0"
+            assert {"task": "default"} | IDS[env_id] == {"catalog": spec.name, "task": task}
+            assert ABOUT[env_id] == (spec.description, TASKS[task].about, spec.needs)
+    assert {spec.env_id: IDS[spec.env_id] for spec in others} == {s.env_id: {"catalog": s.name} for s in others}
+    assert len(IDS) == 2 * len(TASKS) + len(others)
 
 
 def test_registering_twice_changes_nothing(recwarn: pytest.WarningsRecorder) -> None:

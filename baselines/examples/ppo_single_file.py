@@ -71,25 +71,40 @@ def layers(inputs: int, outputs: int, std: float) -> nn.Sequential:
 
 
 class PPONetwork(nn.Module):
-    """An actor that scores each action given the state, and a critic of the state and the mean action."""
+    """An actor that scores each action given the state, and a critic of the state and the mean action.
 
-    def __init__(self, n: int) -> None:
+    Args:
+        space: Space of the latent observation. Tasks differ in what they show, so sizes are measured on zeros.
+    """
+
+    def __init__(self, space: gym.spaces.Dict) -> None:
         super().__init__()
-        context = 2 * n + 2  # state, user, time
-        self.actor = layers(context + 3 * n + 1, 1, std=0.01)
-        self.critic = layers(context + n, 1, std=1.0)
+        empty = {key: torch.zeros(1, *(box.shape or ())) for key, box in space.items()}
+        context, actions = self.inputs(empty)
+        self.actor = layers(context.shape[1] + actions.shape[2], 1, std=0.01)
+        self.critic = layers(context.shape[1] + actions.shape[2], 1, std=1.0)
+
+    def inputs(self, obs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What is known of the state `[B, C]` and of each action `[B, K, F]`, with products."""
+        state = obs["state"]
+        n = state.shape[1]
+        context = torch.cat([obs[key] for key in ("state", "user", "reward", "time") if key in obs], dim=1)
+        parts = [obs[key][..., None] for key in ("weights", "match") if key in obs]
+        if "actions" in obs:
+            actions = obs["actions"].view(*obs["mask"].shape, -1)  # [B, K, m]
+            moves = actions[..., :n]  # in the latent space
+            parts += [actions, moves * state[:, None]]
+            if "user" in obs:
+                taste = moves * obs["user"][:, None, :n]
+                parts += [taste, taste.sum(2, keepdim=True)]
+        return context, torch.cat(parts, dim=2)
 
     def forward(self, obs: dict[str, Tensor]) -> tuple[Categorical, Tensor]:
         """Distribution over the K actions, and values `[B]`."""
-        state, user, mask = obs["state"], obs["user"], obs["mask"] > 0.5
-        n = state.shape[1]
-        actions = obs["actions"].view(len(state), -1, n)  # [B, K, n]
-        context = torch.cat([state, user, obs["time"]], dim=1)
+        context, actions = self.inputs(obs)
+        mask = obs["mask"] > 0.5
         contexts = context[:, None].expand(-1, actions.shape[1], -1)
-        taste = actions * user[:, None, :n]
-        overlap = actions * state[:, None]
-        inputs = torch.cat([contexts, actions, taste, overlap, taste.sum(2, keepdim=True)], dim=2)
-        scores = self.actor(inputs).squeeze(2)
+        scores = self.actor(torch.cat([contexts, actions], dim=2)).squeeze(2)
         weights = mask[..., None].float()
         mean = (actions * weights).sum(1) / weights.sum(1)
         value: Tensor = self.critic(torch.cat([context, mean], dim=1)).squeeze(1)
@@ -104,7 +119,8 @@ def tensors(observation: dict[str, Any]) -> dict[str, Tensor]:
 def train(args: PPOArgs, envs: gym.vector.VectorEnv[Any, Any, Any], progress: bool = True) -> list[float]:
     """Train; returns the mean return of the episodes that ended in each rollout."""
     torch.manual_seed(args.seed)
-    agent = PPONetwork(envs.single_observation_space["state"].shape[0])  # type: ignore[index]
+    assert isinstance(envs.single_observation_space, gym.spaces.Dict)
+    agent = PPONetwork(envs.single_observation_space)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
     next_obs = tensors(envs.reset(seed=args.seed)[0])
     next_done = torch.zeros(envs.num_envs)

@@ -29,6 +29,7 @@ from tqdm import tqdm
 import eagle_gym
 from baselines.config import parse_arguments
 from baselines.networks import ActionScores, StateValue
+from eagle_gym.envs.spaces import LatentLayout
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class ActionScoreModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Make the networks."""
-        dim = self.observation_space["state"].shape[0]
-        self.scores, self.value = ActionScores(dim, hidden=64), StateValue(dim, hidden=64)
+        layout = LatentLayout.of(self.observation_space)
+        self.scores, self.value = ActionScores(layout, hidden=64), StateValue(layout, hidden=64)
 
     def _forward(self, batch: Mapping[str, Any], **_: object) -> dict[str, Tensor]:
         return {Columns.ACTION_DIST_INPUTS: self.scores(batch[Columns.OBS])}

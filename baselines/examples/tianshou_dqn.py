@@ -29,7 +29,7 @@ from tqdm import tqdm
 import eagle_gym
 from baselines.config import parse_arguments
 from baselines.networks import ActionValues
-from eagle_gym.envs.spaces import LATENT_KEYS
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.wrappers import MaskedObservation
 
 MakeEnv = Callable[[], gym.Env[Any, Any]]
@@ -65,16 +65,17 @@ class ActionValueNet(nn.Module):
     """Q-values of the K actions from a latent observation, with the signature that Tianshou expects.
 
     Args:
-        dim: n, dimensions of the latent space.
+        layout: The parts of the latent observation.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, layout: LatentLayout) -> None:
         super().__init__()
-        self.net = ActionValues(dim, hidden=64)
+        self.keys = tuple(layout.shapes)
+        self.net = ActionValues(layout, hidden=64)
 
     def forward(self, obs: Batch, state: object = None, info: object = None) -> tuple[Tensor, object]:
         """Values `[B, K]` and the unchanged state."""
-        return self.net({key: torch.as_tensor(obs[key], dtype=torch.float32) for key in LATENT_KEYS}), state
+        return self.net({key: torch.as_tensor(obs[key], dtype=torch.float32) for key in self.keys}), state
 
 
 class SeededPolicy(DiscreteQLearningPolicy[Any]):  # type: ignore[misc]  # mypy passes Tianshou over
@@ -124,7 +125,7 @@ def train(args: TianshouArgs, make_env: MakeEnv, progress: bool = True) -> DQN[A
     space = first.env.observation_space  # envs.observation_space is that of the environments without their wrappers
     policy = SeededPolicy(
         np.random.default_rng(args.seed),
-        model=ActionValueNet(space["obs"]["state"].shape[0]),
+        model=ActionValueNet(LatentLayout.of(space["obs"])),
         action_space=envs.action_space[0],
         observation_space=space,
     )

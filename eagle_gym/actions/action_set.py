@@ -16,7 +16,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -53,6 +53,13 @@ class ActionSet:
     mask: NDArray[np.int8]
     gap: float
     C: float
+
+    def taken(self, order: NDArray[np.intp]) -> ActionSet:
+        """The same actions in another order, [K] row numbers."""
+        arrays = {name: getattr(self, name)[order] for name in ("expected", "features", "weights", "mask")}
+        for array in arrays.values():
+            array.flags.writeable = False
+        return replace(self, edits=tuple(self.edits[row] for row in order), **arrays)
 
 
 @dataclass(frozen=True, eq=False)

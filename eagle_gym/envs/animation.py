@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eagle_gym.envs import transition
 from eagle_gym.envs.picture import SIZE, Image, frame_image, map_view
 from eagle_gym.errors import ConfigurationError
 
@@ -30,7 +31,7 @@ def play_greedily(env: EagleEnv, seed: int | None, options: Mapping[str, Any] | 
     env.reset(seed=seed, options=dict(options or {}))
     over = False
     while not over:
-        over = env.step(int(env.expected_utility().argmax()))[2]
+        over = env.step(int(transition.expected_utility(env.world, [env.state]).argmax()))[2]
     return env.frames
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, overload
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.errors import ArgumentError, suggest
 from eagle_gym.language.model import masked
+from eagle_gym.tasks import values_by_task
 
 T = TypeVar("T")
 Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair"]
@@ -55,6 +56,7 @@ class Argument:
             model that is opened, `"recording and budget"` those of the environment's own only.
         choices: The strings it takes, or empty for any.
         bounds: The lowest and highest number it takes, or None.
+        by_task: Whether its default, None, means "as the task says".
     """
 
     kind: Kind
@@ -63,6 +65,7 @@ class Argument:
     applies_to: Part
     choices: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
+    by_task: bool = False
 
     @property
     def optional(self) -> bool:
@@ -181,6 +184,19 @@ def argument(
     default: None,
     *,
     of: type[T],
+    by_task: Literal[True],
+    help: str,
+    applies_to: Part,
+    kind: Kind | None = None,
+    choices: Sequence[str] = (),
+    at_least: float | None = None,
+    at_most: float = math.inf,
+) -> T: ...
+@overload
+def argument(
+    default: None,
+    *,
+    of: type[T],
     help: str,
     applies_to: Part,
     kind: Kind | None = None,
@@ -192,6 +208,7 @@ def argument(
     default: Any,
     *,
     of: type[Any] | None = None,
+    by_task: bool = False,
     help: str,
     applies_to: Part,
     kind: Kind | None = None,
@@ -204,6 +221,7 @@ def argument(
     Args:
         default: Its default; None makes it optional.
         of: Its type, if the default is None.
+        by_task: Whether the default is what the task says.
         help: What it is.
         applies_to: The part of the environment that uses it.
         kind: Its kind, if the type does not say it.
@@ -218,6 +236,7 @@ def argument(
         applies_to=applies_to,
         choices=tuple(choices),
         bounds=None if at_least is None else (at_least, at_most),
+        by_task=by_task,
     )
     return field(default=default, metadata={"argument": record, "help": help})
 
@@ -225,10 +244,18 @@ def argument(
 def markdown_table(arguments: Mapping[str, Argument]) -> str:
     """The arguments as a Markdown table: name, default, values, what it applies to, meaning."""
     rows = [
-        f"| `{name}` | `{record.default!r}` | {_values(record)} | {_scope(name, record)} | {record.help} |"
+        f"| `{name}` | {markdown_default(name, record)} | {_values(record)} | {_scope(name, record)} | {record.help} |"
         for name, record in arguments.items()
     ]
     return "\n".join(["| argument | default | values | applies to | meaning |", "|---|---|---|---|---|", *rows])
+
+
+def markdown_default(name: str, record: Argument) -> str:
+    """The default of an argument as Markdown, with the tasks that have another."""
+    if not record.by_task:
+        return f"`{record.default!r}`"
+    usual, *others = values_by_task(name).items()
+    return ", ".join([f"`{usual[1]!r}`", *(f"{task}: `{value!r}`" for task, value in others)])
 
 
 def _values(record: Argument) -> str:
@@ -247,7 +274,8 @@ def _scope(name: str, record: Argument) -> str:
 def help_lines(arguments: Mapping[str, Argument], width: int = 100) -> Iterable[str]:
     """The arguments as lines for a terminal: `name=default`, then the rule and the meaning."""
     for name, record in arguments.items():
-        yield f"  {name}={record.default}"
+        default = markdown_default(name, record).replace("`", "").replace("'", "") if record.by_task else record.default
+        yield f"  {name}={default}"
         text = f"{record.rule[0].upper()}{record.rule[1:]} ({_scope(name, record)}). {record.help}".replace("`", "")
         yield from textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
 

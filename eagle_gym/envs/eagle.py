@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, SupportsInt
 
 import gymnasium as gym
@@ -46,6 +46,10 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     `root`), `EagleGym/Amazon-v0` (needs `root`) and `EagleGym/Table-v0` (needs `texts` and `ratings`). By default,
     a small language model that ships with the package rewrites.
 
+    The argument `task` chooses what is asked of an agent: `"default"`, `"easy"`, `"plan"` or `"hidden"`. A task is a
+    preset of other arguments, and an argument that is given wins over it. Plots and MovieLens have an id for each task,
+    such as `EagleGym/PlotsEasy-v0`.
+
     ## Start
 
     `reset` draws a user and an item of the environment's split. The item's text is the first state. The options
@@ -70,11 +74,17 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     `observation="text"` (the default) is one string: the user's profile, the text, the step and the numbered edits. Its
     space is `FreeText()`, which holds every Unicode string.
 
-    `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`: `state` [n] is the embedding of
-    the text; `user` [n+1] is the unit direction of the user's taste, then its strength in rating units, shown up to
-    twice that of the strongest train user; `actions` [K·n] is what each edit is expected to do (`features`:
-    displacements or next embeddings); `weights` [K] are the design's weights of the edits; `mask` [K] is 1 where an
-    edit is offered; `time` [1] is the share of the episode that is over.
+    `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`. Always there are `state` [n], the
+    embedding of the text; `weights` [K], the design's weights of the edits; `mask` [K], 1 where an edit is offered; and
+    `time` [1], the share of the episode that is over. `actions` [K·m] is what `action_features` says: with `"effect"`
+    what each edit is expected to do (`features`: displacements or next embeddings, m = n), with `"edit"` an embedding
+    of the edit's own words, and with `"none"` absent.
+
+    With `taste="shown"`, `user` [n+1] is the unit direction of the user's taste, then its strength in rating units,
+    shown up to twice that of the strongest train user; `match` [K] (with `"edit"`) is how far each edit's words point
+    in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
+    `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and the text observation has a line with it
+    instead of the profile.
 
     ## Reward
 
@@ -93,10 +103,10 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Info
 
     `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
-    without an item; `profile` (str), what the user likes and dislikes in words; `step` (int), the steps taken; `valid`
-    (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where the mask is 0); `action_mask`
-    (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float), which measure the design;
-    `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
+    without an item; `profile` (str), what the user likes and dislikes in words, absent if the taste is hidden; `step`
+    (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where
+    the mask is 0); `action_mask` (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float),
+    which measure the design; `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
 
     Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
     it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and
@@ -248,10 +258,15 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
         """Which actions the state offers, [K]."""
         return self.state.action_set.mask.astype(np.bool_)
 
-    def expected_utility(self) -> NDArray[np.float64]:
-        """Utility of each action's expected next embedding, [K]; -inf where no action is offered."""
-        row: NDArray[np.float64] = transition.expected_utility(self.world, [self.state])[0]
-        return row
+    @property
+    def expected_utility(self) -> Callable[[], NDArray[np.float64]]:
+        """A method: the utility of each action's expected next embedding, [K]; -inf where no action is offered.
+
+        Raises:
+            NotShownError: `action_features` is not `"effect"`.
+        """
+        self.check_effects_shown()
+        return lambda: transition.expected_utility(self.world, [self.state])[0]
 
     def get_state(self) -> Snapshot:
         """A snapshot of the episode, to which `set_state` returns, in this environment or in one with its settings."""

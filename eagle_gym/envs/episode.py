@@ -19,17 +19,17 @@ from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.transition import utility_rows
 from eagle_gym.envs.world import State, World
-from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
 from eagle_gym.language.model import Usage, masked
 
 METADATA: Final[Mapping[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
 SEEDS: Final = 2**63  # generation seeds are drawn below this
 
-# Settings that a snapshot may differ in. The first three lines say where things are and how they are computed; the
-# fingerprints of the latent space and of the language model stand for the fourth.
+# Settings that a snapshot may differ in. The first line says how an episode is shown, the next two where things are and
+# how they are computed; the fingerprints of the latent space and of the language model stand for the fourth.
 _IMMATERIAL: Final = frozenset(
     {
-        *("prepare", "cache_dir", "infos"),
+        *("prepare", "cache_dir", "infos", "task", "action_features"),
         *("device", "dtype", "batch_invariant"),
         *("record", "max_calls", "max_tokens", "max_cost", "prompt_price", "completion_price"),
         *("root", "texts", "ratings", "language_model"),
@@ -137,7 +137,7 @@ def _is_whole(world: World, state: object) -> bool:
         and 0 <= state.user < len(world.catalog.users)
         and -1 <= state.item < len(world.catalog.items)
         and 0 <= state.step <= world.settings.horizon
-        and all(math.isfinite(value) for value in state.utility.values())
+        and all(math.isfinite(value) for value in (state.reward, *state.utility.values()))
         and len(offered.edits) == k
         and all(array.shape == shape and np.isfinite(array).all() for array, shape in arrays)
         and bool(np.linalg.norm(state.z) <= world.space.radius * (1 + 1e-9))
@@ -149,7 +149,7 @@ def _is_same(one: State, other: State) -> bool:
     """Whether two states hold the same; copies count."""
     if one is other:
         return True
-    plain = ("text", "user", "item", "step", "valid", "utility")
+    plain = ("text", "user", "item", "step", "valid", "utility", "reward")
     arrays = ("expected", "features", "weights", "mask")
     return (
         all(getattr(one, name) == getattr(other, name) for name in plain)
@@ -201,6 +201,20 @@ class WorldMixin:
     def settings(self) -> Settings:
         """The arguments of this environment."""
         return self.world.settings
+
+    def check_effects_shown(self) -> None:
+        """Check that agents may be told expected effects.
+
+        Raises:
+            NotShownError: `action_features` is not `"effect"`.
+        """
+        shown = self.settings.action_features
+        if shown != "effect":
+            raise NotShownError(
+                f"expected action_features='effect' for expected_utility(), got {shown!r}: make the environment with "
+                "action_features='effect' or task='easy'; baselines that may know what edits do call "
+                "eagle_gym.envs.transition.expected_utility(env.unwrapped.world, states)"
+            )
 
     @property
     def usage(self) -> Usage:

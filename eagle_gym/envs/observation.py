@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.envs.transition import match
 from eagle_gym.envs.world import State, World
 
 TEXT_KEYS: Final = ("text", "user_id", "item_id", "profile", "edits")  # of info; infos="arrays" leaves them out
@@ -23,27 +25,47 @@ def make_observation(world: World, state: State) -> str | dict[str, NDArray[np.f
 
 def observe_text(world: World, state: State) -> str:
     """The text observation: all that an agent that reads needs in order to act."""
-    steps = f"Step {state.step} of {world.settings.horizon}."
+    lines = [f"Text: {state.text}", f"Step {state.step} of {world.settings.horizon}."]
+    if world.settings.shows_taste:
+        lines.insert(0, f"User: {world.resources.profile(state.user)}")
+    else:
+        lines.append(f"Last reward: {state.reward:.2f}.")
     offered = [f"{i}. {edit}" for i, edit in enumerate(state.action_set.edits) if state.action_set.mask[i]]
-    profile = world.resources.profile(state.user)
-    return "\n".join([f"User: {profile}", f"Text: {state.text}", steps, "Edits:", *offered])
+    return "\n".join([*lines, "Edits:", *offered])
 
 
 def observe_latent(world: World, states: Sequence[State]) -> dict[str, NDArray[np.float32]]:
     """The latent observation of a batch: new float32 arrays [B, ...] inside the boxes."""
-    taste = world.space.users[[state.user for state in states], :-1]  # [B, n]
-    strength = np.linalg.norm(taste, axis=1, keepdims=True)
-    sets = [state.action_set for state in states]
-    columns = {
-        "state": np.stack([state.z for state in states]),
-        "user": np.concatenate([taste / np.maximum(strength, 1e-12), strength], axis=1),
-        "actions": np.stack([s.features.reshape(-1) for s in sets]),
-        "weights": np.stack([s.weights for s in sets]),
-        "mask": np.stack([s.mask for s in sets]),
-        "time": np.array([[state.step / world.settings.horizon] for state in states]),
-    }
     boxes = world.bounds
-    return {name: _inside(boxes[name], rows) for name, rows in columns.items()}
+    return {name: _inside(boxes[name], np.stack([_PARTS[name](world, s) for s in states])) for name in boxes.spaces}
+
+
+def _actions(world: World, state: State) -> NDArray[np.float64]:
+    chosen = state.action_set
+    if world.settings.action_features == "effect":
+        return chosen.features.reshape(-1)
+    return world.resources.edit_features.of(chosen.edits).reshape(-1)
+
+
+def _interests(world: World, state: State) -> NDArray[np.float64]:
+    assert world.resources.interests is not None
+    return world.resources.interests[state.user].reshape(-1)
+
+
+# Part of the latent observation -> what it shows of a state.
+_PARTS: Final[Mapping[str, Callable[[World, State], NDArray[Any]]]] = MappingProxyType(
+    {
+        "state": lambda world, state: state.z,
+        "user": lambda world, state: world.resources.tastes[state.user],
+        "interests": _interests,
+        "actions": _actions,
+        "match": lambda world, state: match(world, state.action_set, state.user),
+        "weights": lambda world, state: state.action_set.weights,
+        "mask": lambda world, state: state.action_set.mask,
+        "time": lambda world, state: np.array([state.step / world.settings.horizon]),
+        "reward": lambda world, state: np.array([state.reward]),
+    }
+)
 
 
 def _inside(box: gym.Space[Any], rows: NDArray[Any]) -> NDArray[np.float32]:
@@ -66,6 +88,7 @@ def make_info(world: World, state: State) -> dict[str, Any]:
         "design": {"weights": chosen.weights.copy(), "gap": chosen.gap, "C": chosen.C},
         "utility": dict(state.utility),
     }
-    if world.settings.infos == "full":
-        return info
-    return {key: value for key, value in info.items() if key not in TEXT_KEYS}
+    left_out = () if world.settings.infos == "full" else TEXT_KEYS
+    if not world.settings.shows_taste:
+        left_out = (*left_out, "profile")
+    return {key: value for key, value in info.items() if key not in left_out}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.observation import make_info, make_observation, observe_latent
 from eagle_gym.envs.vector import EagleVectorEnv, check_attribute
-from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -149,7 +149,7 @@ class SB3VecEnv(VecEnv):
         `set_state` also takes a list with one snapshot per environment in `indices`.
 
         Raises:
-            AttributeError: There is no such method.
+            AttributeError: There is no such method, or (a `NotShownError`) the task does not show it.
         """
         if method_name == "set_state" and method_args and isinstance(method_args[0], list | tuple):
             rows = list(self._get_indices(indices))
@@ -161,9 +161,12 @@ class SB3VecEnv(VecEnv):
 
     @staticmethod
     def _method(env: EagleEnv, name: str) -> Any:  # noqa: ANN401
-        if not env.has_wrapper_attr(name):
-            raise AttributeError(f"environments have no method {name!r}")
-        return env.get_wrapper_attr(name)
+        try:
+            return env.get_wrapper_attr(name)
+        except NotShownError:
+            raise
+        except AttributeError as error:
+            raise AttributeError(f"environments have no method {name!r}") from error
 
     def _chosen(self, indices: Indices) -> list[EagleEnv]:
         return [self.envs.envs[i] for i in self._get_indices(indices)]

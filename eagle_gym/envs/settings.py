@@ -16,6 +16,7 @@ from eagle_gym.envs.arguments import Argument, Part, argument, located
 from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
+from eagle_gym.tasks import TASKS
 
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]
@@ -26,7 +27,8 @@ Prepare = Literal["auto", "never"]
 class Settings:
     """All arguments of an environment, checked; every one is a JSON value, so that a spec round-trips.
 
-    `Settings.arguments()` describes them.
+    `Settings.arguments()` describes them. Those that a task sets are None where they are not given, and have the task's
+    value once the settings are made.
 
     Raises:
         ArgumentError: An invalid argument or combination, or an argument that the catalog needs and lacks.
@@ -88,10 +90,44 @@ class Settings:
         help="Sampling temperature of the rewriting. 0 takes the most likely token.",
         applies_to="rewriting",
     )
+    task: str = argument(
+        "default",
+        choices=tuple(TASKS),
+        help="A preset of arguments; an argument that is given wins over it. Ids such as `EagleGym/PlotsEasy-v0` name "
+        "one.",
+        applies_to="episode",
+    )
     observation: str = argument(
         "text",
         choices=("text", "latent"),
         help="`'text'` is one string, `'latent'` a flat `Dict` of float32 boxes.",
+        applies_to="episode",
+    )
+    action_features: str = argument(
+        None,
+        of=str,
+        by_task=True,
+        choices=("effect", "edit", "none"),
+        help="What the latent observation shows of each edit: `'effect'` is what the edit is expected to do, `'edit'` "
+        "an embedding of its own words, `'none'` nothing. `expected_utility()` needs `'effect'`.",
+        applies_to="episode",
+    )
+    taste: str = argument(
+        None,
+        of=str,
+        by_task=True,
+        choices=("shown", "hidden"),
+        help="Whether the agent is told the user's taste. If it is hidden, the last reward is observed instead, and no "
+        "candidate is personalised.",
+        applies_to="episode",
+    )
+    order: str = argument(
+        None,
+        of=str,
+        by_task=True,
+        choices=("pool", "match"),
+        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with the edit whose shown "
+        "features point most in the direction of the user's taste.",
         applies_to="episode",
     )
     infos: str = argument(
@@ -107,15 +143,26 @@ class Settings:
         help="Whether episodes start from train or test users and items.",
         applies_to="episode",
     )
-    horizon: int = argument(5, at_least=1, help="Steps in an episode.", applies_to="episode")
+    horizon: int = argument(
+        None, of=int, by_task=True, at_least=1, help="Steps in an episode.", applies_to="episode"
+    )
     reward: str = argument(
         "improvement",
         choices=("improvement", "terminal"),
         help="`'improvement'` is the gain in utility at each step, `'terminal'` the utility of the last text.",
         applies_to="episode",
     )
-    actions: int = argument(16, at_least=2, help="K, the edits offered in a state.", applies_to="actions")
-    pool: int = argument(64, at_least=2, help="Candidate edits from which the K are chosen.", applies_to="actions")
+    actions: int = argument(
+        None, of=int, by_task=True, at_least=2, help="K, the edits offered in a state.", applies_to="actions"
+    )
+    pool: int = argument(
+        None,
+        of=int,
+        by_task=True,
+        at_least=2,
+        help="Candidate edits from which the K are chosen.",
+        applies_to="actions",
+    )
     candidates: str = argument(
         "lexicon",
         choices=("lexicon", "model"),
@@ -123,10 +170,12 @@ class Settings:
         applies_to="actions",
     )
     personalised: float = argument(
-        0.5,
+        None,
+        of=float,
+        by_task=True,
         at_least=0,
         at_most=1,
-        help="Share of the candidates proposed with the user's profile.",
+        help="Share of the candidates proposed with the user's profile; 0 if the taste is hidden.",
         applies_to="actions",
     )
     macro: float = argument(
@@ -254,12 +303,27 @@ class Settings:
     def __post_init__(self) -> None:
         for name, record in self.arguments().items():
             object.__setattr__(self, name, record.checked(name, getattr(self, name)))
+        for name, value in self._preset().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         _check_sizes(self)
+        _check_taste(self)
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+
+    def _preset(self) -> dict[str, Any]:
+        """The arguments that the task sets. A hidden taste personalises nothing, whoever hides it."""
+        values = TASKS[self.task].arguments
+        hides = (self.taste or values["taste"]) == "hidden"
+        return values | {"personalised": 0.0} if hides else values
+
+    @property
+    def shows_taste(self) -> bool:
+        """Whether observation and info tell the user's taste."""
+        return self.taste == "shown"
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
@@ -331,6 +395,20 @@ def _check_sizes(settings: Settings) -> None:
         raise ArgumentError(
             f"expected pool to be larger than dim, got pool={settings.pool} and dim={settings.dim}: a design needs "
             "more candidates than dimensions, better four times as many"
+        )
+
+
+def _check_taste(settings: Settings) -> None:
+    if not settings.shows_taste and settings.personalised > 0:
+        raise ArgumentError(
+            f"expected personalised=0 with taste='hidden', got {settings.personalised}: personalised candidates would "
+            "reveal the taste; leave personalised out, or choose taste='shown'"
+        )
+    if settings.order == "match" and not (settings.shows_taste and settings.action_features != "none"):
+        raise ArgumentError(
+            f"expected order='pool' with taste={settings.taste!r} and action_features={settings.action_features!r}, "
+            "got 'match': an order may only repeat what is shown, so choose taste='shown' and action_features='edit' "
+            "or 'effect'"
         )
 
 

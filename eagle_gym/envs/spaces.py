@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ import numpy as np
 from gymnasium.spaces.utils import flatten, flatten_space, is_space_dtype_shape_equiv, unflatten
 from gymnasium.vector.utils import batch_differing_spaces, create_empty_array
 from gymnasium.wrappers.utils import create_zero_array
+from numpy.typing import NDArray
 
 from eagle_gym.errors import ConfigurationError
 
@@ -167,61 +169,107 @@ _register_with_minari()
 # The latent observation
 
 
-def latent_shapes(*, n: int, actions: int) -> dict[str, tuple[int]]:
-    """The shape of each part of the latent observation, by its key.
+REWARD_BOUND: Final = 10.0  # of the last reward, in standard deviations of utility
+LATENT_KEYS: Final = ("state", "user", "interests", "actions", "match", "weights", "mask", "time", "reward")
+REQUIRED_KEYS: Final = ("state", "weights", "mask", "time")
 
-    Args:
+
+@dataclass(frozen=True)
+class LatentLayout:
+    """Which parts a latent observation has, and how large they are.
+
+    Attributes:
         n: Dimension of the latent space.
         actions: K, the actions that a state offers.
+        width: m, the features of an action; 0 if none are shown.
+        user: Whether the user's taste is shown.
+        match: Whether the match of each action with the taste is shown.
+        interests: c, the centres of the user's interests that are shown; 0 if none are.
+        reward: Whether the last reward is shown.
     """
-    return {
-        "state": (n,),
-        "user": (n + 1,),
-        "actions": (actions * n,),
-        "weights": (actions,),
-        "mask": (actions,),
-        "time": (1,),
-    }
+
+    n: int
+    actions: int
+    width: int
+    user: bool = True
+    match: bool = False
+    interests: int = 0
+    reward: bool = False
+
+    @property
+    def shapes(self) -> dict[str, tuple[int]]:
+        """The shape of each part, by its key."""
+        sizes = {
+            "state": self.n,
+            "user": (self.n + 1) * self.user,
+            "interests": self.interests * self.n,
+            "actions": self.actions * self.width,
+            "match": self.actions * self.match,
+            "weights": self.actions,
+            "mask": self.actions,
+            "time": 1,
+            "reward": int(self.reward),
+        }
+        return {key: (size,) for key, size in sizes.items() if size}
+
+    @classmethod
+    def of(cls, parts: gym.Space[Any] | Mapping[str, Any]) -> LatentLayout:
+        """The layout of a space, or of arrays whose last axis is that of the space. Other keys are ignored.
+
+        Raises:
+            ConfigurationError: It is not a latent observation.
+        """
+        found = parts.spaces if isinstance(parts, gym.spaces.Dict) else parts
+        sizes = {}
+        if isinstance(found, Mapping):
+            sizes = {key: (part.shape or (0,))[-1] for key, part in found.items() if key in LATENT_KEYS}
+        if set(REQUIRED_KEYS) <= set(sizes) and min(sizes.values()) > 0:
+            n, actions = sizes["state"], sizes["mask"]
+            layout = cls(
+                n=n,
+                actions=actions,
+                width=sizes.get("actions", 0) // actions,
+                user="user" in sizes,
+                match="match" in sizes,
+                interests=sizes.get("interests", 0) // n,
+                reward="reward" in sizes,
+            )
+            for key, shape in layout.shapes.items():
+                if (sizes[key],) != shape:
+                    raise ConfigurationError(
+                        f"latent observation: expected {key!r} of shape {shape}, got ({sizes[key]},), with a state of "
+                        f'shape ({n},) and {actions} actions: make the environment with observation="latent"'
+                    )
+            return layout
+        got = list(sizes) if sizes else type(parts).__name__
+        raise ConfigurationError(
+            f"expected the latent observation, a Dict with {list(REQUIRED_KEYS)}, got {got}: make the environment with "
+            'observation="latent"'
+        )
 
 
-LATENT_KEYS: Final = tuple(latent_shapes(n=1, actions=1))
-
-
-def latent_sizes(space: gym.Space[Any]) -> tuple[int, int]:
-    """Read n (dimension of the latent space) and K (actions) from the space of the latent observation.
-
-    Raises:
-        ConfigurationError: It is not the space of a latent observation.
-    """
-    if isinstance(space, gym.spaces.Dict) and {"state", "mask"} <= set(space.spaces):
-        shapes = {name: box.shape for name, box in space.spaces.items() if name in LATENT_KEYS}
-        n, actions = int(np.prod(shapes["state"] or ())), int(np.prod(shapes["mask"] or ()))
-        if shapes == latent_shapes(n=n, actions=actions):
-            return n, actions
-    raise ConfigurationError(
-        f"expected the latent observation, a Dict with {list(LATENT_KEYS)}, got {space}: make the environment with "
-        'observation="latent"'
-    )
-
-
-def latent_space(*, n: int, actions: int, radius: float, strength: float, features: str) -> gym.spaces.Dict:
-    """The flat Dict of float32 boxes of `observation="latent"`; `latent_shapes` has the keys and shapes.
+def latent_space(
+    layout: LatentLayout, *, radius: float, strength: float, action_bounds: tuple[NDArray[Any], NDArray[Any]]
+) -> gym.spaces.Dict:
+    """The flat Dict of float32 boxes of `observation="latent"`.
 
     Args:
-        n: Dimension of the latent space.
-        actions: K, the actions that a state offers.
+        layout: Its parts.
         radius: Radius of the ball that holds every embedding.
         strength: Largest norm of a user's taste that is shown.
-        features: `"displacement"` (differences of two embeddings) or `"next"` (embeddings).
+        action_bounds: The lowest and highest features of an action, each [m].
     """
-    reach = radius * (2.0 if features == "displacement" else 1.0)
+    n, (low, high) = layout.n, action_bounds
     bounds: dict[str, tuple[Any, Any]] = {
         "state": (-radius, radius),
         "user": (np.append(-np.ones(n), 0.0), np.append(np.ones(n), max(strength, 1e-6))),
-        "actions": (-reach, reach),
+        "interests": (-radius, radius),
+        "actions": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
+        "match": (-2.0 * radius, 2.0 * radius),
+        "reward": (-REWARD_BOUND, REWARD_BOUND),
     }
     boxes: dict[str, gym.Space[Any]] = {
-        name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in latent_shapes(n=n, actions=actions).items()
+        name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in layout.shapes.items()
     }
     return gym.spaces.Dict(boxes)
 

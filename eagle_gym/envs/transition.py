@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
+from eagle_gym.actions.action_set import DECIMALS, ActionSet
 from eagle_gym.envs.settings import SPLITS
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import RawState, State, World
@@ -120,11 +121,29 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     items = np.array([state.item for state in raw])
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
     scores = utility_rows(parts.utility(z, parts.space.users[users], items))
-    action_sets = parts.action_sets.build(texts, [parts.profile(int(user)) for user in users], z)
+    profiles = [parts.profile(int(user)) if world.settings.shows_taste else "" for user in users]
+    action_sets = parts.action_sets.build(texts, profiles, z)
+    if world.settings.order == "match":
+        action_sets = [_by_match(world, *row) for row in zip(action_sets, users.tolist(), strict=True)]
     return [
         State(s.text, s.user, s.item, s.step, row, score, action_set, s.valid)
         for s, row, score, action_set in zip(raw, z, scores, action_sets, strict=True)
     ]
+
+
+def _by_match(world: World, chosen: ActionSet, user: int) -> ActionSet:
+    """An action set with the edits that match the user's taste first; equal ones keep their order."""
+    scores = np.where(chosen.mask > 0, match(world, chosen, user), -np.inf)
+    return chosen.taken(np.argsort(-np.round(scores, DECIMALS), kind="stable"))
+
+
+def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
+    """[K] How far what is shown of each action points in the direction of a user's taste."""
+    if world.settings.action_features == "effect":
+        shown = chosen.features
+    else:
+        shown = world.resources.edit_features.directions(chosen.edits)
+    return np.asarray((shown * world.resources.tastes[user, :-1]).sum(axis=1))
 
 
 def utility_rows(parts: UtilityParts) -> list[dict[str, float]]:
@@ -196,7 +215,14 @@ def step(
 ) -> tuple[list[State], list[float]]:
     """Take one step in every episode and return [B] next states and [B] rewards."""
     after = make_states(world, rewrite(world, states, actions, seeds))
-    return after, rewards(world, states, after)
+    after = with_rewards(world, states, after)
+    return after, [state.reward for state in after]
+
+
+def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[State]:
+    """[B] The states of `after`, with the rewards of the steps that led there."""
+    paid = rewards(world, before, after)
+    return [dataclasses.replace(state, reward=reward) for state, reward in zip(after, paid, strict=True)]
 
 
 def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:

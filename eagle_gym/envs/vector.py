@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -170,9 +170,15 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         """Which actions each state offers, [N, K]."""
         return np.stack([env.action_masks() for env in self.envs])
 
-    def expected_utility(self) -> NDArray[np.float64]:
-        """Utility of each action's expected next embedding, [N, K]; -inf where no action is offered."""
-        return transition.expected_utility(self.world, self.states)
+    @property
+    def expected_utility(self) -> Callable[[], NDArray[np.float64]]:
+        """A method: the utility of each action's expected next embedding, [N, K]; -inf where no action is offered.
+
+        Raises:
+            NotShownError: `action_features` is not `"effect"`.
+        """
+        self.check_effects_shown()
+        return lambda: transition.expected_utility(self.world, self.states)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -240,7 +246,8 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
             starts = [transition.sample_start(world, self.envs[i].np_random) for i in resetting]
             moved = transition.rewrite(world, [states[i] for i in moving], indices, seeds)
             arrived = transition.make_states(world, [*moved, *starts])
-        after = dict(zip(moving, arrived[: len(moving)], strict=True))
+        paid = transition.with_rewards(world, [states[i] for i in moving], arrived[: len(moving)])
+        after = dict(zip(moving, paid, strict=True))
         fresh = dict(zip(resetting, arrived[len(moving) :], strict=True))
         return self._settle(states, dict(zip(moving, indices, strict=True)), after, fresh)
 
@@ -255,10 +262,9 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
     ) -> Transition:
         rewards = np.zeros(self.num_envs)
         rows = list(after)
-        rewards[rows] = transition.rewards(self.world, [states[i] for i in rows], [after[i] for i in rows])
         for i in rows:
-            edit = states[i].action_set.edits[indices[i]]
-            self.envs[i].append(Frame(after[i], edit, float(rewards[i])))
+            rewards[i] = after[i].reward
+            self.envs[i].append(Frame(after[i], states[i].action_set.edits[indices[i]], after[i].reward))
         for i, state in fresh.items():
             self.envs[i].restore(state, [Frame(state)], *_randomness(self.envs[i]))
         return Transition(

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.actions.action_set import ActionSet, ActionSets
+from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.actions.effects import Rollout
 from eagle_gym.envs.settings import Settings
-from eagle_gym.envs.spaces import FreeText, latent_space
+from eagle_gym.envs.spaces import FreeText, LatentLayout, latent_space
 from eagle_gym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Resources:
         surrogate_quality: The measured quality of the surrogate, empty if effects are rollouts.
         effects_model: The language model whose rewrites the effects predict, closed like the other; None if it is the
             same one.
+        interests: [U, c, n] Centres of each user's interests, or None where a user has one taste vector only.
     """
 
     catalog: Catalog
@@ -51,6 +53,7 @@ class Resources:
     utility: Utility
     surrogate_quality: Mapping[str, float] = field(default_factory=dict)
     effects_model: LanguageModel | None = None
+    interests: NDArray[np.float64] | None = None
 
     @property
     def models(self) -> tuple[LanguageModel, ...]:
@@ -73,6 +76,13 @@ class Resources:
         return self.catalog.language == "plot_english" and self.model.language == "plot_english"
 
     @cached_property
+    def edit_features(self) -> EditFeatures:
+        """Features of edits' own words: of plot English where texts are and edits can be parsed."""
+        lexical = self.action_sets.candidates.settings["candidates"] == "lexicon"
+        parsed = self.catalog.language == "plot_english" and (lexical or self.model.language == "plot_english")
+        return EditFeatures(self.space.encoder, self.space.dim, "plot_english" if parsed else "free")
+
+    @cached_property
     def strength(self) -> float:
         """Bound of the strength of a taste in observations, in rating units: twice that of the strongest train user.
 
@@ -80,6 +90,13 @@ class Resources:
         """
         tastes = self.space.users[self.split.train_users, :-1]
         return 2.0 * float(np.linalg.norm(tastes, axis=1).max())
+
+    @cached_property
+    def tastes(self) -> NDArray[np.float64]:
+        """[U, n + 1] Unit direction of each user's taste (0 where there is none), then its strength."""
+        tastes = self.space.users[:, :-1]
+        strengths = np.linalg.norm(tastes, axis=1, keepdims=True)
+        return np.concatenate([tastes / np.maximum(strengths, 1e-12), strengths], axis=1)
 
     @cached_property
     def longest(self) -> int:
@@ -136,12 +153,36 @@ class World:
         if self.settings.observation == "text":
             return FreeText()
         return latent_space(
-            n=self.space.dim,
-            actions=self.settings.actions,
+            self.layout,
             radius=self.space.radius,
             strength=self.resources.strength,
-            features=self.settings.features,
+            action_bounds=self._action_bounds,
         )
+
+    @cached_property
+    def layout(self) -> LatentLayout:
+        """The parts of the latent observation."""
+        settings, parts = self.settings, self.resources
+        features, shown = settings.action_features, settings.shows_taste
+        widths = {"effect": self.space.dim, "edit": parts.edit_features.width, "none": 0}
+        return LatentLayout(
+            n=self.space.dim,
+            actions=settings.actions,
+            width=widths[features],
+            user=shown,
+            match=shown and features == "edit",
+            interests=parts.interests.shape[1] if shown and parts.interests is not None else 0,
+            reward=not shown,
+        )
+
+    @property
+    def _action_bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The lowest and highest features of an action, each [m]."""
+        if self.settings.action_features == "edit":
+            return self.resources.edit_features.bounds
+        reach = self.space.radius * (2.0 if self.settings.features == "displacement" else 1.0)
+        high = np.full(self.layout.width, reach)
+        return -high, high
 
     @cached_property
     def bounds(self) -> gym.spaces.Dict:
@@ -189,6 +230,7 @@ class State:
         action_set: The K actions offered.
         valid: Whether the text is a proper rewrite (`transition.is_proper`). Free text that is not is paid at most as
             much as the text before it (`transition.paid_utility`).
+        reward: Reward of the step that led here, 0 at the start.
     """
 
     text: str
@@ -199,6 +241,7 @@ class State:
     utility: Mapping[str, float]
     action_set: ActionSet
     valid: bool
+    reward: float = 0.0
 
     @property
     def total(self) -> float:

@@ -58,6 +58,13 @@ class Encoder:
         """
         return project_to_ball(self.linear([self._bag(text) for text in texts]), self.radius)
 
+    def words(self, texts: Sequence[str]) -> Floats:
+        """What the words of texts add to an embedding, `[B, n]`, without intercept and projection.
+
+        To the last bit, row i depends only on text i.
+        """
+        return self.linear([self._bag(text) for text in texts]) - self.intercept
+
     def linear(self, bags: Sequence[Bag]) -> Floats:
         """Embeddings of texts given by their features, before the projection, `[B, n]`."""
         numbers, values = padded(bags, len(self._rows) - 1)

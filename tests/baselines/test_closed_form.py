@@ -57,7 +57,7 @@ def test_nothing_is_better_than_the_optimum(rng: np.random.Generator) -> None:
 
 
 def test_tree_of_a_world_is_what_its_episodes_do() -> None:
-    world = make_tiny_world(observation="latent", temperature=0.0, actions=3, horizon=2)
+    world = make_tiny_world(observation="latent", task="easy", temperature=0.0, actions=3, horizon=2)
     root = transition.make_states(world, [transition.sample_start(world, np.random.default_rng(0))])[0]
     tree = enumerate_tree(world, root)
     assert tree.mask.all()

@@ -32,6 +32,7 @@ from baselines.supervised import SupervisedConfig
 from baselines.supervised import make_agent as make_supervised
 from eagle_gym.envs import transition
 from eagle_gym.envs.observation import observe_text
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -52,7 +53,7 @@ def one_start(world: World) -> World:
 
 @pytest.mark.parametrize(("reference", "actions"), [("uniform", 4), ("g_optimal", 6)])
 def test_finds_the_optimum_that_is_known(reference: str, actions: int) -> None:
-    world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=actions, horizon=3))
+    world = one_start(make_tiny_world(observation="latent", task="easy", temperature=0.0, actions=actions, horizon=3))
     root = transition.sample_start(world, np.random.default_rng(0))
     tree = enumerate_tree(world, transition.make_states(world, [root])[0])
     alpha = 0.2
@@ -92,7 +93,7 @@ def inner_texts(world: World) -> list[str]:
 
 @pytest.mark.slow
 def test_a_language_model_finds_the_optimum_that_is_known(tmp_path: Path) -> None:
-    world = one_start(make_tiny_world(observation="latent", temperature=0.0, actions=4, horizon=2))
+    world = one_start(make_tiny_world(observation="latent", task="easy", temperature=0.0, actions=4, horizon=2))
     root = transition.sample_start(world, np.random.default_rng(0))
     tree = enumerate_tree(world, transition.make_states(world, [root])[0])
     texts, alpha = inner_texts(world), 0.2
@@ -188,7 +189,7 @@ def test_kl_is_that_of_the_probabilities(rng: np.random.Generator) -> None:
 
 def improved(config: EagleConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Policy before and after one iteration in the states of its episodes, and the mask, each `[M, K]`."""
-    agent = make_agent(config, 4, 2)
+    agent = make_agent(config, LatentLayout(2, 4, 2))
     episodes = play(
         agent,
         KnownVectorEnv(num_envs=64, actions=4, masked=True),
@@ -231,7 +232,7 @@ def test_the_trust_region_is_in_units_of_the_advantages(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("scale", "expected"), [(1e4, 0.5), (1e-9, 0.0)])
 def test_gradients_of_policy_and_value_are_clipped_each_on_its_own(scale: float, expected: float) -> None:
-    agent = make_agent(TINY, 3, 2)
+    agent = make_agent(TINY, LatentLayout(2, 3, 2))
     optimizers = Optimizers(agent.model, TINY)
     scores, values = agent.model(agent.model.read(KnownVectorEnv(num_envs=8).reset(seed=0)[0]))
     optimizers.step(scale * (scores[:, 0].sum() + 3 * values.sum()))
@@ -242,7 +243,7 @@ def test_gradients_of_policy_and_value_are_clipped_each_on_its_own(scale: float,
 
 
 def test_episodes_come_from_their_generator_alone() -> None:
-    agent = make_agent(TINY, 3, 2)
+    agent = make_agent(TINY, LatentLayout(2, 3, 2))
     first, second = (
         play(agent, envs, Uniform(np.random.default_rng(0)), np.random.default_rng(7))
         for envs in (KnownVectorEnv(num_envs=4), KnownVectorEnv(num_envs=4))
@@ -314,7 +315,7 @@ def test_begins_as_its_reference_policy(tmp_path: Path) -> None:
     agent = train(envs, config, progress=False)
     assert agent.steps == len(recorded)  # recorded steps count, and there were no others
     wanted = recorded.probabilities("optimistic")
-    blank = make_agent(config, agent.actions, agent.dim)
+    blank = make_agent(config, agent.layout)
     near, far = (-np.log((some.probabilities(recorded.observation) * wanted).sum(1)).mean() for some in (agent, blank))
     assert near < 0.3 * far
 
@@ -323,7 +324,7 @@ def test_imitation_keeps_a_soft_policy_soft(tmp_path: Path) -> None:
     envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=8)
     record(envs, tmp_path, RecordConfig(("g_optimal",), 8), progress=False)
     recorded = load(tmp_path, ["g_optimal"])
-    agent = make_agent(EagleConfig(imitation_epochs=150), 6, recorded.observation["state"].shape[1])
+    agent = make_agent(EagleConfig(imitation_epochs=150), LatentLayout.of(recorded.observation))
     imitate(agent, recorded)
     prior = recorded.probabilities("g_optimal")
     assert divergence(floored(prior, prior > 0, 0.01), agent.probabilities(recorded.observation)).mean() < 0.05
@@ -362,7 +363,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
 
 
 def test_wrong_observations_are_named() -> None:
-    agent = make_agent(TINY, 3, 2)
+    agent = make_agent(TINY, LatentLayout(2, 3, 2))
     with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 in 2"):
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):

@@ -5,8 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from baselines.networks import MASKED, ActionScores, StateValue, action_features, pooled
+from baselines.networks import (
+    MASKED,
+    ActionScores,
+    ActionValues,
+    StateValue,
+    action_features,
+    distances,
+    latent_tensors,
+    pooled,
+    widths,
+)
+from eagle_gym.envs.spaces import LatentLayout
+from eagle_gym.errors import ConfigurationError
+
+LAYOUT = LatentLayout(n=3, actions=5, width=3)
 
 
 @pytest.fixture
@@ -29,7 +45,7 @@ def batch() -> dict[str, torch.Tensor]:
 def networks() -> tuple[ActionScores, StateValue]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ActionScores(3, 16, gain=1.0), StateValue(3, 16)
+        return ActionScores(LAYOUT, 16, gain=1.0), StateValue(LAYOUT, 16)
 
 
 def test_permutations(batch: dict[str, torch.Tensor], networks: tuple[ActionScores, StateValue]) -> None:
@@ -63,8 +79,8 @@ def test_features_by_hand() -> None:
         "time": torch.tensor([[0.2]]),
     }
     features, context, mask = action_features(observation)
-    alone = [3, 4, 1.8, 3.2, 3, 8, 5, 11, 5, np.sqrt(16 + 36), 0.5]
-    shared = [1, 2, 0.6, 0.8, 3, 0.2, 0.6, 1.6, 2.2, np.sqrt(5)]
+    alone = [0.5, 3, 4, 3, 8, 11, 5, np.sqrt(16 + 36), 1.8, 3.2, 5]
+    shared = [1, 2, 0.2, np.sqrt(5), 0.6, 0.8, 3, 0.6, 1.6, 2.2]
     np.testing.assert_allclose(features[0, 0], alone + shared, rtol=1e-6)
     np.testing.assert_allclose(context[0], shared, rtol=1e-6)
     assert mask.all()
@@ -75,3 +91,40 @@ def test_pooling_by_hand() -> None:
     mean, top = pooled(embedded, torch.tensor([[True, True, False]]))[0].tolist()
     assert mean == pytest.approx((np.tanh(1) + np.tanh(-2)) / 2)
     assert top == pytest.approx(np.tanh(1))
+
+
+@given(
+    width=st.sampled_from([0, 3, 11]),
+    interests=st.integers(0, 2),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_networks_read_whatever_a_task_shows_and_treat_actions_alike(width: int, interests: int, flags: tuple) -> None:
+    user, match, reward = flags
+    layout = LatentLayout(3, 4, width, user, match, interests, reward)
+    generator = torch.Generator().manual_seed(0)
+    seen = {key: torch.rand(2, *shape, generator=generator) for key, shape in layout.shapes.items()}
+    seen["mask"] = torch.tensor([[1.0, 1, 1, 1], [1, 1, 1, 0]])
+    order = [2, 0, 3, 1]
+    moved = dict(seen)
+    for key in {"weights", "mask", "match", "actions"} & set(seen):
+        moved[key] = seen[key].reshape(2, 4, -1)[:, order].reshape(seen[key].shape)
+    values = ActionValues(layout, 8)
+    features, context, _ = action_features(seen)
+    assert (features.shape[-1], context.shape[-1]) == widths(layout)
+    with torch.no_grad():
+        torch.testing.assert_close(values(moved), values(seen)[:, order])
+
+
+def test_distances_to_interests_are_sorted() -> None:
+    centres = torch.tensor([[0.0, 0.0, 3.0, 4.0]])
+    found = distances(torch.tensor([[[3.0, 4.0], [0.0, 0.0]]]), centres)
+    np.testing.assert_allclose(found[0], [[0, 5], [0, 5]])
+
+
+def test_an_agent_of_another_task_is_refused(batch: dict[str, torch.Tensor]) -> None:
+    seen = {key: part.numpy() for key, part in batch.items()}
+    assert set(latent_tensors(seen, LAYOUT, "cpu")) == set(batch)
+    hidden, edits = LatentLayout(3, 5, 3, user=False, reward=True), LatentLayout(3, 5, 9, match=True)
+    for other in (LatentLayout(3, 5, 0), hidden, edits):
+        with pytest.raises(ConfigurationError, match="make the environment with the settings of the training"):
+            latent_tensors(seen, other, "cpu")

@@ -27,6 +27,7 @@ from baselines.reference import (
 from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.tasks import TASKS
 from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVectorEnv
 
@@ -61,17 +62,29 @@ def test_g_optimal_ignores_weight_off_the_mask(envs: KnownVectorEnv, rng: np.ran
         GOptimal(rng).probabilities(observation)
 
 
-@pytest.mark.parametrize("features", ["displacement", "next"])
-def test_no_op_moves_least(envs: KnownVectorEnv, rng: np.random.Generator, features: str) -> None:
+@pytest.mark.parametrize("shown", ["actions", ""])
+def test_no_op_moves_least_whatever_is_shown(envs: KnownVectorEnv, rng: np.random.Generator, shown: str) -> None:
     observation, _ = envs.reset(seed=0)
-    lengths = np.tile([3.0, 1.0, 2.0, 0.5], (6, 1))  # the shortest is masked
-    moves = np.stack([lengths, np.zeros_like(lengths)], axis=2)
-    here = observation["state"][:, None] if features == "next" else 0
-    observation["actions"] = (moves + here).reshape(6, 8).astype(np.float32)
-    agent = NoOp(rng, features)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(agent.predict(observation)[0], np.ones(6))
-    with pytest.raises(ConfigurationError, match="features"):
-        NoOp(rng, "previous")  # type: ignore[arg-type]
+    for row in envs.rows:
+        row.displacements = np.array([[3.0, 0], [1, 0], [2, 0], [0.5, 0]])  # the shortest is masked
+    observation = {key: part for key, part in observation.items() if key != "actions" or shown}
+    np.testing.assert_array_equal(NoOp(envs, rng).predict(observation)[0], np.ones(6))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_privileged_policies_work_where_effects_are_not_shown(task: str, rng: np.random.Generator) -> None:
+    world = make_tiny_world(observation="latent", task=task, actions=4)
+    envs = EagleVectorEnv.from_world(world, 2)
+    observation, _ = envs.reset(seed=0)
+    values = transition.expected_utility(world, envs.states)
+    for name in FIXED:
+        probabilities = make_reference(name, envs, rng).probabilities(observation)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    best, _ = make_reference("optimistic", envs, rng).predict(observation)
+    np.testing.assert_array_equal(values[[0, 1], best], values.max(axis=1))
+    moves = [np.linalg.norm(state.action_set.expected - state.z, axis=1) for state in envs.states]
+    least, _ = make_reference("no_op", envs, rng).predict(observation)
+    np.testing.assert_array_equal(np.array(moves)[[0, 1], least], np.min(moves, axis=1))
 
 
 def test_policies_are_found_by_name(envs: KnownVectorEnv, rng: np.random.Generator) -> None:

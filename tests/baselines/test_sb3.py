@@ -28,11 +28,13 @@ from baselines.sb3 import (
     make_policy,
     train,
 )
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVecEnv, KnownVectorEnv
 
+LAYOUT = LatentLayout(n=3, actions=5, width=3)
 TINY = PPOConfig(total_timesteps=48, n_epochs=2, hidden=16, n_steps=3, batch_size=3)
 SMALL: dict[str, SB3Config] = {
     "ppo": TINY,
@@ -134,7 +136,7 @@ def scores(policy: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_permuting_actions_permutes_their_scores(name: str) -> None:
     torch.manual_seed(0)
-    policy = make_policy(SMALL[name], 3, 5)
+    policy = make_policy(SMALL[name], LAYOUT)
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.mul_(2)  # far from uniform
@@ -147,7 +149,7 @@ def test_permuting_actions_permutes_their_scores(name: str) -> None:
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_masked_actions_are_never_chosen_and_have_no_influence(name: str) -> None:
     torch.manual_seed(0)
-    policy = make_policy(SMALL[name], 3, 5)
+    policy = make_policy(SMALL[name], LAYOUT)
     batch = batch_of()
     other = batch | {"actions": batch["actions"].copy()}
     other["actions"][0, 9:] = 7.0  # the features of actions 3 and 4, which row 0 does not offer
@@ -160,7 +162,7 @@ def test_masked_actions_are_never_chosen_and_have_no_influence(name: str) -> Non
 
 def test_values_do_not_change_with_the_order() -> None:
     torch.manual_seed(0)
-    policy = make_policy(TINY, 3, 5)
+    policy = make_policy(TINY, LAYOUT)
     assert isinstance(policy, EquivariantPolicy)
     observations = [
         {key: torch.as_tensor(v) for key, v in b.items()} for b in (batch_of(), moved(batch_of(), [2, 0, 4, 1, 3]))
@@ -193,7 +195,7 @@ def test_dqn_explores_among_the_offered_actions() -> None:
 
 def test_recurrent_policies_remember_within_an_episode() -> None:
     torch.manual_seed(0)
-    agent = SB3Agent(make_policy(SMALL["recurrent_ppo"], 3, 5), SMALL["recurrent_ppo"], 0)
+    agent = SB3Agent(make_policy(SMALL["recurrent_ppo"], LAYOUT), SMALL["recurrent_ppo"], 0)
     _, memory = agent.predict(batch_of())
     assert memory is not None
     _, later = agent.predict(batch_of(), memory, np.zeros(4, bool))

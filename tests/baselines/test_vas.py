@@ -17,6 +17,7 @@ from baselines.dataset import RecordConfig, record
 from baselines.evaluate import evaluate
 from baselines.reference import floored, make_reference
 from baselines.vas import VASAgent, VASConfig, make_agent, train
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.fake_worlds import make_tiny_world
@@ -35,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_probabilities_are_those_of_the_formula() -> None:
-    agent = make_agent(VASConfig(reference="g_optimal", beta=0.5), 4, 2)
+    agent = make_agent(VASConfig(reference="g_optimal", beta=0.5), LatentLayout(2, 4, 2))
     observation, _ = KnownVectorEnv(num_envs=5, actions=4, masked=True).reset(seed=0)
     mask = read_latent(observation).mask
     prior = floored(observation["weights"].astype(float), mask)
@@ -110,7 +111,7 @@ def test_errors_are_named(data: str, tmp_path: Path) -> None:
     (tmp_path / "agent.json").write_text(json.dumps(header | {"dim": 9}))
     with pytest.raises(PreparationError, match="cannot be read"):
         VASAgent.load(tmp_path)
-    agent = make_agent(VASConfig(), 3, 2)
+    agent = make_agent(VASConfig(), LatentLayout(2, 3, 2))
     with pytest.raises(ConfigurationError, match="got K = 4"):
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):

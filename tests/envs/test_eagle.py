@@ -120,7 +120,8 @@ def test_the_text_observation_says_all_an_agent_needs(tiny: World) -> None:
     assert env.read() == observation
 
 
-def test_the_latent_observation_is_what_the_info_says(tiny_latent: World) -> None:
+def test_the_latent_observation_is_what_the_info_says() -> None:
+    tiny_latent = make_tiny_world(observation="latent", task="easy")
     env = EagleEnv.from_world(tiny_latent)
     observation, info = env.reset(seed=2)
     chosen, user = env.state.action_set, tiny_latent.space.users[tiny_latent.catalog.user_index(info["user_id"])]
@@ -142,7 +143,8 @@ def test_terminal_reward_is_the_last_texts_utility() -> None:
     assert steps[2][1] == steps[2][4]["utility"]["total"]
 
 
-def test_expected_utility_is_the_utility_of_the_expected_embedding(tiny: World) -> None:
+def test_expected_utility_is_the_utility_of_the_expected_embedding() -> None:
+    tiny = make_tiny_world(task="easy")
     env = EagleEnv.from_world(tiny)
     env.reset(seed=0)
     state = env.state

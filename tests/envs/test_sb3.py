@@ -75,7 +75,8 @@ def test_masks_and_other_methods_go_through_env_method() -> None:
     envs.reset()
     masks = envs.env_method("action_masks")
     assert [mask.shape for mask in masks] == [(6,)] * 3
-    assert len(envs.env_method("expected_utility", indices=[0, 2])) == 2
+    with pytest.raises(AttributeError, match="no method 'nothing'"):
+        envs.env_method("nothing")
     assert envs.has_attr("render_mode")
     assert envs.get_attr("num_envs") == [3] * 3
     kept = envs.env_method("get_state")

@@ -23,6 +23,7 @@ from eagle_gym.envs import opening
 from eagle_gym.envs.arguments import markdown_table
 from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ArgumentError, ConfigurationError
+from eagle_gym.tasks import BASE
 from tests.fake_worlds import ScriptedModel
 
 WRONG = [
@@ -46,6 +47,13 @@ WRONG = [
     ({"personalised": 1.5}, "expected personalised to be a number"),
     ({"rollout_samples": 0}, "expected rollout_samples to be an integer"),
     ({"dim": 1}, "expected dim to be an integer"),
+    ({"task": "hiden"}, "did you mean 'hidden'"),
+    ({"action_features": "effects"}, "did you mean 'effect'"),
+    ({"taste": "secret"}, "expected taste to be one of 'shown', 'hidden'"),
+    ({"task": "hidden", "personalised": 0.5}, "expected personalised=0 with taste='hidden', got 0.5"),
+    ({"taste": "hidden", "order": "match"}, "expected order='pool' with taste='hidden'"),
+    ({"action_features": "none", "order": "match"}, "expected order='pool' with .*action_features='none'"),
+    ({"task": "plan", "pool": 3}, "expected pool to be at least as large as actions"),
     ({"utility": "mymodule"}, "module:factory"),
     ({"utility_kwargs": [1]}, "expected utility_kwargs to be a dict"),
     ({"utility_kwargs": {"f": print}}, "JSON values"),
@@ -216,7 +224,8 @@ def test_every_argument_is_declared() -> None:
         assert record == Settings.arguments()[field.name]
         assert record.default == field.default
         assert record.help.endswith("."), field.name
-        assert ("None" in field.type) is record.optional, field.name
+        assert ("None" in field.type) is (record.optional and not record.by_task), field.name
+        assert record.by_task is (field.name in BASE), field.name
 
 
 TAKERS = {name for spec in CATALOGS.values() for name in spec.takes}

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.spaces import LATENT_KEYS, FreeText, latent_shapes, latent_sizes, latent_space
+from eagle_gym.envs.spaces import LATENT_KEYS, FreeText, LatentLayout, latent_space
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
 from tests.fake_worlds import make_tiny_world
@@ -120,9 +120,10 @@ def test_a_text_space_would_go_stale_there_and_ours_must_not_be_one() -> None:
     assert not isinstance(FreeText(), gym.spaces.Text)
 
 
-@pytest.mark.parametrize(("features", "reach"), [("displacement", 6.0), ("next", 3.0)])
+@pytest.mark.parametrize(("features", "reach"), [("displacement", 2.0), ("next", 1.0)])
 def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: float) -> None:
-    space = latent_space(n=4, actions=5, radius=3.0, strength=2.0, features=features)
+    world = make_tiny_world(observation="latent", task="easy", features=features, actions=5)
+    space, radius = world.observation_space(), world.space.radius
     shapes = {"state": 4, "user": 5, "actions": 20, "weights": 5, "mask": 5, "time": 1}
     assert {name: box.shape for name, box in space.spaces.items()} == {k: (n,) for k, n in shapes.items()}
     for box in space.spaces.values():
@@ -130,19 +131,41 @@ def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: flo
         assert box.dtype == np.float32
         assert box.is_bounded()
         assert (box.low < box.high).all()
-    assert space["actions"].high.max() == pytest.approx(reach)
-    assert space["user"].high.tolist() == [1, 1, 1, 1, 2]
+    assert space["actions"].high.max() == pytest.approx(reach * radius)
+    assert space["user"].high.tolist() == pytest.approx([1, 1, 1, 1, world.resources.strength])
 
 
-def test_sizes_are_read_off_the_latent_space() -> None:
-    space = latent_space(n=4, actions=5, radius=3.0, strength=2.0, features="next")
-    assert latent_sizes(space) == (4, 5)
-    assert set(space) == set(LATENT_KEYS)
-    assert {name: box.shape for name, box in space.items()} == latent_shapes(n=4, actions=5)
+def space_of(layout: LatentLayout) -> gym.spaces.Dict:
+    width = layout.width
+    return latent_space(layout, radius=3.0, strength=2.0, action_bounds=(-np.ones(width), np.ones(width)))
+
+
+@given(
+    n=st.integers(2, 5),
+    actions=st.integers(2, 6),
+    width=st.integers(0, 9),
+    interests=st.integers(0, 3),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_a_layout_is_read_off_its_space(n: int, actions: int, width: int, interests: int, flags: tuple) -> None:
+    user, match, reward = flags
+    layout = LatentLayout(n, actions, width, user, match, interests, reward)
+    space = space_of(layout)
+    assert LatentLayout.of(space) == layout
+    assert LatentLayout.of({**space.sample(), "text": "ignored"}) == layout
+    assert {name: box.shape for name, box in space.items()} == layout.shapes
+    assert set(space) <= set(LATENT_KEYS)
+    for box in space.values():
+        assert isinstance(box, gym.spaces.Box)
+        assert box.is_bounded()
+
+
+def test_other_spaces_have_no_layout() -> None:
+    space = space_of(LatentLayout(4, 5, 4))
     other = gym.spaces.Dict({**space.spaces, "user": gym.spaces.Box(-1, 1, (4,))})
     for wrong in (FreeText(), other, gym.spaces.Dict({"state": FreeText(), "mask": FreeText()})):
         with pytest.raises(ConfigurationError, match='observation="latent"'):
-            latent_sizes(wrong)
+            LatentLayout.of(wrong)
 
 
 def with_strengths(world: World, test: float) -> World:

@@ -9,7 +9,7 @@ import pytest
 
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.observation import observe_latent
-from eagle_gym.envs.spaces import latent_space
+from eagle_gym.envs.spaces import LatentLayout, latent_space
 from eagle_gym.envs.world import World
 
 
@@ -37,5 +37,6 @@ def test_a_user_without_taste_has_no_direction(tiny_latent: World) -> None:
 
 @pytest.mark.parametrize(("strength", "bound"), [(0.0, 1e-6), (1e-5, 1e-5), (2.0, 2.0)])
 def test_the_bound_of_the_strength_is_never_zero(strength: float, bound: float) -> None:
-    box = latent_space(n=2, actions=3, radius=1.0, strength=strength, features="next")["user"]
+    bounds = (-np.ones(2), np.ones(2))
+    box = latent_space(LatentLayout(2, 3, 2), radius=1.0, strength=strength, action_bounds=bounds)["user"]
     assert box.high.tolist() == pytest.approx([1.0, 1.0, bound], rel=1e-6)

@@ -287,7 +287,8 @@ def test_a_draw_again_that_fails_stops_the_step_and_moves_nothing() -> None:
     assert same(envs.step(np.ones(3, int)), twin.step(np.ones(3, int)))
 
 
-def test_masks_and_expected_utilities_are_the_single_ones(tiny: World) -> None:
+def test_masks_and_expected_utilities_are_the_single_ones() -> None:
+    tiny = make_tiny_world(task="easy")
     envs, single = vector(tiny), EagleEnv.from_world(tiny)
     envs.reset(seed=3)
     for i in range(3):
@@ -330,7 +331,8 @@ def test_snapshots_of_a_batch_repeat_it_and_pass_through_pickle(tiny: World) -> 
         assert same(envs.step(np.array([1, 2, 3])), other.step(np.array([1, 2, 3])))
 
 
-def test_single_environments_are_called_as_in_a_sync_vector_env(tiny: World) -> None:
+def test_single_environments_are_called_as_in_a_sync_vector_env() -> None:
+    tiny = make_tiny_world(task="easy")
     envs, sync = vector(tiny), SyncVectorEnv([lambda: EagleEnv.from_world(tiny)] * 3)
     for each in (envs, sync):
         each.reset(seed=0)

@@ -290,7 +290,7 @@ def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not MOVIELENS.is_dir(), reason="the MovieLens ratings are not next to this checkout")
 def test_real_movielens_ratings(tmp_path: Path, quick_fit: None) -> None:
     arguments = SMALL | {"root": str(MOVIELENS), "cache_dir": str(tmp_path)}
-    env = gym.make("EagleGym/MovieLens-v0", **arguments)
+    env = gym.make("EagleGym/MovieLensEasy-v0", **arguments)
     observation, info = env.reset(seed=0)
     assert plot_english.parse(info["text"])
     total = 0.0
