@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from eagle_gym.actions.action_set import SELECTIONS
@@ -16,10 +17,17 @@ from eagle_gym.envs.arguments import Argument, Part, argument, located
 from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
+from eagle_gym.latent import AFFINITIES
 
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]
 Prepare = Literal["auto", "never"]
+
+OF_CONTENT_GAP: Final = ("affinity", "interests")  # arguments that are keyword arguments of ContentGap too
+# The values of arguments that None leaves to the task.
+LEFT_TO_TASK: Final[Mapping[str, Any]] = MappingProxyType(
+    {"affinity": "absolute", "interests": 1, "drift_penalty": 0.0, "edit_cost": 0.0}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +184,37 @@ class Settings:
     utility_kwargs: Mapping[str, Any] | None = argument(
         None, of=dict, help="Keyword arguments of the utility, such as `{'weight': 0.5}`.", applies_to="utility"
     )
+    affinity: str | None = argument(
+        None,
+        of=str,
+        choices=AFFINITIES,
+        help="`'absolute'` is the predicted rating, `'personal'` the predicted rating minus the mean train user's for "
+        "the same text. None leaves it to the task.",
+        applies_to="utility",
+    )
+    interests: int | None = argument(
+        None,
+        of=int,
+        at_least=1,
+        help="How many interests a user has. 1 is a single direction of taste; with more, a text is liked that is near "
+        "any one of several centres, fitted to the items that the user liked. None leaves it to the task.",
+        applies_to="utility",
+    )
+    drift_penalty: float | None = argument(
+        None,
+        of=float,
+        at_least=0,
+        help="Utility that is lost for each unit of distance in the latent space from the first text of the episode. "
+        "None leaves it to the task.",
+        applies_to="utility",
+    )
+    edit_cost: float | None = argument(
+        None,
+        of=float,
+        at_least=0,
+        help="Utility that is lost at each step. None leaves it to the task.",
+        applies_to="utility",
+    )
     dim: int = argument(8, at_least=2, help="Dimension of the latent space.", applies_to="latent space")
     prepare: Prepare = argument(
         "auto",
@@ -257,6 +296,7 @@ class Settings:
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
+        _check_affinity(self)
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
 
@@ -299,6 +339,21 @@ class Settings:
         values = self.applying_to("catalog")
         return CATALOGS[values.pop("catalog")].keywords(values)
 
+    def chosen(self, name: str) -> Any:  # noqa: ANN401
+        """The value of an argument that None leaves to the task."""
+        value = getattr(self, name)
+        return LEFT_TO_TASK[name] if value is None else value
+
+    @property
+    def utility_keywords(self) -> dict[str, Any]:
+        """The keyword arguments of the utility: `utility_kwargs`, and for the package's own `affinity` and `interests`.
+
+        What `utility_kwargs` says wins over the task.
+        """
+        given = dict(self.utility_kwargs or {})
+        own = {} if self.utility else {name: self.chosen(name) for name in OF_CONTENT_GAP}
+        return {**own, **given}
+
     @property
     def catalog_key(self) -> str:
         """Identifies the catalog; a change of its files changes the key."""
@@ -315,9 +370,10 @@ class Settings:
         heavy = {
             name: _identified(record, getattr(self, name))
             for name, record in self.arguments().items()
-            if not record.light and record.applies_to != "catalog"
+            if not record.light and record.applies_to not in ("catalog", "utility")
         }
-        return json.dumps({**heavy, "catalog": self.catalog_key}, sort_keys=True)
+        scored = {"utility": self.utility, "utility_kwargs": self.utility_keywords}  # prices are not of the utility
+        return json.dumps({**heavy, **scored, "catalog": self.catalog_key}, sort_keys=True)
 
 
 def _check_sizes(settings: Settings) -> None:
@@ -331,6 +387,26 @@ def _check_sizes(settings: Settings) -> None:
             f"expected pool to be larger than dim, got pool={settings.pool} and dim={settings.dim}: a design needs "
             "more candidates than dimensions, better four times as many"
         )
+
+
+def _check_affinity(settings: Settings) -> None:
+    """Check what is said of the package's own utility, which may be said as an argument or in `utility_kwargs`."""
+    for name in OF_CONTENT_GAP:
+        value, within = getattr(settings, name), (settings.utility_kwargs or {}).get(name)
+        if settings.utility is not None:
+            if value is not None:
+                raise ArgumentError(
+                    f"{name} belongs to the package's own utility, got {name}={value!r} and "
+                    f"utility={settings.utility!r}: leave one of them out"
+                )
+            continue
+        if within is not None:
+            settings.arguments()[name].checked(f"utility_kwargs[{name!r}]", within)
+        if None not in (value, within) and value != within:
+            raise ArgumentError(
+                f"expected {name} and utility_kwargs[{name!r}] to agree, got {value!r} and {within!r}: "
+                "leave one of them out"
+            )
 
 
 def _check_budget(settings: Settings) -> None:
