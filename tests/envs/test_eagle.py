@@ -95,7 +95,7 @@ def test_info_holds_what_the_manual_says(tiny: World) -> None:
     assert info["action_mask"].dtype == np.int8
     assert set(info["design"]) == {"weights", "gap", "C"}
     assert info["design"]["weights"].sum() == pytest.approx(1.0)
-    assert set(info["utility"]) == {"total", "affinity", "novelty", "percentile"}
+    assert set(info["utility"]) == {"total", "affinity", "novelty", "percentile", "drift", "cost"}
     assert all(type(value) is float for value in info["utility"].values())
     assert info["valid"] is True
 
