@@ -218,10 +218,10 @@ def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> li
 
 
 def paid_utility(world: World, before: State, after: State) -> float:
-    """The total of `after`, at most that of `before` if it is free text and no proper rewrite."""
+    """The total of `after`; free text that is no proper rewrite gets at most that of `before`, less the step's cost."""
     if after.valid or world.resources.speaks_plot_english:
         return after.total
-    return min(before.total, after.total)
+    return min(before.total - world.priced.edit_cost, after.total)
 
 
 def is_over(world: World, state: State) -> bool:
