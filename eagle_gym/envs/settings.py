@@ -340,19 +340,16 @@ class Settings:
         return CATALOGS[values.pop("catalog")].keywords(values)
 
     def chosen(self, name: str) -> Any:  # noqa: ANN401
-        """The value of an argument that None leaves to the task."""
-        value = getattr(self, name)
-        return LEFT_TO_TASK[name] if value is None else value
+        """The value of an argument that None leaves to the task; what `utility_kwargs` says wins over the task."""
+        within = (self.utility_kwargs or {}) if name in OF_CONTENT_GAP and self.utility is None else {}
+        given = [value for value in (getattr(self, name), within.get(name)) if value is not None]
+        return given[0] if given else LEFT_TO_TASK[name]
 
     @property
     def utility_keywords(self) -> dict[str, Any]:
-        """The keyword arguments of the utility: `utility_kwargs`, and for the package's own `affinity` and `interests`.
-
-        What `utility_kwargs` says wins over the task.
-        """
-        given = dict(self.utility_kwargs or {})
+        """The keyword arguments of the utility: `utility_kwargs`, and for the package's own `affinity` and `interests`."""
         own = {} if self.utility else {name: self.chosen(name) for name in OF_CONTENT_GAP}
-        return {**own, **given}
+        return {**(self.utility_kwargs or {}), **own}
 
     @property
     def catalog_key(self) -> str:
@@ -390,23 +387,21 @@ def _check_sizes(settings: Settings) -> None:
 
 
 def _check_affinity(settings: Settings) -> None:
-    """Check what is said of the package's own utility, which may be said as an argument or in `utility_kwargs`."""
+    """Check what concerns only the package's own utility, which may be an argument or stand in `utility_kwargs`."""
     for name in OF_CONTENT_GAP:
         value, within = getattr(settings, name), (settings.utility_kwargs or {}).get(name)
-        if settings.utility is not None:
-            if value is not None:
-                raise ArgumentError(
-                    f"{name} belongs to the package's own utility, got {name}={value!r} and "
-                    f"utility={settings.utility!r}: leave one of them out"
-                )
-            continue
-        if within is not None:
-            settings.arguments()[name].checked(f"utility_kwargs[{name!r}]", within)
-        if None not in (value, within) and value != within:
+        if settings.utility is not None and value is not None:
             raise ArgumentError(
-                f"expected {name} and utility_kwargs[{name!r}] to agree, got {value!r} and {within!r}: "
+                f"{name} belongs to the package's own utility, got {name}={value!r} and utility={settings.utility!r}: "
                 "leave one of them out"
             )
+        if settings.utility is None:
+            settings.arguments()[name].checked(f"utility_kwargs[{name!r}]", within)
+            if None not in (value, within) and value != within:
+                raise ArgumentError(
+                    f"expected {name} and utility_kwargs[{name!r}] to agree, got {value!r} and {within!r}: "
+                    "leave one of them out"
+                )
 
 
 def _check_budget(settings: Settings) -> None:
