@@ -259,7 +259,7 @@ class ELMAgent:
         written = self.decoder.write(points, seed, temperature=config.temperature, max_tokens=config.max_tokens)
         world.model.usage.add(written)
         return {
-            i: RawState(said.text, old.user, old.item, old.step + 1, transition.is_proper(world, old.text, said.text))
+            i: transition.next_text(world, old, said.text)
             for i, (said, old) in enumerate(zip(written, states, strict=True))
             if said.text
         }
@@ -293,18 +293,20 @@ def make_agent(config: ELMConfig, dim: int) -> ELMAgent:
 
 
 def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """z* of each state's user, `[B, n]`, and its utility, `[B]`.
+    """z* of each state's user, `[B, n]`, and what it is paid after one step, `[B]`.
 
     The method is projected gradient ascent in the ball that contains every embedding. It starts from the text's own
     point, from the catalog's best items for the user and from random points, and keeps the best point on any path.
     """
     rows, count, radius = len(states), config.starts, world.space.radius
     users = np.repeat(world.space.users[[state.user for state in states]], count, axis=0)
-    items = np.repeat([state.item for state in states], count)
+    items, steps = np.repeat([(state.item, state.step + 1) for state in states], count, axis=0).T
+    origins = np.repeat([state.start for state in states], count, axis=0)
 
     def utility(z: Floats) -> Floats:  # [B * S, ...]
         times = len(z) // len(users)
-        return world.resources.utility(z, np.tile(users, (times, 1)), np.tile(items, times)).total
+        columns = np.tile(users, (times, 1)), np.tile(items, times), np.tile(origins, (times, 1)), np.tile(steps, times)
+        return world.priced(z, *columns).total
 
     z = np.concatenate([starts(world, state, count, rng) for state in states])
     best, value = z.copy(), utility(z)
@@ -324,7 +326,7 @@ def starts(world: World, state: State, count: int, rng: np.random.Generator) -> 
     """Starts of the ascent, `[S, n]`: the text's own point, the user's best items, and random points in the ball."""
     items = world.space.items
     users = np.tile(world.space.users[state.user], (len(items), 1))
-    values = world.resources.utility(items, users, np.arange(len(items))).total
+    values = world.priced.anchored(state.start)(items, users, np.arange(len(items))).total
     top = items[np.argsort(-values)[: (count - 1) // 2]]
     drawn = rng.standard_normal((count - 1 - len(top), world.space.dim))
     drawn *= world.space.radius * rng.random((len(drawn), 1)) / np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import SEEDS
+from eagle_gym.envs.transition import score
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError
 
@@ -50,12 +51,12 @@ def expected_moves(env: Any) -> NDArray[np.float64]:  # noqa: ANN401 - any envir
 
 
 def utilities(world: World, raw: Sequence[RawState]) -> NDArray[np.float64]:
-    """Utility of texts for their users, `[B]`."""
+    """What texts are paid for their users, `[B]`."""
     if not raw:
         return np.zeros(0)
     z = np.asarray(world.space.encoder.encode([state.text for state in raw]), np.float64)
-    users = world.space.users[[state.user for state in raw]]
-    return world.resources.utility(z, users, np.array([state.item for state in raw])).total
+    starts = [row if state.start is None else state.start for state, row in zip(raw, z, strict=True)]
+    return score(world, z, raw, starts).total
 
 
 def fresh_seeds(rng: np.random.Generator, count: int) -> list[int]:

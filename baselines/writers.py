@@ -19,7 +19,7 @@ from baselines.config import check_choice
 from baselines.reference import REFERENCES, ExpectedUtilities, make_reference
 from baselines.worlds import fresh_seeds, world_of
 from eagle_gym.envs import transition
-from eagle_gym.envs.world import RawState, State
+from eagle_gym.envs.world import State
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import rewrite
@@ -118,8 +118,7 @@ class ProfileRewrite:
         seeds = fresh_seeds(self._rng, len(states))
         texts = rewrite(self._world.model, prompts, seeds, temperature=self._config.temperature)
         raw = [
-            RawState(text, state.user, state.item, state.step + 1, transition.is_proper(self._world, state.text, text))
-            for text, state in zip(texts, states, strict=True)
+            transition.next_text(self._world, state, text) for state, text in zip(states, texts, strict=True)
         ]
         after = transition.make_states(self._world, raw)
         return [Trajectory((old, new), (edit,)) for old, new, edit in zip(states, after, edits, strict=True)]

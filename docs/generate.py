@@ -53,8 +53,10 @@ INFO_KEYS: Final = {
     "design.C": "largest leverage over the dimension; 1 at an optimum",
     "utility": "the utility of the text, in standard deviations over the catalog",
     "utility.total": "what is rewarded",
-    "utility.affinity": "predicted rating for this user",
+    "utility.affinity": "how much this user would like the text",
     "utility.novelty": "distance to what exists",
+    "utility.drift": "price of the distance to the first text; 0 without `drift_penalty`",
+    "utility.cost": "price of the steps taken; 0 without `edit_cost`",
     "utility.percentile": "share of the catalog that this user is predicted to like less, 0 to 100",
 }
 

@@ -21,6 +21,10 @@ BASE: Final[Mapping[str, Any]] = MappingProxyType(
         "pool": 64,
         "personalised": 0.5,
         "horizon": 5,
+        "affinity": "personal",
+        "interests": 1,
+        "drift_penalty": 0.0,
+        "edit_cost": 0.0,
     }
 )
 
@@ -34,12 +38,14 @@ class Task:
         about: What the task asks of an agent, for people.
         title: What its ids add to the catalog's, as in `EagleGym/PlotsEasy-v0`.
         changes: The arguments in which it differs from `BASE`.
+        utility: Further keyword arguments of the package's own utility, over which `utility_kwargs` wins.
     """
 
     name: str
     about: str
     title: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
+    utility: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -56,13 +62,13 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
                 "easy",
                 "take the best of the expected effects, which are shown: for debugging agents",
                 "Easy",
-                {"action_features": "effect"},
+                {"action_features": "effect", "affinity": "absolute"},
             ),
             Task(
                 "plan",
                 "plan several steps ahead: the expected effects are shown, but few edits are offered",
                 "Plan",
-                {"action_features": "effect", "actions": 4},
+                {"action_features": "effect", "actions": 4, "affinity": "absolute", "interests": 6},
             ),
             Task(
                 "hidden",

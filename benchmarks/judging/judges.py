@@ -22,7 +22,7 @@ from benchmarks.judging.second_opinion import SecondOpinion
 from benchmarks.judging.true_taste import TrueTaste
 from benchmarks.running.records import Judgement
 from eagle_gym.catalog import Catalog, load_plots
-from eagle_gym.latent import LatentSpace, Utility
+from eagle_gym.latent import LatentSpace, Priced, Utility
 
 if TYPE_CHECKING:
     from eagle_gym.envs.world import World
@@ -39,6 +39,7 @@ class Judges:
 
     Attributes:
         catalog, space, utility: Those of the environment.
+        drift_penalty: That of the environment.
         true_taste: None except on Plots.
         second: The second opinion.
         model: None unless a language model is named.
@@ -54,6 +55,7 @@ class Judges:
     model: ModelJudge | None = None
     profiles: Any = None
     raters: tuple[str, ...] = ()
+    drift_penalty: float = 0.0
 
     @classmethod
     def of(cls, world: World, model: LanguageModel | None = None, second: SecondOpinion | None = None) -> Judges:
@@ -77,6 +79,7 @@ class Judges:
             model=ModelJudge(model) if model else None,
             profiles=lambda user: parts.profile(catalog.user_index(user)),
             raters=tuple(str(user) for user in known[:RATERS]),
+            drift_penalty=world.priced.drift_penalty,
         )
 
     def judge(self, rows: Sequence[EpisodeRow]) -> list[Judgement]:
@@ -121,7 +124,8 @@ class Judges:
         z = self.space.encoder.encode(row.texts)
         user = self.space.users[self.catalog.user_index(row.user)]
         item = self.catalog.item_index(row.item) if row.item != "None" else -1
-        progress, drift = steering(self.utility, z, user, item)
+        rewarded = Priced(self.utility, self.drift_penalty).anchored(z[0])
+        progress, drift = steering(rewarded, z, user, item)
         pairs = list(zip(row.texts, row.texts[1:], strict=False))
         return Judgement(
             method=row.method,

@@ -47,7 +47,7 @@ def draw_map(world: World, rows: Sequence[EpisodeRow]) -> LatentMap:
     origin = np.asarray(shown[0].z[0])
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     points = origin + (flat - origin @ axes.T) @ axes
-    utility = world.resources.utility(points, np.tile(user, (len(points), 1)), np.full(len(points), start)).total
+    utility = world.priced.anchored(origin)(points, np.tile(user, (len(points), 1)), np.full(len(points), start)).total
     return LatentMap(
         seed,
         episode,

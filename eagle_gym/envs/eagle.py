@@ -89,7 +89,9 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Reward
 
     U(x) = affinity + λ·novelty, both standardised over the catalog: how much the user would like the text, and how far
-    it is from the nearest items. `reward="improvement"` (the default) pays U(x') - U(x) at each step;
+    it is from the nearest items. `affinity` and `interests` choose the kind of affinity. `drift_penalty` sets a price
+    for the distance between the text and the first one, `edit_cost` a price for each step; U(x) is less both.
+    `reward="improvement"` (the default) pays U(x') - U(x) at each step;
     `reward="terminal"` pays U of the last text at the end and 0 before. Free text that is not a proper rewrite (see
     Info) counts at most as much as the text before it, so an improvement pays 0 at most. The reward is a Python float,
     and a float64 array in the vector environment.
@@ -106,7 +108,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     without an item; `profile` (str), what the user likes and dislikes in words, absent if the taste is hidden; `step`
     (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where
     the mask is 0); `action_mask` (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float),
-    which measure the design; `utility` (dict of float), with `total`, `affinity`, `novelty` and `percentile`.
+    which measure the design; `utility` (dict of float), with `total` = `affinity` + λ·`novelty` - `drift` - `cost`,
+    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user.
 
     Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
     it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and

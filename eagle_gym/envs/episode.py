@@ -17,7 +17,7 @@ from eagle_gym.envs.picture import frame_image
 from eagle_gym.envs.render import Frame, draw
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText
-from eagle_gym.envs.transition import utility_rows
+from eagle_gym.envs.transition import score
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
 from eagle_gym.language.model import Usage, masked
@@ -74,6 +74,7 @@ def material_settings(world: World) -> dict[str, Any]:
     values = {name: value for name, value in world.settings.as_kwargs().items() if name not in _IMMATERIAL}
     if values.get("effects_model") is not None:
         values["effects_model"] = masked(values["effects_model"])
+    values["utility_kwargs"] = world.settings.utility_keywords
     return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values}
 
 
@@ -117,6 +118,8 @@ def _broken_part(world: World, snapshot: Snapshot) -> str:
         return "a state does not fit this environment"
     if snapshot.state is not None and not _is_same(snapshot.frames[-1].state, snapshot.state):
         return "its history does not end in its state"
+    if not all(np.array_equal(state.start, states[0].z) for state in states):
+        return "a state says that its episode began elsewhere"
     if states and not _fit_texts(world, states):
         return "an embedding is not that of its text, or a utility lacks a part"
     history_is_whole = all(isinstance(f.edit, str) and math.isfinite(f.reward) for f in snapshot.frames)
@@ -128,7 +131,7 @@ def _is_whole(world: World, state: object) -> bool:
         return False
     offered, n, k = state.action_set, world.space.dim, world.settings.actions
     arrays: list[tuple[NDArray[Any], tuple[int, ...]]] = [
-        *((state.z, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
+        *((state.z, (n,)), (state.start, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
         *((offered.expected, (k, n)), (offered.features, (k, n))),
     ]
     return (
@@ -154,6 +157,7 @@ def _is_same(one: State, other: State) -> bool:
     return (
         all(getattr(one, name) == getattr(other, name) for name in plain)
         and np.array_equal(one.z, other.z)
+        and np.array_equal(one.start, other.start)
         and one.action_set.edits == other.action_set.edits
         and all(np.array_equal(getattr(one.action_set, a), getattr(other.action_set, a)) for a in arrays)
     )
@@ -162,8 +166,7 @@ def _is_same(one: State, other: State) -> bool:
 def _fit_texts(world: World, states: Sequence[State]) -> bool:
     """Whether states have the embeddings of their texts, and all parts of a utility."""
     z = np.asarray(world.space.encoder.encode([state.text for state in states]), np.float64)
-    users, items = np.array([(state.user, state.item) for state in states]).T
-    scores = utility_rows(world.resources.utility(z, world.space.users[users], items))
+    scores = score(world, z, states, [state.start for state in states]).rows()
     whole = all(state.utility.keys() == score.keys() for state, score in zip(states, scores, strict=True))
     return whole and np.allclose(z, [state.z for state in states], rtol=1e-6, atol=1e-6)
 

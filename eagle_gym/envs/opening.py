@@ -21,7 +21,7 @@ from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Language, LanguageModel
-from eagle_gym.latent import LatentSpace, make_utility, prepare_space
+from eagle_gym.latent import ContentGap, LatentSpace, make_utility, prepare_space
 
 PROFILED_USERS = 100  # train users whose profiles propose edits when a surrogate is fitted on free text
 
@@ -87,8 +87,9 @@ def open_resources(settings: Settings) -> Resources:
         features=settings.features,
         selection=settings.selection,
     )
-    utility = make_utility(settings.utility, space, catalog, **(settings.utility_kwargs or {}))
-    return Resources(catalog, split, space, model, action_sets, utility, quality, effects_model)
+    utility = make_utility(settings.utility, space, catalog, split, **settings.utility_keywords)
+    interests = utility.interests if isinstance(utility, ContentGap) else None
+    return Resources(catalog, split, space, model, action_sets, utility, quality, effects_model, interests)
 
 
 T = TypeVar("T")

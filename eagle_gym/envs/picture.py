@@ -5,7 +5,7 @@
 The embedding space is white: the catalog varies equally in every direction, so its principal components are arbitrary.
 The axes of the map are therefore chosen by meaning. The horizontal axis is the direction of the user's taste, so a
 point's position along it is its affinity. The vertical axis is the direction, orthogonal to the first, in which the
-texts move most.
+texts move most. With other affinities than the default, the shades show where the user would be served best.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.envs.render import shown_parts
 from eagle_gym.errors import ConfigurationError, EpisodeError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def map_view(world: World, frames: Sequence[Frame]) -> MapView:
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     points = start.z + (flat - start.z @ axes.T) @ axes
     users = np.tile(user, (len(points), 1))
-    utility = world.resources.utility(points, users, np.full(len(points), start.item)).total
+    utility = world.priced.anchored(start.z)(points, users, np.full(len(points), start.item)).total
     return MapView(axes, items, x, y, utility.reshape(GRID, GRID))
 
 
@@ -315,8 +316,7 @@ def _draw_utility(canvas: _Canvas, frames: Sequence[Frame]) -> None:
 
 
 def _parts(state: State) -> str:
-    parts = state.utility
-    return f"affinity {parts['affinity']:+.2f}  ·  novelty {parts['novelty']:+.2f}"
+    return "  ·  ".join(f"{name} {value:+.2f}" for name, value in shown_parts(state))
 
 
 def _draw_map(canvas: _Canvas, view: MapView, frames: Sequence[Frame], progress: float) -> None:

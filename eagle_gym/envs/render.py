@@ -38,6 +38,13 @@ def draw_last(world: World, frames: Sequence[Frame]) -> str:
     return f"{_moment(frames[-1])}\n\n{_foot(world, frames)}"
 
 
+def shown_parts(state: State) -> list[tuple[str, float]]:
+    """The parts of a state's utility that are shown; prices are negative and shown where there are any."""
+    parts = state.utility
+    prices = [(name, -parts[name]) for name in ("drift", "cost") if parts[name]]
+    return [("affinity", parts["affinity"]), ("novelty", parts["novelty"]), *prices]
+
+
 def offers(state: State) -> list[str]:
     """The edits that a state offers, numbered, with the design's weights."""
     chosen = state.action_set
@@ -82,10 +89,10 @@ def _head(world: World, first: State) -> str:
 def _moment(frame: Frame) -> str:
     state = frame.state
     asked = [f"  > {printable(frame.edit)}   reward {frame.reward:+.3f}"] if frame.edit else []
-    parts = state.utility
+    parts = ", ".join(f"{name} {value:+.2f}" for name, value in shown_parts(state))
     scores = (
-        f"    utility {parts['total']:+.2f} (affinity {parts['affinity']:+.2f}, novelty {parts['novelty']:+.2f}); "
-        f"predicted to be liked better than {parts['percentile']:.0f}% of the catalog"
+        f"    utility {state.total:+.2f} ({parts}); "
+        f"predicted to be liked better than {state.utility['percentile']:.0f}% of the catalog"
     )
     doubt = [] if state.valid else ["    (no proper rewrite)"]
     return "\n".join([*asked, *_wrapped(state.text, "    "), scores, *doubt])

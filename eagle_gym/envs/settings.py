@@ -16,12 +16,14 @@ from eagle_gym.envs.arguments import Argument, Part, argument, located
 from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
+from eagle_gym.latent import AFFINITIES
 from eagle_gym.tasks import TASKS
 
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]
 Prepare = Literal["auto", "never"]
 
+OF_CONTENT_GAP: Final = ("affinity", "interests")  # arguments that are keyword arguments of ContentGap too
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -226,6 +228,40 @@ class Settings:
     utility_kwargs: Mapping[str, Any] | None = argument(
         None, of=dict, help="Keyword arguments of the utility, such as `{'weight': 0.5}`.", applies_to="utility"
     )
+    affinity: str = argument(
+        None,
+        of=str,
+        by_task=True,
+        choices=AFFINITIES,
+        help="`'absolute'` is the predicted rating, `'personal'` the predicted rating minus the mean train user's for "
+        "the same text.",
+        applies_to="utility",
+    )
+    interests: int = argument(
+        None,
+        of=int,
+        by_task=True,
+        at_least=1,
+        help="How many interests a user has. 1 is a single direction of taste; with more, a text is liked that is near "
+        "any one of several centres, fitted to the items that the user liked.",
+        applies_to="utility",
+    )
+    drift_penalty: float = argument(
+        None,
+        of=float,
+        by_task=True,
+        at_least=0,
+        help="Utility that is lost for each unit of distance in the latent space from the first text of the episode.",
+        applies_to="utility",
+    )
+    edit_cost: float = argument(
+        None,
+        of=float,
+        by_task=True,
+        at_least=0,
+        help="Utility that is lost at each step.",
+        applies_to="utility",
+    )
     dim: int = argument(8, at_least=2, help="Dimension of the latent space.", applies_to="latent space")
     prepare: Prepare = argument(
         "auto",
@@ -311,14 +347,25 @@ class Settings:
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
+        _check_affinity(self)
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
 
     def _preset(self) -> dict[str, Any]:
-        """The arguments that the task sets. A hidden taste personalises nothing, whoever hides it."""
-        values = TASKS[self.task].arguments
-        hides = (self.taste or values["taste"]) == "hidden"
-        return values | {"personalised": 0.0} if hides else values
+        """The arguments that the task sets.
+
+        A hidden taste personalises nothing, whoever hides it. A utility of one's own has no affinity and no interests,
+        and what `utility_kwargs` says of them wins over the task.
+        """
+        task = TASKS[self.task]
+        values = task.arguments
+        if (self.taste or values["taste"]) == "hidden":
+            values["personalised"] = 0.0
+        if self.utility is not None:
+            return {name: value for name, value in values.items() if name not in OF_CONTENT_GAP}
+        within = self.utility_kwargs or {}
+        own = {name: within[name] for name in OF_CONTENT_GAP if name in within}
+        return values | own
 
     @property
     def shows_taste(self) -> bool:
@@ -365,6 +412,14 @@ class Settings:
         return CATALOGS[values.pop("catalog")].keywords(values)
 
     @property
+    def utility_keywords(self) -> dict[str, Any]:
+        """The keyword arguments of the utility: `utility_kwargs`, and for the package's own also what the task sets."""
+        given = self.utility_kwargs or {}
+        if self.utility is not None:
+            return dict(given)
+        return {**TASKS[self.task].utility, **given, **{name: getattr(self, name) for name in OF_CONTENT_GAP}}
+
+    @property
     def catalog_key(self) -> str:
         """Identifies the catalog; a change of its files changes the key."""
         found = self.loader_keywords()
@@ -380,9 +435,10 @@ class Settings:
         heavy = {
             name: _identified(record, getattr(self, name))
             for name, record in self.arguments().items()
-            if not record.light and record.applies_to != "catalog"
+            if not record.light and record.applies_to not in ("catalog", "utility")
         }
-        return json.dumps({**heavy, "catalog": self.catalog_key}, sort_keys=True)
+        scored = {"utility": self.utility, "utility_kwargs": self.utility_keywords}  # prices are not of the utility
+        return json.dumps({**heavy, **scored, "catalog": self.catalog_key}, sort_keys=True)
 
 
 def _check_sizes(settings: Settings) -> None:
@@ -410,6 +466,24 @@ def _check_taste(settings: Settings) -> None:
             "got 'match': an order may only repeat what is shown, so choose taste='shown' and action_features='edit' "
             "or 'effect'"
         )
+
+
+def _check_affinity(settings: Settings) -> None:
+    """Check what concerns only the package's own utility, which may be an argument or stand in `utility_kwargs`."""
+    for name in OF_CONTENT_GAP:
+        value, within = getattr(settings, name), (settings.utility_kwargs or {}).get(name)
+        if settings.utility is not None and value is not None:
+            raise ArgumentError(
+                f"{name} belongs to the package's own utility, got {name}={value!r} and utility={settings.utility!r}: "
+                "leave one of them out"
+            )
+        if settings.utility is None:
+            settings.arguments()[name].checked(f"utility_kwargs[{name!r}]", within)
+            if None not in (value, within) and value != within:
+                raise ArgumentError(
+                    f"expected {name} and utility_kwargs[{name!r}] to agree, got {value!r} and {within!r}: "
+                    "leave one of them out"
+                )
 
 
 def _check_budget(settings: Settings) -> None:

@@ -27,7 +27,7 @@ from eagle_gym.language import rewriting
 from eagle_gym.language.prompts import Prompt
 
 if TYPE_CHECKING:
-    from eagle_gym.latent import UtilityParts
+    from eagle_gym.latent import PricedParts
 
 OPTIONS: Final = ("user", "item", "text", "any_split")  # of reset
 
@@ -117,17 +117,17 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
         return []
     parts = world.resources
     texts = [state.text for state in raw]
-    users = np.array([state.user for state in raw])
-    items = np.array([state.item for state in raw])
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
-    scores = utility_rows(parts.utility(z, parts.space.users[users], items))
-    profiles = [parts.profile(int(user)) if world.settings.shows_taste else "" for user in users]
+    starts = [row if state.start is None else state.start for state, row in zip(raw, z, strict=True)]
+    scores = score(world, z, raw, starts).rows()
+    users = [state.user for state in raw]
+    profiles = [parts.profile(user) if world.settings.shows_taste else "" for user in users]
     action_sets = parts.action_sets.build(texts, profiles, z)
     if world.settings.order == "match":
-        action_sets = [_by_match(world, *row) for row in zip(action_sets, users.tolist(), strict=True)]
+        action_sets = [_by_match(world, *row) for row in zip(action_sets, users, strict=True)]
     return [
-        State(s.text, s.user, s.item, s.step, row, score, action_set, s.valid)
-        for s, row, score, action_set in zip(raw, z, scores, action_sets, strict=True)
+        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start)
+        for s, row, parts_of, action_set, start in zip(raw, z, scores, action_sets, starts, strict=True)
     ]
 
 
@@ -146,10 +146,19 @@ def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
     return np.asarray((shown * world.resources.tastes[user, :-1]).sum(axis=1))
 
 
-def utility_rows(parts: UtilityParts) -> list[dict[str, float]]:
-    """Turn the parts of a utility, each an array [B], into [B] dicts of floats."""
-    columns = {f.name: getattr(parts, f.name) for f in dataclasses.fields(parts)}
-    return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), 1).tolist()]
+def score(
+    world: World, z: NDArray[np.float64], states: Sequence[RawState | State], starts: Sequence[NDArray[np.float64]]
+) -> PricedParts:
+    """What embeddings would be paid in episodes.
+
+    Args:
+        world: The world.
+        z: [B, n] Embeddings.
+        states: [B] Say the user, the item and the steps taken; their texts are not read.
+        starts: [B] Embeddings of the episodes' first texts.
+    """
+    user, item, step = np.array([(state.user, state.item, state.step) for state in states]).reshape(-1, 3).T
+    return world.priced(z, world.space.users[user], item, np.reshape(starts, z.shape), step)
 
 
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[RawState]:
@@ -177,10 +186,13 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         for state, action in zip(states, actions, strict=True)
     ]
     texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
-    return [
-        RawState(text, state.user, state.item, state.step + 1, is_proper(world, state.text, text))
-        for text, state in zip(texts, states, strict=True)
-    ]
+    return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
+
+
+def next_text(world: World, state: State, text: str) -> RawState:
+    """A text that follows another in its episode."""
+    proper = is_proper(world, state.text, text)
+    return RawState(text, state.user, state.item, state.step + 1, proper, state.start)
 
 
 def is_proper(world: World, before: str, after: str) -> bool:
@@ -234,10 +246,10 @@ def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> li
 
 
 def paid_utility(world: World, before: State, after: State) -> float:
-    """The utility of `after`, at most that of `before` if it is free text and no proper rewrite."""
+    """The total of `after`; free text that is no proper rewrite gets at most that of `before`, less the step's cost."""
     if after.valid or world.resources.speaks_plot_english:
         return after.total
-    return min(before.total, after.total)
+    return min(before.total - world.priced.edit_cost, after.total)
 
 
 def is_over(world: World, state: State) -> bool:
@@ -246,10 +258,10 @@ def is_over(world: World, state: State) -> bool:
 
 
 def expected_utility(world: World, states: Sequence[State]) -> NDArray[np.float64]:
-    """[B, K] Utility of each action's expected next embedding; -inf where no action is offered."""
-    parts = world.resources
+    """[B, K] What each action's expected next embedding would be paid; -inf where no action is offered."""
     k = world.settings.actions
     z = np.concatenate([state.action_set.expected for state in states])  # [B*K, n]
-    users = parts.space.users[np.repeat([state.user for state in states], k)]
-    totals = parts.utility(z, users, np.repeat([state.item for state in states], k)).total.reshape(len(states), k)
+    user, item, step = np.repeat([(state.user, state.item, state.step + 1) for state in states], k, axis=0).T
+    starts = np.repeat([state.start for state in states], k, axis=0)
+    totals = world.priced(z, world.space.users[user], item, starts, step).total.reshape(len(states), k)
     return np.where(np.stack([state.action_set.mask for state in states]) > 0, totals, -np.inf)

@@ -21,11 +21,12 @@ from eagle_gym.actions.effects import Rollout
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText, LatentLayout, latent_space
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent import Priced
 
 if TYPE_CHECKING:
     from eagle_gym.catalog import Catalog, Split
     from eagle_gym.language.model import LanguageModel
-    from eagle_gym.latent import LatentSpace, Utility
+    from eagle_gym.latent import Interests, LatentSpace, Utility
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Resources:
         surrogate_quality: The measured quality of the surrogate, empty if effects are rollouts.
         effects_model: The language model whose rewrites the effects predict, closed like the other; None if it is the
             same one.
-        interests: [U, c, n] Centres of each user's interests, or None where a user has one taste vector only.
+        interests: The users' interests, None where the utility is of another kind or they have one each.
     """
 
     catalog: Catalog
@@ -53,7 +54,7 @@ class Resources:
     utility: Utility
     surrogate_quality: Mapping[str, float] = field(default_factory=dict)
     effects_model: LanguageModel | None = None
-    interests: NDArray[np.float64] | None = None
+    interests: Interests | None = None
 
     @property
     def models(self) -> tuple[LanguageModel, ...]:
@@ -139,6 +140,11 @@ class World:
         return self.resources.model
 
     @cached_property
+    def priced(self) -> Priced:
+        """What is rewarded: the utility less the environment's prices."""
+        return Priced(self.resources.utility, self.settings.drift_penalty, self.settings.edit_cost)
+
+    @cached_property
     def users(self) -> NDArray[np.int64]:
         """Rows of the users of the environment's split."""
         return np.asarray(getattr(self.resources.split, f"{self.settings.split}_users"), np.int64)
@@ -171,7 +177,7 @@ class World:
             width=widths[features],
             user=shown,
             match=shown and features == "edit",
-            interests=parts.interests.shape[1] if shown and parts.interests is not None else 0,
+            interests=parts.interests.centres.shape[1] if shown and parts.interests is not None else 0,
             reward=not shown,
         )
 
@@ -207,6 +213,7 @@ class RawState:
         item: Row of the item that the episode started from, -1 for a text of the caller's own.
         step: Steps taken.
         valid: As in `State`.
+        start: [n] Embedding of the episode's first text; None if this is the first.
     """
 
     text: str
@@ -214,6 +221,7 @@ class RawState:
     item: int
     step: int = 0
     valid: bool = True
+    start: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,10 +234,11 @@ class State:
         item: Row of the start item, -1 for a text of the caller's own.
         step: Steps taken, 0 to the horizon.
         z: [n] Embedding of the text.
-        utility: Total utility and its parts, by name.
+        utility: What is rewarded (`total`) and its parts, by name.
         action_set: The K actions offered.
         valid: Whether the text is a proper rewrite (`transition.is_proper`). Free text that is not is paid at most as
             much as the text before it (`transition.paid_utility`).
+        start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
     """
 
@@ -241,9 +250,10 @@ class State:
     utility: Mapping[str, float]
     action_set: ActionSet
     valid: bool
+    start: NDArray[np.float64]
     reward: float = 0.0
 
     @property
     def total(self) -> float:
-        """The utility U(x)."""
+        """What is rewarded: the utility U(x), less the prices of drift and of the steps."""
         return self.utility["total"]

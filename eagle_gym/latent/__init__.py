@@ -2,23 +2,37 @@
 
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.geometry import central_differences, project_to_ball
+from eagle_gym.latent.interests import Interests, fit_interests
 from eagle_gym.latent.prepare import prepare_space, space_key
 from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
 from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
-from eagle_gym.latent.utility import ContentGap, Utility, UtilityParts, make_utility
+from eagle_gym.latent.utility import (
+    AFFINITIES,
+    ContentGap,
+    Priced,
+    PricedParts,
+    Utility,
+    UtilityParts,
+    make_utility,
+)
 
 __all__ = [
+    "AFFINITIES",
     "ColdStart",
     "ColdStartReport",
     "ContentGap",
     "Encoder",
+    "Interests",
     "LatentSpace",
+    "Priced",
+    "PricedParts",
     "SpaceParameters",
     "Utility",
     "UtilityParts",
     "central_differences",
     "cold_start_report",
     "cross_validate",
+    "fit_interests",
     "fit_space",
     "make_utility",
     "prepare_space",

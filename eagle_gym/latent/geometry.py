@@ -1,6 +1,6 @@
-"""Geometry of Z: norms, the projection onto the ball, gradients.
+"""Geometry of Z: norms, inner products, the projection onto the ball, gradients.
 
-Norms are summed column by column, so a row's result does not depend, to the last bit, on its batch.
+Norms and inner products are summed column by column, so a row's result does not depend, to the last bit, on its batch.
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ def norms(z: Floats) -> Floats:
     for column in range(z.shape[1]):
         total += z[:, column] ** 2
     return np.sqrt(total)
+
+
+def spread(count: int, most: int) -> NDArray[np.intp]:
+    """Indices of `count` rows, or of `most` of them, evenly spaced."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.intp)
+
+
+def dot(a: Floats, b: Floats) -> Floats:
+    """Inner products of rows, [B], summed in the order of the columns whatever the shape."""
+    total = np.zeros(len(a))
+    for column in range(a.shape[1]):
+        total += a[:, column] * b[:, column]
+    return total
 
 
 def project_to_ball(z: Floats, radius: float) -> Floats:

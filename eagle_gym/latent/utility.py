@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.catalog import Catalog
+from eagle_gym.catalog import Catalog, Split, split_catalog
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.factories import find_factory
-from eagle_gym.latent.geometry import norms
+from eagle_gym.latent.affinity import Affinity, InterestAffinity, TasteAffinity, runs
+from eagle_gym.latent.geometry import dot, norms, spread
+from eagle_gym.latent.interests import Interests, fit_interests
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
 
 METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
+AFFINITIES: Final = ("absolute", "personal")
 CAP = 0.95  # quantile of the catalog's own novelty at which novelty is capped
 REMEMBERED = 1024  # most users whose predicted ratings of the catalog are kept
 MEMORY = 2**27  # most bytes that these take
@@ -32,7 +35,7 @@ class UtilityParts:
 
     Attributes:
         total: The utility.
-        affinity: Predicted rating, standardised over the catalog for that user.
+        affinity: How much the user would like the text, standardised over the catalog for that user.
         novelty: Distance to the nearest items, standardised over the catalog.
         percentile: Share of the catalog's items with a lower predicted rating for that user, 0 to 100; ties count half.
             In larger catalogs it is taken over 100,000 evenly spaced items.
@@ -64,7 +67,9 @@ class Utility(Protocol):
 class ContentGap:
     """Affinity + weight · novelty: high where a user would be well served and the catalog has a gap.
 
-    Affinity is ⟨z, taste⟩ / ‖taste‖: as Z is white, this is the predicted rating, standardised over the catalog.
+    Affinity is how much the user would like the text, standardised over the catalog for that user (see `affinity`). By
+    default it is ⟨z, taste⟩ / ‖taste‖, the predicted rating. A personal affinity is the predicted rating minus the mean
+    train user's. With several interests, affinity is high near any one of several centres (see `interests`).
     Novelty is the mean distance to the nearest items of the catalog. It is capped at the 95 % quantile of the catalog's
     own novelty (each item's distance to the others), and standardised by the mean and deviation of that.
 
@@ -77,10 +82,19 @@ class ContentGap:
         neighbours: Number of nearest items, k.
         metric: "euclidean", "cityblock" or "chebyshev".
         index: "exact", "faiss" or "auto".
+        affinity: "absolute", or "personal" to subtract the mean train user's.
+        interests: Number of interests of a user; 1 is the single taste vector.
+        width: How far an interest reaches, in standard deviations of Z. Not used where `interests` is 1.
+        catalog: Where the space comes from. Needed for personal affinity and for interests.
+        split: Its split; by default `split_catalog(catalog)`.
+
+    Attributes:
+        interests: The interests of the users, None if there is one each.
 
     Raises:
-        ConfigurationError: The metric or the index is unknown, the weight is not finite, or `neighbours` is below 1 or
-            not below the number of items.
+        ConfigurationError: An argument is out of range: the metric, the index or the affinity is unknown, the weight is
+            not finite, `neighbours` is below 1 or not below the number of items, `interests` is below 1, `width` is not
+            positive, or the catalog is missing.
         PreparationError: FAISS is needed and not installed.
     """
 
@@ -91,6 +105,12 @@ class ContentGap:
         neighbours: int = 10,
         metric: str = "euclidean",
         index: Index = "auto",
+        *,
+        affinity: str = "absolute",
+        interests: int = 1,
+        width: float = 1.5,
+        catalog: Catalog | None = None,
+        split: Split | None = None,
     ) -> None:
         if metric not in METRICS:
             raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
@@ -101,6 +121,7 @@ class ContentGap:
                 f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items, "
                 f"got {neighbours!r}"
             )
+        _check_affinity(affinity, interests, width)
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
         self._nearest = make_nearest(space.items, index, METRICS[metric])
         sample = spread(len(space.items), EXACT_ITEMS)
@@ -110,14 +131,36 @@ class ContentGap:
         self.mean, self.std = float(capped.mean()), max(float(capped.std()), 1e-9)
         self._catalog = np.ascontiguousarray(space.items[sample].T)  # [n, I]: a dimension at a time is read
         self._scores = lru_cache(min(REMEMBERED, max(1, MEMORY // (8 * len(sample)))))(self._catalog_scores)
+        self.interests: Interests | None = None
+        self._affinity: Affinity = TasteAffinity(np.zeros(space.dim))
+        if affinity == "personal" or interests > 1:
+            self._specialise(space, catalog, split, affinity == "personal", interests, width)
+
+    def _specialise(
+        self,
+        space: LatentSpace,
+        catalog: Catalog | None,
+        split: Split | None,
+        personal: bool,
+        interests: int,
+        width: float,
+    ) -> None:
+        """Replace the absolute affinity of a single taste by one that needs the users of the catalog."""
+        if catalog is None:
+            raise ConfigurationError("affinity='personal' and interests above 1 need the catalog: pass catalog=catalog")
+        split = split or split_catalog(catalog)
+        crowd = split.train_users[: None if personal else 0]
+        if interests == 1:
+            self._affinity = TasteAffinity(space.users[crowd, :-1].mean(axis=0))
+        else:
+            self.interests = fit_interests(catalog, split, space, interests)
+            self._affinity = InterestAffinity(space, self.interests, width, crowd)
 
     def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
         """Utility of points z [B, n] for users [B, n + 1], each without one item (-1: none); parts are [B]."""
-        score = dot(z, users[:, :-1])
-        strength = norms(users[:, :-1])
-        affinity = score / np.where(strength > 0, strength, 1.0)
+        affinity = self._affinity(z, users)
         novelty = (np.minimum(self.distance(z, exclude), self.cap) - self.mean) / self.std
-        return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(score, users))
+        return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(z, users))
 
     def distance(self, z: Floats, exclude: NDArray[np.integer], *, workers: int = 1) -> Floats:
         """Mean distance of points [B, n] to their nearest items, each without one item (-1: none): [B]."""
@@ -130,50 +173,123 @@ class ContentGap:
             taken += use
         return total / self.neighbours
 
-    def _percentile(self, score: Floats, users: Floats) -> Floats:
+    def _percentile(self, z: Floats, users: Floats) -> Floats:
+        score = dot(z, users[:, :-1])
         result = np.empty(len(score))
-        for row, (value, taste) in enumerate(zip(score, users[:, :-1], strict=True)):
-            scores = self._scores(taste.tobytes())
-            # Counted, not searched in sorted scores: sorting costs more than all the counting of an episode.
-            below, upto = np.count_nonzero(scores < value), np.count_nonzero(scores <= value)
-            result[row] = 50.0 * (below + upto) / len(scores)
+        for rows in runs(users):
+            scores = self._scores(users[rows.start, :-1].tobytes())
+            below, upto = (np.searchsorted(scores, score[rows], side) for side in ("left", "right"))
+            result[rows] = 50.0 * (below + upto) / len(scores)
         return result
 
     def _catalog_scores(self, taste: bytes) -> Floats:
-        """⟨item, taste⟩ of all items [I], summed in the same order as in `dot`."""
+        """⟨item, taste⟩ of all items [I], ascending; each is summed in the same order as in `dot`."""
         total = np.zeros(self._catalog.shape[1])
         for values, weight in zip(self._catalog, np.frombuffer(taste), strict=True):
             total += values * weight
+        total.sort()
         return total
 
 
-def spread(count: int, most: int) -> NDArray[np.intp]:
-    """Indices of `count` rows, or of `most` of them, evenly spaced."""
-    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.intp)
+def _check_affinity(affinity: str, interests: int, width: float) -> None:
+    if affinity not in AFFINITIES:
+        raise ConfigurationError(f"affinity must be one of {', '.join(AFFINITIES)}, got {affinity!r}")
+    if isinstance(interests, bool) or interests != int(interests) or interests < 1:
+        raise ConfigurationError(f"interests must be a whole number of at least 1, got {interests!r}")
+    if not 0 < width < np.inf:
+        raise ConfigurationError(f"width must be a positive number, got {width!r}")
 
 
-def dot(a: Floats, b: Floats) -> Floats:
-    """Inner products of rows, [B], summed in the order of the columns whatever the shape."""
-    total = np.zeros(len(a))
-    for column in range(a.shape[1]):
-        total += a[:, column] * b[:, column]
-    return total
+@dataclass(frozen=True, eq=False)
+class PricedParts:
+    """A utility with its parts, less the prices of an environment.
+
+    Attributes:
+        parts: What the utility returned, each part [B].
+        drift: Price of the distance to the start, [B].
+        cost: Price of the steps taken, [B].
+        total: The utility's total less both prices, [B].
+    """
+
+    parts: UtilityParts
+    drift: Floats
+    cost: Floats
+    total: Floats
+
+    def rows(self) -> list[dict[str, float]]:
+        """All parts by name, [B]: those of the utility, `drift` and `cost`."""
+        columns = {part.name: getattr(self.parts, part.name) for part in fields(self.parts)}
+        columns |= {"total": self.total, "drift": self.drift, "cost": self.cost}
+        return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), 1).tolist()]
 
 
-def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwargs: object) -> Utility:
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """What an environment rewards: total_t = U(z_t) - drift_penalty · ‖z_t - z_0‖ - edit_cost · t.
+
+    Attributes:
+        utility: U, any utility.
+        drift_penalty: Price of a unit of distance in Z between a text and the first text of its episode.
+        edit_cost: Price of a step.
+    """
+
+    utility: Utility
+    drift_penalty: float = 0.0
+    edit_cost: float = 0.0
+
+    def __call__(
+        self,
+        z: Floats,
+        users: Floats,
+        exclude: NDArray[np.integer],
+        starts: Floats,
+        steps: NDArray[np.integer],
+    ) -> PricedParts:
+        """Score points of episodes.
+
+        Args:
+            z: [B, n].
+            users: Rows of `LatentSpace.users`, [B, n + 1].
+            exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
+            starts: Embeddings of the episodes' first texts, [B, n].
+            steps: Steps taken, [B].
+        """
+        parts = self.utility(z, users, exclude)
+        drift = self.drift_penalty * norms(z - starts)
+        cost = self.edit_cost * np.asarray(steps, np.float64)
+        return PricedParts(parts, drift, cost, parts.total - drift - cost)
+
+    def anchored(self, start: Floats) -> Utility:
+        """The utility less the price of drift, as a utility of the points of one episode that began at `start` [n]."""
+
+        def utility(z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+            scored = self(z, users, exclude, np.tile(start, (len(z), 1)), np.zeros(len(z), np.int64))
+            return replace(scored.parts, total=scored.total)
+
+        return utility
+
+
+def make_utility(
+    spec: str | None, space: LatentSpace, catalog: Catalog, split: Split | None = None, /, **kwargs: object
+) -> Utility:
     """A utility by name.
 
     Args:
         spec: None for `ContentGap`, or "module:factory"; a factory is called as `factory(space, catalog, **kwargs)`.
         space: The latent space.
         catalog: The catalog.
+        split: Its split, for `ContentGap`; by default `split_catalog(catalog)`.
         **kwargs: Arguments of the factory, or of `ContentGap`.
 
     Raises:
         ConfigurationError: The factory cannot be found, does not take these arguments, or does not return a callable.
     """
     try:
-        made = (find_factory(spec, "utility") if spec else _content_gap)(space, catalog, **kwargs)
+        made = (
+            find_factory(spec, "utility")(space, catalog, **kwargs)
+            if spec
+            else _content_gap(space, catalog, split, **kwargs)
+        )
     except TypeError as error:
         raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}: {error}") from error
     if not callable(made):
@@ -181,5 +297,10 @@ def make_utility(spec: str | None, space: LatentSpace, catalog: Catalog, **kwarg
     return cast(Utility, made)
 
 
-def _content_gap(space: LatentSpace, catalog: Catalog, **kwargs: Any) -> ContentGap:  # noqa: ANN401 JSON values
-    return ContentGap(space, **kwargs)
+def _content_gap(
+    space: LatentSpace,
+    catalog: Catalog,
+    split: Split | None,
+    **kwargs: Any,  # noqa: ANN401 JSON values
+) -> ContentGap:
+    return ContentGap(space, catalog=catalog, split=split, **kwargs)

@@ -95,7 +95,7 @@ def test_info_holds_what_the_manual_says(tiny: World) -> None:
     assert info["action_mask"].dtype == np.int8
     assert set(info["design"]) == {"weights", "gap", "C"}
     assert info["design"]["weights"].sum() == pytest.approx(1.0)
-    assert set(info["utility"]) == {"total", "affinity", "novelty", "percentile"}
+    assert set(info["utility"]) == {"total", "affinity", "novelty", "percentile", "drift", "cost"}
     assert all(type(value) is float for value in info["utility"].values())
     assert info["valid"] is True
 
@@ -425,6 +425,10 @@ OTHER_SETTINGS = {
     "split": {"split": "test"},
     "temperature": {"temperature": 0.5},
     "utility_kwargs": {"utility_kwargs": {"weight": 0.5}},
+    "affinity": {"affinity": "personal"},
+    "interests": {"interests": 2},
+    "drift_penalty": {"drift_penalty": 0.5},
+    "edit_cost": {"edit_cost": 0.5},
 }
 
 
@@ -492,6 +496,7 @@ BROKEN_STATES = {
     "utility": {"total": float("inf")},
     "action_set": None,
     "valid": "yes",
+    "start": np.zeros(3),
 }
 
 
@@ -537,7 +542,11 @@ def far_away(state: State) -> State:
     return replace(state, z=100.0 * state.z)
 
 
-@pytest.mark.parametrize("broken", [other_text, half_utility, no_bool, nothing_offered, far_away])
+def other_start(state: State) -> State:
+    return replace(state, start=0.5 * state.start)
+
+
+@pytest.mark.parametrize("broken", [other_text, half_utility, no_bool, nothing_offered, far_away, other_start])
 def test_a_snapshot_that_contradicts_itself_is_refused(tiny: World, broken: Callable[[State], State]) -> None:
     env = EagleEnv.from_world(tiny)
     env.reset(seed=0)

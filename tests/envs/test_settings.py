@@ -57,6 +57,21 @@ WRONG = [
     ({"utility": "mymodule"}, "module:factory"),
     ({"utility_kwargs": [1]}, "expected utility_kwargs to be a dict"),
     ({"utility_kwargs": {"f": print}}, "JSON values"),
+    ({"affinity": "relative"}, "expected affinity to be one of 'absolute', 'personal' or None, got 'relative'"),
+    ({"interests": 0}, "expected interests to be an integer of at least 1 or None, got 0"),
+    ({"interests": 2.0}, "expected interests to be an integer of at least 1 or None, got 2.0"),
+    ({"drift_penalty": -0.1}, "expected drift_penalty to be a number of at least 0 or None, got -0.1"),
+    ({"edit_cost": "much"}, "expected edit_cost to be a number of at least 0 or None, got 'much'"),
+    ({"edit_cost": float("inf")}, "expected edit_cost to be a number of at least 0 or None"),
+    ({"utility_kwargs": {"affinity": "own"}}, r"expected utility_kwargs\['affinity'\] to be one of .*got 'own'"),
+    ({"utility_kwargs": {"interests": 1.5}}, r"expected utility_kwargs\['interests'\] to be an integer"),
+    (
+        {"affinity": "absolute", "utility_kwargs": {"affinity": "personal"}},
+        r"expected affinity and utility_kwargs\['affinity'\] to agree, got 'absolute' and 'personal': leave one",
+    ),
+    ({"interests": 2, "utility_kwargs": {"interests": 3}}, "expected interests .* to agree, got 2 and 3"),
+    ({"utility": "a:b", "affinity": "absolute"}, "affinity belongs to the package's own utility.*utility='a:b': leave"),
+    ({"utility": "a:b", "interests": 1}, "interests belongs to the package's own utility"),
     ({"language_model": ""}, "expected language_model to be the spec of a language model, got ''"),
     ({"cache_dir": 3}, "expected cache_dir to be a path or None"),
     ({"batch_invariant": 1}, "expected batch_invariant to be True or False"),
@@ -137,6 +152,10 @@ def test_settings_survive_json() -> None:
         horizon=3,
         utility_kwargs={"weight": 0.5},
         observation="latent",
+        affinity="personal",
+        interests=3,
+        drift_penalty=0.5,
+        edit_cost=0.1,
         record="calls.jsonl",
         max_calls=9,
         max_cost=0.5,
@@ -152,10 +171,35 @@ def test_worlds_that_differ_in_the_episode_alone_share_a_key() -> None:
     assert Settings(temperature=1, personalised=0.5, utility_kwargs={}, texts="rendered").key == base.key
 
 
+def test_an_argument_of_the_utility_may_be_given_in_either_place() -> None:
+    written = [
+        Settings(affinity="personal", interests=3),
+        Settings(utility_kwargs={"affinity": "personal", "interests": 3}),
+        Settings(affinity="personal", interests=3, utility_kwargs={"affinity": "personal"}),
+    ]
+    assert all(one.utility_keywords == {"affinity": "personal", "interests": 3} for one in written)
+    assert len({one.key for one in written}) == 1
+    assert Settings().utility_keywords == {"affinity": "absolute", "interests": 1}
+    assert Settings(affinity="absolute", interests=1).key == Settings().key
+
+
+def test_a_utility_of_ones_own_gets_its_own_keywords_only() -> None:
+    own = Settings(utility="mine:make", utility_kwargs={"affinity": "of my kind"}, drift_penalty=0.5, edit_cost=1)
+    assert own.utility_keywords == {"affinity": "of my kind"}
+    assert (own.chosen("drift_penalty"), own.chosen("edit_cost")) == (0.5, 1.0)
+
+
+def test_worlds_that_differ_in_prices_share_a_key() -> None:
+    assert Settings(drift_penalty=0.5, edit_cost=0.1).key == Settings().key
+    assert (Settings().chosen("drift_penalty"), Settings().chosen("edit_cost")) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"pool": 32},
+        {"affinity": "personal"},
+        {"interests": 2},
         {"temperature": 0.5},
         {"utility_kwargs": {"weight": 2.0}},
         {"record": "calls.jsonl"},
