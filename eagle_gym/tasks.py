@@ -69,6 +69,7 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
                 "plan several steps ahead: the expected effects are shown, but few edits are offered",
                 "Plan",
                 {"action_features": "effect", "actions": 4, "affinity": "absolute", "interests": 6},
+                {"weight": 0.0, "width": 0.75},
             ),
             Task(
                 "hidden",
