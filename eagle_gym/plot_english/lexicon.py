@@ -66,7 +66,7 @@ whimsical | imagination | whimsical, enchanted, fanciful
 tender | sweet, love | tender, gentle, affection
 heart-rending | made me cry | heart-rending, heartbreak, grief
 hopeful | | hopeful, hopes and dreams
-melancholy | sad | melancholy, lonely, sorrow, mourning
+melancholy | sad | melancholy, sorrow, mourning
 romantic | | romantic, romance, passionate
 ironic | irony | ironic, irony, ironically
 deadpan | | deadpan
@@ -116,7 +116,7 @@ in the jungle | jungle | jungle, amazon, rainforest
 in the desert | desert | desert, sahara
 in the mountains | | mountain, mountains, everest, alps
 in the arctic | | arctic, antarctica, alaska, antarctic
-on an island | island | island
+on an island | island | island, desert island, deserted island
 at the beach | surfing | beach, surfer, surfing
 under the sea | sharks | underwater, undersea, deep sea, ocean floor, bottom of the ocean, bottom of the sea
 in the woods | | woods, forest
@@ -124,7 +124,7 @@ on a farm | | farm, ranch, farmer
 at a high school | high school, school | high school, high-school, prom
 at a college | college | college, university, campus, fraternity
 at a boarding school | | boarding school, prep school
-in a prison | prison | prison, jail, inmate, inmates, penitentiary
+in a prison | prison | prison, prison break, jail, inmate, inmates, penitentiary
 in a mental hospital | mental hospital | asylum, mental hospital, psychiatric, mental institution
 in a hospital | hospital | hospital, clinic
 in a courtroom | court, courtroom drama, lawyers | courtroom, in court, court case, trial
@@ -170,7 +170,7 @@ dancer | | dancer, ballerina
 boxer | | boxer, prizefighter, wrestler
 athlete | | athlete, player, quarterback, champion, coach
 teacher | | teacher, schoolteacher, tutor
-student | | student, students, freshman
+student | | student, students, freshman, pupil, pupils
 teenager | teen | teenager, teen, teens, teenage, adolescent, high schooler
 child | children | child, boy, little girl, kid, kids, girl
 orphan | orphans | orphan, orphaned
@@ -310,7 +310,7 @@ invading army
 a foreign spy | cold war, espionage | kgb, double agent, espionage
 a secret society | secret society | cult, secret society, sect
 a stalker | | stalker, stalking, stalked
-a jealous husband | adultery | jealous, jealousy, affair
+a jealous husband | adultery | jealous, jealousy
 a strict father | | strict, disapproving, overbearing
 a bully | | bully, bullies, bullied
 a rival team | | rival team, opposing team
@@ -333,7 +333,7 @@ a scheming rival | | nemesis, arch-enemy, villain, villains
 
 _THEMES = """
 revenge
-friendship | | friend, friends, friendship, buddy
+friendship | | friend, friends, friendship, buddy, best friends, two friends, childhood friends, lifelong friends
 love | love story | love, lover, romance
 family | | family, families, brothers, sisters, siblings, parents
 marriage | | marriage, married, wife, husband
@@ -554,7 +554,7 @@ first contact | aliens | extraterrestrial, alien
 the end of the world | last man on earth | end of the world, extinction
 nuclear weapons | | nuclear, atomic
 submarines and ships | | navy, torpedo
-planes | | fighter pilot, jet
+planes | | fighter pilot, jet, plane, airplane
 trains | trains | train
 motorcycles | | motorcycle, biker
 military life | military | military, army, platoon
@@ -568,7 +568,7 @@ terrorism | terrorism | terrorism, hijacked
 espionage | spying, espionage, tom clancy | espionage, spy, spies
 the Mafia | mafia | mafia, mob
 police work | police | police, detective
-prison life | prison, death penalty | prison, death row
+prison life | prison, death penalty | prison, prison break, death row
 courts and lawyers | john grisham, lawyers | lawyer, lawyers, attorney
 journalism | journalism | journalist, reporter
 politics and power | president | president, election, politician
@@ -596,7 +596,7 @@ an experiment | | experiment, experiments
 a virus | | virus, infected
 genetic engineering | | genetic, mutant, mutants, dna
 a shipwreck | | shipwreck, shipwrecked, castaway
-a desert island | island | deserted island
+a desert island | island | desert island, deserted island
 a storm | | storm, hurricane
 mountaineering | | mountain climber, mountain climbers, mountain climbing, mountaineer, mountaineers
 hunting | | hunter, hunters

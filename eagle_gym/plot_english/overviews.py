@@ -19,44 +19,60 @@ from eagle_gym.plot_english.attributes import Pair
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*")
 _BREAK = re.compile(r"[,.;:!?()\[\]\u2013\u2014\u2026\"\u201c\u201d/]|--| - ")
 _STOP = re.compile(r"[.!?\u2026:\"\u201c\u201d]|--|\u2014")
-_ABBREVIATIONS = frozenset("mr mrs ms dr st lt col gen sgt prof jr sr vs capt".split())
 
-_DETERMINERS = frozenset(
-    "a an the this that these those his her their its my your our another each every some any no both several many few "
-    "one two three four five six seven eight nine ten whose what which".split()
-)
-_POSSESSIVES = frozenset("his her their its my your our whose".split())
-_PREPOSITIONS = frozenset(
-    "in on at by of with from into for about aboard under over through between against without as like near during "
-    "after before behind beyond inside outside onto toward towards via amid among around across".split()
-)
-_BEFORE_VERBS = frozenset(
-    "to will would can could must may might should shall cannot can't won't don't doesn't didn't do does did they we "
-    "you i he she it who not never let's help helps".split()
-)
-_OBJECTS = frozenset(
-    "him them me us it himself herself themselves itself the a an his her their its my our your this these those "
-    "someone something somebody everyone anyone".split()
-)
-_PLURALS = frozenset("children people men women police".split())
-_NEGATORS = frozenset(
-    "no not never without neither nor nobody nothing none hardly refuses refuse refused refusing cannot unable isn't "
-    "aren't wasn't weren't don't doesn't didn't can't won't couldn't wouldn't fails lacks lacking".split()
-)
-_NOT_NEGATING = frozenset("only just but matter sooner ordinary merely doubt longer-running less stranger least".split())
-_CLAUSES = frozenset(
-    "but until when because although though while who which that as after before where if unless yet since except than "
-    "whose what".split()
-)
-_ORIGINS = frozenset("from left leaves leaving fled flees".split())
-_DREAMING = frozenset(
-    "dream dreams dreaming dreamed dreamt longs longing imagines imagining imagined remembers remembering recalls "
-    "yearns yearning fantasizes fantasises nostalgic".split()
-)
-_NOT_LEADS = frozenset("by with against from under between upon into for among".split())
-_LINKS = frozenset("is are was were be been being becomes become became seems feels grows s".split())
-_STREETS = frozenset("street road avenue lane square station cross hotel hall bridge park club".split())
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_ABBREVIATIONS = _set("mr mrs ms dr st lt col gen sgt prof jr sr vs capt")
+_DETERMINERS = _set("""
+    a an the this that these those his her their its my your our another each every some any no both several many
+    few one two three four five six seven eight nine ten whose what which
+""")
+_POSSESSIVES = _set("his her their its my your our whose")
+_PREPOSITIONS = _set("""
+    in on at by of with from into for about aboard under over through between against without as like near during
+    after before behind beyond inside outside onto toward towards via amid among around across
+""")
+_BEFORE_VERBS = _set("""
+    to will would can could must may might should shall cannot can't won't don't doesn't didn't do does did they we
+    you i he she it who not never let's help helps
+""")
+_OBJECTS = _set("""
+    him them me us it himself herself themselves itself the a an his her their its my our your this these those
+    someone something somebody everyone anyone
+""")
+_PLURALS = _set("children people men women police")
+_NEGATORS = _set("""
+    no not never without neither nor nobody nothing none hardly refuses refuse refused refusing cannot unable isn't
+    aren't wasn't weren't don't doesn't didn't can't won't couldn't wouldn't fails lacks lacking
+""")
+_NOT_NEGATING = _set("""
+    only just but matter sooner ordinary merely doubt longer-running less stranger least
+""")
+_CLAUSES = _set("""
+    but until when because although though while who which that as after before where if unless yet since except
+    than whose what
+""")
+_ORIGINS = _set("from left leaves leaving fled flees")
+_DREAMING = _set("""
+    dream dreams dreaming dreamed dreamt longs longing imagines imagining imagined remembers remembering recalls
+    yearns yearning fantasizes fantasises nostalgic
+""")
+_NOT_LEADS = _set("by with against from under between upon into for among")
+_LINKS = _set("is are was were be been being becomes become became seems feels grows s")
+_STREETS = _set("street road avenue lane square station cross hotel hall bridge park club")
+_PERSONAL_NOUNS = _set("""
+    genius prodigy loner alcoholic rookie newcomer novice maverick oddball has-been amnesiac amnesia divorcee retirement
+    blindness
+""") | {"old man", "old woman", "memory loss"}
+_QUALIFIERS = _set("""
+    north south east west northern southern eastern western victorian edwardian nazi imperial feudal rural downtown
+    upstate old elizabethan tudor medieval ancient occupied colonial revolutionary
+""")
 _TITLE_CASE = 0.6  # share of capitalised words above which capitals say nothing
+_REACH = 5  # words over which a negation holds, unless the clause ends before
+_REACH_TO_PLACES = 2
 _SPAN = 3  # words that may stand between a noun and its determiner
 
 
@@ -198,28 +214,21 @@ def _is_part_of_a_name(found: _Found, pair: Pair) -> bool:
     if found.previous in _PREPOSITIONS:
         return False
     before = found.sentence[found.start - 1] if found.previous else None
-    if before is not None and before.capital and before.word not in _DETERMINERS and not _qualifies(before.word):
+    if before is not None and before.capital and before.word not in _DETERMINERS and before.word not in contexts.NATIONALITIES | _QUALIFIERS:
         return True
     return after is not None and after.capital and after.word not in ("city", "in", "and")
 
 
-def _qualifies(word: str) -> bool:
-    return word in contexts.NATIONALITIES or word in (
-        "north south east west northern southern eastern western victorian edwardian nazi imperial feudal rural "
-        "downtown upstate old elizabethan tudor medieval ancient occupied colonial revolutionary"
-    ).split()
-
-
 def _is_negated(found: _Found, pair: Pair) -> bool:
     """A negation earlier in the clause; a place is negated only by one that stands right before it."""
-    reach = 2 if pair[0] == "setting" else len(found.sentence)
+    reach = _REACH_TO_PLACES if pair[0] == "setting" else _REACH
     later = ""
     for index in range(found.start - 1, -1, -1):
         breaks, word = found.sentence[index + 1].breaks, found.word(index)
         if reach == 0 or word in _CLAUSES - {"than"} or (breaks and later not in ("or", "nor")):
             return False
-        if word == "of" and found.word(index - 1) == "instead" or word == "than" and found.word(index - 1) == "rather":
-            return True
+        if f"{found.word(index - 1)} {word}" in ("instead of", "rather than"):
+            return reach > _REACH - 3
         if word in _NEGATORS or word.endswith("n't"):
             return later not in _NOT_NEGATING
         reach -= 1
@@ -283,7 +292,7 @@ def _is_not_the_lead(found: _Found, pair: Pair) -> bool:
 
 def _describes_no_person(found: _Found, pair: Pair) -> bool:
     """An adjective of character without a person after it: "a brave attempt"."""
-    if pair[0] != "trait" or found.phrase in _PERSONAL_NOUNS:
+    if (pair[0] != "trait" and found.phrase != "poor") or found.phrase in _PERSONAL_NOUNS:
         return False
     if found.previous in _LINKS and not found.next:
         return False
@@ -295,11 +304,6 @@ def _describes_no_person(found: _Found, pair: Pair) -> bool:
             break
     return True
 
-
-_PERSONAL_NOUNS = frozenset(
-    "genius prodigy loner alcoholic rookie newcomer novice maverick oddball has-been amnesiac amnesia divorcee "
-    "retirement blindness".split()
-) | {"old man", "old woman", "memory loss"}
 
 _REASONS: tuple[Callable[[_Found, Pair], bool], ...] = (
     _is_name,
@@ -335,15 +339,21 @@ def _people() -> frozenset[str]:
 def _phrases() -> Mapping[str, Sequence[tuple[tuple[str, ...], tuple[Pair, ...]]]]:
     """By first word, the phrases that start with it, longest first, each with the pairs that it means, if any."""
     meanings: dict[tuple[str, ...], list[Pair]] = {_words(phrase): [] for phrase in contexts.EXPRESSIONS}
-    known = {_words(phrase) for entry in lexicon.entries() for phrase in entry.words}
+    known = {_keyword(phrase) for entry in lexicon.entries() for phrase in entry.words}
     meanings = {words: pairs for words, pairs in meanings.items() if words not in known}
     for entry in lexicon.entries():
         for phrase in entry.words:
-            meanings.setdefault(_words(phrase), []).append((entry.slot, entry.value))
+            meanings.setdefault(_keyword(phrase), []).append((entry.slot, entry.value))
     table: dict[str, list[tuple[tuple[str, ...], tuple[Pair, ...]]]] = {}
     for words in sorted(meanings, key=len, reverse=True):
         table.setdefault(words[0], []).append((words, tuple(meanings[words])))
     return table
+
+
+def _keyword(phrase: str) -> tuple[str, ...]:
+    """The words of a phrase of the lexicon, without the article that a surface has ("a ghost")."""
+    words = _words(phrase)
+    return words[1:] if words[0] in ("a", "an") and len(words) > 1 else words
 
 
 def _words(phrase: str) -> tuple[str, ...]:
