@@ -89,18 +89,18 @@ world powers, worth its weight in gold
 
 # Words that name no particular one: their verb, adjective or compound is left to the rules below.
 _NOUNS = """
-train trains ship ships boat stage trial court farm ranch captain pilot pilots doctor doctors nurse coach tutor
-author slave driver bully con scam duel drug drugs race hunt dance book books car star bar power powers play cure
-vision model photograph letter party camp storm flood plague fish desert island beach forest plane flight dog dogs
-bear bears bird birds witness curse jury guard bomb mob gang cult battle war fight experiment robot novel school
-class thief spy spies boxer boxers cat cats horse horses monkey ape ant bees shark wolf snake treasure gold affair
-dream dreams love judge king queen prince priest minister shooting murder chase music office company business marine
-soldier soldiers student champion player fighter witch witches ghost ghosts monster creature drag wedding trial
+rebel rebels train trains ship ships boat stage trial court farm ranch captain pilot pilots doctor doctors nurse
+coach tutor author slave driver bully con scam duel drug drugs race hunt dance book books car star bar power powers
+play cure vision model photograph letter party camp storm flood plague fish desert island beach forest plane flight
+dog dogs bear bears bird birds witness curse jury guard bomb mob gang cult battle war fight experiment robot novel
+school class thief spy spies boxer boxers cat cats horse horses monkey ape ant bees shark wolf snake treasure gold
+affair dream dreams love judge king queen prince priest minister shooting murder chase music office company business
+marine soldier soldiers student champion player fighter witch witches ghost ghosts monster creature drag wedding
 bride groom church surf rock mystery space hotel resort prom realm castle
 """
 
 # `words | tests, one of which must hold | tests, none of which may hold`. A word may have a slot before it. A test names
-# the word before (`<word`), the word after (`>word`, or `>^` for any capitalised one) or another word of the sentence
+# the word before (`<word`), the word after (`>word`, or `>^` for any in capitals), or another word of the sentence
 # (`~word`). An underscore stands for a space.
 _CONTEXTS = """
 goal.solve | ~investigate ~investigates ~investigating ~solve ~solving ~solves ~detective ~identify ~inspector
@@ -109,7 +109,7 @@ goal.murder goal.murders goal.murdered | ~investigate ~investigates ~investigati
     ~identify ~inspector ~suspect ~suspects ~clues ~sleuth ~investigation ~unsolved ~case |
 goal.missing goal.disappearance goal.disappears goal.disappeared goal.kidnapped | ~child ~children ~boy ~girl ~son
     ~daughter ~baby ~kid ~kids ~brother ~sister ~toddler |
-steal | ~bank ~money ~jewel ~jewels ~diamond ~diamonds ~gold ~million ~millions ~cash ~vault ~casino ~painting |
+steal | ~bank ~jewel ~jewels ~diamond ~diamonds ~million ~cash ~vault ~casino ~painting |
 goal.bomb goal.bombs goal.explosives | ~stop ~defuse ~detonate ~explode ~planted ~plant ~terrorist ~terrorists ~bomber
     ~threat |
 escape escapes | ~prison ~captivity ~captors ~captor ~jail ~camp ~kidnappers ~captured ~captive ~imprisoned ~cell
@@ -158,7 +158,7 @@ coach | | <life <stage <dialogue
 magic magical | | <movie
 art | | >of
 moral | | >of
-power | | <star <flower <girl <nuclear <solar <electric <firing
+power | <of <for <and <political <absolute >struggle >and >corrupts | <star <flower <nuclear >source >to
 powers | | <great <super- <foreign <european <western <allied <world
 company | | <keep <good <enjoy <her <his <of <in >of <keeping <theater <theatre <dance <ballet <opera
 space | <in <outer <through <deep <of <from <into >travel >station >mission >crew >pirate >ship >shuttle >explorer |
@@ -171,12 +171,16 @@ school | <the <a <at <to <in <from <her <his <their <new <private <catholic <loc
 drug | | >store >company
 couple | | >of
 haunted | >by |
+newspaper | ~reporter ~editor ~journalist ~reporters ~journalists ~newspaperman >reporter >editor >office |
+musical | <a <the <broadway <stage <new <hit >theatre >theater >number >numbers |
+business | | >of >side >end
+violent | | >storm >storms >weather
+rebel rebels | | >against
 town | | <in <to
 twist | <plot <surprise <final |
 bar | <the <a <local <seedy <dive <same <gay <biker <karaoke >owner >fight | >association
 missing | | >out >from
 life_of | >^ |
-music | | <the_face
 play | <a <the <his <her <new <school <stage <this <about |
 blind | | >date >spot >eye >alley >faith >to
 rich | | >in
@@ -185,7 +189,7 @@ honest | | <to
 band | <a <the <rock <metal <punk <jazz <garage <local <his <her <their <school >plays >on >called >as >that | >of
     >together
 boy | <a <the <young <little <small <teenage <orphan <poor <this <another <local <that | >meets
-girl | <a <the <young <little <small <teenage <orphan <poor <this <year-old <another <local <teen | >of <call <dream
+girl | <little <young <small <teenage <orphan <year-old <school | <party <city <dream
 documentary | | >filmmaker >filmmakers >crew >maker >director
 novel | | >way >idea >approach
 witness | | >to
@@ -225,7 +229,7 @@ author actor actress singer photographer director filmmaker lawyer pilot
 """
 
 _PLACE_NOUNS = """
-town village city countryside coast capital island islands riviera estate manor mansion boarding school prison
+rebel rebels fish town village city countryside coast capital island islands riviera estate manor mansion boarding school prison
 university province resort seaside coastal suburb port harbor harbour castle palace monastery convent outback desert
 jungle mountains alps border farm farmhouse hamlet court society underworld empire frontier wilderness moors slum
 streets restaurant hotel

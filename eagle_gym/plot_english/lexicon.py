@@ -61,7 +61,7 @@ breathless | | breakneck, fast-paced, relentless, frantic
 light-hearted | fun | light-hearted, lighthearted, cheerful
 hilarious | very funny | hilarious, hilarity, hilariously, outrageous
 playful | goofy, silly | playful, mischievous, fun-loving, antics, wacky
-riotous | | riotous, chaos, mayhem, madcap, zany
+riotous | | riotous, mayhem, madcap, zany
 whimsical | imagination | whimsical, enchanted, fanciful
 tender | sweet, love | tender, gentle, affection
 heart-rending | made me cry | heart-rending, heartbreak, grief
@@ -212,13 +212,13 @@ family man | | family man, husband
 
 _TRAITS = """
 retired | | retired, retirement
-reckless | | reckless, rebellious, maverick
+reckless | | reckless, rebellious, hot-headed, maverick
 shy | | shy, timid, introverted
 lonely | loneliness | lonely, loner, isolated
 brilliant | intelligent | brilliant, genius, gifted, prodigy
 disgraced | | disgraced, washed-up, down-on-his-luck, has-been, burned-out
 ambitious | | ambitious, aspiring
-naive | | naive, innocent
+naive | | naive, gullible, innocent young
 ageing | | aging, ageing, elderly, old man, old woman
 grieving | | grieving, bereaved, grief-stricken
 blind | blind, blindness | blind
@@ -423,7 +423,7 @@ inspirational | inspiring | inspiring, inspirational
 poignant | sentimental | poignant
 heartbreaking
 intense | | intense
-weird | | weird, strange
+weird | | weird
 irreverent | | irreverent
 epic | | epic, sweeping
 artistic | poetic | artistic

@@ -52,7 +52,7 @@ _NOT_NEGATING = _set("""
 """)
 _CLAUSES = _set("""
     but until when because although though while who which that as after before where if unless yet since except
-    than whose what
+    whose what
 """)
 _ORIGINS = _set("from left leaves leaving fled flees")
 _DREAMING = _set("""
@@ -70,6 +70,7 @@ _QUALIFIERS = _set("""
     north south east west northern southern eastern western victorian edwardian nazi imperial feudal rural downtown
     upstate old elizabethan tudor medieval ancient occupied colonial revolutionary
 """)
+_COUNTED = ("protagonist", "antagonist", "motifs")  # slots whose keywords are also read in the plural
 _TITLE_CASE = 0.6  # share of capitalised words above which capitals say nothing
 _REACH = 5  # words over which a negation holds, unless the clause ends before
 _REACH_TO_PLACES = 2
@@ -159,17 +160,12 @@ def _read_sentence(sentence: Sequence[_Token]) -> Iterator[Pair]:
     words = tuple(token.word for token in sentence)
     start = 0
     while start < len(words):
-        phrase, pairs = next(
-            (
-                (phrase, pairs)
-                for phrase, pairs in _phrases().get(words[start], ())
-                if words[start : start + len(phrase)] == phrase
-            ),
-            ((words[start],), ()),
-        )
-        found = _Found(sentence, start, start + len(phrase), " ".join(phrase))
-        yield from (pair for pair in pairs if not any(against(found, pair) for against in _REASONS))
-        start = found.end
+        entry = next((entry for entry in _phrases().get(words[start], ()) if entry.stands(words, start)), None)
+        end = start + (len(entry.words) if entry else 1)
+        if entry:
+            found = _Found(sentence, start, end, entry.keyword)
+            yield from (pair for pair in entry.pairs if not any(against(found, pair) for against in _REASONS))
+        start = end
 
 
 def _sentences(overview: str) -> list[list[_Token]]:
@@ -225,7 +221,7 @@ def _is_negated(found: _Found, pair: Pair) -> bool:
     later = ""
     for index in range(found.start - 1, -1, -1):
         breaks, word = found.sentence[index + 1].breaks, found.word(index)
-        if reach == 0 or word in _CLAUSES - {"than"} or (breaks and later not in ("or", "nor")):
+        if reach == 0 or word in _CLAUSES or (breaks and later not in ("or", "nor")):
             return False
         if f"{found.word(index - 1)} {word}" in ("instead of", "rather than"):
             return reach > _REACH - 3
@@ -273,7 +269,7 @@ def _holds(test: str, found: _Found) -> bool:
 
 def _is_elsewhere(found: _Found, pair: Pair) -> bool:
     """A place that is not where the film is set: an origin, a dream, or a person's nationality."""
-    if pair[0] != "setting":
+    if found.phrase not in _places():
         return False
     if found.phrase in contexts.NATIONALITIES:
         following = [found.word(index) for index in range(found.end, found.end + 2)]
@@ -287,7 +283,8 @@ def _is_not_the_lead(found: _Found, pair: Pair) -> bool:
     """A person that belongs to another one or only has a part in the action: "her doctor", "hunted by a soldier"."""
     if pair[0] not in ("protagonist", "trait"):
         return False
-    return found.determiner() in _POSSESSIVES or found.preposition() in _NOT_LEADS
+    unowned = pair[0] == "trait" and found.previous not in _LINKS and not found.determiner() and found.start > 0
+    return unowned or found.determiner() in _POSSESSIVES or found.preposition() in _NOT_LEADS
 
 
 def _describes_no_person(found: _Found, pair: Pair) -> bool:
@@ -328,6 +325,12 @@ def _first(words: Iterator[str], count: int) -> Iterator[str]:
 
 
 @cache
+def _places() -> frozenset[str]:
+    """Words for a setting."""
+    return frozenset(word for entry in lexicon.entries() if entry.slot == "setting" for word in entry.words)
+
+
+@cache
 def _people() -> frozenset[str]:
     """Words for people, in singular and plural."""
     named = {word for entry in lexicon.entries() if entry.slot == "protagonist" for word in entry.words}
@@ -335,18 +338,43 @@ def _people() -> frozenset[str]:
     return singular | {f"{word}s" for word in singular}
 
 
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    """What is looked for in an overview.
+
+    Attributes:
+        words: Its words, in lower case.
+        keyword: The keyword of the lexicon, of which `words` may be the plural.
+        pairs: What it means; nothing where it is only an expression.
+    """
+
+    words: tuple[str, ...]
+    keyword: str
+    pairs: tuple[Pair, ...]
+
+    def stands(self, words: tuple[str, ...], start: int) -> bool:
+        """Whether it begins at a place in a sentence."""
+        return words[start : start + len(self.words)] == self.words
+
+
 @cache
-def _phrases() -> Mapping[str, Sequence[tuple[tuple[str, ...], tuple[Pair, ...]]]]:
-    """By first word, the phrases that start with it, longest first, each with the pairs that it means, if any."""
-    meanings: dict[tuple[str, ...], list[Pair]] = {_words(phrase): [] for phrase in contexts.EXPRESSIONS}
-    known = {_keyword(phrase) for entry in lexicon.entries() for phrase in entry.words}
-    meanings = {words: pairs for words, pairs in meanings.items() if words not in known}
+def _phrases() -> Mapping[str, Sequence[_Phrase]]:
+    """By first word, the phrases that start with it, longest first."""
+    meanings: dict[tuple[str, ...], dict[Pair, None]] = {}
     for entry in lexicon.entries():
         for phrase in entry.words:
-            meanings.setdefault(_keyword(phrase), []).append((entry.slot, entry.value))
-    table: dict[str, list[tuple[tuple[str, ...], tuple[Pair, ...]]]] = {}
-    for words in sorted(meanings, key=len, reverse=True):
-        table.setdefault(words[0], []).append((words, tuple(meanings[words])))
+            meanings.setdefault(_keyword(phrase), {})[entry.slot, entry.value] = None
+    found = {words: _Phrase(words, " ".join(words), tuple(pairs)) for words, pairs in meanings.items()}
+    for words, pairs in meanings.items():
+        if words[-1] not in contexts.NOUNS and any(pair[0] in _COUNTED for pair in pairs):
+            plural = (*words[:-1], f"{words[-1]}s")
+            counted = tuple(pair for pair in pairs if pair[0] in _COUNTED)
+            found.setdefault(plural, _Phrase(plural, " ".join(words), counted))
+    for expression in contexts.EXPRESSIONS:
+        found.setdefault(_words(expression), _Phrase(_words(expression), expression, ()))
+    table: dict[str, list[_Phrase]] = {}
+    for phrase in sorted(found.values(), key=lambda each: -len(each.words)):
+        table.setdefault(phrase.words[0], []).append(phrase)
     return table
 
 
