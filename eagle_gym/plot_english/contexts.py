@@ -99,9 +99,9 @@ marine soldier soldiers student champion player fighter witch witches ghost ghos
 bride groom church surf rock mystery space hotel resort prom realm castle
 """
 
-# `words | tests, one of which must hold | tests, none of which may hold`. A word may have a slot before it. A test names
-# the word before (`<word`), the word after (`>word`, or `>^` for any in capitals), or another word of the sentence
-# (`~word`). An underscore stands for a space.
+# `words | tests, one of which must hold | tests, none of which may hold`. A slot may stand before a word. A test
+# names the word before (`<word`), the word after (`>word`, or `>^` for any in capitals), or another word of the
+# sentence (`~word`). An underscore stands for a space.
 _CONTEXTS = """
 goal.solve | ~investigate ~investigates ~investigating ~solve ~solving ~solves ~detective ~identify ~inspector
     ~suspect ~suspects ~clues ~sleuth ~investigation ~unsolved ~case ~murder ~killing |
@@ -171,6 +171,12 @@ school | <the <a <at <to <in <from <her <his <their <new <private <catholic <loc
 drug | | >store >company
 couple | | >of
 haunted | >by |
+goal.investigate goal.investigates goal.investigating | ~murder ~murders ~murdered ~killing ~killings ~killed ~death
+    ~deaths |
+accused_of | ~murder ~murdering ~crime ~killing ~killed ~treason ~theft |
+on_the_road | | >to
+demon demons | | <boy's <inner <personal <his <her <own
+artistic | | >outlet >director >freedom
 newspaper | ~reporter ~editor ~journalist ~reporters ~journalists ~newspaperman >reporter >editor >office |
 musical | <a <the <broadway <stage <new <hit >theatre >theater >number >numbers |
 business | | >of >side >end
@@ -229,10 +235,10 @@ author actor actress singer photographer director filmmaker lawyer pilot
 """
 
 _PLACE_NOUNS = """
-rebel rebels fish town village city countryside coast capital island islands riviera estate manor mansion boarding school prison
-university province resort seaside coastal suburb port harbor harbour castle palace monastery convent outback desert
-jungle mountains alps border farm farmhouse hamlet court society underworld empire frontier wilderness moors slum
-streets restaurant hotel
+rebel rebels fish town village city countryside coast capital island islands riviera estate manor mansion boarding
+school prison university province resort seaside coastal suburb port harbor harbour castle palace monastery convent
+outback desert jungle mountains alps border farm farmhouse hamlet court society underworld empire frontier
+wilderness moors slum streets restaurant hotel
 """
 
 _PEOPLE = """

@@ -77,7 +77,7 @@ _SETTINGS = """
 on a submarine | submarine | submarine, nuclear sub
 on a ship | ship | ship, boat, yacht, vessel, sailing, cruise
 on a train | train, trains | train, railroad, railway
-on a plane | airplane | airplane, plane, airliner, flight, airport
+on a plane | airplane | airplane, plane, airliner, airport
 on the road | road trip, road movie | road trip, on the road, cross-country, hitchhiker
 in deep space | space, space travel, space opera, nasa | space, spaceship, starship, spacecraft, galaxy, astronaut
 on the moon | moon | the moon, lunar
@@ -129,7 +129,7 @@ in a mental hospital | mental hospital | asylum, mental hospital, psychiatric, m
 in a hospital | hospital | hospital, clinic
 in a courtroom | court, courtroom drama, lawyers | courtroom, in court, court case, trial
 in an office | business | office, corporate, company, corporation
-on Wall Street | wall street | wall street, stock market, broker
+on Wall Street | wall street | wall street, stock market, stockbroker, stock broker
 in a newsroom | journalism | newsroom, newspaper, tabloid
 in a haunted house | haunted house | haunted house, haunted mansion, haunted hotel
 in a hotel | | hotel, motel, resort
@@ -207,7 +207,7 @@ immigrant | immigrants | immigrant, refugee
 slave | slavery | slave, slaves, slavery
 couple | marriage | couple, newlyweds, husband and wife, lovers
 pair of friends | bromance | best friends, two friends, friends, buddies, childhood friends, lifelong friends
-family man | | family man, husband
+family man | | family man
 """
 
 _TRAITS = """
@@ -310,7 +310,7 @@ invading army
 a foreign spy | cold war, espionage | kgb, double agent, espionage
 a secret society | secret society | cult, secret society, sect
 a stalker | | stalker, stalking, stalked
-a jealous husband | adultery | jealous, jealousy
+a jealous husband | adultery | jealous, jealous husband
 a strict father | | strict, disapproving, overbearing
 a bully | | bully, bullies, bullied
 a rival team | | rival team, opposing team

@@ -209,9 +209,9 @@ def _is_part_of_a_name(found: _Found, pair: Pair) -> bool:
     after = found.following()
     if found.previous in _PREPOSITIONS:
         return False
-    before = found.sentence[found.start - 1] if found.previous else None
-    if before is not None and before.capital and before.word not in _DETERMINERS and before.word not in contexts.NATIONALITIES | _QUALIFIERS:
-        return True
+    if found.previous and found.sentence[found.start - 1].capital:
+        if found.previous not in _DETERMINERS | contexts.NATIONALITIES | _QUALIFIERS:
+            return True
     return after is not None and after.capital and after.word not in ("city", "in", "and")
 
 
