@@ -34,50 +34,49 @@ devil may care, do justice, doctor of, doctor who, dog days, dog eat dog, dog ta
 dream big, dream come true, dream date, dream girl, dream home, dream house, dream job, dream life, dream team,
 dream vacation, dreams come true, driving school, drop dead, drug companies, drug company, drug king, drug of
 choice, dying breed, dying to, early bird, elected office, epic proportions, eye of the storm, face the music, fair
-sex, family affair, fast food, fate of, father christmas, father figure, father time, fight or flight, film
-business, film school, final frontier, first class, fish out of water, flight attendant, flight from justice, flight
-of fancy, flood of, flower girl, flying school, food chain, food court, food fight, food for thought, food
-poisoning, for the love of, force of nature, foreign minister, forest ranger, founding father, free trial, freedom
-fighter, freedom of the press, frog prince, funeral home, funny bone, funny business, funny money, game of cat, get
-away with murder, gets away with murder, ghost of a chance, ghost town, ghost writer, ghosts of the past, girl band,
-girl friday, girl group, girl next door, girl power, girl scout, global village, gold bar, gold digger, gold medal,
-gold standard, gold star, golden boy, good as gold, good faith, good nature, gravy train, guest of honor, heart of
-gold, high horse, high office, hired gun, history class, holds office, holy father, homecoming queen, honor roll,
-honor student, horse around, hot dog, hot dogs, human nature, hunting party, identity thief, in a fashion, in honor
-of, in honour of, in loving memory, in memory of, in office, inner child, island records, jump ship, jump the gun,
-jumped the gun, justice department, justice system, key player, killer app, killer instinct, killer smile, killer
-whale, killer whales, king crab, king of comedy, king of pop, king of the hill, king of the road, king size, kingdom
-come, labor of love, labour of love, lady killer, lap dance, law school, leap of faith, legal battle, legal tender,
-letter of the law, letter opener, liberty bell, life and death, life of crime, life of domestic bliss, life of ease,
-life of its own, life of leisure, life of luxury, life of poverty, life of solitude, life of the mind, life of the
-party, life of violence, life or death, like a dog, living space, loan shark, lone wolf, long island, love affair
-with, love affairs with, love doctor, love of food, loyal customers, loyal fans, magic number, magic touch, maid of
-honor, major player, marine biologist, marine biology, marine life, marine park, mars bar, matron of honor, means
-business, medal of honor, media circus, medical school, memory lane, middle school, mind your own business, minister
-of, miracle drug, miss the boat, monkey around, monkey business, moral compass, moral support, mother country,
-mother earth, mother in law, mother lode, mother nature, mother of all, mother ship, mother superior, mother tongue,
-mountain bike, mountain lion, mountain of, mountains of, music to her ears, music to his ears, music video, nature
-documentary, nature of, nazi party, new frontier, new in town, none of his business, obstruction of justice, of her
-dreams, of his dreams, of my dreams, of their dreams, office building, office of, office romance, office space, old
-boy, old school, one for the books, open bar, open secret, opera house, opposite sex, out of town, oval office, over
-the moon, pain killer, parking space, party animal, party girl, party of, party politics, party to, perfect storm,
-personal space, pilot episode, pilot light, pilot program, pipe dream, plague of, plane of, plane ticket, poetic
-justice, police state, political animal, political party, post office, poster boy, poster child, power couple, power
-failure, power lines, power of attorney, power outage, power plant, power source, power station, power tool, power
-tools, power trip, powers that be, price war, prime minister, prince charming, prom king, prom queen, public office,
-put to flight, queen bee, radio silence, raiding party, raise the bar, raises the bar, record player, republican
-party, rhode island, risky business, rock the boat, royal court, run for office, running for office, same boat, same
-sex, savage humor, scared to death, school of fish, school of hard knocks, school of thought, schools of fish,
-search party, second nature, secret admirer, secret agents, secret army, secret base, secret crush, secret
-ingredient, secret lab, secret laboratory, secret of success, secret police, secret recipe for, secret santa, secret
-service, secret weapon, sex comedy, sex education, sex scandal, sex symbol, shape up or ship out, sheet music, ship
-in a bottle, shooting for the stars, shooting location, shooting of the film, shooting script, shooting star,
-shooting stars, sick to death, sinking ship, snake eyes, snake oil, soap opera, song and dance, soul train, space
-bar, space heater, space opera, speak of the devil, spin doctor, stage coach, state of the art, staten island, storm
-off, storm out, student body, student council, student film, student loans, super powers, surrogate mother, take
-flight, takes flight, takes office, talk of the town, team player, television adaptation, television drama,
-television movie, television series, television set, tempt fate, tender age, term in office, third party, three-ring
-circus, tight ship, time and space, to the letter, took flight, top dog, top gun, top secret, town car, town
+sex, family affair, fast food, fate of, father christmas, father figure, father time, film business, film school,
+final frontier, first class, fish out of water, flight from justice, flood of, flower girl, flying school, food
+chain, food court, food fight, food for thought, food poisoning, for the love of, force of nature, foreign minister,
+forest ranger, founding father, free trial, freedom fighter, freedom of the press, frog prince, funeral home, funny
+bone, funny business, funny money, game of cat, get away with murder, gets away with murder, ghost of a chance,
+ghost town, ghost writer, ghosts of the past, girl band, girl friday, girl group, girl next door, girl power, girl
+scout, global village, gold bar, gold digger, gold medal, gold standard, gold star, golden boy, good as gold, good
+faith, good nature, gravy train, guest of honor, heart of gold, high horse, high office, hired gun, history class,
+holds office, holy father, homecoming queen, honor roll, honor student, horse around, hot dog, hot dogs, human
+nature, hunting party, identity thief, in a fashion, in honor of, in honour of, in loving memory, in memory of, in
+office, inner child, island records, jump ship, jump the gun, jumped the gun, justice department, justice system,
+key player, killer app, killer instinct, killer smile, killer whale, killer whales, king crab, king of comedy, king
+of pop, king of the hill, king of the road, king size, kingdom come, labor of love, labour of love, lady killer, lap
+dance, law school, leap of faith, legal battle, legal tender, letter of the law, letter opener, liberty bell, life
+and death, life of crime, life of domestic bliss, life of ease, life of its own, life of leisure, life of luxury,
+life of poverty, life of solitude, life of the mind, life of the party, life of violence, life or death, like a dog,
+living space, loan shark, lone wolf, long island, love affair with, love affairs with, love doctor, love of food,
+loyal customers, loyal fans, magic number, magic touch, maid of honor, major player, marine biologist, marine
+biology, marine life, marine park, mars bar, matron of honor, means business, medal of honor, media circus, medical
+school, memory lane, middle school, mind your own business, minister of, miracle drug, miss the boat, monkey around,
+monkey business, moral compass, moral support, mother country, mother earth, mother in law, mother lode, mother
+nature, mother of all, mother ship, mother superior, mother tongue, mountain bike, mountain lion, mountain of,
+mountains of, music to her ears, music to his ears, music video, nature documentary, nature of, nazi party, new
+frontier, new in town, none of his business, obstruction of justice, of her dreams, of his dreams, of my dreams, of
+their dreams, office building, office of, office romance, office space, old boy, old school, one for the books, open
+bar, open secret, opera house, opposite sex, out of town, oval office, over the moon, pain killer, parking space,
+party animal, party girl, party of, party politics, party to, perfect storm, personal space, pilot episode, pilot
+light, pilot program, pipe dream, plague of, plane of, plane ticket, poetic justice, police state, political animal,
+political party, post office, poster boy, poster child, power couple, power failure, power lines, power of attorney,
+power outage, power plant, power source, power station, power tool, power tools, power trip, powers that be, price
+war, prime minister, prince charming, prom king, prom queen, public office, queen bee, radio silence, raiding party,
+raise the bar, raises the bar, record player, republican party, rhode island, risky business, rock the boat, royal
+court, run for office, running for office, same boat, same sex, savage humor, scared to death, school of fish,
+school of hard knocks, school of thought, schools of fish, search party, second nature, secret admirer, secret
+agents, secret army, secret base, secret crush, secret ingredient, secret lab, secret laboratory, secret of success,
+secret police, secret recipe for, secret santa, secret service, secret weapon, sex comedy, sex education, sex
+scandal, sex symbol, shape up or ship out, sheet music, ship in a bottle, shooting for the stars, shooting location,
+shooting of the film, shooting script, shooting star, shooting stars, sick to death, sinking ship, snake eyes, snake
+oil, soap opera, song and dance, soul train, space bar, space heater, space opera, speak of the devil, spin doctor,
+stage coach, state of the art, staten island, storm off, storm out, student body, student council, student film,
+student loans, super powers, surrogate mother, takes office, talk of the town, team player, television adaptation,
+television drama, television movie, television series, television set, tempt fate, tender age, term in office, third
+party, three-ring circus, tight ship, time and space, to the letter, top dog, top gun, top secret, town car, town
 council, town hall, town square, trade secret, train of thought, train tracks, train wreck, treasure trove of, trial
 and error, trial by fire, trial run, trojan horse, true nature, truth serum, tug of war, turf war, tv movie, tv
 series, tv show, tv version, twist of fate, unfinished business, united kingdom, victoria's secret, village idiot,
@@ -87,16 +86,15 @@ doctor, witch hunt, witness to, wolf in sheep's, wonder drug, word of honor, wor
 world powers, worth its weight in gold
 """
 
-# Words that name no particular one: their verb, adjective or compound is left to the rules below.
+# Keywords that count only as nouns, though they are verbs, too.
 _NOUNS = """
-rebel rebels train trains ship ships boat stage trial court farm ranch captain pilot pilots doctor doctors nurse
-coach tutor author slave driver bully con scam duel drug drugs race hunt dance book books car star bar power powers
-play cure vision model photograph letter party camp storm flood plague fish desert island beach forest plane flight
-dog dogs bear bears bird birds witness curse jury guard bomb mob gang cult battle war fight experiment robot novel
-school class thief spy spies boxer boxers cat cats horse horses monkey ape ant bees shark wolf snake treasure gold
-affair dream dreams love judge king queen prince priest minister shooting murder chase music office company business
-marine soldier soldiers student champion player fighter witch witches ghost ghosts monster creature drag wedding
-bride groom church surf rock mystery space hotel resort prom realm castle
+killer murderer rebel rebels train trains ship boat trial farm ranch pilot pilots doctor nurse coach tutor author
+slave driver bully scam duel drug drugs hunt dance book books bar power powers play cure vision photograph letter
+party storm flood plague fish desert island beach forest plane dog dogs bear bears bird birds witness curse jury
+bomb mob gang cult battle war experiment robot novel school class thief spy spies boxer cat cats horse horses monkey
+ape ant bees shark wolf snake treasure gold affair dream dreams love king queen prince priest minister shooting
+murder chase music office company business marine soldier soldiers student champion player witch witches ghost
+ghosts monster creature wedding bride groom church surf mystery space hotel resort prom realm castle
 """
 
 # `words | tests, one of which must hold | tests, none of which may hold`. A slot may stand before a word. A test
@@ -121,18 +119,16 @@ raise raising adopt adopted custody | ~child ~children ~son ~daughter ~kids ~bab
 uncover uncovers | ~conspiracy ~plot ~cover-up ~government ~scandal ~corruption ~secret ~secrets ~truth |
 expose exposes | ~crime ~crimes ~corruption ~scandal ~conspiracy ~fraud ~killer ~truth ~government |
 rescue | ~hostage ~hostages ~kidnapped ~kidnappers ~captured ~captive ~abducted ~imprisoned ~trapped ~captors |
-perform performance performances | ~show ~stage ~audience ~play ~concert ~musical ~band ~theatre ~theater | <sexual
+perform performance | ~show ~stage ~audience ~play ~concert ~musical ~band ~theatre ~theater | <sexual
 travel travels | >to >across >through >into >around >from | ~time
 battle | ~army ~war ~enemy ~soldiers ~troops ~forces ~kingdom ~invaders ~rebels ~armies ~warriors ~invasion ~aliens
     ~general |
 hunt hunts hunting | ~monster ~creature ~beast ~demon ~demons ~vampire ~vampires ~dragon ~wolf ~shark ~bear ~werewolf
     |
-goal.track | ~monster |
 campaign | ~election ~candidate ~governor ~senator ~mayor ~president ~presidential ~office ~politician |
 gold | ~find ~search ~treasure ~hunt ~map ~prospector ~prospectors ~buried ~bars ~stolen ~miners |
 corrupt | >official >officials >cop >cops >police >politician >politicians >sheriff >judge >government >mayor >senator
     |
-goal.secret goal.secrets | ~hide ~hides ~hiding ~keep ~keeps ~keeping |
 greedy | ~company ~corporation ~developer ~developers ~tycoon ~corporate ~businessman ~businessmen |
 jealous | >husband >boyfriend >lover >ex-husband |
 strict disapproving overbearing | >father >parents >dad >mother |
@@ -146,7 +142,6 @@ nature | | <human <whose <true <very >of
 baby | | >, <oh
 killer | | <contract >whale
 love | | <to <would >to >that
-engaged | >to |
 science | | <rocket
 theater theatre | | >of <movie
 southern | >town >belle >plantation >small >family >village >gothic >mansion >swamp | >california >france >italy
@@ -169,7 +164,7 @@ office | <the <an <his <her <law <corporate <at <in | >of
 school | <the <a <at <to <in <from <her <his <their <new <private <catholic <local <public <girls <boys <strict <after
     <of <my <all-girls <all-boys <old >year >days >teacher >friends >reunion >bully >principal >play >bus | >of >for
 drug | | >store >company
-couple | | >of
+couple | | >of >days >weeks >months >hours >years >bucks
 haunted | >by |
 goal.investigate goal.investigates goal.investigating | ~murder ~murders ~murdered ~killing ~killings ~killed ~death
     ~deaths |
@@ -202,9 +197,9 @@ witness | | >to
 fashion | <of <in <high >designer >world >industry >magazine >show >model |
 shooting | <a <the <mass <fatal <police | >star >a >stars >script
 detective | | >work
-star | <movie |
 """
 
+# Places, which have a capital and may be part of a name.
 _PLACES = """
 new york, manhattan, brooklyn, bronx, harlem, los angeles, hollywood, beverly hills, las vegas, chicago, san
 francisco, texas, mississippi, alabama, louisiana, new orleans, georgia, london, england, britain, ireland, dublin,
@@ -214,20 +209,22 @@ argentina, colombia, rio, mexico, europe, iraq, iran, israel, egypt, afghanistan
 everest, alps, alaska, arctic, antarctica, antarctic, wall street, broadway, washington, white house, mars
 """
 
+# Adjectives that say where a film is set only before a word for a place (`_PLACE_NOUNS`).
 _NATIONALITIES = """
 english british irish scottish parisian french italian german russian soviet spanish japanese chinese indian
 vietnamese african australian mexican european southern
 """
 
+# Other keywords that have a capital.
 _PROPER = """
-fbi, fbi agent, fbi agents, cia, cia agent, cia agents, cia operative, dea agent, mi6, kgb, nazi, nazis, hitler,
-gestapo, world war ii, wwii, second world war, vietnam war, cold war, civil war, holocaust, jews, jewish, catholic,
-bible, christmas, santa, santa claus, halloween, satan, dracula, godzilla, terminator, shakespeare, mafia, lsd, dna,
-tv, olympic, olympics, native american, indians, american dream, pow, ancient rome, ancient greece, ancient egypt,
-roman empire, middle ages, wild west, old west, deep south, broadway, rock and roll, prisoner of war, death row,
-martians
+fbi agent, fbi agents, cia agent, cia agents, cia operative, dea agent, mi6, kgb, nazi, nazis, hitler, gestapo,
+world war ii, wwii, second world war, vietnam war, cold war, civil war, holocaust, jews, jewish, catholic, bible,
+christmas, santa, santa claus, halloween, satan, dracula, godzilla, terminator, shakespeare, mafia, lsd, dna, tv,
+olympic, olympics, native american, indians, pow, ancient rome, ancient greece, ancient egypt, roman empire, middle
+ages, wild west, old west, deep south, broadway, rock and roll, prisoner of war, death row, martians
 """
 
+# Words that stand before the name of their bearer.
 _TITLES = """
 detective inspector captain sheriff deputy agent king queen prince princess president senator governor mayor doctor
 professor father sister coach emperor dictator sergeant officer judge attorney pastor reporter journalist writer
@@ -241,6 +238,7 @@ outback desert jungle mountains alps border farm farmhouse hamlet court society 
 wilderness moors slum streets restaurant hotel
 """
 
+# Words for people besides the lexicon's protagonists: what an adjective of character is said of.
 _PEOPLE = """
 man woman men women guy lad fellow person people boy boys girl girls youth lady gentleman kid kids bachelor spinster
 bachelors outsider loner hero heroine clerk cook chef baker butcher shepherd mechanic engineer librarian banker

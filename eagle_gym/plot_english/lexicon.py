@@ -272,7 +272,7 @@ become famous | | become famous, becomes famous, fame, stardom
 keep a secret | | keep a secret, keeps a secret, keep the secret, keep their secret, keep her secret, keep his secret
 assume a false identity | | undercover, disguise, disguises, false identity, new identity, assumed identity,
 secret identity, double life, impersonate, impersonates, poses as, posing as
-reach a distant place | | journey, travel, travels, quest, voyage, trek
+reach a distant place | | journey, travel, travels, voyage, trek
 build something new | | invent, invents, invention, build a, builds a
 hunt a monster | | hunt, hunts, hunting, track down
 win an election | | election, campaign, candidate
@@ -312,7 +312,7 @@ a secret society | secret society | cult, secret society, sect
 a stalker | | stalker, stalking, stalked
 a jealous husband | adultery | jealous, jealous husband
 a strict father | | strict, disapproving, overbearing
-a bully | | bully, bullies, bullied
+a bully | | bully, bullies
 a rival team | | rival team, opposing team
 a rich family | class | wealthy family, high society, aristocracy
 a wild animal | shark | shark, bear, wolf, wolves, crocodile, snake, snakes
@@ -325,7 +325,7 @@ a doppelganger | | his double, her double, lookalike, clone
 an outlaw gang | | outlaws, bandits, desperadoes
 a cruel warden | | warden
 a con artist | | swindler, scam
-the police | | authorities, fugitive, manhunt, on the run
+the police | | authorities, fugitive, manhunt
 a hired killer | assassination | hired killer, assassins, assassinate, assassination
 a bitter ex | | ex-husband, ex-boyfriend
 a scheming rival | | nemesis, arch-enemy, villain, villains
@@ -428,7 +428,7 @@ irreverent | | irreverent
 epic | | epic, sweeping
 artistic | poetic | artistic
 claustrophobic
-nonlinear | multiple storylines | intertwined, interconnected, flashbacks
+nonlinear | multiple storylines | intertwined, interconnected, told in flashbacks
 romantic in spirit | chick flick, romance | love story
 black and white
 darkly comic | dark comedy, black comedy, dark humor | dark comedy, black comedy

@@ -153,7 +153,10 @@ class _Found:
 
 def read_overview(overview: str) -> list[Pair]:
     """The pairs that an overview states, in its order; a pair may occur more than once."""
-    return [pair for sentence in _sentences(overview) for pair in _read_sentence(sentence)]
+    words = _WORD.findall(overview)
+    shouts = sum(word[0].isupper() for word in words) > _TITLE_CASE * len(words)
+    sentences = _sentences(overview.lower() if shouts else overview)
+    return [pair for sentence in sentences for pair in _read_sentence(sentence)]
 
 
 def _read_sentence(sentence: Sequence[_Token]) -> Iterator[Pair]:
@@ -188,7 +191,9 @@ def _abbreviates(token: _Token) -> bool:
 def _is_name(found: _Found, pair: Pair) -> bool:
     """Part of a name or title ("Rose King", "The Detective"); or a proper name that is written as a common word."""
     tokens = found.sentence[found.start : found.end]
-    if _shouts(found.sentence):
+    if found.previous in ("mr", "mrs", "ms"):
+        return True
+    if _is_lower_case(found.sentence):
         return False
     if found.phrase in contexts.PROPER:
         return not any(token.capital for token in tokens)
@@ -198,20 +203,21 @@ def _is_name(found: _Found, pair: Pair) -> bool:
         return False
     if found.phrase in contexts.TITLES and named:
         before = found.sentence[found.start - 1] if found.start and not tokens[0].breaks else None
-        return after.word in _STREETS or (before is not None and before.capital and not before.opens)
+        named_before = before is not None and before.capital and not before.opens
+        return after.word in _STREETS or named_before
     return named if tokens[0].opens else True
 
 
 def _is_part_of_a_name(found: _Found, pair: Pair) -> bool:
     """A place that is somebody's name, or in the name of something: "Denzel Washington", "Paris Malone"."""
-    if found.phrase not in contexts.PLACES or _shouts(found.sentence):
+    if found.phrase not in contexts.PLACES or _is_lower_case(found.sentence):
         return False
     after = found.following()
     if found.previous in _PREPOSITIONS:
         return False
-    if found.previous and found.sentence[found.start - 1].capital:
-        if found.previous not in _DETERMINERS | contexts.NATIONALITIES | _QUALIFIERS:
-            return True
+    led = bool(found.previous) and found.sentence[found.start - 1].capital
+    if led and found.previous not in _DETERMINERS | contexts.NATIONALITIES | _QUALIFIERS:
+        return True
     return after is not None and after.capital and after.word not in ("city", "in", "and")
 
 
@@ -314,10 +320,8 @@ _REASONS: tuple[Callable[[_Found, Pair], bool], ...] = (
 )
 
 
-def _shouts(sentence: Sequence[_Token]) -> bool:
-    """Whether most words are capitalised, or none is."""
-    share = sum(token.capital for token in sentence) / len(sentence)
-    return share == 0 or (share > _TITLE_CASE and len(sentence) > _SPAN)
+def _is_lower_case(sentence: Sequence[_Token]) -> bool:
+    return not any(token.capital for token in sentence)
 
 
 def _first(words: Iterator[str], count: int) -> Iterator[str]:
