@@ -232,10 +232,10 @@ author actor actress singer photographer director filmmaker lawyer pilot
 """
 
 _PLACE_NOUNS = """
-rebel rebels fish town village city countryside coast capital island islands riviera estate manor mansion boarding
-school prison university province resort seaside coastal suburb port harbor harbour castle palace monastery convent
-outback desert jungle mountains alps border farm farmhouse hamlet court society underworld empire frontier
-wilderness moors slum streets restaurant hotel
+town village city countryside coast capital island islands riviera estate manor mansion boarding school prison
+university province resort seaside coastal suburb port harbor harbour castle palace monastery convent outback desert
+jungle mountains alps border farm farmhouse hamlet court society underworld empire frontier wilderness moors slum
+streets restaurant hotel
 """
 
 # Words for people besides the lexicon's protagonists: what an adjective of character is said of.
@@ -243,8 +243,8 @@ _PEOPLE = """
 man woman men women guy lad fellow person people boy boys girl girls youth lady gentleman kid kids bachelor spinster
 bachelors outsider loner hero heroine clerk cook chef baker butcher shepherd mechanic engineer librarian banker
 accountant gardener pastry farmer miner plumber carpenter postman shopkeeper landlord neighbour neighbor worker
-officer agent captain king queen prince princess girl aristocrat heir heiress aunt uncle grandmother grandfather
-brother sister son daughter parents family youngster american englishman frenchman clown professor criminal gambler
+officer agent captain king queen prince princess aristocrat heir heiress aunt uncle grandmother grandfather brother
+sister son daughter parents family youngster american englishman frenchman clown professor criminal gambler
 performer comedian composer designer editor executive
 """
 

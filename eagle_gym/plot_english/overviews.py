@@ -19,6 +19,7 @@ from eagle_gym.plot_english.attributes import Pair
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*")
 _BREAK = re.compile(r"[,.;:!?()\[\]\u2013\u2014\u2026\"\u201c\u201d/]|--| - ")
 _STOP = re.compile(r"[.!?\u2026:\"\u201c\u201d]|--|\u2014")
+_SENTENCE_END = re.compile(r"[.!?\u2026]")
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -172,15 +173,17 @@ def _read_sentence(sentence: Sequence[_Token]) -> Iterator[Pair]:
 
 
 def _sentences(overview: str) -> list[list[_Token]]:
-    sentences: list[list[_Token]] = []
+    sentences: list[list[_Token]] = [[]]
     end = 0
     for match in _WORD.finditer(overview):
         gap = overview[end : match.start()]
-        opens = not sentences or (bool(_STOP.search(gap)) and not _abbreviates(sentences[-1][-1]))
-        if opens and (not sentences or re.search(r"[.!?\u2026]", gap)):
-            sentences.append([])
-        sentences[-1].append(_Token(match[0], match[0].lower(), opens, bool(_BREAK.search(gap))))
         end = match.end()
+        if sentences[-1] and _abbreviates(sentences[-1][-1]):
+            gap = ""
+        if sentences[-1] and _SENTENCE_END.search(gap):
+            sentences.append([])
+        opens = not sentences[-1] or bool(_STOP.search(gap))
+        sentences[-1].append(_Token(match[0], match[0].lower(), opens, bool(_BREAK.search(gap))))
     return sentences
 
 
