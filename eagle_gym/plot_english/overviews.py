@@ -129,6 +129,11 @@ class _Found:
             return None
         return self.sentence[self.end]
 
+    def follows_a_name(self) -> bool:
+        """Whether a capitalised word that opens no sentence stands before."""
+        before = self.sentence[self.start - 1]
+        return bool(self.previous) and before.capital and not before.opens
+
     def before(self) -> Iterator[str]:
         """The words before, nearest first, to the last punctuation."""
         for index in range(self.start, 0, -1):
@@ -193,22 +198,19 @@ def _abbreviates(token: _Token) -> bool:
 
 def _is_name(found: _Found, pair: Pair) -> bool:
     """Part of a name or title ("Rose King", "The Detective"); or a proper name that is written as a common word."""
-    tokens = found.sentence[found.start : found.end]
     if found.previous in ("mr", "mrs", "ms"):
         return True
     if _is_lower_case(found.sentence):
         return False
+    token = found.sentence[found.start]
     if found.phrase in contexts.PROPER:
-        return not any(token.capital for token in tokens)
-    after = found.following()
-    named = after is not None and after.capital and after.word not in _DETERMINERS
-    if not tokens[0].capital:
+        return not any(each.capital for each in found.sentence[found.start : found.end])
+    if not token.capital:
         return False
-    if found.phrase in contexts.TITLES and named:
-        before = found.sentence[found.start - 1] if found.start and not tokens[0].breaks else None
-        named_before = before is not None and before.capital and not before.opens
-        return after.word in _STREETS or named_before
-    return named if tokens[0].opens else True
+    after = found.following()
+    if after is None or not after.capital or after.word in _DETERMINERS:
+        return not token.opens
+    return found.phrase not in contexts.TITLES or after.word in _STREETS or found.follows_a_name()
 
 
 def _is_part_of_a_name(found: _Found, pair: Pair) -> bool:
@@ -367,7 +369,7 @@ class _Phrase:
 @cache
 def _phrases() -> Mapping[str, Sequence[_Phrase]]:
     """By first word, the phrases that start with it, longest first."""
-    meanings: dict[tuple[str, ...], dict[Pair, None]] = {}
+    meanings: dict[tuple[str, ...], dict[Pair, None]] = {}  # a dictionary for a set in order
     for entry in lexicon.entries():
         for phrase in entry.words:
             meanings.setdefault(_keyword(phrase), {})[entry.slot, entry.value] = None
@@ -380,8 +382,8 @@ def _phrases() -> Mapping[str, Sequence[_Phrase]]:
     for expression in contexts.EXPRESSIONS:
         found.setdefault(_words(expression), _Phrase(_words(expression), expression, ()))
     table: dict[str, list[_Phrase]] = {}
-    for phrase in sorted(found.values(), key=lambda each: -len(each.words)):
-        table.setdefault(phrase.words[0], []).append(phrase)
+    for longest in sorted(found.values(), key=lambda each: -len(each.words)):
+        table.setdefault(longest.words[0], []).append(longest)
     return table
 
 
