@@ -166,6 +166,11 @@ school | <the <a <at <to <in <from <her <his <their <new <private <catholic <loc
 drug | | >store >company
 couple | | >of >days >weeks >months >hours >years >bucks
 haunted | >by |
+santa | | >^
+frontier | <western <american <the | >between
+themes.affair | | <love <family
+college | | >dropout >graduate >friend >friends >buddy >buddies
+prom | | >date
 goal.investigate goal.investigates goal.investigating | ~murder ~murders ~murdered ~killing ~killings ~killed ~death
     ~deaths |
 accused_of | ~murder ~murdering ~crime ~killing ~killed ~treason ~theft |

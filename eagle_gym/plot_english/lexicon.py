@@ -50,7 +50,7 @@ _DECADES = "1900s 1910s 1920s 1930s 1940s 1950s 1960s 1970s 1980s 1990s 2000s 20
 # Tones: explicit words only, since everyday adjectives say little about a film in an overview.
 _TONES = """
 dark | dark | dark secret, dark past, darkness, darker, sinister
-bleak | depressing, cynical | bleak, grim, despair, hopeless
+bleak | depressing, cynical | bleak, grim, despair
 brooding | enigmatic | brooding, haunted, tormented, troubled
 eerie | eerie | eerie, strange events, supernatural, unexplained
 terrifying | scary | terrifying, terror, terrorized, terrorize, terrorizes, nightmare
