@@ -347,7 +347,7 @@ class Settings:
 
     @property
     def utility_keywords(self) -> dict[str, Any]:
-        """The keyword arguments of the utility: `utility_kwargs`, and for the package's own `affinity` and `interests`."""
+        """The keyword arguments of the utility; those of the package's own have `affinity` and `interests`."""
         own = {} if self.utility else {name: self.chosen(name) for name in OF_CONTENT_GAP}
         return {**(self.utility_kwargs or {}), **own}
 

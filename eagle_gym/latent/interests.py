@@ -150,9 +150,10 @@ def cluster(points: Floats, weight: Floats, owner: Ints, count: int) -> tuple[Fl
     """
     centres = _first_centres(points, weight, owner, count)
     owners = len(centres)
+    mass: Floats = np.zeros(owners * count)
     for _ in range(SWEEPS):
         label = owner * count + _distances(points, centres, owner).argmin(axis=1)
-        mass = np.bincount(label, weight, owners * count)
+        mass = np.bincount(label, weight, owners * count).astype(np.float64)
         safe = np.where(mass > 0, mass, 1.0)
         moved = np.stack([np.bincount(label, weight * x, owners * count) / safe for x in points.T], axis=1)
         centres = np.where((mass > 0)[:, None], moved, centres.reshape(owners * count, -1)).reshape(centres.shape)
