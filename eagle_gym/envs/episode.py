@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.picture import frame_image
 from eagle_gym.envs.render import Frame, draw
-from eagle_gym.envs.settings import LEFT_TO_TASK, Settings
+from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.transition import score
 from eagle_gym.envs.world import State, World
@@ -74,9 +74,8 @@ def material_settings(world: World) -> dict[str, Any]:
     values = {name: value for name, value in world.settings.as_kwargs().items() if name not in _IMMATERIAL}
     if values.get("effects_model") is not None:
         values["effects_model"] = masked(values["effects_model"])
-    chosen = {"utility_kwargs": world.settings.utility_keywords}
-    chosen |= {name: world.settings.chosen(name) for name in values.keys() & LEFT_TO_TASK.keys()}
-    return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values, **chosen}
+    values["utility_kwargs"] = world.settings.utility_keywords  # which may be given in two places
+    return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values}
 
 
 def check_snapshot(world: World, snapshot: object) -> Snapshot:

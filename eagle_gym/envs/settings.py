@@ -34,7 +34,7 @@ LEFT_TO_TASK: Final[Mapping[str, Any]] = MappingProxyType(
 class Settings:
     """All arguments of an environment, checked; every one is a JSON value, so that a spec round-trips.
 
-    `Settings.arguments()` describes them.
+    `Settings.arguments()` describes them. Those that None leaves to the task have their value once the settings are made.
 
     Raises:
         ArgumentError: An invalid argument or combination, or an argument that the catalog needs and lacks.
@@ -292,13 +292,26 @@ class Settings:
     def __post_init__(self) -> None:
         for name, record in self.arguments().items():
             object.__setattr__(self, name, record.checked(name, getattr(self, name)))
+        _check_affinity(self)
+        for name, value in self._left_to_task().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         _check_sizes(self)
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
-        _check_affinity(self)
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+
+    def _left_to_task(self) -> dict[str, Any]:
+        """The values of arguments that None leaves to the task. What `utility_kwargs` says wins over the task."""
+        values = dict(LEFT_TO_TASK)
+        for name in OF_CONTENT_GAP:
+            if self.utility is not None:
+                del values[name]
+            elif (self.utility_kwargs or {}).get(name) is not None:
+                values[name] = (self.utility_kwargs or {})[name]
+        return values
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
@@ -339,16 +352,10 @@ class Settings:
         values = self.applying_to("catalog")
         return CATALOGS[values.pop("catalog")].keywords(values)
 
-    def chosen(self, name: str) -> Any:  # noqa: ANN401
-        """The value of an argument that None leaves to the task; what `utility_kwargs` says wins over the task."""
-        within = (self.utility_kwargs or {}) if name in OF_CONTENT_GAP and self.utility is None else {}
-        given = [value for value in (getattr(self, name), within.get(name)) if value is not None]
-        return given[0] if given else LEFT_TO_TASK[name]
-
     @property
     def utility_keywords(self) -> dict[str, Any]:
         """The keyword arguments of the utility; those of the package's own have `affinity` and `interests`."""
-        own = {} if self.utility else {name: self.chosen(name) for name in OF_CONTENT_GAP}
+        own = {} if self.utility else {name: getattr(self, name) for name in OF_CONTENT_GAP}
         return {**(self.utility_kwargs or {}), **own}
 
     @property

@@ -127,8 +127,7 @@ class World:
     @cached_property
     def priced(self) -> Priced:
         """What is rewarded: the utility less the environment's prices."""
-        drift_penalty, edit_cost = (self.settings.chosen(name) for name in ("drift_penalty", "edit_cost"))
-        return Priced(self.resources.utility, drift_penalty, edit_cost)
+        return Priced(self.resources.utility, self.settings.drift_penalty or 0.0, self.settings.edit_cost or 0.0)
 
     @cached_property
     def users(self) -> NDArray[np.int64]:
