@@ -34,7 +34,8 @@ LEFT_TO_TASK: Final[Mapping[str, Any]] = MappingProxyType(
 class Settings:
     """All arguments of an environment, checked; every one is a JSON value, so that a spec round-trips.
 
-    `Settings.arguments()` describes them. Those that None leaves to the task have their value once the settings are made.
+    `Settings.arguments()` describes them. Those that None leaves to the task have their value once
+    the settings are made.
 
     Raises:
         ArgumentError: An invalid argument or combination, or an argument that the catalog needs and lacks.
