@@ -89,12 +89,12 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Reward
 
     U(x) = affinity + λ·novelty, both standardised over the catalog: how much the user would like the text, and how far
-    it is from the nearest items. `affinity` and `interests` choose the kind of affinity. `drift_penalty` sets a price
-    for the distance between the text and the first one, `edit_cost` a price for each step; U(x) is less both.
-    `reward="improvement"` (the default) pays U(x') - U(x) at each step;
-    `reward="terminal"` pays U of the last text at the end and 0 before. Free text that is not a proper rewrite (see
-    Info) counts at most as much as the text before it, so an improvement pays 0 at most. The reward is a Python float,
-    and a float64 array in the vector environment.
+    it is from the nearest items. `affinity` and `interests` choose the kind of affinity. `drift_penalty` and
+    `edit_cost` set prices that are subtracted: of the distance to the episode's first text, and of each step.
+    `reward="improvement"` (the default) pays the gain in utility at each step; `reward="terminal"` pays the utility of
+    the last text at the end and 0 before. Free text that is not a proper rewrite (see Info) counts at most as much as
+    the text before it, less `edit_cost`, so an improvement pays 0 at most. The reward is a Python float, and a float64
+    array in the vector environment.
 
     ## Episode End
 

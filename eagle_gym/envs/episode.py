@@ -74,7 +74,7 @@ def material_settings(world: World) -> dict[str, Any]:
     values = {name: value for name, value in world.settings.as_kwargs().items() if name not in _IMMATERIAL}
     if values.get("effects_model") is not None:
         values["effects_model"] = masked(values["effects_model"])
-    values["utility_kwargs"] = world.settings.utility_keywords
+    values["utility_kwargs"] = world.settings.utility_keywords  # which may be given in two places
     return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values}
 
 

@@ -339,6 +339,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, record in self.arguments().items():
             object.__setattr__(self, name, record.checked(name, getattr(self, name)))
+        _check_affinity(self)
         for name, value in self._preset().items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -347,7 +348,6 @@ class Settings:
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
-        _check_affinity(self)
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
 
@@ -364,8 +364,7 @@ class Settings:
         if self.utility is not None:
             return {name: value for name, value in values.items() if name not in OF_CONTENT_GAP}
         within = self.utility_kwargs or {}
-        own = {name: within[name] for name in OF_CONTENT_GAP if name in within}
-        return values | own
+        return values | {name: within[name] for name in OF_CONTENT_GAP if within.get(name) is not None}
 
     @property
     def shows_taste(self) -> bool:

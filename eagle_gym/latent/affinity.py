@@ -156,7 +156,8 @@ class Crowd:
             far += step
         far /= -2 * self.width**2
         near = np.exp(far, out=far).reshape(len(z), interests, people)
-        return soft_maximum(np.swapaxes(near, 0, 1), self.weights[:, None]).mean(axis=1)
+        mean: Floats = soft_maximum(np.swapaxes(near, 0, 1), self.weights[:, None]).mean(axis=1)
+        return mean
 
 
 def runs(users: Floats) -> Iterator[slice]:

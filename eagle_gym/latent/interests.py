@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 
 SWEEPS: Final = 10  # of k-means
 MOST_LIKED: Final = 256  # liked items of a user that are read, evenly spaced
-BLOCK: Final = 200_000  # liked items that are clustered at a time
+BLOCK: Final = 16_384  # liked items that are clustered at a time, so few that the processor's cache holds them
 TYPICAL: Final = 1.75  # mean of the highest tenth of a standard normal variable
 SHARPNESS: Final = 10.0  # of the soft maximum
 
@@ -150,9 +150,13 @@ def cluster(points: Floats, weight: Floats, owner: Ints, count: int) -> tuple[Fl
     """
     centres = _first_centres(points, weight, owner, count)
     owners = len(centres)
+    mass: Floats = np.zeros(owners * count)
+    label = np.full(len(owner), -1)
     for _ in range(SWEEPS):
-        label = owner * count + _distances(points, centres, owner).argmin(axis=1)
-        mass = np.bincount(label, weight, owners * count)
+        before, label = label, owner * count + _distances(points, centres, owner).argmin(axis=0)
+        if np.array_equal(before, label):
+            break  # nothing moves any more
+        mass = np.bincount(label, weight, owners * count).astype(np.float64)
         safe = np.where(mass > 0, mass, 1.0)
         moved = np.stack([np.bincount(label, weight * x, owners * count) / safe for x in points.T], axis=1)
         centres = np.where((mass > 0)[:, None], moved, centres.reshape(owners * count, -1)).reshape(centres.shape)
@@ -169,7 +173,7 @@ def _first_centres(points: Floats, weight: Floats, owner: Ints, count: int) -> F
         best = np.maximum.reduceat(score, starts)
         row = _first_of_each(score == best[owner], owner)
         centres[:, number] = np.where((best > 0)[:, None], points[row], np.inf)
-        reached = _distances(points, centres[:, number : number + 1], owner)[:, 0]
+        reached = _distances(points, centres[:, number : number + 1], owner)[0]
         nearest = reached if number == 0 else np.minimum(nearest, reached)
     return centres
 
@@ -181,10 +185,12 @@ def _first_of_each(marked: NDArray[np.bool_], owner: Ints) -> Ints:
 
 
 def _distances(points: Floats, centres: Floats, owner: Ints) -> Floats:
-    """Squared distances of points [L, n] to the centres [O, m, n] of their owners: [L, m]."""
-    total = np.zeros((len(points), centres.shape[1]))
-    for x, centre in zip(points.T, np.moveaxis(centres, 2, 0), strict=True):
-        total += (x[:, None] - centre[owner]) ** 2
+    """Squared distances of points [L, n] to the centres [O, m, n] of their owners: [m, L]."""
+    columns = np.ascontiguousarray(points.T)
+    total = np.zeros((centres.shape[1], len(points)))
+    for far, rows in zip(total, np.ascontiguousarray(centres.transpose(1, 2, 0)), strict=True):
+        for x, centre in zip(columns, rows, strict=True):
+            far += (x - centre[owner]) ** 2
     return total
 
 

@@ -177,10 +177,9 @@ class ContentGap:
         score = dot(z, users[:, :-1])
         result = np.empty(len(score))
         for rows in runs(users):
-            scores = self._scores(users[rows.start, :-1].tobytes())
-            below, upto = (np.searchsorted(scores, score[rows], side) for side in ("left", "right"))
-            result[rows] = 50.0 * (below + upto) / len(scores)
-        return result
+            scores, own = self._scores(users[rows.start, :-1].tobytes()), score[rows]
+            result[rows] = scores.searchsorted(own, "left") + scores.searchsorted(own, "right")
+        return 50.0 * result / self._catalog.shape[1]
 
     def _catalog_scores(self, taste: bytes) -> Floats:
         """⟨item, taste⟩ of all items [I], ascending; each is summed in the same order as in `dot`."""

@@ -90,6 +90,14 @@ def test_ascent_finds_a_summit_that_is_known() -> None:
     np.testing.assert_allclose(value, 0, atol=1e-3)
 
 
+def test_ascent_stays_where_the_episode_began_if_drift_costs_much() -> None:
+    world = with_utility(make_tiny_world(observation="latent", drift_penalty=1e3, edit_cost=2.0), Hill())
+    states = states_of(world)
+    z, value = ascend(world, states, ELMConfig(), np.random.default_rng(0))
+    np.testing.assert_array_equal(z, [state.start for state in states])
+    np.testing.assert_allclose(value, [state.total - 2.0 for state in states])
+
+
 def test_ascent_stays_in_the_ball_and_never_falls() -> None:
     world = make_tiny_world(observation="latent")
     states = states_of(world, 6)

@@ -13,6 +13,7 @@ from PIL import Image
 from eagle_gym.envs import animation, picture
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
+from tests.fake_worlds import make_tiny_world
 
 SMALL = (480, 270)
 
@@ -49,6 +50,15 @@ def test_the_map_stays_while_an_episode_runs(env: EagleEnv) -> None:
     np.testing.assert_array_equal(first.axes, again.axes)
     np.testing.assert_array_equal(first.utility, again.utility)
     assert first.utility.shape == (picture.GRID, picture.GRID)
+
+
+def test_the_map_shows_the_price_of_drift() -> None:
+    env = EagleEnv.from_world(make_tiny_world(drift_penalty=1e3))
+    env.reset(seed=0)
+    view = picture.map_view(env.world, env.frames)
+    row, column = np.unravel_index(view.utility.argmax(), view.utility.shape)
+    best, start = np.array([view.x[column], view.y[row]]), view.axes @ env.state.z
+    assert np.abs(best - start).max() <= max(view.x[1] - view.x[0], view.y[1] - view.y[0])
 
 
 def test_across_the_map_is_affinity(env: EagleEnv) -> None:

@@ -179,6 +179,8 @@ def test_an_argument_of_the_utility_may_be_given_in_either_place() -> None:
     ]
     assert all(one.utility_keywords == {"affinity": "personal", "interests": 3} for one in written)
     assert len({one.key for one in written}) == 1
+    assert all((one.affinity, one.interests) == ("personal", 3) for one in written)
+    assert all(Settings.of(one.as_kwargs()) == one for one in written)
     assert Settings().utility_keywords == {"affinity": "absolute", "interests": 1}
     assert Settings(affinity="absolute", interests=1).key == Settings().key
 
@@ -186,12 +188,13 @@ def test_an_argument_of_the_utility_may_be_given_in_either_place() -> None:
 def test_a_utility_of_ones_own_gets_its_own_keywords_only() -> None:
     own = Settings(utility="mine:make", utility_kwargs={"affinity": "of my kind"}, drift_penalty=0.5, edit_cost=1)
     assert own.utility_keywords == {"affinity": "of my kind"}
-    assert (own.chosen("drift_penalty"), own.chosen("edit_cost")) == (0.5, 1.0)
+    assert (own.affinity, own.interests, own.drift_penalty, own.edit_cost) == (None, None, 0.5, 1.0)
+    assert Settings.of(own.as_kwargs()) == own
 
 
 def test_worlds_that_differ_in_prices_share_a_key() -> None:
     assert Settings(drift_penalty=0.5, edit_cost=0.1).key == Settings().key
-    assert (Settings().chosen("drift_penalty"), Settings().chosen("edit_cost")) == (0.0, 0.0)
+    assert (Settings().drift_penalty, Settings().edit_cost) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

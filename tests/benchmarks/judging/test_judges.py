@@ -291,6 +291,9 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     assert np.isnan(found.model)
     steps = steering(opened.utility, z, space.users[4], 7)
     assert (found.progress, found.drift) == tuple(pytest.approx(part.sum()) for part in steps)
+    anchored = replace(opened, drift_penalty=1e4)
+    (held,) = anchored.judge([row(texts[:1] + texts[2:], small.users[4], small.items[7].id)])
+    assert held.progress < found.progress, "it left the start, which the penalty makes the wrong way"
 
 
 # A run
