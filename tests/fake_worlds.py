@@ -20,6 +20,7 @@ from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import LanguageModelError, TextError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.latent.features import AttributeFeatures
 from eagle_gym.plot_english import arrays
 
 N = 4
@@ -91,6 +92,7 @@ class LinearEncoder:
     weights: np.ndarray
     intercept: np.ndarray
     radius: float
+    features: AttributeFeatures = AttributeFeatures()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         rows = [arrays.one_hot([text])[0] @ self.weights + self.intercept for text in texts]
