@@ -397,7 +397,7 @@ def _unsaid(films: Mapping[int, _Film]) -> tuple[Skipped, ...]:
 
 def _text(id: int, film: _Film, texts: Texts, seed: int) -> str:
     """The film's text, or "" where nothing is known that it could say."""
-    tags = plot_english.clean_tags(film.ranked_tags(), MOST_TAGS)
+    tags = plot_english.clean_tags(film.tags, MOST_TAGS)
     if texts == "free":
         return describe(Described(film.genres, film.year, tags, film.overview))
     attributes = plot_english.from_film(film.genres, film.year, film.ranked_tags(), film.overview)

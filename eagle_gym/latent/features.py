@@ -34,8 +34,9 @@ Idf = tuple[float, ...]
 WORDS = 3000  # largest vocabulary of free text
 SEEN = 3  # fewest texts in which a word of the vocabulary occurs
 NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
-TAGGED = 5  # fewest texts in which a tag of the vocabulary occurs
-TAG_NORM = 2.0  # of a text's tags
+TAGGED = 2  # fewest texts in which a tag of the vocabulary occurs
+TAG_WEIGHT = 0.3  # of a tag, in units of its idf
+TAG_NORM = 3.0  # largest norm of a text's tags
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
@@ -61,7 +62,7 @@ class Features(Protocol):
 class AttributeFeatures:
     """The attribute values of plot English, each present (1) or absent, and then the tags that texts carry.
 
-    Tags are weighted by how rare they are, and all tags of a text have at most the norm `TAG_NORM`.
+    Tags are weighted by how rare they are; together those of a text have at most the norm `TAG_NORM`.
 
     Attributes:
         tags: The tags that are features; none in a catalog without tags.
@@ -93,7 +94,7 @@ class AttributeFeatures:
         """The tags of the text, numbered from 0: the part of its features that no edit of plot English changes."""
         if not self.tags:
             return (), ()
-        return _weighted(Counter(plot_english.tags_in(text)), self._rank, self.idf, TAG_NORM)
+        return _tags_bag(plot_english.tags_in(text), self._rank, self.idf)
 
     def to_json(self) -> dict[str, object]:
         """The kind, the lexicon's hash, and the tags where there are any."""
@@ -140,12 +141,12 @@ class WordFeatures:
 
     def bag(self, text: str) -> Bag:
         """Words and labels of the text that are in the vocabulary."""
-        film = read_description(text)
-        rank = self._rank
+        film, rank = read_description(text), self._rank
+        labels = sorted(rank[label] for label in _labels(film) if label in rank)
         parts = (
-            _weighted(Counter(_words(film.overview)), rank, self.idf, NORM),
-            _weighted(Counter(_tags(film)), rank, self.idf, TAG_NORM),
-            tuple(zip(*((rank[label], 1.0) for label in _labels(film) if label in rank), strict=True)) or ((), ()),
+            _words_bag(film.overview, rank, self.idf),
+            _tags_bag(_tags(film), rank, self.idf),
+            (labels, (1.0,) * len(labels)),
         )
         entries = sorted(entry for numbers, values in parts for entry in zip(numbers, values, strict=True))
         return tuple(number for number, _ in entries), tuple(value for _, value in entries)
@@ -168,12 +169,23 @@ def _rare(entries: Sequence[Sequence[str]], seen: int, most: int | None = None) 
     return names, tuple(float(np.log(len(entries) / found[name])) for name in names)
 
 
-def _weighted(counts: Mapping[str, int], rank: Mapping[str, int], idf: Sequence[float], norm: float) -> Bag:
-    """Known entries by tf-idf, scaled to a norm."""
+def _by_rarity(counts: Mapping[str, int], rank: Mapping[str, int], idf: Sequence[float]) -> tuple[list[int], Floats]:
+    """Numbers of the known entries, ascending, and their tf-idf."""
     found = sorted((rank[entry], count) for entry, count in counts.items() if entry in rank)
-    raw = [(1.0 + float(np.log(count))) * idf[number] for number, count in found]
-    scale = norm / max(sum(value**2 for value in raw) ** 0.5, 1e-12)
-    return tuple(number for number, _ in found), tuple(value * scale for value in raw)
+    return [number for number, _ in found], np.array([(1.0 + np.log(count)) * idf[number] for number, count in found])
+
+
+def _words_bag(text: str, rank: Mapping[str, int], idf: Sequence[float]) -> Bag:
+    """Words by tf-idf, scaled to the norm `NORM`."""
+    numbers, values = _by_rarity(Counter(_words(text)), rank, idf)
+    return tuple(numbers), tuple((values * (NORM / max(float(np.linalg.norm(values)), 1e-12))).tolist())
+
+
+def _tags_bag(tags: Sequence[str], rank: Mapping[str, int], idf: Sequence[float]) -> Bag:
+    """Tags by `TAG_WEIGHT` times their idf, scaled down to the norm `TAG_NORM` where theirs is larger."""
+    numbers, values = _by_rarity(dict.fromkeys(tags, 1), rank, idf)
+    scale = min(TAG_WEIGHT, TAG_NORM / max(float(np.linalg.norm(values)), 1e-12))
+    return tuple(numbers), tuple((values * scale).tolist())
 
 
 def _labels(film: Described) -> list[str]:

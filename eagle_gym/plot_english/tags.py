@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 LABEL: Final = "Tags: "
@@ -19,15 +20,21 @@ _WRITTEN = re.compile(r"\btags?\s*:([^.\n]*)(?:\.|\n|$)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s,.:;|]+")  # what would end a tag or its sentence
 
 
-def clean_tags(raw: Iterable[str], most: int) -> tuple[str, ...]:
-    """Tags as a sentence can list them: in lower case, on one line, without commas and full stops, each once.
+def clean_tags(counts: Mapping[str, int], most: int) -> tuple[str, ...]:
+    """Tags as a sentence can list them: in lower case, on one line, without commas and full stops.
 
     Args:
-        raw: Tags as users wrote them, the most important first. What is left empty or is longer than `LONGEST` goes.
-        most: Largest number of tags to keep.
+        counts: How often users wrote each tag; spellings that are cleaned to the same tag count together.
+        most: Largest number of tags; the most frequent are kept. Tags longer than `LONGEST` are left out.
+
+    Returns:
+        The tags, the most frequent first.
     """
-    cleaned = dict.fromkeys(map(_clean, raw))
-    return tuple(tag for tag in cleaned if 0 < len(tag) <= LONGEST)[:most]
+    total: Counter[str] = Counter()
+    for raw, count in counts.items():
+        total[_clean(raw)] += count
+    usable = [tag for tag in total if 0 < len(tag) <= LONGEST]
+    return tuple(sorted(usable, key=lambda tag: (-total[tag], tag))[:most])
 
 
 def with_tags(description: str, tags: Sequence[str]) -> str:
