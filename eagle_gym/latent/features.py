@@ -36,6 +36,7 @@ SEEN = 3  # fewest texts in which a word of the vocabulary occurs
 NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
 TAGGED = 2  # fewest texts in which a tag of the vocabulary occurs
 TAG_WEIGHT = 0.3  # of a tag, in units of its idf
+LABEL = 2.0  # value of a genre or year of free text
 TAG_NORM = 3.0  # largest norm of a text's tags
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
@@ -146,7 +147,7 @@ class WordFeatures:
         parts = (
             _words_bag(film.overview, rank, self.idf),
             _tags_bag(_tags(film), rank, self.idf),
-            (labels, (1.0,) * len(labels)),
+            (labels, (LABEL,) * len(labels)),
         )
         entries = sorted(entry for numbers, values in parts for entry in zip(numbers, values, strict=True))
         return tuple(number for number, _ in entries), tuple(value for _, value in entries)
