@@ -263,9 +263,8 @@ class ELMAgent:
         seed = int(self._rng.integers(2**63))
         written = self.decoder.write(points, seed, temperature=config.temperature, max_tokens=config.max_tokens)
         world.model.usage.add(written)
-        return {
-            i: self._next(said.text, old) for i, (said, old) in enumerate(zip(written, states, strict=True)) if said.text
-        }
+        rows = enumerate(zip(written, states, strict=True))
+        return {i: self._next(said.text, old) for i, (said, old) in rows if said.text}
 
     def _next(self, written: str, old: State) -> RawState:
         text = plot_english.with_tags(written, carried_tags(old.text, self.decoder.language))

@@ -92,7 +92,7 @@ class LinearEncoder:
     weights: np.ndarray
     intercept: np.ndarray
     radius: float
-    features: AttributeFeatures = AttributeFeatures()
+    features: AttributeFeatures = field(default_factory=AttributeFeatures)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         rows = [arrays.one_hot([text])[0] @ self.weights + self.intercept for text in texts]

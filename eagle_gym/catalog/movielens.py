@@ -13,8 +13,8 @@ not ship: a column `overview` and one of the columns `movieId`, `tmdbId` or `imd
 `links.csv`.
 
 A film's text says its genres, year, tags and overview, or those of them that are asked for: as free text
-(`eagle_gym.catalog.fields`), or rendered in plot English, where it also carries the tags in users' own words. Users whose
-tags are in the texts are the catalog's authors: a split never makes them test users.
+(`eagle_gym.catalog.fields`), or rendered in plot English, where it also carries the tags in users' own words. Users
+whose tags are in the texts are the catalog's authors: a split never makes them test users.
 
 F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015,
 https://doi.org/10.1145/2827872. Their conditions of use are in the README.txt of each data set.

@@ -40,7 +40,6 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     Raises:
         LanguageModelError: A call failed.
     """
-
     carried = [carried_tags(prompt.text, model.language) for prompt in prompts]
     prompts = [replace(prompt, text=visible(prompt.text, model.language)) for prompt in prompts]
 

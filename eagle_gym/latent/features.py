@@ -1,7 +1,8 @@
 """The features of a text that an encoder sees: a few weighted entries of a fixed list.
 
-The features of plot English are the attribute values that the text mentions and the tags that it carries; those of free
-text are its words, weighted by tf-idf, and what it says under the labels of a film's fields. Either way, a text becomes a short list of feature numbers and values, and a batch a padded pair of arrays.
+The features of plot English are the attribute values that the text mentions and the tags that it carries. Those of free
+text are its words, weighted by tf-idf, and what it says under the labels of a film's fields. Either way, a text becomes
+a short list of feature numbers and values, and a batch a padded pair of arrays.
 """
 
 from __future__ import annotations

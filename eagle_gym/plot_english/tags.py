@@ -11,12 +11,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 LABEL: Final = "Tags: "
 LONGEST: Final = 40  # characters of a tag; longer ones are remarks
 
 _WRITTEN = re.compile(r"\btags?\s*:([^.\n]*)(?:\.|\n|$)", re.IGNORECASE)
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories: control characters and the like
 _SEPARATORS = re.compile(r"[\s,.:;|]+")  # what would end a tag or its sentence
 
 
@@ -55,6 +57,7 @@ def split_tags(text: str) -> tuple[str, tuple[str, ...]]:
     return (description, tags) if all(tags) else (text, ())
 
 
+@lru_cache(maxsize=65536)
 def tags_in(text: str) -> tuple[str, ...]:
     """The tags that a text lists anywhere after "Tags:", cleaned: for texts that a general language model edited."""
     listed = [tag for sentence in _WRITTEN.findall(text) for tag in sentence.split(",")]
@@ -67,5 +70,5 @@ def without_tags(text: str) -> str:
 
 
 def _clean(tag: str) -> str:
-    visible = "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in tag)
+    visible = "".join(" " if unicodedata.category(letter) in _HIDDEN else letter for letter in tag)
     return _SEPARATORS.sub(" ", unicodedata.normalize("NFC", visible).lower()).strip()

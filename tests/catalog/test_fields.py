@@ -28,7 +28,7 @@ def test_what_a_text_looks_like() -> None:
     ("text", "said"),
     [
         ("A heist. Genre: Crime", Described(("Crime",), overview="A heist.")),
-        ("genres: comedy, comedy,\ntags: Dark Comedy\nA heist.", Described(("comedy",), None, ("dark comedy",), "A heist.")),
+        ("genres: comedy,\ntags: Dark Comedy\nA heist.", Described(("comedy",), None, ("dark comedy",), "A heist.")),
         ("Year: the summer of 1962. A heist.", Described(year=1962, overview="A heist.")),
         ("Year: unknown. A heist.", Described(overview="A heist.")),
         ("The plan: a heist in 1994.", Described(overview="The plan: a heist in 1994.")),

@@ -76,7 +76,8 @@ def test_carried_tags_follow_the_attributes() -> None:
 
 
 def test_many_tags_have_a_bounded_norm() -> None:
-    texts = [f"A film. Tags: {', '.join(f't{number}' for number in range(start, start + 40))}." for start in range(0, 4000, 20)]
+    names = [f"t{number}" for number in range(4020)]
+    texts = [plot_english.with_tags("A film.", names[start : start + 40]) for start in range(0, 4000, 20)]
     features = AttributeFeatures.of(texts)
     assert np.linalg.norm(features.carried(texts[0])[1]) == pytest.approx(TAG_NORM)
 
