@@ -346,7 +346,7 @@ class ModelCandidates:
         # Multiples of the golden ratio spread any share evenly over the prompts.
         personal = [(j * 0.6180339887498949 + turn * 0.5) % 1.0 < self.personalised for _, j in wanted]
         prompts = [
-            Prompt("propose", text=visible(texts[row], self.model.language), profile=profiles[row] if own else "")
+            Prompt("propose", text=visible(texts[row], self.language), profile=profiles[row] if own else "")
             for (row, _), own in zip(wanted, personal, strict=True)
         ]
         own_seeds = [stable_seed(seeds[row], "propose", turn, j) for row, j in wanted]
