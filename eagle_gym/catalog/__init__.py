@@ -4,7 +4,7 @@ from eagle_gym.catalog.amazon import load_amazon
 from eagle_gym.catalog.catalog import Catalog, Item, Language, Ratings, Skipped
 from eagle_gym.catalog.movielens import load_movielens
 from eagle_gym.catalog.plots import load_plots
-from eagle_gym.catalog.profile import Profiles, profile_of
+from eagle_gym.catalog.profile import Profiles, liked, profile_of
 from eagle_gym.catalog.splits import Split, split_catalog
 from eagle_gym.catalog.table import load_table
 
@@ -16,6 +16,7 @@ __all__ = [
     "Ratings",
     "Skipped",
     "Split",
+    "liked",
     "load_amazon",
     "load_movielens",
     "load_plots",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
-
-_WORD = re.compile(r"[^\W_]+(?:['\u2019\-&][^\W_]+)*")
+from eagle_gym.plot_english.overviews import read_overview
 
 
 def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (), overview: str = "") -> Attributes:
@@ -28,7 +26,7 @@ def from_film(genres: Sequence[str], year: int | None, tags: Iterable[str] = (),
     known = set(lexicon.values("genres"))
     found = [("genres", genre) for genre in genres if genre in known]
     found += _decade(year)
-    for pair in (*_from_tags(tags), *_from_overview(overview)):
+    for pair in (*_from_tags(tags), *read_overview(overview)):
         if sum(slot == pair[0] for slot, _ in found) < _room(pair[0]) and pair not in found:
             found.append(pair)
     return Attributes.from_pairs(found)
@@ -87,34 +85,3 @@ def _decade(year: int | None) -> list[Pair]:
 
 def _from_tags(tags: Iterable[str]) -> list[Pair]:
     return [pair for tag in tags for pair in tag_pairs().get(tag.strip().lower(), ())]
-
-
-def _from_overview(overview: str) -> list[Pair]:
-    words = _WORD.findall(overview.lower())
-    found: list[Pair] = []
-    start = 0
-    while start < len(words):
-        phrase, pairs = next(
-            (
-                entry
-                for entry in _phrases().get(words[start], ())
-                if tuple(words[start : start + len(entry[0])]) == entry[0]
-            ),
-            ((words[start],), ()),
-        )
-        found.extend(pairs)
-        start += len(phrase)
-    return found
-
-
-@cache
-def _phrases() -> Mapping[str, Sequence[tuple[tuple[str, ...], tuple[Pair, ...]]]]:
-    """By first word, the phrases that start with it, longest first, each with the pairs that it means."""
-    meanings: dict[tuple[str, ...], list[Pair]] = {}
-    for entry in lexicon.entries():
-        for phrase in entry.words:
-            meanings.setdefault(tuple(_WORD.findall(phrase.lower())), []).append((entry.slot, entry.value))
-    table: dict[str, list[tuple[tuple[str, ...], tuple[Pair, ...]]]] = {}
-    for words in sorted(meanings, key=len, reverse=True):
-        table.setdefault(words[0], []).append((words, tuple(meanings[words])))
-    return table

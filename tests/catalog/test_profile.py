@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eagle_gym import plot_english
-from eagle_gym.catalog import Catalog, Item, Profiles, Ratings, load_plots, profile_of, split_catalog
+from eagle_gym.catalog import Catalog, Item, Profiles, Ratings, Split, liked, load_plots, profile_of, split_catalog
 from eagle_gym.errors import ConfigurationError
 
 DRAMA, WAR = ("genres", "Drama"), ("genres", "War")
@@ -145,3 +147,116 @@ def test_test_users_never_enter_a_train_users_profile() -> None:
     before, after = Profiles(catalog, split), Profiles(other, split)
     assert all(before.of(int(user)) == after.of(int(user)) for user in split.train_users[:200])
     assert any(before.of(int(user)) != after.of(int(user)) for user in split.test_users[:20])
+
+
+SCALES = [(0.5, 5.0), (1.0, 5.0), (0.0, 10.0), (1.0, 100.0)]
+
+
+def rated(values: np.ndarray, scale: tuple[float, float], language: str) -> tuple[Catalog, Split]:
+    """A catalog in which each user (a row) rated each item (a column), and a split in which all are train users."""
+    users, items = values.shape
+    genres = plot_english.lexicon.values("genres")
+    texts = [
+        plot_english.render(plot_english.Attributes(genres=(genres[row // 2 % len(genres)],))) for row in range(items)
+    ]
+    catalog = Catalog(
+        "c",
+        tuple(Item(str(row), f"title {row}", text) for row, text in enumerate(texts)),
+        tuple(map(str, range(users))),
+        Ratings.of(np.repeat(np.arange(users), items), np.tile(np.arange(items), users), values.ravel()),
+        scale,
+        language,  # type: ignore[arg-type]
+    )
+    split = Split(
+        train_users=np.arange(users, dtype=np.int32),
+        test_users=np.array([], np.int32),
+        train_items=np.arange(items, dtype=np.int32),
+        test_items=np.array([], np.int32),
+        support=np.ones(values.size, np.bool_),
+        judge=np.zeros(values.size, np.bool_),
+    )
+    return catalog, split
+
+
+@st.composite
+def ratings(draw: st.DrawFn) -> tuple[np.ndarray, tuple[float, float]]:
+    """Ratings of 1 to 5 users for 1 to 8 items, on one of the scales in use."""
+    low, high = scale = draw(st.sampled_from(SCALES))
+    users, items = draw(st.integers(1, 5)), draw(st.integers(1, 8))
+    tenths = draw(st.lists(st.integers(0, 10), min_size=users * items, max_size=users * items))
+    return (low + (high - low) * np.array(tenths).reshape(users, items) / 10).astype(np.float64), scale
+
+
+def named(text: str) -> tuple[set[int], set[int]]:
+    """Rows of the titles that a profile says are liked and disliked."""
+    likes, _, dislikes = text.partition("The user disliked")
+    return set(map(int, re.findall(r"title (\d+)", likes))), set(map(int, re.findall(r"title (\d+)", dislikes)))
+
+
+@given(ratings())
+def test_titles_lie_on_their_side_of_the_scale_and_of_the_users_mean(
+    given: tuple[np.ndarray, tuple[float, float]],
+) -> None:
+    values, scale = given
+    profiles = Profiles(*rated(values, scale, "free"), size=8)
+    for user, row in enumerate(values):
+        likes, dislikes = named(profiles.text(user))
+        assert all(row[item] > max(row.mean(), sum(scale) / 2) for item in likes)
+        assert all(row[item] < min(row.mean(), sum(scale) / 2) for item in dislikes)
+
+
+@given(ratings())
+def test_values_lie_on_their_side_of_the_scale_and_of_the_users_mean(
+    given: tuple[np.ndarray, tuple[float, float]],
+) -> None:
+    values, scale = given
+    catalog, split = rated(values, scale, "plot_english")
+    profiles = Profiles(catalog, split, size=8)
+    for user, row in enumerate(values):
+        profile = profiles.of(user)
+        for pair in (*profile.likes, *profile.dislikes):
+            having = [pair in plot_english.read(text).pairs() for text in catalog.texts]
+            its = np.mean(row[having])
+            away = np.array([its - row.mean(), its - sum(scale) / 2])
+            assert np.all(away > 0) if pair in profile.likes else np.all(away < 0)
+
+
+@given(ratings())
+def test_liked_ratings_lie_above_the_users_mean_in_the_upper_half(
+    given: tuple[np.ndarray, tuple[float, float]],
+) -> None:
+    values, scale = given
+    mask = liked(*rated(values, scale, "free")).reshape(values.shape)
+    clear = np.maximum(values.mean(axis=1, keepdims=True), sum(scale) / 2)
+    assert np.all(values[mask] > np.broadcast_to(clear, values.shape)[mask])
+    assert np.all(values[~mask] <= np.broadcast_to(clear, values.shape)[~mask] + 1e-4)  # ratings are kept as float32
+
+
+@given(st.sampled_from(SCALES), st.floats(0, 1), st.integers(2, 8))
+def test_a_constant_rater_likes_and_dislikes_nothing(scale: tuple[float, float], place: float, items: int) -> None:
+    others = np.tile([scale[0], scale[1]], (3, 8))[:, :items]
+    constant = np.full((1, items), scale[0] + place * (scale[1] - scale[0]))
+    catalog, split = rated(np.vstack([others, constant]), scale, "free")
+    assert Profiles(catalog, split).text(3) == ""
+    assert not liked(catalog, split)[-items:].any()
+
+
+@pytest.mark.parametrize("language", ["plot_english", "free"])
+def test_a_generous_rater_dislikes_nothing(language: str) -> None:
+    """As in shops: one user of mixed taste, many who give 4 or 5 stars, and items that everybody else loves."""
+    values = np.full((12, 8), 5.0)
+    values[:, 6:] = 4.0
+    values[0] = [5, 5, 4, 4, 1, 1, 5, 2]
+    profiles = Profiles(*rated(values, (1, 5), language), size=8)
+    said = [profiles.text(user) for user in range(12)]
+    assert "islike" in said[0]
+    assert not any("islike" in text for text in said[1:])
+    assert "liked" in said[1] or "Enjoys" in said[1]
+
+
+def test_only_support_ratings_are_liked() -> None:
+    catalog = load_plots()
+    split = split_catalog(catalog)
+    mask = liked(catalog, split)
+    assert mask.any()
+    assert not mask[split.judge].any()
