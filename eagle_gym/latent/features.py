@@ -34,7 +34,7 @@ Idf = tuple[float, ...]
 
 WORDS = 3000  # largest vocabulary of free text
 SEEN = 3  # fewest texts in which a word of the vocabulary occurs
-NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
+NORM = 1.0  # of the words of a free text; with a larger one, the ridge that suits labels overfits words
 TAGGED = 2  # fewest texts in which a tag of the vocabulary occurs
 TAG_WEIGHT = 0.3  # of a tag, in units of its idf
 LABEL = 2.0  # value of a genre or year of free text
