@@ -32,11 +32,13 @@ from baselines import run
 from baselines.agent import Trajectory
 from baselines.config import check_at_least
 from baselines.worlds import utilities, world_of
+from eagle_gym import plot_english
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Completion, FinishReason
+from eagle_gym.language.rewriting import carried_tags, visible
 from eagle_gym.language.transformers import TransformersModel
 from eagle_gym.latent.geometry import central_differences, project_to_ball
 
@@ -109,6 +111,7 @@ class EmbeddingDecoder(nn.Module):
                 "'transformers:...'"
             )
         self._format = source.prompt_format
+        self.language = self._format.language
         self.model: Any = source.load()[0]
         source.close()
         embedding = self.model.get_input_embeddings()
@@ -136,8 +139,8 @@ class EmbeddingDecoder(nn.Module):
         return functional.cross_entropy(logits.transpose(1, 2).float(), targets, ignore_index=IGNORED)
 
     def targets(self, texts: Sequence[str]) -> Tensor:
-        """Token ids of texts with their end tokens, `[B, L]`."""
-        ids = [self._format.encode_answer(text) for text in texts]
+        """Token ids of what the model can write of some texts, with end tokens, `[B, L]`."""
+        ids = [self._format.encode_answer(visible(text, self.language)) for text in texts]
         padded = np.full((len(ids), max(map(len, ids))), IGNORED)
         for row, said in zip(padded, ids, strict=True):
             row[: len(said)] = said
@@ -252,17 +255,21 @@ class ELMAgent:
         return [Trajectory((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
 
     def decode(self, z: Floats, states: Sequence[State]) -> dict[int, RawState]:
-        """A text for each point, without rows whose text is empty; each row counts as one generation."""
+        """A text for each point, without rows whose text is empty; each row counts as one generation.
+
+        A decoder of plot English writes no tags: the text has those that the state carries.
+        """
         world, config = self.world, self.config
         points = torch.as_tensor(z, dtype=torch.float32, device=config.device)
         seed = int(self._rng.integers(2**63))
         written = self.decoder.write(points, seed, temperature=config.temperature, max_tokens=config.max_tokens)
         world.model.usage.add(written)
-        return {
-            i: transition.next_text(world, old, said.text)
-            for i, (said, old) in enumerate(zip(written, states, strict=True))
-            if said.text
-        }
+        rows = enumerate(zip(written, states, strict=True))
+        return {i: self._next(said.text, old) for i, (said, old) in rows if said.text}
+
+    def _next(self, written: str, old: State) -> RawState:
+        text = plot_english.with_tags(written, carried_tags(old.text, self.decoder.language))
+        return transition.next_text(self.world, old, text)
 
     def save(self, folder: Path, optimizer: torch.optim.Optimizer) -> None:
         """Write a checkpoint."""

@@ -27,6 +27,7 @@ from baselines.networks import MASKED
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.rewriting import visible
 from eagle_gym.language.transformers import TransformersModel
 
 PAD = -1  # segment of an empty slot
@@ -195,7 +196,8 @@ class LanguagePolicy(nn.Module):
 
     def _row(self, observation: ParsedObservation) -> tuple[list[int], list[int], list[int], list[int]]:
         """Tokens, positions and segments of one observation, and the slot where each edit ends."""
-        prefix, _ = self._format.encode(Prompt("propose", text=observation.text, profile=observation.profile))
+        text = visible(observation.text, self._format.language)
+        prefix, _ = self._format.encode(Prompt("propose", text=text, profile=observation.profile))
         tokens, positions = list(prefix), list(range(len(prefix)))
         segments, ends = [0] * len(prefix), []
         for number, edit in enumerate(observation.edits):

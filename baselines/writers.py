@@ -22,7 +22,7 @@ from eagle_gym.envs import transition
 from eagle_gym.envs.world import State
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.language.rewriting import rewrite
+from eagle_gym.language.rewriting import rewrite, visible
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ class ProfileRewrite:
         if not self._world.resources.speaks_plot_english:
             return [f"Rewrite it so that this user would love it. The user: {profile}" for profile in profiles]
         prompts = [
-            Prompt("propose", text=state.text, profile=profile) for state, profile in zip(states, profiles, strict=True)
+            Prompt("propose", text=visible(state.text, self._world.model.language), profile=profile)
+            for state, profile in zip(states, profiles, strict=True)
         ]
         seeds = fresh_seeds(self._rng, len(states))
         proposed = self._world.model.generate(prompts, seeds, temperature=self._config.temperature)

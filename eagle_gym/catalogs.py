@@ -24,11 +24,13 @@ class Parameter:
         kind: `"folder"` or `"file"` (a path that must exist), `"choice"`, or `"value"` (the loader checks it).
         what: What the folder or file holds, for people.
         choices: The values of a choice; the first is the loader's default.
+        hint: For people who gave another value than the choices.
     """
 
     kind: Literal["folder", "file", "choice", "value"]
     what: str = ""
     choices: tuple[str, ...] = ()
+    hint: str = ""
 
     @property
     def is_required(self) -> bool:
@@ -89,7 +91,7 @@ class CatalogSpec:
         if parameter.is_required:
             return self._path(name, parameter, value)
         if parameter.kind == "choice":
-            return self._choice(name, parameter.choices, value)
+            return self._choice(name, parameter, value)
         return value
 
     def _path(self, name: str, parameter: Parameter, value: str) -> Path:
@@ -103,11 +105,12 @@ class CatalogSpec:
             )
         return Path(path)
 
-    def _choice(self, name: str, choices: tuple[str, ...], value: str) -> str | None:
+    def _choice(self, name: str, parameter: Parameter, value: str) -> str | None:
+        choices = parameter.choices
         if value not in choices:
+            hint = suggest(value, choices) or (parameter.hint and f": {parameter.hint}")
             raise ArgumentError(
-                f"the catalog {self.name!r} takes {name}= {' or '.join(map(repr, choices))}, got {value!r}"
-                f"{suggest(value, choices)}"
+                f"the catalog {self.name!r} takes {name}= {' or '.join(map(repr, choices))}, got {value!r}{hint}"
             )
         return None if value == choices[0] else value
 
@@ -139,10 +142,15 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                         "the folder of a GroupLens data set such as ml-latest-small "
                         "(https://grouplens.org/datasets/movielens)",
                     ),
-                    "texts": Parameter("choice", choices=("rendered", "overview")),
+                    "texts": Parameter(
+                        "choice",
+                        choices=("rendered", "free"),
+                        hint="fields= chooses what the texts say, such as texts='free', fields=['overview']",
+                    ),
+                    "fields": _ANY,
                     "min_ratings": _ANY,
                 },
-                free_texts=("overview",),
+                free_texts=("free",),
                 is_cached=True,
                 all_tasks=True,
             ),

@@ -21,6 +21,7 @@ from eagle_gym import plot_english
 from eagle_gym.errors import ConfigurationError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.rewriting import visible
 from eagle_gym.plot_english import Change, Pair, arrays, lexicon
 from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
 from eagle_gym.seeding import stable_seed
@@ -376,7 +377,7 @@ class ModelCandidates:
         # Multiples of the golden ratio spread any share evenly over the prompts.
         personal = [(j * 0.6180339887498949 + turn * 0.5) % 1.0 < self.personalised for _, j in wanted]
         prompts = [
-            Prompt("propose", text=texts[row], profile=profiles[row] if own else "")
+            Prompt("propose", text=visible(texts[row], self.language), profile=profiles[row] if own else "")
             for (row, _), own in zip(wanted, personal, strict=True)
         ]
         own_seeds = [stable_seed(seeds[row], "propose", turn, j) for row, j in wanted]

@@ -12,8 +12,9 @@ Files of the last two layouts are UTF-8 or ISO-8859-1. To any of them you may ad
 not ship: a column `overview` and one of the columns `movieId`, `tmdbId` or `imdbId`. The last two are joined through
 `links.csv`.
 
-A film's text is either rendered in plot English from its genres, year, tags and overview, or is its overview. Users
-whose tags are rendered are the catalog's authors: a split never makes them test users.
+A film's text says its genres, year, tags and overview, or those of them that are asked for: as free text
+(`eagle_gym.catalog.fields`), or rendered in plot English, where it also carries the tags in users' own words. Users
+whose tags are in the texts are the catalog's authors: a split never makes them test users.
 
 F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015,
 https://doi.org/10.1145/2827872. Their conditions of use are in the README.txt of each data set.
@@ -23,10 +24,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.catalog.cache import cached_catalog, code_in, hash_files
 from eagle_gym.catalog.catalog import Catalog, Item, Ratings, Skipped, check_count, check_ratings
+from eagle_gym.catalog.fields import Described, Field, checked_fields, describe
 from eagle_gym.catalog.reading import (
     existing,
     existing_folder,
@@ -48,7 +50,8 @@ from eagle_gym.catalog.reading import (
 from eagle_gym.errors import CatalogError, ConfigurationError
 from eagle_gym.progress import progress_bar
 
-Texts = Literal["rendered", "overview"]
+Texts = Literal["rendered", "free"]
+MOST_TAGS: Final = 10  # of a film, by frequency
 
 NEED = (
     "expected a folder with movies.csv and ratings.csv, with movies.dat and ratings.dat, or with u.item and u.data, "
@@ -98,11 +101,22 @@ class _Film:
         """Its tags, the most frequent first."""
         return tuple(tag for tag, _ in sorted(self.tags.items(), key=lambda pair: (-pair[1], pair[0])))
 
+    def only(self, fields: Sequence[Field]) -> _Film:
+        """The film without its other fields."""
+        return replace(
+            self,
+            genres=self.genres if "genres" in fields else (),
+            year=self.year if "year" in fields else None,
+            tags=self.tags if "tags" in fields else Counter(),
+            overview=self.overview if "overview" in fields else "",
+        )
+
 
 def load_movielens(
     root: str | Path,
     texts: Texts = "rendered",
     *,
+    fields: Sequence[Field] | None = None,
     min_ratings: int = 0,
     seed: int = 0,
     cache_dir: str | Path | None = None,
@@ -112,8 +126,10 @@ def load_movielens(
 
     Args:
         root: Its folder.
-        texts: "rendered" (plot English, which the embedded model speaks) or "overview" (free text; films without an
-            overview are left out, with their ratings).
+        texts: "rendered" (plot English, which the embedded model speaks) or "free".
+        fields: What the texts say: a list of "genres", "year", "tags" and "overview". By default, all of them that the
+            data set has; those that are listed it must have. Films of which none is known are left out, with their
+            ratings.
         min_ratings: Films with fewer ratings are left out, with their ratings.
         seed: Seed of the order and wording of rendered texts; each film has a generator of its own.
         cache_dir: Where to keep the finished catalog, so that the next call only checks the files' hashes and loads it.
@@ -124,50 +140,73 @@ def load_movielens(
         A catalog whose `skipped` says what was left out or incomplete.
 
     Raises:
-        ConfigurationError: An unknown value of `texts`, or a `min_ratings` that is not a whole number of 0 or more.
+        ConfigurationError: An unknown value of `texts` or `fields`, or a `min_ratings` that is not a whole number of 0
+            or more.
         CatalogError: A file or column is missing or cannot be read, or a row is bad; the message names file, row and
             value.
         PreparationError: `cache_dir` cannot be read or written.
     """
     if texts not in get_args(Texts):
         raise ConfigurationError(f"expected texts to be one of {get_args(Texts)}, got {texts!r}")
+    said = checked_fields(fields)
+    required = said if fields is not None else ()
     check_count("min_ratings", min_ratings, 0)
     with file_errors(root):
         folder = existing_folder(Path(root), NEED).resolve()
         layout = _layout(folder)
+        _check_present(folder, layout, required)
 
         def read() -> Catalog:
-            return _read(folder, layout, texts, min_ratings, seed, progress)
+            return _read(folder, layout, texts, said, min_ratings, seed, progress)
 
         if cache_dir is None:
             return read()
         makers = code_in(Path(__file__).parent, Path(plot_english.__file__).parent)
         sources = [folder / name for name in (layout.movies, layout.ratings, layout.tags, layout.users, *ADDED) if name]
-        key = hash_files([*sources, *makers], folder.name, texts, int(min_ratings), seed)
+        key = hash_files([*sources, *makers], folder.name, texts, ",".join(said), int(min_ratings), seed)
         return cached_catalog(Path(cache_dir), key, read)
 
 
-def _read(folder: Path, layout: _FileNames, texts: Texts, min_ratings: int, seed: int, progress: bool) -> Catalog:
+def _read(
+    folder: Path,
+    layout: _FileNames,
+    texts: Texts,
+    fields: tuple[Field, ...],
+    min_ratings: int,
+    seed: int,
+    progress: bool,
+) -> Catalog:
     films = _read_films(folder / layout.movies)
     taggers = _read_tags(folder / layout.tags, films, layout.movies) if layout.tags else set()
-    notes = _read_overviews(folder, films, required=texts == "overview")
+    notes = _read_overviews(folder, films)
     user_ids, film_ids, value, scale = _read_ratings(folder / layout.ratings, films, layout.movies, progress)
     if layout.users:
         _check_users(folder / layout.users, set(user_ids.tolist()))
 
     counts = Counter(film_ids.tolist())
     notes += _incomplete(films, counts)
-    popular = {id: film for id, film in films.items() if counts[id] >= min_ratings}
+    popular = {id: film.only(fields) for id, film in films.items() if counts[id] >= min_ratings}
     rare = [film.title for id, film in films.items() if id not in popular]
     notes += Skipped.of(rare, "films left out", f"fewer than {min_ratings} ratings")
-    describe = _overview if texts == "overview" else lambda id, film: _rendered(id, film, seed)
-    items, mute = _describe(popular, describe, progress)
-    notes += Skipped.of(
-        mute, "films left out", "nothing to describe them with" if texts == "rendered" else "no overview"
-    )
+    items, mute = _describe(popular, lambda id, film: _text(id, film, texts, seed), progress)
+    lacking = "nothing to describe them with" if len(fields) > 1 else f"no {fields[0]}"
+    notes += Skipped.of(mute, "films left out", lacking)
     notes += _unsaid(popular) if texts == "rendered" else ()
-    authors = taggers if texts == "rendered" else set()
+    authors = taggers if "tags" in fields else set()
     return _assemble(folder.name, items, user_ids, film_ids, value, scale, texts, notes, authors)
+
+
+def _check_present(folder: Path, layout: _FileNames, fields: Sequence[Field]) -> None:
+    """Check that the files of some fields are there.
+
+    Raises:
+        CatalogError: One is not.
+    """
+    if "overview" in fields:
+        need = 'fields with "overview" need it, with the columns movieId (or tmdbId, or imdbId) and overview'
+        existing(folder / "overviews.csv", need)
+    if "tags" in fields:
+        existing(folder / (layout.tags or "tags.csv"), 'fields with "tags" need the data set\'s file of tags')
 
 
 def _layout(folder: Path) -> _FileNames:
@@ -240,12 +279,10 @@ def _read_tags(path: Path, films: Mapping[int, _Film], movies: str) -> set[int]:
     return taggers
 
 
-def _read_overviews(folder: Path, films: Mapping[int, _Film], *, required: bool) -> tuple[Skipped, ...]:
+def _read_overviews(folder: Path, films: Mapping[int, _Film]) -> tuple[Skipped, ...]:
     """Give each film its overview; notes about overviews of other films."""
     path = folder / "overviews.csv"
     if not present(path):
-        if required:
-            existing(path, 'texts="overview" needs it, with the columns movieId (or tmdbId, or imdbId) and overview')
         return ()
     header = read_header(path)
     key = next((name for name in ("movieId", "tmdbId", "imdbId") if name in header), "movieId")
@@ -358,14 +395,15 @@ def _unsaid(films: Mapping[int, _Film]) -> tuple[Skipped, ...]:
     )
 
 
-def _rendered(id: int, film: _Film, seed: int) -> str:
-    """The film in plot English, or "" where nothing is known that plot English can say."""
+def _text(id: int, film: _Film, texts: Texts, seed: int) -> str:
+    """The film's text, or "" where nothing is known that it could say."""
+    tags = plot_english.clean_tags(film.tags, MOST_TAGS)
+    if texts == "free":
+        return describe(Described(film.genres, film.year, tags, film.overview))
     attributes = plot_english.from_film(film.genres, film.year, film.ranked_tags(), film.overview)
-    return plot_english.render(attributes, np.random.default_rng([seed, id])) if attributes.pairs() else ""
-
-
-def _overview(id: int, film: _Film) -> str:
-    return film.overview
+    if not attributes.pairs() and not tags:
+        return ""
+    return plot_english.with_tags(plot_english.render(attributes, np.random.default_rng([seed, id])), tags)
 
 
 def _describe(

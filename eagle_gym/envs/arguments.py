@@ -21,7 +21,7 @@ from eagle_gym.language.model import masked
 from eagle_gym.tasks import values_by_task
 
 T = TypeVar("T")
-Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair"]
+Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair", "names"]
 Part = Literal[
     "episode",
     "catalog",
@@ -49,12 +49,12 @@ class Argument:
 
     Attributes:
         kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"mapping"` is a
-            dict of JSON values, `"pair"` two increasing numbers.
+            dict of JSON values, `"pair"` two increasing numbers, `"names"` a list of different choices.
         default: Its default.
         help: What it is, in one or two sentences of Markdown.
         applies_to: The part of the environment that uses it. `"language models"` are the keywords of every language
             model that is opened, `"recording and budget"` those of the environment's own only.
-        choices: The strings it takes, or empty for any.
+        choices: The strings that it takes, or that its list takes; empty for any.
         bounds: The lowest and highest number it takes, or None.
         by_task: Whether its default, None, means "as the task says".
     """
@@ -92,7 +92,9 @@ class Argument:
             "mapping": "a dict of JSON values",
             "pair": "two numbers in increasing order",
         }
-        if self.choices:
+        if self.kind == "names":
+            rule = "a list of different names among " + ", ".join(map(repr, self.choices))
+        elif self.choices:
             rule = "one of " + ", ".join(map(repr, self.choices))
         else:
             rule = words.get(self.kind, "a non-empty string")
@@ -102,7 +104,10 @@ class Argument:
         return f"{rule} or None" if self.optional else rule
 
     def checked(self, name: str, value: Any) -> Any:  # noqa: ANN401
-        """Check a value and return it in canonical form: numbers as floats, dicts copied, an empty dict as None.
+        """Check a value and return it in canonical form.
+
+        Numbers become floats, dicts are copied, an empty dict becomes None, and lists of names follow the order of the
+        choices.
 
         Args:
             name: Name of the argument, for the message.
@@ -124,6 +129,8 @@ class Argument:
                 return tuple(map(float, value))
             case "mapping":
                 return dict(value) or None
+            case "names":
+                return tuple(name for name in self.choices if name in value)
             case _:
                 return value
 
@@ -139,6 +146,8 @@ class Argument:
                 return isinstance(value, Mapping) and _is_json(value)
             case "pair":
                 return _is_pair(value)
+            case "names":
+                return _is_list_of(value, self.choices)
             case _:
                 return _is_text(value) and (not self.choices or value in self.choices)
 
@@ -154,6 +163,12 @@ def _is_pair(value: object) -> bool:
     if not isinstance(value, tuple | list) or len(value) != 2 or not all(map(_is_number, value)):
         return False
     return bool(value[0] < value[1])
+
+
+def _is_list_of(value: object, names: Sequence[str]) -> bool:
+    if not isinstance(value, tuple | list) or not value or not all(isinstance(name, str) for name in value):
+        return False
+    return set(value) <= set(names) and len(set(value)) == len(value)
 
 
 def _is_text(value: object) -> bool:
@@ -262,6 +277,8 @@ def _values(record: Argument) -> str:
     if not record.choices:
         return record.rule
     choices = ", ".join(f"`{choice!r}`" for choice in record.choices)
+    if record.kind == "names":
+        choices = f"a list of different names among {choices},"
     return f"{choices} or None" if record.optional else choices
 
 

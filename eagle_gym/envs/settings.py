@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from eagle_gym.actions.action_set import SELECTIONS
+from eagle_gym.catalog.fields import FIELDS
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.arguments import Argument, Part, argument, located
 from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
@@ -52,8 +53,16 @@ class Settings:
     texts: str | None = argument(
         None,
         of=str,
-        help="Films: `'rendered'` (plot English, the default) or `'overview'` (free text). Tables: path of the file of "
+        help="Films: `'rendered'` (plot English, the default) or `'free'` (free text). Tables: path of the file of "
         "items.",
+        applies_to="catalog",
+    )
+    fields: tuple[str, ...] | None = argument(
+        None,
+        of=tuple,
+        kind="names",
+        choices=FIELDS,
+        help="What the texts of films say. By default, all of it that the data set has.",
         applies_to="catalog",
     )
     ratings: str | None = argument(None, of=str, kind="path", help="Path of the file of ratings.", applies_to="catalog")

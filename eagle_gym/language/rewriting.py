@@ -4,16 +4,20 @@ If a model of plot English writes a text that does not parse, it is asked again,
 parses samples from the model's distribution, conditional on parsing. For some texts and edits the model hardly ever
 writes plot English. Its last answer then counts although it does not parse. Each row has its own seeds, so its text
 does not depend on other rows.
+
+A model of plot English never sees the tags that a text carries: they are taken off before it is asked and put back onto
+its answer. A general model sees the whole text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from eagle_gym import plot_english
 from eagle_gym.language import sampling
-from eagle_gym.language.model import Completion, LanguageModel
+from eagle_gym.language.model import Completion, Language, LanguageModel
 from eagle_gym.language.prompts import Prompt
 
 ATTEMPTS: Final = 8
@@ -36,6 +40,8 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     Raises:
         LanguageModelError: A call failed.
     """
+    carried = [carried_tags(prompt.text, model.language) for prompt in prompts]
+    prompts = [replace(prompt, text=visible(prompt.text, model.language)) for prompt in prompts]
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
         model.usage.retries += len(rows)  # the call checks the budget: recorded answers are free
@@ -45,7 +51,19 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     completions = model.generate(prompts, seeds, temperature=temperature)
     if model.language == "plot_english" and temperature > 0:
         completions = sampling.draw_again(completions, _parses, again, _NUMBERS)
-    return [completion.text for completion in completions]
+    return [
+        plot_english.with_tags(completion.text, tags) for completion, tags in zip(completions, carried, strict=True)
+    ]
+
+
+def visible(text: str, language: Language) -> str:
+    """What a language model sees of a text: one of plot English does not see the tags that the text carries."""
+    return plot_english.split_tags(text)[0] if language == "plot_english" else text
+
+
+def carried_tags(text: str, language: Language) -> tuple[str, ...]:
+    """The tags that a language model does not see of a text, and that rewrites therefore keep."""
+    return plot_english.split_tags(text)[1] if language == "plot_english" else ()
 
 
 def _parses(completion: Completion) -> bool:

@@ -1,7 +1,8 @@
 """The features of a text that an encoder sees: a few weighted entries of a fixed list.
 
-The features of plot English are the attribute values that the text mentions; those of free text are its words, weighted
-by tf-idf. Either way, a text becomes a short list of feature numbers and values, and a batch a padded pair of arrays.
+The features of plot English are the attribute values that the text mentions and the tags that it carries. Those of free
+text are its words, weighted by tf-idf, and what it says under the labels of a film's fields. Either way, a text becomes
+a short list of feature numbers and values, and a batch a padded pair of arrays.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Protocol
@@ -22,16 +23,22 @@ from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.catalog import Language
+from eagle_gym.catalog.fields import Described, read_description
 from eagle_gym.errors import PreparationError
 from eagle_gym.plot_english import lexicon
 
 Floats = NDArray[np.float64]
 Bag = tuple[tuple[int, ...], tuple[float, ...]]
 """Numbers of the features of a text, ascending, and their values."""
+Idf = tuple[float, ...]
 
 WORDS = 3000  # largest vocabulary of free text
 SEEN = 3  # fewest texts in which a word of the vocabulary occurs
-NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
+NORM = 1.0  # of the words of a free text; with a larger one, the ridge that suits labels overfits words
+TAGGED = 2  # fewest texts in which a tag of the vocabulary occurs
+TAG_WEIGHT = 0.3  # of a tag, in units of its idf
+LABEL = 2.0  # value of a genre or year of free text
+TAG_NORM = 3.0  # largest norm of a text's tags
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
@@ -53,27 +60,60 @@ class Features(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class AttributeFeatures:
-    """The attribute values of plot English, each present (1) or absent."""
+    """The attribute values of plot English, each present (1) or absent, and then the tags that texts carry.
+
+    Tags are weighted by how rare they are; together those of a text have at most the norm `TAG_NORM`.
+
+    Attributes:
+        tags: The tags that are features; none in a catalog without tags.
+        idf: Inverse document frequency of each tag.
+    """
+
+    tags: tuple[str, ...] = ()
+    idf: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Sequence[str], seen: int = TAGGED) -> AttributeFeatures:
+        """The attribute values, and the tags that at least `seen` texts carry."""
+        tags, idf = _rare([plot_english.tags_in(text) for text in texts], seen)
+        return cls(tags, idf)
 
     @property
     def count(self) -> int:
-        """Number of attribute values in the lexicon."""
-        return len(plot_english.FEATURES)
+        """Number of attribute values in the lexicon, and of tags."""
+        return len(plot_english.FEATURES) + len(self.tags)
 
     def bag(self, text: str) -> Bag:
-        """Attribute values that the text mentions; other words are ignored."""
+        """Attribute values that the text mentions, and its tags; other words are ignored."""
         numbers = _values_in(text)
-        return numbers, (1.0,) * len(numbers)
+        carried, values = self.carried(text)
+        first = len(plot_english.FEATURES)
+        return (*numbers, *(first + number for number in carried)), (*(1.0,) * len(numbers), *values)
+
+    def carried(self, text: str) -> Bag:
+        """The tags of the text, numbered from 0: the part of its features that no edit of plot English changes."""
+        if not self.tags:
+            return (), ()
+        return _tags_bag(plot_english.tags_in(text), self._rank, self.idf)
 
     def to_json(self) -> dict[str, object]:
-        """The kind, and the lexicon's hash."""
-        return {"kind": "attributes", "lexicon": lexicon_hash()}
+        """The kind, the lexicon's hash, and the tags where there are any."""
+        tagged = {"tags": list(self.tags), "idf": list(self.idf)} if self.tags else {}
+        return {"kind": "attributes", "lexicon": lexicon_hash(), **tagged}
+
+    @cached_property
+    def _rank(self) -> dict[str, int]:
+        return {tag: number for number, tag in enumerate(self.tags)}
 
 
 @dataclass(frozen=True)
 class WordFeatures:
     """Words of free text by tf-idf (1 + log of the count, times the idf), scaled to one norm.
+
+    What a text says under the labels of `eagle_gym.catalog.fields` are features of their own: "genre:comedy" and
+    "year:1990" (five years from 1990) with the value 1, and tags as "tag:dark comedy", by how rare they are.
 
     Attributes:
         words: The vocabulary.
@@ -85,12 +125,16 @@ class WordFeatures:
 
     @classmethod
     def of(cls, texts: Sequence[str], most: int = WORDS, seen: int = SEEN) -> WordFeatures:
-        """The vocabulary of some texts: the most frequent words that do not occur in all of them."""
-        found = Counter(word for text in texts for word in set(_words(text)))
-        usable = [(word, count) for word, count in found.items() if min(seen, len(texts)) <= count < len(texts)]
-        kept = sorted(usable, key=lambda entry: (-entry[1], entry[0]))[:most]
-        words = sorted(word for word, _ in kept)
-        return cls(tuple(words), tuple(float(np.log(len(texts) / found[word])) for word in words))
+        """The vocabulary of some texts: the most frequent words that do not occur in all of them, and every label."""
+        films = [read_description(text) for text in texts]
+        found = dict(zip(*_rare([_words(film.overview) for film in films], seen, most), strict=True))
+        for entries, fewest in (
+            ([_labels(film) for film in films], seen),
+            ([_tags(film) for film in films], TAGGED),
+        ):
+            found |= zip(*_rare(entries, fewest), strict=True)
+        words = sorted(found)
+        return cls(tuple(words), tuple(found[word] for word in words))
 
     @property
     def count(self) -> int:
@@ -98,12 +142,16 @@ class WordFeatures:
         return len(self.words)
 
     def bag(self, text: str) -> Bag:
-        """Words of the text that are in the vocabulary."""
-        rank = self._rank
-        found = sorted(Counter(rank[word] for word in _words(text) if word in rank).items())
-        raw = [(1.0 + float(np.log(count))) * self.idf[number] for number, count in found]
-        scale = NORM / max(sum(value**2 for value in raw) ** 0.5, 1e-12)
-        return tuple(number for number, _ in found), tuple(value * scale for value in raw)
+        """Words and labels of the text that are in the vocabulary."""
+        film, rank = read_description(text), self._rank
+        labels = sorted(rank[label] for label in _labels(film) if label in rank)
+        parts = (
+            _words_bag(film.overview, rank, self.idf),
+            _tags_bag(_tags(film), rank, self.idf),
+            (labels, (LABEL,) * len(labels)),
+        )
+        entries = sorted(entry for numbers, values in parts for entry in zip(numbers, values, strict=True))
+        return tuple(number for number, _ in entries), tuple(value for _, value in entries)
 
     def to_json(self) -> dict[str, object]:
         """The kind and the vocabulary."""
@@ -114,9 +162,47 @@ class WordFeatures:
         return {word: number for number, word in enumerate(self.words)}
 
 
+def _rare(entries: Sequence[Sequence[str]], seen: int, most: int | None = None) -> tuple[tuple[str, ...], Idf]:
+    """The entries that `seen` or more texts have but not all, at most the `most` frequent, sorted; and their idf."""
+    found = Counter(entry for each in entries for entry in set(each))
+    usable = [(entry, count) for entry, count in found.items() if min(seen, len(entries)) <= count < len(entries)]
+    kept = sorted(usable, key=lambda entry: (-entry[1], entry[0]))[:most]
+    names = tuple(sorted(name for name, _ in kept))
+    return names, tuple(float(np.log(len(entries) / found[name])) for name in names)
+
+
+def _by_rarity(counts: Mapping[str, int], rank: Mapping[str, int], idf: Sequence[float]) -> tuple[list[int], Floats]:
+    """Numbers of the known entries, ascending, and their tf-idf."""
+    found = sorted((rank[entry], count) for entry, count in counts.items() if entry in rank)
+    return [number for number, _ in found], np.array([(1.0 + np.log(count)) * idf[number] for number, count in found])
+
+
+def _words_bag(text: str, rank: Mapping[str, int], idf: Sequence[float]) -> Bag:
+    """Words by tf-idf, scaled to the norm `NORM`."""
+    numbers, values = _by_rarity(Counter(_words(text)), rank, idf)
+    return tuple(numbers), tuple((values * (NORM / max(float(np.linalg.norm(values)), 1e-12))).tolist())
+
+
+def _tags_bag(tags: Sequence[str], rank: Mapping[str, int], idf: Sequence[float]) -> Bag:
+    """Tags by `TAG_WEIGHT` times their idf, scaled down to the norm `TAG_NORM` where theirs is larger."""
+    numbers, values = _by_rarity(dict.fromkeys(tags, 1), rank, idf)
+    scale = min(TAG_WEIGHT, TAG_NORM / max(float(np.linalg.norm(values)), 1e-12))
+    return tuple(numbers), tuple((values * scale).tolist())
+
+
+def _labels(film: Described) -> list[str]:
+    """Genres and five-year bin of a film, as features."""
+    bins = [] if film.year is None else [f"year:{film.year // 5 * 5}"]
+    return [*dict.fromkeys(f"genre:{genre.lower()}" for genre in film.genres), *bins]
+
+
+def _tags(film: Described) -> list[str]:
+    return [f"tag:{tag}" for tag in film.tags]
+
+
 def features_of(texts: Sequence[str], language: Language) -> Features:
     """The features that suit a catalog."""
-    return AttributeFeatures() if language == "plot_english" else WordFeatures.of(texts)
+    return AttributeFeatures.of(texts) if language == "plot_english" else WordFeatures.of(texts)
 
 
 def features_from_json(saved: dict[str, object]) -> Features:
@@ -130,11 +216,21 @@ def features_from_json(saved: dict[str, object]) -> Features:
             raise PreparationError(
                 f"the encoder reads lexicon {saved.get('lexicon')!r}: expected {lexicon_hash()!r}, prepare it again"
             )
-        return AttributeFeatures()
-    words, idf = saved.get("words"), saved.get("idf")
-    if saved.get("kind") == "words" and isinstance(words, list) and isinstance(idf, list) and len(words) == len(idf):
-        return WordFeatures(tuple(map(str, words)), tuple(map(float, idf)))
+        entries = _saved({"tags": [], "idf": [], **saved}, "tags")
+        if entries is not None:
+            return AttributeFeatures(*entries)
+    entries = _saved(saved, "words")
+    if saved.get("kind") == "words" and entries is not None:
+        return WordFeatures(*entries)
     raise PreparationError(f"expected features of kind 'attributes' or 'words'; got {saved.get('kind')!r}")
+
+
+def _saved(saved: Mapping[str, object], name: str) -> tuple[tuple[str, ...], Idf] | None:
+    """A saved vocabulary with its idf, or None where it is damaged."""
+    words, idf = saved.get(name), saved.get("idf")
+    if not isinstance(words, list) or not isinstance(idf, list) or len(words) != len(idf):
+        return None
+    return tuple(map(str, words)), tuple(map(float, idf))
 
 
 def lexicon_hash() -> str:

@@ -89,7 +89,7 @@ def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> st
         "catalog": catalog.hash,
         "split": split.hash,
         "parameters": asdict(parameters),
-        "reads": lexicon_hash() if catalog.language == "plot_english" else "words",
+        "reads": lexicon_hash() if catalog.language == "plot_english" else "labelled words",
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

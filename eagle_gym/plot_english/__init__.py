@@ -2,7 +2,8 @@
 
 An *edit* is the text that an action stands for; a *change* is one thing that an edit asks for. `render` and `parse`
 turn attributes into a description and back, `render_edit` and `parse_edit` turn changes into an edit and back,
-`propose` draws candidate edits, and `from_film` describes a real film.
+`propose` draws candidate edits, and `from_film` describes a real film. `with_tags` lets a description carry a film's
+tags, which no edit changes.
 """
 
 from eagle_gym.plot_english.attributes import Attributes, Pair, features
@@ -23,6 +24,7 @@ from eagle_gym.plot_english.grammar import Layout, parse, parses, read, render
 from eagle_gym.plot_english.lexicon import SLOTS
 from eagle_gym.plot_english.profile import Profile, parse_profile, render_profile
 from eagle_gym.plot_english.propose import propose, random_attributes
+from eagle_gym.plot_english.tags import clean_tags, split_tags, tags_in, with_tags, without_tags
 
 FEATURES = features()
 
@@ -39,6 +41,7 @@ __all__ = [
     "Pair",
     "Profile",
     "apply",
+    "clean_tags",
     "dialect_of",
     "from_film",
     "fulfilled",
@@ -55,6 +58,10 @@ __all__ = [
     "render",
     "render_edit",
     "render_profile",
+    "split_tags",
+    "tags_in",
     "unasked",
     "unsaid",
+    "with_tags",
+    "without_tags",
 ]

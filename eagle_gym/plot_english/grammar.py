@@ -22,6 +22,7 @@ from eagle_gym.errors import TextError
 from eagle_gym.plot_english import lexicon
 from eagle_gym.plot_english.attributes import Attributes, Pair
 from eagle_gym.plot_english.dialects import DIALECTS, PLAIN, Dialect, Forms
+from eagle_gym.plot_english.tags import split_tags, without_tags
 
 EMPTY = "A film."
 
@@ -84,7 +85,7 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
 
 
 def parse(text: str) -> Attributes:
-    """The attributes of a description.
+    """The attributes of a description, which may carry tags (see `tags`).
 
     Raises:
         TextError: The text is not plot English; the message names the first sentence or word that is not.
@@ -98,7 +99,7 @@ def _strict_pairs(text: str) -> list[Pair]:
         raise TextError(f"expected a text, got {type(text).__name__}")
     found: list[Pair] = []
     kinds: list[str] = []
-    for sentence in _sentences(text):
+    for sentence in _sentences(split_tags(text)[0]):
         kind = _kind(shape(sentence))
         if kind is None or kind in kinds:
             raise TextError(_complaint(sentence, repeated=kind is not None))
@@ -121,8 +122,8 @@ def parses(text: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def read(text: str) -> Attributes:
-    """The attributes found in a text, well formed or not; words outside the language are ignored."""
-    stated = (token for sentence in _sentences(text) for token in sentence if token.slot)
+    """The attributes found in a text, well formed or not; tags and words outside the language are ignored."""
+    stated = (token for sentence in _sentences(without_tags(text)) for token in sentence if token.slot)
     return Attributes.from_pairs((token.slot, token.value) for token in stated)
 
 

@@ -29,9 +29,11 @@ from eagle_gym.actions.surrogate.model import (
 )
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.latent.encoder import Encoder
+from eagle_gym.latent.features import AttributeFeatures
 from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import arrays
-from tests.fake_worlds import ScriptedModel, make_catalog, make_space
+from tests.fake_worlds import ScriptedModel, Space, make_catalog, make_space
 
 CATALOG = make_catalog(60, 3)
 SPACE = make_space(CATALOG, n=8, scale=0.4, radius=5.0)
@@ -96,6 +98,46 @@ def test_macro_edits_add_their_changes_up() -> None:
     z = SPACE.encoder.encode([text])
     moved = PlotSurrogate(LINEAR, UNIFORM, Correction.zero(8)).displacements([text], [edits], z)
     np.testing.assert_allclose(moved[2], moved[0] + moved[1], atol=1e-9)
+
+
+TAGGED = AttributeFeatures(("odd", "quirky"), (4.0, 6.0))
+
+
+def tagged_space(radius: float) -> Space:
+    rng = np.random.default_rng(3)
+    encoder = Encoder(TAGGED, 0.6 * rng.standard_normal((TAGGED.count, 4)), 0.3 * rng.standard_normal(4), radius)
+    return Space(encoder, encoder.encode(CATALOG.texts), np.zeros((3, 5)), radius, 4, {}, "tagged")
+
+
+@given(st.integers(0, 2**32), st.sampled_from([(), ("odd",), ("quirky", "unknown"), ("odd", "quirky")]))
+def test_displacements_are_those_of_texts_that_keep_their_tags(seed: int, tags: tuple[str, ...]) -> None:
+    """Near the ball's surface, where the tags a text carries change how far an edit moves it."""
+    rng, space = np.random.default_rng(seed), tagged_space(radius=1.5)
+    description = plot_english.render(plot_english.random_attributes(rng, 0.4), rng)
+    text = plot_english.with_tags(description, tags)
+    before, z = plot_english.read(text), space.encoder.encode([text])
+    (pool,) = LexiconCandidates().propose([text], [""], 24, [seed])
+    changes = [plot_english.parse_edit(edit)[0] for edit in pool]
+    sure = [row for row, change in enumerate(changes) if len(plot_english.outcomes(before, change)) == 1]
+    surrogate = PlotSurrogate(linear_map(space), UNIFORM, Correction.zero(4))
+    moved = surrogate.displacements([text], [[pool[row] for row in sure]], z)
+    after = [plot_english.render(plot_english.apply(before, changes[row], Always(0))) for row in sure]
+    ends = space.encoder.encode([plot_english.with_tags(end, tags) for end in after])
+    np.testing.assert_allclose(moved, ends - z, atol=1e-9)
+
+
+def test_a_surrogate_of_texts_with_tags_predicts_rollouts() -> None:
+    space, rng = tagged_space(radius=2.0), np.random.default_rng(1)
+    carried = [TAGGED.tags[: int(rng.integers(3))] for _ in CATALOG.texts]
+    texts = [plot_english.with_tags(*pair) for pair in zip(CATALOG.texts, carried, strict=True)]
+    model = ScriptedModel(fidelity=0.85, invent=0.2)
+    found = fitting.collect(model, texts, fitting.Plan(800))
+    assert any(text.endswith("Tags: odd, quirky.") for results in found.results for text in results)
+    fitted = PlotSurrogate(linear_map(space), *fitting.fit(found, space, linear_map(space)))
+    checks = fitting.collect(model, texts, fitting.Plan(100, samples=8, seed=9))
+    z, seen = fitting.observed(space, checks)
+    predicted = fitted.displacements(checks.texts, [[edit] for edit in checks.edits], z)
+    assert fitting.r_squared(predicted, seen) >= 0.8
 
 
 def test_edits_that_cannot_be_read_move_nothing_without_a_correction() -> None:

@@ -188,6 +188,18 @@ def test_the_best_decode_is_handed_in(config: ELMConfig, monkeypatch: pytest.Mon
     assert second.states[-1].total == pytest.approx(max(state.total for state in both))
 
 
+def test_a_decoder_of_plot_english_keeps_the_tags_of_the_start() -> None:
+    agent = make_agent(ELMConfig(soft_tokens=2, hidden=8, adapter_steps=0, joint_steps=0, max_tokens=8), 4)
+    plain, tagged = "A western film.", "A western film. Tags: odd, quirky."
+    assert agent.decoder.language == "plot_english"
+    assert torch.equal(agent.decoder.targets([tagged]), agent.decoder.targets([plain]))
+    agent.bind(make_envs())
+    states = transition.make_states(agent.world, [RawState(text, 0, -1) for text in (tagged, plain)])
+    written = agent.decode(np.zeros((2, 4)), states)
+    assert written[0].text.endswith(" Tags: odd, quirky.")
+    assert "Tags:" not in written[1].text
+
+
 def test_nothing_written_is_an_error(config: ELMConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     envs = make_envs()
     agent = make_agent(config, envs.world.space.dim)

@@ -11,7 +11,9 @@ from baselines.evaluate import evaluate
 from baselines.reference import Uniform
 from baselines.writers import BestOfN, BestOfNConfig, ProfileConfig, ProfileRewrite, latent
 from eagle_gym import plot_english
+from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import RawState
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import ScriptedModel, make_tiny_world
@@ -89,6 +91,16 @@ def test_a_model_of_plot_english_proposes_for_the_profile_and_edits() -> None:
         assert prompt.profile.startswith("This viewer") or plot_english.parse_profile(prompt.profile)
         assert (row.steps, len(row.texts)) == (1, 2)
         assert row.edits[0]
+
+
+def test_a_model_of_plot_english_never_sees_tags_and_its_drafts_keep_them() -> None:
+    model = Watched()
+    envs = make_envs(model)
+    writer = ProfileRewrite(envs, ProfileConfig(), np.random.default_rng(0))
+    states = transition.make_states(envs.world, [RawState("A western film. Tags: odd, quirky.", 0, -1)])
+    (draft,) = writer.write(states)
+    assert [prompt.text for prompt in model.asked] == ["A western film."] * 2
+    assert draft.states[-1].text.endswith(" Tags: odd, quirky.")
 
 
 def test_a_general_model_is_told_the_profile() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from eagle_gym import plot_english, progress
 from eagle_gym.catalog import Catalog, load_movielens, movielens, split_catalog
+from eagle_gym.catalog.fields import FIELDS, Described, read_description
 from eagle_gym.errors import CatalogError, ConfigurationError
 from tests.catalog.faults import forbid
 
@@ -59,6 +61,19 @@ def test_films_users_and_ratings_are_read(tmp_path: Path) -> None:
     assert (catalog.scale, catalog.language, catalog.name) == ((0.5, 5.0), "plot_english", tmp_path.name)
 
 
+def test_free_texts_say_what_is_known(tmp_path: Path) -> None:
+    catalog = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "free")
+    assert catalog.texts == [
+        "Genres: Adventure, Animation, Children, Comedy. Year: 1995. Tags: pixar. Led by Woody, the toys fear a new "
+        "arrival.",
+        "Genres: Comedy, Drama. Year: 1995. Tags: politics. A widowed president falls in love.",
+        "Genres: Sci-Fi.",
+        "Year: 1998. Tags: dark.",
+    ]
+    assert catalog.language == "free"
+    assert "1 films left out: nothing to describe them with (such as La cravate)" in notes(catalog)
+
+
 def test_texts_say_genres_year_and_tags(tmp_path: Path) -> None:
     said = [plot_english.parse(text) for text in load_movielens(folder(tmp_path)).texts]
     assert set(said[0].genres) == {"Adventure", "Animation", "Children", "Comedy"}
@@ -89,21 +104,22 @@ def test_what_plot_english_cannot_say_is_noted(tmp_path: Path) -> None:
         "2 tags: plot English has no word for them as tags (such as crime, dvd)",
         "1 films: no room for all of their tags (kept) (such as American President, The (1897))",
     }
-    assert not any(
-        "plot English" in note for note in notes(load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "overview"))
-    )
+    free = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "free")
+    assert not any("plot English" in note for note in notes(free))
 
 
-def test_who_wrote_tags_is_an_author_of_the_rendered_texts(tmp_path: Path) -> None:
+def test_who_wrote_tags_is_an_author_of_texts_with_tags(tmp_path: Path) -> None:
     root = folder(tmp_path, tags_csv="userId,movieId,tag,timestamp\n12,7,dark,3\n99,1,odd,4\n", overviews_csv=OVERVIEWS)
     catalog = load_movielens(root)
     assert catalog.authors == ("12",)  # user 99 rated nothing and is no user of the catalog
-    assert load_movielens(root, "overview").authors == ()
+    assert load_movielens(root, "free").authors == ("12",)
+    assert load_movielens(root, "free", fields=["overview"]).authors == ()
+    assert load_movielens(root, fields=["genres", "year", "overview"]).authors == ()
     assert [catalog.users[row] for row in split_catalog(catalog, test_fraction=0.9).test_users] == ["4"]
 
 
 def test_overviews_as_texts(tmp_path: Path) -> None:
-    catalog = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "overview")
+    catalog = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "free", fields=["overview"])
     assert catalog.texts == ["Led by Woody, the toys fear a new arrival.", "A widowed president falls in love."]
     assert catalog.language == "free"
     assert "3 films left out: no overview (such as Babylon 5, Pokémon (1998), La cravate)" in notes(catalog)
@@ -112,7 +128,7 @@ def test_overviews_as_texts(tmp_path: Path) -> None:
 
 def test_users_who_rated_only_what_is_left_out_go_too(tmp_path: Path) -> None:
     overviews = "movieId,overview\n2,A president.\n"
-    catalog = load_movielens(folder(tmp_path, overviews_csv=overviews), "overview")
+    catalog = load_movielens(folder(tmp_path, overviews_csv=overviews), "free", fields=["overview"])
     assert catalog.users == ("4",)
     assert "1 users left out: rated only films that were left out (such as 12)" in notes(catalog)
 
@@ -126,10 +142,9 @@ def test_words_of_overviews_reach_rendered_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("key", "ids"), [("tmdbId", ("862", "10228")), ("imdbId", ("tt114709", "0190641"))])
 def test_overviews_by_other_databases_are_joined_through_links(tmp_path: Path, key: str, ids: tuple[str, str]) -> None:
     overviews = f"{key},overview\n{ids[0]},Toys.\n{ids[1]},Monsters.\n"
-    catalog = load_movielens(folder(tmp_path, links_csv=LINKS, overviews_csv=overviews), "overview")
-    quoted = load_movielens(
-        folder(tmp_path, overviews_csv=overviews.replace(f"{key},overview", f'"{key}","overview"')), "overview"
-    )
+    catalog = load_movielens(folder(tmp_path, links_csv=LINKS, overviews_csv=overviews), "free", fields=["overview"])
+    folder(tmp_path, overviews_csv=overviews.replace(f"{key},overview", f'"{key}","overview"'))
+    quoted = load_movielens(tmp_path, "free", fields=["overview"])
     assert quoted == catalog
     texts = {item.id: item.text for item in catalog.items}
     assert texts["1"] == "Toys."
@@ -296,22 +311,22 @@ def test_bad_input_is_refused_with_file_row_and_value(tmp_path: Path, case: str)
 
 
 def test_overviews_of_other_films_are_left_out_with_a_note(tmp_path: Path) -> None:
-    few = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "overview")
+    few = load_movielens(folder(tmp_path, overviews_csv=OVERVIEWS), "free", fields=["overview"])
     many = OVERVIEWS + "99,Odd.\n,Nobody's.\n100.0,Odder.\n"
-    for texts in ("overview", "rendered"):
-        catalog = load_movielens(folder(tmp_path, overviews_csv=many), texts)  # type: ignore[arg-type]
+    for fields in (["overview"], None):
+        catalog = load_movielens(folder(tmp_path, overviews_csv=many), "free", fields=fields)  # type: ignore[arg-type]
         assert "3 overviews left out: no film has their movieId (such as 99, row 5, 100.0)" in notes(catalog)
-        assert texts == "rendered" or catalog == few
+        assert fields is None or catalog == few
     links = LINKS + "99,0000099,99\r\n"
     superset = "tmdbId,overview\n862,Toys.\n99,Odd.\n98,Odder.\n"
-    catalog = load_movielens(folder(tmp_path, overviews_csv=superset, links_csv=links), "overview")
+    catalog = load_movielens(folder(tmp_path, overviews_csv=superset, links_csv=links), "free", fields=["overview"])
     assert catalog.texts == ["Toys."]
     assert {
         "1 links left out: no film has their movieId (such as 99)",
         "2 overviews left out: no film has their tmdbId (such as 99, 98)",
     } < set(notes(catalog))
     with pytest.raises(CatalogError, match=r"no rated film is left; .*1 overviews left out: no film has their movieId"):
-        load_movielens(folder(tmp_path, overviews_csv="movieId,overview\n99,Odd.\n"), "overview")
+        load_movielens(folder(tmp_path, overviews_csv="movieId,overview\n99,Odd.\n"), "free", fields=["overview"])
 
 
 def test_ids_are_read_as_pandas_writes_them(tmp_path: Path) -> None:
@@ -326,10 +341,10 @@ def test_ids_are_read_as_pandas_writes_them(tmp_path: Path) -> None:
         links_csv=re.sub(r"(?m),(\d+)\r?$", r",\1.0", LINKS).replace("\n1,", "\n1.0,"),
         overviews_csv="tmdbId,overview\n862.0,Toys.\n9087.0,A president.\n",
     )
-    for texts in ("rendered", "overview"):
+    for texts in ("rendered", "free"):
         assert load_movielens(floats, texts) == load_movielens(plain, texts)  # type: ignore[arg-type]
     (floats / "overviews.csv").write_text("imdbId,overview\n114709.0,Toys.\ntt0112346,A president.\n")
-    assert load_movielens(floats, "overview") == load_movielens(plain, "overview")
+    assert load_movielens(floats, "free") == load_movielens(plain, "free")
 
 
 def test_byte_order_marks_and_blank_lines_change_nothing(tmp_path: Path) -> None:
@@ -423,9 +438,51 @@ def test_no_folder_says_where_to_get_one(tmp_path: Path) -> None:
         load_movielens(tmp_path / "nowhere")
 
 
-def test_overview_texts_need_overviews(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"overviews.csv: no such file; texts=\"overview\" needs it"):
-        load_movielens(folder(tmp_path), "overview")
+@pytest.mark.parametrize("texts", ["rendered", "free"])
+def test_fields_that_are_asked_for_need_their_files(tmp_path: Path, texts: Any) -> None:
+    root = folder(tmp_path, tags_csv=None)
+    with pytest.raises(CatalogError, match=r"overviews.csv: no such file; fields with \"overview\" need it"):
+        load_movielens(root, texts, fields=["genres", "overview"])
+    with pytest.raises(CatalogError, match=r"tags.csv: no such file; fields with \"tags\" need"):
+        load_movielens(root, texts, fields=["tags"])
+    assert load_movielens(root, texts).texts == load_movielens(root, texts, fields=["genres", "year"]).texts
+
+
+def some_fields() -> list[list[str]]:
+    return [list(some) for size in range(1, 5) for some in combinations(FIELDS, size)]
+
+
+@pytest.mark.parametrize("fields", some_fields(), ids="+".join)
+def test_texts_say_the_fields_that_are_asked_for(tmp_path: Path, fields: Any) -> None:
+    root = folder(tmp_path, overviews_csv=OVERVIEWS)
+    catalog = load_movielens(root, "free", fields=fields)
+    said = {item.id: read_description(item.text) for item in catalog.items}
+    assert said["2"] == Described(
+        ("Comedy", "Drama") if "genres" in fields else (),
+        1995 if "year" in fields else None,
+        ("politics",) if "tags" in fields else (),
+        "A widowed president falls in love." if "overview" in fields else "",
+    )
+    assert all(item.text for item in catalog.items)
+    rendered = load_movielens(root, fields=fields)
+    assert [item.id for item in rendered.items] == [item.id for item in catalog.items]
+    text = {item.id: item.text for item in rendered.items}["2"]
+    attributes = plot_english.parse(text)
+    assert bool(attributes.genres) == ("genres" in fields)
+    assert (attributes.decade == "1990s") == ("year" in fields)
+    assert plot_english.split_tags(text)[1] == (("politics",) if "tags" in fields else ())
+    assert len(load_movielens(root, fields=fields[::-1]).items) == len(rendered.items)
+
+
+def test_a_text_lists_a_films_tags_by_frequency(tmp_path: Path) -> None:
+    names = ["Odd, really", "odd; really", "Sci-Fi", "sci-fi", "SCI-FI", "e.t.", "x" * 50, *"abcdefghijklmnop"]
+    tags = "userId,movieId,tag,timestamp\n" + "".join(f'{user},1,"{tag}",1\n' for user, tag in enumerate(names))
+    for texts in ("rendered", "free"):
+        text = load_movielens(folder(tmp_path, tags_csv=tags), texts).texts[0]  # type: ignore[arg-type]
+        listed = plot_english.tags_in(text)
+        assert listed[0] == "sci-fi"
+        assert {"odd really", "a", "b"} <= set(listed)
+        assert len(listed) == movielens.MOST_TAGS
 
 
 def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
@@ -577,7 +634,7 @@ def test_the_real_data_set() -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real ml-latest-small is not next to the checkout")
 def test_the_real_overviews() -> None:
-    catalog = load_movielens(REAL, "overview", progress=False)
+    catalog = load_movielens(REAL, "free", fields=["overview"], progress=False)
     assert len(catalog.items) == 8199
     assert _left_out(catalog, "films left out") == 9742 - 8199
     assert len(catalog.ratings) + _left_out(catalog, "ratings left out") == 100_836

@@ -108,7 +108,14 @@ WRONG = [
     ({"scale": "15"}, "expected scale to be two numbers in increasing order"),
     ({"scale": [1, float("inf")]}, "expected scale to be two numbers"),
     ({"catalog": "movielens", "root": "~nosuchuser/x"}, "there is no such folder"),
-    ({"catalog": "movielens", "root": "/", "texts": "overvew"}, "did you mean 'overview'"),
+    ({"catalog": "movielens", "root": "/", "texts": "rendred"}, "did you mean 'rendered'"),
+    ({"catalog": "movielens", "root": "/", "texts": "overview"}, r"texts='free', fields=\['overview'\]"),
+    ({"catalog": "movielens", "root": "/", "fields": []}, "expected fields to be a list of different names among"),
+    ({"catalog": "movielens", "root": "/", "fields": "year"}, "expected fields to be a list of different names among"),
+    ({"catalog": "movielens", "root": "/", "fields": ["yeer"]}, "expected fields to be a list of different names"),
+    ({"catalog": "movielens", "root": "/", "fields": ["year", "year"]}, "expected fields to be a list of different"),
+    ({"catalog": "movielens", "root": "/", "fields": [["year"]]}, "expected fields to be a list of different names"),
+    ({"fields": ["year"]}, r"takes no fields.*choose a catalog that takes it \('movielens'\)"),
     ({"catalog": "table", "texts": "/no/such.csv", "ratings": "r.csv"}, "there is no such file"),
 ]
 
@@ -136,8 +143,8 @@ def test_gym_make_passes_the_errors_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_free_text_and_the_embedded_model_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not speak"):
-        Settings(catalog="movielens", root=str(tmp_path), texts="overview")
-    Settings(catalog="movielens", root=str(tmp_path), texts="overview", language_model="transformers:some/model")
+        Settings(catalog="movielens", root=str(tmp_path), texts="free")
+    Settings(catalog="movielens", root=str(tmp_path), texts="free", language_model="transformers:some/model")
 
 
 def test_a_general_model_proposes_in_its_own_words_for_rendered_texts_too() -> None:
@@ -326,7 +333,8 @@ def test_arguments_of_the_loader_change_the_key(tmp_path: Path) -> None:
 
     assert key(min_ratings=5) != key()
     assert key(texts="rendered") == key()
-    assert key(texts="overview", language_model="transformers:x") != key(language_model="transformers:x")
+    assert key(fields=["year", "genres"]) == key(fields=("genres", "year")) != key()
+    assert key(texts="free", language_model="transformers:x") != key(language_model="transformers:x")
 
 
 def test_constructor_errors_are_type_errors_too() -> None:

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from eagle_gym import plot_english
 from eagle_gym.errors import PreparationError
 from eagle_gym.latent.features import (
+    LABEL,
     NORM,
+    TAG_NORM,
+    TAG_WEIGHT,
     AttributeFeatures,
     WordFeatures,
     features_from_json,
     features_of,
+    lexicon_hash,
     matrix,
     padded,
 )
@@ -54,16 +58,69 @@ def test_words_in_every_text_or_in_too_few_are_left_out() -> None:
     assert WordFeatures.of(TEXTS, most=1, seen=1).words == ("a",)  # the first of the most frequent ones
 
 
+TAGGED_TEXTS = [
+    "A dark film. Tags: odd, quirky.", "A western film. Tags: odd.", "A film. Tags: quirky, rare.", "A drama film.",
+]  # fmt: skip
+
+
+def test_carried_tags_follow_the_attributes() -> None:
+    features = AttributeFeatures.of(TAGGED_TEXTS, seen=2)
+    assert features.tags == ("odd", "quirky")
+    first = len(plot_english.FEATURES)
+    assert features.count == first + 2
+    numbers, values = features.bag("A dark western film. Tags: unknown, quirky, odd.")
+    assert numbers[2:] == (first, first + 1)
+    assert numbers[:2] == AttributeFeatures().bag("A dark western film.")[0]
+    assert values == (1.0, 1.0, *features.carried("Whatever. Tags: odd, quirky.")[1])
+    assert values[2] == pytest.approx(TAG_WEIGHT * np.log(2))
+
+
+def test_many_tags_have_a_bounded_norm() -> None:
+    names = [f"t{number}" for number in range(4020)]
+    texts = [plot_english.with_tags("A film.", names[start : start + 40]) for start in range(0, 4000, 20)]
+    features = AttributeFeatures.of(texts)
+    assert np.linalg.norm(features.carried(texts[0])[1]) == pytest.approx(TAG_NORM)
+
+
+def test_without_tags_the_features_are_the_attributes() -> None:
+    assert AttributeFeatures.of(["A dark film.", "A film."]) == AttributeFeatures()
+    assert set(AttributeFeatures().to_json()) == {"kind", "lexicon"}
+
+
+def test_labels_of_free_text_are_features_of_their_own() -> None:
+    texts = [
+        "Genres: Comedy, Drama. Year: 1994. Tags: dark comedy. A comedy of errors.",
+        "Genres: Drama. Year: 1993. Tags: dark comedy, odd. A crime.",
+        "Genres: Comedy. Year: 2001. Tags: odd. An odd crime.",
+        "Errors.",
+    ]
+    features = WordFeatures.of(texts, seen=1)
+    numbers, values = features.bag("Tags: Dark Comedy. genre: comedy, western.\nYear: 1990.")
+    found = {features.words[number]: value for number, value in zip(numbers, values, strict=True)}
+    assert found == {
+        "genre:comedy": LABEL, "year:1990": LABEL, "tag:dark comedy": pytest.approx(TAG_WEIGHT * np.log(2)),
+    }  # fmt: skip
+    assert {"comedy", "crime", "odd", "tag:odd", "year:2000"} <= set(features.words)
+
+
 def test_the_catalogs_language_decides() -> None:
     assert isinstance(features_of(TEXTS, "plot_english"), AttributeFeatures)
     assert isinstance(features_of(TEXTS, "free"), WordFeatures)
 
 
-@pytest.mark.parametrize("features", [AttributeFeatures(), WordFeatures.of(TEXTS, seen=1)])
+@pytest.mark.parametrize(
+    "features",
+    [
+        AttributeFeatures(),
+        AttributeFeatures(("odd", "quirky"), (1.5, 2.0)),
+        WordFeatures.of(TEXTS, seen=1),
+        WordFeatures.of(TAGGED_TEXTS, seen=1),
+    ],
+)
 def test_saved_features_read_alike(features: AttributeFeatures | WordFeatures) -> None:
     again = features_from_json(features.to_json())
     assert again.count == features.count
-    for text in [*TEXTS, "A dark film."]:
+    for text in [*TEXTS, *TAGGED_TEXTS]:
         assert again.bag(text) == features.bag(text)
 
 
@@ -71,6 +128,7 @@ def test_saved_features_read_alike(features: AttributeFeatures | WordFeatures) -
     ("saved", "message"),
     [
         ({"kind": "attributes", "lexicon": "old"}, "reads lexicon 'old'"),
+        ({"kind": "attributes", "lexicon": lexicon_hash(), "tags": ["odd"], "idf": []}, "got 'attributes'"),
         ({"kind": "vectors"}, "got 'vectors'"),
         ({"kind": "words", "words": ["a"], "idf": []}, "got 'words'"),
         ({}, "got None"),

@@ -1,6 +1,6 @@
 """Accuracy of the latent space: ratings of unseen items from their texts, and true tastes on unseen texts.
 
-On Plots and, with `--data`, on MovieLens: with rendered texts, and with overviews where the data have them.
+On Plots and, with `--data`, on MovieLens: with rendered texts and with free text.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ def catalogs(options: Options) -> dict[str, Catalog]:
     if options.data:
         name = options.data.resolve().name
         found[f"{name}, rendered in plot English"] = load_movielens(options.data)
-        if (options.data / "overviews.csv").is_file():
-            found[f"{name}, overviews (words by tf-idf)"] = load_movielens(options.data, "overview")
+        found[f"{name}, free text"] = load_movielens(options.data, "free")
     return found
 
 

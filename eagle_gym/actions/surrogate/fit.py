@@ -313,7 +313,7 @@ def regression(trials: Trials, space: LatentSpace, symbolic: Symbolic) -> Regres
     held = arrays.one_hot(trials.texts)
     rows = np.arange(len(z))
     effect = symbolic.effect(held, rows, gather_changes([[edit] for edit in trials.edits]))
-    base = symbolic.displacement(held, rows, effect)
+    base = symbolic.displacement(symbolic.linear.start(trials.texts), held, rows, effect)
     _, groups = np.unique(np.array(trials.texts), return_inverse=True)
     return Regression(design_matrix(base, z, held, effect), displacement - base, groups, penalties(z.shape[1]))
 

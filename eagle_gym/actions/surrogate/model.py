@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions.effects import encode_distinct
 from eagle_gym.errors import PreparationError, TextError
+from eagle_gym.latent.features import AttributeFeatures, padded
 from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.plot_english import Change, arrays, lexicon
 
@@ -40,17 +41,30 @@ CLASSES: Final = len(OPERATIONS) * S  # kinds of changes: one for each operation
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
-    """The encoder before its projection: z = held @ weights + offset, then into the ball.
+    """The encoder before its projection: z = held @ weights + offset + what carried tags add, then into the ball.
 
     Attributes:
         weights: [F, n].
         offset: [n].
         radius: Radius of the ball.
+        features: Reads the tags that texts carry.
+        tags: [T, n] What each tag adds.
     """
 
     weights: Floats
     offset: Floats
     radius: float
+    features: AttributeFeatures
+    tags: Floats
+
+    def start(self, texts: Sequence[str]) -> Floats:
+        """[B, n] The part of each text's embedding that no edit changes: the offset and the tags that it carries."""
+        numbers, values = padded([self.features.carried(text) for text in texts], len(self.tags))
+        rows = np.vstack([self.tags, np.zeros((1, self.tags.shape[1]))])  # the last row is for padding
+        z = np.tile(self.offset, (len(texts), 1))
+        for column in range(numbers.shape[1]):
+            z += values[:, column, None] * rows[numbers[:, column]]
+        return z
 
     def project(self, z: Floats) -> Floats:
         """Move rows outside the ball to its surface; see `project_to_ball`."""
@@ -220,9 +234,16 @@ class Symbolic:
         moved[emptied] -= cleared[state[emptied], items.slot[emptied]]
         return Effect(segment_sums(moved, items.pair, len(rows)), items, moved, mixup)
 
-    def displacement(self, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
-        """[P, n] The symbolic displacement, with both ends projected onto the ball."""
-        start = self.linear.offset + self._cleared(held).sum(axis=1)
+    def displacement(self, start: Floats, held: NDArray[np.bool_], rows: Ints, effect: Effect) -> Floats:
+        """[P, n] The symbolic displacement, with both ends projected onto the ball.
+
+        Args:
+            start: [B, n] What no edit changes, from `LinearMap.start`.
+            held: [B, F] Whether a state has an attribute value.
+            rows: [P] The state of each pair.
+            effect: Symbolic effect of the same pairs.
+        """
+        start = start + self._cleared(held).sum(axis=1)
         return self.linear.project(start[rows] + effect.change) - self.linear.project(start)[rows]
 
     def _mixup(self, held: NDArray[np.bool_], cleared: Floats, state: Ints, column: Ints) -> Floats:
@@ -395,7 +416,7 @@ class PlotSurrogate:
         held = arrays.one_hot(texts)
         rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
         effect = symbolic.effect(held, rows, gather_changes(edits))
-        base = symbolic.displacement(held, rows, effect)
+        base = symbolic.displacement(self.linear.start(texts), held, rows, effect)
         return base + self.correction.displacement(base, z, held, rows, effect)
 
     def arrays(self) -> dict[str, Floats]:
@@ -449,12 +470,13 @@ def linear_map(space: LatentSpace) -> LinearMap:
         PreparationError: The encoder does not read the attributes of plot English.
     """
     encoder = space.encoder
-    if encoder.weights.shape != (len(plot_english.FEATURES), space.dim):
+    features, values = encoder.features, len(plot_english.FEATURES)
+    if not isinstance(features, AttributeFeatures):
         raise PreparationError(
-            f"expected an encoder of the {len(plot_english.FEATURES)} attribute values of plot English, got one of "
-            f"{len(encoder.weights)} features: fit the space on texts in plot English"
+            f"expected an encoder of the {values} attribute values of plot English, got one of {features.count} other "
+            "features: fit the space on texts in plot English"
         )
-    return LinearMap(encoder.weights, encoder.intercept, space.radius)
+    return LinearMap(encoder.weights[:values], encoder.intercept, space.radius, features, encoder.weights[values:])
 
 
 class Surrogate:
