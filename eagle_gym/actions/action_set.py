@@ -197,9 +197,13 @@ def _distinct(edits: Sequence[str]) -> list[str]:
 
 def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """The first of each set of equal rows, in order; if these are fewer than k, the earliest others join."""
+    written = (features + 0.0).tobytes()  # + 0.0 makes -0.0 and 0.0 one
+    width = len(written) // len(features)
     first: dict[bytes, int] = {}
-    for row, values in enumerate(features + 0.0):  # + 0.0 makes -0.0 and 0.0 one
-        first.setdefault(values.tobytes(), row)
+    for row, begin in enumerate(range(0, len(written), width)):
+        first.setdefault(written[begin : begin + width], row)
+    if len(first) == len(features):
+        return np.arange(len(features))
     chosen = set(first.values())
     rest = [row for row in range(len(features)) if row not in chosen]
     return np.array(sorted([*chosen, *rest[: max(0, k - len(chosen))]]), np.intp)

@@ -175,7 +175,7 @@ def _removing(pair: Pair) -> Change:
 def _word(drawn: Drawn, chance: float) -> str:
     """One of the edits that ask for a change."""
     if isinstance(drawn, tuple):
-        return arrays.word(Change("replace", *drawn), chance)
+        return arrays.word(arrays.replacing(*drawn), chance)
     forms = arrays.change_table().edits[drawn]
     return forms[int(chance * len(forms))]
 

@@ -133,11 +133,18 @@ def all_wordings(change: Change) -> tuple[str, ...]:
     return _filled(change)
 
 
+@lru_cache(maxsize=65536)
 def _replacement(change: Change, form: int) -> str:
     """Tens of thousands of replacements exist, so each is worded when it is drawn, and in the quickest way."""
     surfaces = lexicon.surfaces()
     old, new = surfaces[change.slot, change.old], surfaces[change.slot, change.value]
     return _replacement_forms()[change.slot][form].replace("{old}", old).replace("{new}", new)
+
+
+@lru_cache(maxsize=65536)
+def replacing(slot: str, value: str, old: str) -> Change:
+    """The change that replaces a value of a set by another one."""
+    return Change("replace", slot, value, old)
 
 
 @cache
@@ -173,9 +180,10 @@ def word(change: Change, chance: float) -> str:
     else:
         forms = _filled(change)
         edit = forms[int(chance * len(forms))]
-    if len(_KNOWN) >= _KNOWN_MOST:
-        _KNOWN.clear()
-    _KNOWN[edit] = (change,)
+    if edit not in _KNOWN:
+        if len(_KNOWN) >= _KNOWN_MOST:
+            _KNOWN.clear()
+        _KNOWN[edit] = (change,)
     return edit
 
 
