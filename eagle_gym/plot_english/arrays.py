@@ -133,18 +133,11 @@ def all_wordings(change: Change) -> tuple[str, ...]:
     return _filled(change)
 
 
-@lru_cache(maxsize=65536)
 def _replacement(change: Change, form: int) -> str:
     """Tens of thousands of replacements exist, so each is worded when it is drawn, and in the quickest way."""
     surfaces = lexicon.surfaces()
     old, new = surfaces[change.slot, change.old], surfaces[change.slot, change.value]
     return _replacement_forms()[change.slot][form].replace("{old}", old).replace("{new}", new)
-
-
-@lru_cache(maxsize=65536)
-def replacing(slot: str, value: str, old: str) -> Change:
-    """The change that replaces a value of a set by another one."""
-    return Change("replace", slot, value, old)
 
 
 @cache
@@ -168,23 +161,15 @@ _KNOWN: dict[str, tuple[Change, ...]] = {}
 _KNOWN_MOST = 200_000
 
 
-def word(change: Change, chance: float) -> str:
-    """One of the edits that ask for a change.
-
-    Args:
-        change: What to ask for; `changes_in` remembers it.
-        chance: Picks the wording, in [0, 1).
-    """
-    if change.operation == "replace":
-        edit = _replacement(change, int(chance * len(_replacement_forms()[change.slot])))
-    else:
-        forms = _filled(change)
-        edit = forms[int(chance * len(forms))]
-    if edit not in _KNOWN:
-        if len(_KNOWN) >= _KNOWN_MOST:
-            _KNOWN.clear()
-        _KNOWN[edit] = (change,)
-    return edit
+@lru_cache(maxsize=65536)
+def replacements(slot: str, value: str, old: str) -> tuple[str, ...]:
+    """The edits that ask to replace a value of a set by another one; `changes_in` remembers them."""
+    change = Change("replace", slot, value, old)
+    edits = all_wordings(change)
+    if len(_KNOWN) >= _KNOWN_MOST:
+        _KNOWN.clear()
+    _KNOWN.update(dict.fromkeys(edits, (change,)))
+    return edits
 
 
 def changes_in(edit: str) -> tuple[Change, ...]:

@@ -72,27 +72,30 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
     """
     chosen = layout or (Layout() if rng is None else Layout.random(rng))
     phrases = phrases_of(attributes)
-    written = [fill(templates[index], phrases) for _, templates, index in sentences_of(attributes, chosen)]
-    text = " ".join(written) or EMPTY
+    sentences = _sentences_of(phrases, chosen)
+    text = " ".join([fill(templates[index], phrases) for _, templates, index in sentences]) or EMPTY
     if len(_RENDERED) >= _RENDERED_MOST:
         _RENDERED.clear()
-    _RENDERED[text] = attributes, chosen
+    _RENDERED[text] = attributes, chosen.dialect, sentences
     return text
 
 
+Sentence = tuple[int, Sequence[str], int]  # index into `KINDS`, the templates, and which of them
+
 # What was said here, and how: a cache of `read` and `parses`, since reading takes longer than writing.
-_RENDERED: dict[str, tuple[Attributes, Layout]] = {}
+_RENDERED: dict[str, tuple[Attributes, Dialect, list[Sentence]]] = {}
 _RENDERED_MOST = 65536
 
 
-def rendered(text: str) -> tuple[Attributes, Layout] | None:
-    """The attributes and the layout of a text, if it was rendered in this process lately."""
-    return _RENDERED.get(text)
+def rendered(text: str) -> tuple[Dialect, list[Sentence]] | None:
+    """The dialect and the sentences of a text, in order, if it was rendered in this process lately."""
+    known = _RENDERED.get(text)
+    return known and known[1:]
 
 
-def sentences_of(attributes: Attributes, layout: Layout) -> list[tuple[int, Sequence[str], int]]:
-    """The sentences that say these attributes, in order: index into `KINDS`, the templates, and the one chosen."""
-    dialect, there = layout.dialect, frozenset(slot for slot in lexicon.SLOTS if attributes.values(slot))
+def _sentences_of(there: Container[str], layout: Layout) -> list[Sentence]:
+    """The sentences that say these slots, in order."""
+    dialect = layout.dialect
     groups = (
         _head(dialect.head, there),
         _first_of(dialect.plot, there),
@@ -192,7 +195,7 @@ def code(slot: str) -> str:
 
 def fill(template: str, phrases: Mapping[str, str]) -> str:
     """A template with its slots filled, missing optional pieces left out, and articles corrected."""
-    return _filled(template, tuple(phrases.get(slot) for slot in _slots_in(template)))
+    return _filled(template, tuple(map(phrases.get, _slots_in(template))))
 
 
 @cache
@@ -228,14 +231,18 @@ def join(phrases: Sequence[str]) -> str:
 
 def phrases_of(attributes: Attributes) -> dict[str, str]:
     """The phrase of each slot that has a value; several values are joined as a list."""
-    values = ((slot, attributes.values(slot)) for slot in lexicon.SLOTS)
-    return {slot: _phrase(slot, held) for slot, held in values if held}
+    phrases = {}
+    for slot in lexicon.SLOTS:
+        held = getattr(attributes, slot)
+        if held:
+            phrases[slot] = _phrase(slot, held)
+    return phrases
 
 
 @lru_cache(maxsize=65536)
-def _phrase(slot: str, values: tuple[str, ...]) -> str:
+def _phrase(slot: str, held: str | tuple[str, ...]) -> str:
     table = lexicon.surfaces()
-    return join([table[slot, value] for value in values])
+    return table[slot, held] if isinstance(held, str) else join([table[slot, value] for value in held])
 
 
 def _head(groups: Forms, there: Container[str]) -> Sequence[str]:

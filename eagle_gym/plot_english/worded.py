@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from typing import Final, Protocol
 
 from eagle_gym.plot_english import grammar
-from eagle_gym.plot_english.attributes import Attributes
 from eagle_gym.plot_english.dialects import DIALECTS, Dialect
 from eagle_gym.plot_english.grammar import KINDS, NUMBERS, ORDERS, Layout
 
@@ -72,18 +71,13 @@ def wording_of(text: str) -> Wording:
     """The wording of a description; sentences outside plot English are passed over."""
     known = grammar.rendered(text)
     if known is not None:
-        return _chosen(*known)
+        dialect, sentences = known
+        return Wording(tuple(Form(dialect, kind, index, len(templates)) for kind, templates, index in sentences))
+    return _read_wording(text)
+
+
+def _read_wording(text: str) -> Wording:
     return Wording(tuple(form for written in grammar.shapes(text) if (form := _form(written)) is not None))
-
-
-def _chosen(attributes: Attributes, layout: Layout) -> Wording:
-    """The wording that a layout gives to some attributes."""
-    return Wording(
-        tuple(
-            Form(layout.dialect, kind, index, len(templates))
-            for kind, templates, index in grammar.sentences_of(attributes, layout)
-        )
-    )
 
 
 _EMPTY: Final = "a film ."
