@@ -63,7 +63,8 @@ class Wording:
             numbers[form.kind] += form.index - numbers[form.kind] % form.size
         places = _places(tuple(form.kind for form in self.forms))
         order = places[0] if draws is None else places[int(draws.integers(len(places)))]
-        return Layout(*numbers, order, dialect)
+        head, plot, content, close = numbers
+        return Layout(head, plot, content, close, order, dialect)
 
 
 @lru_cache(maxsize=16384)
