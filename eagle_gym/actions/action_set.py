@@ -204,11 +204,14 @@ def _distinct(edits: Sequence[str]) -> list[str]:
 
 def _representatives(features: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """The first of each set of equal rows, in order; if these are fewer than k, the earliest others join."""
-    first: dict[bytes, int] = {}
-    for row, values in enumerate(features + 0.0):  # + 0.0 makes -0.0 and 0.0 one
-        first.setdefault(values.tobytes(), row)
+    written, count = (features + 0.0).tobytes(), len(features)  # + 0.0 makes -0.0 and 0.0 one
+    width = len(written) // count
+    keys = [written[begin : begin + width] for begin in range(0, len(written), width)]
+    first = dict(zip(reversed(keys), range(count - 1, -1, -1), strict=True))
+    if len(first) == count:
+        return np.arange(count)
     chosen = set(first.values())
-    rest = [row for row in range(len(features)) if row not in chosen]
+    rest = [row for row in range(count) if row not in chosen]
     return np.array(sorted([*chosen, *rest[: max(0, k - len(chosen))]]), np.intp)
 
 
@@ -272,7 +275,7 @@ def _assemble(
 ) -> ActionSet:
     picked = rows[choice.indices]
     count = len(picked)
-    weights = np.clip(choice.weights, 0.0, None)
+    weights = np.maximum(choice.weights, 0.0)
     return ActionSet(
         edits=tuple(pool.edits[i] for i in picked) + ("",) * (k - count),
         expected=_padded(pool.expected[picked], k),
@@ -285,7 +288,10 @@ def _assemble(
 
 
 def _padded(rows: NDArray[Any], k: int) -> NDArray[Any]:
-    out = np.zeros((k, *rows.shape[1:]), rows.dtype)
-    out[: len(rows)] = rows
+    """Rows that nobody else holds, with zeros up to `k` of them, read-only."""
+    out = rows
+    if len(rows) < k:
+        out = np.zeros((k, *rows.shape[1:]), rows.dtype)
+        out[: len(rows)] = rows
     out.flags.writeable = False
     return out

@@ -175,9 +175,7 @@ def _removing(pair: Pair) -> Change:
 
 def _word(drawn: Drawn, chance: float) -> str:
     """One of the edits that ask for a change."""
-    if isinstance(drawn, tuple):
-        return arrays.word(Change("replace", *drawn), chance)
-    forms = arrays.change_table().edits[drawn]
+    forms = arrays.replacements(*drawn) if isinstance(drawn, tuple) else arrays.change_table().edits[drawn]
     return forms[int(chance * len(forms))]
 
 
@@ -206,15 +204,29 @@ def _generic(
     """`n` edits drawn regardless of likes; none asks for a dislike or is in `taken`."""
     new = _replacements(said, taste, round(n * SHARES["replace"]), taken, rng)
     replacements = [_word(each, chance) for each, chance in new.items()]
-    table = arrays.change_table()
-    allowed = allowed.copy()
-    allowed[[row for row in taken if isinstance(row, int)]] = False
-    rows = _weighted_order(allowed, n - len(replacements), rng)
-    forms = (rng.random(len(rows)) * table.forms[rows]).astype(np.intp)
-    edits = [table.edits[row][form] for row, form in zip(rows.tolist(), forms.tolist(), strict=True)]
+    rows = _weighted_order(_without(allowed, taken), n - len(replacements), rng)
+    forms, begin, edits_of_all = _forms()
+    picked = begin[rows] + (rng.random(len(rows)) * forms[rows]).astype(np.intp)
+    edits = [edits_of_all[i] for i in picked.tolist()]
     missing = n - len(replacements) - len(edits)
     more = _further_replacements(said, taste, missing, {*taken, *new}, rng) if missing else []
     return [*replacements, *edits, *more]
+
+
+def _without(allowed: NDArray[np.bool_], taken: Sequence[Drawn]) -> NDArray[np.bool_]:
+    rows = [row for row in taken if isinstance(row, int)]
+    if not rows:
+        return allowed
+    left = allowed.copy()
+    left[rows] = False
+    return left
+
+
+@cache
+def _forms() -> tuple[NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]:
+    """[E] Number of edits of each change, [E] where they begin in the list of all, and this list."""
+    table = arrays.change_table()
+    return table.forms, np.cumsum(table.forms) - table.forms, tuple(edit for edits in table.edits for edit in edits)
 
 
 def _weighted_order(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -270,7 +282,9 @@ def _replacements(
         value = values[int(which * len(values))]
         if (slot, value) not in held and (slot, value) not in taste.dislikes:
             drawn[slot, value, old] = wording
-    return {each: wording for each, wording in drawn.items() if each not in taken}
+    for each in drawn.keys() & set(taken):
+        del drawn[each]
+    return drawn
 
 
 def _further_replacements(

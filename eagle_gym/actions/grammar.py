@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.plot_english import Attributes, Change, parse_edit, read
 from eagle_gym.plot_english.edits import directions, fulfilled, inventions, outcomes, slots_of, unasked
-from eagle_gym.plot_english.worded import ORDERS, Wording, wording_of
+from eagle_gym.plot_english.grammar import ORDERS
+from eagle_gym.plot_english.worded import Wording, wording_of
 from eagle_gym.progress import progress_bar
 
 PRIOR: Final = 20  # observations by which a direction's share is shrunk towards the mean of all
@@ -127,7 +128,7 @@ def _changes(rewrite: Rewrite) -> Iterator[tuple[str, str]]:
         possible = outcomes(rewrite.before, change)
         if not possible or any(slots_of(change) & slots for slots in others):
             continue
-        kind = "macro" if others else change.operation
+        kind: str = "macro" if others else change.operation
         if kind == "vague" and len(possible) < len(directions()[change.value].pairs):
             kind = "held"
         yield kind, failure(rewrite.before, change, rewrite.after)
@@ -146,7 +147,7 @@ def failure(before: Attributes, change: Change, after: Attributes) -> str:
     return "other" if gained & slots_of(change) else "missed"
 
 
-def _choices(rewrites: Sequence[Rewrite]) -> dict[str, object]:
+def _choices(rewrites: Sequence[Rewrite]) -> dict[str, Any]:
     """How vague changes choose among the possible outcomes."""
     seen: Counter[object] = Counter()
     for rewrite in rewrites:

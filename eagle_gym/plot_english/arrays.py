@@ -161,22 +161,15 @@ _KNOWN: dict[str, tuple[Change, ...]] = {}
 _KNOWN_MOST = 200_000
 
 
-def word(change: Change, chance: float) -> str:
-    """One of the edits that ask for a change.
-
-    Args:
-        change: What to ask for; `changes_in` remembers it.
-        chance: Picks the wording, in [0, 1).
-    """
-    if change.operation == "replace":
-        edit = _replacement(change, int(chance * len(_replacement_forms()[change.slot])))
-    else:
-        forms = _filled(change)
-        edit = forms[int(chance * len(forms))]
+@lru_cache(maxsize=65536)
+def replacements(slot: str, value: str, old: str) -> tuple[str, ...]:
+    """The edits that ask to replace a value of a set by another one; `changes_in` remembers them."""
+    change = Change("replace", slot, value, old)
+    edits = all_wordings(change)
     if len(_KNOWN) >= _KNOWN_MOST:
         _KNOWN.clear()
-    _KNOWN[edit] = (change,)
-    return edit
+    _KNOWN.update(dict.fromkeys(edits, (change,)))
+    return edits
 
 
 def changes_in(edit: str) -> tuple[Change, ...]:

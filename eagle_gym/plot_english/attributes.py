@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 
 from eagle_gym.errors import ConfigurationError
@@ -74,7 +74,7 @@ class Attributes:
 
     def with_values(self, slot: str, values: Iterable[str]) -> Attributes:
         """A copy whose slot holds only these values, of which a single slot takes the last."""
-        changed = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed = {name: getattr(self, name) for name in lexicon.SLOTS}
         chosen = tuple(values)
         if slot in lexicon.SET_SLOTS:
             changed[slot] = chosen

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -73,15 +73,39 @@ def render(attributes: Attributes, rng: np.random.Generator | None = None, layou
     """
     chosen = layout or (Layout() if rng is None else Layout.random(rng))
     phrases = phrases_of(attributes)
-    dialect = chosen.dialect
-    sentences = (
-        _head(dialect.head, phrases, chosen.head),
-        _first_of(dialect.plot, phrases, chosen.plot),
-        _both_or_one(dialect.content, "themes", "motifs", phrases, chosen.content),
-        _both_or_one(dialect.close, "styles", "ending", phrases, chosen.close),
+    sentences = _sentences_of(phrases, chosen)
+    text = " ".join([fill(templates[index], phrases) for _, templates, index in sentences]) or EMPTY
+    if len(_RENDERED) >= _RENDERED_MOST:
+        _RENDERED.clear()
+    _RENDERED[text] = attributes, chosen.dialect, sentences
+    return text
+
+
+Sentence = tuple[int, Sequence[str], int]  # index into `KINDS`, the templates, and which of them
+
+# What was said here, and how: a cache of `read` and `parses`, since reading takes longer than writing.
+_RENDERED: dict[str, tuple[Attributes, Dialect, list[Sentence]]] = {}
+_RENDERED_MOST = 65536
+
+
+def rendered(text: str) -> tuple[Dialect, list[Sentence]] | None:
+    """The dialect and the sentences of a text, in order, if it was rendered in this process lately."""
+    known = _RENDERED.get(text)
+    return known and known[1:]
+
+
+def _sentences_of(there: Container[str], layout: Layout) -> list[Sentence]:
+    """The sentences that say these slots, in order."""
+    dialect = layout.dialect
+    groups = (
+        _head(dialect.head, there),
+        _first_of(dialect.plot, there),
+        _both_or_one(dialect.content, "themes", "motifs", there),
+        _both_or_one(dialect.close, "styles", "ending", there),
     )
-    written = [sentences[place] for place in ORDERS[chosen.order % len(ORDERS)] if sentences[place]]
-    return " ".join(written) or EMPTY
+    numbers = (layout.head, layout.plot, layout.content, layout.close)
+    order = ORDERS[layout.order % len(ORDERS)]
+    return [(kind, groups[kind], numbers[kind] % len(groups[kind])) for kind in order if groups[kind]]
 
 
 def parse(text: str) -> Attributes:
@@ -110,9 +134,13 @@ def _strict_pairs(text: str) -> list[Pair]:
     return found
 
 
-@lru_cache(maxsize=65536)
 def parses(text: str) -> bool:
     """Whether a text is plot English, that is, whether `parse` reads it."""
+    return text in _RENDERED or _parses(text)
+
+
+@lru_cache(maxsize=65536)
+def _parses(text: str) -> bool:
     try:
         _strict_pairs(text)
     except TextError:
@@ -120,10 +148,18 @@ def parses(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=65536)
 def read(text: str) -> Attributes:
     """The attributes found in a text, well formed or not; tags and words outside the language are ignored."""
-    stated = (token for sentence in _sentences(without_tags(text)) for token in sentence if token.slot)
+    known = _RENDERED.get(text)
+    return known[0] if known else _read(text)
+
+
+@lru_cache(maxsize=65536)
+def _read(text: str) -> Attributes:
+    body = without_tags(text)
+    if body in _RENDERED:
+        return _RENDERED[body][0]
+    stated = (token for sentence in _sentences(body) for token in sentence if token.slot)
     return Attributes.from_pairs((token.slot, token.value) for token in stated)
 
 
@@ -163,7 +199,7 @@ def code(slot: str) -> str:
 
 def fill(template: str, phrases: Mapping[str, str]) -> str:
     """A template with its slots filled, missing optional pieces left out, and articles corrected."""
-    return _filled(template, tuple(phrases.get(slot) for slot in _slots_in(template)))
+    return _filled(template, tuple(map(phrases.get, _slots_in(template))))
 
 
 @cache
@@ -199,38 +235,34 @@ def join(phrases: Sequence[str]) -> str:
 
 def phrases_of(attributes: Attributes) -> dict[str, str]:
     """The phrase of each slot that has a value; several values are joined as a list."""
-    values = ((slot, attributes.values(slot)) for slot in lexicon.SLOTS)
-    return {slot: _phrase(slot, held) for slot, held in values if held}
+    phrases = {}
+    for slot in lexicon.SLOTS:
+        held = getattr(attributes, slot)
+        if held:
+            phrases[slot] = _phrase(slot, held)
+    return phrases
 
 
 @lru_cache(maxsize=65536)
-def _phrase(slot: str, values: tuple[str, ...]) -> str:
+def _phrase(slot: str, held: str | tuple[str, ...]) -> str:
     table = lexicon.surfaces()
-    return join([table[slot, value] for value in values])
+    return table[slot, held] if isinstance(held, str) else join([table[slot, value] for value in held])
 
 
-def _head(groups: Forms, phrases: Mapping[str, str], choice: int) -> str:
-    if not any(slot in phrases for slot in _HEAD_SLOTS):
-        return ""
-    templates = groups["placed" if "setting" in phrases else "unplaced"]
-    return fill(templates[choice % len(templates)], phrases)
+def _head(groups: Forms, there: Container[str]) -> Sequence[str]:
+    if not any(slot in there for slot in _HEAD_SLOTS):
+        return ()
+    return groups["placed" if "setting" in there else "unplaced"]
 
 
-def _first_of(groups: Forms, phrases: Mapping[str, str], choice: int) -> str:
-    for slot, templates in groups.items():
-        if slot in phrases:
-            return fill(templates[choice % len(templates)], phrases)
-    return ""
+def _first_of(groups: Forms, there: Container[str]) -> Sequence[str]:
+    return next((templates for slot, templates in groups.items() if slot in there), ())
 
 
-def _both_or_one(groups: Forms, one: str, other: str, phrases: Mapping[str, str], choice: int) -> str:
-    if one in phrases and other in phrases:
-        templates = groups["both"]
-    elif one in phrases or other in phrases:
-        templates = groups[one if one in phrases else other]
-    else:
-        return ""
-    return fill(templates[choice % len(templates)], phrases)
+def _both_or_one(groups: Forms, one: str, other: str, there: Container[str]) -> Sequence[str]:
+    if one in there and other in there:
+        return groups["both"]
+    return groups[one] if one in there else groups[other] if other in there else ()
 
 
 def _tidy(sentence: str) -> str:

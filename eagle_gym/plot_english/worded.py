@@ -63,12 +63,21 @@ class Wording:
             numbers[form.kind] += form.index - numbers[form.kind] % form.size
         places = _places(tuple(form.kind for form in self.forms))
         order = places[0] if draws is None else places[int(draws.integers(len(places)))]
-        return Layout(*numbers, order, dialect)
+        head, plot, content, close = numbers
+        return Layout(head, plot, content, close, order, dialect)
 
 
 @lru_cache(maxsize=16384)
 def wording_of(text: str) -> Wording:
     """The wording of a description; sentences outside plot English are passed over."""
+    known = grammar.rendered(text)
+    if known is not None:
+        dialect, sentences = known
+        return Wording(tuple(Form(dialect, kind, index, len(templates)) for kind, templates, index in sentences))
+    return _read_wording(text)
+
+
+def _read_wording(text: str) -> Wording:
     return Wording(tuple(form for written in grammar.shapes(text) if (form := _form(written)) is not None))
 
 

@@ -13,7 +13,7 @@ All of it is indexing and small products of fixed shape, so a row's result does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
@@ -153,8 +153,9 @@ class _CompiledEdits:
 
     def gather(self, edits: Sequence[str]) -> CompiledChanges:
         """The changes of all edits, numbered consecutively."""
-        for edit in set(edits).difference(self._first):
-            self._add(edit)
+        new = set(edits).difference(self._first)
+        if new:
+            self._add(new)
         first = np.fromiter(map(self._first.__getitem__, edits), np.intp, len(edits))
         counts = self._changes[first, 0]
         pair = np.repeat(np.arange(len(first)), counts)
@@ -164,13 +165,16 @@ class _CompiledEdits:
             self.__init__()  # type: ignore[misc]  # forget all
         return found
 
-    def _add(self, edit: str) -> None:
-        rows = [(count, *change) for count, change in enumerate(reversed(compile_edit(edit)), 1)][::-1] or [_NO_CHANGE]
+    def _add(self, edits: Iterable[str]) -> None:
+        rows: list[tuple[int, ...]] = []
+        for edit in edits:
+            self._first[edit] = self._used + len(rows)
+            compiled = compile_edit(edit)
+            rows += [(len(compiled) - place, *change) for place, change in enumerate(compiled)] or [_NO_CHANGE]
         end = self._used + len(rows)
         while end > len(self._changes):
             self._changes = np.concatenate([self._changes, np.zeros_like(self._changes)])
         self._changes[self._used : end] = rows
-        self._first[edit] = self._used
         self._used = end
 
 

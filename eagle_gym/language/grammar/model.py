@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -241,7 +241,10 @@ def _failing(how: Mapping[str, float], temperature: float) -> tuple[tuple[str, f
     return tuple(zip(names, limits, strict=True)) if limits and limits[-1] > 0 else ()
 
 
-def _choose(options: Sequence[Any], draws: Draws) -> Any:  # noqa: ANN401 - one of the options
+T = TypeVar("T")
+
+
+def _choose(options: Sequence[T], draws: Draws) -> T:
     return options[draws.integers(len(options))]
 
 

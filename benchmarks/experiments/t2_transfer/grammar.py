@@ -1,0 +1,103 @@
+"""How far the grammar is from the embedded model: `python -m benchmarks.experiments.t2_transfer.grammar --help`.
+
+Prints the total variation between their answers, and the gains of five policies in both environments, on the same
+episodes (users, start items and seeds).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.agent import Agent, Probabilities, StochasticAgent, read_latent
+from baselines.evaluate import evaluate, make_envs
+from baselines.reference import make_reference, offered, offered_best, uniform_probabilities
+from baselines.search import Lookahead, LookaheadConfig
+from baselines.worlds import world_of
+from benchmarks.experiments.t2_transfer.distance import describe, measure
+from benchmarks.stats import Keyed, bootstrap, paired_difference
+from eagle_gym.envs.opening import make_world
+
+MODELS: Final = ("embedded", "grammar")
+ENV_ID: Final = "EagleGym/Plots-v0"
+
+
+class MeanUserGreedy(StochasticAgent):
+    """Takes the action that is expected to be worth most to the mean train user.
+
+    Args:
+        env: The vector environment, in whose current state it acts.
+        rng: Generator that breaks exact ties.
+    """
+
+    def __init__(self, env: Any, rng: np.random.Generator) -> None:  # noqa: ANN401
+        super().__init__(rng)
+        self._env, self._world = env, world_of(env)
+        self._mean = self._world.space.users[self._world.resources.split.train_users].mean(axis=0)
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """All on the best action (shared by exact ties), `[B, K]`."""
+        states = self._env.unwrapped.states
+        z = np.concatenate([state.action_set.expected for state in states])
+        users = np.tile(self._mean, (len(z), 1))
+        items = np.repeat([state.item for state in states], len(z) // len(states))
+        values: NDArray[np.float64] = self._world.resources.utility(z, users, items).total.reshape(len(states), -1)
+        return uniform_probabilities(offered_best(values, offered(read_latent(observation))))
+
+
+def policies(calls: int) -> Mapping[str, Callable[[Any, np.random.Generator], Agent]]:
+    """Makers of the policies by name; `calls` is what lookahead may imagine in an episode."""
+    return {
+        "no-op": lambda envs, rng: make_reference("no_op", envs.unwrapped, rng),
+        "uniform": lambda envs, rng: make_reference("uniform", envs.unwrapped, rng),
+        "greedy for the mean user": MeanUserGreedy,
+        "greedy": lambda envs, rng: make_reference("optimistic", envs.unwrapped, rng),
+        f"lookahead, {calls} calls": lambda envs, rng: Lookahead(envs, LookaheadConfig(calls), rng),
+    }
+
+
+def gains(model: str, episodes: int, calls: int) -> dict[str, Keyed]:
+    """The gain of every policy in every episode of one language model's environment."""
+    found: dict[str, Keyed] = {}
+    envs = make_envs(ENV_ID, min(episodes, 64), language_model=model, split="test")
+    for name, make in policies(calls).items():
+        rows = evaluate(make(envs, np.random.default_rng(0)), envs, method=name, episodes=episodes).rows
+        found[name] = [(row.seed, row.episode, row.user, row.gain) for row in rows]
+    envs.close()
+    return found
+
+
+def table(here: Mapping[str, Keyed], there: Mapping[str, Keyed]) -> str:
+    """Gains in both environments and their paired difference, with 95 % intervals, as a table."""
+    rng = np.random.default_rng(0)
+    lines = [f"| policy | {MODELS[0]} | {MODELS[1]} | difference |", "|---|---|---|---|"]
+    for name, one in here.items():
+        both = [
+            bootstrap([row[3] for row in rows], [row[0] for row in rows], [row[2] for row in rows], rng)
+            for rows in (one, there[name])
+        ]
+        lines.append(f"| {name} | {both[0]} | {both[1]} | {paired_difference(there[name], one, rng)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.experiments.t2_transfer.grammar", description=__doc__)
+    parser.add_argument("--cases", type=int, default=64, help="pairs of a text and an edit (%(default)s)")
+    parser.add_argument("--samples", type=int, default=24, help="answers of each model to each pair (%(default)s)")
+    parser.add_argument("--episodes", type=int, default=64, help="of each policy (%(default)s)")
+    parser.add_argument("--calls", type=int, default=80, help="that lookahead imagines in an episode (%(default)s)")
+    options = parser.parse_args(arguments)
+    worlds = [make_world(split="test", language_model=model, effects_model=MODELS[0]) for model in MODELS]
+    print(describe(measure(*worlds, cases=options.cases, samples=options.samples, seed=0)))
+    print(flush=True)
+    found = [gains(model, options.episodes, options.calls) for model in MODELS]
+    print(f"Gains over {options.episodes} test episodes:\n\n{table(*found)}")
+
+
+if __name__ == "__main__":
+    main()
