@@ -14,6 +14,7 @@ from baselines.dataset import RecordConfig, record
 from baselines.evaluate import evaluate
 from baselines.language import read_texts
 from baselines.networks import action_features
+from baselines.reference import FIXED
 from baselines.sb3 import SB3Agent
 from eagle_gym.envs.observation import observe_text
 from eagle_gym.envs.vector import EagleVectorEnv
@@ -64,7 +65,7 @@ def test_learners_train_where_no_features_are_shown(name: str) -> None:
     assert agent.steps == 12
 
 
-@pytest.mark.parametrize("spec", ["no_op", "uniform", "optimistic", "g_optimal", "lookahead:budget=12", "beam:budget=12"])
+@pytest.mark.parametrize("spec", [*FIXED, "lookahead:budget=12", "beam:budget=12", "mcts:budget=12"])
 @pytest.mark.parametrize("task", ["default", "hidden"])
 def test_methods_that_do_not_learn_work_in_every_task(task: str, spec: str) -> None:
     envs = make_envs(task)

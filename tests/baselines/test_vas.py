@@ -60,7 +60,8 @@ def test_learns_from_records_alone(data: str) -> None:
 
 
 def test_learns_which_of_two_is_worth_more(tmp_path: Path) -> None:
-    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", task="easy", actions=2, horizon=1), num_envs=64)
+    world = make_tiny_world(observation="latent", task="easy", actions=2, horizon=1)
+    envs = EagleVectorEnv.from_world(world, num_envs=64)
     record(envs, tmp_path, RecordConfig(("uniform",), episodes=512), progress=False)
     agent = train(envs, VASConfig(dataset=str(tmp_path), reference="uniform", n_epochs=40), progress=False)
     observation, _ = envs.reset(seed=10_000)

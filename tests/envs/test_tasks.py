@@ -261,8 +261,8 @@ def value(slot: str, name: str) -> np.ndarray:
 
 def test_features_of_edits_by_hand(features: EditFeatures) -> None:
     asked, out, operations, vague = parts(features, "Replace children's with war.")
-    np.testing.assert_allclose(asked, value("genre", "war"))
-    np.testing.assert_allclose(out, value("genre", "children's"))
+    np.testing.assert_allclose(asked, value("genres", "War"))
+    np.testing.assert_allclose(out, value("genres", "Children"))
     assert (operations, vague) == ({"replace"}, set())
     asked, out, operations, vague = parts(features, "Make it more mysterious.")
     assert not asked.any()
@@ -270,8 +270,8 @@ def test_features_of_edits_by_hand(features: EditFeatures) -> None:
     assert operations == {"vague"}
     assert len(vague) == 1
     asked, out, operations, vague = parts(features, "Make it less of a war film; mix it with fantasy; make it darker.")
-    np.testing.assert_allclose(asked, value("genre", "fantasy"))
-    np.testing.assert_allclose(out, value("genre", "war"))
+    np.testing.assert_allclose(asked, value("genres", "Fantasy"))
+    np.testing.assert_allclose(out, value("genres", "War"))
     assert operations == {"remove", "add", "vague"}
     assert len(vague) == 1
     assert not features.of(["", "Do as you please with it."]).any()
@@ -294,7 +294,7 @@ def test_features_of_free_text_are_its_words() -> None:
     world = make_tiny_world()
     free = EditFeatures(world.space.encoder, N, "free")
     assert free.width == N
-    np.testing.assert_allclose(free.of(["a war film"])[0], value("genre", "war"))
+    np.testing.assert_allclose(free.of(["a war film"])[0], value("genres", "War"))
     np.testing.assert_array_equal(free.directions(["a war film"]), free.of(["a war film"]))
 
 
