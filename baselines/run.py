@@ -176,8 +176,9 @@ def read_layout(header: Mapping[str, Any], folder: Path) -> LatentLayout:
         PreparationError: The header does not say them.
     """
     try:
-        return LatentLayout(**header["layout"])
-    except (KeyError, TypeError) as error:
+        layout = LatentLayout(**header["layout"])
+        return LatentLayout.of({key: np.zeros(shape) for key, shape in layout.shapes.items()})
+    except (KeyError, TypeError, ValueError) as error:
         raise PreparationError(f"{folder / HEADER}: expected a layout ({error}): train the agent again") from error
 
 

@@ -110,7 +110,7 @@ def test_errors_are_named(data: str, tmp_path: Path) -> None:
         train(make_envs(), VASConfig(dataset=str(tmp_path)), progress=False)
     train(make_envs(), VASConfig(dataset=data, n_epochs=1), folder=tmp_path, progress=False)
     header = json.loads((tmp_path / "agent.json").read_text())
-    (tmp_path / "agent.json").write_text(json.dumps(header | {"dim": 9}))
+    (tmp_path / "agent.json").write_text(json.dumps(header | {"layout": header["layout"] | {"n": 9}}))
     with pytest.raises(PreparationError, match="cannot be read"):
         VASAgent.load(tmp_path)
     agent = make_agent(VASConfig(), LatentLayout(2, 3, 2))
