@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn

@@ -81,7 +81,7 @@ def test_all_reference_policies_are_recorded_where_effects_are_not_shown(tmp_pat
 def test_an_agent_of_one_task_is_refused_by_another() -> None:
     agent = registry.train("ppo", make_envs("default"), QUICK["ppo"], progress=False)
     assert isinstance(agent, SB3Agent)
-    with pytest.raises(ConfigurationError, match="user .*, as in training, got .*reward"):
+    with pytest.raises(ConfigurationError, match=r"user .*, as in training, got .*reward"):
         agent.predict(make_envs("hidden").reset(seed=0)[0])
 
 
