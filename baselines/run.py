@@ -178,6 +178,8 @@ def read_layout(header: Mapping[str, Any], folder: Path) -> LatentLayout:
     """
     try:
         layout = LatentLayout(**header["layout"])
+        if 0 < layout.width < layout.n:
+            raise ValueError(f"{layout.width} features of an action do not hold {layout.n} dimensions")
         return LatentLayout.of({key: np.zeros(shape) for key, shape in layout.shapes.items()})
     except (KeyError, TypeError, ValueError) as error:
         raise PreparationError(f"{folder / HEADER}: expected a layout ({error}): train the agent again") from error

@@ -346,7 +346,8 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     header = json.loads((tmp_path / "agent.json").read_text())
     for change, message in [
         ({"format": 99}, "expected format 2, got 99"),
-        ({"layout": header["layout"] | {"n": 7}}, "cannot be read"),
+        ({"layout": header["layout"] | {"n": 7, "width": 7}}, "cannot be read"),
+        ({"layout": header["layout"] | {"n": 7}}, "expected a layout"),
         ({"layout": header["layout"] | {"n": "7"}}, "expected a layout"),
         ({"layout": {"dim": 7}}, "expected a layout"),
         ({"config": header["config"] | {"momentum": 1}}, "expected a EagleConfig"),

@@ -288,7 +288,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     (tmp_path / "agent.json").write_text(json.dumps(header | {"algorithm": "sarsa"}))
     with pytest.raises(PreparationError, match="'sarsa' is no algorithm of SB3"):
         SB3Agent.load(tmp_path)
-    (tmp_path / "agent.json").write_text(json.dumps(header | {"layout": header["layout"] | {"n": 7}}))
+    (tmp_path / "agent.json").write_text(json.dumps(header | {"layout": header["layout"] | {"n": 7, "width": 7}}))
     with pytest.raises(PreparationError, match="cannot be read"):
         SB3Agent.load(tmp_path)
     (tmp_path / "agent.json").write_text(json.dumps(header))
