@@ -78,7 +78,7 @@ def test_headers_that_lack_something_are_named(name: str, tmp_path: Path) -> Non
     (tmp_path / "agent.json").write_text(
         json.dumps({"format": 2, "algorithm": name.partition("-")[0], "config": config})
     )
-    with pytest.raises(PreparationError, match="of type (int|dict), got None"):
+    with pytest.raises(PreparationError, match=r"of type (int|dict), got None"):
         registry.load(tmp_path)
 
 
