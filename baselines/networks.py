@@ -176,7 +176,7 @@ def latent_tensors(observation: object, layout: LatentLayout, device: str) -> di
     latent = read_latent(observation)
     if latent.layout != layout:
         raise ConfigurationError(
-            f"expected the observation of the training, {layout}, got {latent.layout}: "
+            f"expected {layout}, as in training, got {latent.layout}: "
             "make the environment with the settings of the training"
         )
     return {key: torch.as_tensor(part, device=device) for key, part in latent.parts.items()}

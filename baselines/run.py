@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -176,8 +177,11 @@ def read_layout(header: Mapping[str, Any], folder: Path) -> LatentLayout:
         PreparationError: The header does not say them.
     """
     try:
-        return LatentLayout(**header["layout"])
-    except (KeyError, TypeError) as error:
+        layout = LatentLayout(**header["layout"])
+        if 0 < layout.width < layout.n:
+            raise ValueError(f"{layout.width} features of an action do not hold {layout.n} dimensions")
+        return LatentLayout.of({key: np.zeros(shape) for key, shape in layout.shapes.items()})
+    except (KeyError, TypeError, ValueError) as error:
         raise PreparationError(f"{folder / HEADER}: expected a layout ({error}): train the agent again") from error
 
 

@@ -1,7 +1,7 @@
 """The generated pages of the site: one for each environment id, the API reference, and files from other folders.
 
 `conf.py` calls `write_pages` when a build starts. Everything is read from the code, so no page can be out of date:
-spaces and infos from a real `EagleGym/Plots-v0`, arguments from `Settings`, prose from docstrings.
+spaces and infos from real environments of the catalog Plots, arguments from `Settings`, prose from docstrings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
-SHOWN_ID: Final = "EagleGym/Plots-v0"  # needs nothing, so its spaces and infos can be looked at
+SHOWN: Final = "plots"  # the catalog that needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
 UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
 
@@ -33,10 +33,13 @@ UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the re
 OBSERVATION_KEYS: Final = {
     "state": "embedding of the text",
     "user": "unit direction of the user's taste, then its strength in rating units",
-    "actions": "what each offered edit is expected to do; see the argument `features`",
+    "interests": "centres of the user's interests",
+    "actions": "features of each offered edit; see the argument `action_features`",
+    "match": "how far the words of each offered edit point in the direction of the user's taste",
     "weights": "the design's weight of each edit",
     "mask": "1 where an edit is offered",
     "time": "share of the episode that is over",
+    "reward": "the last reward, 0 at the start",
 }
 INFO_KEYS: Final = {
     "text": "the text",
@@ -135,6 +138,7 @@ class Shown:
 
     Attributes:
         action_space: Its action space.
+        task: The task.
         observation: The space of `observation="latent"`.
         info: An info.
         symbols: Size of an axis -> how it is written.
@@ -142,29 +146,31 @@ class Shown:
     """
 
     action_space: gym.Space[Any]
+    task: str
     observation: gym.spaces.Dict
     info: Mapping[str, Any]
     symbols: Mapping[int, str]
     bounds: Mapping[float, str]
 
 
-def look() -> Shown:
-    """Open the environment that needs nothing, and look at it."""
-    import eagle_gym
+def look(task: str = "default") -> Shown:
+    """Open the environment that needs nothing with a task, and look at it."""
+    from eagle_gym import EagleEnv
+    from eagle_gym.envs.spaces import LatentLayout
 
-    gym.register_envs(eagle_gym)
-    env = gym.make(SHOWN_ID, observation="latent")
+    env = EagleEnv(catalog=SHOWN, task=task, observation="latent")
     _, info = env.reset(seed=0)
     space = env.observation_space
     assert isinstance(space, gym.spaces.Dict)
-    assert isinstance(env.action_space, gym.spaces.Discrete)
-    n, k = _box(space["state"]).shape[0], int(env.action_space.n)
-    radius, strength = float(_box(space["state"]).high[0]), float(_box(space["user"]).high[-1])
+    layout = LatentLayout.of(space)
+    n, k, radius = layout.n, layout.actions, env.world.space.radius
+    strength = env.world.resources.strength
     shown = Shown(
         env.action_space,
+        task,
         space,
         info,
-        symbols={1: "1", n: "n", n + 1: "n + 1", k: "K", k * n: "K · n"},
+        symbols={1: "1", n: "n", n + 1: "n + 1", k: "K", k * layout.width: "K · n" if layout.width == n else "K · m"},
         bounds={1.0: "1", radius: "r", 2 * radius: "2r", strength: "s"},
     )
     env.close()
@@ -179,17 +185,24 @@ def _box(space: gym.Space[Any]) -> gym.spaces.Box:
 def environment_pages() -> dict[str, str]:
     """File name -> page: one for each id, and an index."""
     from eagle_gym.registration import ABOUT, IDS
+    from eagle_gym.tasks import TASKS
 
-    shown = look()
-    pages = {f"{slug(env_id)}.md": environment_page(env_id, IDS[env_id], *ABOUT[env_id], shown) for env_id in IDS}
-    rows = [(f"[`{env_id}`]({slug(env_id)}.md)", about, _code(needs)) for env_id, (about, needs) in ABOUT.items()]
+    shown = {task: look(task) for task in TASKS}
+    pages = {
+        f"{slug(env_id)}.md": environment_page(env_id, kwargs, *ABOUT[env_id], shown[kwargs.get("task", "default")])
+        for env_id, kwargs in IDS.items()
+    }
+    rows = [
+        (f"[`{env_id}`]({slug(env_id)}.md)", about, task, _code(needs))
+        for env_id, (about, task, needs) in ABOUT.items()
+    ]
     entries = "\n".join(slug(env_id) for env_id in IDS)
     pages["index.md"] = "\n".join(
         [
             "# Environments\n",
-            "All environments are one class with different catalogs. Each has a page; what they share (episodes,\n"
-            "batches, recording, budgets) is on the page *Environments in use*.\n",
-            table(("id", "catalog", "needs"), rows),
+            "All environments are one class with different catalogs and tasks. Each has a page; what they share\n"
+            "(tasks, episodes, batches, recording, budgets) is on the page *Environments in use*.\n",
+            table(("id", "catalog", "task", "needs"), rows),
             "\n`python -m eagle_gym list` prints this table in a terminal.\n",
             f"```{{toctree}}\n:hidden:\n\n{entries}\nEnvironments in use <../../environments>\n```\n",
         ]
@@ -207,9 +220,11 @@ def _code(text: str) -> str:
     return re.sub(r"\b([a-z_]+=)", r"`\1`", text)
 
 
-def environment_page(env_id: str, kwargs: Mapping[str, Any], about: str, needs: str, shown: Shown) -> str:
+def environment_page(
+    env_id: str, kwargs: Mapping[str, Any], about: str, task: str, needs: str, shown: Shown
+) -> str:
     """The page of one id."""
-    real = env_id == SHOWN_ID
+    real = kwargs["catalog"] == SHOWN
     sections = manual()
     tables = {
         "action": action_table(shown),
@@ -220,7 +235,7 @@ def environment_page(env_id: str, kwargs: Mapping[str, Any], about: str, needs: 
     fragment = NEEDS / f"{kwargs['catalog']}.md"
     parts = [
         f"# {env_id}",
-        f"{about[0].upper()}{about[1:]}. It needs {_code(needs)}.",
+        f"{about[0].upper()}{about[1:]}. It needs {_code(needs)}. The task: {task}.",
         sections.pop("", ""),
         summary_table(env_id, shown),
         filled(fragment.read_text(encoding="utf-8").strip()) if fragment.is_file() else "",
@@ -276,10 +291,11 @@ def observation_table(shown: Shown, real: bool) -> str:
 
 def _observation_note(shown: Shown, real: bool) -> str:
     if real:
-        return "All boxes are float32. Shapes and bounds are those of the default arguments."
+        return "All boxes are float32. Shapes and bounds are those of the task's arguments."
     sizes = {symbol: size for size, symbol in shown.symbols.items()}
+    m = ", m the number of features of an edit (more in plot English than in free text)" if "K · m" in sizes else ""
     return (
-        f"All boxes are float32. K is the argument `actions` ({sizes['K']}), n the argument `dim` ({sizes['n']}), "
+        f"All boxes are float32. K is the argument `actions` ({sizes['K']}), n the argument `dim` ({sizes['n']}){m}, "
         "*r* the radius of the catalog's latent space and *s* twice the strength of the strongest taste among its "
         "train users; `python -m eagle_gym info` prints the numbers."
     )
@@ -297,7 +313,9 @@ def bounds(box: gym.spaces.Box, shown: Shown, real: bool) -> str:
     pairs = list(zip(box.low.ravel().tolist(), box.high.ravel().tolist(), strict=True))
     runs = [(low, high, len(list(run))) for (low, high), run in itertools.groupby(pairs)]
     texts = [f"[{_bound(low, shown, real)}, {_bound(high, shown, real)}]" for low, high, _ in runs]
-    return texts[0] if len(runs) == 1 else ", then ".join(texts)
+    if len(runs) > 2:  # a pattern that repeats
+        return " or ".join(dict.fromkeys(texts))
+    return ", then ".join(texts)
 
 
 def _bound(value: float, shown: Shown, real: bool) -> str:
@@ -336,14 +354,21 @@ def kind(value: object, shown: Shown) -> str:
 
 
 def argument_table(kwargs: Mapping[str, Any]) -> str:
-    """The arguments, without those that the id sets."""
+    """The arguments, without those that the id names; the defaults are those of its task."""
+    from eagle_gym.tasks import TASKS
+
+    preset = TASKS[kwargs.get("task", "default")].arguments
     rows = [
-        (f"`{name}`", f"`{json.dumps(default)}`".replace("null", "None").replace("false", "False"), text)
+        (f"`{name}`", f"`{_default(preset.get(name, default))}`", text)
         for name, default, text in arguments()
         if name not in kwargs
     ]
     rows.append(("`render_mode`", "`None`", "`None` or one of " + ", ".join(f"`{m!r}`" for m in _render_modes())))
     return table(("argument", "default", "meaning"), rows)
+
+
+def _default(value: object) -> str:
+    return json.dumps(value).replace("null", "None").replace("false", "False")
 
 
 def _render_modes() -> Sequence[str]:

@@ -17,6 +17,7 @@ from eagle_gym.envs import checks, opening
 from eagle_gym.envs.settings import Settings
 from eagle_gym.errors import ConfigurationError, EagleError
 from eagle_gym.registration import IDS
+from eagle_gym.tasks import BASE
 
 QUICK = ["horizon=2", "actions=4", "pool=16", "prepare=never"]
 
@@ -37,9 +38,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         run("play", "--help")
     shown = capsys.readouterr().out
     assert "--seed" in shown
+    assert "  horizon=5 (hidden: 10)\n" in shown
     words = " ".join(shown.split()).replace("`", "")
     for name, record in Settings.arguments().items():
-        assert f"  {name}={record.default}\n" in shown
+        assert f"  {name}={BASE.get(name, record.default)}" in shown
         assert " ".join(record.help.split()).replace("`", "") in words
 
 

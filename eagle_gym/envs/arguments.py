@@ -259,18 +259,21 @@ def argument(
 def markdown_table(arguments: Mapping[str, Argument]) -> str:
     """The arguments as a Markdown table: name, default, values, what it applies to, meaning."""
     rows = [
-        f"| `{name}` | {markdown_default(name, record)} | {_values(record)} | {_scope(name, record)} | {record.help} |"
+        f"| `{name}` | {_markdown_default(name, record)} | {_values(record)} | {_scope(name, record)} | {record.help} |"
         for name, record in arguments.items()
     ]
     return "\n".join(["| argument | default | values | applies to | meaning |", "|---|---|---|---|---|", *rows])
 
 
-def markdown_default(name: str, record: Argument) -> str:
-    """The default of an argument as Markdown, with the tasks that have another."""
-    if not record.by_task:
-        return f"`{record.default!r}`"
-    usual, *others = values_by_task(name).items()
-    return ", ".join([f"`{usual[1]!r}`", *(f"{task}: `{value!r}`" for task, value in others)])
+def defaults(name: str, record: Argument) -> tuple[Any, dict[str, Any]]:
+    """The default of an argument, and by name of the task those of the tasks that have another."""
+    others = values_by_task(name) if record.by_task else {}
+    return others.pop("default", record.default), others
+
+
+def _markdown_default(name: str, record: Argument) -> str:
+    usual, others = defaults(name, record)
+    return ", ".join([f"`{usual!r}`", *(f"{task}: `{value!r}`" for task, value in others.items())])
 
 
 def _values(record: Argument) -> str:
@@ -291,8 +294,8 @@ def _scope(name: str, record: Argument) -> str:
 def help_lines(arguments: Mapping[str, Argument], width: int = 100) -> Iterable[str]:
     """The arguments as lines for a terminal: `name=default`, then the rule and the meaning."""
     for name, record in arguments.items():
-        default = markdown_default(name, record).replace("`", "").replace("'", "") if record.by_task else record.default
-        yield f"  {name}={default}"
+        usual, others = defaults(name, record)
+        yield f"  {name}={usual}" + "".join(f" ({task}: {value})" for task, value in others.items())
         text = f"{record.rule[0].upper()}{record.rule[1:]} ({_scope(name, record)}). {record.help}".replace("`", "")
         yield from textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
 

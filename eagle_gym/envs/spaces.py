@@ -212,6 +212,10 @@ class LatentLayout:
         }
         return {key: (size,) for key, size in sizes.items() if size}
 
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{key} [{size}]" for key, (size,) in self.shapes.items())
+        return f"K = {self.actions} actions in {self.n} dimensions ({sizes})"
+
     @classmethod
     def of(cls, parts: gym.Space[Any] | Mapping[str, Any]) -> LatentLayout:
         """The layout of a space, or of arrays whose last axis is that of the space. Other keys are ignored.

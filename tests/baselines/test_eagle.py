@@ -346,7 +346,10 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     header = json.loads((tmp_path / "agent.json").read_text())
     for change, message in [
         ({"format": 99}, "expected format 2, got 99"),
-        ({"dim": 7}, "cannot be read"),
+        ({"layout": header["layout"] | {"n": 7, "width": 7}}, "cannot be read"),
+        ({"layout": header["layout"] | {"n": 7}}, "expected a layout"),
+        ({"layout": header["layout"] | {"n": "7"}}, "expected a layout"),
+        ({"layout": {"dim": 7}}, "expected a layout"),
         ({"config": header["config"] | {"momentum": 1}}, "expected a EagleConfig"),
         ({"config": header["config"] | {"reference": "greedy"}}, "expected a EagleConfig"),
     ]:
@@ -364,7 +367,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
 
 def test_wrong_observations_are_named() -> None:
     agent = make_agent(TINY, LatentLayout(2, 3, 2))
-    with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 in 2"):
+    with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 actions in 2"):
         agent.predict(KnownVectorEnv(actions=4).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         agent.predict("a text")

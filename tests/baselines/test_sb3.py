@@ -288,7 +288,7 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
     (tmp_path / "agent.json").write_text(json.dumps(header | {"algorithm": "sarsa"}))
     with pytest.raises(PreparationError, match="'sarsa' is no algorithm of SB3"):
         SB3Agent.load(tmp_path)
-    (tmp_path / "agent.json").write_text(json.dumps(header | {"dim": 7}))
+    (tmp_path / "agent.json").write_text(json.dumps(header | {"layout": header["layout"] | {"n": 7, "width": 7}}))
     with pytest.raises(PreparationError, match="cannot be read"):
         SB3Agent.load(tmp_path)
     (tmp_path / "agent.json").write_text(json.dumps(header))
@@ -299,9 +299,9 @@ def test_bad_checkpoints_are_named(tmp_path: Path) -> None:
 
 def test_wrong_k_and_wrong_dim_are_named() -> None:
     agent = train(KnownVecEnv(num_envs=4), TINY, progress=False)
-    with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 in 2"):
+    with pytest.raises(ConfigurationError, match=r"expected K = 3 actions in 2 .* got K = 4 actions in 2"):
         agent.predict(KnownVectorEnv(num_envs=2, actions=4).reset(seed=0)[0])
-    with pytest.raises(ConfigurationError, match="K = 3 in 5"):
+    with pytest.raises(ConfigurationError, match="K = 3 actions in 5"):
         agent.predict(KnownVectorEnv(num_envs=2, dim=5).reset(seed=0)[0])
     with pytest.raises(ConfigurationError, match='observation="latent"'):
         agent.predict("a text")

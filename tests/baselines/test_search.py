@@ -164,7 +164,7 @@ def test_the_luckiest_plan_is_not_the_best_one() -> None:
 
 
 def test_only_offered_actions_are_planned() -> None:
-    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=1)
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", task="easy"), num_envs=1)
     envs.reset(seed=0)
     agent = Lookahead(envs, LookaheadConfig(budget=60), np.random.default_rng(0))
     ranks = agent.ranked(envs.states)[0]

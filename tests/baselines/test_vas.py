@@ -17,6 +17,7 @@ from baselines.dataset import RecordConfig, record
 from baselines.evaluate import evaluate
 from baselines.reference import floored, make_reference
 from baselines.vas import VASAgent, VASConfig, make_agent, train
+from baselines.worlds import expected_utilities
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -59,7 +60,8 @@ def test_learns_from_records_alone(data: str) -> None:
 
 
 def test_learns_which_of_two_is_worth_more(tmp_path: Path) -> None:
-    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", actions=2, horizon=1), num_envs=64)
+    world = make_tiny_world(observation="latent", task="easy", actions=2, horizon=1)
+    envs = EagleVectorEnv.from_world(world, num_envs=64)
     record(envs, tmp_path, RecordConfig(("uniform",), episodes=512), progress=False)
     agent = train(envs, VASConfig(dataset=str(tmp_path), reference="uniform", n_epochs=40), progress=False)
     observation, _ = envs.reset(seed=10_000)
@@ -78,7 +80,7 @@ def test_the_optimistic_policy_looks_ahead_where_it_acts(data: str, tmp_path: Pa
         VASAgent.load(tmp_path).probabilities(observation)
     bound = registry.make(str(tmp_path), envs, np.random.default_rng(0))
     assert isinstance(bound, VASAgent)
-    best = envs.expected_utility().argmax(axis=1)
+    best = expected_utilities(envs).argmax(axis=1)
     assert np.all(bound.probabilities(observation)[np.arange(8), best] > 0.8)
 
 
@@ -108,7 +110,7 @@ def test_errors_are_named(data: str, tmp_path: Path) -> None:
         train(make_envs(), VASConfig(dataset=str(tmp_path)), progress=False)
     train(make_envs(), VASConfig(dataset=data, n_epochs=1), folder=tmp_path, progress=False)
     header = json.loads((tmp_path / "agent.json").read_text())
-    (tmp_path / "agent.json").write_text(json.dumps(header | {"dim": 9}))
+    (tmp_path / "agent.json").write_text(json.dumps(header | {"layout": header["layout"] | {"n": 9}}))
     with pytest.raises(PreparationError, match="cannot be read"):
         VASAgent.load(tmp_path)
     agent = make_agent(VASConfig(), LatentLayout(2, 3, 2))

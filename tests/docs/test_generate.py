@@ -36,7 +36,7 @@ def test_every_id_has_a_page_that_the_index_lists(pages: dict[str, str]) -> None
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_page_names_every_key_and_argument(env_id: str, pages: dict[str, str]) -> None:
     page = pages[f"{generate.slug(env_id)}.md"]
-    env = gym.make("EagleGym/Plots-v0", observation="latent")
+    env = gym.make("EagleGym/Plots-v0", observation="latent", task=IDS[env_id].get("task", "default"))
     _, info = env.reset(seed=1)
     keys = [*env.observation_space, *info, *(f"design.{key}" for key in info["design"])]
     keys += [f"utility.{key}" for key in info["utility"]]
@@ -67,7 +67,11 @@ def test_bounds_are_numbers_where_the_environment_is_real_and_symbols_elsewhere(
     radius = shown.observation["state"].high[0]
     assert generate.bounds(shown.observation["state"], shown, real=True) == f"[-{radius:.4g}, {radius:.4g}]"
     assert generate.bounds(shown.observation["state"], shown, real=False) == "[-*r*, *r*]"
-    assert generate.shape(shown.observation["actions"], shown, real=False) == "K · n"
+    assert generate.bounds(shown.observation["actions"], shown, real=False) == "[-*2r*, *2r*] or [0, 1]"
+    assert generate.shape(shown.observation["actions"], shown, real=False) == "K · m"
+    easy = generate.look("easy")
+    assert generate.bounds(easy.observation["actions"], easy, real=False) == "[-*2r*, *2r*]"
+    assert generate.shape(easy.observation["actions"], easy, real=False) == "K · n"
 
 
 def test_types_of_an_info(shown: generate.Shown) -> None:

@@ -1,0 +1,303 @@
+"""The tasks: presets of arguments, what each shows, and that a hidden taste stays hidden."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from hypothesis import given
+from hypothesis import strategies as st
+from stable_baselines3.common.env_checker import check_env as check_sb3
+
+from eagle_gym.actions.edit_features import OPERATIONS, EditFeatures
+from eagle_gym.catalogs import CATALOGS
+from eagle_gym.envs import transition
+from eagle_gym.envs.checks import compare
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.observation import observe_latent, observe_text
+from eagle_gym.envs.sb3 import SB3VecEnv
+from eagle_gym.envs.settings import Settings
+from eagle_gym.envs.spaces import REWARD_BOUND
+from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import World
+from eagle_gym.errors import NotShownError
+from eagle_gym.plot_english.edits import directions
+from eagle_gym.registration import IDS
+from eagle_gym.tasks import BASE, TASKS, values_by_task
+from tests.fake_worlds import N, make_tiny_world
+
+GIVEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "action_features": st.sampled_from(["effect", "edit", "none"]),
+        "taste": st.sampled_from(["shown", "hidden"]),
+        "actions": st.integers(2, 9),
+        "pool": st.integers(16, 99),
+        "horizon": st.integers(1, 20),
+    },
+)
+
+
+@given(task=st.sampled_from(sorted(TASKS)), given=GIVEN)
+def test_explicit_arguments_win_over_the_preset_and_the_rest_is_the_preset(task: str, given: dict[str, Any]) -> None:
+    settings = Settings(task=task, **given)
+    for name, value in TASKS[task].arguments.items():
+        if name != "personalised":
+            assert getattr(settings, name) == given.get(name, value)
+    assert settings.personalised == (0.0 if settings.taste == "hidden" else TASKS[task].arguments["personalised"])
+    assert Settings.of(json.loads(json.dumps(settings.as_kwargs()))) == settings
+
+
+def test_presets_set_declared_arguments_of_the_base_only() -> None:
+    for task in TASKS.values():
+        assert set(task.changes) <= set(BASE) <= set(Settings.arguments())
+        assert all(value != BASE[name] for name, value in task.changes.items())
+        Settings(**task.arguments)
+    assert values_by_task("horizon") == {"default": 5, "hidden": 10}
+
+
+def test_a_shown_taste_in_the_hidden_task_is_personalised_only_on_request() -> None:
+    assert Settings(task="hidden", taste="shown").personalised == 0.0
+    assert Settings(task="hidden", taste="shown", personalised=0.5).personalised == 0.5
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+@pytest.mark.parametrize("task", TASKS)
+def test_checkers_accept_every_task(task: str, observation: str) -> None:
+    world = make_tiny_world(task=task, observation=observation, actions=5)
+    check_env(EagleEnv.from_world(world), skip_render_check=True)
+    if observation == "latent":
+        check_sb3(EagleEnv.from_world(world))
+
+
+@pytest.mark.parametrize("env_id", [env_id for env_id, kwargs in IDS.items() if kwargs["catalog"] == "plots"])
+def test_every_id_of_plots_can_be_made(env_id: str, plots: World) -> None:
+    env = gym.make(env_id, observation="latent", prepare="never", horizon=2)
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    assert env.step(0)[0] in env.observation_space
+    task = TASKS[IDS[env_id].get("task", "default")].arguments
+    assert env.unwrapped.action_space.n == task["actions"]
+    assert ("user" in observation, "reward" in observation) == (task["taste"] == "shown", task["taste"] == "hidden")
+
+
+# ------------------------------------------------------------------- what a task shows
+
+
+def keys(**settings: Any) -> set[str]:
+    return set(make_tiny_world(observation="latent", **settings).observation_space())
+
+
+def test_each_knob_has_its_keys() -> None:
+    always = {"state", "weights", "mask", "time"}
+    assert keys(task="easy") == always | {"user", "actions"}
+    assert keys(action_features="edit") == always | {"user", "actions", "match"}
+    assert keys(action_features="none") == always | {"user"}
+    assert keys(task="hidden") == always | {"actions", "reward"}
+    assert keys(task="hidden", action_features="none") == always | {"reward"}
+
+
+def test_interests_are_shown_where_there_are_some() -> None:
+    world = make_tiny_world(observation="latent")
+    centres = np.random.default_rng(0).uniform(-1, 1, (len(world.catalog.users), 2, N))
+    several = dataclasses.replace(world, resources=dataclasses.replace(world.resources, interests=centres))
+    env = EagleEnv.from_world(several)
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    np.testing.assert_allclose(observation["interests"], centres[env.state.user].ravel(), rtol=1e-6)
+    hidden = make_tiny_world(observation="latent", task="hidden")
+    hidden = dataclasses.replace(hidden, resources=dataclasses.replace(hidden.resources, interests=centres))
+    assert "interests" not in hidden.observation_space()
+
+
+def test_match_is_the_taste_along_the_words_of_an_edit() -> None:
+    world = make_tiny_world(observation="latent")
+    env = EagleEnv.from_world(world)
+    observation, _ = env.reset(seed=0)
+    asked, out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
+    np.testing.assert_allclose(observation["match"], (asked - out) @ observation["user"][:-1], atol=1e-5)
+    assert np.abs(observation["match"]).max() > 0.01
+
+
+@pytest.mark.parametrize("features", ["edit", "none"])
+def test_expected_utility_is_not_there_unless_effects_are_shown(features: str) -> None:
+    world = make_tiny_world(observation="latent", action_features=features)
+    env, envs = EagleEnv.from_world(world), EagleVectorEnv.from_world(world, 2)
+    adapter = SB3VecEnv(envs)
+    for each in (env, envs, adapter, gym.Wrapper(env)):
+        each.reset()
+        assert not hasattr(each, "expected_utility")
+    complaint = f"expected action_features='effect' for expected_utility.., got '{features}': make .* task='easy'"
+    for call in (
+        lambda: env.expected_utility(),
+        lambda: envs.expected_utility(),
+        lambda: envs.call("expected_utility"),
+        lambda: adapter.expected_utility(),
+        lambda: adapter.env_method("expected_utility"),
+    ):
+        with pytest.raises(NotShownError, match=complaint):
+            call()
+    assert transition.expected_utility(world, [env.state]).shape == (1, 6)
+
+
+def test_expected_utility_is_there_where_effects_are_shown() -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent", task="easy"), 2)
+    envs.reset(seed=0)
+    adapter = SB3VecEnv(envs)
+    adapter.reset()
+    for each in (envs, adapter, envs.envs[0]):
+        assert hasattr(each, "expected_utility")
+    assert envs.expected_utility().shape == (2, 6)
+    assert [row.shape for row in adapter.env_method("expected_utility")] == [(6,)] * 2
+
+
+# ------------------------------------------------------------------- a hidden taste
+
+
+@pytest.mark.parametrize("observation", ["text", "latent"])
+def test_a_hidden_taste_leaves_no_trace_at_one_text(observation: str) -> None:
+    env = EagleEnv.from_world(make_tiny_world(task="hidden", observation=observation))
+    seen = [env.reset(seed=0, options={"user": user, "item": "m5"}) for user in ("u0", "u1")]
+    (first, info), (second, other) = seen
+    assert "profile" not in info
+    np.testing.assert_equal(first, second)
+    assert info["user_id"] != other["user_id"]
+    for name in set(info) - {"user_id", "utility"}:
+        np.testing.assert_equal(info[name], other[name])
+
+
+def test_a_shown_taste_differs_at_one_text() -> None:
+    env = EagleEnv.from_world(make_tiny_world(observation="latent"))
+    first, second = (env.reset(seed=0, options={"user": user, "item": "m5"})[0] for user in ("u0", "u1"))
+    assert not np.array_equal(first["user"], second["user"])
+
+
+def test_the_last_reward_is_observed_where_the_taste_is_hidden() -> None:
+    world = make_tiny_world(task="hidden", observation="latent")
+    env = EagleEnv.from_world(world)
+    observation, _ = env.reset(seed=0)
+    assert observation["reward"].tolist() == [0.0]
+    assert "\nLast reward: 0.00.\n" in env.read()
+    assert "User:" not in env.read()
+    observation, reward, *_ = env.step(1)
+    assert observation["reward"] == pytest.approx([reward], rel=1e-6)
+    assert f"\nLast reward: {reward:.2f}.\n" in env.read()
+    rich = dataclasses.replace(env.state, reward=1e6)
+    assert observe_latent(world, [rich])["reward"].tolist() == [[REWARD_BOUND]]
+    assert "Last reward" not in observe_text(make_tiny_world(), env.state)
+
+
+@pytest.mark.parametrize("task", ["default", "hidden"])
+@pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
+def test_batches_equal_single_environments_in_every_task(task: str, mode: AutoresetMode) -> None:
+    world = make_tiny_world(task=task, observation="latent", horizon=2)
+    batch = EagleVectorEnv.from_world(world, 3, autoreset_mode=mode)
+    single = SyncVectorEnv([lambda: EagleEnv.from_world(world)] * 3, autoreset_mode=mode)
+    compare(batch, single, 5)
+
+
+def test_a_snapshot_remembers_the_last_reward() -> None:
+    world = make_tiny_world(task="hidden", observation="latent")
+    env = EagleEnv.from_world(world)
+    env.reset(seed=0)
+    env.step(1)
+    before = env.read()
+    kept = pickle.loads(pickle.dumps(env.get_state()))
+    env.step(2)
+    env.set_state(kept)
+    assert env.read() == before
+
+
+# ------------------------------------------------------------------- the order of the actions
+
+
+@pytest.mark.parametrize("features", ["edit", "effect"])
+def test_the_best_match_stands_first_and_everything_moves_with_it(features: str) -> None:
+    worlds = [make_tiny_world(observation="latent", action_features=features, order=o) for o in ("pool", "match")]
+    pool, ordered = (EagleEnv.from_world(world) for world in worlds)
+    pool.reset(seed=0)
+    ordered.reset(seed=0)
+    match = transition.match(worlds[1], ordered.state.action_set, ordered.state.user)
+    assert np.all(np.diff(match) <= 1e-6)
+    rows = [pool.state.action_set.edits.index(edit) for edit in ordered.state.action_set.edits]
+    assert rows != list(range(6))
+    assert sorted(rows) == list(range(6))
+    for name in ("expected", "features", "weights", "mask"):
+        one, other = (getattr(env.state.action_set, name) for env in (pool, ordered))
+        np.testing.assert_array_equal(one[rows], other)
+        assert not other.flags.writeable
+    assert pool.state.utility == ordered.state.utility
+
+
+# ------------------------------------------------------------------- the features of an edit
+
+
+@pytest.fixture
+def features() -> EditFeatures:
+    world = make_tiny_world()
+    return world.resources.edit_features
+
+
+def parts(features: EditFeatures, edit: str) -> tuple[np.ndarray, np.ndarray, set[str], set[str]]:
+    """What an edit asks for, what it takes out, its operations and its vague directions."""
+    row = features.of([edit])[0]
+    operations = {OPERATIONS[i] for i in np.flatnonzero(row[2 * N : 2 * N + len(OPERATIONS)])}
+    vague = {list(directions())[i] for i in np.flatnonzero(row[2 * N + len(OPERATIONS) :])}
+    return row[:N], row[N : 2 * N], operations, vague
+
+
+def value(slot: str, name: str) -> np.ndarray:
+    from eagle_gym.plot_english import arrays
+
+    return make_tiny_world().space.encoder.weights[arrays.feature_index()[slot, name]]
+
+
+def test_features_of_edits_by_hand(features: EditFeatures) -> None:
+    asked, out, operations, vague = parts(features, "Replace children's with war.")
+    np.testing.assert_allclose(asked, value("genres", "War"))
+    np.testing.assert_allclose(out, value("genres", "Children"))
+    assert (operations, vague) == ({"replace"}, set())
+    asked, out, operations, vague = parts(features, "Make it more mysterious.")
+    assert not asked.any()
+    assert not out.any()
+    assert operations == {"vague"}
+    assert len(vague) == 1
+    asked, out, operations, vague = parts(features, "Make it less of a war film; mix it with fantasy; make it darker.")
+    np.testing.assert_allclose(asked, value("genres", "Fantasy"))
+    np.testing.assert_allclose(out, value("genres", "War"))
+    assert operations == {"remove", "add", "vague"}
+    assert len(vague) == 1
+    assert not features.of(["", "Do as you please with it."]).any()
+
+
+@given(seed=st.integers(0, 99))
+def test_features_depend_on_the_edit_only(seed: int) -> None:
+    world = make_tiny_world()
+    fresh, used = world.resources.edit_features, make_tiny_world().resources.edit_features
+    rng = np.random.default_rng(seed)
+    starts = [transition.sample_start(world, rng) for _ in range(2)]
+    edits = [edit for state in transition.make_states(world, starts) for edit in state.action_set.edits]
+    together = fresh.of(edits)
+    np.testing.assert_array_equal(together, np.concatenate([used.of([edit]) for edit in reversed(edits)])[::-1])
+    low, high = fresh.bounds
+    assert together.shape == (12, fresh.width) == (12, len(low)) == (12, len(high))
+
+
+def test_features_of_free_text_are_its_words() -> None:
+    world = make_tiny_world()
+    free = EditFeatures(world.space.encoder, N, "free")
+    assert free.width == N
+    np.testing.assert_allclose(free.of(["a war film"])[0], value("genres", "War"))
+    np.testing.assert_array_equal(free.directions(["a war film"]), free.of(["a war film"]))
+
+
+def test_every_catalog_takes_the_tasks() -> None:
+    assert {kwargs["catalog"] for kwargs in IDS.values()} == set(CATALOGS)
+    assert {kwargs.get("task", "default") for kwargs in IDS.values() if kwargs["catalog"] == "plots"} == set(TASKS)
