@@ -2,6 +2,7 @@
 
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.geometry import central_differences, project_to_ball
+from eagle_gym.latent.placebo import Quality, Score
 from eagle_gym.latent.prepare import prepare_space, space_key
 from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
 from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
@@ -13,6 +14,8 @@ __all__ = [
     "ContentGap",
     "Encoder",
     "LatentSpace",
+    "Quality",
+    "Score",
     "SpaceParameters",
     "Utility",
     "UtilityParts",

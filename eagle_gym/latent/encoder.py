@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -93,5 +94,5 @@ def fit_linear(features: sp.csr_array, targets: Floats, weights: Floats, ridge: 
     scaled = features * np.sqrt(weights)[:, None]
     gram = (scaled.T @ scaled).toarray() - total * np.outer(centre, centre)
     right = features.T @ (weights[:, None] * targets) - total * np.outer(centre, middle)
-    solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), right)
+    solved = scipy.linalg.solve(gram + ridge * np.eye(len(gram)), right, assume_a="pos")
     return solved, middle - centre @ solved

@@ -1,7 +1,7 @@
 """How well predicted ratings rank what a user rated: AUC and NDCG@10.
 
-Both compare a user's predictions with the user's own ratings only, so they do not depend on how the user uses the scale.
-They are defined for users with two different ratings; others have no order to predict.
+Both compare the predictions for a user's items with each other, so it does not matter how the user uses the scale. They
+are defined for users with two different ratings; others have no order to predict.
 """
 
 from __future__ import annotations
