@@ -2,7 +2,8 @@
 
 Items are held out with their texts and all their ratings. The space is fitted on the rest of the catalog by the same
 steps as an environment's, including whitening, ball and refitted users. Then the held-out texts are encoded, and their
-ratings by train and by test users are predicted.
+ratings by train and by test users are predicted. The placebo is the same with the texts permuted among the items
+(`with_permuted_texts`), before any item is held out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.catalog import Catalog, Ratings, Split
+from eagle_gym.catalog import Catalog, Item, Ratings, Split
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent.ranking import mean_ranking
 from eagle_gym.latent.space import (
     CatalogFeatures,
     ItemFactors,
@@ -35,13 +37,16 @@ PREDICTIONS = {"bias_only": slice(-1, None), "taste_only": slice(0, -1), "text":
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Root mean squared errors on ratings of held-out items, in rating units; means over splits.
+    """Root mean squared errors on ratings of held-out items, in rating units, and rankings; means over splits.
 
     Attributes:
         user_mean: The user's mean rating of other items.
         bias_only: A space of only the predicted quality.
         taste_only: A space of only the predicted factors (z without the item bias).
         text: The whole space.
+        auc: Share of a user's differently rated pairs of held-out items in the right order, by the whole space; mean
+            over users.
+        ndcg: NDCG@10 of a user's held-out items, by the whole space; mean over users.
         splits: Number of splits.
     """
 
@@ -49,6 +54,8 @@ class ColdStart:
     bias_only: float
     taste_only: float
     text: float
+    auc: float
+    ndcg: float
     splits: int
 
     def gain(self, name: str = "text") -> float:
@@ -57,7 +64,8 @@ class ColdStart:
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {getattr(self, name):.4f} ({self.gain(name):+.2f} %)" for name in PREDICTIONS)
-        return f"RMSE on unseen items, mean of {self.splits} splits: user_mean {self.user_mean:.4f}, {shown}"
+        ranked = f"AUC {self.auc:.3f}, NDCG@10 {self.ndcg:.3f}"
+        return f"RMSE on unseen items, mean of {self.splits} splits: user_mean {self.user_mean:.4f}, {shown}; {ranked}"
 
 
 @dataclass(frozen=True)
@@ -131,17 +139,25 @@ def cold_start_report(
             gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
             chosen = choices[int(np.argmax(gains))]
         used.append(chosen)
-        squares = _squared_errors(held, chosen)
+        errors = _errors(held, chosen)
         testing = np.isin(held.user, held.split.test_users)
         for who, mask in zip(WHO, (testing | True, ~testing, testing), strict=True):
             if mask.any():
-                rows[who].append([float(np.sqrt(column[mask].mean())) for column in squares])
+                value = held.value[mask]
+                ranked = mean_ranking(held.user[mask], errors[-1][mask] + value, value)
+                rows[who].append([*(_rmse(column[mask]) for column in errors), *ranked])
     return ColdStartReport({who: _means_of(found) for who, found in rows.items() if found}, tuple(used))
 
 
 def _means_of(rows: list[list[float]]) -> ColdStart:
-    user_mean, bias_only, taste_only, text = (float(mean) for mean in np.mean(rows, axis=0))
-    return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
+    return ColdStart(*(float(mean) for mean in np.mean(rows, axis=0)), splits=len(rows))
+
+
+def with_permuted_texts(catalog: Catalog, *, seed: int = 0) -> Catalog:
+    """The placebo: a catalog whose texts are permuted among its items."""
+    order = np.random.default_rng(seed).permutation(len(catalog.items))
+    items = (Item(item.id, item.title, catalog.texts[row]) for item, row in zip(catalog.items, order, strict=True))
+    return replace(catalog, items=tuple(items))
 
 
 def cross_validate(
@@ -273,12 +289,12 @@ def restrict(
     return (rest, parts), rows
 
 
-def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
-    """Squared errors of the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
+def _errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
+    """Errors on the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
     features = CatalogFeatures.of(held.catalog)
     maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
     predicted = [_predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
-    return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
+    return [guess - held.value for guess in (_user_means(held), *predicted)]
 
 
 def _predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:

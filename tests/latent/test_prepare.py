@@ -170,8 +170,8 @@ def test_a_cache_folder_that_cannot_be_is_a_typed_error(tmp_path: Path, catalog:
 def test_wrong_arguments_are_refused(catalog: Catalog, split: Split) -> None:
     with pytest.raises(ConfigurationError, match="prepare must be one of"):
         prepare_space(catalog, split, prepare="always")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"has the parameters .*, got rank"):
-        prepare_space(catalog, split, parameters={"rank": 3})
+    with pytest.raises(ConfigurationError, match=r"has the parameters .*, got ranks"):
+        prepare_space(catalog, split, parameters={"ranks": 3})
 
 
 def test_plots_is_shipped_ready(tmp_path: Path, fits: list[str]) -> None:
