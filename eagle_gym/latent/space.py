@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
 from eagle_gym.errors import ConfigurationError, PreparationError
-from eagle_gym.latent.encoder import Encoder, fit_linear
+from eagle_gym.latent.blocks import Fold, Gram, blocks_of, choose_penalties
+from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.factorization import factorize
 from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
 from eagle_gym.latent.geometry import norms, project_to_ball
@@ -262,6 +263,7 @@ class RawMaps:
         full: Fitted on all rated items.
         unseen: One map for each part, fitted without it.
         part: The part of each item, [I].
+        penalties: Penalty of each feature, [F].
         explained: Shares of the variance of factors and of biases over rated items, weighted as in the fit, that the
             `unseen` maps explain.
     """
@@ -269,6 +271,7 @@ class RawMaps:
     full: Linear
     unseen: tuple[Linear, ...]
     part: NDArray[np.int64]
+    penalties: Floats
     explained: tuple[float, float]
 
     def out_of_part(self, features: sp.csr_array) -> Floats:
@@ -337,20 +340,33 @@ def factor_items(
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
 
 
-def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
-    """Step 2."""
+def fit_maps(
+    features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters, penalties: Floats | None = None
+) -> RawMaps:
+    """Step 2.
+
+    Args:
+        features: The features of the catalog's texts.
+        items: The targets.
+        parameters: Parameters of the fit.
+        penalties: Penalty of each feature, [F]; by default, those of its blocks are chosen.
+    """
     table, targets, weights, part = features.table, items.targets, items.weights, items.part
-
-    def fit(kept: NDArray[np.bool_]) -> Linear:
-        return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
-
-    rated = weights > 0
-    unseen = tuple(fit(rated & (part != number)) for number in range(part.max() + 1))
+    rows_of = [np.flatnonzero((weights > 0) & (part == number)) for number in range(part.max() + 1)]
+    grams = [Gram.of(table[rows], targets[rows], weights[rows]) for rows in rows_of]
+    whole = sum(grams[1:], start=grams[0])
+    if penalties is None:
+        folds = [
+            Fold(whole - gram, table[rows], targets[rows], weights[rows])
+            for rows, gram in zip(rows_of, grams, strict=True)
+        ]
+        penalties = choose_penalties(folds, blocks_of(features.reader), parameters.encoder_ridge)
+    unseen = tuple(Linear(*(whole - gram).solve(penalties)) for gram in grams)
     guess = _out_of_part(unseen, part, table)
     explained = tuple(
         _explained(guess[:, columns], targets[:, columns], weights) for columns in (slice(-1), slice(-1, None))
     )
-    return RawMaps(fit(rated), unseen, part, (explained[0], explained[1]))
+    return RawMaps(Linear(*whole.solve(penalties)), unseen, part, penalties, (explained[0], explained[1]))
 
 
 def complete(
@@ -394,7 +410,7 @@ def measure(
         return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
 
     permuted = features.permuted(parameters.seed)
-    return compare(sample, apart(features, maps), apart(permuted, fit_maps(permuted, factors, parameters)))
+    return compare(sample, apart(features, maps), apart(permuted, fit_maps(permuted, factors, parameters, maps.penalties)))
 
 
 def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
