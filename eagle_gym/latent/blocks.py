@@ -1,9 +1,9 @@
 """The ridge of the encoder, with a penalty for each block of features.
 
 A genre says more about taste than a word of a plot, so one penalty for all features shrinks some of them too much and
-others too little. Features form blocks (labels such as genres and years, other attributes, tags, words), and the penalty
-of each block is chosen by how well the targets of items are predicted that a fit did not see. Gram matrices are made
-once for each part of the items; a choice only changes their diagonals.
+others too little. Features form blocks: labels (genres and years), other attributes, tags, words. The penalty of each
+block is chosen by the error on items that a fit did not see. Gram matrices are made once for each part of the items; a
+choice only changes their diagonals.
 """
 
 from __future__ import annotations

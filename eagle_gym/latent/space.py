@@ -5,8 +5,8 @@ The fit, from the support ratings of a split:
 1. Ratings of train users are factorised, with biases (`factorization`): `rank` factors and one bias for each item,
    more than Z has dimensions.
 2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
-   damped. It is fitted once on all items and once without each of five parts of them, so every item also has an
-   embedding by an encoder that did not see its ratings.
+   damped. Each block of features has its own penalty (`blocks`). The ridge is fitted once on all items and once without
+   each of five parts of them, so every item also has an embedding by an encoder that did not see its ratings.
 3. Users are modelled (`users`) on the factors and biases that step 2 predicts for unseen items. Z consists of the dim
    directions in which their predicted ratings differ most, and it is whitened: over the catalog's texts it has mean 0
    and covariance I. If texts differ in fewer directions, Z has fewer dimensions.
@@ -62,7 +62,8 @@ class SpaceParameters:
         factor_ridge: Penalty on factors, in ratings.
         bias_ridge: Penalty on biases of the factorisation, in ratings.
         sweeps: Sweeps of the factorisation.
-        encoder_ridge: Penalty of the encoder, in units of item weight.
+        encoder_ridge: Penalty of the encoder, in units of item weight, from which those of blocks of features are
+            chosen (`blocks`).
         damping: An item with c ratings has weight c · damping / (c + damping) in the encoder's fit.
         parts: Number of parts in step 2.
         ball: Share of the catalog's texts inside the ball.
@@ -70,7 +71,7 @@ class SpaceParameters:
 
     dim: int = 8
     seed: int = 0
-    rank: int = 31
+    rank: int = 15
     factor_ridge: float = 5.0
     bias_ridge: float = 3.0
     sweeps: int = 15
@@ -410,7 +411,8 @@ def measure(
         return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
 
     permuted = features.permuted(parameters.seed)
-    return compare(sample, apart(features, maps), apart(permuted, fit_maps(permuted, factors, parameters, maps.penalties)))
+    placebo = fit_maps(permuted, factors, parameters, maps.penalties)
+    return compare(sample, apart(features, maps), apart(permuted, placebo))
 
 
 def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
