@@ -133,7 +133,7 @@ def cold_start_report(
     """
     rows: dict[str, list[list[float]]] = {who: [] for who in WHO}
     used: list[SpaceParameters] = []
-    for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
+    for held in holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
         chosen = parameters or SpaceParameters()
         if choices:
             gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
@@ -189,22 +189,36 @@ def cross_validate(
     """
     gains = np.zeros((splits, len(choices)))
     train = _train_only(catalog, split)
-    for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
+    for row, held in enumerate(holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
         features = CatalogFeatures.of(held.catalog)
         factors: dict[SpaceParameters, ItemFactors] = {}
-        base = _rmse(_user_means(held) - held.value)
+        base = _rmse(user_means(held)[held.user] - held.value)
         for column, choice in enumerate(choices):
             same = replace(choice, encoder_ridge=1.0, ball=1.0)  # neither changes the factors
             if same not in factors:
                 factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = _predict(held, features, fit_maps(features, factors[same], choice), choice)
+            predicted = predict(held, features, fit_maps(features, factors[same], choice), choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
 
-def _holding_out(
+def holding_out(
     catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool
 ) -> Iterator[HeldOut]:
+    """Splits, each with other items held out, behind a progress bar.
+
+    Args:
+        catalog: Items, users and ratings.
+        split: The split of that catalog.
+        splits: Number of splits.
+        share: Share of items held out.
+        seed: Seed of the choice of items.
+        label: Says what is done, next to the bar.
+        progress: Show the bar after two seconds, where standard error is a terminal.
+
+    Raises:
+        ConfigurationError: `splits` is below 1, or `share` is not between 0 and 1.
+    """
     if splits < 1 or not 0 < share < 1:
         raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1, got {splits!r}, {share!r}")
     for number in progress_bar(range(splits), show=progress, desc=label):
@@ -293,22 +307,22 @@ def _errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
     """Errors on the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
     features = CatalogFeatures.of(held.catalog)
     maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
-    predicted = [_predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
-    return [guess - held.value for guess in (_user_means(held), *predicted)]
+    predicted = [predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
+    return [guess - held.value for guess in (user_means(held)[held.user], *predicted)]
 
 
-def _predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
+def predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
     """Predictions of the held-out ratings, [m], by the space made of some maps."""
     space = complete(held.catalog, held.split, features, maps, parameters)
     z = space.encoder.encode(held.texts)
     return space.predict(z[held.item], space.users[held.user])
 
 
-def _user_means(held: HeldOut) -> Floats:
-    """Mean of the user's support for each held-out rating, [m]."""
+def user_means(held: HeldOut) -> Floats:
+    """Mean of each user's support, [U]; 0 without any."""
     ratings, rows, count = held.catalog.ratings, held.split.support, len(held.catalog.users)
     sums = np.bincount(ratings.user[rows], weights=ratings.value[rows].astype(np.float64), minlength=count)
-    means: Floats = (sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1))[held.user]
+    means: Floats = sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1)
     return means
 
 

@@ -199,7 +199,7 @@ def test_the_command_writes_where_it_is_told_and_help_writes_nothing(
     command.main(["--out", str(tmp_path / "plots")])
     made = LatentSpace.load(tmp_path / "plots")
     assert made.key == LatentSpace.load(prepare.SHIPPED / "plots").key
-    assert f"{made.quality['explained_taste']:.3f}" in capsys.readouterr().out
+    assert f"{made.quality.explained_taste:.3f}" in capsys.readouterr().out
 
 
 def test_the_shipped_space_predicts_true_tastes_on_unseen_texts() -> None:
