@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 Bag = tuple[tuple[int, ...], tuple[float, ...]]
 """Numbers of the features of a text, ascending, and their values."""
 
-WORDS = 3000  # largest vocabulary of free text
+WORDS = 1000  # largest vocabulary of free text
 SEEN = 3  # fewest texts in which a word of the vocabulary occurs
 NORM = 2.0  # of a free text's values; with a larger one, the ridge that suits plot English overfits words
 

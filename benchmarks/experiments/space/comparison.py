@@ -80,10 +80,12 @@ def _scores(held: HeldOut, base: Floats, predicted: Floats) -> list[float]:
 def comparison_table(name: str, rows: Mapping[str, tuple[Row, Row]], splits: int) -> str:
     """The scores of one catalog; each placebo is in brackets."""
     forms = {"gain": "{:+.2f} %", "gain_test": "{:+.2f} %", "auc": "{:.3f}", "ndcg": "{:.3f}"}
-    body = [
-        [row, *(f"{form.format(getattr(text, key))} ({form.format(getattr(other, key))})" for key, form in forms.items())]
-        for row, (text, other) in rows.items()
-    ]
+
+    def cells(text: Row, placebo: Row) -> Iterator[str]:
+        for key, form in forms.items():
+            yield f"{form.format(getattr(text, key))} ({form.format(getattr(placebo, key))})"
+
+    body = [[row, *cells(*pair)] for row, pair in rows.items()]
     head = ["predictor", "gain, all users", "gain, test users", "AUC, test users", "NDCG@10, test users"]
     title = (
         f"{name}: ratings of held-out items (20 %), {splits} splits; in brackets the placebo, the same with the texts "

@@ -108,6 +108,8 @@ def popularity(task: Task) -> Floats:
 
 
 def _line(task: Task, known: Floats, cold: Floats) -> Floats:
+    if np.ptp(known) == 0:
+        return np.zeros(len(task.held.item))
     slope, intercept = np.polyfit(known[task.item[task.train]], task.left[task.train], 1)
     offset: Floats = (intercept + slope * cold)[task.held.item]
     return offset
