@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 COMPONENTS = 48  # of the texts, for the regression of each user
 NEIGHBOURS, SHRINKAGE = 40, 2.0  # of item-kNN; the shrinkage is in units of similarity
 EMBEDDING, SWEEPS = 8, 6  # of the hybrid factorisation
-PENALTIES = tuple(10.0**power for power in range(4))
+PENALTIES = tuple(10.0**power for power in range(5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +121,18 @@ def ridge(task: Task) -> Floats:
 
 
 def ridge_offsets(task: Task) -> tuple[Floats, Floats]:
-    """Ridge predictions for the catalog's and for the held-out items, [I] and [C]; generalised cross-validation."""
+    """Ridge predictions for the catalog's and for the held-out items, [I] and [C]; generalised cross-validation.
+
+    Items count by their damped number of ratings, so the mean prediction is then fitted to the ratings.
+    """
     mean, count = task.item_means()
     rated = count > 0
     weight = count * 5.0 / (count + 5.0)
     chosen = RidgeCV(PENALTIES).fit(task.known[rated], mean[rated], sample_weight=weight[rated]).alpha_
     model = Ridge(chosen).fit(task.known[rated], mean[rated], sample_weight=weight[rated])
-    return model.predict(task.known), model.predict(task.cold)
+    known, cold = model.predict(task.known), model.predict(task.cold)
+    shift = float(np.mean(task.left[task.train] - known[task.item[task.train]]))
+    return known + shift, cold + shift
 
 
 def bayesian(task: Task) -> Floats:
@@ -163,7 +168,7 @@ def item_knn(task: Task) -> Floats:
     return found
 
 
-def hybrid(task: Task, penalty: float = 30.0, user_penalty: float = 10.0) -> Floats:
+def hybrid(task: Task, penalty: float = 1000.0, user_penalty: float = 10.0) -> Floats:
     """Hybrid factorisation as in LightFM: an item is the sum of its features' embeddings; alternating least squares.
 
     M. Kula, Metadata Embeddings for User and Item Cold-start Recommendations, 2015.
