@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from benchmarks.experiments.space import rivals
 from benchmarks.reporting.document import aligned
-from eagle_gym.catalog import Catalog, split_catalog
+from eagle_gym.catalog import Catalog, Split, split_catalog
 from eagle_gym.latent import SpaceParameters, with_permuted_texts
-from eagle_gym.latent.quality import HeldOut, holding_out, predict
+from eagle_gym.latent.quality import HeldOut, holding_out, predict, restrict
 from eagle_gym.latent.ranking import mean_ranking
 from eagle_gym.latent.space import CatalogFeatures, factor_items, fit_maps
 
 Floats = NDArray[np.float64]
 
+LEAST = 5  # ratings of an item
 SPACE, PARTIAL = "latent space", "latent space, number of tags partialled out"
 SPACES: Mapping[str, SpaceParameters] = {SPACE: SpaceParameters(), "latent space, dim 16": SpaceParameters(dim=16)}
 
@@ -40,8 +41,8 @@ class Row:
 
 
 def compare(catalog: Catalog, splits: int) -> dict[str, tuple[Row, Row]]:
-    """Scores of each predictor and of its placebo, by name."""
-    split = split_catalog(catalog)
+    """Scores of each predictor and of its placebo, by name, on items with at least `LEAST` ratings."""
+    catalog, split = _rated(catalog)
     found: list[dict[str, list[list[float]]]] = []
     for texts in (catalog, with_permuted_texts(catalog)):
         scores: dict[str, list[list[float]]] = {}
@@ -54,6 +55,13 @@ def compare(catalog: Catalog, splits: int) -> dict[str, tuple[Row, Row]]:
         name: (Row(*np.mean(scores, axis=0).tolist()), Row(*np.mean(found[1][name], axis=0).tolist()))
         for name, scores in found[0].items()
     }
+
+
+def _rated(catalog: Catalog) -> tuple[Catalog, Split]:
+    """The catalog without rarely rated items, and its split."""
+    count = np.bincount(catalog.ratings.item, minlength=len(catalog.items))
+    kept = count[catalog.ratings.item] >= LEAST
+    return restrict(catalog, split_catalog(catalog), kept, np.flatnonzero(count >= LEAST))[0]
 
 
 def _predictions(task: rivals.Task) -> Iterator[tuple[str, Floats]]:
@@ -88,7 +96,7 @@ def comparison_table(name: str, rows: Mapping[str, tuple[Row, Row]], splits: int
     body = [[row, *cells(*pair)] for row, pair in rows.items()]
     head = ["predictor", "gain, all users", "gain, test users", "AUC, test users", "NDCG@10, test users"]
     title = (
-        f"{name}: ratings of held-out items (20 %), {splits} splits; in brackets the placebo, the same with the texts "
-        "permuted among the items:"
+        f"{name}, items with at least {LEAST} ratings: ratings of held-out items (20 %), {splits} splits; in brackets "
+        "the placebo, the same with the texts permuted among the items:"
     )
     return f"{title}\n\n{aligned(head, body)}"
