@@ -1,8 +1,5 @@
 """Accuracy of the latent space: ratings of unseen items from their texts, and true tastes on unseen texts.
 
-The space is compared with other predictors (`rivals`), each next to its placebo: the same with the texts permuted among
-the items. That a film has tags at all may carry its popularity, so one row has the number of tags partialled out.
-
 On Plots and, with `--data`, on MovieLens: with rendered texts, and with overviews where the data have them.
 """
 

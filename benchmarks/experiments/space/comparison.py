@@ -1,4 +1,7 @@
-"""The space and its rivals on items held out whole, each next to its placebo."""
+"""The space and its rivals on items held out whole, each next to its placebo: the same with texts permuted among items.
+
+That a film has tags at all may carry its popularity, so one row has the number of tags partialled out.
+"""
 
 from __future__ import annotations
 
