@@ -225,8 +225,8 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     yield "language model", f"{model.name}, fingerprint {model.fingerprint}, writes {model.language}"
     yield "  deterministic", f"{world.resources.deterministic} (batch_invariant={world.settings.batch_invariant})"
     yield "latent space", f"dimension {space.dim}, radius {space.radius:.3f}, fingerprint {space.fingerprint}"
-    for name, number in space.quality.items():
-        yield f"  {_words(name)}", _number(number)
+    for name, value in space.quality.facts(space.dim):
+        yield f"  {name}", value
     if parts.surrogate_quality:
         yield "surrogate of the language model", "R² of predicted displacements, on texts unseen in the fit"
         yield from _surrogate_facts(parts.surrogate_quality)
@@ -248,14 +248,6 @@ def _surrogate_facts(quality: Mapping[str, float]) -> Iterator[tuple[str, str]]:
                 f"{quality[f'r2{suffix}']:.2f} (95 % interval {low:.2f} to {high:.2f}{best}), "
                 f"{quality[f'pairs{suffix}']:.0f} edits of {quality[f'start_texts{suffix}']:.0f} texts",
             )
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _number(number: float) -> str:
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:.4g}"
 
 
 def cold_start(env: EagleEnv) -> Iterator[str]:

@@ -71,6 +71,10 @@ class PreparationError(EagleError, RuntimeError):
     """An artefact (latent space, surrogate, weights) is absent, broken or does not match."""
 
 
+class PreparationWarning(UserWarning):
+    """An artefact was prepared, but not quite as asked for."""
+
+
 class EpisodeError(EagleError, RuntimeError):
     """A call out of order: `step` before `reset`, or an action outside the action set."""
 

@@ -29,7 +29,7 @@ SEEDS: Final = 2**63  # generation seeds are drawn below this
 # how they are computed; the fingerprints of the latent space and of the language model stand for the fourth.
 _IMMATERIAL: Final = frozenset(
     {
-        *("prepare", "cache_dir", "infos", "task", "action_features"),
+        *("prepare", "placebo", "cache_dir", "infos", "task", "action_features"),
         *("device", "dtype", "batch_invariant"),
         *("record", "max_calls", "max_tokens", "max_cost", "prompt_price", "completion_price"),
         *("root", "texts", "ratings", "language_model"),

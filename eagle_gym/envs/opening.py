@@ -75,7 +75,8 @@ def open_resources(settings: Settings) -> Resources:
             "not speak: choose a general one, such as language_model='transformers:Qwen/Qwen2.5-0.5B-Instruct'"
         )
     split = split_catalog(catalog)
-    space = shared(_SPACES, f"{catalog.hash}-{settings.dim}", lambda: open_space(settings, catalog, split))
+    space_key = f"{catalog.hash}-{settings.dim}-{settings.placebo}"
+    space = shared(_SPACES, space_key, lambda: open_space(settings, catalog, split))
     candidates = open_candidates(settings, model)
     effects_model = open_effects_model(settings) or model
     effects, quality = open_effects(settings, catalog, split, space, effects_model, candidates)
@@ -114,6 +115,7 @@ def open_space(settings: Settings, catalog: Catalog, split: Split) -> LatentSpac
         split,
         parameters={"dim": settings.dim},
         prepare=settings.prepare,
+        placebo=settings.placebo,
         cache_dir=settings.cache_dir,
     )
 

@@ -23,6 +23,7 @@ from eagle_gym.tasks import TASKS
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]
 Prepare = Literal["auto", "never"]
+Placebo = Literal["refuse", "allow"]
 
 OF_CONTENT_GAP: Final = ("affinity", "interests")  # arguments that are keyword arguments of ContentGap too
 
@@ -276,6 +277,14 @@ class Settings:
         "auto",
         choices=get_args(Prepare),
         help="`'auto'` makes the latent space and the surrogate if they are absent; `'never'` raises an error instead.",
+        applies_to="preparation",
+    )
+    placebo: Placebo = argument(
+        "refuse",
+        choices=get_args(Placebo),
+        help="What happens to a latent space that predicts ratings no better than a placebo, the same fit with texts "
+        "permuted among items: `'refuse'` raises an error, `'allow'` does not. With too few ratings to tell, the space "
+        "is allowed.",
         applies_to="preparation",
     )
     cache_dir: str | None = argument(

@@ -3,8 +3,9 @@
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.geometry import central_differences, project_to_ball
 from eagle_gym.latent.interests import Interests, fit_interests
+from eagle_gym.latent.placebo import Quality, Score
 from eagle_gym.latent.prepare import prepare_space, space_key
-from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
+from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate, with_permuted_texts
 from eagle_gym.latent.space import LatentSpace, SpaceParameters, fit_space
 from eagle_gym.latent.utility import (
     AFFINITIES,
@@ -26,6 +27,8 @@ __all__ = [
     "LatentSpace",
     "Priced",
     "PricedParts",
+    "Quality",
+    "Score",
     "SpaceParameters",
     "Utility",
     "UtilityParts",
@@ -38,4 +41,5 @@ __all__ = [
     "prepare_space",
     "project_to_ball",
     "space_key",
+    "with_permuted_texts",
 ]

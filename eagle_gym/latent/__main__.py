@@ -16,8 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--out", type=Path, default=SHIPPED / "plots", help="folder to write (default: the package's own data)"
     )
     options = parser.parse_args(arguments)
-    for name, share in ship_plots(options.out).quality.items():
-        print(f"{name:<20}{share:.3f}   share of its variance that texts explain for unseen items")
+    space = ship_plots(options.out)
+    for name, value in space.quality.facts(space.dim):
+        print(f"{name:<24}{value}")
 
 
 if __name__ == "__main__":

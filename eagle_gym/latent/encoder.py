@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from eagle_gym.latent.features import Bag, Features, padded
@@ -80,25 +79,3 @@ class Encoder:
             if len(self._bags) < REMEMBERED:
                 self._bags[text] = bag
         return bag
-
-
-def fit_linear(features: sp.csr_array, targets: Floats, weights: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """Weighted ridge regression with an intercept, which is not penalised.
-
-    Args:
-        features: [N, F].
-        targets: [N, k].
-        weights: Weights of the rows, non-negative, at least one positive, [N].
-        ridge: Penalty on each squared weight, in units of row weight.
-
-    Returns:
-        Weights [F, k] and intercept [k].
-    """
-    total = weights.sum()
-    centre = features.T @ weights / total
-    middle = weights @ targets / total
-    scaled = features * np.sqrt(weights)[:, None]
-    gram = (scaled.T @ scaled).toarray() - total * np.outer(centre, centre)
-    right = features.T @ (weights[:, None] * targets) - total * np.outer(centre, middle)
-    solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), right)
-    return solved, middle - centre @ solved

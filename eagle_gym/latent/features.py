@@ -32,7 +32,7 @@ Bag = tuple[tuple[int, ...], tuple[float, ...]]
 """Numbers of the features of a text, ascending, and their values."""
 Idf = tuple[float, ...]
 
-WORDS = 3000  # largest vocabulary of free text
+WORDS = 1000  # largest vocabulary of free text
 SEEN = 3  # fewest texts in which a word of the vocabulary occurs
 NORM = 1.0  # of the words of a free text; with a larger one, the ridge that suits labels overfits words
 TAGGED = 2  # fewest texts in which a tag of the vocabulary occurs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -18,7 +19,7 @@ from platformdirs import user_cache_path
 
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
-from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.errors import ConfigurationError, PreparationError, PreparationWarning
 from eagle_gym.latent.features import lexicon_hash
 from eagle_gym.latent.space import (
     FORMAT,
@@ -32,6 +33,7 @@ from eagle_gym.latent.space import (
 )
 
 Prepare = Literal["auto", "never"]
+Placebo = Literal["refuse", "allow"]
 
 SHIPPED = Path(str(files("eagle_gym.latent"))) / "data"  # one folder per shipped space
 
@@ -42,6 +44,7 @@ def prepare_space(
     *,
     parameters: SpaceParameters | Mapping[str, Any] | None = None,
     prepare: Prepare = "auto",
+    placebo: Placebo = "refuse",
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> LatentSpace:
@@ -54,21 +57,47 @@ def prepare_space(
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the fit; those not given have their defaults.
         prepare: "auto", or "never": raise rather than fit.
+        placebo: What to do with a space that predicts ratings no better than a placebo, texts permuted among items:
+            "refuse" or "allow" it. A space of too few ratings to tell is always allowed.
         cache_dir: Folder of the cache; None for the user's cache folder on this system.
         progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        ConfigurationError: A parameter is unknown, or `prepare` is neither "auto" nor "never".
+        ConfigurationError: A parameter is unknown, or `prepare` or `placebo` is none of its values.
         PreparationError: The space is absent and `prepare` is "never", or it is damaged, or it cannot be fitted or
-            kept.
+            kept, or it is refused because it is no better than its placebo.
+
+    Warns:
+        PreparationWarning: The texts differ in fewer directions than `dim`, so the space has a smaller dimension.
     """
-    if prepare not in get_args(Prepare):
-        raise ConfigurationError(f"prepare must be one of {get_args(Prepare)}, got {prepare!r}")
+    for name, value, known in (("prepare", prepare, get_args(Prepare)), ("placebo", placebo, get_args(Placebo))):
+        if value not in known:
+            raise ConfigurationError(f"{name} must be one of {known}, got {value!r}")
     chosen = parameters_from(parameters if isinstance(parameters, SpaceParameters) else dict(parameters or {}))
     key = space_key(catalog, split, chosen)
-    found = _shipped(key)
-    if found is not None:
-        return found
+    space = _shipped(key) or _cached(catalog, split, chosen, key, prepare, cache_dir, progress)
+    if placebo == "refuse":
+        space.quality.check(catalog.name)
+    if space.dim < chosen.dim:
+        warnings.warn(
+            f"the latent space of the catalog {catalog.name!r} has dimension {space.dim}, not {chosen.dim}: its texts "
+            "differ in no more directions that explain ratings",
+            PreparationWarning,
+            stacklevel=2,
+        )
+    return space
+
+
+def _cached(
+    catalog: Catalog,
+    split: Split,
+    chosen: SpaceParameters,
+    key: str,
+    prepare: Prepare,
+    cache_dir: str | Path | None,
+    progress: bool,
+) -> LatentSpace:
+    """The space of a key from the cache, fitted if it is absent there."""
     folder = (Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")) / "spaces" / key[:32]
     return cache.prepared(
         folder,

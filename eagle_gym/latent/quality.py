@@ -2,7 +2,8 @@
 
 Items are held out with their texts and all their ratings. The space is fitted on the rest of the catalog by the same
 steps as an environment's, including whitening, ball and refitted users. Then the held-out texts are encoded, and their
-ratings by train and by test users are predicted.
+ratings by train and by test users are predicted. The placebo is the same with the texts permuted among the items
+(`with_permuted_texts`), before any item is held out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.catalog import Catalog, Ratings, Split
+from eagle_gym.catalog import Catalog, Item, Ratings, Split
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent.ranking import mean_ranking
 from eagle_gym.latent.space import (
     CatalogFeatures,
     ItemFactors,
@@ -35,13 +37,16 @@ PREDICTIONS = {"bias_only": slice(-1, None), "taste_only": slice(0, -1), "text":
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Root mean squared errors on ratings of held-out items, in rating units; means over splits.
+    """Root mean squared errors on ratings of held-out items, in rating units, and rankings; means over splits.
 
     Attributes:
         user_mean: The user's mean rating of other items.
         bias_only: A space of only the predicted quality.
         taste_only: A space of only the predicted factors (z without the item bias).
         text: The whole space.
+        auc: Share of a user's differently rated pairs of held-out items in the right order, by the whole space; mean
+            over users.
+        ndcg: NDCG@10 of a user's held-out items, by the whole space; mean over users.
         splits: Number of splits.
     """
 
@@ -49,6 +54,8 @@ class ColdStart:
     bias_only: float
     taste_only: float
     text: float
+    auc: float
+    ndcg: float
     splits: int
 
     def gain(self, name: str = "text") -> float:
@@ -57,7 +64,8 @@ class ColdStart:
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {getattr(self, name):.4f} ({self.gain(name):+.2f} %)" for name in PREDICTIONS)
-        return f"RMSE on unseen items, mean of {self.splits} splits: user_mean {self.user_mean:.4f}, {shown}"
+        ranked = f"AUC {self.auc:.3f}, NDCG@10 {self.ndcg:.3f}"
+        return f"RMSE on unseen items, mean of {self.splits} splits: user_mean {self.user_mean:.4f}, {shown}; {ranked}"
 
 
 @dataclass(frozen=True)
@@ -125,23 +133,31 @@ def cold_start_report(
     """
     rows: dict[str, list[list[float]]] = {who: [] for who in WHO}
     used: list[SpaceParameters] = []
-    for held in _holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
+    for held in holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
         chosen = parameters or SpaceParameters()
         if choices:
             gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
             chosen = choices[int(np.argmax(gains))]
         used.append(chosen)
-        squares = _squared_errors(held, chosen)
+        errors = _errors(held, chosen)
         testing = np.isin(held.user, held.split.test_users)
         for who, mask in zip(WHO, (testing | True, ~testing, testing), strict=True):
             if mask.any():
-                rows[who].append([float(np.sqrt(column[mask].mean())) for column in squares])
+                value = held.value[mask]
+                ranked = mean_ranking(held.user[mask], errors[-1][mask] + value, value)
+                rows[who].append([*(_rmse(column[mask]) for column in errors), *ranked])
     return ColdStartReport({who: _means_of(found) for who, found in rows.items() if found}, tuple(used))
 
 
 def _means_of(rows: list[list[float]]) -> ColdStart:
-    user_mean, bias_only, taste_only, text = (float(mean) for mean in np.mean(rows, axis=0))
-    return ColdStart(user_mean, bias_only, taste_only, text, len(rows))
+    return ColdStart(*(float(mean) for mean in np.mean(rows, axis=0)), splits=len(rows))
+
+
+def with_permuted_texts(catalog: Catalog, *, seed: int = 0) -> Catalog:
+    """The placebo: a catalog whose texts are permuted among its items."""
+    order = np.random.default_rng(seed).permutation(len(catalog.items))
+    items = (Item(item.id, item.title, catalog.texts[row]) for item, row in zip(catalog.items, order, strict=True))
+    return replace(catalog, items=tuple(items))
 
 
 def cross_validate(
@@ -173,22 +189,36 @@ def cross_validate(
     """
     gains = np.zeros((splits, len(choices)))
     train = _train_only(catalog, split)
-    for row, held in enumerate(_holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
+    for row, held in enumerate(holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
         features = CatalogFeatures.of(held.catalog)
         factors: dict[SpaceParameters, ItemFactors] = {}
-        base = _rmse(_user_means(held) - held.value)
+        base = _rmse(user_means(held)[held.user] - held.value)
         for column, choice in enumerate(choices):
             same = replace(choice, encoder_ridge=1.0, ball=1.0)  # neither changes the factors
             if same not in factors:
                 factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = _predict(held, features, fit_maps(features, factors[same], choice), choice)
+            predicted = predict(held, features, fit_maps(features, factors[same], choice), choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
 
-def _holding_out(
+def holding_out(
     catalog: Catalog, split: Split, splits: int, share: float, seed: int, label: str, progress: bool
 ) -> Iterator[HeldOut]:
+    """Splits, each with other items held out, behind a progress bar.
+
+    Args:
+        catalog: Items, users and ratings.
+        split: The split of that catalog.
+        splits: Number of splits.
+        share: Share of items held out.
+        seed: Seed of the choice of items.
+        label: Says what is done, next to the bar.
+        progress: Show the bar after two seconds, where standard error is a terminal.
+
+    Raises:
+        ConfigurationError: `splits` is below 1, or `share` is not between 0 and 1.
+    """
     if splits < 1 or not 0 < share < 1:
         raise ConfigurationError(f"expected 1 or more splits and a share between 0 and 1, got {splits!r}, {share!r}")
     for number in progress_bar(range(splits), show=progress, desc=label):
@@ -273,26 +303,26 @@ def restrict(
     return (rest, parts), rows
 
 
-def _squared_errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
-    """Squared errors of the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
+def _errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
+    """Errors on the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
     features = CatalogFeatures.of(held.catalog)
     maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
-    predicted = [_predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
-    return [(guess - held.value) ** 2 for guess in (_user_means(held), *predicted)]
+    predicted = [predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
+    return [guess - held.value for guess in (user_means(held)[held.user], *predicted)]
 
 
-def _predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
+def predict(held: HeldOut, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters) -> Floats:
     """Predictions of the held-out ratings, [m], by the space made of some maps."""
     space = complete(held.catalog, held.split, features, maps, parameters)
     z = space.encoder.encode(held.texts)
     return space.predict(z[held.item], space.users[held.user])
 
 
-def _user_means(held: HeldOut) -> Floats:
-    """Mean of the user's support for each held-out rating, [m]."""
+def user_means(held: HeldOut) -> Floats:
+    """Mean of each user's support, [U]; 0 without any."""
     ratings, rows, count = held.catalog.ratings, held.split.support, len(held.catalog.users)
     sums = np.bincount(ratings.user[rows], weights=ratings.value[rows].astype(np.float64), minlength=count)
-    means: Floats = (sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1))[held.user]
+    means: Floats = sums / np.maximum(np.bincount(ratings.user[rows], minlength=count), 1)
     return means
 
 

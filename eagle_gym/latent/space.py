@@ -2,23 +2,27 @@
 
 The fit, from the support ratings of a split:
 
-1. Ratings of train users are factorised, with biases (`factorization`): dim - 1 factors and one bias for each item.
+1. Ratings of train users are factorised, with biases (`factorization`): `rank` factors and one bias for each item,
+   more than Z has dimensions.
 2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
-   damped. It is fitted once on all items and once without each of five parts of them, so every item also has an
-   embedding by an encoder that did not see its ratings.
-3. Z is whitened: over the catalog's texts it has mean 0 and covariance I. Directions in which texts do not differ are
-   dropped.
+   damped. Each block of features has its own penalty (`blocks`). The ridge is fitted once on all items and once without
+   each of five parts of them, so every item also has an embedding by an encoder that did not see its ratings.
+3. Users are modelled (`users`) on the factors and biases that step 2 predicts for unseen items. Z consists of the dim
+   directions in which their predicted ratings differ most, and it is whitened: over the catalog's texts it has mean 0
+   and covariance I. If texts differ in fewer directions, Z has fewer dimensions.
 4. Texts outside the ball that holds 99 % of the catalog's texts are projected onto it.
-5. Users are refitted (`users`) on the embeddings of step 2 by encoders that did not see the item: these are as accurate
-   as the embeddings of unrated texts. The population is estimated from the train users; test users are folded in from
+5. Users are refitted in Z, on the embeddings of step 2 by encoders that did not see the item: these are as accurate as
+   the embeddings of unrated texts. The population is estimated from the train users; test users are folded in from
    their support.
+6. The embeddings by encoders that did not see the item predict the ratings of train users, and so does a placebo
+   (`placebo`): steps 2 to 5 on texts permuted among items.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,18 +34,21 @@ from numpy.typing import NDArray
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
 from eagle_gym.errors import ConfigurationError, PreparationError
-from eagle_gym.latent.encoder import Encoder, fit_linear
+from eagle_gym.latent.blocks import Fold, Gram, blocks_of, choose_penalties
+from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.factorization import factorize
 from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
 from eagle_gym.latent.geometry import norms, project_to_ball
+from eagle_gym.latent.placebo import Apart, Quality, Sample, compare, predict_apart
 from eagle_gym.latent.users import Moments, fit_population
 from eagle_gym.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
-FORMAT = 2  # of the saved files
+FORMAT = 3  # of the saved files
 NAME = "space"  # of the saved files, without their endings
-VERSION = 1  # of the fit: raise it whenever the same inputs would give another space
+VERSION = 2  # of the fit: raise it whenever the same inputs would give another space
+MODELLED = 10_000  # most train users on whom step 3 chooses Z
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,14 @@ class SpaceParameters:
     """Parameters of the fit. The README of this folder says how the defaults were chosen.
 
     Attributes:
-        dim: n, the dimension of Z: dim - 1 factors of taste and one of quality.
-        seed: Seed of the initial factors and of the parts of step 2.
+        dim: n, the dimension of Z.
+        seed: Seed of the initial factors, of the parts of step 2 and of the placebo.
+        rank: Number of factors in step 1; never fewer than dim - 1.
         factor_ridge: Penalty on factors, in ratings.
         bias_ridge: Penalty on biases of the factorisation, in ratings.
         sweeps: Sweeps of the factorisation.
-        encoder_ridge: Penalty of the encoder, in units of item weight.
+        encoder_ridge: Penalty of the encoder, in units of item weight, from which those of blocks of features are
+            chosen (`blocks`).
         damping: An item with c ratings has weight c · damping / (c + damping) in the encoder's fit.
         parts: Number of parts in step 2.
         ball: Share of the catalog's texts inside the ball.
@@ -62,6 +71,7 @@ class SpaceParameters:
 
     dim: int = 8
     seed: int = 0
+    rank: int = 15
     factor_ridge: float = 5.0
     bias_ridge: float = 3.0
     sweeps: int = 15
@@ -71,8 +81,8 @@ class SpaceParameters:
     ball: float = 0.99
 
     def __post_init__(self) -> None:
-        if self.dim < 2:
-            raise ConfigurationError(f"dim must be 2 or more (one taste factor and quality), got {self.dim!r}")
+        if self.dim < 2 or self.rank < 1:
+            raise ConfigurationError(f"dim must be 2 or more and rank 1 or more, got {self.dim!r} and {self.rank!r}")
         if min(self.factor_ridge, self.bias_ridge, self.encoder_ridge, self.damping) <= 0 or self.sweeps < 1:
             raise ConfigurationError(f"ridges, damping and sweeps must be positive, got {self}")
         if self.parts < 2 or not 0 < self.ball <= 1:
@@ -91,8 +101,7 @@ class LatentSpace:
         users: Taste (n weights, rating units) and base (a rating) of each user, [U, n + 1]: the predicted rating of z
             is `base + ⟨z, taste⟩`.
         parameters: Parameters of the fit.
-        quality: Shares of the variance of the items' factors (`explained_taste`) and of their biases
-            (`explained_quality`) that texts explain for items unseen by the encoder; not part of the fingerprint.
+        quality: What the space is worth on unseen items, next to its placebo; not part of the fingerprint.
         key: Hash of everything that determined the fit; "" if the space was not prepared.
     """
 
@@ -100,7 +109,7 @@ class LatentSpace:
     items: Floats
     users: Floats
     parameters: SpaceParameters
-    quality: dict[str, float] = field(default_factory=dict)
+    quality: Quality
     key: str = ""
 
     def __post_init__(self) -> None:
@@ -136,7 +145,7 @@ class LatentSpace:
             "key": self.key,
             "fingerprint": self.fingerprint,
             "parameters": asdict(self.parameters),
-            "quality": self.quality,
+            "quality": self.quality.to_json(),
             "features": self.encoder.features.to_json(),
         }
         cache.save_artefact(Path(folder), NAME, header, self._arrays())
@@ -159,7 +168,8 @@ class LatentSpace:
             features = features_from_json(header["features"])
             encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
-            space = cls(encoder, arrays["items"], arrays["users"], parameters, header["quality"], header["key"])
+            quality = Quality.from_json(header["quality"])
+            space = cls(encoder, arrays["items"], arrays["users"], parameters, quality, header["key"])
         except (ValueError, KeyError, TypeError) as error:
             raise PreparationError(f"{folder}: expected a space written by LatentSpace.save, got {error!r}") from error
         if space.fingerprint != header.get("fingerprint"):
@@ -225,13 +235,18 @@ class CatalogFeatures:
         bags = [features.bag(text) for text in texts]
         return cls(features, bags, matrix(bags, features.count))
 
+    def permuted(self, seed: int) -> CatalogFeatures:
+        """The same texts, permuted among the items."""
+        order = np.random.default_rng(seed).permutation(len(self.bags))
+        return CatalogFeatures(self.reader, [self.bags[row] for row in order], self.table[order])
+
 
 @dataclass(frozen=True, eq=False)
 class ItemFactors:
     """Result of step 1: the targets of the encoder's fit.
 
     Attributes:
-        targets: Factors and bias of each item, [I, dim].
+        targets: Factors and bias of each item, [I, k].
         weights: Weight of each item in the encoder's fit, 0 if nobody rated it, [I].
         part: The part of each item in step 2, [I].
     """
@@ -246,9 +261,10 @@ class RawMaps:
     """Result of step 2: maps from text to (factors, bias), before whitening.
 
     Attributes:
-        full: Fitted on all rated items, k = dim.
+        full: Fitted on all rated items.
         unseen: One map for each part, fitted without it.
         part: The part of each item, [I].
+        penalties: Penalty of each feature, [F].
         explained: Shares of the variance of factors and of biases over rated items, weighted as in the fit, that the
             `unseen` maps explain.
     """
@@ -256,6 +272,7 @@ class RawMaps:
     full: Linear
     unseen: tuple[Linear, ...]
     part: NDArray[np.int64]
+    penalties: Floats
     explained: tuple[float, float]
 
     def out_of_part(self, features: sp.csr_array) -> Floats:
@@ -287,8 +304,17 @@ def fit_space(
     """
     parameters = parameters or SpaceParameters()
     features = CatalogFeatures.of(catalog, progress)
-    maps = fit_maps(features, factor_items(catalog, split, parameters, progress=progress), parameters)
-    return complete(catalog, split, features, maps, parameters)
+    factors = factor_items(catalog, split, parameters, progress=progress)
+    maps = fit_maps(features, factors, parameters)
+    space = complete(catalog, split, features, maps, parameters)
+    measured = measure(catalog, split, features, factors, maps, parameters)
+    return replace(space, quality=replace(space.quality, **measured))
+
+
+def train_ratings(catalog: Catalog, split: Split) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
+    """User, item and value of the support ratings of train users, [m] each."""
+    ratings, rows = catalog.ratings, split.support & np.isin(catalog.ratings.user, split.train_users)
+    return ratings.user[rows], ratings.item[rows], ratings.value[rows].astype(np.float64)
 
 
 def factor_items(
@@ -296,14 +322,13 @@ def factor_items(
 ) -> ItemFactors:
     """Step 1, from the ratings of train users."""
     rng = np.random.default_rng(parameters.seed)
-    rows = split.support & np.isin(catalog.ratings.user, split.train_users)
-    user, item = catalog.ratings.user[rows], catalog.ratings.item[rows]
+    user, item, value = train_ratings(catalog, split)
     factors = factorize(
         user,
         item,
-        catalog.ratings.value[rows].astype(np.float64),
+        value,
         (len(catalog.users), len(catalog.items)),
-        rank=parameters.dim - 1,
+        rank=max(parameters.rank, parameters.dim - 1),
         rng=rng,
         ridge=parameters.factor_ridge,
         bias_ridge=parameters.bias_ridge,
@@ -316,36 +341,78 @@ def factor_items(
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
 
 
-def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
-    """Step 2."""
+def fit_maps(
+    features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters, penalties: Floats | None = None
+) -> RawMaps:
+    """Step 2.
+
+    Args:
+        features: The features of the catalog's texts.
+        items: The targets.
+        parameters: Parameters of the fit.
+        penalties: Penalty of each feature, [F]; by default, those of its blocks are chosen.
+    """
     table, targets, weights, part = features.table, items.targets, items.weights, items.part
-
-    def fit(kept: NDArray[np.bool_]) -> Linear:
-        return Linear(*fit_linear(table[kept], targets[kept], weights[kept], parameters.encoder_ridge))
-
-    rated = weights > 0
-    unseen = tuple(fit(rated & (part != number)) for number in range(part.max() + 1))
+    rows_of = [np.flatnonzero((weights > 0) & (part == number)) for number in range(part.max() + 1)]
+    grams = [Gram.of(table[rows], targets[rows], weights[rows]) for rows in rows_of]
+    whole = sum(grams[1:], start=grams[0])
+    if penalties is None:
+        folds = [
+            Fold(whole - gram, table[rows], targets[rows], weights[rows])
+            for rows, gram in zip(rows_of, grams, strict=True)
+        ]
+        penalties = choose_penalties(folds, blocks_of(features.reader), parameters.encoder_ridge)
+    unseen = tuple(Linear(*(whole - gram).solve(penalties)) for gram in grams)
     guess = _out_of_part(unseen, part, table)
     explained = tuple(
         _explained(guess[:, columns], targets[:, columns], weights) for columns in (slice(-1), slice(-1, None))
     )
-    return RawMaps(fit(rated), unseen, part, (explained[0], explained[1]))
+    return RawMaps(Linear(*whole.solve(penalties)), unseen, part, penalties, (explained[0], explained[1]))
 
 
 def complete(
     catalog: Catalog, split: Split, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters
 ) -> LatentSpace:
-    """Steps 3 to 5: whiten, find the ball, refit the users."""
-    whitening = _whitening(maps.full(features.table))
-    encoder = _encoder(features.reader, maps.full, whitening, features.bags, parameters.ball)
-    unseen = project_to_ball((maps.out_of_part(features.table) - whitening[0]) @ whitening[1], encoder.radius)
+    """Steps 3 to 5: choose Z, find the ball, refit the users."""
+    encoder, unseen = embed(catalog, split, features, maps, parameters)
     return LatentSpace(
         encoder=encoder,
         items=project_to_ball(encoder.linear(features.bags), encoder.radius),
         users=fit_users(catalog, split.support, split.train_users, unseen),
         parameters=parameters,
-        quality={"explained_taste": maps.explained[0], "explained_quality": maps.explained[1]},
+        quality=Quality(*maps.explained, dim=parameters.dim),
     )
+
+
+def embed(
+    catalog: Catalog, split: Split, features: CatalogFeatures, maps: RawMaps, parameters: SpaceParameters
+) -> tuple[Encoder, Floats]:
+    """Steps 3 and 4: the encoder, and the embedding of each item by maps that did not see it, [I, n]."""
+    guess = maps.out_of_part(features.table)
+    axes = _axes(maps.full(features.table), _tastes(catalog, split, guess, parameters.seed), parameters.dim)
+    encoder = _encoder(features.reader, maps.full, axes, features.bags, parameters.ball)
+    return encoder, project_to_ball((guess - axes[0]) @ axes[1], encoder.radius)
+
+
+def measure(
+    catalog: Catalog,
+    split: Split,
+    features: CatalogFeatures,
+    factors: ItemFactors,
+    maps: RawMaps,
+    parameters: SpaceParameters,
+) -> dict[str, Any]:
+    """Step 6: scores of the space and of its placebo, as the fields of `Quality`; none if there are too few ratings."""
+    sample = Sample.of(*train_ratings(catalog, split), factors.part, parameters.seed)
+    if not sample.is_enough:
+        return {}
+
+    def apart(features: CatalogFeatures, maps: RawMaps) -> Apart:
+        return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
+
+    permuted = features.permuted(parameters.seed)
+    placebo = fit_maps(permuted, factors, parameters, maps.penalties)
+    return compare(sample, apart(features, maps), apart(permuted, placebo))
 
 
 def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np.integer], unseen: Floats) -> Floats:
@@ -366,6 +433,21 @@ def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np
     users, _ = population.posterior(moments)
     users[:, -1] += mean
     return users
+
+
+def _tastes(catalog: Catalog, split: Split, guess: Floats, seed: int) -> Floats:
+    """Second moment of users' weights on predicted factors and bias, [k, k], from at most `MODELLED` train users."""
+    user, item, value = train_ratings(catalog, split)
+    users = np.unique(user)
+    if len(users) > MODELLED:
+        users = np.sort(np.random.default_rng(seed).choice(users, MODELLED, replace=False))
+    kept = np.isin(user, users)
+    columns = np.column_stack([guess, np.ones(len(guess))])
+    rows = np.searchsorted(users, user[kept])
+    moments = Moments.of(rows, item[kept], value[kept] - value.mean(), columns, len(users))
+    population = fit_population(moments)
+    moment: Floats = population.covariance + np.outer(population.mean, population.mean)
+    return moment[:-1, :-1]
 
 
 def _out_of_part(unseen: tuple[Linear, ...], part: NDArray[np.int64], features: sp.csr_array) -> Floats:
@@ -389,26 +471,37 @@ def _parts(rated: NDArray[np.bool_], most: int, rng: np.random.Generator) -> NDA
     return part
 
 
-def _whitening(raw: Floats) -> tuple[Floats, Floats]:
-    """Centre [k] and matrix [k, n], such that (raw - centre) @ matrix has covariance I."""
+def _axes(raw: Floats, tastes: Floats, dim: int) -> tuple[Floats, Floats]:
+    """Z as directions of predicted factors and biases.
+
+    Args:
+        raw: Predicted factors and biases of the catalog's texts, [I, k].
+        tastes: Second moment of the users' weights on them, [k, k].
+        dim: Most directions.
+
+    Returns:
+        Centre [k] and matrix [k, n], such that (raw - centre) @ matrix has covariance I and its columns are in
+        descending order of the variance of the ratings that they predict.
+    """
     centre = raw.mean(axis=0)
-    variance, axes = np.linalg.eigh(np.atleast_2d(np.cov(raw.T, bias=True)))
-    order = np.argsort(-variance)
-    kept = order[variance[order] > 1e-9 * max(float(variance.max()), 1e-300)]
+    variance, basis = np.linalg.eigh(np.atleast_2d(np.cov(raw.T, bias=True)))
     if variance.max() < 1e-12:
         raise PreparationError(
             "the catalog's texts do not differ in any feature that explains ratings: a latent space needs texts that "
             "say different things, and ratings of them"
         )
-    axes = axes[:, kept]
+    kept = variance > 1e-9 * variance.max()
+    spread, basis = np.sqrt(variance[kept]), basis[:, kept]
+    _, turned = np.linalg.eigh(spread[:, None] * (basis.T @ tastes @ basis) * spread)
+    axes = basis / spread @ turned[:, ::-1][:, :dim]
     axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])])  # one sign on every machine
-    return centre, axes / np.sqrt(variance[kept])
+    return centre, axes
 
 
 def _encoder(
-    features: Features, linear: Linear, whitening: tuple[Floats, Floats], bags: list[Bag], ball: float
+    features: Features, linear: Linear, axes: tuple[Floats, Floats], bags: list[Bag], ball: float
 ) -> Encoder:
-    centre, matrix_ = whitening
+    centre, matrix_ = axes
     weights, intercept = linear.weights @ matrix_, (linear.intercept - centre) @ matrix_
     free = Encoder(features, weights, intercept, np.inf)
     radius = float(np.quantile(norms(free.linear(bags)), ball))

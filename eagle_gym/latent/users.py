@@ -49,6 +49,16 @@ class Moments:
         count = np.bincount(user, minlength=users)
         return cls((rated @ outer(rows)).reshape(users, size, size), values @ rows, square, count)
 
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(
+            self.gram + other.gram, self.right + other.right, self.square + other.square, self.count + other.count
+        )
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(
+            self.gram - other.gram, self.right - other.right, self.square - other.square, self.count - other.count
+        )
+
     def take(self, users: NDArray[np.integer]) -> Moments:
         """The moments of some users."""
         return Moments(self.gram[users], self.right[users], self.square[users], self.count[users])

@@ -41,6 +41,7 @@ WRONG = [
     ({"effects": "oracle"}, "expected effects to be one of"),
     ({"features": "delta"}, "expected features to be one of"),
     ({"prepare": "sometimes"}, "expected prepare to be one of"),
+    ({"placebo": "ignore"}, "expected placebo to be one of"),
     ({"dtype": "int4"}, "expected dtype to be one of"),
     ({"temperature": -1.0}, "expected temperature to be a number"),
     ({"temperature": "hot"}, "expected temperature to be a number"),

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym.latent import LatentSpace
-from eagle_gym.latent.encoder import fit_linear
 from eagle_gym.latent.geometry import norms, project_to_ball
 
 
@@ -60,20 +58,3 @@ ENCODERS: list = []
 @pytest.fixture(autouse=True, scope="module")
 def _encoders(space: LatentSpace) -> None:
     ENCODERS.append(space.encoder)
-
-
-def test_the_ridge_solves_its_normal_equations(rng: np.random.Generator) -> None:
-    x, y, w = rng.normal(size=(40, 5)), rng.normal(size=(40, 2)), rng.random(40)
-    weights, intercept = fit_linear(sp.csr_array(x), y, w, 3.0)
-    columns = np.column_stack([x, np.ones(40)])
-    left = columns.T @ (w[:, None] * columns) + np.diag([3.0] * 5 + [0.0])
-    expected = np.linalg.solve(left, columns.T @ (w[:, None] * y))
-    np.testing.assert_allclose(weights, expected[:5])
-    np.testing.assert_allclose(intercept, expected[5])
-
-
-def test_rows_without_weight_are_not_read(rng: np.random.Generator) -> None:
-    x, y = sp.csr_array(rng.normal(size=(9, 3))), rng.normal(size=(9, 1))
-    w = np.array([1.0] * 6 + [0.0] * 3)
-    all_rows, some = fit_linear(x, y, w, 1.0), fit_linear(x[:6], y[:6], w[:6], 1.0)
-    np.testing.assert_allclose(all_rows[0], some[0])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from eagle_gym import cache
-from eagle_gym.catalog import Catalog, Split, load_plots, plots_world, split_catalog
-from eagle_gym.errors import ConfigurationError, PreparationError
-from eagle_gym.latent import LatentSpace, SpaceParameters, fit_space, prepare, prepare_space, space_key
+from eagle_gym.catalog import Catalog, Item, Split, load_plots, plots_world, split_catalog
+from eagle_gym.errors import ConfigurationError, PreparationError, PreparationWarning
+from eagle_gym.latent import LatentSpace, Quality, Score, SpaceParameters, fit_space, prepare, prepare_space, space_key
 from eagle_gym.latent import __main__ as command
 from tests.latent.conftest import with_ratings
 
@@ -40,6 +41,53 @@ def test_a_second_call_loads(
     assert made[0].key == space_key(catalog, split, parameters)
     never = prepare_space(catalog, split, parameters=asdict(parameters), prepare="never", cache_dir=tmp_path)
     assert never.fingerprint == space.fingerprint
+
+
+def test_a_space_no_better_than_its_placebo_is_refused_unless_allowed(
+    catalog: Catalog,
+    split: Split,
+    parameters: SpaceParameters,
+    space: LatentSpace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noise = Quality(0.0, 0.0, 4, Score(0.31, 0.5, 0.7), Score(0.29, 0.5, 0.7), error=0.1, ratings=9000)
+    fits: list[LatentSpace] = []
+
+    def fit(*_: object, **__: object) -> LatentSpace:
+        fits.append(replace(space, quality=noise))
+        return fits[-1]
+
+    monkeypatch.setattr(prepare, "fit_space", fit)
+    for _ in range(2):
+        with pytest.raises(PreparationError, match=r"0\.31 % against 0\.29 %.*placebo='allow'"):
+            prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
+    found = prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path, placebo="allow")
+    assert found.quality == noise
+    assert len(fits) == 1, "the refused space is kept, so allowing it costs no further fit"
+    with pytest.raises(ConfigurationError, match="placebo must be one of"):
+        prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path, placebo="maybe")  # type: ignore[arg-type]
+
+
+def test_a_smaller_dimension_is_said_at_each_preparation(
+    catalog: Catalog, parameters: SpaceParameters, tmp_path: Path
+) -> None:
+    texts = ["A war film.", "A comedy film.", "A drama film."]
+    items = tuple(Item(item.id, "", texts[row % 3]) for row, item in enumerate(catalog.items))
+    plain = Catalog("plain", items, catalog.users, catalog.ratings, catalog.scale, "plot_english")
+    for _ in range(2):
+        with pytest.warns(PreparationWarning, match="'plain' has dimension 2, not 4"):
+            space = prepare_space(plain, split_catalog(plain), parameters=parameters, cache_dir=tmp_path)
+        assert ("dimension asked for", "4; the texts differ in 2 directions only") in space.quality.facts(space.dim)
+
+
+def test_a_full_dimension_is_not_worth_a_word(
+    catalog: Catalog, split: Split, parameters: SpaceParameters, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        space = prepare_space(catalog, split, parameters=parameters, cache_dir=tmp_path)
+    assert "dimension asked for" not in dict(space.quality.facts(space.dim))
 
 
 def test_whoever_may_not_prepare_is_told_how(
@@ -122,8 +170,8 @@ def test_a_cache_folder_that_cannot_be_is_a_typed_error(tmp_path: Path, catalog:
 def test_wrong_arguments_are_refused(catalog: Catalog, split: Split) -> None:
     with pytest.raises(ConfigurationError, match="prepare must be one of"):
         prepare_space(catalog, split, prepare="always")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"has the parameters .*, got rank"):
-        prepare_space(catalog, split, parameters={"rank": 3})
+    with pytest.raises(ConfigurationError, match=r"has the parameters .*, got ranks"):
+        prepare_space(catalog, split, parameters={"ranks": 3})
 
 
 def test_plots_is_shipped_ready(tmp_path: Path, fits: list[str]) -> None:
@@ -151,7 +199,7 @@ def test_the_command_writes_where_it_is_told_and_help_writes_nothing(
     command.main(["--out", str(tmp_path / "plots")])
     made = LatentSpace.load(tmp_path / "plots")
     assert made.key == LatentSpace.load(prepare.SHIPPED / "plots").key
-    assert f"{made.quality['explained_taste']:.3f}" in capsys.readouterr().out
+    assert f"{made.quality.explained_taste:.3f}" in capsys.readouterr().out
 
 
 def test_the_shipped_space_predicts_true_tastes_on_unseen_texts() -> None:

@@ -23,11 +23,12 @@ def cold_rows(catalog: Catalog, seed: int, number: int = 0, share: float = 0.2) 
 
 
 def test_gains_are_percentages_of_the_user_means_error() -> None:
-    report = ColdStart(user_mean=1.0, bias_only=0.98, taste_only=0.97, text=0.95, splits=5)
+    report = ColdStart(user_mean=1.0, bias_only=0.98, taste_only=0.97, text=0.95, auc=0.6, ndcg=0.8, splits=5)
     assert report.gain() == pytest.approx(5)
     assert report.gain("bias_only") == pytest.approx(2)
     assert "text 0.9500 (+5.00 %)" in str(report)
     assert "mean of 5 splits" in str(report)
+    assert "AUC 0.600, NDCG@10 0.800" in str(report)
 
 
 def test_the_user_mean_is_that_of_the_support(catalog: Catalog, split: Split) -> None:

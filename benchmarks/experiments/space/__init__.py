@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.experiments.space import tables
+from benchmarks.experiments.space import comparison, tables
 from benchmarks.running import Options
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
@@ -28,6 +28,8 @@ def run(options: Options) -> None:
     reports = {name: cold_start(catalog, size["splits"]) for name, catalog in found.items()}
     sections = [tables.errors_table(reports, size["splits"])]
     plots = {name: catalog for name, catalog in found.items() if catalog.language == "plot_english"}
+    compared = {name: comparison.compare(catalog, size["splits"]) for name, catalog in found.items()}
+    sections += [comparison.comparison_table(name, rows, size["splits"]) for name, rows in compared.items()]
     if size["cross_validate"]:
         gains = {name: cross_validate(c, split_catalog(c), tables.CHOICES, progress=True) for name, c in plots.items()}
         nested = {name: cold_start(catalog, size["splits"], nested=True) for name, catalog in plots.items()}
@@ -37,7 +39,9 @@ def run(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "REPORT.md").write_text(page)
     numbers = {name: {who: asdict(row) for who, row in report.errors.items()} for name, report in reports.items()}
-    write_json({"experiment": "space", "cold_start": numbers} | circumstances(), options.out / "run.json")
+    rows = {name: {row: [asdict(score) for score in pair] for row, pair in r.items()} for name, r in compared.items()}
+    page_numbers = {"experiment": "space", "cold_start": numbers, "comparison": rows}
+    write_json(page_numbers | circumstances(), options.out / "run.json")
     print(f"\n{page}\nREPORT.md and run.json in {options.out}")
 
 

@@ -19,7 +19,8 @@ CHOICES = (
     *(SpaceParameters(factor_ridge=ridge) for ridge in (2.0, 10.0)),
     *(SpaceParameters(bias_ridge=ridge) for ridge in (1.0, 10.0)),
     *(SpaceParameters(damping=damping) for damping in (2.0, 20.0)),
-    *(SpaceParameters(dim=dim) for dim in (5, 12)),
+    *(SpaceParameters(rank=rank) for rank in (7, 23, 31)),
+    *(SpaceParameters(dim=dim) for dim in (5, 12, 16)),
 )
 WHO = {"all": "all users", "train": "train users", "test": "test users, folded in"}
 
