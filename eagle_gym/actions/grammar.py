@@ -109,9 +109,9 @@ def shares_of(
     return Shares(
         failures=failures,
         **_choices([*general, *vague]),
-        lost=_share(found["lost"], len(general)),
-        swapped=_share(found["swapped"], len(general)),
-        invented=_share(found["invented"], len(general)),
+        lost=_share(found["lost"], found["any"]),
+        swapped=_share(found["swapped"], found["any"]),
+        invented=_share(found["invented"], found["any"]),
         reworded=_reworded(general),
         source=source,
     )
@@ -161,7 +161,7 @@ def _choices(rewrites: Sequence[Rewrite]) -> dict[str, Any]:
         seen.update([(name, "any"), "any"] + ["twice"] * (len(chosen) > 1))
         if chosen[0] == 0:
             seen.update([(name, "first"), "first"])
-        elif any(pair[0] == possible[0][0] for pair in possible[1:]):
+        elif {pair[0] == possible[0][0] for pair in possible[1:]} == {True, False}:
             seen.update(["open"] + ["same slot"] * (possible[chosen[0]][0] == possible[0][0]))
     mean = seen["first"] / max(seen["any"], 1)
     return {
@@ -174,14 +174,14 @@ def _choices(rewrites: Sequence[Rewrite]) -> dict[str, Any]:
 
 
 def _side_effects(rewrite: Rewrite) -> Counter[str]:
-    """What nobody asked for."""
+    """What nobody asked for, in a rewrite that did what was asked; nothing in any other."""
     if any(how for _, how in _changes(rewrite)):
         return Counter()
     lost = unasked(rewrite.before, rewrite.changes, rewrite.after)
     new = inventions(rewrite.before, rewrite.changes, rewrite.after)
     swapped = {slot for slot, _ in lost} & {slot for slot, _ in new}
     invented = any(not rewrite.before.values(slot) for slot, _ in new)
-    return Counter({"lost": bool(lost) and not swapped, "swapped": bool(swapped), "invented": invented})
+    return Counter({"any": 1, "lost": bool(lost) and not swapped, "swapped": bool(swapped), "invented": invented})
 
 
 def _reworded(rewrites: Sequence[Rewrite]) -> float:

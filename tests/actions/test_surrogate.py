@@ -534,7 +534,7 @@ def test_a_shipped_surrogate_is_used_where_all_fits(
     shipped = store.identify(
         CATALOG, SPACE, ScriptedModel(), LexiconCandidates(), language="plot_english", budget=store.EMBEDDED_BUDGET
     )
-    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.5}, COST), shipped, tmp_path / "shipped")
+    store.save_surrogate(Surrogate(fitted, SPACE, {"r2": 0.5}, COST), shipped, tmp_path / "shipped" / "tiny")
     assert prepare(tmp_path / "cache", ScriptedModel(), "never").quality == {"r2": 0.5}
     with pytest.raises(PreparationError, match="not prepared"):
         prepare(tmp_path / "cache", ScriptedModel(), "never", temperature=0.5)

@@ -27,7 +27,8 @@ class Shares:
         failures: For each kind of change, how it fails: it is "missed"; an "other" value of the slot comes in; the old
             value is "kept" next to the new one; or the values of a set are "mixed" up and another one goes.
         first: For each vague direction, the changes that have the first possible outcome.
-        same_slot: Of the other vague changes, those with an outcome in the slot of the first one, where there is one.
+        same_slot: Of the other vague changes, those with an outcome in the slot of the first one, where there are such
+            outcomes and others.
         twice: Vague changes that have two outcomes.
         lost: Rewrites that lose a value that no change concerns.
         swapped: Rewrites that turn such a value into another one.

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import t1_methods, t2_transfer
+from benchmarks.experiments.t2_transfer import grammar
 from benchmarks.experiments.t2_transfer.distance import describe, measure, total_variation
 from benchmarks.running.files import read_json, read_rows
 from eagle_gym.envs.opening import make_world
@@ -53,3 +54,11 @@ def test_t2_and_t1_give_learners_one_budget() -> None:
     for size in ("small", "reference"):
         for name in ("seeds", "steps", "recorded", "episodes"):
             assert t2_transfer.SIZES[size][name] == t1_methods.SIZES[size][name]
+
+
+def test_the_grammar_is_compared_with_the_embedded_model(capsys: pytest.CaptureFixture[str]) -> None:
+    grammar.main(["--cases", "2", "--samples", "2", "--episodes", "2", "--calls", "5"])
+    shown = capsys.readouterr().out
+    assert "Total variation between the two environments, over 2 start texts" in shown
+    for policy in grammar.policies(5):
+        assert f"| {policy} | " in shown
