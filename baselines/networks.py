@@ -75,7 +75,8 @@ def _of_actions(observation: dict[str, Tensor]) -> Iterator[Tensor]:
 def distances(points: Tensor, interests: Tensor) -> Tensor:
     """Distances of points `[B, K, n]` to the centres of a user's interests `[B, c * n]`, ascending, `[B, K, c]`."""
     centres = interests.reshape(len(interests), -1, points.shape[-1])
-    return torch.linalg.vector_norm(points[:, :, None] - centres[:, None], dim=-1).sort(dim=-1).values
+    ascending: Tensor = torch.linalg.vector_norm(points[:, :, None] - centres[:, None], dim=-1).sort(dim=-1).values
+    return ascending
 
 
 def mlp(inputs: int, hidden: int, outputs: int, gain: float | None = None) -> nn.Sequential:

@@ -96,7 +96,7 @@ class EditFeatures:
         if not edit:
             return np.zeros(self.width)
         if self.language == "free":
-            return self._encoder.words([edit])[0]
+            return np.asarray(self._encoder.words([edit])[0])
         try:
             changes = plot_english.parse_edit(edit)
         except TextError:  # a language model's own words

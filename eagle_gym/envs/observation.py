@@ -49,7 +49,7 @@ def _actions(world: World, state: State) -> NDArray[np.float64]:
 
 def _interests(world: World, state: State) -> NDArray[np.float64]:
     assert world.resources.interests is not None
-    return world.resources.interests.centres[state.user].reshape(-1)
+    return np.asarray(world.resources.interests.centres[state.user]).reshape(-1)
 
 
 # Part of the latent observation -> what it shows of a state.

@@ -12,6 +12,7 @@ from baselines.reference import Uniform
 from baselines.writers import BestOfN, BestOfNConfig, ProfileConfig, ProfileRewrite, latent
 from eagle_gym import plot_english
 from eagle_gym.envs import transition
+from eagle_gym.envs.spaces import REQUIRED_KEYS
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState
 from eagle_gym.errors import ConfigurationError
@@ -119,7 +120,8 @@ def test_what_policies_read_is_what_the_environment_shows() -> None:
     envs = make_envs()
     observation, _ = envs.reset(seed=0)
     read = latent(envs.states)
-    for key in ("state", "actions", "weights", "mask"):
+    assert set(read) == set(REQUIRED_KEYS)
+    for key in REQUIRED_KEYS:
         np.testing.assert_allclose(read[key], observation[key], rtol=1e-6)
 
 
