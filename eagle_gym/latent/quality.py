@@ -150,7 +150,8 @@ def cold_start_report(
 
 
 def _means_of(rows: list[list[float]]) -> ColdStart:
-    return ColdStart(*(float(mean) for mean in np.mean(rows, axis=0)), splits=len(rows))
+    user_mean, bias_only, taste_only, text, auc, ndcg = np.mean(rows, axis=0).tolist()
+    return ColdStart(user_mean, bias_only, taste_only, text, auc, ndcg, len(rows))
 
 
 def with_permuted_texts(catalog: Catalog, *, seed: int = 0) -> Catalog:
