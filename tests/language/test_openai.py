@@ -639,7 +639,7 @@ def transformers_server() -> Iterator[str]:
 
 def test_a_real_server_says_what_the_model_says(transformers_server: str):
     """Greedy, so that the sampling of two programs does not matter."""
-    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?prompt_format=control&timeout=120")
+    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?prompts=control&timeout=120")
     asked = [Prompt("rewrite", WORDS[0], "Make it darker."), Prompt("propose", WORDS[1])]
     there = remote.generate(asked, [0, 1], temperature=0.0)
     remote.close()
