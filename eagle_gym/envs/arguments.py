@@ -20,7 +20,7 @@ from eagle_gym.errors import ArgumentError, suggest
 from eagle_gym.language.model import masked
 
 T = TypeVar("T")
-Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair"]
+Kind = Literal["boolean", "integer", "number", "string", "path", "model", "prompts", "mapping", "pair"]
 Part = Literal[
     "episode",
     "catalog",
@@ -47,8 +47,8 @@ class Argument:
     """One argument of an environment.
 
     Attributes:
-        kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"mapping"` is a
-            dict of JSON values, `"pair"` two increasing numbers.
+        kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"prompts"` is a
+            name, a path or a dict, `"mapping"` a dict of JSON values, `"pair"` two increasing numbers.
         default: Its default.
         help: What it is, in one or two sentences of Markdown.
         applies_to: The part of the environment that uses it. `"language models"` are the keywords of every language
@@ -86,6 +86,7 @@ class Argument:
             "number": "a number",
             "path": "a path",
             "model": "the spec of a language model",
+            "prompts": "the name of built-in prompts, a path, or a dict of JSON values",
             "mapping": "a dict of JSON values",
             "pair": "two numbers in increasing order",
         }
@@ -121,6 +122,8 @@ class Argument:
                 return tuple(map(float, value))
             case "mapping":
                 return dict(value) or None
+            case "prompts":
+                return value if isinstance(value, str) else dict(value)
             case _:
                 return value
 
@@ -134,6 +137,8 @@ class Argument:
                 return isinstance(value, int | float) and _is_number(value) and self._is_inside(value)
             case "mapping":
                 return isinstance(value, Mapping) and _is_json(value)
+            case "prompts":
+                return _is_text(value) or (isinstance(value, Mapping) and _is_json(value))
             case "pair":
                 return _is_pair(value)
             case _:

@@ -13,9 +13,10 @@ from typing import Any, Final, Literal, get_args
 from eagle_gym.actions.action_set import SELECTIONS
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.arguments import Argument, Part, argument, located
-from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
+from eagle_gym.errors import ArgumentError, ConfigurationError, PreparationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
+from eagle_gym.language.prompts import PromptSource, load_prompts
 
 SPLITS: Final = ("train", "test")
 Features = Literal["displacement", "next"]
@@ -78,6 +79,15 @@ class Settings:
         kind="model",
         help="The model that rewrites: `'embedded'`, `'embedded:pitch'` (a second one, with another grammar and size), "
         "`'transformers:NAME_OR_PATH'`, `'openai:MODEL@URL'`, `'replay:PATH'` or `'python:MODULE:FACTORY'`.",
+        applies_to="rewriting",
+    )
+    prompts: PromptSource | None = argument(
+        None,
+        of=str,
+        kind="prompts",
+        help="The words in which `language_model` is asked: `'chat'`, `'few_shot'`, `'plain'`, the path of a TOML "
+        "file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, words that the "
+        "model understands.",
         applies_to="rewriting",
     )
     temperature: float = argument(
@@ -259,6 +269,7 @@ class Settings:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+        _check_prompts(self)
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
@@ -356,6 +367,14 @@ def _check_language(settings: Settings) -> None:
         )
 
 
+def _check_prompts(settings: Settings) -> None:
+    try:
+        if settings.prompts is not None:
+            load_prompts(settings.prompts)
+    except (ConfigurationError, PreparationError) as error:
+        raise ArgumentError(str(error)) from error
+
+
 def is_embedded(language_model: str) -> bool:
     """Whether a spec names one of the package's own models, which speak plot English only."""
     return language_model.partition(":")[0] == "embedded"
@@ -367,6 +386,8 @@ def _identified(record: Argument, value: Any) -> Any:  # noqa: ANN401
         return None
     if record.kind == "path":
         return located(value)
+    if record.kind == "prompts":
+        return load_prompts(value).fingerprint
     return _identified_model(value) if record.kind == "model" else value
 
 

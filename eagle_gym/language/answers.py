@@ -33,12 +33,10 @@ class Answer(NamedTuple):
     Attributes:
         text: The text; empty where the answer holds none.
         problem: Why it holds none, for an error message; None where there is a text.
-        ended: Whether the model wrote a stop string, so that the answer is whole whatever was cut off after it.
     """
 
     text: str
     problem: str | None = None
-    ended: bool = False
 
 
 def read_answer(

@@ -67,6 +67,10 @@ class PromptFormat(Protocol):
         """The text in generated tokens, or why there is none; the prompt says what was asked."""
         ...
 
+    def has_stop(self, tokens: Sequence[int]) -> bool:
+        """Whether generated tokens hold a stop string, so that the answer before it is whole."""
+        ...
+
 
 class ControlFormat:
     """Prompts in control tokens, for the embedded model and others trained on its format.
@@ -108,6 +112,10 @@ class ControlFormat:
     def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
         """The text that generated tokens spell, as it is."""
         return Answer(self._tokenizer.decode(list(tokens), skip_special_tokens=True).strip())
+
+    def has_stop(self, tokens: Sequence[int]) -> bool:
+        """False: the end token ends an answer."""
+        return False
 
 
 def _plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
@@ -166,11 +174,17 @@ class GeneralFormat:
 
     def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
         """The text in an answer; markers of reasoning are often special tokens, so these are decoded too."""
-        raw: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False)
-        raw, ended = until_stop(raw, self.prompts.stop)
+        raw, _ = until_stop(self._decode(tokens), self.prompts.stop)
         in_reasoning = self._template is not None and self._template.opens_reasoning
-        answer = read_answer(raw, prompt, in_reasoning=in_reasoning, special=self._special)
-        return answer._replace(ended=ended)
+        return read_answer(raw, prompt, in_reasoning=in_reasoning, special=self._special)
+
+    def has_stop(self, tokens: Sequence[int]) -> bool:
+        """Whether generated tokens hold a stop string, so that the answer before it is whole."""
+        return bool(self.prompts.stop) and until_stop(self._decode(tokens), self.prompts.stop)[1]
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        raw: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+        return raw
 
     def _harmless(self, text: str) -> str:
         """The text changed such that it can neither end a chat turn nor close reasoning."""

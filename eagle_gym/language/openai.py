@@ -3,8 +3,8 @@
 The spec is `openai:MODEL@URL`, for example `openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1`. Options
 stand in the URL's query, joined by `&`; in their values `@` is written `%40` and `#` `%23`.
 
-- `prompts`: the built-in prompt set (see `prompts`) in whose words the model is asked, where the argument `prompts` is not
-  given. `chat` (default) asks `/chat/completions`; `few_shot` and `control` ask `/completions` with a text to be
+- `prompts`: the built-in prompt set in whose words the model is asked, where the argument `prompts` is not given.
+  `chat` (default) asks `/chat/completions`; `few_shot`, `plain` and `control` ask `/completions` with a text to be
   continued or with the embedded model's control tokens.
 - `concurrency` (32): requests under way at once. The server batches them: one server feeds many environments.
 - `timeout` (60): seconds that a request may wait for the connection and for each piece of the answer.

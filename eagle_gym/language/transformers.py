@@ -226,8 +226,8 @@ class _Shared:
             return ControlFormat(self._control, prompts)
         if prompts.format == "chat" and not self._has_template:
             raise PreparationError(
-                f"expected a chat template in {self.source!r}, got none: name prompts='few_shot' if it is a base model, "
-                "or take the instruction-tuned model in a form that has its template"
+                f"expected a chat template in {self.source!r}, got none: name prompts='few_shot' if it is a base "
+                "model, or take the instruction-tuned model in a form that has its template"
             )
         return GeneralFormat(self._tokenizer, prompts, self._stop, self.source)
 
@@ -425,7 +425,7 @@ class TransformersModel:
             raise LanguageModelError(
                 f"expected a prompt that leaves room for an answer in the context of {self.name!r} ({context} tokens), "
                 f"got {prompt_tokens} tokens, {prompt_tokens - context + 1} too many: shorten the text, take prompts "
-                "without examples, or use a model with a longer context"
+                "without examples (prompts='plain'), or use a model with a longer context"
             )
         return min(self._max_new_tokens, context - prompt_tokens)
 
@@ -434,8 +434,8 @@ class TransformersModel:
         tokens, stopped = generated.tokens, generated.stopped
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
-        text, problem, ended = self.prompt_format.read(tokens, prompt)
-        reason: FinishReason = "stop" if stopped or ended else "length"
+        text, problem = self.prompt_format.read(tokens, prompt)
+        reason: FinishReason = "stop" if stopped or self.prompt_format.has_stop(tokens) else "length"
         return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
 
 

@@ -33,7 +33,7 @@ from eagle_gym.language.prompts.prompt import Prompt, well_formed
 Format = Literal["chat", "plain", "control"]
 PromptSource: TypeAlias = str | Mapping[str, Any]  # a built-in name or a path, or the content of a file
 
-BUILT_IN: Final = ("chat", "few_shot", "control")
+BUILT_IN: Final = ("chat", "few_shot", "plain", "control")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "rewrite": ("text", "edit"),
     "propose": ("text",),
@@ -159,7 +159,7 @@ def load_prompts(source: PromptSource) -> PromptSet:
     """The prompt set that a name, a path or a dict gives.
 
     Args:
-        source: `"chat"`, `"few_shot"` or `"control"`; the path of a TOML file; or such a file's content as a dict.
+        source: `"chat"`, `"few_shot"`, `"plain"` or `"control"`; the path of a TOML file; or such a file's content as a dict.
 
     Raises:
         ConfigurationError: A field is unknown, missing or of the wrong type.
