@@ -32,8 +32,8 @@ def load_language_model(
         spec: One of
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
-            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging Face
-              hub;
+            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging
+              Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
               `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
             - `"replay:PATH"`: the answers in a recording;

@@ -159,7 +159,8 @@ def load_prompts(source: PromptSource) -> PromptSet:
     """The prompt set that a name, a path or a dict gives.
 
     Args:
-        source: `"chat"`, `"few_shot"`, `"plain"` or `"control"`; the path of a TOML file; or such a file's content as a dict.
+        source: `"chat"`, `"few_shot"`, `"plain"` or `"control"`; the path of a TOML file; or such a file's content as a
+            dict.
 
     Raises:
         ConfigurationError: A field is unknown, missing or of the wrong type.
