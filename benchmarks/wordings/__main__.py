@@ -8,14 +8,19 @@ from benchmarks.wordings.measure import answers, load_cases, measure
 from eagle_gym.language import load_language_model
 
 
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks.wordings", description=__doc__)
+    made.add_argument("model", help="the spec of a language model")
+    made.add_argument("prompts", nargs="+", help="a built-in prompt set, or the path of one")
+    made.add_argument("--dtype", default="float32", help="number format of the language model")
+    made.add_argument("--show", action="store_true", help="print the answers, too")
+    return made
+
+
 def main() -> None:
     """Print a line of a Markdown table for each prompt set."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wordings", description=__doc__)
-    parser.add_argument("model", help="the spec of a language model")
-    parser.add_argument("prompts", nargs="+", help="a built-in prompt set, or the path of one")
-    parser.add_argument("--dtype", default="float32", help="number format of the language model")
-    parser.add_argument("--show", action="store_true", help="print the answers, too")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     cases = load_cases()
     print("| prompts | followed | copied | no answer | words kept | seconds |\n|---|---|---|---|---|---|", flush=True)
     for name in arguments.prompts:

