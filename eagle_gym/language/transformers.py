@@ -234,7 +234,8 @@ class _Shared:
     def _stop_tokens(self) -> frozenset[int]:
         """End tokens of tokenizer, model and generation config, and the token that begins a new document."""
         if self._control is not None:
-            return frozenset(self._control.token_to_id(token) for token in (PAD, END))
+            numbers = self._control.get_vocab(with_added_tokens=True)
+            return frozenset(numbers[token] for token in (PAD, END))
         stated = [self._tokenizer.eos_token_id, self._tokenizer.bos_token_id, self.config.get("eos_token_id")]
         stated.append(self._generation_config().get("eos_token_id"))
         stop: set[int] = set()

@@ -115,6 +115,15 @@ def test_chats_hold_rules_examples_and_request_in_order():
     )
 
 
+def test_a_set_may_be_based_on_one_that_is_based_on_another():
+    found = load_prompts({"based_on": "chat_few_shot", "noun": "product"})
+    asked = found.messages(Prompt("rewrite", "A hat.", "Make it red."))
+    assert [message.role for message in asked] == ["system", *["user", "assistant"] * 2, "user"]
+    assert asked[0].text.startswith("You rewrite products.")
+    assert asked[1].text.startswith("Description: A young baker")
+    assert asked[-1] == load_prompts("chat").messages(Prompt("rewrite", "A hat.", "Make it red."))[-1]
+
+
 def test_plain_prompts_end_where_the_answer_begins():
     asked = phrased("few_shot", Prompt("rewrite", "A hat.", "Make it red."))
     assert asked.endswith("Description: A hat.\nEdit: Make it red.\nRewritten description:")

@@ -3,7 +3,7 @@
 - `prompt`: a `Prompt` says what is asked: the task, the text, the edit, the user's profile.
 - `prompt_set`: a `PromptSet` says in which words, read from a template file or given as a dict.
 - `control`: the control tokens of the embedded model.
-- `chat.toml`, `few_shot.toml`, `plain.toml`, `control.toml`: the built-in sets.
+- `chat.toml`, `chat_few_shot.toml`, `few_shot.toml`, `plain.toml`, `control.toml`: the built-in sets.
 """
 
 from __future__ import annotations

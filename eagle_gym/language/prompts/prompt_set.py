@@ -33,7 +33,7 @@ from eagle_gym.language.prompts.prompt import Prompt, well_formed
 Format = Literal["chat", "plain", "control"]
 PromptSource: TypeAlias = str | Mapping[str, Any]  # a built-in name or a path, or the content of a file
 
-BUILT_IN: Final = ("chat", "few_shot", "plain", "control")
+BUILT_IN: Final = ("chat", "chat_few_shot", "few_shot", "plain", "control")
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "rewrite": ("text", "edit"),
     "propose": ("text",),
@@ -159,8 +159,7 @@ def load_prompts(source: PromptSource) -> PromptSet:
     """The prompt set that a name, a path or a dict gives.
 
     Args:
-        source: `"chat"`, `"few_shot"`, `"plain"` or `"control"`; the path of a TOML file; or such a file's content as a
-            dict.
+        source: One of `BUILT_IN`; the path of a TOML file; or such a file's content as a dict.
 
     Raises:
         ConfigurationError: A field is unknown, missing or of the wrong type.
@@ -245,7 +244,7 @@ def _merged(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
             f"prompts {name!r}: expected based_on to be one of {', '.join(BUILT_IN)}, got {base!r}"
             f"{suggest(base, BUILT_IN)}"
         )
-    merged = _built_in_content(base)
+    merged = _merged(base, _built_in_content(base))
     for key, value in content.items():
         under = merged.get(key)
         merged[key] = {**under, **value} if isinstance(under, dict) and isinstance(value, Mapping) else value
