@@ -86,8 +86,8 @@ class Settings:
         of=str,
         kind="prompts",
         help="The words in which `language_model` is asked: `'chat'`, `'chat_few_shot'`, `'few_shot'`, `'plain'`, the "
-        "path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, words that the "
-        "model understands.",
+        "path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, "
+        "words that the model understands.",
         applies_to="rewriting",
     )
     temperature: float = argument(

@@ -42,8 +42,8 @@ def load_language_model(
         dtype: The number format of a model in this process: `"float32"`, `"bfloat16"` or `"float16"`.
         batch_invariant: Compute in fixed tiles (slower). A row's text then does not depend on the rest of its batch.
         max_new_tokens: Longest generation; None takes the backend's own (160 for plot English, 512 for others).
-        prompts: The words in which the model is asked: `"chat"`, `"chat_few_shot"`, `"few_shot"`, `"plain"`, the
-            path of a TOML file, or a dict (see `prompts.prompt_set`). None takes what the model understands. Fingerprints cover the words.
+        prompts: The words in which the model is asked: the name of a built-in prompt set, the path of a TOML file, or a
+            dict (see `prompts.prompt_set`). None takes what the model understands. Fingerprints cover the words.
         cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
         record: A recording. Answers that it holds are read from it; all others are appended to it.
         max_calls: Limit of generations. A call that would exceed a limit raises an error.
