@@ -89,8 +89,10 @@ def url(smollm2: Path) -> Iterator[str]:
             process.terminate()
 
 
+# A model of this size rambles to the limit of tokens where it is asked without examples, and such an answer is an error.
 SMALL = {
-    "prompts": {"based_on": "chat", "noun": "product description"},
+    "prompts": {"based_on": "few_shot", "noun": "product description"},
+    "temperature": 0.3,
     "effects": "rollout",
     "rollout_samples": 1,
     "actions": 2,
