@@ -89,7 +89,7 @@ def url(smollm2: Path) -> Iterator[str]:
             process.terminate()
 
 
-# A model of this size rambles to the limit of tokens where it is asked without examples, and such an answer is an error.
+# Asked without examples, a model of this size often rambles to the limit of tokens, and such an answer is an error.
 SMALL = {
     "prompts": {"based_on": "few_shot", "noun": "product description"},
     "temperature": 0.3,
