@@ -29,6 +29,7 @@ import sys, xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path, settings.hostnames, settings.port = sys.argv[1], ["127.0.0.1"], 0
 settings.n_parallel, settings.n_ctx = 4, 4096
+settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1  # more of them spin on a busy machine
 server = xllamacpp.Server(settings)
 print(server.listening_address, flush=True)
 sys.stdin.read()
