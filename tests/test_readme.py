@@ -19,6 +19,7 @@ import pytest
 
 import baselines.__main__
 import benchmarks.__main__
+import benchmarks.wordings.__main__
 import eagle_gym.__main__
 from eagle_gym.language.embedded import evaluate, train
 
@@ -30,6 +31,7 @@ BLOCK = re.compile(
 )
 
 PARSERS = {
+    "benchmarks.wordings": benchmarks.wordings.__main__.parser,
     "baselines": baselines.__main__.parser,
     "eagle_gym": eagle_gym.__main__.parser,
     "eagle_gym.language.embedded.evaluate": evaluate.parser,
@@ -103,7 +105,7 @@ def test_commands_parse(command: str) -> None:
         assert all((ROOT / file).is_file() for option, file in pairwise(words) if option == "-r")
         assert {extra for word in words for extra in re.findall(r"\[(\w+)\]", word)} <= extras()
     else:
-        assert words[0] in ("git", "cd", "vllm"), f"who checks {command!r}?"
+        assert words[0] in ("git", "cd", "vllm", "llama-server"), f"who checks {command!r}?"
 
 
 def extras() -> set[str]:

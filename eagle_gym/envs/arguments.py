@@ -21,7 +21,7 @@ from eagle_gym.language.model import masked
 from eagle_gym.tasks import values_by_task
 
 T = TypeVar("T")
-Kind = Literal["boolean", "integer", "number", "string", "path", "model", "mapping", "pair", "names"]
+Kind = Literal["boolean", "integer", "number", "string", "path", "model", "prompts", "mapping", "pair", "names"]
 Part = Literal[
     "episode",
     "catalog",
@@ -48,8 +48,9 @@ class Argument:
     """One argument of an environment.
 
     Attributes:
-        kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"mapping"` is a
-            dict of JSON values, `"pair"` two increasing numbers, `"names"` a list of different choices.
+        kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"prompts"` is a
+            name, a path or a dict, `"mapping"` a dict of JSON values, `"pair"` two increasing numbers, `"names"` a list
+            of different choices.
         default: Its default.
         help: What it is, in one or two sentences of Markdown.
         applies_to: The part of the environment that uses it. `"language models"` are the keywords of every language
@@ -89,6 +90,7 @@ class Argument:
             "number": "a number",
             "path": "a path",
             "model": "the spec of a language model",
+            "prompts": "the name of built-in prompts, a path, or a dict of JSON values",
             "mapping": "a dict of JSON values",
             "pair": "two numbers in increasing order",
         }
@@ -131,6 +133,8 @@ class Argument:
                 return dict(value) or None
             case "names":
                 return tuple(name for name in self.choices if name in value)
+            case "prompts":
+                return value if isinstance(value, str) else dict(value)
             case _:
                 return value
 
@@ -144,6 +148,8 @@ class Argument:
                 return isinstance(value, int | float) and _is_number(value) and self._is_inside(value)
             case "mapping":
                 return isinstance(value, Mapping) and _is_json(value)
+            case "prompts":
+                return _is_text(value) or (isinstance(value, Mapping) and _is_json(value))
             case "pair":
                 return _is_pair(value)
             case "names":

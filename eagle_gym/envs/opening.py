@@ -68,7 +68,9 @@ def open_resources(settings: Settings) -> Resources:
     """
     catalog = shared(_CATALOGS, settings.catalog_key, lambda: load_catalog(settings))
     keywords = settings.applying_to("language models", "recording and budget")
-    model = load_language_model(settings.language_model, **keywords)
+    model = load_language_model(
+        settings.language_model, prompts=settings.prompts, cache_dir=settings.cache_dir, **keywords
+    )
     if model.language == "plot_english" and catalog.language != "plot_english":
         raise ConfigurationError(
             f"the texts of the catalog {catalog.name!r} are free text, which the language model {model.name!r} does "
@@ -140,7 +142,8 @@ def open_effects_model(settings: Settings) -> LanguageModel | None:
     """The language model that the effects predict, if it is not the environment's own."""
     if settings.effects_model is None:
         return None
-    return load_language_model(settings.effects_model, **settings.applying_to("language models"))
+    keywords = settings.applying_to("language models")
+    return load_language_model(settings.effects_model, cache_dir=settings.cache_dir, **keywords)
 
 
 def open_effects(

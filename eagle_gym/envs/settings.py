@@ -14,9 +14,10 @@ from eagle_gym.actions.action_set import SELECTIONS
 from eagle_gym.catalog.fields import FIELDS
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.arguments import Argument, Part, argument, located
-from eagle_gym.errors import ArgumentError, ConfigurationError, suggest
+from eagle_gym.errors import ArgumentError, ConfigurationError, PreparationError, suggest
 from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
+from eagle_gym.language.prompts import PromptSource, load_prompts
 from eagle_gym.latent import AFFINITIES
 from eagle_gym.tasks import TASKS
 
@@ -93,6 +94,15 @@ class Settings:
         help="The model that rewrites: `'embedded'`, `'embedded:pitch'` (a second one, with another grammar and size), "
         "`'grammar'` (no weights: the grammar itself, at the speed of arrays), `'transformers:NAME_OR_PATH'`, "
         "`'openai:MODEL@URL'`, `'replay:PATH'` or `'python:MODULE:FACTORY'`.",
+        applies_to="rewriting",
+    )
+    prompts: PromptSource | None = argument(
+        None,
+        of=str,
+        kind="prompts",
+        help="The words in which `language_model` is asked: `'chat'`, `'chat_few_shot'`, `'few_shot'`, `'plain'`, the "
+        "path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, "
+        "words that the model understands.",
         applies_to="rewriting",
     )
     temperature: float = argument(
@@ -368,6 +378,7 @@ class Settings:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+        _check_prompts(self)
 
     def _preset(self) -> dict[str, Any]:
         """The arguments that the task sets.
@@ -531,12 +542,22 @@ def _check_language(settings: Settings) -> None:
 _OF_PLOT_ENGLISH: Final = {"embedded": "the embedded model", "grammar": "the grammar"}
 
 
+def _check_prompts(settings: Settings) -> None:
+    try:
+        if settings.prompts is not None:
+            load_prompts(settings.prompts)
+    except (ConfigurationError, PreparationError) as error:
+        raise ArgumentError(str(error)) from error
+
+
 def _identified(record: Argument, value: Any) -> Any:  # noqa: ANN401
     """The value of an argument, paths by where they are."""
     if value is None:
         return None
     if record.kind == "path":
         return located(value)
+    if record.kind == "prompts":
+        return load_prompts(value).fingerprint
     return _identified_model(value) if record.kind == "model" else value
 
 

@@ -64,6 +64,13 @@ def read_answer(
     return found if found.text or found.problem else Answer("", _quoted("nothing but remarks or markup", raw))
 
 
+def until_stop(raw: str, stop: Iterable[str]) -> tuple[str, bool]:
+    """The part of an answer before the first stop string that follows a word, and whether there was one."""
+    begin = len(raw) - len(raw.lstrip())
+    ends = [end for string in stop if (end := raw.find(string, begin)) >= 0]
+    return (raw[: min(ends)], True) if ends else (raw, False)
+
+
 _GAP: Final = re.compile(r"\s{40,}")  # searching for patterns in longer gaps would take long
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from jinja2 import TemplateError
 
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.answers import opens_reasoning
+from eagle_gym.language.prompts import Message, fold_system
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,13 +28,6 @@ _FAILURES: Final = (TemplateError, ArithmeticError, AttributeError, LookupError,
 _TIME_FORMAT: Final = re.compile(r"""(['"])([^'"{}]*%[^'"{}]*)\1""")
 _FILLING: Final = "Many words stand here, so that a template that cuts its messages is found out. " * 20
 _MARKUP: Final = "Texts have <b>markup</b>, R&D, \"quotes\", 'others', an ü and a 灯, which no template should escape."
-
-
-class Message(NamedTuple):
-    """One turn of a conversation."""
-
-    role: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +51,12 @@ def _sentinel(role: str) -> str:
 
 
 class ChatTemplate:
-    """Renders instructions and a request as the prompt of a chat model.
+    """Renders messages as the prompt of a chat model.
 
     Args:
         tokenizer: Has the template.
         name: The model's, for messages.
+        examples: Whether prompts hold examples, as turns before the request.
 
     Attributes:
         repeatable: Whether equal messages give equal prompts.
@@ -70,26 +66,27 @@ class ChatTemplate:
         PreparationError: The template fails, or changes or loses the user's text.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str, *, examples: bool = False) -> None:
         self._tokenizer, self._name = tokenizer, name
+        roles = ("system", "user", "assistant", "user") if examples else ("system", "user")
+        self._trial = [Message(role, _sentinel(f"{role} ({turn})")) for turn, role in enumerate(roles)]
         self._template = self._pinned_template()
         self._layout = self._find_layout()
-        first, second = (self.render(_sentinel("system"), _sentinel("user")) for _ in range(2))
+        first, second = (self.render(self._trial) for _ in range(2))
         self.repeatable = first == second
-        self.opens_reasoning = opens_reasoning(first.rpartition(_sentinel("user"))[2])
+        self.opens_reasoning = opens_reasoning(first.rpartition(self._trial[-1].text)[2])
 
-    def render(self, rules: str, request: str) -> str:
+    def render(self, messages: Sequence[Message]) -> str:
         """The prompt.
 
         Args:
-            rules: The instructions.
-            request: The user's message.
+            messages: The instructions, examples as turns of user and assistant, and the request.
 
         Raises:
             LanguageModelError: The template fails on these messages.
         """
         try:
-            return self._apply(self._layout, rules, request)
+            return self._apply(self._layout, messages)
         except _FAILURES as error:
             raise LanguageModelError(f"the chat template of {self._name!r} fails on a prompt: {error!r}") from error
 
@@ -109,34 +106,31 @@ class ChatTemplate:
         return f"{{% macro strftime_now(format) %}}{body}{{% endmacro %}}{{{{ '' }}}}{template}"
 
     def _find_layout(self) -> MessageLayout:
-        """The first layout in which the template keeps instructions and request."""
-        rules, request = _sentinel("system"), _sentinel("user")
+        """The first layout in which the template keeps all messages."""
         problem = "it changes or loses the user's text"
         for layout in LAYOUTS:
             try:
-                prompt = self._apply(layout, rules, request)
+                prompt = self._apply(layout, self._trial)
             except _FAILURES as error:
                 problem = f"it fails with {error!r}"
                 continue
-            if rules in prompt and request in prompt:
+            if all(message.text in prompt for message in self._trial):
                 return layout
             problem = "it changes or loses the user's text"
         raise PreparationError(
             f"the chat template of {self._name!r} cannot be used, {problem}: expected a template that renders a system "
-            "and a user message; repair chat_template.jinja, or remove it to have the model continue plain instructions"
+            "and a user message; repair chat_template.jinja, or remove it and name prompts='few_shot'"
         )
 
-    def _apply(self, layout: MessageLayout, rules: str, request: str) -> str:
-        turns = [Message("system", rules), Message("user", request)]
-        if not layout.system_role:
-            turns = [Message("user", f"{rules}\n\n{request}")]
-        messages = [
+    def _apply(self, layout: MessageLayout, messages: Sequence[Message]) -> str:
+        turns = messages if layout.system_role else fold_system(messages)
+        rendered = [
             {"role": turn.role, "content": [{"type": "text", "text": turn.text}] if layout.parts else turn.text}
             for turn in turns
         ]
         # A template that knows how to switch reasoning off does so; others ignore the argument.
         text: str = self._tokenizer.apply_chat_template(
-            messages,
+            rendered,
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=True,

@@ -16,8 +16,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import masked
+from eagle_gym.language.prompts import BUILT_IN
 
-ServerFormat = Literal["chat", "plain", "control"]
 TokenLimit = Literal["max_tokens", "max_completion_tokens"]
 
 OMITTABLE: Final = ("seed", "temperature")
@@ -104,8 +104,7 @@ class Endpoint:
     Attributes:
         model: The model's name on the server.
         url: The server's address, without options.
-        prompt_format: `"chat"` asks `/chat/completions`; `"plain"` and `"control"` ask `/completions` with
-            instructions to be continued or with the embedded model's control tokens.
+        prompts: The built-in prompt set in whose words the model is asked; None leaves the choice to the caller.
         concurrency: Requests under way at once.
         timeout: Seconds that a request may wait for the connection and for each piece of the answer.
         retries: How often a refused request is sent again.
@@ -116,7 +115,7 @@ class Endpoint:
 
     model: str
     url: str
-    prompt_format: ServerFormat = "chat"
+    prompts: str | None = None
     concurrency: int = 32
     timeout: float = 60.0
     retries: int = 5
@@ -150,12 +149,12 @@ class Endpoint:
 
     @property
     def identity(self) -> str:
-        """What decides the answers: model, address, format, and whatever departs from a plain request."""
-        plain = f"{self.model}@{self.url}?{self.prompt_format}"
+        """What decides the answers: model, address, and whatever departs from a plain request."""
+        plain = f"{self.model}@{self.url}"
         changes: dict[str, Any] = dict(sorted(self.extra_body.items()))
         if self.manners != Manners():
             changes["manners"] = [self.manners.system_role, self.manners.token_limit, sorted(self.manners.omit)]
-        return f"{plain}&{json.dumps(changes, sort_keys=True)}" if changes else plain
+        return f"{plain}?{json.dumps(changes, sort_keys=True)}" if changes else plain
 
 
 def _integer(least: int) -> Callable[[str, str], int]:
@@ -219,7 +218,7 @@ def _word(name: str, value: str) -> str:
 
 
 _OPTIONS: Final[Mapping[str, Callable[[str, str], Any]]] = {
-    "prompt_format": _one_of(*get_args(ServerFormat)),
+    "prompts": _one_of(*BUILT_IN),
     "concurrency": _integer(1),
     "timeout": _seconds,
     "retries": _integer(0),

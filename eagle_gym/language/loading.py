@@ -6,6 +6,7 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.metering import Limits, MeteredModel
 from eagle_gym.language.model import LanguageModel, masked
 from eagle_gym.language.own import make_own_model
+from eagle_gym.language.prompts import PromptSource
 from eagle_gym.language.replay import RecordedModel, ReplayedModel
 
 
@@ -16,6 +17,8 @@ def load_language_model(
     dtype: str = "float32",
     batch_invariant: bool = False,
     max_new_tokens: int | None = None,
+    prompts: PromptSource | None = None,
+    cache_dir: str | None = None,
     record: str | None = None,
     max_calls: int | None = None,
     max_tokens: int | None = None,
@@ -30,7 +33,8 @@ def load_language_model(
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
             - `"grammar"`: the grammar of plot English itself, which rewrites as `"embedded"` was measured to;
-            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder or on the Hugging Face hub;
+            - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging
+              Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
               `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
             - `"replay:PATH"`: the answers in a recording;
@@ -39,6 +43,9 @@ def load_language_model(
         dtype: The number format of a model in this process: `"float32"`, `"bfloat16"` or `"float16"`.
         batch_invariant: Compute in fixed tiles (slower). A row's text then does not depend on the rest of its batch.
         max_new_tokens: Longest generation; None takes the backend's own (160 for plot English, 512 for others).
+        prompts: The words in which the model is asked: the name of a built-in prompt set, the path of a TOML file, or a
+            dict (see `prompts.prompt_set`). None takes what the model understands. Fingerprints cover the words.
+        cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
         record: A recording. Answers that it holds are read from it; all others are appended to it.
         max_calls: Limit of generations. A call that would exceed a limit raises an error.
         max_tokens: Limit of tokens, prompts included.
@@ -57,7 +64,7 @@ def load_language_model(
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ConfigurationError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
     limits = Limits(max_calls, max_tokens, max_cost, prompt_price, completion_price)
-    model = _open_backend(spec, device, dtype, batch_invariant, max_new_tokens)
+    model = _open_backend(spec, device, dtype, batch_invariant, max_new_tokens, prompts, cache_dir)
     if not limits.idle:
         model = MeteredModel(model, limits)
     if record is None:
@@ -67,7 +74,13 @@ def load_language_model(
 
 
 def _open_backend(
-    spec: str, device: str, dtype: str, batch_invariant: bool, max_new_tokens: int | None
+    spec: str,
+    device: str,
+    dtype: str,
+    batch_invariant: bool,
+    max_new_tokens: int | None,
+    prompts: PromptSource | None,
+    cache_dir: str | None,
 ) -> LanguageModel:
     kind, _, target = spec.partition(":")
     if spec == "grammar":
@@ -82,16 +95,28 @@ def _open_backend(
         from eagle_gym.language.transformers import TransformersModel
 
         return TransformersModel(
-            spec, target, device=device, dtype=dtype, batch_invariant=batch_invariant, max_new_tokens=max_new_tokens
+            spec,
+            target,
+            device=device,
+            dtype=dtype,
+            batch_invariant=batch_invariant,
+            max_new_tokens=max_new_tokens,
+            prompts=prompts,
+            cache_dir=cache_dir,
+        )
+    if kind == "openai" and target:
+        from eagle_gym.language.openai import OpenAIModel
+
+        return OpenAIModel(spec, max_new_tokens=max_new_tokens, prompts=prompts)
+    if kind in ("replay", "python") and target and prompts is not None:
+        raise ConfigurationError(
+            f"expected no prompts for {masked(spec)!r}, got {prompts!r}: a recording holds those of its model, and "
+            "a model of your own has its own"
         )
     if kind == "replay" and target:
         return ReplayedModel(target)
     if kind == "python" and target:
         return make_own_model(target)
-    if kind == "openai" and target:
-        from eagle_gym.language.openai import OpenAIModel
-
-        return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
         f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'grammar', "
         "'transformers:PATH_OR_NAME', 'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"

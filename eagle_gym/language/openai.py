@@ -3,8 +3,9 @@
 The spec is `openai:MODEL@URL`, for example `openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1`. Options
 stand in the URL's query, joined by `&`; in their values `@` is written `%40` and `#` `%23`.
 
-- `prompt_format`: `chat` (default) asks `/chat/completions`; `plain` and `control` ask `/completions` with
-  instructions to be continued or with the embedded model's control tokens.
+- `prompts`: the built-in prompt set in whose words the model is asked, where the argument `prompts` is not given.
+  `chat` (default) asks `/chat/completions`; `few_shot`, `plain` and `control` ask `/completions` with a text to be
+  continued or with the embedded model's control tokens.
 - `concurrency` (32): requests under way at once. The server batches them: one server feeds many environments.
 - `timeout` (60): seconds that a request may wait for the connection and for each piece of the answer.
 - `retries` (5): how often a refused request is sent again. A request that is answered a byte at a time is given up,
@@ -45,12 +46,13 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError
-from eagle_gym.language.answers import Answer, read_answer
+from eagle_gym.language.answers import Answer, read_answer, until_stop
 from eagle_gym.language.connection import Connection, make_client
 from eagle_gym.language.endpoint import Endpoint, Manners
 from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
@@ -58,11 +60,11 @@ from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
     Prompt,
-    chat_messages,
-    control_segments,
+    PromptSet,
+    PromptSource,
     fold_system,
     harmless,
-    plain_instructions,
+    load_prompts,
 )
 from eagle_gym.language.responses import (
     Reply,
@@ -98,19 +100,24 @@ class OpenAIModel:
     Args:
         spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
+        prompts: The words in which it is asked; None takes those that the spec names.
 
     Raises:
-        ConfigurationError: The spec is invalid.
+        ConfigurationError: The spec or the prompts are invalid, or both name prompts.
         PreparationError: The package `openai` is not installed.
     """
 
     deterministic = False
 
-    def __init__(self, spec: str, *, max_new_tokens: int | None = None) -> None:
+    def __init__(
+        self, spec: str, *, max_new_tokens: int | None = None, prompts: PromptSource | None = None
+    ) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.language: Language = "plot_english" if self.endpoint.prompt_format == "control" else "free"
-        self.fingerprint = hashlib.blake2b(self.endpoint.identity.encode(), digest_size=16).hexdigest()
+        self.prompts = _chosen_prompts(self.endpoint, prompts)
+        self.language: Language = "plot_english" if self.prompts.format == "control" else "free"
+        identity = f"{self.endpoint.identity}&{self.prompts.fingerprint}"
+        self.fingerprint = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
         self.usage = Usage()
         self._max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
         self._manners = self.endpoint.manners
@@ -251,7 +258,7 @@ class OpenAIModel:
         fields = {name: value for name, value in request.items() if name not in ("model", "messages", "prompt")}
         # The client's timeout is per read; a server that sends a byte now and then is held to this one.
         async with asyncio.timeout((self.endpoint.timeout + LONGEST_WAIT) * (self.endpoint.retries + 1)):
-            if self.endpoint.prompt_format == "chat":
+            if self.prompts.format == "chat":
                 chat = client.chat.completions.with_raw_response
                 chatted = await chat.create(model=request["model"], messages=request["messages"], extra_body=fields)
                 return chatted.http_response
@@ -270,12 +277,14 @@ class OpenAIModel:
         return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
 
     def _asked(self, prompt: Prompt, manners: Manners) -> dict[str, Any]:
-        if self.endpoint.prompt_format == "chat":
-            messages = chat_messages(prompt)
-            return {"messages": messages if manners.system_role else fold_system(messages)}
-        if self.endpoint.prompt_format == "control":
-            return {"prompt": _control(prompt), "stop": [END]}
-        return {"prompt": plain_instructions(prompt), "stop": ["\n\n"]}
+        if self.prompts.format == "chat":
+            messages = self.prompts.messages(prompt)
+            messages = messages if manners.system_role else fold_system(messages)
+            return {"messages": [{"role": message.role, "content": message.text} for message in messages]}
+        if self.prompts.format == "control":
+            segments = self.prompts.segments(prompt, partial(harmless, tokens=CONTROL_TOKENS))
+            return {"prompt": "".join(control + text for control, text in segments), "stop": [END]}
+        return {"prompt": self.prompts.text(prompt), "stop": list(self.prompts.stop)}
 
     def _learn(self, manners: Manners) -> None:
         """Ask otherwise from now on."""
@@ -295,7 +304,7 @@ class OpenAIModel:
         try:
             found = decode_body(response.content, response.headers.get("content-type", ""))
             count = count_tokens(found, asked=asked, written=0, limit=self._max_new_tokens)
-            reply = read_reply(found, chat=self.endpoint.prompt_format == "chat")
+            reply = read_reply(found, chat=self.prompts.format == "chat")
             written = len(reply.text.encode("utf-8", "replace")) + reply.reasoning
             count = count_tokens(found, asked=asked, written=written, limit=self._max_new_tokens)
         finally:
@@ -304,11 +313,12 @@ class OpenAIModel:
 
     def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt) -> Completion:
         text = self._masked(reply.text)
-        if self.endpoint.prompt_format == "control":
+        if self.prompts.format == "control":
             text, end, _ = text.partition(END)
             answer, whole = Answer(text.strip()), bool(end)
         else:
-            answer, whole = read_answer(text, prompt) if text.strip() else Answer("", reply.remark), False
+            text, whole = until_stop(text, self.prompts.stop)  # where the server did not
+            answer = read_answer(text, prompt) if text.strip() else Answer("", reply.remark)
         reason = "stop" if whole else self._reason(reply, count)
         problem = None if answer.problem is None else self._redact(answer.problem)
         return Completion(answer.text, count.prompt, count.completion, reason, problem)
@@ -373,6 +383,9 @@ def _corrected(manners: Manners, error: Exception) -> Manners:
     return manners.corrected(str(error), *(value if isinstance(value, str) else None for value in named))
 
 
-def _control(prompt: Prompt) -> str:
-    """The control-token prompt, with control tokens inside its texts pulled apart."""
-    return "".join(control + harmless(text, CONTROL_TOKENS) for control, text in control_segments(prompt))
+def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None) -> PromptSet:
+    if prompts is not None and endpoint.prompts is not None:
+        raise ConfigurationError(
+            f"expected prompts in the URL or as an argument, got both ({endpoint.prompts!r} in the URL): leave one out"
+        )
+    return load_prompts(prompts or endpoint.prompts or "chat")

@@ -26,10 +26,10 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language import decode
+from eagle_gym.language import decode, gguf
 from eagle_gym.language.formats import ControlFormat, GeneralFormat, PromptFormat
 from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
-from eagle_gym.language.prompts import CONTROL_TOKENS, Prompt
+from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, Prompt, PromptSet, PromptSource, load_prompts
 from eagle_gym.language.sampling import draw_until_finished, row_uniforms
 
 if TYPE_CHECKING:
@@ -174,7 +174,11 @@ class _Shared:
             self.config["max_position_embeddings"] = getattr(
                 self.model.config.get_text_config(), "max_position_embeddings", None
             )
-        self.prompt_format = self._make_format()
+        self._was_converted = gguf.is_converted(folder)
+        self._control = _control_tokenizer(folder / "tokenizer.json")
+        self._tokenizer: Any = _load_tokenizer(source) if self._control is None else None
+        self._stop = self._stop_tokens()
+        self._formats: dict[str, PromptFormat] = {}  # by fingerprint of the prompts
         if self.model is not None:
             self._forget_generation_habits()
         self.context: int | None = self.config.get("max_position_embeddings")
@@ -188,21 +192,51 @@ class _Shared:
         except (KeyError, TypeError, ValueError) as error:
             raise PreparationError(f"{self.source}: config.json is no Llama's, {error} is missing or wrong") from error
 
-    def _make_format(self) -> PromptFormat:
-        path = Path(self.source) / "tokenizer.json"
-        if path.is_file():
-            try:
-                tokenizer = Tokenizer.from_file(str(path))
-            except Exception as error:  # the tokenizers library raises the bare class
-                raise PreparationError(f"{path} is not a readable tokenizer: {error}") from error
-            if all(tokenizer.token_to_id(token) is not None for token in CONTROL_TOKENS):
-                return ControlFormat(tokenizer)
-        tokenizer = _load_tokenizer(self.source)
-        return GeneralFormat(tokenizer, self._stop_tokens(tokenizer), self.source)
+    def format_of(self, prompts: PromptSet | None) -> PromptFormat:
+        """How this model is asked in the words of a set; None chooses the built-in set that it understands.
 
-    def _stop_tokens(self, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+        Raises:
+            ConfigurationError: The model does not understand the set's format.
+            PreparationError: The model has no chat template, or one that cannot be used.
+        """
+        chosen = prompts or load_prompts(self._default_prompts())
+        with _loading:
+            if chosen.fingerprint not in self._formats:
+                self._formats[chosen.fingerprint] = self._make_format(chosen)
+            return self._formats[chosen.fingerprint]
+
+    def _default_prompts(self) -> str:
+        if self._control is not None:
+            return "control"
+        # A conversion to GGUF may have lost the template of a chat model: nobody guesses that it is a base model.
+        return "chat" if self._has_template or self._was_converted else "few_shot"
+
+    @property
+    def _has_template(self) -> bool:
+        return getattr(self._tokenizer, "chat_template", None) is not None
+
+    def _make_format(self, prompts: PromptSet) -> PromptFormat:
+        if (prompts.format == "control") != (self._control is not None):
+            wanted = "that do not use" if self._control is None else "that use"
+            raise ConfigurationError(
+                f"expected prompts {wanted} the embedded model's control tokens for {self.source!r}, got "
+                f"{prompts.name!r}: leave prompts out, and the model is asked as it understands"
+            )
+        if self._control is not None:
+            return ControlFormat(self._control, prompts)
+        if prompts.format == "chat" and not self._has_template:
+            raise PreparationError(
+                f"expected a chat template in {self.source!r}, got none: name prompts='few_shot' if it is a base "
+                "model, or take the instruction-tuned model in a form that has its template"
+            )
+        return GeneralFormat(self._tokenizer, prompts, self._stop, self.source)
+
+    def _stop_tokens(self) -> frozenset[int]:
         """End tokens of tokenizer, model and generation config, and the token that begins a new document."""
-        stated = [tokenizer.eos_token_id, tokenizer.bos_token_id, self.config.get("eos_token_id")]
+        if self._control is not None:
+            numbers = self._control.get_vocab(with_added_tokens=True)
+            return frozenset(numbers[token] for token in (PAD, END))
+        stated = [self._tokenizer.eos_token_id, self._tokenizer.bos_token_id, self.config.get("eos_token_id")]
         stated.append(self._generation_config().get("eos_token_id"))
         stop: set[int] = set()
         for value in stated:
@@ -220,17 +254,26 @@ class _Shared:
         """Drop repetition penalties and the like, so that texts are drawn from softmax(logits / T)."""
         from transformers import GenerationConfig
 
-        self.model.generation_config = GenerationConfig(eos_token_id=sorted(self.prompt_format.ending.stop) or None)
+        self.model.generation_config = GenerationConfig(eos_token_id=sorted(self._stop) or None)
 
     def _hash_name(self) -> str:
         commit = getattr(self.model.config, "_commit_hash", None) or "unknown"
         return _digest([f"{self.source}@{commit}".encode()])
 
-    def decoder(self, *, fixed_tiles: bool) -> TokenDecoder:
+    def decoder(self, ending: decode.Ending, *, fixed_tiles: bool) -> TokenDecoder:
         """A decoder over the shared weights."""
         if self.llama is not None:
-            return decode.LlamaDecoder(self.llama, self.prompt_format.ending, fixed_tiles=fixed_tiles)
-        return GenerateDecoder(self.model, self.prompt_format.ending, context=self.context, fixed_tiles=fixed_tiles)
+            return decode.LlamaDecoder(self.llama, ending, fixed_tiles=fixed_tiles)
+        return GenerateDecoder(self.model, ending, context=self.context, fixed_tiles=fixed_tiles)
+
+    def fingerprint_with(self, prompts: PromptSet) -> str:
+        """Identifies the weights together with the words in which they are asked.
+
+        The words in which the embedded model was trained are a part of its weights.
+        """
+        if prompts.fingerprint == load_prompts("control").fingerprint:
+            return self.fingerprint
+        return _digest([self.fingerprint.encode(), prompts.fingerprint.encode()])
 
 
 _shared: weakref.WeakValueDictionary[tuple[str, str, str], _Shared] = weakref.WeakValueDictionary()
@@ -262,14 +305,17 @@ class TransformersModel:
 
     Args:
         name: The model's name: the spec that it was opened with.
-        target: A folder in the Hugging Face layout, or a name on the hub.
+        target: A folder in the Hugging Face layout, a GGUF file, or a name on the hub.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`; `"auto"` lets accelerate spread a large model.
         dtype: `"float32"`, `"bfloat16"` or `"float16"`.
         batch_invariant: Compute in fixed tiles. On a CPU, a row's text then depends only on its prompt and seed.
         max_new_tokens: Longest generation; None takes 160 for control-token models, 512 for others.
+        prompts: The words in which it is asked; None takes control tokens for models that were trained on them,
+            `"chat"` for models with a chat template and for GGUF files, and `"few_shot"` for others.
+        cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
 
     Raises:
-        ConfigurationError: The dtype is unknown, or this machine lacks the device.
+        ConfigurationError: The dtype or a field of the prompts is unknown, or this machine lacks the device.
         PreparationError: The model is missing or cannot be loaded.
     """
 
@@ -282,23 +328,22 @@ class TransformersModel:
         dtype: str = "float32",
         batch_invariant: bool = False,
         max_new_tokens: int | None = None,
+        prompts: PromptSource | None = None,
+        cache_dir: str | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise ConfigurationError(f"unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.name = name
         self.usage = Usage()
-        self._source = _resolve(target)
+        asked = None if prompts is None else load_prompts(prompts)
+        self._source = _resolve(target, cache_dir)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
-        self._decoder: TokenDecoder | None = self._held.decoder(fixed_tiles=batch_invariant)
-        self._max_new_tokens = max_new_tokens or self._held.prompt_format.default_max_tokens
-        self.fingerprint = self._held.fingerprint
-        self.language: Language = self._held.prompt_format.language
-        self.deterministic = batch_invariant and device == "cpu" and self._held.prompt_format.repeatable
-
-    @property
-    def prompt_format(self) -> PromptFormat:
-        """How its prompts become token ids, and token ids its answers."""
-        return self._open()[0].prompt_format
+        self.prompt_format = self._held.format_of(asked)
+        self._decoder: TokenDecoder | None = self._held.decoder(self.prompt_format.ending, fixed_tiles=batch_invariant)
+        self._max_new_tokens = max_new_tokens or self.prompt_format.default_max_tokens
+        self.fingerprint = self._held.fingerprint_with(self.prompt_format.prompts)
+        self.language: Language = self.prompt_format.language
+        self.deterministic = batch_invariant and device == "cpu" and self.prompt_format.repeatable
 
     @property
     def decoder(self) -> TokenDecoder:
@@ -310,8 +355,8 @@ class TransformersModel:
     ) -> list[Completion]:
         """Answer all prompts in one batched call; see the protocol."""
         check_request(prompts, seeds, temperature)
-        shared, decoder = self._open()
-        encoded = {prompt: shared.prompt_format.encode(prompt) for prompt in set(prompts)}
+        _, decoder = self._open()
+        encoded = {prompt: self.prompt_format.encode(prompt) for prompt in set(prompts)}
         for ids, _ in encoded.values():
             self._room(len(ids))
 
@@ -324,7 +369,7 @@ class TransformersModel:
                 uniforms,
                 temperature=temperature,
                 shareable=shareable,
-                sources=[shared.prompt_format.source(prompt) for prompt in prompts],
+                sources=[self.prompt_format.source(prompt) for prompt in prompts],
             )
             completions = [
                 self._read(len(row), said, prompt) for row, said, prompt in zip(ids, generated, prompts, strict=True)
@@ -338,10 +383,10 @@ class TransformersModel:
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """Log-probabilities (nats, float64 `[C]`) of each continuation, its end included, as the prompt's answer."""
-        shared, decoder = self._open()
+        _, decoder = self._open()
         began = time.perf_counter()
-        ids, _ = shared.prompt_format.encode(prompt)
-        answers = [shared.prompt_format.encode_answer(text) for text in continuations]
+        ids, _ = self.prompt_format.encode(prompt)
+        answers = [self.prompt_format.encode_answer(text) for text in continuations]
         self._room(len(ids) + max((len(answer) for answer in answers), default=0) - 1)
         scores = decoder.log_probabilities(ids, answers)
         self.usage.calls += len(answers)
@@ -379,8 +424,9 @@ class TransformersModel:
             return self._max_new_tokens
         if prompt_tokens >= context:
             raise LanguageModelError(
-                f"the prompt has {prompt_tokens} tokens, the context of {self.name!r} is {context}: shorten the text, "
-                "or use a model with a longer context"
+                f"expected a prompt that leaves room for an answer in the context of {self.name!r} ({context} tokens), "
+                f"got {prompt_tokens} tokens, {prompt_tokens - context + 1} too many: shorten the text, take prompts "
+                "without examples (prompts='plain'), or use a model with a longer context"
             )
         return min(self._max_new_tokens, context - prompt_tokens)
 
@@ -390,18 +436,21 @@ class TransformersModel:
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
         text, problem = self.prompt_format.read(tokens, prompt)
-        reason: FinishReason = "stop" if stopped else "length"
+        reason: FinishReason = "stop" if stopped or self.prompt_format.has_stop(tokens) else "length"
         return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
 
 
-def _resolve(target: str) -> str:
-    """The absolute path of a folder, or a hub name unchanged."""
+def _resolve(target: str, cache_dir: str | None) -> str:
+    """The absolute path of a folder, which a GGUF file is converted into, or a hub name unchanged."""
     path = Path(target).expanduser()
     if path.is_dir():
         return str(path.resolve())
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return str(gguf.converted(path.resolve(), cache_dir))
     if path.is_absolute() or target.startswith((".", "~")) or target.count("/") > 1 or path.exists():
         raise PreparationError(
-            f"no model folder at {path}: expected a folder with config.json, model.safetensors and tokenizer.json"
+            f"no model folder at {path}: expected a folder with config.json, model.safetensors and tokenizer.json, or "
+            "a GGUF file"
         )
     return target
 
@@ -493,6 +542,17 @@ def _auto_class(config: Any) -> Any:  # noqa: ANN401  # classes that transformer
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__ in saved:
         return AutoModelForCausalLM
     return AutoModelForImageTextToText
+
+
+def _control_tokenizer(path: Path) -> Tokenizer | None:
+    """The tokenizer in a file, if it knows the embedded model's control tokens."""
+    if not path.is_file():
+        return None
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the tokenizers library raises the bare class
+        raise PreparationError(f"{path} is not a readable tokenizer: {error}") from error
+    return tokenizer if all(tokenizer.token_to_id(token) is not None for token in CONTROL_TOKENS) else None
 
 
 def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:

@@ -74,6 +74,9 @@ WRONG = [
     ({"utility": "a:b", "affinity": "absolute"}, "affinity belongs to the package's own utility.*utility='a:b': leave"),
     ({"utility": "a:b", "interests": 1}, "interests belongs to the package's own utility"),
     ({"language_model": ""}, "expected language_model to be the spec of a language model, got ''"),
+    ({"prompts": 3}, "expected prompts to be the name of built-in prompts, a path, or a dict of JSON values or None"),
+    ({"prompts": "fewshot"}, "did you mean 'few_shot'"),
+    ({"prompts": {"based_on": "chat", "nuon": "film"}}, "did you mean 'noun'"),
     ({"cache_dir": 3}, "expected cache_dir to be a path or None"),
     ({"batch_invariant": 1}, "expected batch_invariant to be True or False"),
     ({"record": ""}, "expected record to be a path or None"),
@@ -159,6 +162,7 @@ def test_settings_survive_json() -> None:
     settings = Settings(
         horizon=3,
         utility_kwargs={"weight": 0.5},
+        prompts={"based_on": "chat", "noun": "product"},
         observation="latent",
         affinity="personal",
         interests=3,
@@ -218,6 +222,8 @@ def test_worlds_that_differ_in_prices_share_a_key() -> None:
         {"prompt_price": 0.1},
         {"max_new_tokens": 99},
         {"batch_invariant": True},
+        {"prompts": "control"},
+        {"prompts": {"based_on": "chat", "noun": "product"}},
     ],
 )
 def test_worlds_that_differ_in_what_is_heavy_do_not(change: dict[str, object]) -> None:

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.chat_template import TODAY, ChatTemplate
+from eagle_gym.language.prompts import Message
 from tests.language.tiny import CHAT_TEMPLATE, write_tokenizer
 
 USER_ONLY = "{% for m in messages %}{% if m.role == 'user' %}<user>{{ m.content }}{% endif %}{% endfor %}<assistant>"
@@ -45,7 +46,7 @@ def made(tokenizer: PreTrainedTokenizerFast, template: str | dict[str, str]) -> 
     ],
 )
 def test_prompts_hold_what_was_asked(tokenizer: PreTrainedTokenizerFast, template: str, prompt: str):
-    assert made(tokenizer, template).render("Rules.", "Request.") == prompt
+    assert made(tokenizer, template).render([Message("system", "Rules."), Message("user", "Request.")]) == prompt
 
 
 @pytest.mark.parametrize(
@@ -71,10 +72,25 @@ def test_templates_that_cannot_be_used_are_refused(tokenizer: PreTrainedTokenize
         made(tokenizer, template)
 
 
+def test_examples_are_turns_and_no_template_may_lose_them(tokenizer: PreTrainedTokenizerFast):
+    turns = [Message(role, f"{role} {turn}.") for turn, role in enumerate(("system", "user", "assistant", "user"))]
+    tokenizer.chat_template = CHAT_TEMPLATE
+    asked = ChatTemplate(tokenizer, "tiny", examples=True).render(turns)
+    assert asked == (
+        "<system>system 0.<|end|><user>user 1.<|end|><assistant>assistant 2.<|end|><user>user 3.<|end|><assistant>"
+    )
+    tokenizer.chat_template = RAISES
+    asked = ChatTemplate(tokenizer, "tiny", examples=True).render(turns)
+    assert asked.startswith("<user>system 0.\n\nuser 1.<|end|><assistant>assistant 2.")
+    tokenizer.chat_template = USER_ONLY
+    with pytest.raises(PreparationError, match="loses the user's text"):
+        ChatTemplate(tokenizer, "tiny", examples=True)
+
+
 def test_a_template_that_fails_on_one_prompt_is_a_typed_error(tokenizer: PreTrainedTokenizerFast):
     template = made(tokenizer, "{% if 'robot' in messages[1].content %}{{ 1 / 0 }}{% endif %}" + CHAT_TEMPLATE)
     with pytest.raises(LanguageModelError, match="ZeroDivisionError"):
-        template.render("Rules.", "Add a robot.")
+        template.render([Message("system", "Rules."), Message("user", "Add a robot.")])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def test_a_template_that_fails_on_one_prompt_is_a_typed_error(tokenizer: PreTrai
 )
 def test_the_clock_stands_still(tokenizer: PreTrainedTokenizerFast, clock: str, monkeypatch: pytest.MonkeyPatch):
     template = made(tokenizer, f"\n{clock}|{CHAT_TEMPLATE}")
-    prompt = template.render("Rules.", "Request.")
+    prompt = template.render([Message("system", "Rules."), Message("user", "Request.")])
     assert template.repeatable
     assert time.strftime("%Y") not in prompt
     assert prompt.startswith("\n"), "the template's own beginning is kept"

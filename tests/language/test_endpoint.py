@@ -28,9 +28,9 @@ def test_options_stand_in_the_url():
 
 def test_what_decides_answers_decides_the_identity():
     plain = Endpoint.from_spec(HOST)
-    assert plain.identity == "m@http://host/v1?chat"
+    assert plain.identity == "m@http://host/v1"
     assert Endpoint.from_spec(f"{HOST}?timeout=5&retries=1&concurrency=2").identity == plain.identity
-    others = ["omit=seed", "system_role=false", "reasoning_effort=low", "prompt_format=plain"]
+    others = ["omit=seed", "system_role=false", "reasoning_effort=low", "reasoning_effort=high"]
     assert len({plain.identity, *(Endpoint.from_spec(f"{HOST}?{option}").identity for option in others)}) == 5
 
 

@@ -28,7 +28,7 @@ def test_models_say_what_they_write(control_folder: Path, plain_folder: Path, tm
     control.generate([Prompt("rewrite", "A film.", "Make it dark.")], [0])
     assert load_language_model(f"replay:{tmp_path / 'calls'}").language == "plot_english"
     assert load_language_model(f"transformers:{plain_folder}").language == "free"
-    for prompt_format, language in (("chat", "free"), ("plain", "free"), ("control", "plot_english")):
-        server = load_language_model(f"openai:m@http://127.0.0.1:9/v1?prompt_format={prompt_format}")
+    for prompts, language in (("chat", "free"), ("few_shot", "free"), ("control", "plot_english")):
+        server = load_language_model(f"openai:m@http://127.0.0.1:9/v1?prompts={prompts}")
         assert server.language == language
         server.close()

@@ -257,10 +257,10 @@ def test_answers_under_way_are_not_waited_for_without_end(server: Server, model:
 
 
 @pytest.mark.parametrize("reason", ["stop", "stop_sequence", "eos_token"])
-@pytest.mark.parametrize("prompt_format", ["chat", "plain", "control"])
-def test_however_a_server_says_that_a_text_ended(server: Server, prompt_format: str, reason: str):
-    server.plan = [answer(chat("A film.", reason) if prompt_format == "chat" else written("A film.", reason))]
-    model = load_language_model(f"openai:m@{server.url}?prompt_format={prompt_format}")
+@pytest.mark.parametrize("prompts", ["chat", "few_shot", "control"])
+def test_however_a_server_says_that_a_text_ended(server: Server, prompts: str, reason: str):
+    server.plan = [answer(chat("A film.", reason) if prompts == "chat" else written("A film.", reason))]
+    model = load_language_model(f"openai:m@{server.url}?prompts={prompts}")
     assert model.generate(PROMPTS[:1], [0])[0].finish_reason == "stop"
     model.close()
     assert len(server.requests) == 1
@@ -412,7 +412,7 @@ def test_scores_are_not_offered(model: backend.OpenAIModel):
         ("openai:m@http://host/v1?api_key=x", "unknown option 'api_key'"),
         ("openai:m@http://host/v1?timeout=soon", "not a number"),
         ("openai:m@http://host/v1?concurrency=0", "must be positive"),
-        ("openai:m@http://host/v1?prompt_format=sung", "unknown prompt_format 'sung'"),
+        ("openai:m@http://host/v1?prompts=sung", "unknown prompts 'sung'"),
     ],
 )
 def test_bad_specs_say_why(spec: str, message: str):
@@ -422,9 +422,9 @@ def test_bad_specs_say_why(spec: str, message: str):
 
 
 def test_specs_name_model_and_server():
-    endpoint = backend.Endpoint.from_spec("openai:org/model:7b@https://host:8000/v1/?prompt_format=plain&timeout=9")
+    endpoint = backend.Endpoint.from_spec("openai:org/model:7b@https://host:8000/v1/?prompts=few_shot&timeout=9")
     assert (endpoint.model, endpoint.url) == ("org/model:7b", "https://host:8000/v1")
-    assert (endpoint.prompt_format, endpoint.timeout, endpoint.concurrency) == ("plain", 9.0, 32)
+    assert (endpoint.prompts, endpoint.timeout, endpoint.concurrency) == ("few_shot", 9.0, 32)
 
 
 def test_a_missing_client_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
@@ -434,7 +434,10 @@ def test_a_missing_client_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_control_tokens_in_a_text_do_not_reach_the_server_whole():
-    asked = backend._control(Prompt("rewrite", "A film.<|end|>", "add a robot"))
+    model = load_language_model("openai:m@http://127.0.0.1:9/v1", prompts="control")
+    assert isinstance(model, backend.OpenAIModel)
+    asked = model._asked(Prompt("rewrite", "A film.<|end|>", "add a robot"), model.endpoint.manners)["prompt"]
+    model.close()
     assert asked == "<|text|>A film.< |end|><|edit|>add a robot<|rewrite|>"
 
 
@@ -639,7 +642,7 @@ def transformers_server() -> Iterator[str]:
 
 def test_a_real_server_says_what_the_model_says(transformers_server: str):
     """Greedy, so that the sampling of two programs does not matter."""
-    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?prompt_format=control&timeout=120")
+    remote = load_language_model(f"openai:{weights_path()}@{transformers_server}?prompts=control&timeout=120")
     asked = [Prompt("rewrite", WORDS[0], "Make it darker."), Prompt("propose", WORDS[1])]
     there = remote.generate(asked, [0, 1], temperature=0.0)
     remote.close()

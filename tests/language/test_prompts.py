@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.prompts import (
+    BUILT_IN,
     Prompt,
-    chat_messages,
     control_text,
-    plain_instructions,
+    load_prompts,
     well_formed,
 )
 
 ANY_TEXT = st.text(st.characters(), min_size=1).filter(str.strip)  # lone surrogates included
+GENERAL = [name for name in BUILT_IN if name != "control"]
+
+
+def phrased(name: str, prompt: Prompt) -> str:
+    """The whole of what a model is asked, as one string."""
+    found = load_prompts(name)
+    if found.format == "chat":
+        return "\n".join(message.text for message in found.messages(prompt))
+    return found.text(prompt) if found.format == "plain" else control_text(prompt)
 
 
 def test_control_text_is_the_format_the_embedded_model_was_trained_on():
@@ -43,16 +54,15 @@ def test_bad_prompts_are_refused(arguments: tuple, message: str):
 
 
 def test_the_embedded_model_is_no_judge():
-    with pytest.raises(ConfigurationError, match="the embedded model rates no texts"):
+    with pytest.raises(ConfigurationError, match=r"the task 'rate', got 'control' .* name a general language model"):
         control_text(Prompt("rate", "A film.", profile="Likes robots."))
 
 
 @settings(max_examples=100, derandomize=True)
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_unicode_can_be_phrased(text: str, edit: str):
-    prompt = Prompt("rewrite", text, edit)
-    for phrased in (control_text(prompt), plain_instructions(prompt), chat_messages(prompt)[1]["content"]):
-        phrased.encode("utf-8")
+    for name in BUILT_IN:
+        phrased(name, Prompt("rewrite", text, edit)).encode("utf-8")
 
 
 @settings(max_examples=100, derandomize=True)
@@ -66,15 +76,122 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
     assert well_formed("\ud83d\ude00") == "\U0001f600"
 
 
+@pytest.mark.parametrize("name", GENERAL)
 @pytest.mark.parametrize(
     "prompt",
     [
-        Prompt("rewrite", "A film.", "add a robot"),
+        Prompt("rewrite", "A {film}.", "add a robot"),
+        Prompt("propose", "A film."),
         Prompt("propose", "A film.", "", "Likes robots."),
         Prompt("write", "tone: dark"),
         Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
-def test_general_formats_carry_every_field(prompt: Prompt):
-    for phrased in (plain_instructions(prompt), chat_messages(prompt)[-1]["content"]):
-        assert all(part in phrased for part in (prompt.text, prompt.edit, prompt.profile))
+def test_general_prompts_carry_every_field(name: str, prompt: Prompt):
+    assert all(part in phrased(name, prompt) for part in (prompt.text, prompt.edit, prompt.profile))
+
+
+def test_chats_hold_rules_examples_and_request_in_order():
+    found = load_prompts(
+        {
+            "based_on": "chat",
+            "rewrite": {
+                "system": "Rewrite the {noun}.",
+                "user": "{text} / {edit} / {noun}",
+                "examples": [{"text": "A dog.", "edit": "Make it a cat.", "answer": "A cat."}],
+            },
+            "noun": "product",
+        }
+    )
+    assert [tuple(message) for message in found.messages(Prompt("rewrite", "A hat.", "Make it red."))] == [
+        ("system", "Rewrite the product."),
+        ("user", "A dog. / Make it a cat. / product"),
+        ("assistant", "A cat."),
+        ("user", "A hat. / Make it red. / product"),
+    ]
+    proposed = found.messages(Prompt("propose", "A hat."))[0].text
+    assert proposed == load_prompts("chat").messages(Prompt("propose", "A hat."))[0].text.replace(
+        "description", "product"
+    )
+
+
+def test_a_set_may_be_based_on_one_that_is_based_on_another():
+    found = load_prompts({"based_on": "chat_few_shot", "noun": "product"})
+    asked = found.messages(Prompt("rewrite", "A hat.", "Make it red."))
+    assert [message.role for message in asked] == ["system", *["user", "assistant"] * 2, "user"]
+    assert asked[0].text.startswith("You rewrite products.")
+    assert asked[1].text.startswith("Description: A young baker")
+    assert asked[-1] == load_prompts("chat").messages(Prompt("rewrite", "A hat.", "Make it red."))[-1]
+
+
+def test_plain_prompts_end_where_the_answer_begins():
+    asked = phrased("few_shot", Prompt("rewrite", "A hat.", "Make it red."))
+    assert asked.endswith("Description: A hat.\nEdit: Make it red.\nRewritten description:")
+    assert asked.count("Rewritten description:") > 1, "there are examples"
+
+
+def test_fields_are_cleaned_and_the_set_is_not():
+    found = load_prompts({"based_on": "chat", "rewrite": {"user": "#{text}# {edit}"}})
+    asked = found.messages(Prompt("rewrite", "A #hat.", "b"), lambda text: text.replace("#", "-"))[-1]
+    assert asked.text == "#A -hat.# b"
+
+
+def test_a_file_says_the_same_as_a_dict(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text('based_on = "chat"\nnoun = "product"\n[rewrite]\nuser = "{edit}: {text} {{}}"\n')
+    mine = load_prompts(str(path))
+    assert mine.messages(Prompt("rewrite", "A hat.", "Make it red."))[-1].text == "Make it red.: A hat. {}"
+    given = {"based_on": "chat", "noun": "product", "rewrite": {"user": "{edit}: {text} {{}}"}}
+    assert mine.fingerprint == load_prompts(given).fingerprint
+    prints = {load_prompts(name).fingerprint for name in BUILT_IN} | {mine.fingerprint}
+    assert len(prints) == len(BUILT_IN) + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"nuon": "film"}, "expected one of based_on, .* in the file, got 'nuon'; did you mean 'noun'"),
+        ({"rewrite": {"usr": "{text}{edit}"}}, r"expected one of system, user, examples in \[rewrite\], got 'usr'"),
+        ({"rewrite": {"user": "{text} {edt}"}}, "expected one of text, edit, noun as a field of rewrite.user, got edt"),
+        ({"rewrite": {"user": "{text!r} {edit}"}}, "got text!r; did you mean 'text'"),
+        ({"rewrite": {"user": "{text.upper} {edit}"}}, "got text.upper"),
+        ({"rewrite": {"user": "{} {text} {edit}"}}, "expected one of text, edit, noun as a field"),
+        ({"rewrite": {"user": "{text}"}}, r"expected the field \{edit\} in rewrite.user, got none"),
+        ({"rewrite": {"user": "{text {edit}"}}, "got a single brace .* write {{ and }} for braces"),
+        ({"rewrite": {"system": "Rewrite {text}."}}, "expected one of noun as a field of rewrite.system, got text"),
+        ({"rewrite": {"user": 3}}, "expected rewrite.user to be a string, got int"),
+        ({"rewrite": "Rewrite it."}, "expected rewrite to be a table, got str"),
+        ({"rewrite": {"examples": "A dog."}}, "expected rewrite.examples to be a list of tables, got str"),
+        ({"rewrite": {"examples": ["A dog."]}}, r"expected rewrite.examples\[0\] to be a table, got str"),
+        ({"rewrite": {"examples": [{"text": "A dog.", "answer": "A cat."}]}}, r"expected .*\[0\].edit, got none"),
+        ({"rewrite": {"examples": [{"test": "A dog."}]}}, "got 'test'; did you mean 'text'"),
+        ({"noun": 3}, "expected noun to be a string, got int"),
+        ({"stop": "\n"}, "expected stop to be a list of non-empty strings"),
+        ({"stop": [""]}, "expected stop to be a list of non-empty strings"),
+        ({"format": "song"}, "expected format to be one of chat, plain, control, got 'song'"),
+        ({"format": "control"}, "expected nothing but control tokens and fields in rewrite, got"),
+        ({"based_on": "chatt"}, "expected based_on to be one of .*, got 'chatt'; did you mean 'chat'"),
+        ({"based_on": ["chat"]}, "expected based_on to be one of"),
+    ],
+)
+def test_what_a_set_may_not_say(content: dict, message: str):
+    with pytest.raises(ConfigurationError, match=message):
+        load_prompts({"based_on": "chat", **content})
+
+
+def test_missing_tasks_are_named():
+    with pytest.raises(ConfigurationError, match=r"got none for propose, propose_for_user, write: add \[propose\]"):
+        load_prompts({"rewrite": {"user": "{text} {edit}"}})
+    with pytest.raises(ConfigurationError, match=r"expected rewrite\.user, got none"):
+        load_prompts({task: {} for task in ("rewrite", "propose", "propose_for_user", "write")})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path):
+    with pytest.raises(PreparationError, match="the path of a TOML file, got 'fewshot'; did you mean 'few_shot'"):
+        load_prompts("fewshot")
+    (tmp_path / "broken.toml").write_text("rewrite = [")
+    with pytest.raises(PreparationError, match=r"broken.toml to be a readable TOML file, got an error"):
+        load_prompts(str(tmp_path / "broken.toml"))
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PreparationError, match="to be a readable TOML file"):
+        load_prompts(str(tmp_path / "bytes.toml"))

@@ -76,7 +76,7 @@ def server(bench: Bench, found: Findings) -> None:
     try:
         with transformers_serve(weights_path()) as url:
             for at_once in (1, 4, 16, 64):
-                spec = f"openai:{weights_path()}@{url}?prompt_format=control&timeout=300&concurrency={at_once}"
+                spec = f"openai:{weights_path()}@{url}?prompts=control&timeout=300&concurrency={at_once}"
                 model = load_language_model(spec, max_new_tokens=160)
                 model.generate(prompts[:1], [0])
                 took = seconds(partial(model.generate, prompts, range(count)))

@@ -1,0 +1,1 @@
+"""Which words make a language model edit: a small measurement of prompt sets."""

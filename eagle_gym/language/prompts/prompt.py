@@ -1,0 +1,61 @@
+"""A prompt: what a language model is asked, whatever the words.
+
+Four tasks: `rewrite` a text as an edit says, `propose` an edit for a text (and a user's profile),
+`write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from eagle_gym.errors import ConfigurationError
+
+Task = Literal["rewrite", "propose", "write", "rate"]
+
+_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # in addition to the text
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One thing to ask.
+
+    Attributes:
+        task: `"rewrite"`, `"propose"`, `"write"` or `"rate"`.
+        text: The description to work on; for `"write"` the attribute listing.
+        edit: What to change (`"rewrite"` only).
+        profile: A sentence about the user that a proposal or a rating is for (`"rate"`, and optionally `"propose"`).
+
+    Raises:
+        ConfigurationError: The task is unknown, a field is not a string, or a field that the task needs is empty.
+    """
+
+    task: Task
+    text: str = ""
+    edit: str = ""
+    profile: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise ConfigurationError(f"unknown task {self.task!r}: expected one of {', '.join(get_args(Task))}")
+        for name in ("text", "edit", "profile"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ConfigurationError(f"Prompt.{name} must be a string, got {type(value).__name__}")
+        for name in ("text", *_NEEDED.get(self.task, ())):
+            if not getattr(self, name).strip():
+                raise ConfigurationError(f"a {self.task} prompt needs a non-empty {name}")
+
+
+def well_formed(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def harmless(text: str, tokens: Iterable[str]) -> str:
+    """The text with spaces inside special tokens, so that no text acts as a command."""
+    for token in tokens:
+        if len(token) > 1:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
