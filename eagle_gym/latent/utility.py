@@ -175,11 +175,13 @@ class ContentGap:
 
     def _percentile(self, z: Floats, users: Floats) -> Floats:
         score = dot(z, users[:, :-1])
-        result = np.empty(len(score))
+        result: Floats = np.empty(len(score))
         for rows in runs(users):
             scores, own = self._scores(users[rows.start, :-1].tobytes()), score[rows]
             result[rows] = scores.searchsorted(own, "left") + scores.searchsorted(own, "right")
-        return 50.0 * result / self._catalog.shape[1]
+        result *= 50.0
+        result /= self._catalog.shape[1]
+        return result
 
     def _catalog_scores(self, taste: bytes) -> Floats:
         """⟨item, taste⟩ of all items [I], ascending; each is summed in the same order as in `dot`."""

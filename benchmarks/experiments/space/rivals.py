@@ -208,11 +208,11 @@ def _embeddings(
     def normal(flat: Floats) -> Floats:
         embedding = flat.reshape(-1, size)
         pulled = np.einsum("ijk,ik->ij", gram, known @ embedding)
-        return (known.T @ pulled + penalty * embedding).ravel()
+        return np.ravel(known.T @ pulled + penalty * embedding)
 
     operator = LinearOperator((start.size, start.size), matvec=normal, dtype=np.float64)
     solved, _ = cg(operator, (known.T @ (left @ taste)).ravel(), x0=start.ravel(), rtol=1e-3, maxiter=40)
-    return solved.reshape(-1, size)
+    return np.reshape(solved, (-1, size))
 
 
 def without_tags(task: Task, predicted: Floats) -> Floats:
