@@ -28,7 +28,6 @@ from eagle_gym.actions.surrogate.model import (
     outcome_groups,
 )
 from eagle_gym.errors import LanguageModelError, PreparationError
-from eagle_gym.language import replay
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.features import AttributeFeatures
@@ -426,7 +425,7 @@ def test_rollouts_of_another_format_of_recordings_are_left_alone(
 ) -> None:
     now = store.rollouts_file(IDENTITY, tmp_path)
     assert store.rollouts_file(IDENTITY, tmp_path) == now
-    monkeypatch.setattr(replay, "FORMAT", "another")
+    monkeypatch.setattr(store, "RECORDING", "another")
     assert store.rollouts_file(IDENTITY, tmp_path) != now
 
 

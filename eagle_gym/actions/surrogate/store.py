@@ -17,8 +17,8 @@ from eagle_gym.actions.surrogate.fit import HELD_OUT
 from eagle_gym.actions.surrogate.make import Budget, make_surrogate, measure
 from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate
 from eagle_gym.errors import PreparationError
-from eagle_gym.language import replay
 from eagle_gym.language.model import Language, LanguageModel
+from eagle_gym.language.replay import FORMAT as RECORDING
 from eagle_gym.plot_english import arrays
 from eagle_gym.seeding import stable_seed
 
@@ -245,9 +245,5 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
 
 
 def rollouts_file(identity: Identity, cache_dir: str | Path | None = None) -> Path:
-    """File of the answers behind a surrogate. All fits of one model on the same texts share it.
-
-    Its name depends on the format of recordings, so what an earlier version recorded is left alone.
-    """
-    name = f"rollouts-{stable_seed(replay.FORMAT, identity.model, identity.texts):016x}.jsonl"
-    return cache_folder(cache_dir) / name
+    """File of the answers behind a surrogate. All fits of one model on the same texts share it, in one format."""
+    return cache_folder(cache_dir) / f"rollouts-{stable_seed(RECORDING, identity.model, identity.texts):016x}.jsonl"
