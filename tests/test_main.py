@@ -166,7 +166,7 @@ def test_play_starts_where_it_is_told(capsys: pytest.CaptureFixture[str], monkey
 
 @pytest.mark.slow
 def test_check_runs_every_checker(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("check", "EagleGym/Plots-v0", *QUICK, "batch_invariant=true") == 0
+    assert run("check", "EagleGym/Plots-v0", *QUICK, "language_model=grammar") == 0
     shown = capsys.readouterr().out
     assert shown.count("ok  ") == 5
     assert "FAIL" not in shown

@@ -141,7 +141,8 @@ def without_network() -> list[str]:
 def test_extras_are_not_needed_or_there(python: Path, tmp_path: Path) -> None:
     """The environment really is one without the test tools, so that the next test means something."""
     for module in ("pytest", "stable_baselines3", "matplotlib", "baselines"):
-        done = subprocess.run([str(python), "-c", f"import {module}"], cwd=tmp_path, capture_output=True, text=True)
+        command = [str(python), "-c", f"import {module}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment(tmp_path))
         assert "ModuleNotFoundError" in done.stderr, f"{module} should be absent"
 
 

@@ -420,6 +420,15 @@ def test_a_killed_fit_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_rollouts_of_another_format_of_recordings_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = store.rollouts_file(IDENTITY, tmp_path)
+    assert store.rollouts_file(IDENTITY, tmp_path) == now
+    monkeypatch.setattr(store, "RECORDING", "another")
+    assert store.rollouts_file(IDENTITY, tmp_path) != now
+
+
 def test_another_latent_space_of_the_same_texts_asks_for_nothing_new(tmp_path: Path) -> None:
     model = ScriptedModel()
     prepare(tmp_path, model)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -155,7 +157,7 @@ def test_unknown_users_like_what_their_taste_points_to(space: LatentSpace, catal
 
 
 def test_users_of_equal_rows_share_interests_and_equal_users_have_no_special_taste(space: LatentSpace) -> None:
-    same = LatentSpace(space.encoder, space.items, np.tile(space.users[:1], (4, 1)), space.parameters)
+    same = replace(space, users=np.tile(space.users[:1], (4, 1)))
     interests = Interests(np.tile(space.items[None, :2], (4, 1, 1)), np.full((4, 2), 0.5))
     personal = InterestAffinity(same, interests, 1.5, np.arange(4))
     np.testing.assert_allclose(personal(space.items, np.tile(same.users[0], (len(space.items), 1))), 0, atol=1e-9)
@@ -166,7 +168,7 @@ def test_no_test_user_changes_what_is_subtracted(catalog: Catalog, split: Split,
     train = np.tile(space.users[split.train_users[0]], (len(space.items), 1))
     users = space.users.copy()
     users[split.test_users] += 1.0
-    moved = LatentSpace(space.encoder, space.items, users, space.parameters)
+    moved = replace(space, users=users)
     for kind in ({"affinity": "personal"}, {"affinity": "personal", "interests": 3}):
         before = gap(space, catalog, split, **kind)(space.items, train, np.arange(len(train)))
         after = gap(moved, with_ratings(catalog, theirs), split, **kind)(space.items, train, np.arange(len(train)))
