@@ -85,7 +85,7 @@ def cells(options: Options) -> list[Cell]:
         ]
         usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
         found += grid(places, list(methods(task, size)), **usual)
-    return found
+    return sorted(found, key=lambda cell: cell.seed)  # an interrupted run is a smaller run
 
 
 def run(options: Options) -> None:
