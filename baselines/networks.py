@@ -25,7 +25,7 @@ class ActionFeatures(nn.Module):
     They include products of an action's move in Z with the user's taste and with the state, and distances to the
     centres of the user's interests: utility is built from these, and a small network learns products and distances
     slowly. Where effects are shown, the move is the effect. Where the words of an edit are shown, it is a linear map of
-    the edit's features, which is learnt and starts as the sum of its words.
+    the edit's features, which is learnt.
 
     Args:
         layout: The parts of the latent observation.
@@ -39,7 +39,6 @@ class ActionFeatures(nn.Module):
         self.moves: nn.Linear | None = None
         if learns and layout.width > layout.n:
             self.moves = nn.Linear(layout.width, layout.n, bias=False)
-            nn.init.eye_(self.moves.weight)
         self.taste = nn.Linear(guess, layout.n) if guess and not layout.user and layout.width else None
 
     def forward(self, observation: dict[str, Tensor], known: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
