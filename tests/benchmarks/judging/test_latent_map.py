@@ -18,7 +18,7 @@ from tests.fake_worlds import make_tiny_world
 
 def episode(method: str, seed: int, number: int, gain: float) -> EpisodeRow:
     return EpisodeRow(
-        *(method, seed, number, "u", "e", 1, gain, gain, 0.0, 50.0, 60.0, True),
+        *(method, seed, number, "u", "e", 1, gain, gain, *(0.0, 0.0, 0.0), 50.0, 60.0, True),
         *((0.0, gain), ("a", "b"), ("x",), ((0.0, 0.0), (gain, 0.0))),
     )  # fmt: skip
 
