@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
     readme = add("readme", renew_pages)
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode of docs/introduction.md")
+    readme.add_argument("--tasks", type=Path, help="a run of tasks, for the README's table")
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     return top
@@ -109,13 +110,14 @@ def renew_pages(options: argparse.Namespace) -> None:
     """Write measured numbers into README and docs.
 
     Examples:
-      python -m benchmarks readme                        the README's table, from benchmarks/reference/t1_methods
-      python -m benchmarks readme --demo runs/demo       the episode of docs/introduction.md too
-      python -m benchmarks readme --space runs/space     the tables of eagle_gym/latent/README.md too
+      python -m benchmarks readme --tasks runs/tasks     the README's table, and the page in benchmarks/reference/tasks
+      python -m benchmarks readme --demo runs/demo       the episode of docs/introduction.md
+      python -m benchmarks readme --space runs/space     the tables of eagle_gym/latent/README.md
 
     No number on these pages is typed by hand, and a test fails if the README and the reference run disagree.
     """
-    renew_results(ROOT / "README.md")
+    if options.tasks:
+        renew_results(ROOT / "README.md", options.tasks)
     if options.demo:
         renew_episode(ROOT / "docs" / "introduction.md", options.demo)
     if options.space:
@@ -192,7 +194,6 @@ def pack_run(options: argparse.Namespace) -> None:
     Example:
       python -m benchmarks judge runs/t1_methods
       python -m benchmarks reference runs/t1_methods
-      python -m benchmarks readme
 
     A few small files take the place of the run's folders; `report` reads them like any run. They contain no texts of
     catalogs other than Plots, and no paths of this machine.

@@ -11,29 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.reporting.document import Table, markdown
 from benchmarks.reporting.episodes import PLOTS, transcript, typical
-from benchmarks.reporting.names import title
-from benchmarks.reporting.standings import Standing, standings
-from benchmarks.reporting.tables import number
+from benchmarks.reporting.reference import without_paths
 from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.provenance import commits
-from benchmarks.running.runs import Run, has_cells, read_run, rows_of
+from benchmarks.running.runs import Run, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
-ROWS = (
-    *("beam", "eagle-optimistic", "dqn", "ppo", "elm", "optimistic", "supervised-optimistic", "best_of_n"),
-    *("g_optimal", "uniform"),
-)
-"""Methods of the README's table; the report has all of them."""
-RESULTS = """*Gain* is the gain in utility (affinity and novelty) over an episode, for users and start texts that
-training never saw. *Judged* is only the gain in affinity, by a judge that took no part in training: the true tastes on
-Plots, a second factorisation of other ratings on MovieLens. Both are in standard deviations of the catalog, with 95 %
-intervals over seeds and users. *Well-formed* is the share of episodes with only well-formed texts. Search ran on the
-first episodes of each seed only. *Optimistic* takes the edit with the highest expected utility. The
-[report](benchmarks/reference/t1_methods/REPORT.md) has all methods, curves, costs and the comparison with the paper."""
+RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
+seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which agents
+are not shown on the default task. *User-blind greedy* knows what edits do and not for whom. The [report](benchmarks/reference/tasks/REPORT.md) has every preset with each of its parts taken away, costs
+and what is wanted of each preset."""
 
 
 def fill(page: str, mark: str, content: str) -> str:
@@ -66,51 +54,26 @@ def episode(demo: Path) -> str:
     )
 
 
-def results(reference: Path = REFERENCE / "t1_methods") -> str:
-    """The README's results, from the committed reference run, with the commands that made it."""
-    if not has_cells(reference):
-        return (
-            "No reference run is committed yet: `python -m benchmarks run t1_methods --size reference` makes one, and "
-            "`python -m benchmarks reference` packs it."
-        )
-    run = read_run(reference)
-    parts = [RESULTS, markdown(results_table(run)), commands(run), origin([cell.header for cell in run.done])]
-    for environment in run.environments:
-        holes = [f"{title(name)} {why}" for name, why in run.holes(environment).items() if name in ROWS]
-        parts += [f"Not in the numbers of {environment}: {'; '.join(holes)}."] if holes else []
+def results(tasks: Path) -> str:
+    """The README's results, from a run of the experiment on tasks, with the command that made it.
+
+    Raises:
+        PreparationError: The run is not finished.
+    """
+    path = tasks / "SUMMARY.md"
+    if not path.exists():
+        raise PreparationError(f"{tasks} holds no finished run; run the tasks experiment there first")
+    run = read_run(tasks)
+    parts = [RESULTS, path.read_text(), commands(run), origin([cell.header for cell in run.done])]
     return "\n\n".join(part.strip() for part in parts)
 
 
-def results_table(run: Run) -> Table:
-    """Gain and judged gain of a few methods, all environments next to each other, the best method first."""
-    found = {
-        name: {item.method: item for item in standings(run, name) if item.method in ROWS} for name in run.environments
-    }
-    first = next(iter(found.values()))
-    methods = sorted(first, key=lambda method: -score(first[method]))
-    numbers = [f"{name}, {what}" for name in found for what in ("gain", "judged")]
-    head = ["method", *numbers, "well-formed", "calls per episode"]
-    body = []
-    for method in methods:
-        items = [found[name].get(method) for name in found]
-        cells = [cell for item in items for cell in (("", "") if item is None else (str(item.gain), number(item.user)))]
-        valid = np.mean([item.valid for item in items if item is not None])
-        body.append([title(method), *cells, f"{valid:.0%}", f"{first[method].evaluation.calls:,.0f}"])
-    return Table(head, body)
-
-
-def score(item: Standing) -> float:
-    """The normalised score, or the gain where there is no scale: search ran on fewer episodes than the others."""
-    return item.gain.estimate if item.normalised is None else item.normalised.estimate
-
-
 def commands(run: Run) -> str:
-    """The commands that made a reference run, as a block, with the folder's name in this repository."""
+    """The commands that made a run, as a block, with the folder's name in this repository."""
     given = (str(cell.header["command"]).removeprefix("__main__.py ") for cell in run.done)
-    made = dict.fromkeys(re.sub(r" --out[ =]\S+", "", command) for command in given)
-    lines = [*(f"{command} --out runs/{run.experiment}" for command in made)]
-    lines += [f"judge runs/{run.experiment}", f"reference runs/{run.experiment}", "readme"]
-    return "```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```"
+    made = dict.fromkeys(re.sub(r" (--out|--jobs)[ =]\S+", "", command) for command in given)
+    lines = [*(f"{command} --out runs/{run.experiment}" for command in made), f"readme --tasks runs/{run.experiment}"]
+    return without_paths("```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```")
 
 
 def report_of(folder: Path, experiment: str) -> tuple[str, dict[str, Any]]:
@@ -158,9 +121,16 @@ def renew_speed(page: Path, throughput: Path) -> None:
     log.write_text(fill(log.read_text(), mark, f"{tables}\n![Curves of these tables]({mark}.png)"))
 
 
-def renew_results(readme: Path, reference: Path = REFERENCE / "t1_methods") -> None:
-    """Rewrite the README's results, from the reference run."""
-    readme.write_text(fill(readme.read_text(), "results", results(reference)))
+def renew_results(readme: Path, tasks: Path, reference: Path = REFERENCE / "tasks") -> None:
+    """Rewrite the README's results from a run of the experiment on tasks, and keep its page.
+
+    Raises:
+        PreparationError: The run is not finished.
+    """
+    readme.write_text(fill(readme.read_text(), "results", results(tasks)))
+    reference.mkdir(exist_ok=True)
+    for name in ("REPORT.md", "SUMMARY.md", "tasks.json"):
+        shutil.copyfile(tasks / name, reference / name)
 
 
 def renew_episode(page: Path, demo: Path) -> None:

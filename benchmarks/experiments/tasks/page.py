@@ -64,9 +64,29 @@ def write_page(folder: Path, names: Sequence[str], tasks: Sequence[str], steps: 
             parts.append("\n".join(f"- {check}" for check in checked))
             found[place] = {check.name: [check.found and str(check.found), check.verdict] for check in checked}
     write_json(found, folder / "tasks.json")
+    (folder / "SUMMARY.md").write_text(summary(run, names, steps))
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "REPORT.md").write_text(text)
     return text
+
+
+SHOWN = ("default", "plan", "hidden")  # presets of the summary
+
+
+def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
+    """Normalised scores of a few policies, presets next to each other."""
+    most = max(steps)
+    learnt = (f"{name}-{most}" for name in ("ppo-stock", "ppo", "eagle", "recurrent_ppo"))
+    methods = ("no_op", "uniform", *learnt, "user_blind", "optimistic", "lookahead", "beam")
+    places = [f"{name}-{task}" for name in names for task in SHOWN if by_method(run.of(f"{name}-{task}"))]
+    found = {place: by_method(run.of(place)) for place in places}
+    rng = np.random.default_rng(0)
+    body = [
+        [worded(method), *(str(placed(found[place], method, rng) or "") for place in places)]
+        for method in methods
+        if any(method in cells for cells in found.values())
+    ]
+    return aligned(["policy", *(place.replace("-", ", ") for place in places)], body) + "\n"
 
 
 def table(run: Run, place: str, rng: np.random.Generator) -> str:
