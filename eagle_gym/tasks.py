@@ -16,7 +16,7 @@ BASE: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "action_features": "edit",
         "taste": "shown",
-        "order": "pool",
+        "order": "match",
         "actions": 16,
         "pool": 64,
         "personalised": 0.5,
@@ -57,7 +57,7 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
     {
         task.name: task
         for task in (
-            Task("default", "learn what edits do, and for whom"),
+            Task("default", "learn what edits do, and for whom", utility={"weight": 0.5}),
             Task(
                 "easy",
                 "take the best of the expected effects, which are shown: for debugging agents",
@@ -68,14 +68,15 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
                 "plan",
                 "plan several steps ahead: the expected effects are shown, but few edits are offered",
                 "Plan",
-                {"action_features": "effect", "actions": 4, "affinity": "absolute", "interests": 6},
+                {"action_features": "effect", "order": "pool", "actions": 4, "affinity": "absolute", "interests": 6},
                 {"weight": 0.0, "width": 0.75},
             ),
             Task(
                 "hidden",
                 "infer a hidden taste from rewards, then serve it",
                 "Hidden",
-                {"taste": "hidden", "personalised": 0.0, "horizon": 10},
+                {"taste": "hidden", "order": "pool", "personalised": 0.0, "horizon": 10},
+                {"weight": 0.5},
             ),
         )
     }

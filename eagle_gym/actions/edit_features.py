@@ -2,13 +2,15 @@
 
 The features of an edit in plot English are
 
-- the sum of what the encoder adds for each attribute value that the edit asks for, `[n]`
-- the same for each value that it takes out, `[n]`
+- the sum of what the encoder adds for each attribute value that the edit names, whether it asks for the value or takes
+  it out, `[n]`
+- the same for only the values that it takes out, `[n]`
 - which operations it names (set, add, remove, replace, intensify, vague), a multi-hot, `[6]`
 - which vague directions it names, a multi-hot, `[V]`
 
-The features of an edit in free text are what the encoder adds for its words, `[n]`. Each edit is computed by itself and
-remembered, so its features are the same to the last bit whatever the batch.
+The features of an edit in free text are what the encoder adds for its words, `[n]`. What an operation does with the
+words is for the agent to learn. Each edit is computed by itself and remembered, so its features are the same to the
+last bit whatever the batch.
 """
 
 from __future__ import annotations
@@ -70,18 +72,16 @@ class EditFeatures:
     def bounds(self) -> tuple[Floats, Floats]:
         """The lowest and highest features that are shown, each [m]; no two embeddings are further apart."""
         reach = 2.0 * self._encoder.radius
-        embedded = 2 * self.n if self.language == "plot_english" else self.n
-        high = np.where(np.arange(self.width) < embedded, reach, 1.0)
-        return np.where(np.arange(self.width) < embedded, -reach, 0.0), high
+        embedded = np.arange(self.width) < (2 * self.n if self.language == "plot_english" else self.n)
+        return np.where(embedded, -reach, 0.0), np.where(embedded, reach, 1.0)
 
     def of(self, edits: Sequence[str]) -> Floats:
         """Features of some edits, [B, m]."""
         return np.array([self._row(edit) for edit in edits]).reshape(len(edits), self.width)
 
-    def directions(self, edits: Sequence[str]) -> Floats:
-        """Where the words of some edits point in Z, [B, n]: what they ask for minus what they take out."""
-        rows = self.of(edits)
-        return rows[:, : self.n] - rows[:, self.n : 2 * self.n] if self.language == "plot_english" else rows
+    def words(self, edits: Sequence[str]) -> Floats:
+        """What the words of some edits add to an embedding, [B, n]: the first n features."""
+        return self.of(edits)[:, : self.n]
 
     def _row(self, edit: str) -> Floats:
         row = self._rows.get(edit)
@@ -97,19 +97,15 @@ class EditFeatures:
             return np.zeros(self.width)
         if self.language == "free":
             return np.asarray(self._encoder.words([edit])[0])
-        try:
-            changes = plot_english.parse_edit(edit)
-        except TextError:  # a language model's own words
-            changes = ()
-        asked, taken_out = np.zeros(self.n), np.zeros(self.n)
+        words, taken_out = np.zeros(self.n), np.zeros(self.n)
         operations, vague = np.zeros(len(OPERATIONS)), np.zeros(len(_directions()))
-        for change in changes:
+        for change in _changes(edit):
             operations[OPERATIONS.index(change.operation)] = 1.0
             if change.operation == "vague":
                 vague[_directions()[change.value]] = 1.0
-            asked += self._sum(_asked(change))
+            words += self._sum(_named(change))
             taken_out += self._sum(_taken_out(change))
-        return np.concatenate([asked, taken_out, operations, vague])
+        return np.concatenate([words, taken_out, operations, vague])
 
     def _sum(self, pairs: Sequence[Pair]) -> Floats:
         total = np.zeros(self.n)
@@ -120,10 +116,19 @@ class EditFeatures:
         return total
 
 
-def _asked(change: Change) -> tuple[Pair, ...]:
-    """The value that a change names and asks for."""
-    named = change.operation in ("set", "add", "replace") and change.value
-    return ((change.slot, change.value),) if named else ()
+def _changes(edit: str) -> tuple[Change, ...]:
+    """The changes that an edit asks for; none if they are in a language model's own words."""
+    try:
+        return plot_english.parse_edit(edit)
+    except TextError:
+        return ()
+
+
+def _named(change: Change) -> tuple[Pair, ...]:
+    """The values that a change names; removing from a single slot, or a vague direction, may name none."""
+    if change.operation in ("intensify", "vague"):
+        return ()
+    return tuple((change.slot, value) for value in (change.value, change.old) if value)
 
 
 def _taken_out(change: Change) -> tuple[Pair, ...]:

@@ -383,13 +383,14 @@ class Settings:
     def _preset(self) -> dict[str, Any]:
         """The arguments that the task sets.
 
-        A hidden taste personalises nothing, whoever hides it. A utility of one's own has no affinity and no interests,
-        and what `utility_kwargs` says of them wins over the task.
+        A hidden taste personalises nothing, whoever hides it, and what is not shown orders nothing. A utility of one's
+        own has no affinity and no interests, and what `utility_kwargs` says of them wins over the task.
         """
-        task = TASKS[self.task]
-        values = task.arguments
+        values = TASKS[self.task].arguments
         if (self.taste or values["taste"]) == "hidden":
-            values["personalised"] = 0.0
+            values |= {"personalised": 0.0, "order": "pool"}
+        if (self.action_features or values["action_features"]) == "none":
+            values["order"] = "pool"
         if self.utility is not None:
             return {name: value for name, value in values.items() if name not in OF_CONTENT_GAP}
         within = self.utility_kwargs or {}

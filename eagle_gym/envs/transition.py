@@ -142,7 +142,7 @@ def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
     if world.settings.action_features == "effect":
         shown = chosen.features
     else:
-        shown = world.resources.edit_features.directions(chosen.edits)
+        shown = world.resources.edit_features.words(chosen.edits)
     return np.asarray((shown * world.resources.tastes[user, :-1]).sum(axis=1))
 
 

@@ -246,7 +246,7 @@ def features() -> EditFeatures:
 
 
 def parts(features: EditFeatures, edit: str) -> tuple[np.ndarray, np.ndarray, set[str], set[str]]:
-    """What an edit asks for, what it takes out, its operations and its vague directions."""
+    """The words of an edit, those that it takes out, its operations and its vague directions."""
     row = features.of([edit])[0]
     operations = {OPERATIONS[i] for i in np.flatnonzero(row[2 * N : 2 * N + len(OPERATIONS)])}
     vague = {list(directions())[i] for i in np.flatnonzero(row[2 * N + len(OPERATIONS) :])}
@@ -260,21 +260,25 @@ def value(slot: str, name: str) -> np.ndarray:
 
 
 def test_features_of_edits_by_hand(features: EditFeatures) -> None:
-    asked, out, operations, vague = parts(features, "Replace children's with war.")
-    np.testing.assert_allclose(asked, value("genres", "War"))
+    words, out, operations, vague = parts(features, "Replace children's with war.")
+    np.testing.assert_allclose(words, value("genres", "War") + value("genres", "Children"))
     np.testing.assert_allclose(out, value("genres", "Children"))
     assert (operations, vague) == ({"replace"}, set())
-    asked, out, operations, vague = parts(features, "Make it more mysterious.")
-    assert not asked.any()
+    words, out, operations, vague = parts(features, "Make it more mysterious.")
+    assert not words.any()
     assert not out.any()
     assert operations == {"vague"}
     assert len(vague) == 1
-    asked, out, operations, vague = parts(features, "Make it less of a war film; mix it with fantasy; make it darker.")
-    np.testing.assert_allclose(asked, value("genres", "Fantasy"))
+    words, out, operations, vague = parts(features, "Make it less of a war film; mix it with fantasy; make it darker.")
+    np.testing.assert_allclose(words, value("genres", "Fantasy") + value("genres", "War"))
     np.testing.assert_allclose(out, value("genres", "War"))
     assert operations == {"remove", "add", "vague"}
     assert len(vague) == 1
     assert not features.of(["", "Do as you please with it."]).any()
+
+
+def test_words_say_nothing_of_what_is_done_with_them(features: EditFeatures) -> None:
+    np.testing.assert_array_equal(*features.words(["Mix it with fantasy.", "Make it less of a fantasy film."]))
 
 
 @given(seed=st.integers(0, 99))
@@ -295,7 +299,7 @@ def test_features_of_free_text_are_its_words() -> None:
     free = EditFeatures(world.space.encoder, N, "free")
     assert free.width == N
     np.testing.assert_allclose(free.of(["a war film"])[0], value("genres", "War"))
-    np.testing.assert_array_equal(free.directions(["a war film"]), free.of(["a war film"]))
+    np.testing.assert_array_equal(free.words(["a war film"]), free.of(["a war film"]))
 
 
 def test_every_catalog_takes_the_tasks() -> None:
