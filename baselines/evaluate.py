@@ -23,7 +23,7 @@ from eagle_gym.envs.observation import observe_text
 from eagle_gym.errors import ConfigurationError
 
 FIRST_SEED = 1_000_000  # far from the small seeds of training runs
-PARTS = ("total", "affinity", "novelty", "percentile")  # of a utility
+PARTS = ("total", "affinity", "novelty", "drift", "cost", "percentile")  # of a utility and its prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class EpisodeRow:
         gain: Utility of the last text minus that of the first.
         affinity_gain: The same for the affinity part.
         novelty_gain: The same for the novelty part.
+        drift: What the distance of the last text from the first takes off the gain.
+        cost: What the steps take off the gain.
         start_percentile: Percentile of the first text's predicted rating among the catalog's, 0 to 100.
         percentile: The same for the last text.
         valid: Whether every text was well-formed.
@@ -60,6 +62,8 @@ class EpisodeRow:
     gain: float
     affinity_gain: float
     novelty_gain: float
+    drift: float
+    cost: float
     start_percentile: float
     percentile: float
     valid: bool
@@ -276,6 +280,8 @@ def make_row(utility: Sequence[Mapping[str, float]], **facts: Any) -> EpisodeRow
         gain=last["total"] - first["total"],
         affinity_gain=last["affinity"] - first["affinity"],
         novelty_gain=last["novelty"] - first["novelty"],
+        drift=last["drift"] - first["drift"],
+        cost=last["cost"] - first["cost"],
         start_percentile=first["percentile"],
         percentile=last["percentile"],
         utilities=tuple(parts["total"] for parts in utility),

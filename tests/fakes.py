@@ -163,6 +163,8 @@ class KnownVectorEnv(gym.vector.VectorEnv):
                 "total": total,
                 "affinity": total,
                 "novelty": np.zeros_like(total),
+                "drift": np.zeros_like(total),
+                "cost": np.zeros_like(total),
                 "percentile": np.full_like(total, 50.0),
             },
         }

@@ -1,7 +1,7 @@
 """Computes the map of a latent space: one user, one start text, the catalog around it, and the utility.
 
 The spaces are white: all directions vary equally over the catalog, so that its principal components are arbitrary. The
-map has more meaningful axes. The horizontal one is the user's taste, along which lies the rewarded affinity. The
+map has more meaningful axes. The horizontal one is the user's taste, along which lies the predicted rating. The
 vertical one is the orthogonal direction in which the episodes move most.
 """
 

@@ -187,7 +187,7 @@ def latent(drawn: LatentMap, rows: Mapping[str, EpisodeRow]) -> bytes:
         axes.plot(*path[-1], marker="*", color=colour(name), markersize=11, markeredgecolor="white", zorder=4)
     start = drawn.project(next(iter(rows.values())).z[0])
     axes.plot(*start, "o", color="white", markeredgecolor=INK, markersize=9, zorder=5, label="start")
-    axes.set_xlabel("along the user's taste (rewarded affinity)")
+    axes.set_xlabel("along the user's taste (predicted rating)")
     axes.set_ylabel("main orthogonal direction of movement")
     legend(figure, axes)
     return png(figure)

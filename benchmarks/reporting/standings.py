@@ -48,6 +48,7 @@ class Standing:
         model: The gain in a language model's rating, from 1 to 10.
         distance: Distance in Z between first and last text; None if neither judges nor embeddings are there.
         affinity, novelty: Mean gains in the parts of the utility.
+        drift, cost: Means of what the prices of distance and of steps take off the gain.
         percentile: Mean percentile of the last text's predicted rating.
         valid: Share of the episodes in which all texts are well-formed.
         steps: Environment steps of training, mean over seeds.
@@ -70,6 +71,8 @@ class Standing:
     distance: Interval | None
     affinity: float
     novelty: float
+    drift: float
+    cost: float
     percentile: float
     valid: float
     steps: float
@@ -108,6 +111,8 @@ def standing(
         distance=moved(rows, judged, rng),
         affinity=float(np.mean([row.affinity_gain for row in rows])),
         novelty=float(np.mean([row.novelty_gain for row in rows])),
+        drift=float(np.mean([row.drift for row in rows])),
+        cost=float(np.mean([row.cost for row in rows])),
         percentile=float(np.mean([row.percentile for row in rows])),
         valid=float(np.mean([row.valid for row in rows])),
         steps=float(np.mean([cell.steps for cell in cells])),

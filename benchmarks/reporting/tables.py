@@ -24,6 +24,8 @@ COLUMNS: Mapping[str, Callable[[Standing], str]] = {
     "IQM": lambda item: number(item.iqm),
     "affinity": lambda item: f"{item.affinity:+.2f}",
     "novelty": lambda item: f"{item.novelty:+.2f}",
+    "drift": lambda item: f"{0 - item.drift:+.2f}",
+    "cost": lambda item: f"{0 - item.cost:+.2f}",
     "U(z)": lambda item: number(item.utility),
     "normalised score": lambda item: number(item.normalised),
     "user utility": lambda item: number(item.user),
@@ -40,9 +42,10 @@ COLUMNS: Mapping[str, Callable[[Standing], str]] = {
     "episodes": lambda item: f"{item.episodes:,}",
 }
 PAPER_COLUMNS = ("method", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance")
+PRICES = ("drift", "cost")  # columns of the parts of a gain that are there only where they are charged
 GAIN_COLUMNS = (
-    *("method", "gain", "IQM", "affinity", "novelty", "normalised score", "beats uniform", "percentile", "well-formed"),
-    *("steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
+    *("method", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform", "percentile"),
+    *("well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
 )
 SETTING_COLUMNS = (
     *("environment", "method", "gain", "U(z)", "normalised score", "user utility", "rater utility", "distance"),
@@ -58,11 +61,11 @@ LEGEND = (
 )
 GAIN_LEGEND = (
     "*Gain* is the gain in utility of the last text over the first, in standard deviations of the catalog (*IQM*: its "
-    "interquartile mean; *affinity* and *novelty*: its parts). The *normalised score* is 0 for the uniform policy and "
-    "1 for the beam oracle, over the episodes that all three share. *Beats uniform* is the probability of a gain above "
-    "the uniform policy's. *Percentile* is that of the last text's predicted rating in the catalog. *Well-formed* "
-    "is the share of episodes with only well-formed texts. Steps and calls include recorded episodes and warm starts. "
-    "Intervals are 95 % bootstrap intervals over seeds and users."
+    "interquartile mean; *affinity*, *novelty* and, where they are charged, *drift* and *cost*: its parts). The "
+    "*normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three share. "
+    "*Beats uniform* is the probability of a gain above the uniform policy's. *Percentile* is that of the last text's "
+    "predicted rating in the catalog. *Well-formed* is the share of episodes with only well-formed texts. Steps and "
+    "calls include recorded episodes and warm starts. Intervals are 95 % bootstrap intervals over seeds and users."
 )
 
 
@@ -77,7 +80,9 @@ def line(item: Standing, columns: Sequence[str]) -> list[str]:
 
 
 def gains_table(found: Sequence[Standing], columns: Sequence[str] = GAIN_COLUMNS, caption: str = GAIN_LEGEND) -> Table:
-    """Gains and costs, the largest gain first."""
+    """Gains and costs, the largest gain first; a price that nobody paid has no column."""
+    unpaid = [name for name in PRICES if not any(getattr(item, name) for item in found)]
+    columns = [name for name in columns if name not in unpaid]
     return Table(columns, [line(item, columns) for item in found], caption)
 
 

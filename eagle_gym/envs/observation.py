@@ -91,4 +91,10 @@ def make_info(world: World, state: State) -> dict[str, Any]:
     left_out = () if world.settings.infos == "full" else TEXT_KEYS
     if not world.settings.shows_taste:
         left_out = (*left_out, "profile")
-    return {key: value for key, value in info.items() if key not in left_out}
+    kept = {key: value for key, value in info.items() if key not in left_out}
+    return kept if world.settings.infos == "full" else _as_arrays(kept)
+
+
+def _as_arrays(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as arrays without dimensions, for libraries that ask every value for its type and shape."""
+    return {key: _as_arrays(value) if isinstance(value, dict) else np.asarray(value) for key, value in info.items()}

@@ -23,7 +23,7 @@ USERS = 4
 def rows(method: str, seed: int, gains: list[float], text: str = "A film.") -> list[EpisodeRow]:
     return [
         EpisodeRow(
-            *(method, seed, 100 * seed + i, f"u{i % USERS}", f"e{i}", 1, gain, gain, 0.0, 50.0, 60.0, True),
+            *(method, seed, 100 * seed + i, f"u{i % USERS}", f"e{i}", 1, gain, gain, *(0.0, 0.0, 0.0), 50.0, 60.0, True),
             *((0.5, 0.5 + gain), (text, f"{text} {method}"), (f"Edit {i}.",), ((0.0, 0.0), (gain, 1.0))),
         )
         for i, gain in enumerate(gains)
@@ -72,7 +72,7 @@ def finished(
     rows = tuple(
         EpisodeRow(
             *(method, seed, 10 * seed + i, f"u{i}", "e", 1),
-            *(gain, gain, 0.0, 50.0, 80.0, i > 0, (0.0, gain), ("a", "b"), ("x",), ((0.0,), (gain,))),
+            *(gain, gain, *(0.0, 0.0, 0.0), 50.0, 80.0, i > 0, (0.0, gain), ("a", "b"), ("x",), ((0.0,), (gain,))),
         )
         for i, gain in enumerate(gains)
     )  # fmt: skip

@@ -121,6 +121,16 @@ def test_torchrl_opens_the_id(observation: str) -> None:
     env.close()
 
 
+def test_torchrl_reads_infos() -> None:
+    envs = library("torchrl.envs")
+    env = envs.GymEnv(ID, infos="arrays", **LATENT)
+    env.set_info_dict_reader(envs.default_info_dict_reader(["step", "valid", "action_mask"]))
+    steps = env.rollout(3, break_when_any_done=False)["next"]
+    assert steps["step"].tolist() == [1, 2, 3]
+    assert steps["valid"].all()
+    assert steps["action_mask"].shape == (3, LATENT["actions"])
+
+
 @pytest.mark.parametrize("observation", ["text", "latent"])
 def test_torchrl_steps_batches(observation: str) -> None:
     envs = library("torchrl.envs")

@@ -63,7 +63,7 @@ def test_a_thousand_steps_take_seconds() -> None:
 
 def test_a_catalog_of_free_text_refuses_it(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="free text, which the grammar does not speak: choose a general language"):
-        Settings(catalog="movielens", root=str(tmp_path), texts="overview", language_model="grammar")
+        Settings(catalog="movielens", root=str(tmp_path), texts="free", language_model="grammar")
 
 
 def test_agents_that_train_a_language_model_name_the_cure() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Number
 
 import numpy as np
 import pytest
@@ -20,14 +19,15 @@ def leaves(value: object) -> list[object]:
     return [leaf for part in value.values() for leaf in leaves(part)] if isinstance(value, dict) else [value]
 
 
-def test_infos_of_arrays_hold_numbers_only_and_no_key_of_the_observation() -> None:
+def test_infos_of_arrays_hold_arrays_only_and_no_key_of_the_observation() -> None:
     full = EagleEnv.from_world(make_tiny_world(observation="latent"))
     arrays = EagleEnv.from_world(make_tiny_world(observation="latent", infos="arrays"))
     observation, whole = full.reset(seed=0)
     _, info = arrays.reset(seed=0)
     assert set(whole) - set(info) == set(TEXT_KEYS)
     assert not set(whole) & set(observation)
-    assert all(isinstance(leaf, Number | np.ndarray) for leaf in leaves(info))
+    assert all(isinstance(leaf, np.ndarray) and leaf.dtype.kind in "bif" for leaf in leaves(info))
+    assert all(isinstance(whole[key], kind) for key, kind in {"step": int, "valid": bool}.items())
     for key, value in info.items():
         np.testing.assert_equal(value, whole[key])
     assert not set(TEXT_KEYS) & set(arrays.step(0)[4])
@@ -38,6 +38,8 @@ def test_batched_infos_leave_texts_out_too() -> None:
     assert not set(TEXT_KEYS) & set(envs.reset(seed=0)[1])
     infos = envs.step(np.zeros(2, int))[4]
     assert not set(TEXT_KEYS) & (set(infos) | set(infos["final_info"]))
+    assert (infos["step"].dtype, infos["valid"].dtype) == (np.int64, np.bool_)
+    assert infos["final_info"]["step"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("options", [5, "user", ["user"], {3: "u1"}, {"usr": "u1"}])

@@ -13,6 +13,7 @@ from PIL import Image
 from eagle_gym.envs import animation, picture
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.latent import ContentGap
 from tests.fake_worlds import make_tiny_world
 
 SMALL = (480, 270)
@@ -61,11 +62,13 @@ def test_the_map_shows_the_price_of_drift() -> None:
     assert np.abs(best - start).max() <= max(view.x[1] - view.x[0], view.y[1] - view.y[0])
 
 
-def test_across_the_map_is_affinity(env: EagleEnv) -> None:
+def test_across_the_map_is_the_predicted_rating(env: EagleEnv) -> None:
     view = picture.map_view(env.world, env.frames)
+    rated = ContentGap(env.world.space, affinity="absolute")
     for frame in env.frames:
         across = float(frame.state.z @ view.axes[0])
-        assert across == pytest.approx(frame.state.utility["affinity"])
+        user = env.world.space.users[[frame.state.user]]
+        assert across == pytest.approx(rated(frame.state.z[None], user, np.array([-1])).affinity[0])
     np.testing.assert_allclose(view.axes @ view.axes.T, np.eye(2), atol=1e-12)
 
 

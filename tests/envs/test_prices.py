@@ -30,7 +30,7 @@ PLOTS = "EagleGym/Plots-v0"
 
 @pytest.fixture
 def priced() -> World:
-    return make_tiny_world(**PRICES)
+    return make_tiny_world(**PRICES, action_features="effect")
 
 
 def play(env: EagleEnv, actions: list[int], **options: Any) -> list[tuple[float, dict[str, float]]]:
@@ -61,8 +61,9 @@ def test_total_is_the_utility_less_the_prices(priced: World, options: dict[str, 
             assert reward == pytest.approx(parts["total"] - found[step - 1][1]["total"])
 
 
-def test_prices_change_nothing_but_what_is_paid(priced: World, tiny: World) -> None:
-    with_prices, without = (play(EagleEnv.from_world(world), [0, 1, 2]) for world in (priced, tiny))
+def test_prices_change_nothing_but_what_is_paid(priced: World) -> None:
+    unpriced = make_tiny_world(action_features="effect")
+    with_prices, without = (play(EagleEnv.from_world(world), [0, 1, 2]) for world in (priced, unpriced))
     for (_, dear), (_, free) in zip(with_prices, without, strict=True):
         assert {name: dear[name] for name in ("affinity", "novelty", "percentile")} == {
             name: free[name] for name in ("affinity", "novelty", "percentile")

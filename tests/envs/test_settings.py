@@ -185,16 +185,17 @@ def test_worlds_that_differ_in_the_episode_alone_share_a_key() -> None:
 
 def test_an_argument_of_the_utility_may_be_given_in_either_place() -> None:
     written = [
-        Settings(affinity="personal", interests=3),
-        Settings(utility_kwargs={"affinity": "personal", "interests": 3}),
-        Settings(affinity="personal", interests=3, utility_kwargs={"affinity": "personal"}),
+        Settings(affinity="absolute", interests=3),
+        Settings(utility_kwargs={"affinity": "absolute", "interests": 3}),
+        Settings(affinity="absolute", interests=3, utility_kwargs={"affinity": "absolute"}),
     ]
-    assert all(one.utility_keywords == {"affinity": "personal", "interests": 3} for one in written)
+    assert all(one.utility_keywords == {"affinity": "absolute", "interests": 3, "weight": 0.5} for one in written)
     assert len({one.key for one in written}) == 1
-    assert all((one.affinity, one.interests) == ("personal", 3) for one in written)
+    assert all((one.affinity, one.interests) == ("absolute", 3) for one in written)
     assert all(Settings.of(one.as_kwargs()) == one for one in written)
-    assert Settings().utility_keywords == {"affinity": "absolute", "interests": 1}
-    assert Settings(affinity="absolute", interests=1).key == Settings().key
+    assert Settings().utility_keywords == {"affinity": "personal", "interests": 1, "weight": 0.5}
+    assert Settings(utility_kwargs={"weight": 2.0}).utility_keywords["weight"] == 2.0
+    assert Settings(affinity="personal", interests=1).key == Settings().key
 
 
 def test_a_utility_of_ones_own_gets_its_own_keywords_only() -> None:
@@ -213,7 +214,7 @@ def test_worlds_that_differ_in_prices_share_a_key() -> None:
     "change",
     [
         {"pool": 32},
-        {"affinity": "personal"},
+        {"affinity": "absolute"},
         {"interests": 2},
         {"temperature": 0.5},
         {"utility_kwargs": {"weight": 2.0}},

@@ -28,6 +28,7 @@ from eagle_gym.envs.spaces import REWARD_BOUND
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import NotShownError
+from eagle_gym.latent.interests import Interests
 from eagle_gym.plot_english.edits import directions
 from eagle_gym.registration import IDS
 from eagle_gym.tasks import BASE, TASKS, values_by_task
@@ -41,6 +42,10 @@ GIVEN = st.fixed_dictionaries(
         "actions": st.integers(2, 9),
         "pool": st.integers(16, 99),
         "horizon": st.integers(1, 20),
+        "affinity": st.sampled_from(["absolute", "personal"]),
+        "interests": st.integers(1, 8),
+        "drift_penalty": st.floats(0, 2),
+        "edit_cost": st.floats(0, 2),
     },
 )
 
@@ -48,10 +53,13 @@ GIVEN = st.fixed_dictionaries(
 @given(task=st.sampled_from(sorted(TASKS)), given=GIVEN)
 def test_explicit_arguments_win_over_the_preset_and_the_rest_is_the_preset(task: str, given: dict[str, Any]) -> None:
     settings = Settings(task=task, **given)
-    for name, value in TASKS[task].arguments.items():
-        if name != "personalised":
+    preset = TASKS[task].arguments
+    for name, value in preset.items():
+        if name not in ("personalised", "order"):
             assert getattr(settings, name) == given.get(name, value)
-    assert settings.personalised == (0.0 if settings.taste == "hidden" else TASKS[task].arguments["personalised"])
+    assert settings.personalised == (0.0 if settings.taste == "hidden" else preset["personalised"])
+    unordered = settings.taste == "hidden" or settings.action_features == "none"
+    assert settings.order == ("pool" if unordered else preset["order"])
     assert Settings.of(json.loads(json.dumps(settings.as_kwargs()))) == settings
 
 
@@ -106,14 +114,16 @@ def test_each_knob_has_its_keys() -> None:
 
 def test_interests_are_shown_where_there_are_some() -> None:
     world = make_tiny_world(observation="latent")
-    centres = np.random.default_rng(0).uniform(-1, 1, (len(world.catalog.users), 2, N))
-    several = dataclasses.replace(world, resources=dataclasses.replace(world.resources, interests=centres))
+    users = len(world.catalog.users)
+    centres = np.random.default_rng(0).uniform(-1, 1, (users, 2, N))
+    interests = Interests(centres, np.full((users, 2), 0.5))
+    several = dataclasses.replace(world, resources=dataclasses.replace(world.resources, interests=interests))
     env = EagleEnv.from_world(several)
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
     np.testing.assert_allclose(observation["interests"], centres[env.state.user].ravel(), rtol=1e-6)
     hidden = make_tiny_world(observation="latent", task="hidden")
-    hidden = dataclasses.replace(hidden, resources=dataclasses.replace(hidden.resources, interests=centres))
+    hidden = dataclasses.replace(hidden, resources=dataclasses.replace(hidden.resources, interests=interests))
     assert "interests" not in hidden.observation_space()
 
 
@@ -121,9 +131,10 @@ def test_match_is_the_taste_along_the_words_of_an_edit() -> None:
     world = make_tiny_world(observation="latent")
     env = EagleEnv.from_world(world)
     observation, _ = env.reset(seed=0)
-    asked, out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
-    np.testing.assert_allclose(observation["match"], (asked - out) @ observation["user"][:-1], atol=1e-5)
+    named, taken_out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
+    np.testing.assert_allclose(observation["match"], named @ observation["user"][:-1], atol=1e-5)
     assert np.abs(observation["match"]).max() > 0.01
+    assert np.abs(taken_out).max() > 0.01, "it counts however the words are used"
 
 
 @pytest.mark.parametrize("features", ["edit", "none"])

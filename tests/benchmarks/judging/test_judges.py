@@ -64,7 +64,7 @@ def space(small: Catalog, split: Split) -> LatentSpace:
 def row(texts: Sequence[str], user: str, item: str, **changes: object) -> EpisodeRow:
     steps = len(texts) - 1
     made = EpisodeRow(
-        *("ppo", 0, 1, user, item, steps, 1.5, 1.0, 0.5, 50.0, 80.0, True),
+        *("ppo", 0, 1, user, item, steps, 1.5, 1.0, 0.5, 0.0, 0.0, 50.0, 80.0, True),
         *((0.0,) * (steps + 1), tuple(texts), ("edit",) * steps, ((0.0,),) * (steps + 1)),
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from tests.fake_worlds import make_tiny_world
 
 def episode(method: str, seed: int, number: int, gain: float) -> EpisodeRow:
     return EpisodeRow(
-        *(method, seed, number, "u", "e", 1, gain, gain, 0.0, 50.0, 60.0, True),
+        *(method, seed, number, "u", "e", 1, gain, gain, *(0.0, 0.0, 0.0), 50.0, 60.0, True),
         *((0.0, gain), ("a", "b"), ("x",), ((0.0, 0.0), (gain, 0.0))),
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_a_map_of_a_world() -> None:
     drawn = LatentMap(**json.loads(json.dumps(asdict(draw_map(world, rows)))))
     (row, _) = [row for row in rows if (row.seed, row.episode) == (drawn.seed, drawn.episode)]
     across = drawn.project(row.z)[:, 0]
-    # Across is the affinity that is rewarded: what a step moves there is what the affinity gains.
+    # Across is the predicted rating, which is the affinity of this world: a step moves there what the affinity gains.
     assert across[-1] - across[0] == pytest.approx(row.affinity_gain, abs=1e-5)
     assert np.shape(drawn.utility) == (GRID, GRID)
     assert 0 < drawn.share <= 1

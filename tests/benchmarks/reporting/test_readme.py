@@ -20,7 +20,7 @@ PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->
 def write_demo(folder: Path, env_id: str) -> None:
     values = (0.0, 1.25)
     row = EpisodeRow(
-        *("ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 50, 80, True, values),
+        *("ppo", 0, 1, "u7", "p1", 1, 1.25, 1, 0.25, 0, 0, 50, 80, True, values),
         *(("A film.", "A dark film."), ("Darker.",), ((0.0,), (1.0,))),
     )  # fmt: skip
     write_rows([row], folder / "cells" / "plots-ppo-0" / "episodes.parquet")

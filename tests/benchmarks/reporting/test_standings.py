@@ -44,6 +44,17 @@ def test_standings_by_hand(rng: np.random.Generator) -> None:
     assert len({len(line) for line in lines}) == 1
 
 
+def test_a_price_has_a_column_where_somebody_paid_it() -> None:
+    free, paying = finished("uniform", 0, [0.0, 0.0]), finished("ppo", 0, [1.0, 1.0])
+    paying = replace(paying, rows=tuple(replace(row, drift=0.3, cost=0.0) for row in paying.rows))
+    found = {item.method: item for item in standings(run_of([free, paying]), "w")}
+    assert not {"drift", "cost"} & set(gains_table([found["uniform"]]).head)
+    table = gains_table([found["ppo"], found["uniform"]])
+    column = list(table.head).index("drift")
+    assert [row[column] for row in table.body] == ["-0.30", "+0.00"]
+    assert "cost" not in table.head
+
+
 @pytest.mark.parametrize(
     ("kwargs", "common"),
     [({"selection": "longest", "actions": 4}, True), ({"horizon": 3}, False), ({"utility": "mine:make"}, False)],
