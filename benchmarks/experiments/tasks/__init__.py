@@ -21,6 +21,7 @@ TASKS = ("default", "easy", "plan", "hidden")
 FEW = ("no_op", "uniform", "user_blind", "optimistic")
 MANY = 100_000  # environment steps
 SETS: Mapping[str, str] = {"random": "uniform", "longest": "longest"}
+COMPARED = ("default", "plan")  # presets whose action sets are compared with others
 LEARNERS: Mapping[str, tuple[str, ...]] = {
     "default": ("ppo", "ppo-stock", "eagle"),
     "easy": ("ppo",),
@@ -31,7 +32,7 @@ USUAL: dict[str, Any] = {
     "seeds": 2,
     "episodes": 256,
     "num_envs": 64,
-    "budget": 2_560,
+    "budget": 1_280,
     "steps": (5_120, 20_480, 102_400),
     "recorded": 256,
     "language_model": "grammar",
@@ -53,7 +54,7 @@ def methods(task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     ]
     policies = [*({"agent": name} for name in FEW), *search]
     yield from policies
-    for name, selection in SETS.items():
+    for name, selection in SETS.items() if task in COMPARED else ():
         yield from (
             {**policy, "setting": name, "env_kwargs": {"selection": selection}}
             for policy in policies
@@ -85,7 +86,8 @@ def cells(options: Options) -> list[Cell]:
         ]
         usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
         found += grid(places, list(methods(task, size)), **usual)
-    return sorted(found, key=lambda cell: cell.seed)  # an interrupted run is a smaller run
+    # An interrupted run is a smaller run: what learns comes last, and most steps last of all.
+    return sorted(found, key=lambda cell: (cell.seed, cell.training.get("total_timesteps", 0)))
 
 
 def run(options: Options) -> None:
