@@ -19,23 +19,72 @@ from eagle_gym.errors import ConfigurationError
 MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be undefined
 
 
-def action_features(observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the inputs of the networks.
+class ActionFeatures(nn.Module):
+    """The inputs of the networks.
 
-    They include products of an action with the user's taste and with the state, and distances to the centres of the
-    user's interests: utility is built from these, and a small network learns products and distances slowly. The first n
-    features of an action lie in Z: its displacement, or the words that its edit asks for.
+    They include products of an action's move in Z with the user's taste and with the state, and distances to the
+    centres of the user's interests: utility is built from these, and a small network learns products and distances
+    slowly. Where effects are shown, the move is the effect. Where the words of an edit are shown, it is a linear map of
+    the edit's features, which is learnt.
 
     Args:
-        observation: Latent observations, `[B, ...]`; parts that a task does not show are left out.
-
-    Returns:
-        Features of each action `[B, K, F]`, features of state and user `[B, C]`, and the mask `[B, K]`.
+        layout: The parts of the latent observation.
+        guess: Width of an input from which the taste is guessed where it is hidden; 0 without one.
+        learns: Whether the map of edits is learnt; otherwise the move is the sum of the words.
     """
-    mask = observation["mask"] > 0.5
-    context = torch.cat(list(_context(observation)), dim=-1)
-    shared = context[:, None].expand(-1, mask.shape[1], -1)
-    return torch.cat([*_of_actions(observation), shared], dim=-1), context, mask
+
+    def __init__(self, layout: LatentLayout, guess: int = 0, *, learns: bool = True) -> None:
+        super().__init__()
+        self.n = layout.n
+        self.moves: nn.Linear | None = None
+        if learns and layout.width > layout.n:
+            self.moves = nn.Linear(layout.width, layout.n, bias=False)
+        self.taste = nn.Linear(guess, layout.n) if guess and not layout.user and layout.width else None
+
+    def forward(self, observation: dict[str, Tensor], known: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the inputs.
+
+        Args:
+            observation: Latent observations, `[B, ...]`; parts that a task does not show are left out.
+            known: `[B, guess]` What the taste is guessed from.
+
+        Returns:
+            Features of each action `[B, K, F]`, features of state and user `[B, C]`, and the mask `[B, K]`.
+        """
+        mask = observation["mask"] > 0.5
+        context = torch.cat(list(_context(observation)), dim=-1)
+        shared = context[:, None].expand(-1, mask.shape[1], -1)
+        return torch.cat([*self._of_actions(observation, known), shared], dim=-1), context, mask
+
+    def _of_actions(self, observation: dict[str, Tensor], known: Tensor | None) -> Iterator[Tensor]:
+        """What is known of each action, each `[B, K, ...]`."""
+        state, weights = observation["state"], observation["weights"]
+        count = weights.shape[1]
+        yield (weights * count)[..., None]  # 1 where the design is uniform, whatever K is
+        if "match" in observation:
+            yield observation["match"][..., None]
+        if "actions" not in observation:
+            return
+        actions = observation["actions"].reshape(len(state), count, -1)
+        moves = actions[..., : self.n] if self.moves is None else self.moves(actions)
+        states = state[:, None]
+        yield from (actions, moves * states, (moves * states).sum(-1, keepdim=True))
+        yield from (moves.norm(dim=-1, keepdim=True), (moves + states).norm(dim=-1, keepdim=True))
+        taste = observation["user"][:, : self.n] if "user" in observation else None
+        if self.taste is not None and known is not None:
+            taste = self.taste(known)
+        if taste is not None:
+            products = moves * taste[:, None]
+            yield from (products, products.sum(-1, keepdim=True))
+        if "interests" in observation:
+            yield distances(moves + states, observation["interests"])
+
+    def widths(self, layout: LatentLayout, guess: int = 0) -> tuple[int, int]:
+        """F and C for a layout."""
+        observation = {key: torch.zeros(1, *shape) for key, shape in layout.shapes.items()}
+        with torch.no_grad():
+            features, context, _ = self(observation, torch.zeros(1, guess) if guess else None)
+        return features.shape[-1], context.shape[-1]
 
 
 def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
@@ -49,27 +98,6 @@ def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
         yield from (observation["interests"], distances(state[:, None], observation["interests"])[:, 0])
     if "reward" in observation:
         yield observation["reward"]
-
-
-def _of_actions(observation: dict[str, Tensor]) -> Iterator[Tensor]:
-    """What is known of each action, each `[B, K, ...]`."""
-    state, weights = observation["state"], observation["weights"]
-    rows, dim = state.shape
-    count = weights.shape[1]
-    yield (weights * count)[..., None]  # 1 where the design is uniform, whatever K is
-    if "match" in observation:
-        yield observation["match"][..., None]
-    if "actions" not in observation:
-        return
-    actions = observation["actions"].reshape(rows, count, -1)
-    moves, states = actions[..., :dim], state[:, None]
-    yield from (actions, moves * states, (moves * states).sum(-1, keepdim=True))
-    yield from (moves.norm(dim=-1, keepdim=True), (moves + states).norm(dim=-1, keepdim=True))
-    if "user" in observation:
-        products = moves * observation["user"][:, None, :dim]
-        yield from (products, products.sum(-1, keepdim=True))
-    if "interests" in observation:
-        yield distances(moves + states, observation["interests"])
 
 
 def distances(points: Tensor, interests: Tensor) -> Tensor:
@@ -102,13 +130,6 @@ def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean_over_offered(embedded, mask), embedded.masked_fill(~mask[..., None], -1).amax(1)], dim=-1)
 
 
-def widths(layout: LatentLayout) -> tuple[int, int]:
-    """F and C of `action_features` for a layout."""
-    observation = {key: torch.zeros(1, *shape) for key, shape in layout.shapes.items()}
-    features, context, _ = action_features(observation)
-    return features.shape[-1], context.shape[-1]
-
-
 class ActionScores(nn.Module):
     """A score for each offered action.
 
@@ -120,11 +141,12 @@ class ActionScores(nn.Module):
 
     def __init__(self, layout: LatentLayout, hidden: int, gain: float = 0.01) -> None:
         super().__init__()
-        self.net = mlp(widths(layout)[0], hidden, 1, gain)
+        self.features = ActionFeatures(layout)
+        self.net = mlp(self.features.widths(layout)[0], hidden, 1, gain)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Scores `[B, K]`, `MASKED` where no action is offered."""
-        features, _, mask = action_features(observation)
+        features, _, mask = self.features(observation)
         scores: Tensor = self.net(features).squeeze(-1).masked_fill(~mask, MASKED)
         return scores
 
@@ -139,13 +161,14 @@ class StateValue(nn.Module):
 
     def __init__(self, layout: LatentLayout, hidden: int) -> None:
         super().__init__()
-        features, context = widths(layout)
+        self.features = ActionFeatures(layout)
+        features, context = self.features.widths(layout)
         self.embed = mlp(features, hidden, hidden)
         self.net = mlp(context + 2 * hidden, hidden, 1)
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Values `[B]`."""
-        features, context, mask = action_features(observation)
+        features, context, mask = self.features(observation)
         value: Tensor = self.net(torch.cat([context, pooled(self.embed(features), mask)], dim=-1)).squeeze(-1)
         return value
 

@@ -32,13 +32,12 @@ from torch import Tensor, nn
 
 from baselines.networks import (
     MASKED,
+    ActionFeatures,
     ActionScores,
     ActionValues,
     StateValue,
-    action_features,
     mean_over_offered,
     mlp,
-    widths,
 )
 from eagle_gym.envs.spaces import LatentLayout
 
@@ -61,11 +60,14 @@ class PooledFeatures(BaseFeaturesExtractor):
     """Input of a recurrent policy's LSTMs: the context, and the mean over the offered actions' features."""
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space, features_dim=sum(widths(LatentLayout.of(observation_space))))
+        layout = LatentLayout.of(observation_space)
+        features = ActionFeatures(layout, learns=False)  # SB3 refers to it by three names
+        super().__init__(observation_space, features_dim=sum(features.widths(layout)))
+        self.features = features
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """`[B, C + F]`."""
-        features, context, mask = action_features(observation)
+        features, context, mask = self.features(observation)
         return torch.cat([context, mean_over_offered(features, mask)], dim=-1)
 
 
@@ -169,7 +171,10 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
     ) -> None:
         kwargs = {"lstm_hidden_size": hidden} | kwargs
         super().__init__(observation_space, action_space, lr_schedule, hidden=hidden, **kwargs)
-        features, _ = widths(LatentLayout.of(observation_space))
+        layout = LatentLayout.of(observation_space)
+        self.features = ActionFeatures(layout, guess=hidden)
+        features, _ = self.features.widths(layout, guess=hidden)
+        self.features.to(self.device)
         self.action_net = mlp(features + hidden, hidden, 1, gain=0.01).to(self.device)  # starts nearly uniform
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
@@ -192,7 +197,7 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
     ) -> tuple[Distribution, Memory]:
         """Distribution over the actions of each row, and the actor's new LSTM states."""
         output, states = self.remember(self.lstm_actor, obs, lstm_states, episode_starts)
-        features, _, mask = action_features(obs)
+        features, _, mask = self.features(obs, output)
         outputs = output[:, None].expand(-1, mask.shape[1], -1)
         scores = self.action_net(torch.cat([features, outputs], dim=-1)).squeeze(-1).masked_fill(~mask, MASKED)
         assert isinstance(self.action_dist, CategoricalDistribution)

@@ -19,7 +19,7 @@ from eagle_gym.errors import ConfigurationError
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", "user_blind", *REFERENCES)
-PRIVILEGED = ("no_op", "user_blind", "optimistic")  # they read what is expected, which a task need not show
+PRIVILEGED = ("user_blind", "optimistic")  # they read expected utilities, which a task need not show
 CROWD = 16  # train users over whom a user-blind policy averages
 
 

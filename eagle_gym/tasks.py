@@ -57,7 +57,7 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
     {
         task.name: task
         for task in (
-            Task("default", "learn what edits do, and for whom", utility={"weight": 0.5}),
+            Task("default", "learn what edits do, and for whom"),
             Task(
                 "easy",
                 "take the best of the expected effects, which are shown: for debugging agents",
@@ -76,7 +76,6 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
                 "infer a hidden taste from rewards, then serve it",
                 "Hidden",
                 {"taste": "hidden", "order": "pool", "personalised": 0.0, "horizon": 10},
-                {"weight": 0.5},
             ),
         )
     }

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from baselines.networks import (
     MASKED,
+    ActionFeatures,
     ActionScores,
     ActionValues,
     StateValue,
-    action_features,
     distances,
     latent_tensors,
     pooled,
-    widths,
 )
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
@@ -78,12 +77,40 @@ def test_features_by_hand() -> None:
         "mask": torch.tensor([[1.0]]),
         "time": torch.tensor([[0.2]]),
     }
-    features, context, mask = action_features(observation)
+    features, context, mask = ActionFeatures(LatentLayout(n=2, actions=1, width=2))(observation)
     alone = [0.5, 3, 4, 3, 8, 11, 5, np.sqrt(16 + 36), 1.8, 3.2, 5]
     shared = [1, 2, 0.2, np.sqrt(5), 0.6, 0.8, 3, 0.6, 1.6, 2.2]
     np.testing.assert_allclose(features[0, 0], alone + shared, rtol=1e-6)
     np.testing.assert_allclose(context[0], shared, rtol=1e-6)
     assert mask.all()
+
+
+def test_moves_of_edits_are_learnt() -> None:
+    layout = LatentLayout(n=2, actions=1, width=5)
+    observation = {key: torch.ones(1, *shape) for key, shape in layout.shapes.items()}
+    observation["actions"] = torch.tensor([[3.0, 4.0, 1.0, 0.0, 1.0]])
+    made, plain = ActionFeatures(layout), ActionFeatures(LatentLayout(n=2, actions=1, width=2))
+    assert sum(parameter.numel() for parameter in made.parameters()) == 10
+    assert not list(plain.parameters())
+    assert made.moves is not None
+    moves = made.moves(observation["actions"])
+    expected = plain({**observation, "actions": moves})[0]
+    features = made(observation)[0]
+    torch.testing.assert_close(features[..., 0], expected[..., 0])
+    torch.testing.assert_close(features[..., 6:], expected[..., 3:])  # all but the edit's features themselves
+    features.sum().backward()
+    assert made.moves.weight.grad is not None
+    assert (made.moves.weight.grad[:, 2] != 0).all()
+
+
+def test_a_hidden_taste_is_guessed_where_there_is_something_to_guess_from() -> None:
+    layout = LatentLayout(n=2, actions=3, width=5, user=False, reward=True)
+    observation = {key: torch.ones(1, *shape) for key, shape in layout.shapes.items()}
+    made = ActionFeatures(layout, guess=4)
+    one, other = (made(observation, torch.full((1, 4), value))[0] for value in (0.0, 1.0))
+    assert one.shape[-1] == made.widths(layout, guess=4)[0]
+    assert not torch.equal(one, other)
+    assert ActionFeatures(LatentLayout(n=2, actions=3, width=5), guess=4).taste is None
 
 
 def test_pooling_by_hand() -> None:
@@ -109,8 +136,9 @@ def test_networks_read_whatever_a_task_shows_and_treat_actions_alike(width: int,
     for key in {"weights", "mask", "match", "actions"} & set(seen):
         moved[key] = seen[key].reshape(2, 4, -1)[:, order].reshape(seen[key].shape)
     values = ActionValues(layout, 8)
-    features, context, _ = action_features(seen)
-    assert (features.shape[-1], context.shape[-1]) == widths(layout)
+    made = ActionFeatures(layout)
+    features, context, _ = made(seen)
+    assert (features.shape[-1], context.shape[-1]) == made.widths(layout)
     with torch.no_grad():
         torch.testing.assert_close(values(moved), values(seen)[:, order])
 

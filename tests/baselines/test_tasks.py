@@ -13,10 +13,11 @@ from baselines import registry
 from baselines.dataset import RecordConfig, record
 from baselines.evaluate import evaluate
 from baselines.language import read_texts
-from baselines.networks import action_features
+from baselines.networks import ActionFeatures
 from baselines.reference import FIXED
 from baselines.sb3 import SB3Agent
 from eagle_gym.envs.observation import observe_text
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.tasks import TASKS
@@ -88,8 +89,9 @@ def test_an_agent_of_one_task_is_refused_by_another() -> None:
 def test_the_memory_of_a_recurrent_policy_reads_the_last_reward() -> None:
     envs = make_envs("hidden")
     seen = {key: torch.as_tensor(part) for key, part in envs.reset(seed=0)[0].items()}
-    _, context, _ = action_features(seen)
-    _, other, _ = action_features(seen | {"reward": seen["reward"] + 1})
+    features = ActionFeatures(LatentLayout.of(envs.single_observation_space))
+    _, context, _ = features(seen)
+    _, other, _ = features(seen | {"reward": seen["reward"] + 1})
     assert (other - context).abs().sum(1).tolist() == pytest.approx([1.0, 1.0])
 
 
