@@ -25,6 +25,7 @@ def digests(seeds: Sequence[int], steps: int = 2, **arguments: object) -> dict[i
                 digest.update(part[i].tobytes())
             digest.update(json.dumps([infos["text"][i], infos["edits"][i], infos["user_id"][i]]).encode())
         if step < steps:
-            observation, rewards, *_, infos = envs.step(np.array([(seed + step) % 6 for seed in seeds]))
+            actions = np.array([(seed + step) % settings["actions"] for seed in seeds])
+            observation, rewards, *_, infos = envs.step(actions)
     envs.close()
     return {seed: digest.hexdigest() for seed, digest in zip(seeds, sums, strict=True)}

@@ -1,4 +1,4 @@
-"""What other libraries open: the embedded environment, small, by its id."""
+"""What other libraries open: an environment by its id, small, with the grammar as its language model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.world import World
 
-SMALL = {"horizon": 3, "actions": 4, "pool": 32}
+SMALL = {"horizon": 3, "actions": 4, "pool": 32, "language_model": "grammar"}
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from eagle_gym.registration import ENTRY_POINT, VECTOR_ENTRY_POINT
 
 ID = "EagleGym/Plots-v0"
-LATENT = {"observation": "latent", "horizon": 3, "actions": 4, "pool": 32}
+LATENT = {"observation": "latent", "horizon": 3, "actions": 4, "pool": 32, "language_model": "grammar"}
 
 # Warnings of other libraries, at their import and in their loops, are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")

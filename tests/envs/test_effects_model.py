@@ -11,13 +11,13 @@ from eagle_gym.envs import opening
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.transition import make_states
-from eagle_gym.envs.world import RawState
+from eagle_gym.envs.world import RawState, World
 from eagle_gym.errors import ConfigurationError
 from tests.fake_worlds import ScriptedModel
 
 
-def test_action_sets_stay_what_they_are_while_the_environment_changes() -> None:
-    own, other = make_world(), make_world(language_model="embedded:pitch", effects_model="embedded")
+def test_action_sets_stay_what_they_are_while_the_environment_changes(plots: World) -> None:
+    own, other = plots, make_world(language_model="embedded:pitch", effects_model="embedded")
     assert own.model.fingerprint != other.model.fingerprint
     item = int(own.resources.split.train_items[0])
     user = int(own.resources.split.train_users[0])

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.registry import is_privileged
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, Methods, average, compare, difference, score
 from benchmarks.reporting.targets import Check
 from benchmarks.running.files import write_json
-from benchmarks.running.runs import Run, by_method, read_run, rows_of
+from benchmarks.running.runs import FinishedCell, Run, by_method, read_run, rows_of
 from benchmarks.stats import Interval, normalised
 
 NOTE = (
@@ -22,7 +23,6 @@ NOTE = (
     "utility of each action, `rewrites` are trial generations. *Calls* are generations for one episode and for all of "
     "the training. Intervals are 95 %, over seeds and users."
 )
-PRIVILEGED = {"no_op": "expected", "user_blind": "expected", "optimistic": "expected"}
 SEARCH = ("lookahead", "beam")
 
 
@@ -108,8 +108,15 @@ def rows(run: Run, place: str) -> Iterator[Row]:
     for environment in [name for name in run.environments if name == place or name.startswith(f"{place}-")]:
         kind = environment.removeprefix(place).strip("-")
         for method, cells in by_method(run.of(environment)).items():
-            reads = PRIVILEGED.get(method, "rewrites" if method in SEARCH else "")
-            yield Row(worded(method) + (f", {KINDS[kind]}" if kind else ""), cells, reads)
+            yield Row(worded(method) + (f", {KINDS[kind]}" if kind else ""), cells, given(cells[0]))
+
+
+def given(cell: FinishedCell) -> str:
+    """What the agent of a cell was given besides the observation."""
+    spec = cell.header["cell"]["agent"]
+    if spec.partition(":")[0] in SEARCH:
+        return "rewrites"
+    return "expected" if is_privileged(spec, cell.header["cell"].get("training", {})) else ""
 
 
 KINDS = {"random": "random set", "longest": "longest set", "shown": "taste shown"}
