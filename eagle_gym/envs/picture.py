@@ -4,8 +4,8 @@
 
 The embedding space is white: the catalog varies equally in every direction, so its principal components are arbitrary.
 The axes of the map are therefore chosen by meaning. The horizontal axis is the direction of the user's taste, so a
-point's position along it is its predicted rating. The vertical axis is the direction, orthogonal to the first, in which the
-texts move most. The shades show where the utility is high.
+point's position along it is its predicted rating. The vertical axis is the direction, orthogonal to the first, in which
+the texts move most. The shades show where the utility is high.
 """
 
 from __future__ import annotations

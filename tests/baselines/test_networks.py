@@ -85,18 +85,20 @@ def test_features_by_hand() -> None:
     assert mask.all()
 
 
-def test_moves_of_edits_are_learnt_and_start_as_their_words() -> None:
+def test_moves_of_edits_are_learnt() -> None:
     layout = LatentLayout(n=2, actions=1, width=5)
     observation = {key: torch.ones(1, *shape) for key, shape in layout.shapes.items()}
     observation["actions"] = torch.tensor([[3.0, 4.0, 1.0, 0.0, 1.0]])
     made, plain = ActionFeatures(layout), ActionFeatures(LatentLayout(n=2, actions=1, width=2))
     assert sum(parameter.numel() for parameter in made.parameters()) == 10
     assert not list(plain.parameters())
-    words = plain({**observation, "actions": observation["actions"][:, :2]})[0]
-    features = made(observation)[0]
-    torch.testing.assert_close(torch.cat([features[..., :3], features[..., 6:]], -1), words)
-    features.sum().backward()
     assert made.moves is not None
+    moves = made.moves(observation["actions"])
+    expected = plain({**observation, "actions": moves})[0]
+    features = made(observation)[0]
+    torch.testing.assert_close(features[..., 0], expected[..., 0])
+    torch.testing.assert_close(features[..., 6:], expected[..., 3:])  # all but the edit's features themselves
+    features.sum().backward()
     assert made.moves.weight.grad is not None
     assert (made.moves.weight.grad[:, 2] != 0).all()
 

@@ -23,7 +23,8 @@ USERS = 4
 def rows(method: str, seed: int, gains: list[float], text: str = "A film.") -> list[EpisodeRow]:
     return [
         EpisodeRow(
-            *(method, seed, 100 * seed + i, f"u{i % USERS}", f"e{i}", 1, gain, gain, *(0.0, 0.0, 0.0), 50.0, 60.0, True),
+            *(method, seed, 100 * seed + i, f"u{i % USERS}", f"e{i}", 1, gain, gain),
+            *(0.0, 0.0, 0.0, 50.0, 60.0, True),
             *((0.5, 0.5 + gain), (text, f"{text} {method}"), (f"Edit {i}.",), ((0.0, 0.0), (gain, 1.0))),
         )
         for i, gain in enumerate(gains)
