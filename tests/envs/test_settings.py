@@ -189,11 +189,11 @@ def test_an_argument_of_the_utility_may_be_given_in_either_place() -> None:
         Settings(utility_kwargs={"affinity": "absolute", "interests": 3}),
         Settings(affinity="absolute", interests=3, utility_kwargs={"affinity": "absolute"}),
     ]
-    assert all(one.utility_keywords == {"affinity": "absolute", "interests": 3, "weight": 0.5} for one in written)
+    assert all(one.utility_keywords == {"affinity": "absolute", "interests": 3} for one in written)
     assert len({one.key for one in written}) == 1
     assert all((one.affinity, one.interests) == ("absolute", 3) for one in written)
     assert all(Settings.of(one.as_kwargs()) == one for one in written)
-    assert Settings().utility_keywords == {"affinity": "personal", "interests": 1, "weight": 0.5}
+    assert Settings().utility_keywords == {"affinity": "personal", "interests": 1}
     assert Settings(utility_kwargs={"weight": 2.0}).utility_keywords["weight"] == 2.0
     assert Settings(affinity="personal", interests=1).key == Settings().key
 
