@@ -191,6 +191,8 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     loaded, _ = opened.load()
     opened.close()
     set_seed(recipe.seed)
+    # With autocast on CPUs, the backward pass of fused bf16 attention takes several times as long.
+    loaded.set_attn_implementation("eager")
     model = with_adapter(loaded, recipe).train()
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=recipe.learning_rate, weight_decay=0.0)
