@@ -29,6 +29,7 @@ def load_language_model(
         spec: One of
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
+            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see `editor`);
             - `"transformers:PATH_OR_NAME"`: any causal language model in a folder or on the Hugging Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
               `"openai:Qwen/Qwen2.5-7B-Instruct@http://localhost:8000/v1"` (see `openai.py` for options in the URL);
@@ -73,6 +74,10 @@ def _open_backend(
         from eagle_gym.language.embedded import weights_path
 
         kind, target = "transformers", str(weights_path(target or "plain"))
+    if spec == "smollm2":
+        from eagle_gym.language.editor.smollm2 import smollm2_folder
+
+        kind, target = "transformers", str(smollm2_folder())
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 
@@ -88,6 +93,6 @@ def _open_backend(
 
         return OpenAIModel(spec, max_new_tokens=max_new_tokens)
     raise ConfigurationError(
-        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'transformers:PATH_OR_NAME', "
-        "'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
+        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'smollm2', "
+        "'transformers:PATH_OR_NAME', 'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
     )

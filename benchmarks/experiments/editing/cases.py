@@ -20,15 +20,18 @@ FILE: Final = Path(__file__).parent / "cases.txt"
 WORDINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = MappingProxyType({
     "name": (
         ("Change the name of {old} to {new}.", "Rename {old} to {new}.", "{old} should be called {new}."),
-        ("From now on, {old} goes by the name of {new}.", "I would like {old} to be known as {new}.", "Could you call {old} {new} throughout?"),
+        ("From now on, {old} goes by the name of {new}.", "I would like {old} to be known as {new}.",
+         "Could you call {old} {new} throughout?"),
     ),
     "profession": (
         ("Replace the {old} with {a new}.", "Make the {old} {a new}.", "Instead of {a old} use {a new}."),
-        ("The {old} ought to work as {a new}.", "I'd rather read about {a new} than about {a old}.", "What if the {old} were {a new}?"),
+        ("The {old} ought to work as {a new}.", "I'd rather read about {a new} than about {a old}.",
+         "What if the {old} were {a new}?"),
     ),
     "place": (
         ("Set it in {new}.", "Move it from {old} to {new}.", "Replace {old} with {new}."),
-        ("I'd prefer {new} as the location, not {old}.", "Let everything that happens in {old} happen in {new}.", "Transplant the story to {new}."),
+        ("I'd prefer {new} as the location, not {old}.", "Let everything that happens in {old} happen in {new}.",
+         "Transplant the story to {new}."),
     ),
     "decade": (
         ("Move it to the {new}.", "Set it in the {new}.", "Let it be from the {new}."),
@@ -36,7 +39,8 @@ WORDINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = Mapping
     ),
     "object": (
         ("Add {a new}.", "Include {a new}.", "Work in {a new}."),
-        ("Somewhere in it there ought to be {a new}.", "Make sure that {a new} is part of it.", "I would love to see {a new} in this."),
+        ("Somewhere in it there ought to be {a new}.", "Make sure that {a new} is part of it.",
+         "I would love to see {a new} in this."),
     ),
 })  # fmt: skip
 

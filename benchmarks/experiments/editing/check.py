@@ -12,7 +12,8 @@ from benchmarks.experiments.editing.cases import Case
 LEAST_KEPT: Final = 0.5  # of the other words; an answer that keeps less is another text, not an edit
 RAMBLING: Final = 1.5, 12  # an answer rambles if it has more words than this multiple of the text's, and so many more
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_LABEL: Final = re.compile(r"^(?:edit|description):", re.IGNORECASE | re.MULTILINE)
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def check(case: Case, answer: str | None) -> Verdict:
         return Verdict(followed=False, copied=False, kept=0.0, rambled=True, length=0.0)
     before, after = words(case.text), words(answer)
     kept = share_kept(case, answer)
-    echoed = case.edit.rstrip(".?").lower() in answer.lower() or re.search(r"^(?:edit|description):", answer, re.I | re.M)
+    echoed = case.edit.rstrip(".?").lower() in answer.lower() or _LABEL.search(answer)
     done = mentions(answer, case.new) and not (case.old and mentions(answer, case.old))
     factor, more = RAMBLING
     return Verdict(

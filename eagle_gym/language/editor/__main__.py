@@ -1,4 +1,4 @@
-"""Train an editor: a general language model that carries out edits. See `python -m eagle_gym.language.editor --help`."""
+"""Train an editor: a general language model that carries out edits of free text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Adapters on disk, and models with an adapter merged into their weights.
 
-An adapter is `adapter.safetensors` (bfloat16) in peft's names, so that the merged weights need no peft.
+An adapter is the file `adapter.safetensors`: bfloat16 matrices A and B of each projection. Merging them needs no peft.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from eagle_gym.errors import PreparationError
 
 FILE: Final = "adapter.safetensors"
-_NAME: Final = re.compile(r"base_model\.model\.(.+)\.lora_([AB])(?:\.default)?\.weight")
+_NAME: Final = re.compile(r"(.+)\.lora_([AB])\.default\.weight")
 
 
 def save_adapter(folder: Path, weights: Mapping[str, torch.Tensor], scale: float) -> None:
@@ -25,7 +25,7 @@ def save_adapter(folder: Path, weights: Mapping[str, torch.Tensor], scale: float
 
     Args:
         folder: Where `FILE` is written.
-        weights: Matrices A `[rank, in]` and B `[out, rank]` by peft's names.
+        weights: Matrices A `[rank, in]` and B `[out, rank]`, by the names that peft gives them in a model.
         scale: Factor of the updates B A.
     """
     short: dict[str, torch.Tensor] = {}

@@ -44,7 +44,7 @@ WRITTEN: Final = 0.35  # share of free texts that were written as a whole, not f
 TWOFOLD: Final = 0.08  # share of edits of free texts that ask for two things
 
 
-class NoEdit(Exception):  # noqa: N818  # a draw that is repeated, not an error
+class NoEdit(Exception):  # a draw that is repeated, not an error
     """The drawn text has nothing that the drawn kind of edit could change."""
 
 
@@ -118,7 +118,7 @@ def swap(rng: np.random.Generator, texts: Sequence[str]) -> Example:
     source = free_text(rng, texts)
     done = swapped(rng, source, choose(rng, KINDS))
     if rng.random() < TWOFOLD:
-        return _example(rng, source.text, _both(rng, done, _inserted(rng, FreeText(done.text, lead=source.lead))))
+        return _example(rng, source.text, _both(rng, done, inserted(rng, FreeText(done.text, lead=source.lead))))
     return _example(rng, source.text, done)
 
 
@@ -137,7 +137,7 @@ def swapped(rng: np.random.Generator, source: FreeText, kind: str) -> Edited:
     if re.search(rf"\b{re.escape(new)}\b", source.text) or old in new or new in old:
         raise NoEdit
     forms = SWAPS[kind]
-    if place or kind == "place" and len(there) > 1:
+    if place or (kind == "place" and len(there) > 1):
         forms = tuple(form for form in forms if not _UNNAMED.match(form))
     elif kind in LEAD_SWAPS and source.lead and rng.random() < 0.3:
         forms = LEAD_SWAPS[kind]
@@ -323,12 +323,12 @@ def insertion(rng: np.random.Generator, texts: Sequence[str]) -> Example:
     source = free_text(rng, texts)
     manner = str(rng.choice(list(MANNERS), p=list(MANNERS.values())))
     if manner == "insert":
-        done = _inserted(rng, source)
+        done = inserted(rng, source)
         if rng.random() < TWOFOLD:
-            done = _both(rng, done, _inserted(rng, FreeText(done.text, lead=source.lead)))
+            done = _both(rng, done, inserted(rng, FreeText(done.text, lead=source.lead)))
         return _example(rng, source.text, done)
     kind = choose(rng, tuple(_POOLS))
-    place = _Place.draw(rng, kind)
+    place = Statement.draw(rng, kind)
     old, new = (str(each) for each in rng.choice(_POOLS[kind], size=2, replace=False))
     role = choose(rng, words.PROFESSIONS)
     before = place.put(source, old, role)
@@ -339,7 +339,7 @@ def insertion(rng: np.random.Generator, texts: Sequence[str]) -> Example:
     return _example(rng, before, Edited(asked, place.put(source, new, role)))
 
 
-def _inserted(rng: np.random.Generator, source: FreeText) -> Edited:
+def inserted(rng: np.random.Generator, source: FreeText) -> Edited:
     """The text with a statement that it lacks."""
     what = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())))
     role = choose(rng, words.PROFESSIONS)
@@ -356,7 +356,7 @@ def _inserted(rng: np.random.Generator, source: FreeText) -> Edited:
             return Edited(asked, capitalised(text))
     if kind == "protagonist" and source.of("profession"):
         return Edited(asked, replaced(source.text, source.of("profession")[0], value))
-    return Edited(asked, _Place.draw(rng, kind).put(source, value, role))
+    return Edited(asked, Statement.draw(rng, kind).put(source, value, role))
 
 
 def _from_lexicon(rng: np.random.Generator, *, vague: bool) -> tuple[str, str, str]:
@@ -374,14 +374,15 @@ def _from_lexicon(rng: np.random.Generator, *, vague: bool) -> tuple[str, str, s
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Statement:
     """A statement's template, and where it stands: "opening", "front", "second" (after the first sentence) or "end"."""
 
     template: str
     where: str
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, kind: str) -> _Place:
+    def draw(cls, rng: np.random.Generator, kind: str) -> Statement:
+        """A statement of a kind (a key of `INSERTIONS`)."""
         form = INSERTIONS[kind]
         if form.openings and rng.random() < (0.65 if form.front else 0.1):
             return cls(choose(rng, form.openings), "opening")
@@ -467,14 +468,14 @@ def spoken(rng: np.random.Generator, request: str) -> str:
         return f"{request}."
     if draw < 0.9:
         return request
-    if draw < 0.95 and request.split()[0] in _VERBS:
+    if draw < 0.95 and _VERBS.match(request):
         return f"Please {request[0].lower()}{request[1:]}."
     return request[0].lower() + request[1:]
 
 
-_VERBS: Final = frozenset(
-    "Add Blend Bring Call Change Drop Explore Find Finish Get Give Include Leave Let Make Mix Move Put Remove Rename Replace "
-    "Rewrite Set Swap Take Tell Turn Use Work".split()
+_VERBS: Final = re.compile(
+    r"(?:Add|Blend|Bring|Call|Change|Drop|Explore|Find|Finish|Get|Give|Include|Leave|Let|Make|Mix|Move|Put|Remove|Rename|"
+    r"Replace|Rewrite|Set|Swap|Take|Tell|Turn|Use|Work)\b"
 )
 _MAKERS: Final[Mapping[str, Callable[[np.random.Generator, Sequence[str]], Example]]] = MappingProxyType(
     {"swap": swap, "insertion": insertion, "grammar_pair": grammar_pair, "mixture": mixture}

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Invented overviews of films: free texts of many shapes, with the words in them that have one clear sense.
 
 A template is filled with words from `words`. `{a profession}` becomes "a nurse" or "an engineer", `{A profession}` the

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from eagle_gym.errors import LanguageModelError
 from eagle_gym.language.editor import words
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
@@ -41,8 +42,6 @@ def sample_overviews(model: LanguageModel, count: int, seed: int) -> Iterator[st
 
 def _answers(model: LanguageModel, prompts: list[Prompt], seeds: list[int]) -> list[str]:
     """The texts, unfinished ones included."""
-    from eagle_gym.errors import LanguageModelError
-
     try:
         return [completion.text for completion in model.generate(prompts, seeds, temperature=TEMPERATURE)]
     except LanguageModelError as error:

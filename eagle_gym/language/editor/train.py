@@ -1,7 +1,7 @@
 """Tune a causal language model to carry out edits: LoRA adapters, trained on the pairs of `edits`.
 
-The batches of steps `GROUP * i` to `GROUP * (i + 1) - 1` are drawn from the seed sequence (seed, i), so a run can be cut
-at any moment and resumed from its last checkpoint with the batches it would have seen.
+The batches are drawn in groups, the i-th group from the seed sequence (seed, i), so a run can be cut at any moment and
+resumed from its last checkpoint with the batches it would have seen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from eagle_gym.cache import write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.language.editor.adapter import save_adapter
 from eagle_gym.language.editor.edits import example
 from eagle_gym.language.embedded.train import IGNORED, has_bf16
 from eagle_gym.language.formats import PromptFormat
@@ -27,9 +28,6 @@ from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import TransformersModel
 from eagle_gym.progress import progress_bar
 from eagle_gym.seeding import stable_seed
-
-if TYPE_CHECKING:
-    from peft import PeftModel
 
 GROUP: Final = 8  # batches drawn together and sorted by length, to pad less
 WARMUP: Final = 20  # steps
@@ -151,19 +149,18 @@ def texts_hash(texts: Sequence[str]) -> str:
     return f"{stable_seed(*texts):x}"
 
 
-def with_adapter(model: Any, recipe: Recipe) -> PeftModel:  # noqa: ANN401  # any model of transformers
-    """The model with fresh adapters on all linear layers but the output's."""
+def add_adapters(model: Any, recipe: Recipe) -> Any:  # noqa: ANN401  # any model of transformers
+    """Add fresh adapters to all linear layers except the output, and freeze the model's own weights.
+
+    Raises:
+        PreparationError: peft is not installed.
+    """
     try:
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise PreparationError("training an editor needs peft: pip install 'eagle_gym[baselines]'") from error
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.scale * recipe.rank,  # type: ignore[arg-type]  # a float is multiplied as well
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, config)
+    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.scale * recipe.rank, target_modules="all-linear")
+    return inject_adapter_in_model(config, model)
 
 
 def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, every: int = 50) -> None:
@@ -182,7 +179,6 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
-    from eagle_gym.language.editor.adapter import save_adapter
 
     opened = TransformersModel(base, base)
     if opened.language != "free":
@@ -193,7 +189,7 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     set_seed(recipe.seed)
     # With autocast on CPUs, the backward pass of fused bf16 attention takes several times as long.
     loaded.set_attn_implementation("eager")
-    model = with_adapter(loaded, recipe).train()
+    model = add_adapters(loaded, recipe).train()
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=recipe.learning_rate, weight_decay=0.0)
     start = resume(out / "checkpoint", trained, optimizer, recipe)
@@ -228,8 +224,6 @@ def save(
     step: int,
 ) -> None:
     """Write a checkpoint, which appears whole: weights, moments, step and recipe, and the adapter for a first look."""
-    from eagle_gym.language.editor.adapter import save_adapter
-
     tensors = {f"weight.{name}": parameter.detach().cpu() for name, parameter in trained.items()}
     for name, parameter in trained.items():
         moments = optimizer.state[parameter]
