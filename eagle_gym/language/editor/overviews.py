@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from eagle_gym.language.editor import words
+
+T = TypeVar("T")
 
 _FIELD: Final = re.compile(r"\{(?:([aA]) )?(\w+)\}")
 _PRONOUNS: Final = {
@@ -42,7 +44,7 @@ class FreeText:
         return tuple(value for each, value in self.mentions if each == kind)
 
 
-def choose(rng: np.random.Generator, options: Sequence[str]) -> str:
+def choose(rng: np.random.Generator, options: Sequence[T]) -> T:
     """One of the options."""
     return options[int(rng.integers(len(options)))]
 

@@ -159,7 +159,8 @@ def add_adapters(model: Any, recipe: Recipe) -> Any:  # noqa: ANN401  # any mode
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise PreparationError("training an editor needs peft: pip install 'eagle_gym[baselines]'") from error
-    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.scale * recipe.rank, target_modules="all-linear")
+    alpha: Any = recipe.scale * recipe.rank  # a float will do
+    config = LoraConfig(r=recipe.rank, lora_alpha=alpha, target_modules="all-linear")
     return inject_adapter_in_model(config, model)
 
 

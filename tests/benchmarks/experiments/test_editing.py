@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,7 +162,9 @@ def make_editor() -> object:
     known = {(case.text, case.edit): case for case in invented_cases()}
 
     class Renamer(ScriptedModel):
-        def generate(self, prompts: list[Prompt], seeds: list[int], *, temperature: float = 1.0) -> list[Completion]:
+        def generate(
+            self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+        ) -> list[Completion]:
             answers = []
             for prompt in prompts:
                 case = known[prompt.text, prompt.edit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ class Writer(ScriptedModel):
 
 def test_usable_texts_are_written_once(tmp_path: Path) -> None:
     path = tmp_path / "texts" / "overviews.txt"
-    assert write_overviews(Writer(), 20, 0, path) == 1
+    model: Any = Writer()
+    assert write_overviews(model, 20, 0, path) == 1
     assert path.read_text() == f"{GOOD}\n"
 
 
