@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.experiments.editing.cases import KINDS, Case
 from benchmarks.experiments.editing.check import Verdict
+from benchmarks.experiments.editing.measure import Measured
 from benchmarks.reporting.document import aligned
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a model made of some cases at one temperature.
-
-    Attributes:
-        model: Its spec.
-        name: Of the cases: `"invented"` or `"real"`.
-        temperature: Sampling temperature.
-        cases: What was asked.
-        answers: What came back, None where nothing did.
-        verdicts: What the rules say.
-        calls: Generations, further attempts included.
-        seconds: How long it took.
-    """
-
-    model: str
-    name: str
-    temperature: float
-    cases: tuple[Case, ...]
-    answers: tuple[str | None, ...]
-    verdicts: tuple[Verdict, ...]
-    calls: int
-    seconds: float
-
-    def share(self, which: str, kind: str | None = None, familiar: bool | None = None) -> float:
-        """The mean of an attribute of the verdicts, over all cases or some."""
-        values = [
-            float(getattr(verdict, which))
-            for case, verdict in zip(self.cases, self.verdicts, strict=True)
-            if kind in (None, case.kind) and familiar in (None, case.familiar)
-        ]
-        return float(np.mean(values)) if values else float("nan")
-
-    @property
-    def kept(self) -> float:
-        """Share of the other words that are kept, over answers that are not copies."""
-        values = [verdict.kept for verdict in self.verdicts if not verdict.copied]
-        return float(np.mean(values)) if values else float("nan")
+from benchmarks.running.files import write_json
+from benchmarks.running.provenance import circumstances
 
 
 def summary(one: Measured) -> dict[str, Any]:
@@ -107,3 +71,22 @@ def page(found: Sequence[Measured]) -> str:
 def percent(share: float) -> str:
     """A share as a percentage."""
     return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def write_page(found: Sequence[Measured], out: Path) -> None:
+    """Write the page, the answers and the numbers of what has been measured so far."""
+    (out / "REPORT.md").write_text(page(found))
+    rows = [
+        {"model": one.model, "cases": one.name, "temperature": one.temperature, **case_row(case, answer, verdict)}
+        for one in found
+        for case, answer, verdict in zip(one.cases, one.answers, one.verdicts, strict=True)
+        if one.name != "real"  # no overview, nor a text made from one, is written to a file
+    ]
+    write_json({"answers": rows}, out / "answers.json")
+    numbers = [summary(one) for one in found]
+    write_json({"experiment": "editing", "measured": numbers} | circumstances(), out / "run.json")
+
+
+def case_row(case: Case, answer: str | None, verdict: Verdict) -> dict[str, Any]:
+    """One answer and its verdict."""
+    return {"kind": case.kind, "text": case.text, "edit": case.edit, "answer": answer, **asdict(verdict)}

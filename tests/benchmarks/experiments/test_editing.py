@@ -87,7 +87,8 @@ def test_an_edit_that_is_carried_out() -> None:
     verdict = check(NAME, TEXT.replace("Otto", "Silas"))
     assert verdict.followed
     assert verdict.kept == 1.0
-    assert not (verdict.copied or verdict.rambled)
+    assert not verdict.copied
+    assert not verdict.rambled
 
 
 @pytest.mark.parametrize(

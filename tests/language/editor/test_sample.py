@@ -13,8 +13,8 @@ from eagle_gym.language.editor.sample import is_usable, listing, shortened, writ
 from tests.language.tiny import ScriptedModel
 
 GOOD = (
-    "Anna, a nurse in Paris, finds an old diary under the floor of her flat. As she reads on, she begins to suspect that "
-    "its author is still alive, and that he knows where she works."
+    "Anna, a nurse in Paris, finds an old diary under the floor of her flat. As she reads on, she begins to suspect "
+    "that its author is still alive, and that he knows where she works."
 )
 
 

@@ -21,15 +21,12 @@ SMALL = Recipe(steps=4, batch=2, rank=2, longest=1000)
 
 
 def test_three_steps_on_a_real_model(stories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command.main(
-        ["train", "--base", str(stories), "--out", str(tmp_path / "a"), "--steps", "3", "--rank", "2", "--longest", "900"]
-    )
+    out = str(tmp_path / "a")
+    command.main(["train", "--base", str(stories), "--out", out, "--steps", "3", "--rank", "2", "--longest", "900"])
     losses = [json.loads(line)["loss"] for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert len(losses) == 3
     assert all(0 < loss < 20 for loss in losses)
-    command.main(
-        ["merge", "--base", str(stories), "--adapter", str(tmp_path / "a"), "--out", str(tmp_path / "merged")]
-    )
+    command.main(["merge", "--base", str(stories), "--adapter", out, "--out", str(tmp_path / "merged")])
     assert "transformers:" in capsys.readouterr().out
     prompt = Prompt("rewrite", text="Anna is a nurse.", edit="Make the nurse a baker.")
     scores = []
@@ -49,9 +46,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         if row["step"] == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(training, "log", stop)
-        train(str(plain_folder), tmp_path / "cut", SMALL, every=2)
+        with pytest.raises(KeyboardInterrupt):
+            train(str(plain_folder), tmp_path / "cut", SMALL, every=2)
     train(str(plain_folder), tmp_path / "cut", SMALL, every=2)
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
     assert steps == [2, 3]
