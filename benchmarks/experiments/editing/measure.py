@@ -57,7 +57,8 @@ class Measured:
     @property
     def kept(self) -> float:
         """Share of the other words that are kept, over answers that are not copies."""
-        values = [verdict.kept for verdict in self.verdicts if not verdict.copied]
+        judged = zip(self.answers, self.verdicts, strict=True)
+        values = [verdict.kept for answer, verdict in judged if answer is not None and not verdict.copied]
         return float(np.mean(values)) if values else float("nan")
 
 
