@@ -7,6 +7,7 @@ once and kept in the cache.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,7 +72,7 @@ def _make(base: Path, adapter: Path) -> Callable[[Path], None]:
     """Load the base model and merge the adapter into it; return what saves the result in a folder."""
     try:
         model, tokenizer = load_gguf(base)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, ImportError, struct.error) as error:
         raise PreparationError(f"expected a whole model at {base}, got {error!r}: {_CURE}") from error
     model.load_state_dict(merged(model.state_dict(), adapter))
 

