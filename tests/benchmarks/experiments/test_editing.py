@@ -23,6 +23,7 @@ from benchmarks.experiments.editing.check import check, mentions
 from benchmarks.running.files import read_json
 from eagle_gym.errors import CatalogError
 from eagle_gym.language.editor import OVERVIEWS, edits, words
+from eagle_gym.language.editor.requests import INSERTIONS, LEAD_SWAPS, SWAPS
 from eagle_gym.plot_english import lexicon
 
 TEXT = "Otto is a locksmith in Prague. Every evening he opens one door that he should have left closed, and goes home."
@@ -75,8 +76,8 @@ def _runs(text: str, length: int = 7) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_wordings_are_as_familiar_as_they_say(kind: str) -> None:
-    forms = [form for group in (*edits.SWAPS.values(), *edits.LEAD_SWAPS.values()) for form in group]
-    forms += [form for one in edits.INSERTIONS.values() for form in one.requests]
+    forms = [form for group in (*SWAPS.values(), *LEAD_SWAPS.values()) for form in group]
+    forms += [form for one in INSERTIONS.values() for form in one.requests]
     trained = {re.sub(r"\{(a )?value\}", r"{\1new}", form) for form in forms}
     familiar, other = ({form.rstrip(".?") for form in group} for group in WORDINGS[kind])
     assert familiar <= trained
