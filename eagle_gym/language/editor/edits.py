@@ -138,8 +138,8 @@ def replaced(text: str, old: str, new: str) -> str:
 
 _DIRECTED: Final = {
     "genres": "genre", "decade": "decade", "tone": "tone", "setting": "setting", "protagonist": "protagonist",
-    "trait": "trait", "goal": "goal", "antagonist": "antagonist", "themes": "theme", "motifs": "motif", "styles": "style",
-    "ending": "ending",
+    "trait": "trait", "goal": "goal", "antagonist": "antagonist", "themes": "theme", "motifs": "motif",
+    "styles": "style", "ending": "ending",
 }  # fmt: skip
 _POOLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "genre_film": words.GENRE_FILMS, "genre": words.GENRES, "decade": words.DECADES, "setting": words.SETTINGS,
@@ -148,8 +148,8 @@ _POOLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
 })  # fmt: skip
 # How often each kind of value is asked for; the rest are values of plot English and its vague directions.
 WEIGHTS: Final = MappingProxyType({
-    "genre_film": 3, "genre": 1, "decade": 2, "setting": 3, "place": 2, "tone": 1.5, "theme": 2, "object": 5, "person": 1.5,
-    "named": 1, "lexicon": 3, "vague": 3,
+    "genre_film": 3, "genre": 1, "decade": 2, "setting": 3, "place": 2, "tone": 1.5, "theme": 2, "object": 5,
+    "person": 1.5, "named": 1, "lexicon": 3, "vague": 3,
 })  # fmt: skip
 MANNERS: Final = MappingProxyType({"insert": 0.74, "replace": 0.14, "remove": 0.12})
 
