@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--base", required=True, help="what the adapter was trained on")
     three.add_argument("--adapter", type=Path, required=True, help="folder of a training, or of its checkpoint")
     three.add_argument("--out", type=Path, required=True, help="folder to write")
+    three.add_argument(
+        "--sharpness", type=float, default=1.0, help="factor on the logits: temperature 1 becomes 1 / it (%(default)s)"
+    )
     return parser
 
 
@@ -73,7 +76,7 @@ def _sample(options: argparse.Namespace) -> None:
 def _merge(options: argparse.Namespace) -> None:
     from eagle_gym.language.editor.adapter import merge
 
-    merge(options.base, options.adapter, options.out)
+    merge(options.base, options.adapter, options.out, options.sharpness)
     print(f"open it as transformers:{options.out}")
 
 

@@ -14,9 +14,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from eagle_gym.errors import PreparationError
+from eagle_gym.errors import ConfigurationError, PreparationError
 
 FILE: Final = "adapter.safetensors"
+LAST_NORM: Final = "model.norm.weight"
+PLAIN_NORMS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})  # types whose last norm is a factor
 _NAME: Final = re.compile(r"(.+)\.lora_([AB])\.default\.weight")
 
 
@@ -63,21 +65,41 @@ def merged(weights: Mapping[str, torch.Tensor], folder: Path) -> dict[str, torch
     return result
 
 
-def merge(base: str, adapter: Path, out: Path) -> None:
+def sharpened(weights: Mapping[str, torch.Tensor], model_type: str, factor: float) -> dict[str, torch.Tensor]:
+    """The weights of a model whose temperature 1 is a lower temperature, 1 / factor, of the given one.
+
+    The last norm is multiplied, and with it every logit. Sampled at its own temperature 1, a small model often makes a
+    small mistake; most of these have small probabilities.
+
+    Raises:
+        ConfigurationError: The model's last norm is not known to be a mere factor.
+    """
+    if factor == 1.0:
+        return dict(weights)
+    if model_type not in PLAIN_NORMS:
+        raise ConfigurationError(
+            f"expected a model of a type among {', '.join(sorted(PLAIN_NORMS))} to be sharpened, got {model_type}: "
+            "leave the sharpness at 1, and set the temperature where the model is used"
+        )
+    return {**weights, LAST_NORM: weights[LAST_NORM] * factor}
+
+
+def merge(base: str, adapter: Path, out: Path, sharpness: float = 1.0) -> None:
     """Write a model folder: the base model with the adapter merged into it, and its tokenizer.
 
     Args:
         base: What the adapter was trained on.
         adapter: The folder of a training, or of its checkpoint.
         out: The folder to write, to be opened as `"transformers:OUT"`.
+        sharpness: Factor on the logits.
     """
     from eagle_gym.language.transformers import TransformersModel
 
     opened = TransformersModel(base, base)
     model, tokenizer = opened.load()
     opened.close()
-    state = model.state_dict()
-    model.load_state_dict(merged(state, adapter))
+    state = merged(model.state_dict(), adapter)
+    model.load_state_dict(sharpened(state, model.config.model_type, sharpness))
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

