@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "learning_rate": "of AdamW, at its height",
         "rank": "rank of the updates",
         "scale": "factor of the updates",
+        "memory": "share of the average weights that a step keeps; the averages are written",
         "emphasis": "weight in the loss of tokens that the edit changes",
         "longest": "tokens of an example; longer ones are drawn again",
         "seed": "of weights and examples",

@@ -35,7 +35,7 @@ def save_adapter(folder: Path, weights: Mapping[str, torch.Tensor], scale: float
         match = _NAME.fullmatch(name)
         if match is None:
             raise PreparationError(f"expected only LoRA matrices among the trained weights, got {name}")
-        short[f"{match[1]}.{match[2]}"] = value.to(torch.bfloat16).contiguous()
+        short[f"{match[1]}.{match[2]}"] = value.to("cpu", torch.bfloat16).contiguous()
     save_file(short, folder / FILE, metadata={"scale": str(scale)})
 
 

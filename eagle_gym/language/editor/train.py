@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -44,6 +44,7 @@ class Recipe:
         learning_rate: Of AdamW, at its height.
         rank: Of the update of each projection.
         scale: Factor of the updates: alpha / rank in other programs.
+        memory: Share of the average weights that a step keeps; what is written are the averages, not the last weights.
         emphasis: Weight in the loss of tokens that the edit changes; tokens that repeat the text have weight 1.
         longest: Tokens of an example, prompt included; longer ones are drawn again.
         seed: Of weights and examples.
@@ -54,6 +55,7 @@ class Recipe:
     learning_rate: float = 1e-3
     rank: int = 32
     scale: float = 2.0
+    memory: float = 0.98
     emphasis: float = 4.0
     longest: int = 320
     seed: int = 0
@@ -67,6 +69,10 @@ class Recipe:
         """The share of the learning rate: a linear warm-up, then constant, then a linear decay to zero."""
         left = (self.steps - step) / max(1.0, DECAY * self.steps)
         return min(1.0, (step + 1) / WARMUP, left)
+
+    def kept(self, step: int) -> float:
+        """The share of the average weights that a step keeps: less at first, when they are far from any good."""
+        return min(self.memory, step / (step + 10))
 
     def until(self, step: int) -> dict[str, Any]:
         """What determines the first steps: runs that agree in it can resume each other's checkpoints."""
@@ -193,7 +199,8 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     model = add_adapters(loaded, recipe).train()
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=recipe.learning_rate, weight_decay=0.0)
-    start = resume(out / "checkpoint", trained, optimizer, recipe)
+    averages = {name: parameter.detach().clone() for name, parameter in trained.items()}
+    start = resume(out / "checkpoint", trained, averages, optimizer, recipe)
     accelerator = Accelerator(mixed_precision="bf16" if has_bf16() else "no")
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
@@ -209,40 +216,48 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.height(step)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        for name, parameter in trained.items():
+            averages[name] = averages[name].to(parameter.device).lerp_(parameter.detach(), 1 - recipe.kept(step))
         bar.update()
         bar.set_postfix(loss=f"{loss.item():.3f}")
         log(out / "log.jsonl", {"step": step, "loss": round(loss.item(), 4), "s": round(time.monotonic() - began, 1)})
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
-            save(out / "checkpoint", trained, optimizer, recipe, step + 1)
+            save(out / "checkpoint", trained, averages, optimizer, recipe, step + 1)
     bar.close()
-    save_adapter(out, {name: value.detach().cpu() for name, value in trained.items()}, recipe.scale)
+    save_adapter(out, averages, recipe.scale)
 
 
 def save(
     checkpoint: Path,
-    trained: dict[str, torch.nn.Parameter],
+    trained: Mapping[str, torch.nn.Parameter],
+    averages: Mapping[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     step: int,
 ) -> None:
-    """Write a checkpoint, which appears whole: weights, moments, step and recipe, and the adapter for a first look."""
+    """Write a checkpoint, which appears whole: weights, averages, moments, step, recipe, and the adapter so far."""
     tensors = {f"weight.{name}": parameter.detach().cpu() for name, parameter in trained.items()}
+    tensors |= {f"average.{name}": value.cpu() for name, value in averages.items()}
     for name, parameter in trained.items():
         moments = optimizer.state[parameter]
         tensors |= {f"{key}.{name}": moments[key].cpu() for key in ("exp_avg", "exp_avg_sq")}
 
     def write(folder: Path) -> None:
         save_file(tensors, folder / "state.safetensors")
-        save_adapter(folder, {name: parameter.detach().cpu() for name, parameter in trained.items()}, recipe.scale)
+        save_adapter(folder, averages, recipe.scale)
         write_json(folder / "progress.json", {"step": step, "recipe": asdict(recipe)})
 
     write_whole(checkpoint, write)
 
 
 def resume(
-    checkpoint: Path, trained: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, recipe: Recipe
+    checkpoint: Path,
+    trained: Mapping[str, torch.nn.Parameter],
+    averages: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
 ) -> int:
-    """Load a checkpoint, if there is one, into weights and optimiser, and return the step to continue from.
+    """Load a checkpoint, if there is one, into weights, averages and optimiser, and return the step to continue from.
 
     Raises:
         ConfigurationError: The checkpoint was made by another recipe.
@@ -261,6 +276,7 @@ def resume(
     tensors = load_file(checkpoint / "state.safetensors")
     for name, parameter in trained.items():
         parameter.data.copy_(tensors[f"weight.{name}"])
+        averages[name] = tensors[f"average.{name}"]
         moments = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
     return step

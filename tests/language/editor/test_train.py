@@ -87,6 +87,13 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert heights[99] == pytest.approx(1 / 30)
 
 
+def test_the_averages_soon_forget_the_first_weights() -> None:
+    recipe = Recipe()
+    assert recipe.kept(0) == 0.0
+    assert recipe.kept(10) == 0.5
+    assert recipe.kept(10_000) == recipe.memory
+
+
 @pytest.mark.parametrize("name", ["steps", "batch", "rank", "emphasis"])
 def test_a_recipe_needs_positive_numbers(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"expected {name} > 0, got 0"):
