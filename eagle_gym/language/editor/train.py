@@ -64,6 +64,8 @@ class Recipe:
         for name in ("steps", "batch", "learning_rate", "rank", "scale", "emphasis", "longest"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"expected {name} > 0, got {getattr(self, name)}")
+        if not 0 <= self.memory < 1:
+            raise ConfigurationError(f"expected 0 <= memory < 1, got {self.memory}")
 
     def height(self, step: int) -> float:
         """The share of the learning rate: a linear warm-up, then constant, then a linear decay to zero."""

@@ -100,6 +100,11 @@ def test_a_recipe_needs_positive_numbers(name: str) -> None:
         Recipe(**{name: 0})
 
 
+def test_a_recipe_forgets() -> None:
+    with pytest.raises(ConfigurationError, match=r"expected 0 <= memory < 1, got 1\.0"):
+        Recipe(memory=1.0)
+
+
 def test_merging_adds_the_update(tmp_path: Path) -> None:
     down, up = torch.randn(2, 5).bfloat16(), torch.randn(3, 2).bfloat16()
     save_adapter(tmp_path, {"x.lora_A.default.weight": down, "x.lora_B.default.weight": up}, scale=0.5)
