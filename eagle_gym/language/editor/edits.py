@@ -41,6 +41,7 @@ from eagle_gym.plot_english.lexicon import SET_SLOTS, surfaces, values
 
 MIX: Final = MappingProxyType({"swap": 0.3, "insertion": 0.5, "grammar_pair": 0.06, "mixture": 0.14})
 WRITTEN: Final = 0.35  # share of free texts that were written as a whole, not filled in
+SWAPPED: Final = (*KINDS, "place")  # places twice: an editor is tempted to name the new one and to leave the old one
 TWOFOLD: Final = 0.08  # share of edits of free texts that ask for two things
 
 
@@ -84,7 +85,7 @@ _UNNAMED: Final = re.compile(r"(?!.*\{(?:a )?old\})")
 def swap(rng: np.random.Generator, texts: Sequence[str]) -> Example:
     """A free text in which one word takes another's place, or two words others'."""
     source = free_text(rng, texts)
-    done = swapped(rng, source, choose(rng, KINDS))
+    done = swapped(rng, source, choose(rng, SWAPPED))
     if rng.random() < TWOFOLD:
         return _example(rng, source.text, _both(rng, done, inserted(rng, FreeText(done.text, lead=source.lead))))
     return _example(rng, source.text, done)

@@ -89,7 +89,7 @@ INSERTIONS: Final[Mapping[str, Insertion]] = MappingProxyType({
     ),
     "decade": Insertion(
         requests=("Move it to the {value}", "Make it a {value} film", "Set it in the {value}", "Let it be from the {value}", "It should take place in the {value}", "Take it back to the {value}", "Set the story in the {value}"),
-        sentences=("The film is set in the {value}.", "It takes place in the {value}.", "The year is somewhere in the {value}."),
+        sentences=("The film is set in the {value}.", "It takes place in the {value}.", "All of it happens in the {value}."),
         openings=("In the {value},", "Set in the {value}:"),
         removals=("Leave the decade open", "Do not say when it happens", "Remove the {value}"),
         front=True,
