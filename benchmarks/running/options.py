@@ -22,7 +22,7 @@ class Options:
         figure: Draw the figure and measure nothing. Only `design` uses it.
         experiment: Name of the experiment.
         report_only: Do no cell; report on the finished ones and list the missing ones.
-        language_model: Spec of a general language model. Only `t4_products` uses it.
+        language_model: Spec of a general language model, for `t4_products`; one or several, for `editing`.
     """
 
     size: str

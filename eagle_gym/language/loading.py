@@ -33,6 +33,7 @@ def load_language_model(
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
             - `"grammar"`: the grammar of plot English itself, which rewrites as `"embedded"` was measured to;
+            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see `editor`);
             - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging
               Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
@@ -91,6 +92,10 @@ def _open_backend(
         from eagle_gym.language.embedded import weights_path
 
         kind, target = "transformers", str(weights_path(target or "plain"))
+    if spec == "smollm2":
+        from eagle_gym.language.editor.smollm2 import smollm2_folder
+
+        kind, target = "transformers", str(smollm2_folder())
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 
@@ -118,6 +123,6 @@ def _open_backend(
     if kind == "python" and target:
         return make_own_model(target)
     raise ConfigurationError(
-        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'grammar', "
+        f"unknown language model {masked(spec)!r}: expected 'embedded', 'embedded:pitch', 'grammar', 'smollm2', "
         "'transformers:PATH_OR_NAME', 'openai:MODEL@URL', 'replay:PATH' or 'python:MODULE:FACTORY'"
     )

@@ -25,7 +25,7 @@ COMPARED = ("default", "plan")  # presets whose action sets are compared with ot
 LEARNERS: Mapping[str, tuple[str, ...]] = {
     "default": ("ppo", "ppo-stock", "eagle"),
     "easy": ("ppo",),
-    "plan": ("ppo", "eagle"),
+    "plan": ("ppo",),
     "hidden": ("ppo", "recurrent_ppo"),
 }
 USUAL: dict[str, Any] = {
@@ -69,9 +69,9 @@ def methods(task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def learner(name: str, steps: int, size: Mapping[str, Any]) -> dict[str, Any]:
     """An agent that learns from so many environment steps; many are taken in larger batches, which saves time."""
-    own: dict[str, Any] = {"recorded": size["recorded"]} if name == "eagle" else {}
-    if steps >= MANY:
-        own["num_envs"] = 4 * size["num_envs"]
+    own: dict[str, Any] = {"num_envs": 4 * size["num_envs"]} if steps >= MANY else {}
+    if name == "eagle":
+        own = {"recorded": size["recorded"]}
     return {"agent": name, "label": f"{name}-{steps}", "training": {"total_timesteps": steps}, **own}
 
 

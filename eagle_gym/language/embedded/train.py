@@ -268,7 +268,7 @@ def run_training(recipe: Recipe, out: Path, every: int, *, compiled: bool) -> Ll
         every: Steps between checkpoints.
         compiled: Compile the layers first (needs a C++ compiler; about a minute, then a sixth faster on two cores).
     """
-    accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
+    accelerator = Accelerator(mixed_precision="bf16" if has_bf16() else "no")
     set_seed(recipe.seed)
     checkpoint = out / "checkpoint"
     tokenizer = _tokenizer(recipe, checkpoint)
@@ -410,7 +410,7 @@ def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> dict[str, torc
     return {"input_ids": tokens, "labels": labels}
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
     """Whether the hardware computes in bf16; emulated, it is several times slower than float32."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
