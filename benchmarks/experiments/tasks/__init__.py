@@ -11,23 +11,13 @@ The page ends with what a preset is wanted to show, and whether it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.experiments.tasks.methods import methods
 from benchmarks.experiments.tasks.page import write_page
 from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 TASKS = ("default", "easy", "plan", "hidden")
-FEW = ("no_op", "uniform", "user_blind", "optimistic")
-MANY = 100_000  # environment steps
-SETS: Mapping[str, str] = {"random": "uniform", "longest": "longest"}
-COMPARED = ("default", "plan")  # presets whose action sets are compared with others
-LEARNERS: Mapping[str, tuple[str, ...]] = {
-    "default": ("ppo", "ppo-stock", "eagle"),
-    "easy": ("ppo",),
-    "plan": ("ppo",),
-    "hidden": ("ppo", "recurrent_ppo"),
-}
 USUAL: dict[str, Any] = {
     "seeds": 2,
     "episodes": 256,
@@ -44,35 +34,6 @@ SIZES: dict[str, dict[str, Any]] = {
     "reference": USUAL,
     "embedded": USUAL | {"episodes": 64, "budget": 640, "steps": (5_120, 20_480), "language_model": "embedded"},
 }
-
-
-def methods(task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The methods of a preset: fields of `Cell` in which its cells differ."""
-    search = [
-        {"agent": f"lookahead:budget={size['budget'] // 2}", "label": "lookahead"},
-        {"agent": f"beam:budget={size['budget']},width=8,levels=10", "label": "beam"},
-    ]
-    policies = [*({"agent": name} for name in FEW), *search]
-    yield from policies
-    for name, selection in SETS.items() if task in COMPARED else ():
-        yield from (
-            {**policy, "setting": name, "env_kwargs": {"selection": selection}}
-            for policy in policies
-            if policy["agent"] == "optimistic" or policy.get("label") == "beam"
-        )
-    for steps in size["steps"]:
-        for name in LEARNERS[task]:
-            yield learner(name, steps, size)
-        if task == "hidden":
-            yield learner("ppo", steps, size) | {"setting": "shown", "env_kwargs": {"taste": "shown"}}
-
-
-def learner(name: str, steps: int, size: Mapping[str, Any]) -> dict[str, Any]:
-    """An agent that learns from so many environment steps; many are taken in larger batches, which saves time."""
-    own: dict[str, Any] = {"num_envs": 4 * size["num_envs"]} if steps >= MANY else {}
-    if name == "eagle":
-        own = {"recorded": size["recorded"]}
-    return {"agent": name, "label": f"{name}-{steps}", "training": {"total_timesteps": steps}, **own}
 
 
 def cells(options: Options) -> list[Cell]:

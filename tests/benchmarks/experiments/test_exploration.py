@@ -41,7 +41,7 @@ def test_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["run", "exploration", "--size", "smoke", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "REPORT.md").read_text() in capsys.readouterr().out
     traces = read_json(tmp_path / "exploration.json")["traces"]["plots"]
-    assert set(traces) == {"no_op", "uniform", "optimistic", "g_optimal"}
+    assert set(traces) == {"no_op", "uniform", "user_blind", "optimistic", "g_optimal"}
     for found in traces.values():
         assert found["calls"][0] == 0
         assert found["calls"][-1] >= 2 * 2

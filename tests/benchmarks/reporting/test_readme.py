@@ -73,8 +73,8 @@ def test_commands_name_one_folder(tmp_path: Path) -> None:
     write_json(read_json(path) | {"command": "__main__.py run t1_methods --out elsewhere --jobs 2"}, path)
     lines = commands(read_run(tmp_path)).splitlines()
     assert lines[1:3] == [
-        "python -m benchmarks run t1_methods --jobs 2 --out runs/t1_methods",
-        "python -m benchmarks judge runs/t1_methods",
+        "python -m benchmarks run t1_methods --out runs/t1_methods",
+        "python -m benchmarks readme --tasks runs/t1_methods",
     ]
 
 
