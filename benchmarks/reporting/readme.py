@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reporting.episodes import PLOTS, transcript, typical
+from benchmarks.reporting.names import title
 from benchmarks.reporting.reference import without_paths
 from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.provenance import commits
@@ -66,6 +67,9 @@ def results(tasks: Path) -> str:
         raise PreparationError(f"{tasks} holds no finished run; run the tasks experiment there first")
     run = read_run(tasks)
     parts = [RESULTS, path.read_text(), commands(run), origin([cell.header for cell in run.done])]
+    for environment in run.environments:
+        holes = [f"{title(name)} {why}" for name, why in run.holes(environment).items()]
+        parts += [f"Not in the numbers of {environment}: {'; '.join(holes)}."] if holes else []
     return "\n\n".join(part.strip() for part in parts)
 
 

@@ -14,7 +14,7 @@ from benchmarks.running import Options
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 from eagle_gym.catalog import Catalog, load_movielens, load_plots, split_catalog
-from eagle_gym.latent import ColdStartReport, cold_start_report, cross_validate
+from eagle_gym.latent import cross_validate
 
 SIZES: Mapping[str, dict[str, Any]] = {
     "smoke": {"splits": 1, "cross_validate": False, "texts": 60},
@@ -25,23 +25,22 @@ SIZES: Mapping[str, dict[str, Any]] = {
 def run(options: Options) -> None:
     """Measure; print the page; write it with its numbers."""
     size, found = SIZES[options.size], catalogs(options)
-    reports = {name: cold_start(catalog, size["splits"]) for name, catalog in found.items()}
+    reports = {name: tables.cold_start(catalog, size["splits"]) for name, catalog in found.items()}
     sections = [tables.errors_table(reports, size["splits"])]
     plots = {name: catalog for name, catalog in found.items() if catalog.language == "plot_english"}
     compared = {name: comparison.compare(catalog, size["splits"]) for name, catalog in found.items()}
     sections += [comparison.comparison_table(name, rows, size["splits"]) for name, rows in compared.items()]
     if size["cross_validate"]:
         gains = {name: cross_validate(c, split_catalog(c), tables.CHOICES, progress=True) for name, c in plots.items()}
-        nested = {name: cold_start(catalog, size["splits"], nested=True) for name, catalog in plots.items()}
+        nested = {name: tables.cold_start(catalog, size["splits"], nested=True) for name, catalog in plots.items()}
         sections += [tables.choices_table(gains), tables.nested_lines(nested)]
     sections += [*tables.tastes_table(found["Plots"], size["texts"]), *tables.second_lines(found)]
     page = "\n\n".join(sections) + "\n"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "REPORT.md").write_text(page)
     numbers = {name: {who: asdict(row) for who, row in report.errors.items()} for name, report in reports.items()}
     rows = {name: {row: [asdict(score) for score in pair] for row, pair in r.items()} for name, r in compared.items()}
-    page_numbers = {"experiment": "space", "cold_start": numbers, "comparison": rows}
-    write_json(page_numbers | circumstances(), options.out / "run.json")
+    facts = {"experiment": "space", "cold_start": numbers, "comparison": rows} | circumstances()
+    write_json(facts, options.out / "run.json")
+    (options.out / "REPORT.md").write_text(page)
     print(f"\n{page}\nREPORT.md and run.json in {options.out}")
 
 
@@ -53,9 +52,3 @@ def catalogs(options: Options) -> dict[str, Catalog]:
         found[f"{name}, rendered in plot English"] = load_movielens(options.data)
         found[f"{name}, free text"] = load_movielens(options.data, "free")
     return found
-
-
-def cold_start(catalog: Catalog, splits: int, *, nested: bool = False) -> ColdStartReport:
-    """Errors on items held out whole; if nested, with the ridge chosen by inner validation in each split."""
-    choices = tables.RIDGES if nested else ()
-    return cold_start_report(catalog, split_catalog(catalog), choices=choices, splits=splits, progress=True)

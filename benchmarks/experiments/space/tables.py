@@ -11,7 +11,7 @@ from benchmarks.judging.second_opinion import SecondOpinion
 from benchmarks.judging.true_taste import TrueTaste, agreement
 from benchmarks.reporting.document import aligned
 from eagle_gym.catalog import Catalog, split_catalog
-from eagle_gym.latent import ColdStart, ColdStartReport, SpaceParameters, prepare_space
+from eagle_gym.latent import ColdStart, ColdStartReport, SpaceParameters, cold_start_report, prepare_space
 
 RIDGES = tuple(SpaceParameters(encoder_ridge=ridge) for ridge in (30.0, 100.0, 300.0, 1000.0, 3000.0))
 CHOICES = (
@@ -86,3 +86,9 @@ def second_lines(found: Mapping[str, Catalog]) -> Iterator[str]:
     for name, catalog in found.items():
         if catalog.language == "plot_english":
             yield f"- {name}: {SecondOpinion(catalog, split_catalog(catalog)).quality}"
+
+
+def cold_start(catalog: Catalog, splits: int, *, nested: bool = False) -> ColdStartReport:
+    """Errors on items held out whole; if nested, with the ridge chosen by inner validation in each split."""
+    choices = RIDGES if nested else ()
+    return cold_start_report(catalog, split_catalog(catalog), choices=choices, splits=splits, progress=True)

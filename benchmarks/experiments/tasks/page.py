@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from baselines.registry import is_privileged
+from benchmarks.experiments.tasks.methods import COMPARED, SETS
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, Methods, average, compare, difference, score
@@ -131,11 +132,11 @@ def worded(method: str) -> str:
 def checks(run: Run, place: str, task: str, steps: Sequence[int], rng: np.random.Generator) -> list[Check]:
     """What a preset is wanted to show."""
     usual = by_method(run.of(place))
-    sets = {kind: by_method(run.of(f"{place}-{kind}")) for kind in ("random", "longest", "shown")}
+    sets = {kind: by_method(run.of(f"{place}-{kind}")) for kind in (*SETS, "shown")}
     least, most = min(steps), max(steps)
     wanted = {"default": default_checks, "plan": plan_checks, "hidden": hidden_checks}.get(task)
     found = wanted(usual, least, most, rng) if wanted else []
-    for kind in ("random", "longest"):
+    for kind in SETS if task in COMPARED else ():
         for method in ("optimistic", "beam"):
             less = difference_of(usual.get(method), sets[kind].get(method), rng)
             found.append(Check(f"{title(method)}: designed set minus {kind} set, above 0", less))

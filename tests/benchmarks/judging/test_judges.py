@@ -291,9 +291,12 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     assert np.isnan(found.model)
     steps = steering(opened.utility, z, space.users[4], 7)
     assert (found.progress, found.drift) == tuple(pytest.approx(part.sum()) for part in steps)
-    anchored = replace(opened, drift_penalty=1e4)
-    (held,) = anchored.judge([row(texts[:1] + texts[2:], small.users[4], small.items[7].id)])
-    assert held.progress < found.progress, "it left the start, which the penalty makes the wrong way"
+    onward = [*texts[:2], "A violent western film."]
+    (held,) = replace(opened, drift_penalty=1e6).judge([row(onward, small.users[4], small.items[7].id)])
+    z = space.encoder.encode(onward)
+    first, _ = steering(opened.utility, z[:2], space.users[4], 7)  # at the start the penalty pulls nowhere
+    back = (z[0] - z[1]) / np.linalg.norm(z[0] - z[1])
+    assert held.progress == pytest.approx(first.sum() + (z[2] - z[1]) @ back, abs=1e-4), "then it pulls to the start"
 
 
 # A run

@@ -8,11 +8,10 @@ import pytest
 
 from baselines.evaluate import EpisodeRow
 from benchmarks.reporting.readme import commands, fill, renew_episode, renew_latent, renew_results, renew_speed, results
-from benchmarks.reporting.reference import pack
-from benchmarks.running.files import ROOT, read_json, write_json, write_rows
+from benchmarks.running.files import REFERENCE, ROOT, read_json, write_json, write_rows
 from benchmarks.running.runs import read_run
 from eagle_gym.errors import ConfigurationError, PreparationError
-from tests.benchmarks.made_runs import GAINS, header, judge, write_cell, write_plan
+from tests.benchmarks.made_runs import header, write_cell, write_plan
 
 PAGE = "# A\n<!-- episode -->\nold\n<!-- /episode -->\nbetween\n<!-- results -->\n<!-- /results -->\nend\n"
 
@@ -29,42 +28,34 @@ def write_demo(folder: Path, env_id: str) -> None:
     write_json(found, folder / "cells" / "plots-ppo-0" / "run.json")
 
 
+def write_tasks(folder: Path) -> Path:
+    """A run of the experiment on tasks with two methods."""
+    for method in ("uniform", "ppo"):
+        write_cell(folder, method, 0, [1.0, 2.0])
+    write_plan(folder, {"plots-uniform-0": ("uniform", 0, "plots"), "plots-ppo-0": ("ppo", 0, "plots")}, "tasks")
+    for name, text in {"SUMMARY.md": "| PPO (SB3) | 0.5 |", "REPORT.md": "The page.", "tasks.json": "{}"}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
 def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     readme, demo = tmp_path / "README.md", tmp_path / "demo"
     readme.write_text(PAGE)
     write_demo(demo, "EagleGym/Plots-v0")
     renew_episode(readme, demo)
-    renew_results(readme, tmp_path / "absent")
+    renew_results(readme, write_tasks(tmp_path / "tasks"), tmp_path / "reference")
     page = readme.read_text()
     assert "old" not in page
     assert "+1.25  A dark film." in page
     assert "after 7,680 steps" in page
-    assert "No reference run is committed yet" in page
+    assert "| PPO (SB3) | 0.5 |" in page
+    assert (tmp_path / "reference" / "REPORT.md").read_text() == "The page."
     renew_episode(readme, demo)
-    renew_results(readme, tmp_path / "absent")
+    renew_results(readme, tmp_path / "tasks", tmp_path / "reference")
     assert readme.read_text() == page
-
-
-def test_results_are_those_of_the_reference(tmp_path: Path) -> None:
-    run, reference = tmp_path / "t1_methods", tmp_path / "reference"
-    for seed in (0, 1):
-        for method, gains in GAINS.items():
-            name = "beam" if method.startswith("beam") else method
-            write_cell(run, name, seed, gains, trained=24 if name == "ppo" else 0)
-    write_cell(run, "mine", 0, [9.0] * 4)
-    judge(run)
-    pack(run, reference)
-    page = results(reference)
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
-    head, *rows = table
-    assert head == ["method", "plots, gain", "plots, judged", "well-formed", "calls per episode"]
-    assert [row[0] for row in rows] == ["beam search", "PPO (SB3)", "uniform"]
-    assert rows[1][1].startswith("3.75 [")
-    assert rows[1][3] == "100%"
-    out = "--out runs/t1_methods\npython -m benchmarks judge runs/t1_methods\n"
-    assert f"python -m benchmarks run t1_methods --size small --data ml-latest-small {out}" in page
-    assert "Commit 0123456789+, a processor." in page
-    assert "benchmarks/reference/t1_methods/REPORT.md" in page
+    with pytest.raises(PreparationError, match="run the tasks experiment"):
+        renew_results(readme, tmp_path / "absent", tmp_path / "reference")
+    assert readme.read_text() == page
 
 
 def test_commands_name_one_folder(tmp_path: Path) -> None:
@@ -79,10 +70,7 @@ def test_commands_name_one_folder(tmp_path: Path) -> None:
 
 
 def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:
-    for method in ("uniform", "ppo"):
-        write_cell(tmp_path, method, 0, [1.0, 2.0])
-    write_plan(tmp_path, {"plots-uniform-0": ("uniform", 0, "plots"), "plots-ppo-0": ("ppo", 0, "plots")})
-    folder = tmp_path / "cells" / "plots-ppo-0"
+    folder = write_tasks(tmp_path) / "cells" / "plots-ppo-0"
     (folder / "run.json").unlink()
     write_json({"error": "it broke"}, folder / "error.json")
     assert "Not in the numbers of plots: PPO (SB3) failed (seed 0): it broke." in results(tmp_path)
@@ -90,7 +78,8 @@ def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:
 
 def test_the_readme_says_what_the_reference_says() -> None:
     page = (ROOT / "README.md").read_text()
-    assert fill(page, "results", results()) == page, "run `python -m benchmarks readme`"
+    for line in (REFERENCE / "tasks" / "SUMMARY.md").read_text().splitlines():
+        assert line in page, "run `python -m benchmarks readme --tasks RUN`"
 
 
 def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_three_steps_on_a_real_model(stories: Path, tmp_path: Path, capsys: pyte
     prompt = Prompt("rewrite", text="Anna is a nurse.", edit="Make the nurse a baker.")
     scores = []
     for folder in (stories, tmp_path / "merged"):
-        model = load_language_model(f"transformers:{folder}")
+        model = load_language_model(f"transformers:{folder}", prompts="plain")
         scores.append(model.score(prompt, ["Anna is a baker."])[0])
         model.close()
     assert scores[1] > scores[0]

@@ -1,0 +1,76 @@
+"""Every preset has its rows, and the page says what the presets are wanted to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.experiments import tasks
+from benchmarks.experiments.tasks import page as pages
+from benchmarks.experiments.tasks.methods import LEARNERS, methods
+from benchmarks.running.files import read_json
+from benchmarks.running.options import Options
+from tests.benchmarks.made_runs import write_cell, write_plan
+
+
+def test_every_preset_has_every_row(tmp_path: Path) -> None:
+    size = tasks.SIZES["reference"]
+    for task in tasks.TASKS:
+        found = list(methods(task, size))
+        labels = [method.get("label", method["agent"]) for method in found]
+        assert {"no_op", "uniform", "user_blind", "optimistic", "lookahead", "beam"} <= set(labels)
+        for name in LEARNERS[task]:
+            assert {f"{name}-{steps}" for steps in size["steps"]} <= set(labels)
+    cells = tasks.cells(Options("reference", tmp_path))
+    assert {cell.env_kwargs["task"] for cell in cells} == set(tasks.TASKS)
+    steps = [cell.training.get("total_timesteps", 0) for cell in cells if cell.seed == 0]
+    assert steps == sorted(steps), "what learns comes last"
+
+
+def write_run(folder: Path, gains: dict[str, list[float]], place: str = "plots-default") -> None:
+    for method, values in gains.items():
+        write_cell(folder, method, 0, values, environment=place, trained=20 if method.startswith("ppo") else 0)
+    write_plan(folder, {f"{place}-{name}-0": (name, 0, place) for name in gains}, "tasks")
+
+
+def test_verdicts_by_hand(tmp_path: Path) -> None:
+    write_run(
+        tmp_path,
+        {
+            "uniform": [0.0, 0.0, 0.0, 0.0],
+            "user_blind": [0.4, 0.4, 0.4, 0.4],
+            "optimistic": [0.9, 0.9, 0.9, 0.9],
+            "beam": [1.0, 1.0, 1.0, 1.0],
+            "ppo-20": [0.6, 0.6, 0.6, 0.6],
+            "ppo-40": [0.8, 0.8, 0.8, 0.8],
+            "ppo-stock-40": [0.2, 0.2, 0.2, 0.2],
+        },
+    )
+    text = pages.write_page(tmp_path, ["plots"], ["default"], (20, 40))
+    assert (tmp_path / "REPORT.md").read_text() == text
+    for line in (
+        "- User-blind greedy, at most 0.5: 0.40 [0.40, 0.40], met.",
+        "- PPO (SB3), 20 steps, at most 0.5: 0.60 [0.60, 0.60], MISSED.",
+        "- PPO (SB3), 40 steps, at least 0.8: 0.80 [0.80, 0.80], met.",
+        "- SB3's stock policy at 40 steps, as a share of the equivariant one, at least 0.5: 0.25 [0.25, 0.25], MISSED.",
+        "- Optimistic: designed set minus random set, above 0: not measured.",
+    ):
+        assert line.lower() in text.lower()
+    assert read_json(tmp_path / "tasks.json")["plots-default"]["User-blind greedy, at most 0.5"][1] == "met"
+    summary = (tmp_path / "SUMMARY.md").read_text().splitlines()
+    named = ["uniform", "PPO (SB3, stock policy), 40 steps", "PPO (SB3), 40 steps"]
+    assert [line.split("|")[1].strip() for line in summary[2:]][:3] == named
+    assert np.all([line.count("|") == 3 for line in summary])
+
+
+@pytest.mark.slow
+def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "tasks", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "REPORT.md").read_text()
+    assert text in capsys.readouterr().out
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [f"## plots, {t}" for t in tasks.TASKS]
+    assert "taste shown" in text
+    assert "not measured" not in text
