@@ -21,6 +21,7 @@ import baselines.__main__
 import benchmarks.__main__
 import benchmarks.wordings.__main__
 import eagle_gym.__main__
+import eagle_gym.language.editor.__main__
 from eagle_gym.language.embedded import evaluate, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +35,7 @@ PARSERS = {
     "benchmarks.wordings": benchmarks.wordings.__main__.parser,
     "baselines": baselines.__main__.parser,
     "eagle_gym": eagle_gym.__main__.parser,
+    "eagle_gym.language.editor": eagle_gym.language.editor.__main__.parser,
     "eagle_gym.language.embedded.evaluate": evaluate.parser,
     "eagle_gym.language.embedded.train": train.parser,
 }
