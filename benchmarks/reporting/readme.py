@@ -20,8 +20,8 @@ from benchmarks.running.runs import Run, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
-seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which agents
-are not shown on the default task. *User-blind greedy* knows what edits do and not for whom. The
+training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which
+agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom. The
 [report](benchmarks/reference/tasks/REPORT.md) has every preset with each of its parts taken away, costs, and what is
 wanted of each preset."""
 
