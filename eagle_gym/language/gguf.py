@@ -64,17 +64,22 @@ def _digest(file: Path) -> str:
 
 
 def _make(file: Path) -> Callable[[Path], None]:
-    """Load a GGUF file.
+    """Load a GGUF file and return what saves it in a folder."""
+    return saving(*load_gguf(file), MARKER, f"{file.name}\n")
 
-    Returns:
-        What saves it in a folder.
+
+def load_gguf(file: Path) -> tuple[Any, Any]:
+    """A model in float32 and its tokenizer, from a GGUF file.
+
+    Raises:
+        PreparationError: The file is broken or of an unknown kind, or the package `gguf` is not installed.
     """
     if find_spec("gguf") is None:
         raise PreparationError(
             "expected the package gguf, which reads GGUF files, got none: pip install 'eagle_gym[gguf]'"
         )
     try:
-        model, tokenizer = _load(file)
+        return _load(file)
     except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, ImportError, struct.error) as error:
         raise PreparationError(
             f"expected a whole GGUF file of a causal language model that transformers knows at {file}, got an error "
@@ -82,10 +87,14 @@ def _make(file: Path) -> Callable[[Path], None]:
             "'openai:MODEL@URL'"
         ) from error
 
+
+def saving(model: Any, tokenizer: Any, marker: str, text: str) -> Callable[[Path], None]:  # noqa: ANN401
+    """What saves a model in a folder; the file `marker` is written last."""
+
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        (folder / MARKER).write_text(f"{file.name}\n", encoding="utf-8")
+        (folder / marker).write_text(text, encoding="utf-8")
 
     return save
 

@@ -95,7 +95,7 @@ def _open_backend(
     if spec == "smollm2":
         from eagle_gym.language.editor.smollm2 import smollm2_folder
 
-        kind, target = "transformers", str(smollm2_folder())
+        kind, target = "transformers", str(smollm2_folder(cache_dir))
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 

@@ -79,8 +79,8 @@ def test_each_edit_is_scored_as_if_it_were_the_only_one(spec: str, score: str) -
     together, _ = judge(policy, READING)
     for place in (0, 2, 3):
         edits = tuple(edit if k == place else "" for k, edit in enumerate(READING.edits))
-        alone, _ = judge(policy, ParsedObservation(READING.text, READING.profile, READING.time, edits))
-        np.testing.assert_allclose(together[0, place], alone[0, place], rtol=1e-4, atol=1e-4)
+        single, _ = judge(policy, ParsedObservation(READING.text, READING.profile, READING.time, edits))
+        np.testing.assert_allclose(together[0, place], single[0, place], rtol=1e-4, atol=1e-4)
     assert together[0, 1] == MASKED
     assert np.ptp(together[0, [0, 2, 3]]) > 1e-3
 
@@ -99,8 +99,8 @@ def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
     policy = make_policy(spec)
     long = ParsedObservation(READING.text * 3, READING.profile, 0.0, READING.edits)
     scores, values = judge(policy, READING, long)
-    alone, value = judge(policy, READING)
-    np.testing.assert_allclose(scores[:1], alone, rtol=1e-4, atol=1e-4)
+    single, value = judge(policy, READING)
+    np.testing.assert_allclose(scores[:1], single, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(values[:1], value, rtol=1e-4)
 
 
@@ -137,7 +137,7 @@ def test_values_do_not_move_the_policy(spec: str) -> None:
     assert moved == {"value_head"}
 
 
-def test_lora_trains_adapters_and_heads_alone(spec: str) -> None:
+def test_lora_trains_only_adapters_and_heads(spec: str) -> None:
     policy = make_policy(spec, lora_rank=2)
     kinds = {"lora" if "lora_" in name else name.split(".")[0] for name in policy.trained()}
     assert kinds == {"lora", "score_head", "value_head"}

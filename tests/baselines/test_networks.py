@@ -78,9 +78,9 @@ def test_features_by_hand() -> None:
         "time": torch.tensor([[0.2]]),
     }
     features, context, mask = ActionFeatures(LatentLayout(n=2, actions=1, width=2))(observation)
-    alone = [0.5, 3, 4, 3, 8, 11, 5, np.sqrt(16 + 36), 1.8, 3.2, 5]
+    own = [0.5, 3, 4, 3, 8, 11, 5, np.sqrt(16 + 36), 1.8, 3.2, 5]
     shared = [1, 2, 0.2, np.sqrt(5), 0.6, 0.8, 3, 0.6, 1.6, 2.2]
-    np.testing.assert_allclose(features[0, 0], alone + shared, rtol=1e-6)
+    np.testing.assert_allclose(features[0, 0], own + shared, rtol=1e-6)
     np.testing.assert_allclose(context[0], shared, rtol=1e-6)
     assert mask.all()
 

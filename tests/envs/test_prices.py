@@ -64,12 +64,12 @@ def test_total_is_the_utility_less_the_prices(priced: World, options: dict[str, 
 def test_prices_change_nothing_but_what_is_paid(priced: World) -> None:
     unpriced = make_tiny_world(action_features="effect")
     with_prices, without = (play(EagleEnv.from_world(world), [0, 1, 2]) for world in (priced, unpriced))
-    for (_, dear), (_, free) in zip(with_prices, without, strict=True):
-        assert {name: dear[name] for name in ("affinity", "novelty", "percentile")} == {
+    for (_, charged), (_, free) in zip(with_prices, without, strict=True):
+        assert {name: charged[name] for name in ("affinity", "novelty", "percentile")} == {
             name: free[name] for name in ("affinity", "novelty", "percentile")
         }
         assert (free["drift"], free["cost"]) == (0.0, 0.0)
-        assert dear["total"] == pytest.approx(free["total"] - dear["drift"] - dear["cost"])
+        assert charged["total"] == pytest.approx(free["total"] - charged["drift"] - charged["cost"])
     assert with_prices[-1][1]["drift"] > 0
 
 

