@@ -6,6 +6,7 @@ There it is floored first (`floored`), because the KL to a policy that gives an 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -54,10 +55,8 @@ class Uniform(StochasticAgent):
         return uniform_probabilities(offered(read_latent(observation)))
 
 
-class NoOp(StochasticAgent):
-    """Takes the action that is expected to change the text least: the nearest to doing nothing.
-
-    No offered action leaves the text unchanged, so this policy's gain measures the effect of being rewritten at all.
+class Greedy(StochasticAgent):
+    """Takes the action with the highest value, one step ahead. Subclasses say what the values are.
 
     Args:
         env: The environment (vector or single) that the observations come from, in its current state.
@@ -69,10 +68,24 @@ class NoOp(StochasticAgent):
         self._env = env
 
     def probabilities(self, observation: object) -> Probabilities:
-        """All on the shortest displacement (shared by exact ties), `[B, K]`."""
+        """All on the best action (shared by exact ties), `[B, K]`."""
         latent = read_latent(observation)
-        lengths = np.linalg.norm(expected_moves(self._env), axis=2)
-        return uniform_probabilities(offered_best(-of_same_states(lengths, latent), offered(latent)))
+        return uniform_probabilities(offered_best(of_same_states(self.values(), latent), offered(latent)))
+
+    @abstractmethod
+    def values(self) -> NDArray[np.float64]:
+        """The value of each action in the environment's current states, `[N, K]`."""
+
+
+class NoOp(Greedy):
+    """Takes the action that is expected to change the text least: the nearest to doing nothing.
+
+    No offered action leaves the text unchanged, so this policy's gain measures the effect of being rewritten at all.
+    """
+
+    def values(self) -> NDArray[np.float64]:
+        """Minus the length of each expected displacement, `[N, K]`."""
+        return np.asarray(-np.linalg.norm(expected_moves(self._env), axis=2))
 
 
 class GOptimal(StochasticAgent):
@@ -91,54 +104,30 @@ class GOptimal(StochasticAgent):
         return probabilities
 
 
-class Optimistic(StochasticAgent):
-    """Takes the action whose expected next text has the highest utility, one step ahead.
+class Optimistic(Greedy):
+    """Takes the action whose expected next text has the highest utility, one step ahead."""
 
-    Args:
-        env: The environment (vector or single) that the observations come from, in its current state.
-        rng: Generator that breaks exact ties.
-    """
-
-    def __init__(self, env: HasExpectedUtility, rng: np.random.Generator) -> None:
-        super().__init__(rng)
-        self._env = env
-
-    def probabilities(self, observation: object) -> Probabilities:
-        """All on the best action (shared by exact ties), `[B, K]`."""
-        latent = read_latent(observation)
-        values = of_same_states(expected_utilities(self._env), latent)
-        return uniform_probabilities(offered_best(values, offered(latent)))
+    def values(self) -> NDArray[np.float64]:
+        """The expected utilities, `[N, K]`."""
+        return expected_utilities(self._env)
 
 
-class UserBlind(StochasticAgent):
+class UserBlind(Greedy):
     """Takes the action with the highest expected utility for a train user drawn at random, one step ahead.
 
     It knows what edits do and not for whom, so its distance to the optimistic policy measures what the taste is worth.
     The mean is taken over a few evenly spaced train users.
-
-    Args:
-        env: The environment (vector or single) that the observations come from, in its current state.
-        rng: Generator that breaks exact ties.
     """
 
-    def __init__(self, env: Any, rng: np.random.Generator) -> None:  # noqa: ANN401 - any environment of eagle_gym
-        super().__init__(rng)
-        self._env = env
-
-    def probabilities(self, observation: object) -> Probabilities:
-        """All on the best action (shared by exact ties), `[B, K]`."""
-        latent = read_latent(observation)
+    def values(self) -> NDArray[np.float64]:
+        """The expected utilities, averaged over train users, `[N, K]`."""
         world, states = world_of(self._env), states_of(self._env)
         everyone = world.resources.split.train_users
         crowd = everyone[np.linspace(0, len(everyone) - 1, min(CROWD, len(everyone))).astype(np.intp)]
-        values = np.mean(
-            [
-                transition.expected_utility(world, [replace(state, user=int(user)) for state in states])
-                for user in crowd
-            ],
-            axis=0,
-        )
-        return uniform_probabilities(offered_best(values, offered(latent)))
+        found = [
+            transition.expected_utility(world, [replace(state, user=int(user)) for state in states]) for user in crowd
+        ]
+        return np.asarray(np.mean(found, axis=0))
 
 
 def of_same_states(values: NDArray[np.float64], latent: Latent) -> NDArray[np.float64]:
