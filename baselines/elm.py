@@ -235,23 +235,25 @@ class ELMAgent:
         return self._world
 
     def write(self, states: Sequence[State]) -> list[Trajectory]:
-        """Return the best of several decodes of each user's z*.
+        """Return the best of several decodes of each user's z*, well-formed ones first.
 
         Raises:
             LanguageModelError: All decodes for a user were empty.
         """
         z, _ = ascend(self.world, states, self.config, self._rng)
         count = self.config.decodes or self.world.settings.horizon
-        best: dict[int, tuple[float, RawState]] = {}
+        best: dict[int, tuple[tuple[bool, float], RawState]] = {}
         for _ in range(count):
             written = self.decode(z, states)
             for i, value in zip(written, utilities(self.world, list(written.values())), strict=True):
-                if i not in best or value > best[i][0]:
-                    best[i] = (float(value), written[i])
+                rank = written[i].valid, float(value)
+                if i not in best or rank > best[i][0]:
+                    best[i] = (rank, written[i])
         if len(best) < len(states):
             missing = next(states[i].user for i in range(len(states)) if i not in best)
             raise LanguageModelError(f"ELM wrote nothing for user {missing} in {count} decodes: train it longer")
         after = transition.make_states(self.world, [best[i][1] for i in range(len(states))])
+        after = transition.with_rewards(self.world, states, after)
         return [Trajectory((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
 
     def decode(self, z: Floats, states: Sequence[State]) -> dict[int, RawState]:

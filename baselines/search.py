@@ -148,7 +148,11 @@ class Search(ABC):
         """The texts that these actions lead to, each with a new seed, and their utilities; no action set is built."""
         states, actions = [state for state, _ in moves], [action for _, action in moves]
         texts = transition.rewrite(self.world, states, actions, fresh_seeds(self._rng, len(moves)))
-        return list(zip(texts, utilities(self.world, texts).tolist(), strict=True))
+        totals = utilities(self.world, texts).tolist()
+        return [
+            (text, transition.capped(self.world, state, total, text.valid))
+            for state, text, total in zip(states, texts, totals, strict=True)
+        ]
 
 
 class Lookahead(Search):

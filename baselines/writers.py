@@ -58,12 +58,12 @@ class BestOfN:
             raise ConfigurationError(f"budget: expected at least {horizon} rewrites, one episode, got {config.budget}")
 
     def write(self, states: Sequence[State]) -> list[Trajectory]:
-        """Play N episodes for each state, all in one batch, and return the best of each N."""
+        """Play N episodes for each state, all in one batch, and return the best of each N, well-formed ones first."""
         paths = [Trajectory((state,), ()) for state in states for _ in range(self.count)]
         while not transition.is_over(self._world, paths[0].states[-1]):
             paths = self._step(paths)
         rows = [paths[i : i + self.count] for i in range(0, len(paths), self.count)]
-        return [max(row, key=lambda path: path.states[-1].total) for row in rows]
+        return [max(row, key=_well_formed_first) for row in rows]
 
     def _step(self, paths: list[Trajectory]) -> list[Trajectory]:
         before = [path.states[-1] for path in paths]
@@ -74,6 +74,10 @@ class BestOfN:
             Trajectory((*path.states, new), (*path.edits, old.action_set.edits[action]))
             for path, old, new, action in zip(paths, before, after, actions, strict=True)
         ]
+
+
+def _well_formed_first(path: Trajectory) -> tuple[bool, float]:
+    return all(state.valid for state in path.states), path.states[-1].total
 
 
 def latent(states: Sequence[State]) -> dict[str, np.ndarray]:
@@ -117,10 +121,8 @@ class ProfileRewrite:
         prompts = [Prompt("rewrite", text=state.text, edit=edit) for state, edit in zip(states, edits, strict=True)]
         seeds = fresh_seeds(self._rng, len(states))
         texts = rewrite(self._world.model, prompts, seeds, temperature=self._config.temperature)
-        raw = [
-            transition.next_text(self._world, state, text) for state, text in zip(states, texts, strict=True)
-        ]
-        after = transition.make_states(self._world, raw)
+        raw = [transition.next_text(self._world, state, text) for state, text in zip(states, texts, strict=True)]
+        after = transition.with_rewards(self._world, states, transition.make_states(self._world, raw))
         return [Trajectory((old, new), (edit,)) for old, new, edit in zip(states, after, edits, strict=True)]
 
     def _edits(self, states: Sequence[State]) -> list[str]:

@@ -74,6 +74,8 @@ def material_settings(world: World) -> dict[str, Any]:
     values = {name: value for name, value in world.settings.as_kwargs().items() if name not in _IMMATERIAL}
     if values.get("effects_model") is not None:
         values["effects_model"] = masked(values["effects_model"])
+    if world.settings.order == "match":
+        values["action_features"] = world.settings.action_features  # by which the actions are ordered
     values["utility_kwargs"] = world.settings.utility_keywords  # which may be given in two places
     return {"space": world.space.fingerprint, "model": world.model.fingerprint, **values}
 
@@ -209,8 +211,13 @@ class WorldMixin:
         """Check that agents may be told expected effects.
 
         Raises:
-            NotShownError: `action_features` is not `"effect"`.
+            NotShownError: `action_features` is not `"effect"`, or the taste is hidden, which expected utilities tell.
         """
+        if not self.settings.shows_taste:
+            raise NotShownError(
+                "expected taste='shown' for expected_utility(), got 'hidden': it would tell the taste; baselines "
+                "that may know it call eagle_gym.envs.transition.expected_utility(env.unwrapped.world, states)"
+            )
         shown = self.settings.action_features
         if shown != "effect":
             raise NotShownError(

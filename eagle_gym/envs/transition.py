@@ -232,24 +232,30 @@ def step(
 
 
 def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[State]:
-    """[B] The states of `after`, with the rewards of the steps that led there."""
-    paid = rewards(world, before, after)
-    return [dataclasses.replace(state, reward=reward) for state, reward in zip(after, paid, strict=True)]
+    """[B] The states of `after`, with what they are paid and the rewards of the steps that led there."""
+    paid = [with_paid_total(world, old, new) for old, new in zip(before, after, strict=True)]
+    earned = rewards(world, before, paid)
+    return [dataclasses.replace(state, reward=reward) for state, reward in zip(paid, earned, strict=True)]
+
+
+def with_paid_total(world: World, before: State, after: State) -> State:
+    """`after`, with the total that it is paid: everything that follows, gains included, counts from that."""
+    total = capped(world, before, after.total, after.valid)
+    if total == after.total:
+        return after
+    return dataclasses.replace(after, utility={**after.utility, "total": total})
+
+
+def capped(world: World, before: State, total: float, valid: bool) -> float:
+    """What a text is paid: one that is no proper rewrite gets at most what the text before it got, less the cost."""
+    return total if valid else min(before.total - world.priced.edit_cost, total)
 
 
 def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:
-    """[B] Rewards of the steps from `before` to `after`."""
-    paid = [paid_utility(world, old, new) for old, new in zip(before, after, strict=True)]
+    """[B] Rewards of the steps from `before` to `after`, whose totals are what they are paid."""
     if world.settings.reward == "improvement":
-        return [total - old.total for old, total in zip(before, paid, strict=True)]
-    return [total if is_over(world, new) else 0.0 for new, total in zip(after, paid, strict=True)]
-
-
-def paid_utility(world: World, before: State, after: State) -> float:
-    """The total of `after`; free text that is no proper rewrite gets at most that of `before`, less the step's cost."""
-    if after.valid or world.resources.speaks_plot_english:
-        return after.total
-    return min(before.total - world.priced.edit_cost, after.total)
+        return [new.total - old.total for old, new in zip(before, after, strict=True)]
+    return [new.total if is_over(world, new) else 0.0 for new in after]
 
 
 def is_over(world: World, state: State) -> bool:

@@ -236,8 +236,8 @@ class State:
         z: [n] Embedding of the text.
         utility: What is rewarded (`total`) and its parts, by name.
         action_set: The K actions offered.
-        valid: Whether the text is a proper rewrite (`transition.is_proper`). Free text that is not is paid at most as
-            much as the text before it (`transition.paid_utility`).
+        valid: Whether the text is a proper rewrite (`transition.is_proper`). One that is not is paid at most as much
+            as the text before it (`transition.capped`).
         start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
     """

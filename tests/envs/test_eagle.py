@@ -351,16 +351,31 @@ def test_free_text_is_kept_and_judged() -> None:
 
 
 @pytest.mark.parametrize("language", ["free", "plot_english"])
-def test_free_text_that_is_no_proper_rewrite_earns_no_more_than_the_text_before(language: str) -> None:
+def test_a_text_that_is_no_proper_rewrite_earns_no_more_than_the_text_before(language: str) -> None:
     world = make_tiny_world(ScriptedModel(language=language), horizon=1)
     terminal = make_tiny_world(ScriptedModel(language=language), horizon=1, reward="terminal")
     low = transition.make_states(world, [RawState(TEXT, 0, 0)])[0]
     low = replace(low, utility=low.utility | {"total": 1.0})
     for valid, total in ((True, 3.0), (False, 3.0), (False, -3.0)):
         new = replace(low, step=1, valid=valid, utility=low.utility | {"total": total})
-        counts = total if valid or language == "plot_english" else min(total, 1.0)
-        assert transition.rewards(world, [low], [new]) == [counts - 1.0]
-        assert transition.rewards(terminal, [low], [new]) == [counts]
+        counts = total if valid else min(total, 1.0)
+        for made, reward in ((world, counts - 1.0), (terminal, counts)):
+            (paid,) = transition.with_rewards(made, [low], [new])
+            assert paid.reward == reward
+            assert paid.total == counts, "what follows counts from what was paid"
+
+
+def test_gains_and_searches_count_what_is_paid() -> None:
+    """An improper text on the way neither lends its utility to a gain nor takes it back afterwards."""
+    world = make_tiny_world(ScriptedModel(language="free"), horizon=2)
+    first = transition.make_states(world, [RawState(TEXT, 0, 0)])[0]
+    low = replace(first, utility=first.utility | {"total": 0.0})
+    high = replace(low, step=1, valid=False, utility=low.utility | {"total": 3.0})
+    (paid,) = transition.with_rewards(world, [low], [high])
+    (back,) = transition.with_rewards(world, [paid], [replace(low, step=2)])
+    assert paid.reward + back.reward == back.total - low.total == 0.0
+    assert transition.capped(world, low, 3.0, valid=False) == 0.0
+    assert transition.capped(world, low, 3.0, valid=True) == 3.0
 
 
 def test_two_runs_with_one_seed_are_equal(tiny: World) -> None:

@@ -85,7 +85,7 @@ def test_an_improper_rewrite_loses_its_cost_even_where_it_scores_higher() -> Non
     play(env, [0])
     before, after = (frame.state for frame in env.frames)
     better = replace(after, valid=False, utility=after.utility | {"total": before.total + 9.0})
-    assert transition.rewards(world, [before], [better]) == pytest.approx([-0.1])
+    assert transition.with_rewards(world, [before], [better])[0].reward == pytest.approx(-0.1)
 
 
 def test_a_terminal_reward_is_the_total(priced: World) -> None:
@@ -118,7 +118,8 @@ def test_batches_pay_as_single_environments(priced: World) -> None:
 
 
 def test_a_snapshot_remembers_where_the_episode_began(priced: World) -> None:
-    env, other = EagleEnv.from_world(priced), EagleEnv.from_world(make_tiny_world(**PRICES))
+    env = EagleEnv.from_world(priced)
+    other = EagleEnv.from_world(make_tiny_world(**PRICES, action_features="effect"))
     play(env, [0])
     snapshot = pickle.loads(pickle.dumps(env.get_state()))
     other.set_state(snapshot)

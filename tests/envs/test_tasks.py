@@ -27,7 +27,7 @@ from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.spaces import REWARD_BOUND
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
-from eagle_gym.errors import NotShownError
+from eagle_gym.errors import ConfigurationError, NotShownError
 from eagle_gym.latent.interests import Interests
 from eagle_gym.plot_english.edits import directions
 from eagle_gym.registration import IDS
@@ -226,7 +226,29 @@ def test_a_snapshot_remembers_the_last_reward() -> None:
     assert env.read() == before
 
 
+def test_expected_utilities_would_tell_a_hidden_taste() -> None:
+    env = EagleEnv.from_world(make_tiny_world(taste="hidden", action_features="effect"))
+    env.reset(seed=0)
+    assert not hasattr(env, "expected_utility")
+    with pytest.raises(ConfigurationError, match="it would tell the taste"):
+        env.expected_utility()
+
+
 # ------------------------------------------------------------------- the order of the actions
+
+
+@pytest.mark.parametrize(("order", "fits"), [("pool", True), ("match", False)])
+def test_snapshots_know_what_orders_the_actions(order: str, fits: bool) -> None:
+    one, other = (
+        EagleEnv.from_world(make_tiny_world(action_features=features, order=order)) for features in ("edit", "effect")
+    )
+    one.reset(seed=0)
+    if fits:
+        other.set_state(one.get_state())
+        assert other.state.action_set.edits == one.state.action_set.edits
+    else:
+        with pytest.raises(ConfigurationError, match="expected action_features='effect', got action_features='edit'"):
+            other.set_state(one.get_state())
 
 
 @pytest.mark.parametrize("features", ["edit", "effect"])
