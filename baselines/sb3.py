@@ -148,6 +148,9 @@ class RecurrentPPOConfig(PPOConfig):
 
     algorithm: ClassVar[str] = "recurrent_ppo"
 
+    n_steps: int = 10
+    """Steps of each environment between two updates: a whole episode of every task, through which gradients go."""
+
 
 @dataclass(frozen=True)
 class DQNConfig(SB3Config):

@@ -92,7 +92,7 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     it is from the nearest items. `affinity` and `interests` choose the kind of affinity. `drift_penalty` and
     `edit_cost` set prices that are subtracted: of the distance to the episode's first text, and of each step.
     `reward="improvement"` (the default) pays the gain in utility at each step; `reward="terminal"` pays the utility of
-    the last text at the end and 0 before. Free text that is not a proper rewrite (see Info) counts at most as much as
+    the last text at the end and 0 before. A text that is not a proper rewrite (see Info) counts at most as much as
     the text before it, less `edit_cost`, so an improvement pays 0 at most. The reward is a Python float, and a float64
     array in the vector environment.
 

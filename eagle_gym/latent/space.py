@@ -341,27 +341,16 @@ def factor_items(
     return ItemFactors(targets, weights, _parts(counts > 0, parameters.parts, rng))
 
 
-def fit_maps(
-    features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters, penalties: Floats | None = None
-) -> RawMaps:
-    """Step 2.
-
-    Args:
-        features: The features of the catalog's texts.
-        items: The targets.
-        parameters: Parameters of the fit.
-        penalties: Penalty of each feature, [F]; by default, those of its blocks are chosen.
-    """
+def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpaceParameters) -> RawMaps:
+    """Step 2, with the penalties of the features' blocks chosen."""
     table, targets, weights, part = features.table, items.targets, items.weights, items.part
     rows_of = [np.flatnonzero((weights > 0) & (part == number)) for number in range(part.max() + 1)]
     grams = [Gram.of(table[rows], targets[rows], weights[rows]) for rows in rows_of]
     whole = sum(grams[1:], start=grams[0])
-    if penalties is None:
-        folds = [
-            Fold(whole - gram, table[rows], targets[rows], weights[rows])
-            for rows, gram in zip(rows_of, grams, strict=True)
-        ]
-        penalties = choose_penalties(folds, blocks_of(features.reader), parameters.encoder_ridge)
+    folds = [
+        Fold(whole - gram, table[rows], targets[rows], weights[rows]) for rows, gram in zip(rows_of, grams, strict=True)
+    ]
+    penalties = choose_penalties(folds, blocks_of(features.reader), parameters.encoder_ridge)
     unseen = tuple(Linear(*(whole - gram).solve(penalties)) for gram in grams)
     guess = _out_of_part(unseen, part, table)
     explained = tuple(
@@ -403,7 +392,9 @@ def measure(
     parameters: SpaceParameters,
 ) -> dict[str, Any]:
     """Step 6: scores of the space and of its placebo, as the fields of `Quality`; none if there are too few ratings."""
-    sample = Sample.of(*train_ratings(catalog, split), factors.part, parameters.seed)
+    user, item, value = train_ratings(catalog, split)
+    others = ~np.isin(user, [catalog.user_index(author) for author in catalog.authors])  # who wrote none of the texts
+    sample = Sample.of(user[others], item[others], value[others], factors.part, parameters.seed)
     if not sample.is_enough:
         return {}
 
@@ -411,7 +402,7 @@ def measure(
         return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
 
     permuted = features.permuted(parameters.seed)
-    placebo = fit_maps(permuted, factors, parameters, maps.penalties)
+    placebo = fit_maps(permuted, factors, parameters)
     return compare(sample, apart(features, maps), apart(permuted, placebo))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -249,3 +250,23 @@ def test_the_package_says_what_was_measured() -> None:
     source = load_shares().source
     assert source["fingerprint"] == load_language_model("embedded").fingerprint
     assert {"model", "temperature", "rewrites", "seed"} <= set(source)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 0.005, 0.3, 10.0])
+def test_every_temperature_can_be_asked_for(temperature: float) -> None:
+    prompt = Prompt("rewrite", text="A dark war film.", edit="Make it darker.")
+    model = GrammarModel()
+    (cold,) = model.generate([prompt], [0], temperature=0.0)
+    (written,) = model.generate([prompt], [0], temperature=temperature)
+    assert plot_english.parses(written.text)
+    if temperature < 0.01:
+        assert written.text == cold.text
+
+
+def test_the_fingerprint_knows_the_outcomes_of_vague_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = GrammarModel().fingerprint
+    table = dict(directions())
+    name, direction = next(iter(table.items()))
+    table[name] = dataclasses.replace(direction, pairs=direction.pairs[::-1])
+    monkeypatch.setattr("eagle_gym.language.grammar.model.directions", lambda: table)
+    assert GrammarModel().fingerprint != before

@@ -44,11 +44,12 @@ def check(case: Case, answer: str | None) -> Verdict:
     echoed = case.edit.rstrip(".?").lower() in answer.lower() or _LABEL.search(answer)
     done = mentions(answer, case.new) and not (case.old and mentions(answer, case.old))
     factor, more = RAMBLING
+    copied, rambled = before == after, len(after) > factor * len(before) + more
     return Verdict(
-        followed=done and not echoed and kept >= LEAST_KEPT,
-        copied=before == after,
+        followed=done and not (echoed or copied or rambled) and kept >= LEAST_KEPT,
+        copied=copied,
         kept=kept,
-        rambled=len(after) > factor * len(before) + more,
+        rambled=rambled,
         length=len(after) / len(before),
     )
 

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
+from scipy.special import expit, logit, softmax
 
 from eagle_gym import plot_english
 from eagle_gym.errors import ConfigurationError, LanguageModelError, TextError
@@ -23,6 +24,7 @@ from eagle_gym.plot_english import PLAIN, SLOTS, Attributes, Change, Layout, Pai
 from eagle_gym.plot_english.edits import carry_out, directions, outcomes, put, slots_of
 from eagle_gym.plot_english.propose import asking_for
 from eagle_gym.plot_english.worded import wording_of
+from eagle_gym.plot_english.wordings import LADDER
 from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ def _words(text: str) -> int:
 
 def _fingerprint(shares: Shares) -> str:
     templates = [[d.head, d.plot, d.content, d.close] for d in plot_english.DIALECTS.values()]
-    parts = [VERSION, arrays.fingerprint(), templates, shares.as_json()]
+    vague = {name: direction.pairs for name, direction in directions().items()}
+    parts = [VERSION, arrays.fingerprint(), templates, vague, dict(LADDER), shares.as_json()]
     written = json.dumps(parts, sort_keys=True, default=dict)
     return blake2b(written.encode(), digest_size=16).hexdigest()
 
@@ -226,7 +229,7 @@ def _tempered(share: float, temperature: float) -> float:
         return float(share > 0.5)
     if share in (0.0, 1.0) or temperature == 1:
         return share
-    return float(1.0 / (1.0 + ((1.0 - share) / share) ** (1.0 / temperature)))
+    return float(expit(logit(share) / temperature))
 
 
 def _failing(how: Mapping[str, float], temperature: float) -> tuple[tuple[str, float], ...]:
@@ -235,8 +238,8 @@ def _failing(how: Mapping[str, float], temperature: float) -> tuple[tuple[str, f
     if temperature == 0:
         shares = (np.arange(len(shares)) == shares.argmax()).astype(float)
     elif temperature != 1:
-        shares = shares ** (1.0 / temperature)
-        shares /= shares.sum()
+        with np.errstate(divide="ignore"):  # what never happens has the logarithm -inf
+            shares = softmax(np.log(shares) / temperature)
     limits = np.cumsum(shares[:-1]).tolist()
     return tuple(zip(names, limits, strict=True)) if limits and limits[-1] > 0 else ()
 
