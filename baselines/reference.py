@@ -17,6 +17,7 @@ from baselines.agent import Latent, Probabilities, StochasticAgent, read_latent
 from baselines.worlds import expected_moves, expected_utilities, states_of, world_of
 from eagle_gym.envs import transition
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent.geometry import spread
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", "user_blind", *REFERENCES)
@@ -123,7 +124,7 @@ class UserBlind(Greedy):
         """The expected utilities, averaged over train users, `[N, K]`."""
         world, states = world_of(self._env), states_of(self._env)
         everyone = world.resources.split.train_users
-        crowd = everyone[np.linspace(0, len(everyone) - 1, min(CROWD, len(everyone))).astype(np.intp)]
+        crowd = everyone[spread(len(everyone), CROWD)]
         found = [
             transition.expected_utility(world, [replace(state, user=int(user)) for state in states]) for user in crowd
         ]

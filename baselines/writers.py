@@ -110,10 +110,15 @@ class ProfileRewrite:
         env: Any environment of eagle_gym.
         config: Hyperparameters.
         rng: Generator of the seeds of the generations.
+
+    Raises:
+        ConfigurationError: The taste is hidden.
     """
 
     def __init__(self, env: Any, config: ProfileConfig, rng: np.random.Generator) -> None:  # noqa: ANN401
         self._world, self._config, self._rng = world_of(env), config, rng
+        if not self._world.settings.shows_taste:
+            raise ConfigurationError("expected taste='shown', got 'hidden': a rewrite from the profile would read it")
 
     def write(self, states: Sequence[State]) -> list[Trajectory]:
         """Rewrite all texts in one batched call, or two if the model proposes the edit."""

@@ -133,3 +133,9 @@ def test_what_cannot_be_written_is_named() -> None:
         BestOfN(make_envs(), BestOfNConfig(budget=2), rng)
     with pytest.raises(ConfigurationError, match="reference: expected one of"):
         BestOfNConfig(reference="no_op")
+
+
+def test_a_rewrite_from_the_profile_needs_to_be_shown_it() -> None:
+    env = EagleVectorEnv.from_world(make_tiny_world(task="hidden"), num_envs=1)
+    with pytest.raises(ConfigurationError, match="expected taste='shown', got 'hidden'"):
+        ProfileRewrite(env, ProfileConfig(), np.random.default_rng(0))
