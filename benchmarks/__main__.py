@@ -259,8 +259,8 @@ def invite_raters(options: argparse.Namespace) -> None:
       python -m benchmarks invite study                      (who has rated how much)
       python -m benchmarks invite study --expire r1a2b3c4d
 
-    Each link is shown once: the study keeps only a hash of it. Give every rater a link of their own. Who comes back with
-    it goes on where they were. Invitations can be made and ended while the server runs.
+    Each link is shown once: the study keeps only a hash of it. Give every rater a link of their own. A rater who
+    comes back with it goes on where they were. Invitations can be made and ended while the server runs.
     """
     from benchmarks.rating.invitations import expire, invite, overview
 
@@ -299,8 +299,8 @@ def read_ratings(options: argparse.Namespace) -> None:
       python -m benchmarks ratings study --add label_studio_export.json
 
     Writes study/results: RATINGS.md (agreement between raters, mean opinions, strengths of the methods, position bias,
-    checks, exclusions), ratings.csv, ratings.jsonl, raters.jsonl and the study as tasks for Label Studio. In the folders
-    of the runs it leaves people.json, so that their reports show people next to the other judges.
+    checks, exclusions), ratings.csv, ratings.jsonl, raters.jsonl, and the study as tasks for Label Studio. It leaves
+    people.json in the folders of the runs, so that their reports show people next to the other judges.
     """
     from benchmarks.rating.results import write_results
 

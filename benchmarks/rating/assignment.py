@@ -63,7 +63,7 @@ def divide(tasks: Sequence[Task], raters: int, size: int, rng: np.random.Generat
         for i in rng.permutation(len(tasks)).tolist():
             user, noise = (tasks[i].environment, tasks[i].user), rng.random(slots)
             able = [slot for slot in range(slots) if i not in found[slot]]
-            slot = min(able, key=lambda slot: (len(found[slot]), user in users[slot], noise[slot]))  # noqa: B023
+            slot = min(able, key=lambda slot: (len(found[slot]), user in users[slot], noise[slot]))
             found[slot].append(i)
             users[slot].add(user)
     return found

@@ -75,8 +75,8 @@ def scrambled(text: str, rng: np.random.Generator) -> str:
 def suits(task: Task, kind: str) -> bool:
     """Whether a gold item of a kind can be made of a task.
 
-    A text with few words may still read well in another order. A copy differs visibly from the other text of a pair only
-    if that one is not a copy too, or nearly one.
+    A text with few words may still read well in another order. A copy differs visibly from the other text of a pair
+    only if that one is not a copy too, or nearly one.
     """
     if kind == "scrambled":
         return all(len(item.text.split()) >= 8 for item in task.texts)

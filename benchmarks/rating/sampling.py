@@ -1,7 +1,7 @@
 """Draws episodes from runs, stratified by method, user and seed, and makes tasks of them.
 
-Methods (or pairs of methods) are taken in turn; within each, seeds and users are taken in turn; and what is left open is
-decided by how often seeds and users were taken in all. So the counts differ by as little as the runs allow.
+Methods (or pairs of methods) are taken in turn; within each, seeds and users are taken in turn; and what is left open
+is decided by how often seeds and users were taken in all. So the counts differ by as little as the runs allow.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def draw_samples(pool: Pool, count: int, rng: np.random.Generator, *, paired: bo
         )
         start = min(
             free[group],
-            key=lambda item: (*counts.rarity(group, item[1], user_of(pool, item)), pool.rank[item]),  # noqa: B023
+            key=lambda item: (*counts.rarity(group, item[1], user_of(pool, item)), pool.rank[item]),
         )
         found.append(Sample(start, group))
         counts.take(group, start[1], user_of(pool, start))

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks.rating.study import RATINGS, Showing, Study
@@ -261,7 +260,10 @@ class Store:
             )
 
     def next_showing(self, rater: Rater) -> tuple[int, Showing] | None:
-        """The first task of a rater's list that is not rated, with its place; None if all are. Notes when it is shown."""
+        """The first task of a rater's list that is not rated, with its place; None if all are.
+
+        When it was first shown is stored.
+        """
         if rater.slot is None:
             raise ConfigurationError(f"{rater.id} has not agreed yet: call agree() first")
         done = {row[0] for row in self._read("SELECT showing FROM ratings WHERE rater = ?", (rater.id,))}
@@ -330,9 +332,12 @@ class Store:
             first = db.execute("SELECT coalesce(max(number), 0) + 1 FROM raters").fetchone()[0]
             before = db.execute("SELECT count(*) FROM ratings").fetchone()[0]
             for i, rater in enumerate(raters):
+                values = (rater.expires_at, rater.slot, rater.consent_at, rater.finished_at, rater.note)
                 db.execute(
-                    "INSERT OR IGNORE INTO raters VALUES (?, ?, NULL, ?, ?, ?, ?, ?)",
-                    (rater.id, first + i, rater.expires_at, rater.slot, rater.consent_at, rater.finished_at, rater.note),
+                    "INSERT INTO raters VALUES (?, ?, NULL, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                    "finished_at = coalesce(finished_at, excluded.finished_at), "
+                    "note = CASE note WHEN '' THEN excluded.note ELSE note END",
+                    (rater.id, first + i, *values),
                 )
             for item in ratings:
                 text = json.dumps(dict(item.answers), sort_keys=True)
