@@ -52,18 +52,17 @@ def assign(tasks: Sequence[Task], settings: Settings, rng: np.random.Generator) 
 
 
 def divide(tasks: Sequence[Task], raters: int, size: int, rng: np.random.Generator) -> list[list[int]]:
-    """Rows of the tasks of each slot; each task is in `raters` slots, and slots are equally long up to one task.
+    """Rows of the tasks of each slot; each task is in `raters` slots, and slots are as long as others or one task shorter.
 
     A slot takes a task about a user whom it has not met where one is left to choose.
     """
     slots = max(raters, math.ceil(len(tasks) * raters / size))
     found: list[list[int]] = [[] for _ in range(slots)]
     users: list[set[tuple[str, str]]] = [set() for _ in range(slots)]
-    for _ in range(raters):
-        for i in rng.permutation(len(tasks)).tolist():
-            user, noise = (tasks[i].environment, tasks[i].user), rng.random(slots)
-            able = [slot for slot in range(slots) if i not in found[slot]]
-            slot = min(able, key=lambda slot: (len(found[slot]), user in users[slot], noise[slot]))
+    for i in rng.permutation(len(tasks)).tolist():
+        user, noise = (tasks[i].environment, tasks[i].user), rng.random(slots)
+        order = sorted(range(slots), key=lambda slot: (len(found[slot]), user in users[slot], noise[slot]))
+        for slot in order[:raters]:
             found[slot].append(i)
             users[slot].add(user)
     return found
