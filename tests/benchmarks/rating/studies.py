@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -65,20 +65,19 @@ class Browser:
 
     address: str
     cookies: dict[str, str] = field(default_factory=dict)
-    connection: http.client.HTTPConnection | None = None
 
     def request(
         self, method: str, path: str, fields: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(self.address, timeout=60)
         body = urlencode(fields) if fields is not None else None
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        self.connection.request(method, path, body, {**sent, **(headers or {})})
-        response = self.connection.getresponse()
-        answer = Answer(response.status, dict((k.lower(), v) for k, v in response.getheaders()), response.read().decode())
+        with closing(http.client.HTTPConnection(self.address, timeout=60)) as connection:
+            connection.request(method, path, body, {**sent, **(headers or {})})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            answer = Answer(response.status, found, response.read().decode())
         if "set-cookie" in answer.headers:
             name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
             self.cookies[name] = value
