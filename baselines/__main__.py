@@ -17,6 +17,7 @@ from baselines import registry
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
 from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.terminal import run_command
 
 USUAL = """examples:
   python -m baselines settings ppo                                      # what can be set
@@ -216,4 +217,4 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

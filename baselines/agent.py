@@ -157,7 +157,8 @@ class Latent:
         """`[B, K, m]` features of the actions; None if none are shown."""
         if not self.layout.width:
             return None
-        return self.parts["actions"].reshape(-1, self.layout.actions, self.layout.width)
+        part = self.parts["effects" if self.layout.effects else "actions"]
+        return part.reshape(-1, self.layout.actions, self.layout.width)
 
 
 def read_latent(observation: object) -> Latent:

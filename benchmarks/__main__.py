@@ -28,6 +28,7 @@ from benchmarks.running.engines import NAMES as ENGINES
 from benchmarks.running.files import REFERENCE, ROOT
 from benchmarks.running.options import Options
 from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.terminal import run_command
 
 Parser = argparse.ArgumentParser
 
@@ -244,4 +245,4 @@ def run_experiment(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

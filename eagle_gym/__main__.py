@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError, suggest
 from eagle_gym.registration import ABOUT, IDS
+from eagle_gym.terminal import run_command
 
 if TYPE_CHECKING:
     from eagle_gym.envs.eagle import EagleEnv
@@ -350,4 +351,4 @@ def _found(function: Callable[[str, dict[str, Any]], None], env_id: str, argumen
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

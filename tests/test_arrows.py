@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "seeding": set(),
     "cache": {"errors"},
     "progress": set(),
+    "terminal": set(),
     "factories": {"errors"},
     "design": {"errors"},
     "plot_english": {"errors", "seeding"},

@@ -40,11 +40,8 @@ def observe_latent(world: World, states: Sequence[State]) -> dict[str, NDArray[n
     return {name: _inside(boxes[name], np.stack([_PARTS[name](world, s) for s in states])) for name in boxes.spaces}
 
 
-def _actions(world: World, state: State) -> NDArray[np.float64]:
-    chosen = state.action_set
-    if world.settings.action_features == "effect":
-        return chosen.features.reshape(-1)
-    return world.resources.edit_features.of(chosen.edits).reshape(-1)
+def _words(world: World, state: State) -> NDArray[np.float64]:
+    return world.resources.edit_features.of(state.action_set.edits).reshape(-1)
 
 
 def _interests(world: World, state: State) -> NDArray[np.float64]:
@@ -58,7 +55,8 @@ _PARTS: Final[Mapping[str, Callable[[World, State], NDArray[Any]]]] = MappingPro
         "state": lambda world, state: state.z,
         "user": lambda world, state: world.resources.tastes[state.user],
         "interests": _interests,
-        "actions": _actions,
+        "effects": lambda world, state: state.action_set.features.reshape(-1),
+        "actions": _words,
         "match": lambda world, state: match(world, state.action_set, state.user),
         "weights": lambda world, state: state.action_set.weights,
         "mask": lambda world, state: state.action_set.mask,

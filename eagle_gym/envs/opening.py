@@ -19,7 +19,7 @@ from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.loading import load_language_model, takes_prompts
 from eagle_gym.language.model import Language, LanguageModel
 from eagle_gym.latent import ContentGap, LatentSpace, make_utility, prepare_space
 
@@ -139,11 +139,13 @@ def open_candidates(settings: Settings, model: LanguageModel) -> Candidates:
 
 
 def open_effects_model(settings: Settings) -> LanguageModel | None:
-    """The language model that the effects predict, if it is not the environment's own."""
-    if settings.effects_model is None:
+    """The language model that the effects predict, if it is not the environment's own, asked in the same words."""
+    spec = settings.effects_model
+    if spec is None:
         return None
+    prompts = settings.prompts if takes_prompts(spec) else None
     keywords = settings.applying_to("language models")
-    return load_language_model(settings.effects_model, cache_dir=settings.cache_dir, **keywords)
+    return load_language_model(spec, prompts=prompts, cache_dir=settings.cache_dir, **keywords)
 
 
 def open_effects(

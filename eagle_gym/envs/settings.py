@@ -100,9 +100,9 @@ class Settings:
         None,
         of=str,
         kind="prompts",
-        help="The words in which `language_model` is asked: `'chat'`, `'chat_few_shot'`, `'few_shot'`, `'plain'`, the "
-        "path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, "
-        "words that the model understands.",
+        help="The words in which `language_model` and `effects_model` are asked: `'chat'`, `'chat_few_shot'`, "
+        "`'few_shot'`, `'plain'`, the path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product "
+        "description'}`. By default, words that the model understands.",
         applies_to="rewriting",
     )
     temperature: float = argument(
@@ -148,8 +148,8 @@ class Settings:
         of=str,
         by_task=True,
         choices=("pool", "match"),
-        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with the edit whose shown "
-        "features point most in the direction of the user's taste.",
+        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with the edit that asks most for "
+        "what the user likes, or for the end of what the user dislikes.",
         applies_to="episode",
     )
     infos: str = argument(

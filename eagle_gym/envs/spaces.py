@@ -170,7 +170,9 @@ _register_with_minari()
 
 
 REWARD_BOUND: Final = 10.0  # of the last reward, in standard deviations of utility
-LATENT_KEYS: Final = ("state", "user", "interests", "actions", "match", "weights", "mask", "time", "reward")
+LATENT_KEYS: Final = (
+    *("state", "user", "interests", "effects", "actions", "match", "weights", "mask", "time", "reward"),
+)
 REQUIRED_KEYS: Final = ("state", "weights", "mask", "time")
 
 
@@ -182,6 +184,8 @@ class LatentLayout:
         n: Dimension of the latent space.
         actions: K, the actions that a state offers.
         width: m, the features of an action; 0 if none are shown.
+        effects: Whether these are expected effects, as the part `effects`; otherwise they embed the edits' own words,
+            as the part `actions`.
         user: Whether the user's taste is shown.
         match: Whether the match of each action with the taste is shown.
         interests: c, the centres of the user's interests that are shown; 0 if none are.
@@ -191,6 +195,7 @@ class LatentLayout:
     n: int
     actions: int
     width: int
+    effects: bool = True
     user: bool = True
     match: bool = False
     interests: int = 0
@@ -203,7 +208,8 @@ class LatentLayout:
             "state": self.n,
             "user": (self.n + 1) * self.user,
             "interests": self.interests * self.n,
-            "actions": self.actions * self.width,
+            "effects": self.actions * self.width * self.effects,
+            "actions": self.actions * self.width * (not self.effects),
             "match": self.actions * self.match,
             "weights": self.actions,
             "mask": self.actions,
@@ -232,7 +238,8 @@ class LatentLayout:
             layout = cls(
                 n=n,
                 actions=actions,
-                width=sizes.get("actions", 0) // actions,
+                width=sizes.get("effects", sizes.get("actions", 0)) // actions,
+                effects="actions" not in sizes,
                 user="user" in sizes,
                 match="match" in sizes,
                 interests=sizes.get("interests", 0) // n,
@@ -268,8 +275,9 @@ def latent_space(
         "state": (-radius, radius),
         "user": (np.append(-np.ones(n), 0.0), np.append(np.ones(n), max(strength, 1e-6))),
         "interests": (-radius, radius),
+        "effects": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
         "actions": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
-        "match": (-2.0 * radius, 2.0 * radius),
+        "match": (-2.0 * radius, 2.0 * radius),  # no two embeddings are further apart
         "reward": (-REWARD_BOUND, REWARD_BOUND),
     }
     boxes: dict[str, gym.Space[Any]] = {

@@ -138,12 +138,12 @@ def _by_match(world: World, chosen: ActionSet, user: int) -> ActionSet:
 
 
 def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
-    """[K] How far what is shown of each action points in the direction of a user's taste."""
+    """[K] How far what each action does, or asks for, points in the direction of a user's taste."""
     if world.settings.action_features == "effect":
-        shown = chosen.features
+        towards = chosen.features
     else:
-        shown = world.resources.edit_features.words(chosen.edits)
-    return np.asarray((shown * world.resources.tastes[user, :-1]).sum(axis=1))
+        towards = world.resources.edit_features.asked(chosen.edits)
+    return np.asarray((towards * world.resources.tastes[user, :-1]).sum(axis=1))
 
 
 def score(

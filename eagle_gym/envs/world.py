@@ -175,6 +175,7 @@ class World:
             n=self.space.dim,
             actions=settings.actions,
             width=widths[features],
+            effects=features != "edit",
             user=shown,
             match=shown and features == "edit",
             interests=parts.interests.centres.shape[1] if shown and parts.interests is not None else 0,

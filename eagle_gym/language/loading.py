@@ -74,6 +74,11 @@ def load_language_model(
     return RecordedModel(model, record, opened)
 
 
+def takes_prompts(spec: str) -> bool:
+    """Whether a model can be asked in words that one chooses; others have words of their own."""
+    return spec.partition(":")[0] in ("transformers", "openai", "smollm2")
+
+
 def _open_backend(
     spec: str,
     device: str,

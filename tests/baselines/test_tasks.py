@@ -104,6 +104,8 @@ def test_text_agents_read_observations_of_a_hidden_taste() -> None:
         (found,) = read_texts(observe_text(world, state), 6)
         assert (found.text, found.profile, found.edits) == (state.text, "", state.action_set.edits)
         assert found.time == pytest.approx(1 / 3)
+        assert found.reward == pytest.approx(state.reward, abs=0.005)
+        assert found.reward != 0
 
 
 def test_privileged_agents_are_marked() -> None:

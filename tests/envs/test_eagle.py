@@ -128,7 +128,7 @@ def test_the_latent_observation_is_what_the_info_says() -> None:
     np.testing.assert_allclose(observation["state"], tiny_latent.space.encoder.encode([info["text"]])[0], rtol=1e-6)
     np.testing.assert_allclose(observation["user"][:-1] * observation["user"][-1], user[:-1], rtol=1e-5)
     assert np.linalg.norm(observation["user"][:-1]) == pytest.approx(1.0, abs=1e-6)
-    np.testing.assert_allclose(observation["actions"].reshape(6, 4), chosen.features, atol=1e-6)
+    np.testing.assert_allclose(observation["effects"].reshape(6, 4), chosen.features, atol=1e-6)
     np.testing.assert_allclose(observation["weights"], info["design"]["weights"], atol=1e-7)
     assert observation["mask"].tolist() == [1.0] * 6
     assert observation["time"].tolist() == [0.0]

@@ -105,7 +105,7 @@ def keys(**settings: Any) -> set[str]:
 
 def test_each_knob_has_its_keys() -> None:
     always = {"state", "weights", "mask", "time"}
-    assert keys(task="easy") == always | {"user", "actions"}
+    assert keys(task="easy") == always | {"user", "effects"}
     assert keys(action_features="edit") == always | {"user", "actions", "match"}
     assert keys(action_features="none") == always | {"user"}
     assert keys(task="hidden") == always | {"actions", "reward"}
@@ -127,14 +127,29 @@ def test_interests_are_shown_where_there_are_some() -> None:
     assert "interests" not in hidden.observation_space()
 
 
-def test_match_is_the_taste_along_the_words_of_an_edit() -> None:
+def test_match_is_the_taste_along_what_an_edit_asks_for() -> None:
     world = make_tiny_world(observation="latent")
     env = EagleEnv.from_world(world)
     observation, _ = env.reset(seed=0)
     named, taken_out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
-    np.testing.assert_allclose(observation["match"], named @ observation["user"][:-1], atol=1e-5)
+    np.testing.assert_allclose(observation["match"], (named - 2 * taken_out) @ observation["user"][:-1], atol=1e-5)
     assert np.abs(observation["match"]).max() > 0.01
-    assert np.abs(taken_out).max() > 0.01, "it counts however the words are used"
+    assert np.abs(taken_out).max() > 0.01
+
+
+def test_taking_out_what_a_user_likes_matches_worst() -> None:
+    world = make_tiny_world(observation="latent", actions=3)
+    env = EagleEnv.from_world(world)
+    env.reset(seed=0)
+    edits = ("Make it less of a war film.", "Do as you please with it.", "Mix it with war.")
+    offered = dataclasses.replace(env.state.action_set, edits=edits)
+    likes_war = value("genres", "War") / np.linalg.norm(value("genres", "War"))
+    world.resources.tastes[env.state.user, :-1] = likes_war
+    worst, indifferent, best = transition.match(world, offered, env.state.user)
+    assert worst == pytest.approx(-best)
+    assert worst < indifferent == 0.0 < best
+    world.resources.tastes[env.state.user, :-1] *= -1.0
+    assert transition.match(world, offered, env.state.user).argmax() == 0
 
 
 @pytest.mark.parametrize("features", ["edit", "none"])
@@ -310,8 +325,13 @@ def test_features_of_edits_by_hand(features: EditFeatures) -> None:
     assert not features.of(["", "Do as you please with it."]).any()
 
 
-def test_words_say_nothing_of_what_is_done_with_them(features: EditFeatures) -> None:
-    np.testing.assert_array_equal(*features.words(["Mix it with fantasy.", "Make it less of a fantasy film."]))
+def test_edits_ask_for_what_comes_in_and_against_what_goes(features: EditFeatures) -> None:
+    added, removed, replaced = features.asked(
+        ["Mix it with fantasy.", "Make it less of a fantasy film.", "Replace children's with war."]
+    )
+    np.testing.assert_allclose(added, value("genres", "Fantasy"))
+    np.testing.assert_allclose(removed, -added)
+    np.testing.assert_allclose(replaced, value("genres", "War") - value("genres", "Children"))
 
 
 @given(seed=st.integers(0, 99))
@@ -332,7 +352,7 @@ def test_features_of_free_text_are_its_words() -> None:
     free = EditFeatures(world.space.encoder, N, "free")
     assert free.width == N
     np.testing.assert_allclose(free.of(["a war film"])[0], value("genres", "War"))
-    np.testing.assert_array_equal(free.words(["a war film"]), free.of(["a war film"]))
+    np.testing.assert_array_equal(free.asked(["a war film"]), free.of(["a war film"]))
 
 
 def test_every_catalog_takes_the_tasks() -> None:

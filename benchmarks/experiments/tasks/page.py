@@ -152,9 +152,13 @@ def checks(run: Run, place: str, task: str, steps: Sequence[int]) -> list[Check]
     usual = by_method(run.of(place))
     sets = {kind: by_method(run.of(f"{place}-{kind}")) for kind in (*SETS, "shown")}
     least, most = min(steps), max(steps)
-    wanted = {"default": default_checks, "plan": plan_checks, "hidden": hidden_checks}.get(task)
-    found = wanted(usual, least, most) if wanted else []
-    if task == "hidden":
+    found: list[Check] = []
+    if task == "default":
+        found = default_checks(usual, least, most)
+    elif task == "plan":
+        found = plan_checks(usual, most)
+    elif task == "hidden":
+        found = hidden_checks(usual, most)
         less = difference_of(sets["shown"].get(f"ppo-{most}"), usual.get(f"ppo-{most}"))
         found.append(Check(f"{worded(f'ppo-{most}')}: taste shown minus hidden, above 0", less))
     for kind in SETS if task in COMPARED else ():
@@ -183,7 +187,7 @@ def default_checks(methods: Methods, least: int, most: int) -> list[Check]:
     ]
 
 
-def plan_checks(methods: Methods, least: int, most: int) -> list[Check]:
+def plan_checks(methods: Methods, most: int) -> list[Check]:
     """The planning task asks for more than one step of greed."""
     best = f"ppo-{most}"
     less = difference_of(methods.get(best), methods.get("optimistic"))
@@ -193,7 +197,7 @@ def plan_checks(methods: Methods, least: int, most: int) -> list[Check]:
     ]
 
 
-def hidden_checks(methods: Methods, least: int, most: int) -> list[Check]:
+def hidden_checks(methods: Methods, most: int) -> list[Check]:
     """The hidden task asks for memory."""
     memory, twin = methods.get(f"recurrent_ppo-{most}"), methods.get(f"ppo-{most}")
     return [
