@@ -76,13 +76,13 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`. Always there are `state` [n], the
     embedding of the text; `weights` [K], the design's weights of the edits; `mask` [K], 1 where an edit is offered; and
-    `time` [1], the share of the episode that is over. `actions` [K·m] is what `action_features` says: with `"effect"`
-    what each edit is expected to do (`features`: displacements or next embeddings, m = n), with `"edit"` an embedding
-    of the edit's own words, and with `"none"` absent.
+    `time` [1], the share of the episode that is over. With `action_features="effect"`, `effects` [K·n] are what each
+    edit is expected to do (`features`: displacements or next embeddings). With `"edit"`, `actions` [K·m] are embeddings
+    of the edits' own words. With `"none"`, neither is there.
 
     With `taste="shown"`, `user` [n+1] is the unit direction of the user's taste, then its strength in rating units,
-    shown up to twice that of the strongest train user; `match` [K] (with `"edit"`) is how far each edit's words point
-    in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
+    shown up to twice that of the strongest train user; `match` [K] (with `"edit"` and `order="pool"`) is how far what
+    each edit asks for points in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
     `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and the text observation has a line with it
     instead of the profile.
 

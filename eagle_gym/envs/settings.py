@@ -148,8 +148,8 @@ class Settings:
         of=str,
         by_task=True,
         choices=("pool", "match"),
-        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with the edit that asks most for "
-        "what the user likes, or for the end of what the user dislikes.",
+        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with those that go with the "
+        "user's taste, by what they ask for or are expected to do, and ends with those that go against it.",
         applies_to="episode",
     )
     infos: str = argument(

@@ -132,9 +132,9 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
 
 
 def _by_match(world: World, chosen: ActionSet, user: int) -> ActionSet:
-    """An action set with the edits that match the user's taste first; equal ones keep their order."""
+    """An action set with the edits that go with the user's taste first, then those that have nothing to do with it."""
     scores = np.where(chosen.mask > 0, match(world, chosen, user), -np.inf)
-    return chosen.taken(np.argsort(-np.round(scores, DECIMALS), kind="stable"))
+    return chosen.taken(np.argsort(-np.sign(np.round(scores, DECIMALS)), kind="stable"))
 
 
 def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:

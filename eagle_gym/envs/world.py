@@ -177,7 +177,7 @@ class World:
             width=widths[features],
             effects=features != "edit",
             user=shown,
-            match=shown and features == "edit",
+            match=shown and features == "edit" and settings.order == "pool",  # else the order says it
             interests=parts.interests.centres.shape[1] if shown and parts.interests is not None else 0,
             reward=not shown,
         )

@@ -106,7 +106,8 @@ def keys(**settings: Any) -> set[str]:
 def test_each_knob_has_its_keys() -> None:
     always = {"state", "weights", "mask", "time"}
     assert keys(task="easy") == always | {"user", "effects"}
-    assert keys(action_features="edit") == always | {"user", "actions", "match"}
+    assert keys(action_features="edit") == always | {"user", "actions"}
+    assert keys(action_features="edit", order="pool") == always | {"user", "actions", "match"}
     assert keys(action_features="none") == always | {"user"}
     assert keys(task="hidden") == always | {"actions", "reward"}
     assert keys(task="hidden", action_features="none") == always | {"reward"}
@@ -128,7 +129,7 @@ def test_interests_are_shown_where_there_are_some() -> None:
 
 
 def test_match_is_the_taste_along_what_an_edit_asks_for() -> None:
-    world = make_tiny_world(observation="latent")
+    world = make_tiny_world(observation="latent", order="pool")
     env = EagleEnv.from_world(world)
     observation, _ = env.reset(seed=0)
     named, taken_out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
@@ -267,16 +268,19 @@ def test_snapshots_know_what_orders_the_actions(order: str, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("features", ["edit", "effect"])
-def test_the_best_match_stands_first_and_everything_moves_with_it(features: str) -> None:
+def test_what_goes_with_the_taste_stands_first_and_everything_moves_with_it(features: str) -> None:
     worlds = [make_tiny_world(observation="latent", action_features=features, order=o) for o in ("pool", "match")]
     pool, ordered = (EagleEnv.from_world(world) for world in worlds)
     pool.reset(seed=0)
     ordered.reset(seed=0)
     match = transition.match(worlds[1], ordered.state.action_set, ordered.state.user)
-    assert np.all(np.diff(match) <= 1e-6)
+    goes = np.sign(np.round(match, 6))
+    assert np.all(np.diff(goes) <= 0)
+    assert len(set(goes)) > 1
     rows = [pool.state.action_set.edits.index(edit) for edit in ordered.state.action_set.edits]
     assert rows != list(range(6))
     assert sorted(rows) == list(range(6))
+    assert all(low < high for low, high, same in zip(rows, rows[1:], np.diff(goes) == 0, strict=False) if same)
     for name in ("expected", "features", "weights", "mask"):
         one, other = (getattr(env.state.action_set, name) for env in (pool, ordered))
         np.testing.assert_array_equal(one[rows], other)

@@ -16,18 +16,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines import registry
 from baselines.evaluate import evaluate, make_envs
 from eagle_gym.errors import EagleError
 
-SELECTIONS: Final = ("g_optimal", "uniform", "longest")
+Gains = NDArray[np.float64]  # [episodes]
+
+DESIGNED: Final = "designed"
+OTHERS: Final = ("uniform", "longest")  # selections of action sets
 POLICIES: Final = ("uniform", "optimistic", "beam")
 FIRST: Final = 3_000_000  # seeds of train episodes that no other measurement uses
 CATALOG: Final = "EagleGym/Plots-v0"
 
 
-def gains(env_id: str, policy: str, episodes: int, **kwargs: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401
+def gains(env_id: str, policy: str, episodes: int, **kwargs: Any) -> Gains:  # noqa: ANN401
     """Gains of a policy, [episodes]."""
     envs = make_envs(env_id, episodes, split="train", language_model="grammar", **kwargs)
     agent = registry.make(policy, envs, np.random.default_rng(0))
@@ -37,22 +41,28 @@ def gains(env_id: str, policy: str, episodes: int, **kwargs: Any) -> np.ndarray[
 
 def line(env_id: str, arguments: Mapping[str, Any], episodes: int, budget: int) -> str:
     """One row of the table: means by selection and policy, and greedy's share of its own beam."""
-    means: dict[tuple[str, str], float] = {}
-    errors = {}
-    for selection in SELECTIONS:
-        for policy in POLICIES:
-            spec = f"beam:budget={budget},width=8,levels=10" if policy == "beam" else policy
-            found = gains(env_id, spec, episodes, **{"selection": selection, **arguments})
-            means[selection, policy] = float(found.mean())
-            errors[selection, policy] = found
-    cells = []
-    for selection in SELECTIONS:
-        low, greedy, beam = (means[selection, policy] for policy in POLICIES)
-        share = (greedy - low) / (beam - low) if beam > low else float("nan")
-        cells.append(f"{low:6.2f} {greedy:6.2f} {beam:6.2f} {share:5.2f}")
-    own = errors["g_optimal", "beam"] - errors["uniform", "beam"]
-    spread = 1.96 * own.std() / np.sqrt(len(own))
-    return " | ".join([*cells, f"{own.mean():5.2f} ± {spread:.2f}", json.dumps(arguments)])
+    specs = {policy: policy for policy in POLICIES} | {"beam": f"beam:budget={budget},width=8,levels=10"}
+    sets = {DESIGNED: {}, **{name: {"selection": name} for name in OTHERS}}
+    found = {
+        name: [gains(env_id, spec, episodes, **{**arguments, **own}) for spec in specs.values()]
+        for name, own in sets.items()
+    }
+    cells = [share(*columns) for columns in found.values()]
+    cells += [difference(found[DESIGNED][row], found["uniform"][row]) for row in (1, 2)]
+    return " | ".join([*cells, json.dumps(arguments)])
+
+
+def share(low: Gains, greedy: Gains, beam: Gains) -> str:
+    """Mean gains of uniform, greedy and beam search, and how much of the beam's gain greedy has."""
+    means = [float(gains.mean()) for gains in (low, greedy, beam)]
+    part = (means[1] - means[0]) / (means[2] - means[0])
+    return " ".join(f"{mean:6.2f}" for mean in (*means, part))
+
+
+def difference(one: Gains, other: Gains) -> str:
+    """Mean difference of paired gains, with half of its 95 % interval."""
+    less = one - other
+    return f"{less.mean():5.2f} ± {1.96 * less.std() / np.sqrt(len(less)):.2f}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,8 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=64, help="train episodes of each policy")
     parser.add_argument("--budget", type=int, default=640, help="imagined rewrites of beam search in an episode")
     options = parser.parse_args(argv)
-    groups = " | ".join(f"{name}: uniform, greedy, beam, share" for name in ("designed", "random", "longest"))
-    print(f"{groups} | beam, designed minus random | arguments", flush=True)
+    groups = " | ".join(f"{name}: uniform, greedy, beam, share" for name in (DESIGNED, "random", "longest"))
+    print(f"{groups} | designed minus random: greedy | beam | arguments", flush=True)
     for text in options.file.read_text().splitlines():
         if text.strip():
             try:
