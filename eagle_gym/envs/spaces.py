@@ -171,7 +171,7 @@ _register_with_minari()
 
 REWARD_BOUND: Final = 10.0  # of the last reward, in standard deviations of utility
 LATENT_KEYS: Final = (
-    *("state", "user", "interests", "effects", "actions", "match", "weights", "mask", "time", "reward"),
+    *("state", "user", "interests", "effects", "actions", "match", "weights", "mask", "time", "reward", "change"),
 )
 REQUIRED_KEYS: Final = ("state", "weights", "mask", "time")
 
@@ -189,7 +189,7 @@ class LatentLayout:
         user: Whether the user's taste is shown.
         match: Whether the match of each action with the taste is shown.
         interests: c, the centres of the user's interests that are shown; 0 if none are.
-        reward: Whether the last reward is shown.
+        reward: Whether the last reward is shown, and the change of the text that it was paid for.
     """
 
     n: int
@@ -215,6 +215,7 @@ class LatentLayout:
             "mask": self.actions,
             "time": 1,
             "reward": int(self.reward),
+            "change": self.n * self.reward,
         }
         return {key: (size,) for key, size in sizes.items() if size}
 
@@ -279,6 +280,7 @@ def latent_space(
         "actions": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
         "match": (-2.0 * radius, 2.0 * radius),  # no two embeddings are further apart
         "reward": (-REWARD_BOUND, REWARD_BOUND),
+        "change": (-2.0 * radius, 2.0 * radius),
     }
     boxes: dict[str, gym.Space[Any]] = {
         name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in layout.shapes.items()

@@ -126,7 +126,7 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     if world.settings.order == "match":
         action_sets = [_by_match(world, *row) for row in zip(action_sets, users, strict=True)]
     return [
-        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start)
+        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start, np.zeros_like(row))
         for s, row, parts_of, action_set, start in zip(raw, z, scores, action_sets, starts, strict=True)
     ]
 
@@ -158,7 +158,7 @@ def score(
         starts: [B] Embeddings of the episodes' first texts.
     """
     user, item, step = np.array([(state.user, state.item, state.step) for state in states]).reshape(-1, 3).T
-    return world.priced(z, world.space.users[user], item, np.reshape(starts, z.shape), step)
+    return world.priced(z, user, item, np.reshape(starts, z.shape), step)
 
 
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[RawState]:
@@ -232,10 +232,13 @@ def step(
 
 
 def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[State]:
-    """[B] The states of `after`, with what they are paid and the rewards of the steps that led there."""
+    """[B] The states of `after`, with what they are paid, and the rewards and changes of the steps that led there."""
     paid = [with_paid_total(world, old, new) for old, new in zip(before, after, strict=True)]
     earned = rewards(world, before, paid)
-    return [dataclasses.replace(state, reward=reward) for state, reward in zip(paid, earned, strict=True)]
+    return [
+        dataclasses.replace(new, reward=reward, change=new.z - old.z)
+        for old, new, reward in zip(before, paid, earned, strict=True)
+    ]
 
 
 def with_paid_total(world: World, before: State, after: State) -> State:
@@ -269,5 +272,5 @@ def expected_utility(world: World, states: Sequence[State]) -> NDArray[np.float6
     z = np.concatenate([state.action_set.expected for state in states])  # [B*K, n]
     user, item, step = np.repeat([(state.user, state.item, state.step + 1) for state in states], k, axis=0).T
     starts = np.repeat([state.start for state in states], k, axis=0)
-    totals = world.priced(z, world.space.users[user], item, starts, step).total.reshape(len(states), k)
+    totals = world.priced(z, user, item, starts, step).total.reshape(len(states), k)
     return np.where(np.stack([state.action_set.mask for state in states]) > 0, totals, -np.inf)

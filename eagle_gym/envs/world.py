@@ -241,6 +241,7 @@ class State:
             as the text before it (`transition.capped`).
         start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
+        change: [n] Displacement of the embedding in that step, 0 at the start.
     """
 
     text: str
@@ -252,6 +253,7 @@ class State:
     action_set: ActionSet
     valid: bool
     start: NDArray[np.float64]
+    change: NDArray[np.float64]
     reward: float = 0.0
 
     @property

@@ -21,6 +21,7 @@ from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.integer]
 
 METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
 AFFINITIES: Final = ("absolute", "personal")
@@ -50,12 +51,12 @@ class UtilityParts:
 class Utility(Protocol):
     """Scores points of Z for users."""
 
-    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+    def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
         """Utility of points.
 
         Args:
             z: [B, n].
-            users: Rows of `LatentSpace.users`, [B, n + 1].
+            users: The users' rows in `LatentSpace.users`, [B].
             exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
 
         Returns:
@@ -130,9 +131,10 @@ class ContentGap:
         capped = np.minimum(own, self.cap)
         self.mean, self.std = float(capped.mean()), max(float(capped.std()), 1e-9)
         self._catalog = np.ascontiguousarray(space.items[sample].T)  # [n, I]: a dimension at a time is read
+        self._tastes = space.users[:, :-1]
         self._scores = lru_cache(min(REMEMBERED, max(1, MEMORY // (8 * len(sample)))))(self._catalog_scores)
         self.interests: Interests | None = None
-        self._affinity: Affinity = TasteAffinity(np.zeros(space.dim))
+        self._affinity: Affinity = TasteAffinity(self._tastes, np.zeros(space.dim))
         if affinity == "personal" or interests > 1:
             self._specialise(space, catalog, split, affinity == "personal", interests, width)
 
@@ -151,18 +153,23 @@ class ContentGap:
         split = split or split_catalog(catalog)
         crowd = split.train_users[: None if personal else 0]
         if interests == 1:
-            self._affinity = TasteAffinity(space.users[crowd, :-1].mean(axis=0))
+            self._affinity = TasteAffinity(self._tastes, self._tastes[crowd].mean(axis=0))
         else:
             self.interests = fit_interests(catalog, split, space, interests)
             self._affinity = InterestAffinity(space, self.interests, width, crowd)
 
-    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
-        """Utility of points z [B, n] for users [B, n + 1], each without one item (-1: none); parts are [B]."""
+    def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
+        """Utility of points z [B, n] for users [B], each without one item (-1: none); parts are [B].
+
+        Raises:
+            ConfigurationError: `users` are not rows of the space's users.
+        """
+        check_users(users, len(self._tastes))
         affinity = self._affinity(z, users)
         novelty = (np.minimum(self.distance(z, exclude), self.cap) - self.mean) / self.std
         return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(z, users))
 
-    def distance(self, z: Floats, exclude: NDArray[np.integer], *, workers: int = 1) -> Floats:
+    def distance(self, z: Floats, exclude: Rows, *, workers: int = 1) -> Floats:
         """Mean distance of points [B, n] to their nearest items, each without one item (-1: none): [B]."""
         near, rows = self._nearest.query(z, self.neighbours + 1, workers=workers)
         total = np.zeros(len(z))
@@ -173,23 +180,39 @@ class ContentGap:
             taken += use
         return total / self.neighbours
 
-    def _percentile(self, z: Floats, users: Floats) -> Floats:
-        score = dot(z, users[:, :-1])
+    def _percentile(self, z: Floats, users: Rows) -> Floats:
+        score = dot(z, self._tastes[users])
         result: Floats = np.empty(len(score))
         for rows in runs(users):
-            scores, own = self._scores(users[rows.start, :-1].tobytes()), score[rows]
+            scores, own = self._scores(int(users[rows.start])), score[rows]
             result[rows] = scores.searchsorted(own, "left") + scores.searchsorted(own, "right")
         result *= 50.0
         result /= self._catalog.shape[1]
         return result
 
-    def _catalog_scores(self, taste: bytes) -> Floats:
+    def _catalog_scores(self, user: int) -> Floats:
         """⟨item, taste⟩ of all items [I], ascending; each is summed in the same order as in `dot`."""
         total = np.zeros(self._catalog.shape[1])
-        for values, weight in zip(self._catalog, np.frombuffer(taste), strict=True):
+        for values, weight in zip(self._catalog, self._tastes[user], strict=True):
             total += values * weight
         total.sort()
         return total
+
+
+def check_users(users: Rows, count: int) -> None:
+    """Check that users are given by their rows.
+
+    Raises:
+        ConfigurationError: They are not a flat array of integers from 0 to `count` - 1.
+    """
+    rows = np.asarray(users)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise ConfigurationError(
+            f"expected users as their rows in the latent space, integers [B], got {rows.dtype} of shape {rows.shape}"
+        )
+    unknown = rows[(rows < 0) | (rows >= count)]
+    if len(unknown):
+        raise ConfigurationError(f"expected users as rows of the latent space, 0 to {count - 1}, got {unknown[0]}")
 
 
 def _check_affinity(affinity: str, interests: int, width: float) -> None:
@@ -241,16 +264,16 @@ class Priced:
     def __call__(
         self,
         z: Floats,
-        users: Floats,
-        exclude: NDArray[np.integer],
+        users: Rows,
+        exclude: Rows,
         starts: Floats,
-        steps: NDArray[np.integer],
+        steps: Rows,
     ) -> PricedParts:
         """Score points of episodes.
 
         Args:
             z: [B, n].
-            users: Rows of `LatentSpace.users`, [B, n + 1].
+            users: The users' rows in `LatentSpace.users`, [B].
             exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
             starts: Embeddings of the episodes' first texts, [B, n].
             steps: Steps taken, [B].
@@ -263,7 +286,7 @@ class Priced:
     def anchored(self, start: Floats) -> Utility:
         """The utility less the price of drift, as a utility of the points of one episode that began at `start` [n]."""
 
-        def utility(z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+        def utility(z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
             scored = self(z, users, exclude, np.tile(start, (len(z), 1)), np.zeros(len(z), np.int64))
             return replace(scored.parts, total=scored.total)
 

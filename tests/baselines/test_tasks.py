@@ -106,12 +106,3 @@ def test_text_agents_read_observations_of_a_hidden_taste() -> None:
         assert found.time == pytest.approx(1 / 3)
         assert found.reward == pytest.approx(state.reward, abs=0.005)
         assert found.reward != 0
-
-
-def test_privileged_agents_are_marked() -> None:
-    for spec in ("optimistic", "lookahead", "beam:width=2", "mcts"):
-        assert registry.is_privileged(spec, {})
-    for spec in ("uniform", "no_op", "g_optimal", "best_of_n", "profile", "ppo", "eagle"):
-        assert not registry.is_privileged(spec, {})
-    for name in ("eagle", "vas", "best_of_n"):
-        assert registry.is_privileged(name, {"reference": "optimistic"})

@@ -148,8 +148,7 @@ def test_expected_utility_is_the_utility_of_the_expected_embedding() -> None:
     env = EagleEnv.from_world(tiny)
     env.reset(seed=0)
     state = env.state
-    users = tiny.space.users[[state.user] * 6]
-    wanted = tiny.resources.utility(state.action_set.expected, users, np.full(6, state.item)).total
+    wanted = tiny.resources.utility(state.action_set.expected, np.full(6, state.user), np.full(6, state.item)).total
     np.testing.assert_array_equal(env.expected_utility(), wanted)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -21,10 +20,8 @@ from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs import transition
 from eagle_gym.envs.checks import compare
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.observation import observe_latent, observe_text
 from eagle_gym.envs.sb3 import SB3VecEnv
 from eagle_gym.envs.settings import Settings
-from eagle_gym.envs.spaces import REWARD_BOUND
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, NotShownError
@@ -109,8 +106,8 @@ def test_each_knob_has_its_keys() -> None:
     assert keys(action_features="edit") == always | {"user", "actions"}
     assert keys(action_features="edit", order="pool") == always | {"user", "actions", "match"}
     assert keys(action_features="none") == always | {"user"}
-    assert keys(task="hidden") == always | {"actions", "reward"}
-    assert keys(task="hidden", action_features="none") == always | {"reward"}
+    assert keys(task="hidden") == always | {"actions", "reward", "change"}
+    assert keys(task="hidden", action_features="none") == always | {"reward", "change"}
 
 
 def test_interests_are_shown_where_there_are_some() -> None:
@@ -185,42 +182,6 @@ def test_expected_utility_is_there_where_effects_are_shown() -> None:
     assert [row.shape for row in adapter.env_method("expected_utility")] == [(6,)] * 2
 
 
-# ------------------------------------------------------------------- a hidden taste
-
-
-@pytest.mark.parametrize("observation", ["text", "latent"])
-def test_a_hidden_taste_leaves_no_trace_at_one_text(observation: str) -> None:
-    env = EagleEnv.from_world(make_tiny_world(task="hidden", observation=observation))
-    seen = [env.reset(seed=0, options={"user": user, "item": "m5"}) for user in ("u0", "u1")]
-    (first, info), (second, other) = seen
-    assert "profile" not in info
-    np.testing.assert_equal(first, second)
-    assert info["user_id"] != other["user_id"]
-    for name in set(info) - {"user_id", "utility"}:
-        np.testing.assert_equal(info[name], other[name])
-
-
-def test_a_shown_taste_differs_at_one_text() -> None:
-    env = EagleEnv.from_world(make_tiny_world(observation="latent"))
-    first, second = (env.reset(seed=0, options={"user": user, "item": "m5"})[0] for user in ("u0", "u1"))
-    assert not np.array_equal(first["user"], second["user"])
-
-
-def test_the_last_reward_is_observed_where_the_taste_is_hidden() -> None:
-    world = make_tiny_world(task="hidden", observation="latent")
-    env = EagleEnv.from_world(world)
-    observation, _ = env.reset(seed=0)
-    assert observation["reward"].tolist() == [0.0]
-    assert "\nLast reward: 0.00.\n" in env.read()
-    assert "User:" not in env.read()
-    observation, reward, *_ = env.step(1)
-    assert observation["reward"] == pytest.approx([reward], rel=1e-6)
-    assert f"\nLast reward: {reward:.2f}.\n" in env.read()
-    rich = dataclasses.replace(env.state, reward=1e6)
-    assert observe_latent(world, [rich])["reward"].tolist() == [[REWARD_BOUND]]
-    assert "Last reward" not in observe_text(make_tiny_world(), env.state)
-
-
 @pytest.mark.parametrize("task", ["default", "hidden"])
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
 def test_batches_equal_single_environments_in_every_task(task: str, mode: AutoresetMode) -> None:
@@ -228,26 +189,6 @@ def test_batches_equal_single_environments_in_every_task(task: str, mode: Autore
     batch = EagleVectorEnv.from_world(world, 3, autoreset_mode=mode)
     single = SyncVectorEnv([lambda: EagleEnv.from_world(world)] * 3, autoreset_mode=mode)
     compare(batch, single, 5)
-
-
-def test_a_snapshot_remembers_the_last_reward() -> None:
-    world = make_tiny_world(task="hidden", observation="latent")
-    env = EagleEnv.from_world(world)
-    env.reset(seed=0)
-    env.step(1)
-    before = env.read()
-    kept = pickle.loads(pickle.dumps(env.get_state()))
-    env.step(2)
-    env.set_state(kept)
-    assert env.read() == before
-
-
-def test_expected_utilities_would_tell_a_hidden_taste() -> None:
-    env = EagleEnv.from_world(make_tiny_world(taste="hidden", action_features="effect"))
-    env.reset(seed=0)
-    assert not hasattr(env, "expected_utility")
-    with pytest.raises(ConfigurationError, match="it would tell the taste"):
-        env.expected_utility()
 
 
 # ------------------------------------------------------------------- the order of the actions

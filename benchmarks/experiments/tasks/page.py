@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.registry import is_privileged
+from baselines import registry
 from benchmarks.experiments.tasks.methods import COMPARED, SETS
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
@@ -21,13 +21,13 @@ from eagle_gym.actions.surrogate.make import SUFFIXES, Budget
 
 NOTE = (
     "Gains are in standard deviations of utility over the catalog, on test users. Normalised: 0 is the uniform policy, "
-    "1 is beam search with the designed action sets. *Reads* says what a policy was given: `expected` is the expected "
-    "utility of each action, `rewrites` are trial generations. *Calls* are generations for one episode and for all of "
-    "the training. The surrogate behind designed and longest sets and behind expected utilities took {surrogate:,} "
-    "more generations, once. Everything is measured by the rewarded utility, without a judge. Intervals are 95 %, over "
-    "users and {seeds} training seed{plural}: with one seed, they cover users only."
+    "1 is beam search with the designed action sets. *Reads* says what a policy was given: `effects` are the expected "
+    "displacements of the actions, `expected` is their expected utility, `rewrites` are trial generations. *Calls* are "
+    "generations for one episode and for all of the training. The surrogate behind designed and longest sets and "
+    "behind expected utilities took {surrogate:,} more generations, once. Everything is measured by the rewarded "
+    "utility, without a judge. Intervals are 95 %, over users and {seeds} training seed{plural}: with one seed, they "
+    "cover users only."
 )
-SEARCH = ("lookahead", "beam")
 BUDGET = Budget()
 SURROGATE = BUDGET.trials + len(SUFFIXES) * BUDGET.checks * BUDGET.check_samples  # generations of its fit
 
@@ -129,10 +129,8 @@ def rows(run: Run, place: str) -> Iterator[Row]:
 
 def given(cell: FinishedCell) -> str:
     """What the agent of a cell was given besides the observation."""
-    spec = cell.header["cell"]["agent"]
-    if spec.partition(":")[0] in SEARCH:
-        return "rewrites"
-    return "expected" if is_privileged(spec, cell.header["cell"].get("training", {})) else ""
+    spec = cell.header["cell"]
+    return registry.reads(spec["agent"], spec.get("training", {}))
 
 
 KINDS = {"random": "random set", "longest": "longest set", "shown": "taste shown"}
