@@ -16,7 +16,6 @@ from baselines.agent import read_latent
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
-PULL = 1.0  # weight of closeness to an interest at the start
 MASKED = -1e8  # a finite logit: with infinity the entropy's 0 * inf would be undefined
 
 
@@ -82,19 +81,6 @@ class ActionFeatures(nn.Module):
         if self.near is not None:
             yield distances(moves + states, observation["interests"])
             yield self.near(moves + states, observation["interests"], observation["time"])
-
-    def closeness(self, observation: dict[str, Tensor]) -> Tensor | None:
-        """How close each action brings the text to any of the user's interests, `[B, K]`; None if they are not shown.
-
-        It is log Σ_k exp(-‖z' - c_k‖² / 2), where z' is the expected next text.
-        """
-        if self.near is None:
-            return None
-        state = observation["state"]
-        actions = observation[self.shown].reshape(len(state), observation["mask"].shape[1], -1)
-        moves = actions if self.moves is None else self.moves(actions)
-        far = distances(moves + state[:, None], observation["interests"])
-        return torch.logsumexp(-far.square() / 2, dim=-1)
 
     def widths(self, layout: LatentLayout, guess: int = 0) -> tuple[int, int]:
         """F and C for a layout."""
@@ -176,9 +162,6 @@ def pooled(embedded: Tensor, mask: Tensor) -> Tensor:
 class ActionScores(nn.Module):
     """A score for each offered action.
 
-    Where interests are shown, actions that bring the text close to one are preferred from the start. How much, and when
-    another action is better, is learnt.
-
     Args:
         layout: The parts of the latent observation.
         hidden: Width of the hidden layers.
@@ -189,16 +172,12 @@ class ActionScores(nn.Module):
         super().__init__()
         self.features = ActionFeatures(layout)
         self.net = mlp(self.features.widths(layout)[0], hidden, 1, gain)
-        self.pull = nn.Parameter(torch.tensor(PULL)) if self.features.near is not None else None
 
     def forward(self, observation: dict[str, Tensor]) -> Tensor:
         """Scores `[B, K]`, `MASKED` where no action is offered."""
         features, _, mask = self.features(observation)
-        scores: Tensor = self.net(features).squeeze(-1)
-        close = self.features.closeness(observation)
-        if close is not None and self.pull is not None:
-            scores = scores + self.pull * close
-        return scores.masked_fill(~mask, MASKED)
+        scores: Tensor = self.net(features).squeeze(-1).masked_fill(~mask, MASKED)
+        return scores
 
 
 class StateValue(nn.Module):

@@ -82,9 +82,9 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     With `taste="shown"`, `user` [n+1] is the unit direction of the user's taste, then its strength in rating units,
     shown up to twice that of the strongest train user; `match` [K] (with `"edit"` and `order="pool"`) is how far what
-    each edit asks for points in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
-    `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and the text observation has a line with it
-    instead of the profile.
+    each edit asks for points in that direction; and `interests` [c·n] are the centres of the user's interests, if there
+    are several. With `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, `change` [n] is the change
+    of the embedding that it was paid for, and the text observation has a line with the reward instead of the profile.
 
     ## Reward
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym.latent.geometry import dot, norms, spread
-from eagle_gym.latent.interests import Interests, kernels, soft_maximum
+from eagle_gym.latent.interests import Interests, fallen, kernels, soft_maximum
 from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
@@ -72,19 +72,22 @@ class TasteAffinity:
 class InterestAffinity:
     """A soft maximum over the user's interests, standardised over the catalog.
 
-    It is log Σ_k w_k exp(10 e_k) / 10 with e_k = exp(-‖z - c_k‖² / 2 width²), and so between 0 and 1 before it is
-    standardised. If it is personal, the mean of the same over at most 128 train users is subtracted.
+    It is log Σ_k w_k exp(10 e_k) / 10, where e_k falls from 1 with the distance to c_k (see `fallen`), and so between 0
+    and 1 before it is standardised. If it is personal, the mean of the same over at most 128 train users is subtracted.
 
     Args:
         space: The latent space.
         interests: The interests of its users.
         width: How far an interest reaches, in units of Z.
         crowd: Rows of the train users whose mean is subtracted; none if affinity is absolute.
+        kernel: How the worth of an interest falls with distance, one of `KERNELS`.
     """
 
-    def __init__(self, space: LatentSpace, interests: Interests, width: float, crowd: Rows) -> None:
-        self._interests, self._width = interests, width
-        self._crowd = Crowd.of(interests, crowd[spread(len(crowd), CROWD)], width)
+    def __init__(
+        self, space: LatentSpace, interests: Interests, width: float, crowd: Rows, kernel: str = "gaussian"
+    ) -> None:
+        self._interests, self._width, self._kernel = interests, width, kernel
+        self._crowd = Crowd.of(interests, crowd[spread(len(crowd), CROWD)], width, kernel)
         self._items = space.items[spread(len(space.items), STANDARD)]
         self._crowd_of_items = self._crowd(self._items)
         self._known = lru_cache(REMEMBERED)(self._person)
@@ -100,14 +103,15 @@ class InterestAffinity:
         centres, weights, mean, deviation = (
             np.repeat(np.stack(column), lengths, axis=0) for column in zip(*people, strict=True)
         )
-        raw = soft_maximum(kernels(z, centres, self._width), weights.T) - self._crowd(z)
+        raw = soft_maximum(kernels(z, centres, self._width, self._kernel), weights.T) - self._crowd(z)
         affinity: Floats = (raw - mean) / deviation
         return affinity
 
     def _person(self, user: int) -> tuple[Floats, Floats, Floats, Floats]:
         """Centres [m, n] and weights [m] of a user, and mean and deviation over the catalog."""
         centres, weights = self._interests.centres[user], self._interests.weights[user]
-        raw = soft_maximum(kernels(self._items, centres[None], self._width), weights[:, None]) - self._crowd_of_items
+        near = kernels(self._items, centres[None], self._width, self._kernel)
+        raw = soft_maximum(near, weights[:, None]) - self._crowd_of_items
         deviation = raw.std()
         return centres, weights, raw.mean(), np.where(deviation > NO_TASTE, deviation, 1.0)
 
@@ -120,17 +124,19 @@ class Crowd:
         centres: Those of all these users, interest by interest, [n, m * C].
         weights: [m, C].
         width: How far an interest reaches.
+        kernel: How its worth falls with distance.
     """
 
     centres: Floats
     weights: Floats
     width: float
+    kernel: str
 
     @classmethod
-    def of(cls, interests: Interests, rows: NDArray[np.integer], width: float) -> Crowd:
+    def of(cls, interests: Interests, rows: NDArray[np.integer], width: float, kernel: str) -> Crowd:
         """The crowd of these users."""
         centres = interests.centres[rows].transpose(2, 1, 0)  # [n, m, C]
-        return cls(centres.reshape(len(centres), -1), np.ascontiguousarray(interests.weights[rows].T), width)
+        return cls(centres.reshape(len(centres), -1), np.ascontiguousarray(interests.weights[rows].T), width, kernel)
 
     def __call__(self, z: Floats) -> Floats:
         """The mean at points [B, n], [B]; 0 if there is nobody."""
@@ -147,8 +153,7 @@ class Crowd:
             np.subtract(x[:, None], centre, out=step)
             np.multiply(step, step, out=step)
             far += step
-        far /= -2 * self.width**2
-        near = np.exp(far, out=far).reshape(len(z), interests, people)
+        near = fallen(far, self.width, self.kernel).reshape(len(z), interests, people)
         mean: Floats = soft_maximum(np.swapaxes(near, 0, 1), self.weights[:, None]).mean(axis=1)
         return mean
 

@@ -16,7 +16,7 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.factories import find_factory
 from eagle_gym.latent.affinity import Affinity, InterestAffinity, TasteAffinity, runs
 from eagle_gym.latent.geometry import dot, norms, spread
-from eagle_gym.latent.interests import Interests, fit_interests
+from eagle_gym.latent.interests import KERNELS, Interests, fit_interests
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 
@@ -86,6 +86,8 @@ class ContentGap:
         affinity: "absolute", or "personal" to subtract the mean train user's.
         interests: Number of interests of a user; 1 is the single taste vector.
         width: How far an interest reaches, in standard deviations of Z. Not used where `interests` is 1.
+        kernel: How the worth of an interest falls with distance: "gaussian" never ends, "compact" ends at twice the
+            width, so that greed finds no interest that is further away. Not used where `interests` is 1.
         catalog: Where the space comes from. Needed for personal affinity and for interests.
         split: Its split; by default `split_catalog(catalog)`.
 
@@ -95,7 +97,7 @@ class ContentGap:
     Raises:
         ConfigurationError: An argument is out of range: the metric, the index or the affinity is unknown, the weight is
             not finite, `neighbours` is below 1 or not below the number of items, `interests` is below 1, `width` is not
-            positive, or the catalog is missing.
+            positive, the kernel is unknown, or the catalog is missing.
         PreparationError: FAISS is needed and not installed.
     """
 
@@ -110,6 +112,7 @@ class ContentGap:
         affinity: str = "absolute",
         interests: int = 1,
         width: float = 1.5,
+        kernel: str = "gaussian",
         catalog: Catalog | None = None,
         split: Split | None = None,
     ) -> None:
@@ -122,7 +125,7 @@ class ContentGap:
                 f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items, "
                 f"got {neighbours!r}"
             )
-        _check_affinity(affinity, interests, width)
+        _check_affinity(affinity, interests, width, kernel)
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
         self._nearest = make_nearest(space.items, index, METRICS[metric])
         sample = spread(len(space.items), EXACT_ITEMS)
@@ -136,7 +139,7 @@ class ContentGap:
         self.interests: Interests | None = None
         self._affinity: Affinity = TasteAffinity(self._tastes, np.zeros(space.dim))
         if affinity == "personal" or interests > 1:
-            self._specialise(space, catalog, split, affinity == "personal", interests, width)
+            self._specialise(space, catalog, split, affinity == "personal", interests, width, kernel)
 
     def _specialise(
         self,
@@ -146,6 +149,7 @@ class ContentGap:
         personal: bool,
         interests: int,
         width: float,
+        kernel: str,
     ) -> None:
         """Replace the absolute affinity of a single taste by one that needs the users of the catalog."""
         if catalog is None:
@@ -156,7 +160,7 @@ class ContentGap:
             self._affinity = TasteAffinity(self._tastes, self._tastes[crowd].mean(axis=0))
         else:
             self.interests = fit_interests(catalog, split, space, interests)
-            self._affinity = InterestAffinity(space, self.interests, width, crowd)
+            self._affinity = InterestAffinity(space, self.interests, width, crowd, kernel)
 
     def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
         """Utility of points z [B, n] for users [B], each without one item (-1: none); parts are [B].
@@ -215,13 +219,15 @@ def check_users(users: Rows, count: int) -> None:
         raise ConfigurationError(f"expected users as rows of the latent space, 0 to {count - 1}, got {unknown[0]}")
 
 
-def _check_affinity(affinity: str, interests: int, width: float) -> None:
+def _check_affinity(affinity: str, interests: int, width: float, kernel: str) -> None:
     if affinity not in AFFINITIES:
         raise ConfigurationError(f"affinity must be one of {', '.join(AFFINITIES)}, got {affinity!r}")
     if isinstance(interests, bool) or interests != int(interests) or interests < 1:
         raise ConfigurationError(f"interests must be a whole number of at least 1, got {interests!r}")
     if not 0 < width < np.inf:
         raise ConfigurationError(f"width must be a positive number, got {width!r}")
+    if kernel not in KERNELS:
+        raise ConfigurationError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ KINDS = [
     {"interests": 3},
     {"interests": 3, "affinity": "personal"},
     {"interests": 2, "width": 0.8},
+    {"interests": 2, "width": 0.8, "kernel": "compact"},
 ]
 
 
@@ -196,6 +197,7 @@ def test_no_points_give_no_affinities(space: LatentSpace, catalog: Catalog, spli
         ({"interests": 1.5}, "interests must be a whole number of at least 1, got 1.5"),
         ({"interests": True}, "interests must be a whole number of at least 1, got True"),
         ({"width": 0.0}, "width must be a positive number, got 0.0"),
+        ({"kernel": "round"}, "kernel must be one of gaussian, compact, got 'round'"),
         ({"width": float("nan")}, "width must be a positive number, got nan"),
         ({"catalog": None}, "cannot be made with"),
     ],
