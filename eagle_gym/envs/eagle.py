@@ -83,8 +83,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     With `taste="shown"`, `user` [n+1] is the unit direction of the user's taste, then its strength in rating units,
     shown up to twice that of the strongest train user; `match` [K] (with `"edit"`) is how far each edit's words point
     in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
-    `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and the text observation has a line with it
-    instead of the profile.
+    `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and `change` [n] is the displacement of the
+    text's embedding that it was paid for. The text observation has a line with the reward instead of the profile.
 
     ## Reward
 
@@ -105,11 +105,12 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Info
 
     `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
-    without an item; `profile` (str), what the user likes and dislikes in words, absent if the taste is hidden; `step`
+    without an item; `profile` (str), what the user likes and dislikes in words; `step`
     (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where
     the mask is 0); `action_mask` (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float),
     which measure the design; `utility` (dict of float), with `total` = `affinity` + λ·`novelty` - `drift` - `cost`,
-    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user.
+    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user. A hidden
+    taste leaves out `user_id`, `profile` and `percentile`.
 
     Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
     it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and
