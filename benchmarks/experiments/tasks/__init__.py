@@ -4,7 +4,8 @@ On Plots and, with `--data`, on MovieLens, with the grammar as the language mode
 strong oracle take minutes. A score of 0 is the uniform policy, 1 is beam search. The rows of a preset: policies that
 know nothing, no user, or everything one step ahead; search; the same policies with random and with the longest edits
 in place of the designed ones; and agents that learn, at several budgets of environment steps. On the hidden task, an
-agent with memory stands next to its twin without, and next to one that is shown the taste.
+agent with memory stands next to its twin without, next to one that is shown the taste, and next to LinUCB, which learns
+within an episode.
 
 The page ends with what a preset is wanted to show, and whether it does.
 """

@@ -25,6 +25,8 @@ def methods(task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     ]
     policies = [*({"agent": name} for name in FEW), *search]
     yield from policies
+    if task == "hidden":
+        yield {"agent": "linucb"}
     for name, selection in SETS.items() if task in COMPARED else ():
         yield from (
             {**policy, "setting": name, "env_kwargs": {"selection": selection}}

@@ -88,7 +88,7 @@ def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
     """Normalised scores of a few policies, presets next to each other."""
     most = max(steps)
     learnt = (f"{name}-{most}" for name in ("ppo-stock", "ppo", "eagle", "recurrent_ppo"))
-    methods = ("no_op", "uniform", *learnt, "user_blind", "optimistic", "lookahead", "beam")
+    methods = ("no_op", "uniform", *learnt, "linucb", "user_blind", "optimistic", "lookahead", "beam")
     places = [f"{name}-{task}" for name in names for task in SHOWN if by_method(run.of(f"{name}-{task}"))]
     found = {place: by_method(run.of(place)) for place in places}
     body = [
@@ -192,11 +192,14 @@ def plan_checks(methods: Methods, least: int, most: int) -> list[Check]:
 
 
 def hidden_checks(methods: Methods, least: int, most: int) -> list[Check]:
-    """The hidden task asks for memory."""
+    """The hidden task asks for memory: there is something to infer within an episode, and memory infers it."""
     memory, twin = methods.get(f"recurrent_ppo-{most}"), methods.get(f"ppo-{most}")
     return [
         Check("User-blind greedy, at most 0.4", placed(methods, "user_blind"), 0.4, at_most=True),
         Check(f"{worded(f'ppo-{most}')}, at most 0.4", placed(methods, f"ppo-{most}"), 0.4, at_most=True),
+        Check(
+            "LinUCB minus user-blind greedy, above 0", difference_of(methods.get("linucb"), methods.get("user_blind"))
+        ),
         Check("RecurrentPPO minus its twin without memory, above 0", difference_of(memory, twin)),
     ]
 

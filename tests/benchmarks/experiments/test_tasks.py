@@ -66,6 +66,23 @@ def test_verdicts_by_hand(tmp_path: Path) -> None:
     assert np.all([line.count("|") == 3 for line in summary])
 
 
+def test_verdicts_on_the_hidden_task_by_hand(tmp_path: Path) -> None:
+    gains = {"uniform": 0.0, "user_blind": 0.3, "linucb": 0.6, "ppo-20": 0.3, "recurrent_ppo-20": 0.7, "beam": 1.0}
+    write_run(tmp_path, {name: [gain] * 4 for name, gain in gains.items()}, "plots-hidden")
+    text = pages.write_page(tmp_path, ["plots"], ["hidden"], (20,))
+    for line in (
+        "- User-blind greedy, at most 0.4: 0.30 [0.30, 0.30], met.",
+        "- PPO (SB3), 20 steps, at most 0.4: 0.30 [0.30, 0.30], met.",
+        "- LinUCB minus user-blind greedy, above 0: 0.30 [0.30, 0.30], met.",
+        "- RecurrentPPO minus its twin without memory, above 0: 0.40 [0.40, 0.40], met.",
+    ):
+        assert line.lower() in text.lower()
+    read = {row.split("|")[1].strip(): row.split("|")[4].strip() for row in text.splitlines() if row.startswith("| ")}
+    assert read["beam search"] == "expected, rewrites"
+    assert read["user-blind greedy"] == "expected"
+    assert read["LinUCB"] == read["uniform"] == ""
+
+
 @pytest.mark.slow
 def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "tasks", "--size", "smoke", "--out", str(tmp_path)]) == 0
