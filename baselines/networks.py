@@ -126,7 +126,8 @@ def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
     if "interests" in observation:
         yield from (observation["interests"], distances(state[:, None], observation["interests"])[:, 0])
     if "reward" in observation:
-        yield observation["reward"]
+        reward, change = observation["reward"], observation["change"]
+        yield from (reward, change, reward * change)  # the last stays last: memory sums it up
 
 
 def distances(points: Tensor, interests: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ OBSERVATION_KEYS: Final = {
     "mask": "1 where an edit is offered",
     "time": "share of the episode that is over",
     "reward": "the last reward, 0 at the start",
+    "change": "displacement of the embedding in the last step, 0 at the start",
 }
 INFO_KEYS: Final = {
     "text": "the text",

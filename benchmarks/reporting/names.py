@@ -19,6 +19,7 @@ FAMILIES = {
     "lookahead": ("lookahead", "#a6611a"),
     "beam": ("beam search", "#000000"),
     "mcts": ("MCTS", "#dfa33a"),
+    "linucb": ("LinUCB", "#e7298a"),
     "best_of_n": ("best of N", "#01857a"),
     "profile": ("one rewrite with the profile", "#80cdc1"),
     "no_op": ("no-op", "#bbbbbb"),

@@ -139,8 +139,8 @@ class Settings:
         of=str,
         by_task=True,
         choices=("shown", "hidden"),
-        help="Whether the agent is told the user's taste. If it is hidden, the last reward is observed instead, and no "
-        "candidate is personalised.",
+        help="Whether the agent is told the user's taste. If it is hidden, the last reward and the change that it was "
+        "paid for are observed instead, infos and renderings name no user, and no candidate is personalised.",
         applies_to="episode",
     )
     order: str = argument(

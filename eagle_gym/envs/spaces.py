@@ -247,9 +247,10 @@ class LatentLayout:
                 reward="reward" in sizes,
             )
             for key, shape in layout.shapes.items():
-                if (sizes[key],) != shape:
+                size = (sizes.get(key, 0),)
+                if size != shape:
                     raise ConfigurationError(
-                        f"latent observation: expected {key!r} of shape {shape}, got ({sizes[key]},), with a state of "
+                        f"latent observation: expected {key!r} of shape {shape}, got {size}, with a state of "
                         f'shape ({n},) and {actions} actions: make the environment with observation="latent"'
                     )
             return layout

@@ -7,7 +7,7 @@ the user would like the last text more than the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +78,7 @@ def placed(run: Run, methods: Methods, name: str) -> Interval | None:
         return None
 
 
-def verdicts(run: Run, compared: Sequence[Comparison]) -> str:
+def verdicts(run: Run, compared: Iterable[Comparison]) -> str:
     """A table of comparisons by reward and by judge; a claim holds where both intervals are above 0."""
     body = []
     for item in compared:
