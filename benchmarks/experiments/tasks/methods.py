@@ -11,7 +11,7 @@ SETS: Mapping[str, str] = {"random": "uniform", "longest": "longest"}
 COMPARED = ("default", "plan")  # presets whose action sets are compared with others
 SOME, ALL = 30_000, 200_000  # most environment steps that an agent is given
 LEARNERS: Mapping[str, Mapping[str, int]] = {  # of each preset
-    "default": {"ppo": ALL, "ppo-stock": ALL, "eagle": SOME},
+    "default": {"ppo-stock": ALL, "ppo": ALL, "eagle": SOME},
     "easy": {"ppo": SOME},
     "plan": {"ppo": ALL},
     "hidden": {"ppo": ALL, "recurrent_ppo": ALL},

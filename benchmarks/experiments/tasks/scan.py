@@ -29,9 +29,9 @@ from baselines.evaluate import evaluate, make_envs
 from baselines.search import Beam, BeamConfig
 from baselines.worlds import states_of, world_of
 from eagle_gym.actions.action_set import ActionSets
+from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import World
 from eagle_gym.errors import EagleError
-from eagle_gym.tasks import TASKS
 
 Gains = NDArray[np.float64]  # [episodes]
 
@@ -131,7 +131,7 @@ def foresight(env_id: str, arguments: Mapping[str, Any], episodes: int, budget: 
     """Greedy, the blind beam search and the walk to the nearest interest, the last two also minus greedy."""
     config = BeamConfig(budget=budget, width=8, levels=10)
     makers: list[Maker] = [named("optimistic"), lambda envs: BlindBeam(envs, config, np.random.default_rng(0))]
-    if arguments.get("interests", TASKS[arguments.get("task", "default")].arguments["interests"]) > 1:
+    if Settings.of(arguments).interests > 1:
         makers.append(Walk)
     greedy, *others = (gains(env_id, make, episodes, **arguments) for make in makers)
     parts = [f"{found.mean():6.2f} ({difference(found, greedy)})" for found in others]

@@ -13,7 +13,7 @@ from benchmarks.experiments.tasks import page as pages
 from benchmarks.experiments.tasks.methods import learners, methods
 from benchmarks.running.files import read_json
 from benchmarks.running.options import Options
-from tests.benchmarks.made_runs import write_cell, write_plan
+from tests.benchmarks.made_runs import judge, write_cell, write_plan
 
 
 @pytest.mark.parametrize("catalog", ["plots", "movielens"])
@@ -87,6 +87,26 @@ def test_verdicts_on_the_hidden_task_by_hand(tmp_path: Path) -> None:
     assert read["beam search"] == "expected, rewrites"
     assert read["user-blind greedy"] == "expected"
     assert read["LinUCB"] == read["uniform"] == ""
+
+
+def test_verdicts_of_a_judge_by_hand(tmp_path: Path) -> None:
+    gains = {"uniform": [0.0] * 4, "user_blind": [1.0] * 4, "optimistic": [2.0] * 4, "beam": [4.0] * 4}
+    write_run(tmp_path, gains | {"ppo-40": [3.0] * 4}, "plots-plan")
+    judge(tmp_path, confirmed=-0.5)
+    text = pages.write_page(tmp_path, ["plots"], ["plan"], (40,))
+    lines = {tuple(part.strip() for part in line.split("|")[1:-1]) for line in text.splitlines() if "|" in line}
+    found = {row[0]: row[1:] for row in lines if len(row) == 4}
+    assert found["Privileged greedy minus user-blind greedy"] == (
+        *("1.00 [1.00, 1.00]", "-0.50 [-0.50, -0.50]"),
+        "by reward only",
+    )
+    assert found["PPO (SB3), 40 steps minus privileged greedy"][2] == "by reward only"
+    assert found["beam search"] == ("4.00 [4.00, 4.00]", "-2.00 [-2.00, -2.00]", "n/a")
+    judge(tmp_path, confirmed=0.5)
+    text = pages.write_page(tmp_path, ["plots"], ["plan"], (40,))
+    assert "| PPO (SB3), 40 steps" in text
+    assert text.count("          holds |") > 0
+    assert "0.75 [0.75, 0.75]" in text
 
 
 @pytest.mark.slow
