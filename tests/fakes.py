@@ -158,7 +158,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
         observation = {
             "state": np.array([row.z for row in self.rows]),
             "user": np.array([[*self.tastes[row.user], 1.0] for row in self.rows]),
-            "actions": np.array([row.displacements.ravel() for row in self.rows]),
+            "effects": np.array([row.displacements.ravel() for row in self.rows]),
             "weights": mask / mask.sum(axis=1, keepdims=True),
             "mask": mask,
             "time": np.array([[row.step / self.horizon] for row in self.rows]),

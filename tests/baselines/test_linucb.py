@@ -87,7 +87,7 @@ def test_single_observations_and_masks(rng: np.random.Generator) -> None:
 def test_exact_ties_are_broken_at_random(rng: np.random.Generator) -> None:
     envs = HiddenVectorEnv(num_envs=1)
     observation, _ = envs.reset(seed=0)
-    nothing = observation | {"actions": np.zeros_like(observation["actions"])}
+    nothing = observation | {"effects": np.zeros_like(observation["effects"])}
     agent = LinUCB(envs, LinUCBConfig(), rng)
     assert {int(agent.predict(nothing)[0][0]) for _ in range(100)} == set(range(envs.actions))
 

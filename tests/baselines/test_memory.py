@@ -13,7 +13,7 @@ from baselines.sb3 import RecurrentPPOConfig, make_policy
 from eagle_gym.envs.spaces import LatentLayout
 
 N, K = 3, 4
-HIDDEN = LatentLayout(n=N, actions=K, width=2 * N + 2, user=False, reward=True)
+HIDDEN = LatentLayout(n=N, actions=K, width=2 * N + 2, effects=False, user=False, reward=True)
 
 
 def batch(rows: int, layout: LatentLayout = HIDDEN) -> dict[str, torch.Tensor]:
