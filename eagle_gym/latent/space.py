@@ -37,9 +37,10 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.blocks import Fold, Gram, blocks_of, choose_penalties
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.factorization import factorize
-from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
+from eagle_gym.latent.features import READING, Bag, Features, Reading, features_from_json, features_of, matrix
 from eagle_gym.latent.geometry import norms, project_to_ball
-from eagle_gym.latent.placebo import Apart, Quality, Sample, compare, predict_apart
+from eagle_gym.latent.placebo import Apart, Quality, Sample, compare, predict_apart, with_permuted_texts
+from eagle_gym.latent.text_encoders.encoder import TextEncoder
 from eagle_gym.latent.users import Moments, fit_population
 from eagle_gym.progress import progress_bar
 
@@ -48,6 +49,7 @@ Floats = NDArray[np.float64]
 FORMAT = 3  # of the saved files
 NAME = "space"  # of the saved files, without their endings
 VERSION = 2  # of the fit: raise it whenever the same inputs would give another space
+_READ = 1_024  # texts read between two moves of the progress bar
 MODELLED = 10_000  # most train users on whom step 3 chooses Z
 
 
@@ -151,11 +153,16 @@ class LatentSpace:
         cache.save_artefact(Path(folder), NAME, header, self._arrays())
 
     @classmethod
-    def load(cls, folder: str | Path) -> LatentSpace:
+    def load(cls, folder: str | Path, encoder: TextEncoder | None = None) -> LatentSpace:
         """Read what `save` wrote.
 
+        Args:
+            folder: Where it was written.
+            encoder: The text encoder on which the space was fitted, where it was.
+
         Raises:
-            PreparationError: A file is missing, damaged or was edited, or the encoder reads another lexicon.
+            PreparationError: A file is missing, damaged or was edited, or the space reads another lexicon or was fitted
+                on another text encoder.
         """
         folder = Path(folder)
         header = cache.load_header(folder, NAME)
@@ -165,11 +172,11 @@ class LatentSpace:
             )
         arrays = cache.load_arrays(folder, NAME, header)
         try:
-            features = features_from_json(header["features"])
-            encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
+            features = features_from_json(header["features"], encoder)
+            mapped = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
             quality = Quality.from_json(header["quality"])
-            space = cls(encoder, arrays["items"], arrays["users"], parameters, quality, header["key"])
+            space = cls(mapped, arrays["items"], arrays["users"], parameters, quality, header["key"])
         except (ValueError, KeyError, TypeError) as error:
             raise PreparationError(f"{folder}: expected a space written by LatentSpace.save, got {error!r}") from error
         if space.fingerprint != header.get("fingerprint"):
@@ -228,17 +235,12 @@ class CatalogFeatures:
     table: sp.csr_array
 
     @classmethod
-    def of(cls, catalog: Catalog, progress: bool = False) -> CatalogFeatures:
+    def of(cls, catalog: Catalog, progress: bool = False, reading: Reading = READING) -> CatalogFeatures:
         """Read a catalog's texts, with a progress bar after two seconds."""
-        features = features_of(catalog.texts, catalog.language)
-        texts = progress_bar(catalog.texts, show=progress, desc="reading texts")
-        bags = [features.bag(text) for text in texts]
+        features, texts = features_of(catalog.texts, catalog.language, reading), catalog.texts
+        parts = progress_bar(range(0, len(texts), _READ), show=progress, desc="reading texts")
+        bags = [bag for begin in parts for bag in features.bags(texts[begin : begin + _READ])]
         return cls(features, bags, matrix(bags, features.count))
-
-    def permuted(self, seed: int) -> CatalogFeatures:
-        """The same texts, permuted among the items."""
-        order = np.random.default_rng(seed).permutation(len(self.bags))
-        return CatalogFeatures(self.reader, [self.bags[row] for row in order], self.table[order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +291,7 @@ def fit_space(
     split: Split,
     parameters: SpaceParameters | None = None,
     *,
+    reading: Reading = READING,
     progress: bool = False,
 ) -> LatentSpace:
     """Fit a latent space, from only the split's support ratings.
@@ -297,17 +300,18 @@ def fit_space(
         catalog: Items, users and ratings.
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the fit; by default the defaults.
+        reading: What the features of free text are.
         progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         PreparationError: Fewer than two items are rated, or the texts do not differ in any feature.
     """
     parameters = parameters or SpaceParameters()
-    features = CatalogFeatures.of(catalog, progress)
+    features = CatalogFeatures.of(catalog, progress, reading)
     factors = factor_items(catalog, split, parameters, progress=progress)
     maps = fit_maps(features, factors, parameters)
     space = complete(catalog, split, features, maps, parameters)
-    measured = measure(catalog, split, features, factors, maps, parameters)
+    measured = measure(catalog, split, features, factors, maps, parameters, reading)
     return replace(space, quality=replace(space.quality, **measured))
 
 
@@ -390,6 +394,7 @@ def measure(
     factors: ItemFactors,
     maps: RawMaps,
     parameters: SpaceParameters,
+    reading: Reading = READING,
 ) -> dict[str, Any]:
     """Step 6: scores of the space and of its placebo, as the fields of `Quality`; none if there are too few ratings."""
     user, item, value = train_ratings(catalog, split)
@@ -401,7 +406,7 @@ def measure(
     def apart(features: CatalogFeatures, maps: RawMaps) -> Apart:
         return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
 
-    permuted = features.permuted(parameters.seed)
+    permuted = CatalogFeatures.of(with_permuted_texts(catalog, seed=parameters.seed), reading=reading)
     placebo = fit_maps(permuted, factors, parameters)
     return compare(sample, apart(features, maps), apart(permuted, placebo))
 
