@@ -73,11 +73,7 @@ class Encoder:
 
     def linear(self, bags: Sequence[Bag]) -> Floats:
         """Embeddings of texts given by their features, before the projection, `[B, n]`."""
-        numbers, values = padded(bags, len(self._rows) - 1)
-        z = np.tile(self.intercept, (len(bags), 1))
-        for column in range(numbers.shape[1]):
-            z += values[:, column, None] * self._rows[numbers[:, column]]
-        return z
+        return weighted(bags, self._rows, self.intercept)
 
     def bags(self, texts: Sequence[str]) -> list[Bag]:
         """Features of texts; those of texts seen before are remembered, as long as there is room."""
@@ -87,3 +83,18 @@ class Encoder:
             self._bags |= found
             self._remembered += sum(len(numbers) for numbers, _ in found.values())
         return [found[text] if text in found else self._bags[text] for text in texts]
+
+
+def weighted(bags: Sequence[Bag], rows: Floats, intercept: Floats) -> Floats:
+    """Linear values of texts given by their features, `[B, k]`. To the last bit, row i depends only on bag i.
+
+    Args:
+        bags: Features of each text, `[B]`.
+        rows: What each feature adds, and a last row of zeros for padding, `[F + 1, k]`.
+        intercept: Value of a text without features, `[k]`.
+    """
+    numbers, values = padded(bags, len(rows) - 1)
+    z = np.tile(intercept, (len(bags), 1))
+    for column in range(numbers.shape[1]):
+        z += values[:, column, None] * rows[numbers[:, column]]
+    return z

@@ -143,7 +143,7 @@ def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters, readi
         "version": VERSION,
         "catalog": catalog.hash,
         "split": split.hash,
-        "parameters": asdict(parameters),
+        "parameters": {name: value for name, value in asdict(parameters).items() if value is not None},
         "reads": lexicon_hash() if catalog.language == "plot_english" else reading.to_json(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
