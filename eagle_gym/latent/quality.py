@@ -187,16 +187,20 @@ def cross_validate(
         ConfigurationError: As `cold_start_report`.
     """
     gains = np.zeros((splits, len(choices)))
-    train = _train_only(catalog, split)
+    train = train_only(catalog, split)
     for row, held in enumerate(holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
         features = CatalogFeatures.of(held.catalog, reading=reading)
+        fitted: dict[SpaceParameters, RawMaps] = {}
         factors: dict[SpaceParameters, ItemFactors] = {}
         base = _rmse(user_means(held)[held.user] - held.value)
         for column, choice in enumerate(choices):
-            same = replace(choice, encoder_ridge=1.0, ball=1.0)  # neither changes the factors
+            wide = replace(choice, dim=2, rank=max(choice.rank, choice.dim - 1), ball=1.0)  # all that maps depend on
+            same = replace(wide, encoder_ridge=1.0, components=None)  # all that factors depend on
             if same not in factors:
-                factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = predict(held, features, fit_maps(features, factors[same], choice), choice)
+                factors[same] = factor_items(held.catalog, held.split, wide)
+            if wide not in fitted:
+                fitted[wide] = fit_maps(features, factors[same], wide)
+            predicted = predict(held, features, fitted[wide], choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
@@ -255,7 +259,7 @@ def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
     return np.flatnonzero(np.bincount(catalog.ratings.user[split.support], minlength=len(catalog.users)))
 
 
-def _train_only(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
+def train_only(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
     """The catalog of only the train users' ratings, and its split."""
     mine = np.isin(catalog.ratings.user, split.train_users)
     return restrict(catalog, split, mine, np.arange(len(catalog.items)))[0]

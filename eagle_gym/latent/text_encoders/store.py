@@ -39,8 +39,9 @@ class StoredEncoder:
 
     @property
     def dim(self) -> int:
-        """Length of the vectors."""
-        return self.inner.dim
+        """Length of the vectors: of those that are kept, else the encoder is asked."""
+        kept = self._any()
+        return self.inner.dim if kept is None else len(kept)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts; see the protocol.
