@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 BLOCKS: Final = ("labels", "attributes", "tags", "words", "vector")
 FACTORS: Final = (0.25, 4.0, 16.0)  # of the penalty that a block may have instead of the common one
-MANY: Final = 1_500  # features: with more, only the first part of the items chooses
+MANY: Final = 1_500  # features, without a vector: with more, only the first part of the items chooses
 _LABELS: Final = frozenset({"genre", "genres", "year", "decade"})
 
 
@@ -147,7 +147,7 @@ def choose_penalties(folds: Sequence[Fold], blocks: NDArray[np.intp], ridge: flo
     Returns:
         The penalty of each feature, [F].
     """
-    folds = folds[:1] if len(blocks) > MANY else folds
+    folds = folds[:1] if np.sum(blocks != BLOCKS.index("vector")) > MANY else folds
     penalties = np.full(len(blocks), ridge)
     least = sum(fold.missed(penalties) for fold in folds)
     for block in np.unique(blocks):

@@ -175,6 +175,6 @@ def comparison_table(name: str, rows: Mapping[str, Row], splits: int) -> str:
     ]  # fmt: skip
     title = (
         f"{name}, items with at least {LEAST} ratings: ratings of held-out items (20 %), {splits} splits. The placebo "
-        "is the same with the texts permuted among the items. Intervals are over test users, and so are AUC and NDCG@10:"
+        "is the same with the texts permuted among the items. Intervals are over test users, as are AUC and NDCG@10:"
     )
     return f"{title}\n\n{aligned(head, body)}"
