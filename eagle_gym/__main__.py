@@ -203,6 +203,7 @@ def info(options: argparse.Namespace) -> int:
 
 def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     """Names and values to print; an indented name is a part of the one above it."""
+    from eagle_gym.actions.surrogate.make import advice
     from eagle_gym.envs.settings import Settings
 
     world = env.world
@@ -231,6 +232,8 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     if parts.surrogate_quality:
         yield "surrogate of the language model", "R² of predicted displacements, on texts unseen in the fit"
         yield from _surrogate_facts(parts.surrogate_quality)
+        if not parts.speaks_plot_english and (said := advice(parts.surrogate_quality)):
+            yield "  advice", said
     default = Settings().as_kwargs()
     changed = {name: value for name, value in world.settings.as_kwargs().items() if value != default[name]}
     yield "arguments", json.dumps(changed) if changed else "all as by default"

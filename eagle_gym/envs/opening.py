@@ -77,7 +77,7 @@ def open_resources(settings: Settings) -> Resources:
             "not speak: choose a general one, such as language_model='transformers:Qwen/Qwen2.5-0.5B-Instruct'"
         )
     split = split_catalog(catalog)
-    space_key = f"{catalog.hash}-{settings.dim}-{settings.placebo}"
+    space_key = f"{catalog.hash}-{settings.dim}-{settings.placebo}-{settings.encoder}"
     space = shared(_SPACES, space_key, lambda: open_space(settings, catalog, split))
     candidates = open_candidates(settings, model)
     effects_model = open_effects_model(settings) or model
@@ -116,6 +116,8 @@ def open_space(settings: Settings, catalog: Catalog, split: Split) -> LatentSpac
         catalog,
         split,
         parameters={"dim": settings.dim},
+        encoder=settings.encoder,
+        device="cpu" if settings.device == "auto" else settings.device,
         prepare=settings.prepare,
         placebo=settings.placebo,
         cache_dir=settings.cache_dir,

@@ -19,6 +19,7 @@ from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
 from eagle_gym.language.prompts import PromptSource, load_prompts
 from eagle_gym.latent import AFFINITIES
+from eagle_gym.latent.text_encoders import check_spec, split_spec
 from eagle_gym.tasks import TASKS
 
 SPLITS: Final = ("train", "test")
@@ -282,6 +283,14 @@ class Settings:
         help="Utility that is lost at each step.",
         applies_to="utility",
     )
+    encoder: str = argument(
+        "words",
+        kind="encoder",
+        help="What reads free text, before it is mapped into the latent space: `'words'`, `'minilm'` (a small sentence "
+        "encoder), `'transformers:PATH'` (any other), `'openai:MODEL@URL'` (a server's embeddings), or both, such as "
+        "`'words+minilm'`. Plot English is always read by its attributes.",
+        applies_to="latent space",
+    )
     dim: int = argument(8, at_least=2, help="Dimension of the latent space.", applies_to="latent space")
     prepare: Prepare = argument(
         "auto",
@@ -378,6 +387,7 @@ class Settings:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+        _check_encoder(self)
         _check_prompts(self)
 
     def _preset(self) -> dict[str, Any]:
@@ -543,6 +553,22 @@ def _check_language(settings: Settings) -> None:
 _OF_PLOT_ENGLISH: Final = {"embedded": "the embedded model", "grammar": "the grammar"}
 
 
+def _check_encoder(settings: Settings) -> None:
+    try:
+        check_spec(settings.encoder)
+    except ConfigurationError as error:
+        raise ArgumentError(str(error)) from error
+    spec = CATALOGS[settings.catalog]
+    texts = spec.takes.get("texts")
+    is_rendered = texts is not None and texts.kind == "choice" and settings.texts not in spec.free_texts
+    if settings.encoder != "words" and is_rendered:
+        other = f", or choose texts={spec.free_texts[0]!r}" if spec.free_texts else ""
+        raise ArgumentError(
+            f"expected encoder='words' with texts in plot English, got {masked(settings.encoder)!r}: plot English is "
+            f"read by its attributes; leave encoder out{other}"
+        )
+
+
 def _check_prompts(settings: Settings) -> None:
     try:
         if settings.prompts is not None:
@@ -559,6 +585,9 @@ def _identified(record: Argument, value: Any) -> Any:  # noqa: ANN401
         return located(value)
     if record.kind == "prompts":
         return load_prompts(value).fingerprint
+    if record.kind == "encoder":
+        words, spec = split_spec(value)
+        return [words, _identified_model(spec) if spec else None]
     return _identified_model(value) if record.kind == "model" else value
 
 

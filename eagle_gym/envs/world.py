@@ -66,10 +66,12 @@ class Resources:
     def deterministic(self) -> bool:
         """Whether the models promise equal answers for equal seeds, whatever else is in the batch.
 
+        A text encoder that the latent space reads with counts too.
+
         A model that a fitted surrogate replaces is not called again, so it does not count.
         """
         asked = self.models if isinstance(self.action_sets.effects, Rollout) else (self.model,)
-        return all(model.deterministic for model in asked)
+        return all(model.deterministic for model in asked) and self.space.encoder.deterministic
 
     @cached_property
     def speaks_plot_english(self) -> bool:
