@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from platformdirs import user_cache_path
 
 from eagle_gym.actions.action_set import ActionSets
-from eagle_gym.actions.candidates import Candidates, LexiconCandidates, ModelCandidates
+from eagle_gym.actions.candidates import Candidates, LexiconCandidates
 from eagle_gym.actions.effects import Effects, Rollout
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate.store import prepare_surrogate
 from eagle_gym.catalog import Catalog, Profiles, Split, split_catalog
 from eagle_gym.catalogs import CATALOGS

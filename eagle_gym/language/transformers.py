@@ -435,8 +435,11 @@ class TransformersModel:
         tokens, stopped = generated.tokens, generated.stopped
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
-        text, problem = self.prompt_format.read(tokens, prompt)
-        reason: FinishReason = "stop" if stopped or self.prompt_format.has_stop(tokens) else "length"
+        finished = stopped or self.prompt_format.has_stop(tokens)
+        text, problem = self.prompt_format.read(tokens, prompt, finished=finished)
+        # A list is read without the edit that the limit has cut.
+        is_list = prompt is not None and prompt.asks_for_list and self.language == "free"
+        reason: FinishReason = "stop" if finished or is_list else "length"
         return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
 
 

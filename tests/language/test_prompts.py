@@ -14,6 +14,7 @@ from eagle_gym.language.prompts import (
     load_prompts,
     well_formed,
 )
+from eagle_gym.language.prompts.prompt_set import FIELDS, OPTIONAL
 
 ANY_TEXT = st.text(st.characters(), min_size=1).filter(str.strip)  # lone surrogates included
 GENERAL = [name for name in BUILT_IN if name != "control"]
@@ -83,12 +84,29 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
         Prompt("rewrite", "A {film}.", "add a robot"),
         Prompt("propose", "A film."),
         Prompt("propose", "A film.", "", "Likes robots."),
+        Prompt("propose", "A film.", count=7),
+        Prompt("propose", "A film.", profile="Likes robots.", count=7),
         Prompt("write", "tone: dark"),
         Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
 def test_general_prompts_carry_every_field(name: str, prompt: Prompt):
-    assert all(part in phrased(name, prompt) for part in (prompt.text, prompt.edit, prompt.profile))
+    count = str(prompt.count) if prompt.count > 1 else ""
+    assert all(part in phrased(name, prompt) for part in (prompt.text, prompt.edit, prompt.profile, count))
+
+
+def test_a_set_without_lists_asks_for_one_edit():
+    own = {task: {"user": "".join(f"{{{field}}}" for field in fields)} for task, fields in FIELDS.items()}
+    found = load_prompts({task: own[task] for task in FIELDS if task not in OPTIONAL})
+    asked = Prompt("propose", "A film.", profile="Likes robots.", count=7)
+    assert found.messages(asked) == [("user", "A film.Likes robots.")]
+    assert load_prompts(own).messages(asked) == [("user", "A film.Likes robots.7")]
+
+
+@pytest.mark.parametrize(("task", "count"), [("propose", 0), ("rewrite", 2)])
+def test_only_proposals_are_counted(task: str, count: int):
+    with pytest.raises(ConfigurationError, match=f"expected count=1, or more with the task 'propose', got {count}"):
+        Prompt(task, "A film.", "Add a robot.", count=count)
 
 
 def test_chats_hold_rules_examples_and_request_in_order():

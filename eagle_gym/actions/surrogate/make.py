@@ -12,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from eagle_gym import cache
-from eagle_gym.actions.candidates import Candidates, ModelCandidates
+from eagle_gym.actions.candidates import Candidates
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
 from eagle_gym.errors import PreparationError

@@ -1,8 +1,8 @@
 """Prompt sets: the words in which a language model is asked, read from a TOML file or given as a dict.
 
 A set has a table for each task. Its `user` pattern names the prompt's fields in braces (`{text}`, `{edit}`,
-`{profile}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with their answers. How the parts
-are put together is the set's `format`:
+`{profile}`, `{count}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with their answers. How
+the parts are put together is the set's `format`:
 
 - `"chat"`: messages. The rules are the system's, examples are turns of user and assistant.
 - `"plain"`: one text to be continued: rules, examples and request, a blank line between them. An answer ends at one of
@@ -38,10 +38,13 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "rewrite": ("text", "edit"),
     "propose": ("text",),
     "propose_for_user": ("text", "profile"),
+    "propose_list": ("text", "count"),
+    "propose_list_for_user": ("text", "profile", "count"),
     "write": ("text",),
     "rate": ("text", "profile"),
 }
-OPTIONAL: Final = frozenset(("rate",))  # only judges are asked for it
+# Only judges rate; a set without lists asks for one edit at a time.
+OPTIONAL: Final = frozenset(("rate", "propose_list", "propose_list_for_user"))
 _HEAD: Final = ("based_on", "format", "noun", "stop")
 _PARTS: Final = ("system", "user", "examples")
 
@@ -94,7 +97,8 @@ class PromptSet:
         name: The built-in name or the path, for messages.
         format: How the parts are put together.
         stop: What ends an answer to a plain prompt.
-        tasks: The tasks by name: those of `Prompt`, with `"propose_for_user"` where a profile is given.
+        tasks: The tasks by name: those of `Prompt`, with `"propose_for_user"` where a profile is given, and
+            `"propose_list"` and `"propose_list_for_user"` where several edits are asked for.
     """
 
     name: str
@@ -145,14 +149,22 @@ class PromptSet:
         Raises:
             ConfigurationError: The set lacks the task.
         """
-        name = "propose_for_user" if prompt.task == "propose" and prompt.profile else prompt.task
+        name = self._name(prompt)
         task = self.tasks.get(name)
         if task is None:
             raise ConfigurationError(
                 f"expected prompts with the task {name!r}, got {self.name!r} with {', '.join(self.tasks)}: name a "
                 "general language model, or add the table to your prompts"
             )
-        return task, [clean(well_formed(getattr(prompt, field))) for field in task.names]
+        return task, [clean(well_formed(str(getattr(prompt, field)))) for field in task.names]
+
+    def _name(self, prompt: Prompt) -> str:
+        """The task's name in this set. A set without lists asks for one edit instead."""
+        if prompt.task != "propose":
+            return prompt.task
+        whom = "_for_user" if prompt.profile else ""
+        listed = f"propose_list{whom}"
+        return listed if prompt.asks_for_list and listed in self.tasks else f"propose{whom}"
 
 
 def load_prompts(source: PromptSource) -> PromptSet:
