@@ -73,7 +73,8 @@ def _items(answer: str, *, finished: bool) -> list[str]:
     items = [answer[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
     if items and not finished and "\n" not in items[-1]:
         items.pop()
-    return [item.split("\n", 1)[0].strip() for item in items]
+    # A number that is out of order ends an edit, too.
+    return [_NUMBER.split(item.split("\n", 1)[0])[0].strip() for item in items]
 
 
 def _ascending(answer: str) -> list[re.Match[str]]:

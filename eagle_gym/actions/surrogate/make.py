@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from eagle_gym import cache
 from eagle_gym.actions.candidates import Candidates
+from eagle_gym.actions.pools import ItemPools
 from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
@@ -130,7 +131,7 @@ def make_surrogate(
         progress: Whether to show a progress bar.
     """
     cost = FitCost(model, record)
-    if isinstance(candidates, ModelCandidates):
+    if isinstance(candidates, ModelCandidates | ItemPools):
         candidates = candidates.asking(cost.model)
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
