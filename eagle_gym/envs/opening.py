@@ -72,7 +72,11 @@ def open_resources(settings: Settings) -> Resources:
     catalog = shared(_CATALOGS, settings.catalog_key, lambda: load_catalog(settings))
     keywords = settings.applying_to("language models", "recording and budget")
     model = load_language_model(
-        settings.language_model, prompts=settings.prompts, cache_dir=settings.cache_dir, **keywords
+        settings.language_model,
+        prompts=settings.prompts,
+        about=CATALOGS[settings.catalog].about,
+        cache_dir=settings.cache_dir,
+        **keywords,
     )
     if model.language == "plot_english" and catalog.language != "plot_english":
         raise ConfigurationError(
@@ -173,7 +177,8 @@ def open_effects_model(settings: Settings) -> LanguageModel | None:
     if settings.effects_model is None:
         return None
     keywords = settings.applying_to("language models")
-    return load_language_model(settings.effects_model, cache_dir=settings.cache_dir, **keywords)
+    about = CATALOGS[settings.catalog].about
+    return load_language_model(settings.effects_model, about=about, cache_dir=settings.cache_dir, **keywords)
 
 
 def open_effects(

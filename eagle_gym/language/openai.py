@@ -103,6 +103,7 @@ class OpenAIModel:
         spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
         prompts: The words in which it is asked; None takes those that the spec names.
+        about: What the texts describe, for nouns and examples; None where nobody knows.
 
     Raises:
         ConfigurationError: The spec or the prompts are invalid, or both name prompts.
@@ -112,11 +113,16 @@ class OpenAIModel:
     deterministic = False
 
     def __init__(
-        self, spec: str, *, max_new_tokens: int | None = None, prompts: PromptSource | None = None
+        self,
+        spec: str,
+        *,
+        max_new_tokens: int | None = None,
+        prompts: PromptSource | None = None,
+        about: str | None = None,
     ) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.prompts = _chosen_prompts(self.endpoint, prompts)
+        self.prompts = _chosen_prompts(self.endpoint, prompts, about)
         self.language: Language = "plot_english" if self.prompts.format == "control" else "free"
         identity = f"{self.endpoint.identity}&{self.prompts.fingerprint}"
         self.fingerprint = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -389,9 +395,9 @@ def _corrected(manners: Manners, error: Exception) -> Manners:
     return manners.corrected(str(error), *(value if isinstance(value, str) else None for value in named))
 
 
-def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None) -> PromptSet:
+def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None, about: str | None) -> PromptSet:
     if prompts is not None and endpoint.prompts is not None:
         raise ConfigurationError(
             f"expected prompts in the URL or as an argument, got both ({endpoint.prompts!r} in the URL): leave one out"
         )
-    return load_prompts(prompts or endpoint.prompts or "chat")
+    return load_prompts(prompts or endpoint.prompts or "chat", about)

@@ -142,6 +142,30 @@ def test_a_set_may_be_based_on_one_that_is_based_on_another():
     assert asked[-1] == load_prompts("chat").messages(Prompt("rewrite", "A hat.", "Make it red."))[-1]
 
 
+def test_products_have_a_noun_and_examples_of_their_own():
+    for name in GENERAL:
+        usual, film, product = (load_prompts(name, about) for about in (None, "film", "product"))
+        assert film.fingerprint == usual.fingerprint != product.fingerprint
+        asked = Prompt("rewrite", "A hat.", "Make it red.")
+        words = product.messages(asked) if product.format == "chat" else [("", product.text(asked))]
+        assert "product description" in words[0][1]
+        assert not any("lighthouse" in text or "chess" in text for _, text in words), "examples are not about films"
+    few, listed = load_prompts("few_shot", "product"), Prompt("propose", "A hat.", profile="Likes red.", count=9)
+    assert few.text(listed).endswith("Description: A hat.\nUser: Likes red.\n9 different edits:")
+    assert all(not task.examples or "scarf" in str(task.examples) for task in few.tasks.values())
+
+
+def test_what_a_set_says_wins_over_its_base_and_what_it_says_about_products_over_both():
+    own = {"based_on": "few_shot", "noun": "advertisement", "about": {"product": {"propose": {"system": "Sell."}}}}
+    film, product = (load_prompts(own, about).text(Prompt("propose", "A hat.")) for about in ("film", "product"))
+    assert film.startswith("For each advertisement, one short edit")
+    assert "lighthouse" in film
+    assert product.startswith("Sell.")
+    assert "scarf" in product
+    rewritten = load_prompts(own, "product").text(Prompt("rewrite", "A hat.", "Make it red."))
+    assert rewritten.startswith("Each advertisement is rewritten")
+
+
 def test_plain_prompts_end_where_the_answer_begins():
     asked = phrased("few_shot", Prompt("rewrite", "A hat.", "Make it red."))
     assert asked.endswith("Description: A hat.\nEdit: Make it red.\nRewritten description:")
@@ -190,6 +214,11 @@ def test_a_file_says_the_same_as_a_dict(tmp_path: Path):
         ({"format": "control"}, "expected nothing but control tokens and fields in rewrite, got"),
         ({"based_on": "chatt"}, "expected based_on to be one of .*, got 'chatt'; did you mean 'chat'"),
         ({"based_on": ["chat"]}, "expected based_on to be one of"),
+        ({"about": {"song": {}}}, r"expected one of film, product in \[about\], got 'song'"),
+        ({"about": {"product": {"nuon": "x"}}}, r"in \[about.product\], got 'nuon'; did you mean 'noun'"),
+        ({"about": {"product": "x"}}, r"expected about to hold tables such as \[about.product\]"),
+        ({"about": "product"}, r"expected about to hold tables such as \[about.product\]"),
+        ({"propose_list": {"user": "{text}"}}, r"expected the field \{count\} in propose_list.user, got none"),
     ],
 )
 def test_what_a_set_may_not_say(content: dict, message: str):
