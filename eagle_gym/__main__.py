@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     _add_list(commands)
     for name, function, text in (
-        ("prepare", prepare, "fit and cache what an environment needs (latent space, surrogate), with a progress bar"),
+        ("prepare", prepare, "make and keep what an environment needs: latent space, surrogate, pools"),
         ("play", play, "play an episode: read the text, choose an edit, see what the model makes of it"),
         ("animate", animate, "draw an episode of the greedy policy as an animated GIF (needs the extra: render)"),
         ("check", check, "run the checkers of Gymnasium and Stable-Baselines3 (warnings are errors) and our own"),
@@ -181,8 +181,16 @@ def list_ids(options: argparse.Namespace) -> int:
 
 
 def prepare(options: argparse.Namespace) -> int:
-    """Open an environment once, which makes its latent space and surrogate if they are absent."""
+    """Open an environment once, which makes its latent space and surrogate if they are absent; then make its pools."""
+    from eagle_gym.actions.pools import ItemPools
+
     env = open_env(options)
+    candidates = env.world.resources.action_sets.candidates
+    if isinstance(candidates, ItemPools):
+        split = env.world.resources.split
+        starts = [env.world.catalog.items[row].text for row in (*split.train_items, *split.test_items)]
+        made = candidates.make(starts, progress=True)
+        print(f"{candidates.path} holds the pools of {len(set(starts))} items; {made} of them are new.")
     print(f"{options.id} is prepared.")
     env.close()
     return 0

@@ -23,6 +23,7 @@ from eagle_gym.latent.text_encoders import check_spec, split_spec
 from eagle_gym.tasks import TASKS
 
 SPLITS: Final = ("train", "test")
+CACHED: Final = "cache"  # value of pools: a file in the cache folder
 Features = Literal["displacement", "next"]
 Prepare = Literal["auto", "never"]
 Placebo = Literal["refuse", "allow"]
@@ -187,9 +188,10 @@ class Settings:
         applies_to="actions",
     )
     candidates: str = argument(
-        "lexicon",
-        choices=("lexicon", "model"),
-        help="Who proposes the candidates: the lexicon of plot English or the language model.",
+        "auto",
+        choices=("auto", "lexicon", "model"),
+        help="Who proposes the candidates: `'lexicon'` of plot English, or the language `'model'`. `'auto'` takes the "
+        "lexicon where the texts and the model are of plot English, and the model elsewhere.",
         applies_to="actions",
     )
     personalised: float = argument(
@@ -199,6 +201,15 @@ class Settings:
         at_least=0,
         at_most=1,
         help="Share of the candidates proposed with the user's profile; 0 if the taste is hidden.",
+        applies_to="actions",
+    )
+    pools: str | None = argument(
+        None,
+        of=str,
+        kind="path",
+        help="File that keeps a pool of candidates for each item, or `'cache'` for one in `cache_dir`. An episode "
+        "then takes its edits from its first item's pool, so a step asks the language model for a rewrite only. Absent "
+        "pools are made when they are needed, or by `python -m eagle_gym prepare`. No candidate is personalised.",
         applies_to="actions",
     )
     macro: float = argument(
@@ -382,6 +393,7 @@ class Settings:
                 object.__setattr__(self, name, value)
         _check_sizes(self)
         _check_taste(self)
+        _check_pools(self)
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
@@ -393,12 +405,15 @@ class Settings:
     def _preset(self) -> dict[str, Any]:
         """The arguments that the task sets.
 
-        A hidden taste personalises nothing, whoever hides it, and what is not shown orders nothing. A utility of one's
+        A hidden taste personalises nothing, whoever hides it, nor do pools that are kept, and what is not shown orders
+        nothing. A utility of one's
         own has no affinity and no interests, and what `utility_kwargs` says of them wins over the task.
         """
         values = TASKS[self.task].arguments
         if (self.taste or values["taste"]) == "hidden":
             values |= {"personalised": 0.0, "order": "pool"}
+        if self.pools is not None:
+            values["personalised"] = 0.0
         if (self.action_features or values["action_features"]) == "none":
             values["order"] = "pool"
         if self.utility is not None:
@@ -504,6 +519,14 @@ def _check_taste(settings: Settings) -> None:
             f"expected order='pool' with taste={settings.taste!r} and action_features={settings.action_features!r}, "
             "got 'match': an order may only repeat what is shown, so choose taste='shown' and action_features='edit' "
             "or 'effect'"
+        )
+
+
+def _check_pools(settings: Settings) -> None:
+    if settings.pools is not None and settings.personalised > 0:
+        raise ArgumentError(
+            f"expected personalised=0 with pools={settings.pools!r}, got {settings.personalised}: a pool that is kept "
+            "for an item knows no user; leave personalised out, or leave pools out"
         )
 
 

@@ -122,13 +122,19 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     scores = score(world, z, raw, starts).rows()
     users = [state.user for state in raw]
     profiles = [parts.profile(user) if world.settings.shows_taste else "" for user in users]
-    action_sets = parts.action_sets.build(texts, profiles, z)
+    subjects = None if world.settings.pools is None else [_first_text(world, state) for state in raw]
+    action_sets = parts.action_sets.build(texts, profiles, z, subjects)
     if world.settings.order == "match":
         action_sets = [_by_match(world, *row) for row in zip(action_sets, users, strict=True)]
     return [
         State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start, np.zeros_like(row))
         for s, row, parts_of, action_set, start in zip(raw, z, scores, action_sets, starts, strict=True)
     ]
+
+
+def _first_text(world: World, state: RawState) -> str:
+    """The text of the item that the episode started from; for a text of the caller's own, the state's text."""
+    return state.text if state.item < 0 else world.catalog.items[state.item].text
 
 
 def _by_match(world: World, chosen: ActionSet, user: int) -> ActionSet:

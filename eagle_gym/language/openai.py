@@ -15,8 +15,9 @@ stand in the URL's query, joined by `&`; in their values `@` is written `%40` an
 - `system_role=false`: put the instructions at the beginning of the user's message.
 - `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
 - `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
+- `structured=false`: ask for lists of edits in words only. Otherwise `response_format` asks for JSON, too.
 
-The last three are tried without being asked for where a server says that it does not support a field or the system
+The last four are tried without being asked for where a server says that it does not support a field or the system
 role; a warning in the log says so. A value that a server refuses is an error. Without `temperature` the server samples
 as it likes.
 
@@ -52,9 +53,10 @@ from typing import Any, Final
 import numpy as np
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError
-from eagle_gym.language.answers import Answer, read_answer, until_stop
+from eagle_gym.language.answers import Answer, until_stop
 from eagle_gym.language.connection import Connection, make_client
-from eagle_gym.language.endpoint import Endpoint, Manners
+from eagle_gym.language.endpoint import Endpoint, Manners, list_format
+from eagle_gym.language.lists import read_completion
 from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
@@ -101,6 +103,7 @@ class OpenAIModel:
         spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
         prompts: The words in which it is asked; None takes those that the spec names.
+        about: What the texts describe, for nouns and examples; None where nobody knows.
 
     Raises:
         ConfigurationError: The spec or the prompts are invalid, or both name prompts.
@@ -110,11 +113,16 @@ class OpenAIModel:
     deterministic = False
 
     def __init__(
-        self, spec: str, *, max_new_tokens: int | None = None, prompts: PromptSource | None = None
+        self,
+        spec: str,
+        *,
+        max_new_tokens: int | None = None,
+        prompts: PromptSource | None = None,
+        about: str | None = None,
     ) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.prompts = _chosen_prompts(self.endpoint, prompts)
+        self.prompts = _chosen_prompts(self.endpoint, prompts, about)
         self.language: Language = "plot_english" if self.prompts.format == "control" else "free"
         identity = f"{self.endpoint.identity}&{self.prompts.fingerprint}"
         self.fingerprint = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -274,6 +282,8 @@ class OpenAIModel:
             "seed": seed % 2**31,  # some servers hold seeds in 32 bits
         }
         asked = {name: value for name, value in fields.items() if name not in manners.omit}
+        if prompt.asks_for_list and manners.structured and self.prompts.format == "chat":
+            asked["response_format"] = list_format(prompt.count)
         return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
 
     def _asked(self, prompt: Prompt, manners: Manners) -> dict[str, Any]:
@@ -315,11 +325,13 @@ class OpenAIModel:
         text = self._masked(reply.text)
         if self.prompts.format == "control":
             text, end, _ = text.partition(END)
-            answer, whole = Answer(text.strip()), bool(end)
+            answer, reason = Answer(text.strip()), "stop" if end else self._reason(reply, count)
         else:
             text, whole = until_stop(text, self.prompts.stop)  # where the server did not
-            answer = read_answer(text, prompt) if text.strip() else Answer("", reply.remark)
-        reason = "stop" if whole else self._reason(reply, count)
+            reason = "stop" if whole else self._reason(reply, count)
+            read = partial(read_completion, text, prompt, finished=reason == "stop")
+            answer = read() if text.strip() else Answer("", reply.remark)
+            reason = "stop" if prompt.asks_for_list else reason  # a list is read without the edit that was cut
         problem = None if answer.problem is None else self._redact(answer.problem)
         return Completion(answer.text, count.prompt, count.completion, reason, problem)
 
@@ -383,9 +395,9 @@ def _corrected(manners: Manners, error: Exception) -> Manners:
     return manners.corrected(str(error), *(value if isinstance(value, str) else None for value in named))
 
 
-def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None) -> PromptSet:
+def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None, about: str | None) -> PromptSet:
     if prompts is not None and endpoint.prompts is not None:
         raise ConfigurationError(
             f"expected prompts in the URL or as an argument, got both ({endpoint.prompts!r} in the URL): leave one out"
         )
-    return load_prompts(prompts or endpoint.prompts or "chat")
+    return load_prompts(prompts or endpoint.prompts or "chat", about)

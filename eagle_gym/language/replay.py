@@ -15,16 +15,16 @@ import difflib
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 from filelock import FileLock
 
+from eagle_gym.cache import drop_cut_line
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.metering import load_inner
 from eagle_gym.language.model import Completion, Language, LanguageModel, Usage, check_request
@@ -99,7 +99,7 @@ class Recording:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
-                _drop_cut_line(file)
+                drop_cut_line(file)
                 self._read()
                 self._check_origin()
                 file.write("".join(self._lines(dict(items))).encode("ascii"))
@@ -350,22 +350,6 @@ def _record(question: object, answer: object) -> dict[str, Any]:
     said = json.dumps([question, answer], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
     digest = hashlib.sha256(said.encode("ascii")).hexdigest()[:16]
     return {"question": question, "answer": answer, "sha256": digest}
-
-
-def _drop_cut_line(file: BinaryIO) -> None:
-    """Remove an incomplete last line, which a killed process may have left."""
-    end = file.seek(0, os.SEEK_END)
-    whole = end
-    while whole > 0:
-        begin = max(0, whole - 4096)
-        file.seek(begin)
-        at = file.read(whole - begin).rfind(b"\n")
-        if at >= 0:
-            whole = begin + at + 1
-            break
-        whole = begin
-    if whole < end:
-        file.truncate(whole)
 
 
 def _plain(item: Question | RecordedAnswer) -> object:

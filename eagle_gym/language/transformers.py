@@ -192,14 +192,18 @@ class _Shared:
         except (KeyError, TypeError, ValueError) as error:
             raise PreparationError(f"{self.source}: config.json is no Llama's, {error} is missing or wrong") from error
 
-    def format_of(self, prompts: PromptSet | None) -> PromptFormat:
+    def format_of(self, prompts: PromptSet | None, about: str | None = None) -> PromptFormat:
         """How this model is asked in the words of a set; None chooses the built-in set that it understands.
+
+        Args:
+            prompts: The set.
+            about: What the texts describe, for the choice of a built-in set.
 
         Raises:
             ConfigurationError: The model does not understand the set's format.
             PreparationError: The model has no chat template, or one that cannot be used.
         """
-        chosen = prompts or load_prompts(self._default_prompts())
+        chosen = prompts or load_prompts(self._default_prompts(), about)
         with _loading:
             if chosen.fingerprint not in self._formats:
                 self._formats[chosen.fingerprint] = self._make_format(chosen)
@@ -313,6 +317,7 @@ class TransformersModel:
         prompts: The words in which it is asked; None takes control tokens for models that were trained on them,
             `"chat"` for models with a chat template and for GGUF files, and `"few_shot"` for others.
         cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
+        about: What the texts describe (`"film"`, `"product"`), for nouns and examples; None where nobody knows.
 
     Raises:
         ConfigurationError: The dtype or a field of the prompts is unknown, or this machine lacks the device.
@@ -330,15 +335,16 @@ class TransformersModel:
         max_new_tokens: int | None = None,
         prompts: PromptSource | None = None,
         cache_dir: str | None = None,
+        about: str | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise ConfigurationError(f"unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.name = name
         self.usage = Usage()
-        asked = None if prompts is None else load_prompts(prompts)
+        asked = None if prompts is None else load_prompts(prompts, about)
         self._source = _resolve(target, cache_dir)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
-        self.prompt_format = self._held.format_of(asked)
+        self.prompt_format = self._held.format_of(asked, about)
         self._decoder: TokenDecoder | None = self._held.decoder(self.prompt_format.ending, fixed_tiles=batch_invariant)
         self._max_new_tokens = max_new_tokens or self.prompt_format.default_max_tokens
         self.fingerprint = self._held.fingerprint_with(self.prompt_format.prompts)
@@ -435,8 +441,11 @@ class TransformersModel:
         tokens, stopped = generated.tokens, generated.stopped
         if len(tokens) + stopped > room:
             tokens, stopped = tokens[:room], False
-        text, problem = self.prompt_format.read(tokens, prompt)
-        reason: FinishReason = "stop" if stopped or self.prompt_format.has_stop(tokens) else "length"
+        finished = stopped or self.prompt_format.has_stop(tokens)
+        text, problem = self.prompt_format.read(tokens, prompt, finished=finished)
+        # A list is read without the edit that the limit has cut.
+        is_list = prompt is not None and prompt.asks_for_list and self.language == "free"
+        reason: FinishReason = "stop" if finished or is_list else "length"
         return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
 
 

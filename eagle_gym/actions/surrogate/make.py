@@ -12,7 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from eagle_gym import cache
-from eagle_gym.actions.candidates import Candidates, ModelCandidates
+from eagle_gym.actions.candidates import Candidates
+from eagle_gym.actions.pools import ItemPools
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate.free import FreeSurrogate, fit_free
 from eagle_gym.actions.surrogate.model import Fitted, PlotSurrogate, Surrogate, linear_map
@@ -133,7 +135,7 @@ def make_surrogate(
         progress: Whether to show a progress bar.
     """
     cost = FitCost(model, record)
-    if isinstance(candidates, ModelCandidates):
+    if isinstance(candidates, ModelCandidates | ItemPools):
         candidates = candidates.asking(cost.model)
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
