@@ -6,6 +6,12 @@ from nothing to a report:
   python -m benchmarks judge runs/t1_methods                     independent judges rate the texts: JUDGES.md
   python -m benchmarks report runs/t1_methods --out runs/report  tables, curves, maps: REPORT.md and report.html
 
+people as judges (docs/rating.md):
+  python -m benchmarks rate runs/t1_methods --out study          a study: tasks for raters, drawn from a run
+  python -m benchmarks invite study --raters 12                  links for raters
+  python -m benchmarks serve study --port 8000                   the pages that raters see
+  python -m benchmarks ratings study                             what they say: RATINGS.md, and a judge in reports
+
 Maintainers of this repository use reference and readme to make the committed numbers.
 Every command has its own help: python -m benchmarks run --help
 """
@@ -72,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     report = add("report", report_runs)
     report.add_argument("runs", type=Path, nargs="+", help="folders of runs, such as runs/t1_methods")
     report.add_argument("--out", type=Path, required=True, help="folder for REPORT.md and report.html")
+    add_rating(add)
     reference = add("reference", pack_run)
     reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
@@ -81,6 +88,35 @@ def parser() -> argparse.ArgumentParser:
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     return top
+
+
+def add_rating(add: Callable[[str, Callable[[argparse.Namespace], None]], Parser]) -> None:
+    """The commands of studies with raters."""
+    rate = add("rate", make_rating_study)
+    rate.add_argument("runs", type=Path, nargs="+", help="folders of finished runs, such as runs/t1_methods")
+    rate.add_argument("--out", type=Path, required=True, help="folder of the study to make")
+    rate.add_argument("--scales", type=int, default=30, help="tasks with one text (default: %(default)s)")
+    rate.add_argument("--pairs", type=int, default=30, help="tasks with two texts (default: %(default)s)")
+    rate.add_argument("--methods", nargs="+", default=[], help="methods to compare (default: all of the runs)")
+    rate.add_argument(
+        "--settings", type=Path, help="consent, criteria, design, exclusion (default: benchmarks/rating/study.toml)"
+    )
+    rate.add_argument("--seed", type=int, default=0, help="draws and assigns the tasks (default: %(default)s)")
+    invite = add("invite", invite_raters)
+    invite.add_argument("study", type=Path, help="folder of a study")
+    invite.add_argument("--raters", type=int, help="number of invitations to make")
+    invite.add_argument("--days", type=float, default=30.0, help="days until they end (default: %(default)s)")
+    invite.add_argument("--url", default="http://127.0.0.1:8000", help="where raters reach it (default: %(default)s)")
+    invite.add_argument("--expire", nargs="+", metavar="RATER", help="end the invitations of these raters now")
+    server = add("serve", serve_study)
+    server.add_argument("study", type=Path, help="folder of a study")
+    server.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s, this machine)")
+    server.add_argument("--port", type=int, default=8000, help="port to listen at (default: %(default)s)")
+    ratings = add("ratings", read_ratings)
+    ratings.add_argument("study", type=Path, help="folder of a study")
+    ratings.add_argument("--runs", type=Path, nargs="+", help="where the runs are now, if they were moved")
+    ratings.add_argument("--add", type=Path, nargs="+", metavar="FILE", help="files of ratings to add before")
+    ratings.add_argument("--replicates", type=int, default=2000, help="of each interval (default: %(default)s)")
 
 
 def add_run(runner: Parser) -> None:
@@ -187,6 +223,90 @@ def report_runs(options: argparse.Namespace) -> None:
     from benchmarks.reporting.build import write_report
 
     for path in write_report(options.runs, options.out):
+        print(path)
+
+
+def make_rating_study(options: argparse.Namespace) -> None:
+    """Make a study for raters out of finished runs.
+
+    Examples:
+      python -m benchmarks rate runs/t1_methods --out study
+      python -m benchmarks rate runs/t1_methods --out study --methods eagle-g_optimal ppo uniform --pairs 60 --scales 0
+      python -m benchmarks rate runs/t1_methods --out study --settings my.toml --seed 1
+
+    Episodes are drawn in turn by method, user and seed. A task shows a user, the original and one text, for five-point
+    scales, or two texts of different methods, which raters do not know. study/study.toml holds the consent text, the
+    criteria and the rule that excludes raters. Change it now if you must: the first rating fixes it.
+    """
+    from benchmarks.rating.make import describe_study, make_study
+    from benchmarks.rating.settings import DEFAULTS
+
+    study = make_study(
+        options.runs,
+        options.out,
+        scales=options.scales,
+        pairs=options.pairs,
+        methods=options.methods,
+        settings=options.settings or DEFAULTS,
+        seed=options.seed,
+    )
+    print(describe_study(study))
+
+
+def invite_raters(options: argparse.Namespace) -> None:
+    """Make links for raters, end them, or list raters.
+
+    Examples:
+      python -m benchmarks invite study --raters 12 --days 14 --url https://rating.example.org
+      python -m benchmarks invite study                      (who has rated how much)
+      python -m benchmarks invite study --expire r1a2b3c4d
+
+    Each link is shown once: the study keeps only a hash of it. Give every rater a link of their own. A rater who
+    comes back with it goes on where they were. Invitations can be made and ended while the server runs.
+    """
+    from benchmarks.rating.invitations import expire, invite, overview
+
+    if options.expire:
+        expire(options.study, options.expire)
+    if options.raters is not None:
+        for line in invite(options.study, options.raters, options.days, options.url):
+            print(line)
+    else:
+        print(overview(options.study))
+
+
+def serve_study(options: argparse.Namespace) -> None:
+    """Put a study before raters, as web pages.
+
+    Examples:
+      python -m benchmarks serve study
+      python -m benchmarks serve study --port 8080
+
+    Raters open the links that `invite` made. The server listens on this machine only; to let others in, put a reverse
+    proxy with HTTPS before it (docs/rating.md). It can be stopped, or killed, at any moment: every rating that a rater
+    saw confirmed is on the disk. A study that was changed after its first rating is refused.
+    """
+    from benchmarks.rating.server import serve
+
+    serve(options.study, options.host, options.port)
+
+
+def read_ratings(options: argparse.Namespace) -> None:
+    """Read a study's ratings: tables, files, and a judge for reports.
+
+    Examples:
+      python -m benchmarks ratings study
+      python -m benchmarks ratings study --runs moved/t1_methods
+      python -m benchmarks ratings study --add other/results/ratings.jsonl other/results/raters.jsonl
+      python -m benchmarks ratings study --add label_studio_export.json
+
+    Writes study/results: RATINGS.md (agreement between raters, mean opinions, strengths of the methods, position bias,
+    checks, exclusions), ratings.csv, ratings.jsonl, raters.jsonl, and the study as tasks for Label Studio. It leaves
+    people.json in the folders of the runs, so that their reports show people next to the other judges.
+    """
+    from benchmarks.rating.results import write_results
+
+    for path in write_results(options.study, runs=options.runs, add=options.add or (), replicates=options.replicates):
         print(path)
 
 

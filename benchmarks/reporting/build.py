@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.reporting import paper
 from benchmarks.reporting.document import Block, Bullets, Heading, Text, read_page, write_html, write_markdown
 from benchmarks.reporting.judged import judges
+from benchmarks.reporting.people import people
 from benchmarks.reporting.sections import circumstances, cost_section, own_section, paper_sections
 from benchmarks.reporting.standings import standings
 from benchmarks.reporting.tables import GAIN_LEGEND
@@ -129,4 +130,5 @@ def write_judges_page(folder: Path) -> str:
         if cells:
             found = standings(run, environment)
             blocks += [Heading(cells[0].env_id), *judges(run, environment, by_method(cells), found, each=True)]
+            blocks += people(run, environment)
     return write_markdown(blocks, folder / "JUDGES.md")

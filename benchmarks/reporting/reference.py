@@ -19,6 +19,7 @@ from benchmarks.reporting.build import write_report
 from benchmarks.reporting.episodes import PLOTS
 from benchmarks.running.files import schema, write_json, write_table
 from benchmarks.running.headers import unsealed
+from benchmarks.running.people import PEOPLE
 from benchmarks.running.records import Judgement
 from benchmarks.running.runs import OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
 from eagle_gym.errors import PreparationError
@@ -56,6 +57,8 @@ def pack(folder: Path, out: Path) -> None:
     judged = [{"environment": key[0], **rounded(asdict(item))} for key, item in judgements(run, kept, numbers)]
     write_table(judged, out / "judgements.parquet", schema(Judgement, packed=True))
     write_json(run.facts, out / "judges.json")
+    if (folder / PEOPLE).exists():
+        shutil.copyfile(folder / PEOPLE, out / PEOPLE)
     if run.page is not None:
         copy_page(run.page, out)
     write_report([out], out, html=False)

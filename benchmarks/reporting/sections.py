@@ -12,6 +12,7 @@ from benchmarks.reporting.document import Block, Bullets, Heading, Table, Text, 
 from benchmarks.reporting.episodes import latent_map, side_by_side
 from benchmarks.reporting.judged import judges, unjudged
 from benchmarks.reporting.names import PAPER, is_partial
+from benchmarks.reporting.people import people
 from benchmarks.reporting.pictures import pictures
 from benchmarks.reporting.standings import Methods, standings
 from benchmarks.reporting.tables import (
@@ -57,6 +58,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         blocks += [*contests(methods, found), gains_table(found)]
         blocks += pictures(run, environment, methods, found)
         blocks += judges(run, environment, methods, found, each=False) if run.judgements else []
+        blocks += people(run, environment)
         blocks += latent_map(run, environment, methods)
         blocks += side_by_side(run, environment, methods, found)
     return blocks
@@ -69,6 +71,8 @@ def settings_section(run: Run, name: str, words: str) -> list[Block]:
     if not any(found.values()):
         return [*blocks, Text(NO_NUMBERS)]
     blocks += [settings_table(run, found), Text(LEGEND), *unjudged(run)]
+    for environment in run.environments:
+        blocks += people(run, environment)
     return [*blocks, *(read_page(run.page, 2) if run.page else [])]
 
 
