@@ -94,7 +94,8 @@ class Chat:
 
     def __post_init__(self) -> None:
         gym.register_envs(eagle_gym)
-        self._env = gym.make(self._env_id(), **self._keywords())
+        # Gymnasium's checker of the first calls cannot go on after a reset that failed.
+        self._env = gym.make(self._env_id(), disable_env_checker=True, **self._keywords())
         self._turns = self._missed = 0
 
     def _env_id(self) -> str:
@@ -131,6 +132,11 @@ class Chat:
     def instructions(self) -> str:
         """What a chat model should be told first, as its system prompt."""
         return CHOOSE_OR_WRITE if self.free_edits else CHOOSE
+
+    @property
+    def turns_taken(self) -> int:
+        """The answers that the episode has taken."""
+        return self._turns
 
     @property
     def turns_left(self) -> int:

@@ -157,6 +157,8 @@ def test_failures_are_errors_and_leave_the_episode(monkeypatch: pytest.MonkeyPat
     talk = chat()
     with pytest.raises(EpisodeError, match="no episode"):
         talk.answer("0")
+    with pytest.raises(ConfigurationError, match="usr"):
+        talk.reset(seed=0, options={"usr": "u1"})
     talk.reset(seed=0)
 
     def fail(*_: object, **__: object) -> None:
