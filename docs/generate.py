@@ -27,7 +27,7 @@ DOCS: Final = ROOT / "docs"
 NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
 SHOWN: Final = "plots"  # the catalog that needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
-UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
+UNLISTED: Final = re.compile(r"\._|^baselines\.examples|\.integrations\.(verifiers|openenv)")  # modules that the reference leaves out
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
 OBSERVATION_KEYS: Final = {

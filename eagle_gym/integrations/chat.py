@@ -27,7 +27,8 @@ _TASK: Final = (
 )
 CHOOSE: Final = _TASK + "Answer with the number of one edit and nothing else."
 CHOOSE_OR_WRITE: Final = (
-    _TASK + "Answer with the number of one edit, or with one short edit of your own in the same style, and nothing else."
+    _TASK
+    + "Answer with the number of one edit, or with one short edit of your own in the same style, and nothing else."
 )
 
 PARTS: Final = ("affinity", "novelty", "drift", "cost")  # of the utility
@@ -238,7 +239,8 @@ def read_answer(said: str, edits: Sequence[str], *, free_edits: bool = False) ->
 def _offered(number: int, edits: Sequence[str]) -> int:
     offered = [index for index, edit in enumerate(edits) if edit]
     if number not in offered:
-        raise UnreadableAnswerError(f"There is no edit {number}: answer with a number from {offered[0]} to {offered[-1]}.")
+        first, last = offered[0], offered[-1]
+        raise UnreadableAnswerError(f"There is no edit {number}: answer with a number from {first} to {last}.")
     return number
 
 

@@ -17,11 +17,11 @@ import pytest
 
 pytest.importorskip("openenv", reason="openenv is not installed, which needs older pillow and tomlkit")
 
-from eagle_gym.errors import LanguageModelError  # noqa: E402 - they need the library
-from eagle_gym.integrations import chat as chats  # noqa: E402
-from eagle_gym.integrations.openenv.client import EagleClient  # noqa: E402
-from eagle_gym.integrations.openenv.models import EagleAction  # noqa: E402
-from eagle_gym.integrations.openenv.server import EagleEnvironment, make_app  # noqa: E402
+from eagle_gym.errors import LanguageModelError
+from eagle_gym.integrations import chat as chats
+from eagle_gym.integrations.openenv.client import EagleClient
+from eagle_gym.integrations.openenv.models import EagleAction
+from eagle_gym.integrations.openenv.server import EagleEnvironment, make_app
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"language_model": "grammar", "horizon": 3, "actions": 4, "pool": 32}

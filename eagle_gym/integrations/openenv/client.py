@@ -1,8 +1,12 @@
 """The client of one session: `reset`, `step` and `state` on a server of OpenEnv.
 
+For example::
+
     with EagleClient(base_url="http://localhost:8000").sync() as env:
         result = env.reset(seed=0)
         result = env.step(EagleAction(answer=3))
+
+It is asynchronous without `sync()`.
 """
 
 from __future__ import annotations

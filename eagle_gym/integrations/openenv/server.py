@@ -122,14 +122,16 @@ def make_app(*, sessions: int = 64, **chat: Any) -> FastAPI:  # noqa: ANN401
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(
-        prog="python -m eagle_gym.integrations.openenv.server", description="Serve the environment by OpenEnv's protocol."
+        prog="python -m eagle_gym.integrations.openenv.server",
+        description="Serve the environment by OpenEnv's protocol.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen at, 0 for a free one (default: %(default)s)")
-    parser.add_argument("--sessions", type=int, default=64, help="the most sessions at once (default: %(default)s)")
-    parser.add_argument("--task", default="default", help="name of the task (default: %(default)s)")
-    parser.add_argument("--catalog", default="plots", choices=CATALOGS, help="name of the catalog (default: %(default)s)")
-    parser.add_argument("--split", default="train", choices=("train", "test"), help="users and items (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen at, 0 for a free one")
+    parser.add_argument("--sessions", type=int, default=64, help="the most sessions at once")
+    parser.add_argument("--task", default="default", help="name of the task")
+    parser.add_argument("--catalog", default="plots", choices=CATALOGS, help="name of the catalog")
+    parser.add_argument("--split", default="train", choices=("train", "test"), help="users and items of episodes")
     parser.add_argument("--free-edits", action="store_true", help="answers may be edits in the agent's own words")
     parser.add_argument(
         "--arguments",
