@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "chat_models.md"
 Policy = Callable[[list[dict[str, str]]], str]
+
+
+def shown_code(section: str, url: str) -> str:
+    """The Python block in a section of the page on chat models, with the address of a real server in it."""
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "http://localhost:8000" in code
+    return str(code).replace("http://localhost:8000/v1", url).replace("http://localhost:8000", url)
 
 
 @contextmanager

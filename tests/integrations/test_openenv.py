@@ -22,6 +22,7 @@ from eagle_gym.integrations import chat as chats
 from eagle_gym.integrations.openenv.client import EagleClient
 from eagle_gym.integrations.openenv.models import EagleAction
 from eagle_gym.integrations.openenv.server import EagleEnvironment, make_app
+from tests.integrations.conftest import shown_code
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"language_model": "grammar", "horizon": 3, "actions": 4, "pool": 32}
@@ -129,6 +130,12 @@ def test_errors_are_errors(url: str) -> None:
         with pytest.raises(Exception, match="over after 3 turns"):
             session.step(EagleAction(answer=0))
         assert session.reset(seed=0).observation.text, "the session goes on"
+
+
+def test_the_page_shows_code_that_runs(url: str) -> None:
+    shown: dict[str, Any] = {}
+    exec(shown_code("OpenEnv", url), shown)
+    assert shown["result"].done
 
 
 def test_a_failed_rewrite_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from eagle_gym.errors import LanguageModelError
 from eagle_gym.integrations import chat as chats
+from tests.integrations.conftest import serve, shown_code
 
 vf = pytest.importorskip("verifiers.v1", reason="verifiers is not installed, which needs an older openai")
 
@@ -46,6 +48,13 @@ def play(env: Any, url: str, tasks: int = 1, rollouts: int = 1) -> list[Any]:
 
 def loaded(**given: Any) -> Any:
     return ours.load_environment(**{**SMALL, **given})
+
+
+def assert_no_reward(episode: Any) -> None:
+    (trace,) = episode.traces
+    assert not trace.ok
+    assert trace.errors
+    assert trace.rewards.get("gain") is None
 
 
 def test_the_reward_is_the_gain_and_its_parts_are_metrics(url: str, said: dict[int, str]) -> None:
@@ -117,19 +126,25 @@ def test_a_failed_rewrite_is_an_error_without_reward(url: str, monkeypatch: pyte
     (episode,) = play(loaded(), url)
     assert not episode.ok
     assert "no answer" in episode.errors[0].message
-    assert all(reward is None for trace in episode.traces for reward in trace.rewards.values())
+    assert_no_reward(episode)
 
 
 def test_a_failing_policy_is_an_error_without_reward() -> None:
     (episode,) = play(loaded(), "http://127.0.0.1:9/v1")
     assert not episode.ok
-    assert all(reward is None for trace in episode.traces for reward in trace.rewards.values())
+    assert_no_reward(episode)
+
+
+def test_the_page_shows_code_that_runs(url: str) -> None:
+    shown: dict[str, Any] = {}
+    exec(shown_code("verifiers", url), shown)
+    episodes = shown["episodes"]
+    assert len(episodes) == 8
+    assert all(episode.ok for episode in episodes)
 
 
 @pytest.mark.parametrize(("answer", "rating"), [("8 of 10", 8.0), ("I cannot say", None)])
 def test_a_judge_is_a_metric(url: str, answer: str, rating: float | None) -> None:
-    from tests.integrations.conftest import serve
-
     asked: list[str] = []
 
     def judge(messages: list[dict[str, str]]) -> str:
@@ -155,6 +170,7 @@ def test_traces_are_scored_again_without_playing(url: str) -> None:
     assert again.rewards["gain"].score == pytest.approx(gain)
 
 
+@pytest.mark.slow
 def test_the_command_line_evaluates(url: str, tmp_path: Path) -> None:
     program = "import sys; from verifiers.v1.cli.eval.main import main; main(sys.argv[1:])"
     flags = {
@@ -164,14 +180,10 @@ def test_the_command_line_evaluates(url: str, tmp_path: Path) -> None:
     }
     words = [word for pair in flags.items() for word in pair]
     command = [sys.executable, "-c", program, ours.ID, *words, "--no-push", "--no-rich"]
-    paths = [str(PLUGINS), str(PLUGINS.parents[2])]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment_with(paths), cwd=tmp_path)
+    paths = os.pathsep.join([str(PLUGINS), str(PLUGINS.parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [json.loads(line) for line in (tmp_path / "run" / "traces.jsonl").read_text().splitlines()]
     assert len(rows) == 4
-
-
-def environment_with(paths: list[str]) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
+    assert all(row["ok"] for row in rows)
