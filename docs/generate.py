@@ -27,7 +27,8 @@ DOCS: Final = ROOT / "docs"
 NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
 SHOWN: Final = "plots"  # the catalog that needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
-UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
+# Modules that the reference leaves out: private ones, examples, and those whose library may be absent.
+UNLISTED: Final = re.compile(r"\._|^baselines\.examples|\.integrations\.(verifiers|openenv)")
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
 OBSERVATION_KEYS: Final = {

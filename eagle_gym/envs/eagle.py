@@ -222,14 +222,32 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
             EpisodeError: There is no episode, it is over, or the state does not offer the action.
             LanguageModelError: The generation failed; the episode is where it was before.
         """
-        world, state = self.world, self.state
-        if transition.is_over(world, state):
-            raise EpisodeError(f"the episode is over after {world.settings.horizon} steps: call reset()")
-        index = transition.check_action(state, as_index(action))
+        self._check_not_over()
+        return self._advance(self.state.action_set.edits[transition.check_action(self.state, as_index(action))])
+
+    def step_with(self, edit: str) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Do what `step` does, with an edit of the caller's own, which the state need not offer.
+
+        Wrappers do not see such a step: call it on `env.unwrapped`.
+
+        Raises:
+            EpisodeError: There is no episode, or it is over.
+            TextError: It is no edit, is longer than 200 characters, or is outside the environment's language.
+            LanguageModelError: The generation failed; the episode is where it was before.
+        """
+        self._check_not_over()
+        return self._advance(transition.check_edit(self.world, edit))
+
+    def _check_not_over(self) -> None:
+        if transition.is_over(self.world, self.state):
+            raise EpisodeError(f"the episode is over after {self.settings.horizon} steps: call reset()")
+
+    def _advance(self, edit: str) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        world = self.world
         with unmoved_by_failure([self.np_random]):
             seed = int(self.np_random.integers(SEEDS))
-            (after,), (reward,) = transition.step(world, [state], [index], [seed])
-        self.append(Frame(after, state.action_set.edits[index], reward))
+            (after,), (reward,) = transition.step_with(world, [self.state], [edit], [seed])
+        self.append(Frame(after, edit, reward))
         return make_observation(world, after), reward, transition.is_over(world, after), False, make_info(world, after)
 
     def restore(self, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from eagle_gym.latent import PricedParts
 
 OPTIONS: Final = ("user", "item", "text", "any_split")  # of reset
+LONGEST_EDIT: Final = 200  # characters of an edit of the caller's own
 
 
 def sample_start(world: World, rng: np.random.Generator, options: Mapping[str, Any] | None = None) -> RawState:
@@ -185,12 +186,27 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         EpisodeError: A state does not offer its action.
         LanguageModelError: A generation failed.
     """
+    return rewrite_with(world, states, chosen_edits(states, actions), seeds)
+
+
+def chosen_edits(states: Sequence[State], actions: Sequence[int]) -> list[str]:
+    """[B] The edits that actions stand for.
+
+    Raises:
+        EpisodeError: A state does not offer its action.
+    """
+    return [
+        state.action_set.edits[check_action(state, action)] for state, action in zip(states, actions, strict=True)
+    ]
+
+
+def rewrite_with(
+    world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]
+) -> list[RawState]:
+    """Do what `rewrite` does, with [B] edits that the states need not offer."""
     if not states:
         return []
-    prompts = [
-        Prompt("rewrite", text=state.text, edit=state.action_set.edits[check_action(state, action)])
-        for state, action in zip(states, actions, strict=True)
-    ]
+    prompts = [Prompt("rewrite", text=state.text, edit=edit) for state, edit in zip(states, edits, strict=True)]
     texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
 
@@ -210,6 +226,23 @@ def is_proper(world: World, before: str, after: str) -> bool:
     if world.resources.speaks_plot_english:
         return plot_english.parses(after)
     return after != before and len(after) <= 2 * world.resources.longest
+
+
+def check_edit(world: World, edit: object) -> str:
+    """Check an edit of the caller's own and return it on one line.
+
+    Raises:
+        TextError: It is blank, not a Unicode string, longer than `LONGEST_EDIT`, or not plot English in a world of plot
+            English.
+    """
+    if not isinstance(edit, str) or not edit.strip():
+        raise TextError(f"expected an edit such as 'Add a robot.', got {edit!r}")
+    line = " ".join(edit.split())
+    if line not in FreeText() or len(line) > LONGEST_EDIT:
+        raise TextError(f"expected an edit of at most {LONGEST_EDIT} Unicode characters, got {line[:LONGEST_EDIT]!r}…")
+    if world.resources.speaks_plot_english:
+        plot_english.parse_edit(line)
+    return line
 
 
 def check_action(state: State, action: int) -> int:
@@ -232,7 +265,14 @@ def step(
     world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]
 ) -> tuple[list[State], list[float]]:
     """Take one step in every episode and return [B] next states and [B] rewards."""
-    after = make_states(world, rewrite(world, states, actions, seeds))
+    return step_with(world, states, chosen_edits(states, actions), seeds)
+
+
+def step_with(
+    world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]
+) -> tuple[list[State], list[float]]:
+    """Do what `step` does, with [B] edits that the states need not offer."""
+    after = make_states(world, rewrite_with(world, states, edits, seeds))
     after = with_rewards(world, states, after)
     return after, [state.reward for state in after]
 
