@@ -35,7 +35,7 @@ from tqdm import tqdm
 from baselines.agent import AgentState, is_batched
 from baselines.agent import sample as sample_actions
 from baselines.config import check_at_least
-from baselines.evaluate import evaluate, make_envs
+from baselines.evaluate import evaluate
 from baselines.language import ParsedObservation, read_texts
 from baselines.reference import make_reference
 from baselines.run import write_file
@@ -136,7 +136,7 @@ class Chooser:
         """The token of each letter."""
         tokens = [self.tokenizer.encode(letter, add_special_tokens=False) for letter in LETTERS]
         if any(len(token) != 1 for token in tokens):
-            raise ConfigurationError("expected one token per letter, got several: choose a model with another tokenizer")
+            raise ConfigurationError("expected one token per letter, got several: choose another model")
         return [token for (token,) in tokens]
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
@@ -308,14 +308,20 @@ def make_trainer(
             parts.append(chooser.log_probabilities(trainer.model, tokens, attended, mask))
         return torch.cat(parts)
 
-    def reward(completion_ids: list[list[int]], row: list[int], **_: Any) -> list[float]:
+    def reward(completion_ids: list[list[int]], row: list[int], **_: object) -> list[float]:
         return pay(world, [choices[at] for at in row], [places[token] for (token,) in completion_ids])
 
     class OneLetterTrainer(GRPOTrainer):  # type: ignore[misc]
         """Reads each prompt once, however many answers were drawn after it."""
 
         def _get_per_token_logps_and_entropies(
-            self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, *_: Any, **__: Any
+            self,
+            model: Any,  # noqa: ANN401
+            input_ids: Tensor,
+            attention_mask: Tensor,
+            logits_to_keep: int,
+            *_: object,
+            **__: object,
         ) -> tuple[Tensor, Tensor, None]:
             assert logits_to_keep == 1
             asked, first, rows = _distinct(input_ids[:, :-1])
@@ -607,7 +613,8 @@ def _check_run(path: Path, config: GRPOConfig) -> None:
         found = json.loads(path.read_text())
         differ = [name for name in asked if name != "episodes" and found.get(name) != asked[name]]
         if differ:
-            raise ConfigurationError(f"{path.parent} holds another run ({', '.join(differ)} differ): name another folder")
+            said = ", ".join(differ)
+            raise ConfigurationError(f"{path.parent} holds another run ({said} differ): name another folder")
     write_file(path, json.dumps(asked, indent=1).encode())
 
 

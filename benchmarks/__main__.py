@@ -6,6 +6,9 @@ from nothing to a report:
   python -m benchmarks judge runs/t1_methods                     independent judges rate the texts: JUDGES.md
   python -m benchmarks report runs/t1_methods --out runs/report  tables, curves, maps: REPORT.md and report.html
 
+rewards of recorded rollouts, again:
+  python -m benchmarks rescore rollouts.jsonl                    see python -m baselines rollouts --help
+
 Maintainers of this repository use reference and readme to make the committed numbers.
 Every command has its own help: python -m benchmarks run --help
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     report = add("report", report_runs)
     report.add_argument("runs", type=Path, nargs="+", help="folders of runs, such as runs/t1_methods")
     report.add_argument("--out", type=Path, required=True, help="folder for REPORT.md and report.html")
+    rescorer = add("rescore", rescore_rollouts)
+    rescorer.add_argument("rollouts", type=Path, help="file of python -m baselines rollouts")
+    rescorer.add_argument("--utility", help="another utility, as module:factory")
+    rescorer.add_argument("--utility-kwargs", type=json_object, help="its keyword arguments, as JSON")
+    rescorer.add_argument("--kwargs", type=json_object, default={}, help="other arguments of the environment, as JSON")
+    rescorer.add_argument("--out", type=Path, help="file of the rescored rollouts (default: none)")
     reference = add("reference", pack_run)
     reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
@@ -80,6 +90,14 @@ def parser() -> argparse.ArgumentParser:
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     return top
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object, for argparse."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
 
 
 def add_run(runner: Parser) -> None:
@@ -170,6 +188,27 @@ def judge_episodes(options: argparse.Namespace) -> None:
     judge_run(options.run, language_model=options.language_model)
     print(write_judges_page(options.run))
     print(f"JUDGES.md with its plots, judgements.parquet and judges.json in {options.run}")
+
+
+def rescore_rollouts(options: argparse.Namespace) -> None:
+    """Compute the rewards of recorded rollouts again, without a language model.
+
+    Examples:
+      python -m benchmarks rescore rollouts.jsonl                                           the recorded rewards again
+      python -m benchmarks rescore rollouts.jsonl --utility-kwargs '{"weight": 0.5}'        less weight of novelty
+      python -m benchmarks rescore rollouts.jsonl --kwargs '{"affinity": "absolute", "edit_cost": 0.1}'
+      python -m benchmarks rescore rollouts.jsonl --kwargs '{"dim": 16}' --out other.jsonl  in another latent space
+
+    Rewards are computed from the recorded texts. The table compares the returns of the episodes. With --out, a file
+    with the new rewards is written; its messages, edits and calls stay as they were recorded.
+    """
+    from benchmarks.judging.rescore import rescore, summary
+
+    changes = dict(options.kwargs)
+    changes |= {name: value for name in ("utility", "utility_kwargs") if (value := getattr(options, name)) is not None}
+    print(summary(*rescore(options.rollouts, changes, options.out)))
+    if options.out:
+        print(f"wrote the rescored rollouts to {options.out}")
 
 
 def report_runs(options: argparse.Namespace) -> None:

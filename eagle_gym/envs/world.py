@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -110,6 +110,47 @@ class Resources:
         from eagle_gym.catalog import Profiles
 
         return cache(Profiles(self.catalog, self.split).text)
+
+
+class Pays(Protocol):
+    """All that is needed of a world to score texts and to pay for steps: `World`, or `Scorer` without models."""
+
+    @property
+    def settings(self) -> Settings:
+        """The arguments."""
+        ...
+
+    @property
+    def space(self) -> LatentSpace:
+        """The latent space."""
+        ...
+
+    @property
+    def priced(self) -> Priced:
+        """What is rewarded: the utility less the environment's prices."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """What scores texts that exist already: catalog, latent space and utility, and no language model.
+
+    Attributes:
+        settings: The arguments.
+        catalog: Items, users and ratings.
+        space: The latent space.
+        utility: Scores embeddings.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    space: LatentSpace
+    utility: Utility
+
+    @cached_property
+    def priced(self) -> Priced:
+        """What is rewarded: the utility less the environment's prices."""
+        return Priced(self.utility, self.settings.drift_penalty, self.settings.edit_cost)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ stand in the URL's query, joined by `&`; in their values `@` is written `%40` an
   `{"enable_thinking":false}`) and `reasoning_effort` (a word, such as `low`) set the fields of these names.
 - `system_role=false`: put the instructions at the beginning of the user's message.
 - `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
-- `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
+- `omit`: `seed`, `temperature` or `logprobs`, joined by commas: leave these fields out.
 
 The last three are tried without being asked for where a server says that it does not support a field or the system
 role; a warning in the log says so. A value that a server refuses is an error. Without `temperature` the server samples
@@ -30,6 +30,9 @@ rather too many than too few. One failed row fails its batch: no further row is 
 `timeout` seconds to be answered and counted.
 
 A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
+
+While somebody listens to a model's calls (`calls.record_calls`), requests ask for log-probabilities. Token ids are read
+where a server tells them: llama.cpp does, vLLM does with `extra_body={"return_token_ids":true}`.
 
 Each request carries its row's seed, but a server may ignore it, and numbers depend on what it computes together: such a
 model is not deterministic. Record it (`record=PATH`) where a run must be repeatable.
@@ -55,7 +58,7 @@ from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.answers import Answer, read_answer, until_stop
 from eagle_gym.language.connection import Connection, make_client
 from eagle_gym.language.endpoint import Endpoint, Manners
-from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Language, Tokens, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -74,6 +77,7 @@ from eagle_gym.language.responses import (
     decode_body,
     estimate_tokens,
     read_reply,
+    read_tokens,
 )
 from eagle_gym.language.sampling import draw_until_finished
 
@@ -273,6 +277,8 @@ class OpenAIModel:
             manners.token_limit: self._max_new_tokens,
             "seed": seed % 2**31,  # some servers hold seeds in 32 bits
         }
+        if self.usage.listener is not None:
+            fields["logprobs"] = True if self.prompts.format == "chat" else 1
         asked = {name: value for name, value in fields.items() if name not in manners.omit}
         return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
 
@@ -309,9 +315,9 @@ class OpenAIModel:
             count = count_tokens(found, asked=asked, written=written, limit=self._max_new_tokens)
         finally:
             batch.answered.append(count)
-        return self._completion(reply, count, prompt)
+        return self._completion(reply, count, prompt, None if self.usage.listener is None else read_tokens(found))
 
-    def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt) -> Completion:
+    def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt, tokens: Tokens | None = None) -> Completion:
         text = self._masked(reply.text)
         if self.prompts.format == "control":
             text, end, _ = text.partition(END)
@@ -321,7 +327,7 @@ class OpenAIModel:
             answer = read_answer(text, prompt) if text.strip() else Answer("", reply.remark)
         reason = "stop" if whole else self._reason(reply, count)
         problem = None if answer.problem is None else self._redact(answer.problem)
-        return Completion(answer.text, count.prompt, count.completion, reason, problem)
+        return Completion(answer.text, count.prompt, count.completion, reason, problem, tokens)
 
     def _reason(self, reply: Reply, count: TokenCount) -> FinishReason:
         """Why a text ended; where the server does not say, a text below the limit of tokens has ended by itself.
