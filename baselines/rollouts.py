@@ -128,7 +128,8 @@ class RolloutWriter:
         with writing(self.partial), self.partial.open("rb+") as file:
             file.truncate(sum(len(line) + 1 for line in kept))
         return [
-            _check_episode(self.partial, _parse(self.partial, line, at), at) for at, line in enumerate(kept[1:], start=2)
+            _check_episode(self.partial, _parse(self.partial, line, at), at)
+            for at, line in enumerate(kept[1:], start=2)
         ]
 
     def add(self, episodes: Sequence[Episode]) -> None:

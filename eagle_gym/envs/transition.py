@@ -115,6 +115,11 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     """
     if not raw:
         return []
+    with world.resources.lock:
+        return _make_states(world, raw)
+
+
+def _make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     parts = world.resources
     texts = [state.text for state in raw]
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
@@ -185,7 +190,8 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         Prompt("rewrite", text=state.text, edit=state.action_set.edits[check_action(state, action)])
         for state, action in zip(states, actions, strict=True)
     ]
-    texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
+    with world.resources.asking:
+        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
 
 

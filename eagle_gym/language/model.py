@@ -8,6 +8,7 @@ that does not help, `LanguageModelError` is raised. No unfinished text leaves th
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -128,6 +129,7 @@ class Usage:
     cost: float = 0.0
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
     listener: Callable[[Sequence[Call]], None] | None = field(default=None, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:
         """Count rows that a model is about to draw again within a call.
@@ -137,15 +139,25 @@ class Usage:
         """
         if self.guard is not None:
             self.guard(rows)
-        self.retries += rows
+        with self._lock:
+            self.retries += rows
 
     def add(self, completions: Sequence[Completion], *, seconds: float = 0.0, cost: float = 0.0) -> None:
         """Count the generations of one batched call."""
-        self.calls += len(completions)
-        self.prompt_tokens += sum(completion.prompt_tokens for completion in completions)
-        self.completion_tokens += sum(completion.completion_tokens for completion in completions)
-        self.seconds += seconds
-        self.cost += cost
+        read = sum(completion.prompt_tokens for completion in completions)
+        wrote = sum(completion.completion_tokens for completion in completions)
+        self.count(len(completions), read, wrote, seconds=seconds, cost=cost)
+
+    def count(
+        self, calls: int, prompt_tokens: int, completion_tokens: int, *, seconds: float = 0.0, cost: float = 0.0
+    ) -> None:
+        """Add to the counts; several threads may do so."""
+        with self._lock:
+            self.calls += calls
+            self.prompt_tokens += prompt_tokens
+            self.completion_tokens += completion_tokens
+            self.seconds += seconds
+            self.cost += cost
 
     def tell(
         self,

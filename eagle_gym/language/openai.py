@@ -112,6 +112,7 @@ class OpenAIModel:
     """
 
     deterministic = False
+    concurrent = True  # several threads may ask at once
 
     def __init__(
         self, spec: str, *, max_new_tokens: int | None = None, prompts: PromptSource | None = None
@@ -181,10 +182,8 @@ class OpenAIModel:
     def _count(self, batch: _Call, seconds: float) -> None:
         """Count what was answered, in the caller's thread: the loop's serves other callers, who count too."""
         answered = tuple(batch.answered)  # an interrupted call's loop may still add one
-        self.usage.calls += len(answered)
-        self.usage.prompt_tokens += sum(count.prompt for count in answered)
-        self.usage.completion_tokens += sum(count.completion for count in answered)
-        self.usage.seconds += seconds
+        read, wrote = sum(count.prompt for count in answered), sum(count.completion for count in answered)
+        self.usage.count(len(answered), read, wrote, seconds=seconds)
 
     async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Call) -> list[Completion]:
         tasks = [
