@@ -85,6 +85,10 @@ class StochasticAgent(ABC):
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Sample with another generator from now on."""
+        self._rng = rng
+
     @abstractmethod
     def probabilities(self, observation: object) -> Probabilities:
         """Probability of each action, `[B, K]`, 0 where the mask is 0."""

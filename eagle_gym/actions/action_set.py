@@ -156,6 +156,10 @@ class ActionSets:
         self._remember(found)
         return [found[key] for key in keys]
 
+    def forget(self) -> None:
+        """Empty the cache: action sets are built again, with the same results."""
+        self._cache.clear()
+
     def _remember(self, used: dict[_Key, ActionSet]) -> None:
         for key, action_set in used.items():
             self._cache[key] = action_set

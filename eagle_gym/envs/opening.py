@@ -20,7 +20,7 @@ from eagle_gym.actions.surrogate.store import cache_folder, prepare_surrogate
 from eagle_gym.catalog import Catalog, Profiles, Split, split_catalog
 from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs.settings import CACHED, Settings
-from eagle_gym.envs.world import Resources, World
+from eagle_gym.envs.world import Resources, Scorer, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model, takes_prompts
 from eagle_gym.language.model import Language, LanguageModel
@@ -59,6 +59,23 @@ def make_world(settings: Settings | None = None, **arguments: Any) -> World:  # 
                 weakref.finalize(resources, model.close)
             _OPEN[key] = resources
     return World(settings, resources)
+
+
+def make_scorer(settings: Settings) -> Scorer:
+    """Open what scores texts: catalog, latent space and utility. No language model is opened.
+
+    Raises:
+        CatalogError: Bad data.
+        ConfigurationError: A utility that cannot be made.
+        PreparationError: The latent space is absent or does not match, and `prepare="never"`.
+    """
+    with _OPENING:
+        catalog = shared(_CATALOGS, settings.catalog_key, lambda: load_catalog(settings))
+        split = split_catalog(catalog)
+        space_key = f"{catalog.hash}-{settings.dim}-{settings.placebo}"
+        space = shared(_SPACES, space_key, lambda: open_space(settings, catalog, split))
+    utility = make_utility(settings.utility, space, catalog, split, **settings.utility_keywords)
+    return Scorer(settings, catalog, space, utility)
 
 
 def open_resources(settings: Settings) -> Resources:

@@ -21,7 +21,7 @@ from eagle_gym import plot_english
 from eagle_gym.actions.action_set import DECIMALS, ActionSet
 from eagle_gym.envs.settings import SPLITS
 from eagle_gym.envs.spaces import FreeText
-from eagle_gym.envs.world import RawState, State, World
+from eagle_gym.envs.world import Pays, RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError, suggest
 from eagle_gym.language import rewriting
 from eagle_gym.language.prompts import Prompt
@@ -116,6 +116,11 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     """
     if not raw:
         return []
+    with world.resources.lock:
+        return _make_states(world, raw)
+
+
+def _make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     parts = world.resources
     texts = [state.text for state in raw]
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
@@ -154,7 +159,7 @@ def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
 
 
 def score(
-    world: World, z: NDArray[np.float64], states: Sequence[RawState | State], starts: Sequence[NDArray[np.float64]]
+    world: Pays, z: NDArray[np.float64], states: Sequence[RawState | State], starts: Sequence[NDArray[np.float64]]
 ) -> PricedParts:
     """What embeddings would be paid in episodes.
 
@@ -207,7 +212,8 @@ def rewrite_with(
     if not states:
         return []
     prompts = [Prompt("rewrite", text=state.text, edit=edit) for state, edit in zip(states, edits, strict=True)]
-    texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
+    with world.resources.asking:
+        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
 
 
@@ -277,7 +283,7 @@ def step_with(
     return after, [state.reward for state in after]
 
 
-def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[State]:
+def with_rewards(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[State]:
     """[B] The states of `after`, with what they are paid, and the rewards and changes of the steps that led there."""
     paid = [with_paid_total(world, old, new) for old, new in zip(before, after, strict=True)]
     earned = rewards(world, before, paid)
@@ -287,7 +293,7 @@ def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) 
     ]
 
 
-def with_paid_total(world: World, before: State, after: State) -> State:
+def with_paid_total(world: Pays, before: State, after: State) -> State:
     """`after`, with the total that it is paid: everything that follows, gains included, counts from that."""
     total = capped(world, before, after.total, after.valid)
     if total == after.total:
@@ -295,19 +301,19 @@ def with_paid_total(world: World, before: State, after: State) -> State:
     return dataclasses.replace(after, utility={**after.utility, "total": total})
 
 
-def capped(world: World, before: State, total: float, valid: bool) -> float:
+def capped(world: Pays, before: State, total: float, valid: bool) -> float:
     """What a text is paid: one that is no proper rewrite gets at most what the text before it got, less the cost."""
     return total if valid else min(before.total - world.priced.edit_cost, total)
 
 
-def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:
+def rewards(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[float]:
     """[B] Rewards of the steps from `before` to `after`, whose totals are what they are paid."""
     if world.settings.reward == "improvement":
         return [new.total - old.total for old, new in zip(before, after, strict=True)]
     return [new.total if is_over(world, new) else 0.0 for new in after]
 
 
-def is_over(world: World, state: State) -> bool:
+def is_over(world: Pays, state: State) -> bool:
     """Whether the episode has reached its horizon."""
     return state.step >= world.settings.horizon
 

@@ -20,7 +20,7 @@ from eagle_gym.language.prompts import BUILT_IN
 
 TokenLimit = Literal["max_tokens", "max_completion_tokens"]
 
-OMITTABLE: Final = ("seed", "temperature")
+OMITTABLE: Final = ("seed", "temperature", "logprobs")
 LONGEST_EDIT: Final = 120  # characters of an edit in JSON
 # Fields of a request that the model itself decides.
 _RESERVED: Final = frozenset(

@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import decode, gguf
 from eagle_gym.language.formats import ControlFormat, GeneralFormat, PromptFormat
-from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Language, Tokens, Usage, check_request
 from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, Prompt, PromptSet, PromptSource, load_prompts
 from eagle_gym.language.sampling import draw_until_finished, row_uniforms
 
@@ -56,6 +56,12 @@ class TokenDecoder(Protocol):
 
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
+        ...
+
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Log-probability (nats) of each token of each continuation after its own prompt, one array per row."""
         ...
 
 
@@ -132,8 +138,16 @@ class GenerateDecoder:
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Score like `LlamaDecoder.log_probabilities`."""
-        scores = np.empty(len(continuations))
-        texts = [[*prompt, *continuation] for continuation in continuations]
+        rows = self.token_log_probabilities([prompt] * len(continuations), continuations)
+        return np.array([row.sum() for row in rows])
+
+    @torch.inference_mode()
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Score like `LlamaDecoder.token_log_probabilities`."""
+        scores: list[np.ndarray] = [np.empty(0)] * len(continuations)
+        texts = [[*prompt, *continuation] for prompt, continuation in zip(prompts, continuations, strict=True)]
         for rows, length in decode.plan_batches(texts, fixed_tiles=self._fixed_tiles):
             tokens, mask = self._pad_left([texts[row] for row in rows], length)
             position = (mask.cumsum(dim=1) - 1).clamp_(min=0)
@@ -142,7 +156,7 @@ class GenerateDecoder:
                 target = torch.tensor(continuations[row], device=logits.device)
                 decode.check_finite(logits[place, -len(target) - 1 : -1].amax(dim=-1))
                 logs = torch.log_softmax(logits[place, -len(target) - 1 : -1].double(), dim=-1)
-                scores[row] = float(logs.gather(1, target[:, None]).sum())
+                scores[row] = logs.gather(1, target[:, None])[:, 0].cpu().numpy()
         return scores
 
     def _pad_left(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -377,8 +391,11 @@ class TransformersModel:
                 shareable=shareable,
                 sources=[self.prompt_format.source(prompt) for prompt in prompts],
             )
+            generated = [self._cut(len(row), said) for row, said in zip(ids, generated, strict=True)]
+            tokens = self._tokens(ids, generated) if self.usage.listener is not None else [None] * len(ids)
             completions = [
-                self._read(len(row), said, prompt) for row, said, prompt in zip(ids, generated, prompts, strict=True)
+                self._read(len(row), *rest)
+                for row, *rest in zip(ids, generated, prompts, tokens, strict=True)
             ]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions
@@ -436,17 +453,37 @@ class TransformersModel:
             )
         return min(self._max_new_tokens, context - prompt_tokens)
 
-    def _read(self, prompt_tokens: int, generated: decode.Generated, prompt: Prompt | None = None) -> Completion:
+    def _cut(self, prompt_tokens: int, generated: decode.Generated) -> decode.Generated:
+        """What was generated, without tokens past the context's end."""
         room = self._room(prompt_tokens)
+        if len(generated.tokens) + generated.stopped <= room:
+            return generated
+        return decode.Generated(generated.tokens[:room], stopped=False)
+
+    def _tokens(self, prompts: Sequence[Sequence[int]], generated: Sequence[decode.Generated]) -> list[Tokens | None]:
+        """The tokens of each row with their log-probabilities, which one more pass over them computes."""
+        drawn = [(*said.tokens, *(() if said.end is None else (said.end,))) for said in generated]
+        logs = self.decoder.token_log_probabilities(prompts, drawn)
+        return [
+            Tokens(tuple(map(int, asked)), tuple(map(int, said)), tuple(row.tolist()))
+            for asked, said, row in zip(prompts, drawn, logs, strict=True)
+        ]
+
+    def _read(
+        self,
+        prompt_tokens: int,
+        generated: decode.Generated,
+        prompt: Prompt | None = None,
+        traced: Tokens | None = None,
+    ) -> Completion:
+        generated = self._cut(prompt_tokens, generated)
         tokens, stopped = generated.tokens, generated.stopped
-        if len(tokens) + stopped > room:
-            tokens, stopped = tokens[:room], False
         finished = stopped or self.prompt_format.has_stop(tokens)
         text, problem = self.prompt_format.read(tokens, prompt, finished=finished)
         # A list is read without the edit that the limit has cut.
         is_list = prompt is not None and prompt.asks_for_list and self.language == "free"
         reason: FinishReason = "stop" if finished or is_list else "length"
-        return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
+        return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem, traced)
 
 
 def _resolve(target: str, cache_dir: str | None) -> str:
