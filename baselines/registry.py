@@ -86,6 +86,14 @@ LEARNERS: Mapping[str, Learner] = MappingProxyType(
         ),
         "eagle": Learner("EAGLE, held near a reference policy", "baselines.eagle", "EagleConfig", "EagleAgent"),
         "elm": Learner("ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent"),
+        "cola": Learner("CoLA, a language model steered by codes", "baselines.cola", "CoLAConfig", "CoLAAgent"),
+        "grpo_tokens": Learner(
+            "GRPO over the language model's own tokens",
+            "baselines.cola",
+            "CoLAConfig",
+            "CoLAAgent",
+            MappingProxyType({"acts": "tokens"}),
+        ),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **_sb3_learners(),
     }
