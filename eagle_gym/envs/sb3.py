@@ -7,7 +7,7 @@ SB3 starts the next episode in the step that ends one, and reads the last observ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.observation import make_info, make_observation, observe_latent
+from eagle_gym.envs.shaping import Shape, Shaper
 from eagle_gym.envs.vector import EagleVectorEnv, check_attribute
 from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
 
 try:
-    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 except ImportError as error:
     raise ConfigurationError(
         "eagle_gym.envs.sb3 needs stable-baselines3: pip install 'eagle_gym[baselines]'"
@@ -178,6 +179,34 @@ class SB3VecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+class ShapedVecEnv(VecEnvWrapper):
+    """Environments of SB3 with shaped rewards (see `eagle_gym.envs.shaping`).
+
+    Args:
+        venv: The environments.
+        kind: The shape: `"par"`, `"log_sigmoid"`, `"min_max"` or `"clip"`.
+        references: Returns of a reference policy.
+        unit: τ, in units of utility.
+
+    Raises:
+        ConfigurationError: There is no such shape, or the references are not numbers that it can use.
+    """
+
+    def __init__(self, venv: VecEnv, kind: str, references: Sequence[float], unit: float = 1.0) -> None:
+        super().__init__(venv)
+        self._shaper = Shaper(Shape(kind, unit), references, venv.num_envs)
+
+    def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
+        """Start an episode in every environment."""
+        self._shaper.begin(np.ones(self.num_envs, np.bool_))
+        return self.venv.reset()
+
+    def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
+        """Step every environment."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, self._shaper(rewards, dones).astype(np.float32), dones, infos
+
+
 def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     same = EagleVectorEnv.from_world(
         envs.world,
@@ -190,4 +219,4 @@ def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     return same
 
 
-__all__ = ["SB3VecEnv"]
+__all__ = ["SB3VecEnv", "ShapedVecEnv"]

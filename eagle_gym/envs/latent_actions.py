@@ -1,0 +1,427 @@
+"""Codes as actions: an agent steers the language model's own writing instead of choosing among K edits.
+
+A rewrite has two turns: the language model writes an edit for the user, then the text as that edit asks. An action is
+the code of the next `every` tokens; given the code, they are the most likely ones. With `steer="edit"` codes steer the
+first turn, and the environment's language model makes the rewrite as ever. With `steer="both"` codes steer the text
+too, so that the agent's choices are the only randomness. A rewrite therefore takes several steps, and an episode
+`horizon` rewrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from eagle_gym import plot_english
+from eagle_gym.envs import transition
+from eagle_gym.envs.eagle import EagleEnv, as_index
+from eagle_gym.envs.episode import SEEDS
+from eagle_gym.envs.observation import make_info, make_observation
+from eagle_gym.envs.render import Frame
+from eagle_gym.envs.spaces import FreeText
+from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import RawState, State, World
+from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.language import rewriting
+from eagle_gym.language.codes import CodeModel, load_codes
+from eagle_gym.language.codes.model import SHIPPED, Reader
+from eagle_gym.language.model import Completion
+from eagle_gym.language.prompts import Prompt
+
+EDIT_TOKENS: Final = 40  # longest edit
+TEXT_TOKENS: Final = 120  # longest text
+BOUND: Final = 100.0  # of a number in a hidden state
+STEERED: Final = ("edit", "both")
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class Draft:
+    """A rewrite that is being written.
+
+    Attributes:
+        prompt: Token ids of the present turn's prompt.
+        edit: The edit of the first turn, None while it is being written.
+        tokens: Tokens of the present turn so far.
+        hidden: `[t, D]` hidden states from which they were read.
+        code: The code that holds.
+        done: Whether the present turn has ended.
+    """
+
+    prompt: list[int]
+    edit: str | None = None
+    tokens: list[int] = field(default_factory=list)
+    hidden: list[Tensor] = field(default_factory=list)
+    code: int = 0
+    done: bool = False
+
+
+class Steering:
+    """What the single and the vector wrapper share: the drafts of some environments, moved on together.
+
+    Args:
+        envs: The single environments.
+        model: The code model.
+        every: Tokens for which an action's code holds.
+        steer: One of `STEERED`.
+    """
+
+    def __init__(self, envs: Sequence[EagleEnv], model: CodeModel, every: int, steer: str) -> None:
+        if steer not in STEERED:
+            raise ConfigurationError(f"expected steer among {', '.join(STEERED)}, got {steer!r}")
+        if every < 1 or every % model.settings.every:
+            raise ConfigurationError(
+                f"expected every to be a multiple of {model.settings.every}, the tokens for which the model's codes "
+                f"hold, got {every}"
+            )
+        if model.format.language != envs[0].world.model.language:
+            raise ConfigurationError(
+                f"expected a code model of {envs[0].world.model.language!r}, as the environment's language model, got "
+                f"one of {model.format.language!r}"
+            )
+        self.envs, self.model, self.every, self.steer = envs, model, every, steer
+        self.drafts: dict[int, Draft] = {}
+        self._reader: tuple[list[int], Reader] | None = None
+
+    @property
+    def world(self) -> World:
+        """The world of the environments."""
+        return self.envs[0].world
+
+    def begin(self, rows: Sequence[int]) -> None:
+        """Begin a rewrite in some environments."""
+        for row in rows:
+            state = self.envs[row].state
+            text, profile = rewriting.visible(state.text, self.model.format.language), ""
+            if self.world.settings.shows_taste:
+                profile = self.world.resources.profile(state.user)
+            self.drafts[row] = Draft(self.model.format.encode(Prompt("propose", text=text, profile=profile))[0])
+        self._reader = None
+
+    @torch.no_grad()
+    def advance(self, codes: Mapping[int, int]) -> dict[int, tuple[State, float]]:
+        """Write the next tokens of some environments; returns the states and rewards of finished rewrites."""
+        rows = list(codes)
+        reader = self._read(rows)
+        own = self.model.settings.every
+        for number in range(self.every):
+            x = reader.hidden
+            if number % own == 0:
+                chosen = [codes[row] if number == 0 else self._likely(row, x[i]) for i, row in enumerate(rows)]
+            tokens = self.model.tokens_under(x, torch.as_tensor(chosen, device=x.device))
+            for place, row in enumerate(rows):
+                self._append(self.drafts[row], int(tokens[place]), x[place])
+            if all(self.drafts[row].done for row in rows):
+                break
+            reader.add(tokens)
+        ended = [row for row in rows if self.drafts[row].done]
+        if ended:
+            self._reader = None
+        return self._finish(ended)
+
+    def _append(self, draft: Draft, token: int, x: Tensor) -> None:
+        if draft.done:
+            return
+        draft.tokens.append(token)
+        draft.hidden.append(x)
+        longest = EDIT_TOKENS if draft.edit is None else TEXT_TOKENS
+        draft.done = token in self.model.stop or len(draft.tokens) >= longest
+
+    def _likely(self, row: int, x: Tensor) -> int:
+        return int(self._scores(row, x).argmax())
+
+    def _scores(self, row: int, x: Tensor) -> Tensor:
+        """The policy's scores of the codes, `[N]`, at hidden state x."""
+        scores: Tensor = self.model.policy(torch.stack([*self.drafts[row].hidden, x])[None])[0, -1]
+        return scores
+
+    def _read(self, rows: list[int]) -> Reader:
+        """A reader of the drafts of some rows; the last one if it is of these rows."""
+        if self._reader is None or self._reader[0] != rows:
+            asked = [[*self.drafts[row].prompt, *self.drafts[row].tokens] for row in rows]
+            with torch.no_grad():
+                self._reader = rows, Reader(self.model.base, asked, self.model.stop[0])
+        return self._reader[1]
+
+    def _finish(self, ended: Sequence[int]) -> dict[int, tuple[State, float]]:
+        """Go on where a turn has ended: to the second turn, or to the next state."""
+        texts: dict[int, tuple[str, str, bool]] = {}  # row -> edit, text, whether it was finished
+        for row in ended:
+            draft = self.drafts[row]
+            stopped = draft.tokens[-1] in self.model.stop
+            said = self.model.format.read(draft.tokens[:-1] if stopped else draft.tokens)[0].strip()
+            self._count(draft, stopped)
+            if draft.edit is not None:
+                texts[row] = draft.edit, said, stopped
+            elif not said:
+                texts[row] = "", "", False
+            elif self.steer == "both":
+                text = rewriting.visible(self.envs[row].state.text, self.model.format.language)
+                prompt = Prompt("rewrite", text=text, edit=said)
+                self.drafts[row] = Draft(self.model.format.encode(prompt)[0], edit=said)
+            else:
+                texts[row] = said, "", True
+        return self._arrive(texts)
+
+    def _arrive(self, texts: Mapping[int, tuple[str, str, bool]]) -> dict[int, tuple[State, float]]:
+        if not texts:
+            return {}
+        world, rows = self.world, list(texts)
+        before = [self.envs[row].state for row in rows]
+        written = self._rewritten({row: edit for row, (edit, text, proper) in texts.items() if proper and not text})
+        raw = []
+        for row, state in zip(rows, before, strict=True):
+            _, text, proper = texts[row]
+            tags = rewriting.carried_tags(state.text, self.model.format.language)
+            said = written.get(row) or (plot_english.with_tags(text, tags) if text else state.text)
+            after = transition.next_text(world, state, said)
+            raw.append(RawState(said, state.user, state.item, after.step, after.valid and proper, state.start))
+        states = transition.with_rewards(world, before, transition.make_states(world, raw))
+        for row, state in zip(rows, states, strict=True):
+            self.envs[row].append(Frame(state, texts[row][0], state.reward))
+        self.begin([row for row, state in zip(rows, states, strict=True) if not transition.is_over(world, state)])
+        return {row: (state, state.reward) for row, state in zip(rows, states, strict=True)}
+
+    def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str]:
+        """Rewrites by the environment's own language model, as edits ask."""
+        if not edits:
+            return {}
+        world = self.world
+        prompts = [Prompt("rewrite", text=self.envs[row].state.text, edit=edit) for row, edit in edits.items()]
+        seeds = [int(self.envs[row].np_random.integers(SEEDS)) for row in edits]
+        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
+        return dict(zip(edits, texts, strict=True))
+
+    def _count(self, draft: Draft, stopped: bool) -> None:
+        said = Completion("", len(draft.prompt), len(draft.tokens), "stop" if stopped else "length")
+        self.world.model.usage.add([said])
+
+    def space(self, single: gym.Space[Any]) -> gym.Space[Any]:
+        """The observation space, given that of the environment."""
+        if not isinstance(single, gym.spaces.Dict):
+            return FreeText()
+        width, codes = self.model.width, self.model.settings.codes
+        return gym.spaces.Dict(
+            {
+                **single.spaces,
+                "hidden": gym.spaces.Box(-BOUND, BOUND, (width,), np.float32),
+                "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
+                "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
+            }
+        )
+
+    @torch.no_grad()
+    def observe(self, rows: Sequence[int]) -> list[Any]:
+        """The observations of some environments."""
+        latent = self.world.settings.observation == "latent"
+        seen = {row: make_observation(self.world, self.envs[row].state) for row in rows}
+        if not latent:
+            return [f"{seen[row]}\n{self._so_far(row)}" for row in rows]
+        open_rows = [row for row in rows if not transition.is_over(self.world, self.envs[row].state)]
+        reader = self._read(open_rows) if open_rows else None
+        for row in rows:
+            seen[row].update(self._nothing())
+        for place, row in enumerate(open_rows):
+            assert reader is not None
+            seen[row].update(self._parts(row, reader.hidden[place]))
+        return [seen[row] for row in rows]
+
+    def _so_far(self, row: int) -> str:
+        draft = self.drafts[row]
+        said = self.model.format.read(draft.tokens)[0] if draft.tokens else ""
+        return f"Edit so far: {said}" if draft.edit is None else f"Edit: {draft.edit}\nText so far: {said}"
+
+    def _nothing(self) -> dict[str, Floats]:
+        zero = np.zeros(self.model.width, np.float32)
+        return {"hidden": zero, "prior": np.zeros(self.model.settings.codes, np.float32), "turn": np.zeros(2, np.float32)}
+
+    def _parts(self, row: int, x: Tensor) -> dict[str, Floats]:
+        draft = self.drafts[row]
+        longest = EDIT_TOKENS if draft.edit is None else TEXT_TOKENS
+        return {
+            "hidden": np.clip(x.float().cpu().numpy(), -BOUND, BOUND),
+            "prior": self._scores(row, x).softmax(dim=-1).float().cpu().numpy(),
+            "turn": np.array([draft.edit is not None, len(draft.tokens) / longest], np.float32),
+        }
+
+    def info(self, row: int) -> dict[str, Any]:
+        """The info of an environment, with what is written so far as `draft`."""
+        found = make_info(self.world, self.envs[row].state)
+        return found if self.world.settings.infos == "arrays" else {**found, "draft": self._so_far(row)}
+
+    def check(self, action: Any) -> int:  # noqa: ANN401
+        """An action as a code.
+
+        Raises:
+            EpisodeError: It is none.
+        """
+        code = as_index(action)
+        if not 0 <= code < self.model.settings.codes:
+            raise EpisodeError(f"expected a code from 0 to {self.model.settings.codes - 1}, got {code}")
+        return code
+
+
+def as_codes(model: CodeModel | str) -> CodeModel:
+    """A code model, read from its folder if it is a path."""
+    return load_codes(model) if isinstance(model, str) else model
+
+
+class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """An environment whose actions are the codes of the next tokens of a rewrite.
+
+    `Discrete(N)`. Observation and reward are the environment's; the reward is 0 until a rewrite is finished. The latent
+    observation also holds `hidden` [D], the language model's hidden state, `prior` [N], the probabilities that the
+    code model's policy gives, and `turn` [2]: whether the text is being written, and the share of its longest length.
+    The text observation ends with what is written so far.
+
+    Args:
+        env: An environment of eagle_gym.
+        model: A code model, its folder, or `"plain"` for the one that ships with the package.
+        every: Tokens for which an action's code holds; None for as many as in the model's training. Where it is a
+            multiple, the model's policy chooses the codes of the others.
+        steer: `"edit"` or `"both"`; see the module.
+
+    Raises:
+        ConfigurationError: An argument does not fit, or it is another environment.
+        PreparationError: The code model cannot be read.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        model: CodeModel | str = SHIPPED,
+        every: int | None = None,
+        steer: str = "both",
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, model=model, every=every, steer=steer)
+        super().__init__(env)
+        base = env.unwrapped
+        if not isinstance(base, EagleEnv):
+            raise ConfigurationError(f"expected an environment of eagle_gym, got {type(base).__name__}")
+        codes = as_codes(model)
+        self._steering = Steering([base], codes, every or codes.settings.every, steer)
+        self.action_space = gym.spaces.Discrete(codes.settings.codes)
+        self.observation_space = self._steering.space(env.observation_space)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode, as the environment does."""
+        self.env.reset(seed=seed, options=options)
+        self._steering.begin([0])
+        return self._steering.observe([0])[0], self._steering.info(0)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ANN401
+        """Write the next tokens under a code.
+
+        Raises:
+            EpisodeError: There is no episode, it is over, or the action is no code.
+        """
+        steering = self._steering
+        state = steering.envs[0].state
+        if transition.is_over(steering.world, state):
+            raise EpisodeError(f"the episode is over after {steering.world.settings.horizon} rewrites: call reset()")
+        finished = steering.advance({0: steering.check(action)})
+        after, reward = finished.get(0, (state, 0.0))
+        over = transition.is_over(steering.world, after)
+        return steering.observe([0])[0], float(reward), over, False, steering.info(0)
+
+
+class VectorLatentActions(VectorWrapper):
+    """`LatentActions` for a vector environment: one batched pass of the code model writes the tokens of all.
+
+    Args:
+        env: A vector environment of eagle_gym. Its autoreset mode is kept.
+        model: As in `LatentActions`.
+        every: As in `LatentActions`.
+        steer: As in `LatentActions`.
+
+    Raises:
+        ConfigurationError: An argument does not fit, or it is another environment.
+        PreparationError: The code model cannot be read.
+    """
+
+    def __init__(
+        self, env: VectorEnv, model: CodeModel | str = SHIPPED, every: int | None = None, steer: str = "both"
+    ) -> None:
+        super().__init__(env)
+        base = env.unwrapped
+        if not isinstance(base, EagleVectorEnv):
+            raise ConfigurationError(f"expected a vector environment of eagle_gym, got {type(base).__name__}")
+        codes = as_codes(model)
+        self._base, self._mode = base, base.autoreset_mode
+        self._steering = Steering(base.envs, codes, every or codes.settings.every, steer)
+        self.single_action_space = gym.spaces.Discrete(codes.settings.codes)
+        self.action_space = batch_space(self.single_action_space, env.num_envs)
+        self.single_observation_space = self._steering.space(env.single_observation_space)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start episodes, as the environment does."""
+        self.env.reset(seed=seed, options=options)
+        mask = (options or {}).get("reset_mask")
+        rows = range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist()
+        self._steering.begin(list(rows))
+        return self._observe(), self._infos(list(rows))
+
+    def step(self, actions: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Write the next tokens of every environment; the autoreset mode says what follows an episode's end.
+
+        Raises:
+            EpisodeError: The actions do not fit, or (`"Disabled"`) an episode is over.
+        """
+        chosen, steering = np.asarray(actions), self._steering
+        if chosen.shape != (self.num_envs,):
+            raise EpisodeError(f"expected {self.num_envs} codes, one per environment, got shape {chosen.shape}")
+        over = self._over()
+        if over.any() and self._mode is AutoresetMode.DISABLED:
+            raise EpisodeError(
+                f"episodes {np.flatnonzero(over).tolist()} are over: reset them with options={{'reset_mask': ...}}"
+            )
+        if over.any():
+            self._restart(over)
+        moving = {int(row): steering.check(chosen[row]) for row in np.flatnonzero(~over)}
+        finished = steering.advance(moving) if moving else {}
+        rewards = np.array([finished[row][1] if row in finished else 0.0 for row in range(self.num_envs)])
+        ended = self._over()
+        last = self._last(ended) if self._mode is AutoresetMode.SAME_STEP else {}
+        return self._observe(), rewards, ended, np.zeros(self.num_envs, np.bool_), {**self._infos(), **last}
+
+    def _last(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
+        """The last observations and infos of episodes that ended, which start again."""
+        if not ended.any():
+            return {}
+        rows, found = np.flatnonzero(ended).tolist(), {}
+        for row, seen in zip(rows, self._steering.observe(rows), strict=True):
+            found = self._add_info(found, {"final_obs": seen, "final_info": self._steering.info(row)}, row)
+        self._restart(ended)
+        return found
+
+    def _restart(self, rows: NDArray[np.bool_]) -> None:
+        self._base.reset(options={"reset_mask": rows})
+        self._steering.begin(np.flatnonzero(rows).tolist())
+
+    def _over(self) -> NDArray[np.bool_]:
+        world = self._steering.world
+        return np.array([transition.is_over(world, env.state) for env in self._steering.envs])
+
+    def _observe(self) -> Any:  # noqa: ANN401 - a tuple of strings or a dict of arrays
+        seen = self._steering.observe(range(self.num_envs))
+        if not isinstance(self.single_observation_space, gym.spaces.Dict):
+            return tuple(seen)
+        return {name: np.stack([one[name] for one in seen]) for name in self.single_observation_space.spaces}
+
+    def _infos(self, rows: Sequence[int] | None = None) -> dict[str, Any]:
+        infos: dict[str, Any] = {}
+        for row in range(self.num_envs) if rows is None else rows:
+            infos = self._add_info(infos, self._steering.info(row), row)
+        return infos
