@@ -47,7 +47,8 @@ from eagle_gym.envs.shaping import reference_returns
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
-OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "shaping", "references", "seed")  # what `make_model` passes otherwise
+# What `make_model` passes otherwise, or not at all.
+OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "shaping", "references", "seed")
 
 
 @dataclass(frozen=True)

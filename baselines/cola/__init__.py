@@ -17,8 +17,8 @@ Differences from the paper:
 - The training stream holds rewrites and edits for users, in equal numbers, because the agent writes both: first an edit
   for the user, then the text as that edit asks. The profile is read in the first of these two turns.
 - A code may hold for several tokens (`every`); the inverse dynamics model then sees all of them.
-- The entropy term is a bonus. A bonus on the entropy of the codes' mean probabilities (`marginal_weight`) is ours, and 0
-  unless it is asked for.
+- The entropy term is a bonus. A bonus on the entropy of the codes' mean probabilities (`marginal_weight`) is ours; it
+  is 0 unless it is asked for.
 - The gated layers start at 0, so that the world model starts as the base model.
 - Stage 3 infers codes from the hidden states of the base model before it was tuned.
 - The KL to the start policy is summed over a rewrite and subtracted from its reward.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -180,6 +180,7 @@ class GRPO:
             "kl": float(divergence.mean()),
             "parses": float(np.mean([row.parses for row in group.rewrites])),
             "followed": float(np.mean(followed)),
+            "passes": float(sum(row.passes for row in group.rewrites)),
         }
 
     def draw(self, rng: np.random.Generator) -> Group:

@@ -124,7 +124,8 @@ def rewrites(
     """
     stop = sorted(form.ending.stop)
     seen = [visible(text, form.language) for text in texts]
-    asked = [form.encode(Prompt("propose", text=text, profile=who))[0] for text, who in zip(seen, profiles, strict=True)]
+    proposals = [Prompt("propose", text=text, profile=who) for text, who in zip(seen, profiles, strict=True)]
+    asked = [form.encode(prompt)[0] for prompt in proposals]
     everyone = np.arange(len(texts))
     edits = write(base, asked, make(0, everyone), stop, EDIT_TOKENS)
     first = [Turn(ids, written) for ids, written in zip(asked, edits, strict=True)]

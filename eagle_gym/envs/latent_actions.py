@@ -241,8 +241,8 @@ class Steering:
         return f"Edit so far: {said}" if draft.edit is None else f"Edit: {draft.edit}\nText so far: {said}"
 
     def _nothing(self) -> dict[str, Floats]:
-        zero = np.zeros(self.model.width, np.float32)
-        return {"hidden": zero, "prior": np.zeros(self.model.settings.codes, np.float32), "turn": np.zeros(2, np.float32)}
+        sizes = {"hidden": self.model.width, "prior": self.model.settings.codes, "turn": 2}
+        return {name: np.zeros(size, np.float32) for name, size in sizes.items()}
 
     def _parts(self, row: int, x: Tensor) -> dict[str, Floats]:
         draft = self.drafts[row]

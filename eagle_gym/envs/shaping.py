@@ -2,8 +2,8 @@
 
 What an agent is paid for its return so far, G, is s(G) instead of G. A step that moves the return from G to G' pays
 s(G') - s(G), so an episode pays s(its return) - s(0), whether the environment pays improvements or only the end. The
-environment's own `info["utility"]` and its best policy's ranking of texts for one user stay as they are; what changes is
-how much a further gain is worth, and how much risk.
+environment's own `info["utility"]` stays as it is. A shape that rises everywhere keeps the order of an episode's
+outcomes; it changes how much a further gain is worth, and how much risk is.
 
 The shapes, with references g_1 ... g_M, which are returns of a reference policy, and a unit τ:
 
@@ -221,7 +221,7 @@ class RolloutReferences:
         held: list[Snapshot] = [base.get_state()] if isinstance(base, EagleEnv) else list(base.get_state())
         starts = [snapshot for snapshot in held for _ in range(self.samples)]
         states = [snapshot.state for snapshot in held]
-        texts = [zlib.crc32("".encode() if state is None else state.text.encode()) for state in states]
+        texts = [zlib.crc32(b"" if state is None else state.text.encode()) for state in states]
         rng = np.random.default_rng([self.seed, *texts])
         with_own = EagleVectorEnv.from_world(base.world, len(starts), autoreset_mode="Disabled")
         with_own.set_state(starts, seed=[int(seed) for seed in rng.integers(2**31, size=len(starts))])
