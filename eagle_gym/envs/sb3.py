@@ -207,6 +207,73 @@ class ShapedVecEnv(VecEnvWrapper):
         return observations, self._shaper(rewards, dones).astype(np.float32), dones, infos
 
 
+class WrappedVecEnv(VecEnv):
+    """A vector environment in wrappers, such as `VectorLatentActions`, as SB3 expects it.
+
+    Args:
+        envs: A vector environment of Gymnasium in the autoreset mode `"SameStep"`, whose observation is a Dict of
+            arrays.
+
+    Raises:
+        ConfigurationError: It has another autoreset mode.
+    """
+
+    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
+        if envs.metadata.get("autoreset_mode") != AutoresetMode.SAME_STEP:
+            raise ConfigurationError("expected autoreset_mode='SameStep', as SB3 starts episodes: make it with that")
+        self.envs = envs
+        self._actions: NDArray[np.integer[Any]] | None = None
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
+        """Start an episode in every environment, with the seeds set before."""
+        observations, _ = self.envs.reset(seed=list(self._seeds))
+        self._reset_seeds()
+        return observations
+
+    def step_async(self, actions: NDArray[np.integer[Any]]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = np.asarray(actions)
+
+    def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
+        """Step every environment."""
+        observations, rewards, terminated, truncated, found = self.envs.step(self._actions)
+        infos: list[dict[str, Any]] = [
+            {"TimeLimit.truncated": bool(cut and not end)} for cut, end in zip(truncated, terminated, strict=True)
+        ]
+        for row in np.flatnonzero(found.get("_final_obs", [])):
+            infos[row]["terminal_observation"] = found["final_obs"][row]
+        return observations, rewards.astype(np.float32), terminated | truncated, infos
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """An attribute of the vector environment, once for each."""
+        return [getattr(self.envs, attr_name, None) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:  # noqa: ANN401
+        """Refused: the environments share their attributes."""
+        raise ConfigurationError(f"expected no attribute to be set on wrapped environments, got {attr_name!r}")
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,  # noqa: ANN401
+        indices: Indices = None,
+        **method_kwargs: Any,  # noqa: ANN401
+    ) -> list[Any]:
+        """Refused: single environments cannot be reached through the wrappers."""
+        raise AttributeError(f"wrapped environments have no method {method_name!r}")
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
+    ) -> list[bool]:
+        """Whether single environments are in a wrapper: never."""
+        return [False for _ in self._get_indices(indices)]
+
+
 def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     same = EagleVectorEnv.from_world(
         envs.world,
@@ -219,4 +286,4 @@ def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     return same
 
 
-__all__ = ["SB3VecEnv", "ShapedVecEnv"]
+__all__ = ["SB3VecEnv", "ShapedVecEnv", "WrappedVecEnv"]
