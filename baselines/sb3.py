@@ -73,7 +73,7 @@ class SB3Config:
     shaping: str = ""
     """Shape of the rewards in training: "par", "log_sigmoid", "min_max" or "clip"; "" for none."""
     references: int = 64
-    """Episodes of the uniform policy whose returns the shape is centred at; they count as environment steps of none."""
+    """Episodes of the uniform policy, at whose returns the shape is centred; total_timesteps leaves them out."""
     seed: int = 0
     """Seed of the networks, of sampling and of the environments."""
     device: str = "cpu"

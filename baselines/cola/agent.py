@@ -28,6 +28,7 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.codes import CodeModel, make_codes
 
 ALGORITHM = "cola"
+EXPORTED = "codes"  # folder of the code model in that of a run
 
 
 @dataclass
@@ -119,8 +120,7 @@ class CoLAAgent:
 
     def save(self, folder: Path, extra: dict[str, dict[str, Tensor]]) -> None:
         """Write a checkpoint; `extra` is what a resumed run needs besides."""
-        facts = {"steps": self.steps, "searches": self.q is not None}
-        run.save(folder, ALGORITHM, self.config, self.tensors() | extra, self.curve, **facts)
+        run.save(folder, ALGORITHM, self.config, self.tensors() | extra, self.curve, steps=self.steps)
 
     @classmethod
     def load(cls, folder: Path) -> CoLAAgent:
@@ -129,13 +129,13 @@ class CoLAAgent:
         Raises:
             PreparationError: A file is missing, broken or of another format.
         """
-        header = run.read_header(folder, steps=int, searches=bool)
+        header = run.read_header(folder, steps=int, tensors=dict)
         agent = make_agent(run.read_config(CoLAConfig, header, folder))
         run.load_weights(lambda own: agent.model.load_state_dict(own, strict=False), folder, "codes")
         run.load_weights(agent.learning.inverse.load_state_dict, folder, "inverse")
         if agent.changes_base:
             run.load_weights(lambda own: agent.model.base.load_state_dict(own, strict=False), folder, "base")
-        if header["searches"]:
+        if "q" in header["tensors"]:
             agent.q = DoubleQ(agent.model.width, agent.config.codes)
             run.load_weights(agent.q.load_state_dict, folder, "q")
         agent.steps, agent.curve = header["steps"], run.read_checkpoint_curve(folder)
@@ -194,6 +194,8 @@ class Training:
             self.agent.q = fit_q(self.agent.model, config, self.world)
         if self.folder:
             self.agent.save(self.folder, {})
+            if not self.agent.changes_base:  # what `eagle_gym.envs.latent_actions` reads
+                self.agent.model.save(self.folder / EXPORTED)
 
     def _streamed(self) -> Stream:
         """The training stream with the hidden states of the base model before stage 3."""

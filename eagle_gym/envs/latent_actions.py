@@ -39,7 +39,6 @@ from eagle_gym.language.prompts import Prompt
 
 EDIT_TOKENS: Final = 40  # longest edit
 TEXT_TOKENS: Final = 120  # longest text
-BOUND: Final = 100.0  # of a number in a hidden state
 STEERED: Final = ("edit", "both")
 Floats = NDArray[np.float32]
 
@@ -137,12 +136,7 @@ class Steering:
         draft.done = token in self.model.stop or len(draft.tokens) >= longest
 
     def _likely(self, row: int, x: Tensor) -> int:
-        return int(self._scores(row, x).argmax())
-
-    def _scores(self, row: int, x: Tensor) -> Tensor:
-        """The policy's scores of the codes, `[N]`, at hidden state x."""
-        scores: Tensor = self.model.policy(torch.stack([*self.drafts[row].hidden, x])[None])[0, -1]
-        return scores
+        return int(self._priors([row], x[None])[0].argmax())
 
     def _read(self, rows: list[int]) -> Reader:
         """A reader of the drafts of some rows; the last one if it is of these rows."""
@@ -213,7 +207,7 @@ class Steering:
         return gym.spaces.Dict(
             {
                 **single.spaces,
-                "hidden": gym.spaces.Box(-BOUND, BOUND, (width,), np.float32),
+                "hidden": gym.spaces.Box(-(width**0.5), width**0.5, (width,), np.float32),
                 "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
                 "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
             }
@@ -230,9 +224,10 @@ class Steering:
         reader = self._read(open_rows) if open_rows else None
         for row in rows:
             seen[row].update(self._nothing())
-        for place, row in enumerate(open_rows):
-            assert reader is not None
-            seen[row].update(self._parts(row, reader.hidden[place]))
+        if reader is not None:
+            priors = self._priors(open_rows, reader.hidden)
+            for row, x, prior in zip(open_rows, reader.hidden, priors, strict=True):
+                seen[row].update(self._parts(row, x, prior))
         return [seen[row] for row in rows]
 
     def _so_far(self, row: int) -> str:
@@ -244,12 +239,20 @@ class Steering:
         sizes = {"hidden": self.model.width, "prior": self.model.settings.codes, "turn": 2}
         return {name: np.zeros(size, np.float32) for name, size in sizes.items()}
 
-    def _parts(self, row: int, x: Tensor) -> dict[str, Floats]:
+    def _priors(self, rows: Sequence[int], x: Tensor) -> Floats:
+        """The policy's probabilities of the codes, `[B, N]`, at hidden states `[B, D]`."""
+        paths = [torch.stack([*self.drafts[row].hidden, own]) for row, own in zip(rows, x, strict=True)]
+        scores = self.model.policy(torch.nn.utils.rnn.pad_sequence(paths, batch_first=True))
+        last = torch.tensor([len(path) - 1 for path in paths], device=x.device)
+        found: Floats = scores[torch.arange(len(rows), device=x.device), last].softmax(dim=-1).float().cpu().numpy()
+        return found
+
+    def _parts(self, row: int, x: Tensor, prior: Floats) -> dict[str, Floats]:
         draft = self.drafts[row]
         longest = EDIT_TOKENS if draft.edit is None else TEXT_TOKENS
         return {
-            "hidden": np.clip(x.float().cpu().numpy(), -BOUND, BOUND),
-            "prior": self._scores(row, x).softmax(dim=-1).float().cpu().numpy(),
+            "hidden": of_unit_size(x.float().cpu().numpy()),
+            "prior": prior,
             "turn": np.array([draft.edit is not None, len(draft.tokens) / longest], np.float32),
         }
 
@@ -270,6 +273,12 @@ class Steering:
         return code
 
 
+def of_unit_size(x: Floats) -> Floats:
+    """A vector `[D]` with a mean square of 1; 0 stays 0."""
+    bound = np.float32(len(x) ** 0.5)
+    return np.clip(x / np.maximum(np.sqrt(np.mean(x**2)), 1e-6), -bound, bound)
+
+
 def as_codes(model: CodeModel | str) -> CodeModel:
     """A code model, read from its folder if it is a path."""
     return load_codes(model) if isinstance(model, str) else model
@@ -279,9 +288,9 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     """An environment whose actions are the codes of the next tokens of a rewrite.
 
     `Discrete(N)`. Observation and reward are the environment's; the reward is 0 until a rewrite is finished. The latent
-    observation also holds `hidden` [D], the language model's hidden state, `prior` [N], the probabilities that the
-    code model's policy gives, and `turn` [2]: whether the text is being written, and the share of its longest length.
-    The text observation ends with what is written so far.
+    observation also holds `hidden` [D], the language model's hidden state at unit size; `prior` [N], the probabilities
+    that the code model's policy gives; and `turn` [2], which says whether the second turn has begun, and how long the
+    present one is, as a share of the longest. The text observation ends with what is written so far.
 
     Args:
         env: An environment of eagle_gym.

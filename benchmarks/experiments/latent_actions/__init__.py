@@ -1,10 +1,12 @@
 """What do codes of a language model know, and is RL over them better than RL over tokens? CoLA on Plots.
 
-Five questions, after the paper's claims: do codes carry information about the next token; are texts under codes more
+Five questions follow the paper's claims: do codes carry information about the next token; are texts under codes more
 diverse than sampled ones, and as good; does GRPO over codes gain more than GRPO over tokens from equally many rewrites;
-does a tree search over codes find better texts than as many samples; and how much computing does a gain take. Text
-quality always stands next to diversity and to gain: the share of texts that parse, and the share that do what their
-edit asks and change nothing else. The number of codes is 4, 16 and 64. The judge is the users' true taste.
+does a tree search over codes find better texts than as many samples; and how much computing does a gain take. A sixth
+question is about codes as actions of the environment: what does PPO learn with them, and with K edits, from equally
+many rewrites? Text quality always stands next to diversity and to gain: the share of texts that parse, and the share
+that do what their edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users'
+true taste.
 
 Each seed is a chain of pieces, which write a file each; a run that was stopped goes on with what is missing, and the
 page is written from what is done.
@@ -43,6 +45,9 @@ SMALL: dict[str, Any] = {
     "searched": 6,
     "simulations": 8,
     "q_steps": 200,
+    "rewrites": 2_560,
+    "ppo_envs": 32,
+    "ppo_tested": 64,
 }
 TINY_TRAINING = TRAINING | {
     "pairs": 16, "batch_size": 8, "dynamics_steps": 2, "policy_steps": 2, "prompts": 1, "group_size": 2,
@@ -51,13 +56,15 @@ TINY_TRAINING = TRAINING | {
 TINY = {
     "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "rl_steps": 1, "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
+    "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2,
 }  # fmt: skip
 LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": SMALL | TINY,
     "small": SMALL,
     "reference": SMALL
-    | {"training": TRAINING | LONG, "rl_steps": 100, "texts": 64, "samples": 8, "tested": 128, "searched": 32},
+    | {"training": TRAINING | LONG, "rl_steps": 100, "texts": 64, "samples": 8, "tested": 128, "searched": 32}
+    | {"rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128},
 }
 
 

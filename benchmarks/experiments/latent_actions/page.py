@@ -27,6 +27,13 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
+ACTIONS = {
+    "ppo_codes": "PPO on codes",
+    "prior_codes": "codes of the code model's own policy",
+    "uniform_codes": "uniform codes",
+    "ppo_edits": "PPO on K edits",
+    "uniform_edits": "uniform edits",
+}
 DRAWN = {"codes": "codes of the policy", "uniform_codes": "uniform codes", "tokens": "tokens, temperature 1"}
 
 
@@ -119,6 +126,24 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     return table, numbers
 
 
+def steered(pieces: Found, _: Mapping[str, Found]) -> Section:
+    """Codes as actions against K edits."""
+    table, numbers = rows_of(pieces, ACTIONS, {"gain": "gain", "judge": "judge", "parses": "parses"})
+    spent = []
+    for method in ("ppo_codes", "ppo_edits") if pieces else ():
+        own = [piece["found"][method] for piece in pieces]
+        counts = {name: spread([found[name] for found in own]) for name in ("steps", "generations")}
+        spent.append([ACTIONS[method], *counts.values()])
+        numbers[f"training, {ACTIONS[method]}"] = counts
+    for other in ("uniform_codes", "prior_codes", "ppo_edits"):
+        difference = contrast(pieces, "ppo_codes", other)
+        if difference:
+            numbers[f"PPO on codes minus {ACTIONS[other]}"] = difference
+            table += f"\n\nGain, PPO on codes minus {ACTIONS[other]}, on the same users and texts: {difference}."
+    head = ["training", "environment steps", "generations"]
+    return table + (f"\n\n{aligned(head, spent)}" if spent else ""), numbers
+
+
 def computing(_: Found, found: Mapping[str, Found]) -> Section:
     """What a gain took: the mean gain of the rewrites over the updates of stage 4."""
     body, numbers = [], {}
@@ -144,6 +169,7 @@ SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Sectio
     ("RL over codes and over tokens", "tested", reinforced),
     ("Search", "search", search),
     ("Computing", "computing", computing),
+    ("Codes as actions of the environment", "steered", steered),
 )
 
 

@@ -16,6 +16,7 @@ from baselines.cola import CoLAAgent, CoLAConfig, train
 from baselines.cola.mcts import fit_q
 from baselines.evaluate import make_envs
 from benchmarks.experiments.latent_actions import measures
+from benchmarks.experiments.latent_actions.steered import steered
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -80,6 +81,7 @@ def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
         *trained,
         tested,
         Piece("search", out, seed, codes, (first,)),
+        Piece("steered", out, seed, codes),
     ]
 
 
@@ -166,6 +168,11 @@ def measure_search(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # n
     return measures.searched(agent, world, q, size["searched"], piece.seed)
 
 
+def measure_steered(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """PPO on codes against PPO on edits."""
+    return steered(size, piece.seed)
+
+
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
     {
         "codes": train_codes,
@@ -175,5 +182,6 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "rl_tokens": train_rl_tokens,
         "tested": measure_tested,
         "search": measure_search,
+        "steered": measure_steered,
     }
 )
