@@ -4,7 +4,8 @@ A rewrite has two turns: the language model writes an edit for the user, then th
 the code of the next `every` tokens; given the code, they are the most likely ones. With `steer="edit"` codes steer the
 first turn, and the environment's language model makes the rewrite as ever. With `steer="both"` codes steer the text
 too, so that the agent's choices are the only randomness. A rewrite therefore takes several steps, and an episode
-`horizon` rewrites.
+`horizon` rewrites. Codes can write an edit that plot English does not have; the text then stays as it is, and that is
+no proper rewrite.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from eagle_gym.envs.render import Frame
 from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, State, World
-from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
 from eagle_gym.language import rewriting
 from eagle_gym.language.codes import CodeModel, load_codes
 from eagle_gym.language.codes.model import SHIPPED, Reader
@@ -156,8 +157,8 @@ class Steering:
             self._count(draft, stopped)
             if draft.edit is not None:
                 texts[row] = draft.edit, said, stopped
-            elif not said:
-                texts[row] = "", "", False
+            elif not self._is_edit(said):
+                texts[row] = said, "", False
             elif self.steer == "both":
                 text = rewriting.visible(self.envs[row].state.text, self.model.format.language)
                 prompt = Prompt("rewrite", text=text, edit=said)
@@ -165,6 +166,16 @@ class Steering:
             else:
                 texts[row] = said, "", True
         return self._arrive(texts)
+
+    def _is_edit(self, said: str) -> bool:
+        """Whether an edit can be asked for. Codes may write words that plot English does not have."""
+        if self.model.format.language != "plot_english":
+            return bool(said)
+        try:
+            plot_english.parse_edit(said)
+        except TextError:
+            return False
+        return True
 
     def _arrive(self, texts: Mapping[int, tuple[str, str, bool]]) -> dict[int, tuple[State, float]]:
         if not texts:

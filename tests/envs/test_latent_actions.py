@@ -100,6 +100,17 @@ def test_generations_are_counted(codes: CodeModel) -> None:
     assert used.completion_tokens > 0
 
 
+def test_an_edit_that_plot_english_does_not_have_leaves_the_text(codes: CodeModel) -> None:
+    env = single(codes, horizon=2)
+    _, before = env.reset(seed=0)
+    draft = env._steering.drafts[0]
+    draft.tokens, draft.done = codes.format.encode_answer("Give it a jazz style."), True
+    ((state, reward),) = env._steering._finish([0]).values()
+    assert (state.text, state.step, state.valid) == (before["text"], 1, False)
+    assert reward <= 0
+    assert env.unwrapped.frames[-1].edit == "Give it a jazz style."
+
+
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
 def test_a_batch_is_its_single_environments(codes: CodeModel, mode: str) -> None:
     world = make_tiny_world(horizon=1, observation="latent")

@@ -79,9 +79,9 @@ def played(choose: Choose, episodes: int, seed: int) -> dict[str, Any]:
     texts = [last[row].text for row in range(episodes)]
     gain = [last[row].total - state.total for row, state in enumerate(first)]
     valid = [float(last[row].valid) for row in range(episodes)]
-    found = {"users": users, "gain": gain, "judge": judged(base, users, [s.text for s in first], texts), "parses": valid}
+    judge = judged(base, users, [state.text for state in first], texts)
     envs.close()
-    return found
+    return {"users": users, "gain": gain, "judge": judge, "parses": valid}
 
 
 def judged(base: Any, users: list[str], before: list[str], after: list[str]) -> list[float]:  # noqa: ANN401
