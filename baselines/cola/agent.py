@@ -232,6 +232,10 @@ class Training:
                 agent.save(self.folder, {"optimizer": run.optimizer_tensors(optimizer), **self._extra})
 
 
+OF_RL = (
+    *("rl_steps", "rl_epochs", "rl_learning_rate", "prompts", "group_size", "clip_range", "kl_weight"),
+    *("search", "q_steps", "temperature"),
+)
 SHOWN = ("dynamics/nll", "policy/accuracy", "guidance/nll", "guided_policy/accuracy", "rl/return", "rl/followed")
 
 
@@ -273,7 +277,8 @@ def train(
     earlier = run.resumable(folder, resume)
     agent = CoLAAgent.load(earlier) if earlier else make_agent(config)
     if earlier:
-        run.check_same_run(earlier, agent.config, config, growing=("rl_steps", "search"))
+        untouched = len(agent.curve) <= before_rl(agent.config)  # then stage 4 may be set otherwise
+        run.check_same_run(earlier, agent.config, config, growing=OF_RL if untouched else ("rl_steps", "search"))
         agent.config = agent.learning.config = config
     total = before_rl(config) + config.rl_steps
     with run.TrainingLog(

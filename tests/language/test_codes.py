@@ -85,7 +85,7 @@ def test_files_are_checked(shipped: CodeModel, tmp_path: Path) -> None:
     with pytest.raises(PreparationError, match="baselines train cola"):
         load_codes(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"nothing")
-    with pytest.raises(PreparationError, match="cannot|can be read"):
+    with pytest.raises(PreparationError, match=r"cannot|can be read"):
         load_codes(tmp_path)
     with pytest.raises(PreparationError, match="holds no code model"):
         load_codes(tmp_path / "absent")

@@ -18,7 +18,8 @@ NOTE = (
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each. Seconds are those of one "
-    "processor core."
+    "processor core. Step sizes of GRPO: {rl_learning_rate} over codes, {tokens_rate} over tokens; they are not tuned, and "
+    "codes are run with both."
 )
 Found = list[Mapping[str, Any]]
 TESTED = {
@@ -27,6 +28,7 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
+RUNS = {"rl_codes": "codes", "rl_slow": "codes, step size of tokens", "rl_tokens": "tokens"}
 ACTIONS = {
     "ppo_codes": "PPO on codes",
     "prior_codes": "codes of the code model's own policy",
@@ -98,8 +100,14 @@ def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
     table, numbers = rows_of(
         pieces, TESTED, {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
     )
+    slow, more = rows_of(
+        found.get("tested_slow", []),
+        {"codes_slow": "codes, after GRPO with the step size of tokens"},
+        {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"},
+    )
+    table, numbers = "\n".join([table, *slow.splitlines()[2:]]), numbers | more
     after = []
-    for kind, name in (("rl_codes", "codes"), ("rl_tokens", "tokens")):
+    for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
         if curves:
             kl = spread([np.mean([row["rl/kl"] for row in curve[-3:]]) for curve in curves])
@@ -147,7 +155,7 @@ def steered(pieces: Found, _: Mapping[str, Found]) -> Section:
 def computing(_: Found, found: Mapping[str, Found]) -> Section:
     """What a gain took: the mean gain of the rewrites over the updates of stage 4."""
     body, numbers = [], {}
-    for kind, name in (("rl_codes", "codes"), ("rl_tokens", "tokens")):
+    for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
         if not curves:
             continue

@@ -75,11 +75,13 @@ def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
 
 def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
     trained = [Piece("rl_codes", out, seed, codes, (first,)), Piece("rl_tokens", out, seed, codes)]
-    tested = Piece("tested", out, seed, codes, tuple(piece.name for piece in trained))
+    slow = Piece("rl_slow", out, seed, codes, (first,))
     return [
         Piece("diversity", out, seed, codes, (first,)),
         *trained,
-        tested,
+        Piece("tested", out, seed, codes, tuple(piece.name for piece in trained)),
+        slow,
+        Piece("tested_slow", out, seed, codes, (slow.name,)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
     ]
@@ -132,11 +134,12 @@ def measure_diversity(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  
 
 
 def train_rl_codes(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Stage 4 over codes, from the agent of stage 2."""
-    folder = piece.agent("rl_codes")
+    """Stage 4 over codes, from the agent of stage 2; `rl_slow` has the step size of GRPO over tokens."""
+    folder = piece.agent(piece.kind)
     if not folder.exists():
         shutil.copytree(piece.agent("codes"), folder)
-    agent = trained(config_of(size, piece, rl_steps=size["rl_steps"]), folder)
+    own = {"rl_learning_rate": size["tokens_rate"]} if piece.kind == "rl_slow" else {}
+    agent = trained(config_of(size, piece, rl_steps=size["rl_steps"], **own), folder)
     return {"curve": [row for row in agent.curve if "rl/return" in row], "config": asdict(agent.config)}
 
 
@@ -154,6 +157,12 @@ def measure_tested(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # n
     untrained = CoLAAgent(before.learning, replace(before.config, acts="tokens"))
     agents = {"codes_before": before, "codes_after": after, "tokens_before": untrained, "tokens_after": tokens}
     return {name: measures.tested(agent, world, size["tested"], piece.seed) for name, agent in agents.items()}
+
+
+def measure_tested_slow(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The same rewrites after RL over codes with the smaller step size."""
+    agent = CoLAAgent.load(piece.agent("rl_slow"))
+    return {"codes_slow": measures.tested(agent, world, size["tested"], piece.seed)}
 
 
 def measure_search(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -179,8 +188,10 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "information": measure_information,
         "diversity": measure_diversity,
         "rl_codes": train_rl_codes,
+        "rl_slow": train_rl_codes,
         "rl_tokens": train_rl_tokens,
         "tested": measure_tested,
+        "tested_slow": measure_tested_slow,
         "search": measure_search,
         "steered": measure_steered,
     }
