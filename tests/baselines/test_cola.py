@@ -63,7 +63,7 @@ def test_stage_1_lets_a_code_say_what_the_hidden_state_does_not(agent: CoLAAgent
     batch = answers(rng.integers(2, 4, (16, 4)).tolist(), learning.model.width)
     past = torch.zeros_like(batch.hidden[:, :-1])  # it says nothing
     weights = [*learning.inverse.parameters(), *learning.model.codebook.parameters()]
-    optimizer = torch.optim.AdamW([*weights, *learning.model.world.parameters()], lr=1e-2)
+    optimizer = torch.optim.AdamW([*weights, *learning.model.world.parameters()], lr=1e-3)
     for step in range(30):
         chosen = straight_through(learning.inferred(batch), config, step)
         logits = learning.model.next_logits(past, chosen)[..., 2:4]

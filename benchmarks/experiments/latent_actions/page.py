@@ -18,8 +18,8 @@ NOTE = (
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each. Seconds are those of one "
-    "processor core. Step sizes of GRPO: {rl_learning_rate} over codes, {tokens_rate} over tokens; they are not tuned, and "
-    "codes are run with both."
+    "processor core. Step sizes of GRPO: {rl_learning_rate} over codes, {tokens_rate} over tokens; they are not tuned, "
+    "and codes are run with both."
 )
 Found = list[Mapping[str, Any]]
 TESTED = {
