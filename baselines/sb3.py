@@ -403,7 +403,8 @@ def as_vec_env(envs: gym.vector.VectorEnv[Any, Any, Any], config: SB3Config) -> 
 
     if not config.shaping:
         return SB3VecEnv(envs)
-    return ShapedVecEnv(SB3VecEnv(envs), config.shaping, reference_returns(envs, config.references, config.seed))
+    known = reference_returns(envs, config.references, config.seed)
+    return ShapedVecEnv(SB3VecEnv(envs), config.shaping, known.tolist())
 
 
 def check_same_run(folder: Path, found: SB3Config, asked: SB3Config) -> None:

@@ -180,7 +180,8 @@ def guided_policy_loss(learning: Learning, stream: Stream, step: int) -> tuple[T
 
 def entropy(probabilities: Tensor) -> Tensor:
     """Entropies in nats over the last axis."""
-    return -torch.special.xlogy(probabilities, probabilities).sum(dim=-1)
+    parts: Tensor = torch.special.xlogy(probabilities, probabilities)
+    return -parts.sum(dim=-1)
 
 
 class Updater:

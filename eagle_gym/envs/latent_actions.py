@@ -228,7 +228,7 @@ class Steering:
     def observe(self, rows: Sequence[int]) -> list[Any]:
         """The observations of some environments."""
         latent = self.world.settings.observation == "latent"
-        seen = {row: make_observation(self.world, self.envs[row].state) for row in rows}
+        seen: dict[int, Any] = {row: make_observation(self.world, self.envs[row].state) for row in rows}
         if not latent:
             return [f"{seen[row]}\n{self._so_far(row)}" for row in rows]
         open_rows = [row for row in rows if not transition.is_over(self.world, self.envs[row].state)]
@@ -287,7 +287,8 @@ class Steering:
 def of_unit_size(x: Floats) -> Floats:
     """A vector `[D]` with a mean square of 1; 0 stays 0."""
     bound = np.float32(len(x) ** 0.5)
-    return np.clip(x / np.maximum(np.sqrt(np.mean(x**2)), 1e-6), -bound, bound)
+    found: Floats = np.clip(x / np.maximum(np.sqrt(np.mean(x**2)), 1e-6), -bound, bound)
+    return found
 
 
 def as_codes(model: CodeModel | str) -> CodeModel:
@@ -387,7 +388,7 @@ class VectorLatentActions(VectorWrapper):
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start episodes, as the environment does."""
-        self.env.reset(seed=seed, options=options)
+        self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # seeds may be a sequence
         mask = (options or {}).get("reset_mask")
         rows = range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist()
         self._steering.begin(list(rows))
@@ -420,7 +421,8 @@ class VectorLatentActions(VectorWrapper):
         """The last observations and infos of episodes that ended, which start again."""
         if not ended.any():
             return {}
-        rows, found = np.flatnonzero(ended).tolist(), {}
+        rows = np.flatnonzero(ended).tolist()
+        found: dict[str, Any] = {}
         for row, seen in zip(rows, self._steering.observe(rows), strict=True):
             found = self._add_info(found, {"final_obs": seen, "final_info": self._steering.info(row)}, row)
         self._restart(ended)

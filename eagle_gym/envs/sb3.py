@@ -227,7 +227,8 @@ class WrappedVecEnv(VecEnv):
 
     def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
         """Start an episode in every environment, with the seeds set before."""
-        observations, _ = self.envs.reset(seed=list(self._seeds))
+        seeds: Any = list(self._seeds)
+        observations, _ = self.envs.reset(seed=seeds)
         self._reset_seeds()
         return observations
 

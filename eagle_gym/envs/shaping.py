@@ -187,7 +187,7 @@ class VectorShapedReward(VectorWrapper):
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start episodes, in all environments or those that `options["reset_mask"]` selects."""
-        found = self.env.reset(seed=seed, options=options)
+        found = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # seeds may be a sequence
         mask = (options or {}).get("reset_mask")
         rows = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask, np.bool_)
         self._shaper.begin(rows, self._own(self.env) if self._own else None)

@@ -37,6 +37,8 @@ SMALL: dict[str, Any] = {
     "codes": (16, 4, 64),
     "training": TRAINING,
     "rl_steps": 16,
+    "long_steps": 48,
+    "codes_rate": 1e-3,
     "tokens_rate": 3e-4,
     "held_out": 192,
     "texts": 10,
@@ -54,7 +56,8 @@ TINY_TRAINING = TRAINING | {
     "max_tokens": 24,
 }  # fmt: skip
 TINY = {
-    "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "rl_steps": 1, "held_out": 8, "texts": 2, "samples": 2,
+    "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "rl_steps": 1, "long_steps": 1,
+    "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
     "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2,
 }  # fmt: skip
@@ -63,8 +66,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "smoke": SMALL | TINY,
     "small": SMALL,
     "reference": SMALL
-    | {"training": TRAINING | LONG, "rl_steps": 100, "texts": 64, "samples": 8, "tested": 128, "searched": 32}
-    | {"rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128},
+    | {"training": TRAINING | LONG, "rl_steps": 100, "long_steps": 400, "texts": 64, "samples": 8, "tested": 128}
+    | {"searched": 32, "rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128},
 }
 
 

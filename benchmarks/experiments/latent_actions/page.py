@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ NOTE = (
     "CoLA on Plots, {seeds} training seed{plural}. Intervals are 95 %, bootstrapped over seeds and users (or answers, "
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
-    "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each. Seconds are those of one "
-    "processor core. Step sizes of GRPO: {rl_learning_rate} over codes, {tokens_rate} over tokens; they are not tuned, "
+    "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
+    "runs. "
+    "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; they are not tuned, "
     "and codes are run with both."
 )
 Found = list[Mapping[str, Any]]
@@ -28,7 +31,21 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
-RUNS = {"rl_codes": "codes", "rl_slow": "codes, step size of tokens", "rl_tokens": "tokens"}
+QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
+AFTER = {
+    "tested_slow": {"slow": "codes, after GRPO with the step size of tokens"},
+    "tested_long": {
+        "long_codes": "codes, after the long GRPO with the step size of tokens",
+        "long_tokens": "tokens, after the long GRPO",
+    },
+}
+RUNS = {
+    "rl_codes": "codes",
+    "rl_slow": "codes, step size of tokens",
+    "rl_tokens": "tokens",
+    "rl_long_codes": "codes, step size of tokens, long",
+    "rl_long_tokens": "tokens, long",
+}
 ACTIONS = {
     "ppo_codes": "PPO on codes",
     "prior_codes": "codes of the code model's own policy",
@@ -73,7 +90,7 @@ def information(pieces: Found, _: Mapping[str, Found]) -> Section:
     """What codes say, by N."""
     body, numbers = [], {}
     for codes, own in by_codes(pieces):
-        nats = {name: over(own, lambda f, name=name: f[name]) for name in ("base", "inferred", "policy")}
+        nats = {name: over(own, itemgetter(name)) for name in ("base", "inferred", "policy")}
         single = {name: spread([p["found"][name] for p in own]) for name in SINGLE}
         body.append([str(codes), str(len(own)), *(fine(nats[name]) for name in nats), *single.values()])
         numbers[str(codes)] = {**{name: fine(value) for name, value in nats.items()}, **single}
@@ -97,15 +114,10 @@ def diversity(pieces: Found, _: Mapping[str, Found]) -> Section:
 
 def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Gain, judge, KL and quality before and after RL."""
-    table, numbers = rows_of(
-        pieces, TESTED, {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
-    )
-    slow, more = rows_of(
-        found.get("tested_slow", []),
-        {"codes_slow": "codes, after GRPO with the step size of tokens"},
-        {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"},
-    )
-    table, numbers = "\n".join([table, *slow.splitlines()[2:]]), numbers | more
+    table, numbers = rows_of(pieces, TESTED, QUALITY)
+    for kind, methods in AFTER.items():
+        other, more = rows_of(found.get(kind, []), methods, QUALITY)
+        table, numbers = "\n".join([table, *other.splitlines()[2:]]), numbers | more
     after = []
     for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
@@ -119,14 +131,18 @@ def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
     if difference:
         numbers["codes minus tokens, after"] = difference
         table += f"\n\nGain after GRPO, codes minus tokens, on the same states: {difference}."
+    long = contrast(found.get("tested_long", []), "long_codes", "long_tokens")
+    if long:
+        numbers["codes minus tokens, after the long GRPO"] = long
+        table += f"\n\nThe same after the long GRPO: {long}."
     head = ["GRPO over", "seeds", "KL at the end, nats a rewrite", "seconds", "tokens written"]
     return table + (f"\n\n{aligned(head, after)}" if after else ""), numbers
 
 
 def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     """Tree search against as many samples."""
-    names = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
-    table, numbers = rows_of(pieces, {"search": "tree search over codes", "samples": "best of as many samples"}, names)
+    methods = {"search": "tree search over codes", "samples": "best of as many samples"}
+    table, numbers = rows_of(pieces, methods, QUALITY)
     difference = contrast(pieces, "search", "samples")
     if difference:
         numbers["search minus samples"] = difference
@@ -185,10 +201,16 @@ def rows_of(pieces: Found, methods: Mapping[str, str], names: Mapping[str, str])
     """A row for each method with an interval for each column."""
     body, numbers = [], {}
     for method, title in methods.items() if pieces else ():
-        own = {name: over(pieces, lambda f, name=name, method=method: f[method][name], method) for name in names}
+        own = {name: over(pieces, partial(cell, method, name), method) for name in names}
         body.append([title, str(len(pieces)), *map(str, own.values())])
         numbers[title] = {name: str(value) for name, value in own.items()}
     return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
+
+
+def cell(method: str, name: str, found: Mapping[str, Any]) -> Sequence[float]:
+    """One column of one method of a piece."""
+    column: Sequence[float] = found[method][name]
+    return column
 
 
 def over(pieces: Found, column: Callable[[Any], Sequence[float]], method: str = "") -> Interval:

@@ -76,14 +76,17 @@ def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
 def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
     trained = [Piece("rl_codes", out, seed, codes, (first,)), Piece("rl_tokens", out, seed, codes)]
     slow = Piece("rl_slow", out, seed, codes, (first,))
+    long = [Piece("rl_long_codes", out, seed, codes, (first,)), Piece("rl_long_tokens", out, seed, codes)]
     return [
         Piece("diversity", out, seed, codes, (first,)),
         *trained,
         Piece("tested", out, seed, codes, tuple(piece.name for piece in trained)),
-        slow,
-        Piece("tested_slow", out, seed, codes, (slow.name,)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
+        slow,
+        Piece("tested_slow", out, seed, codes, (slow.name,)),
+        *long,
+        Piece("tested_long", out, seed, codes, tuple(piece.name for piece in long)),
     ]
 
 
@@ -133,21 +136,34 @@ def measure_diversity(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  
     return measures.diversity(agent, world, size["texts"], size["samples"], piece.seed)
 
 
-def train_rl_codes(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Stage 4 over codes, from the agent of stage 2; `rl_slow` has the step size of GRPO over tokens."""
-    folder = piece.agent(piece.kind)
-    if not folder.exists():
+@dataclass(frozen=True)
+class Reinforced:
+    """A run of GRPO: over what, and the names of its step size and of its number of updates in the size."""
+
+    acts: str
+    rate: str
+    steps: str = "rl_steps"
+
+
+STAGE_4: Mapping[str, Reinforced] = MappingProxyType(
+    {
+        "rl_codes": Reinforced("codes", "codes_rate"),
+        "rl_tokens": Reinforced("tokens", "tokens_rate"),
+        "rl_slow": Reinforced("codes", "tokens_rate"),
+        "rl_long_codes": Reinforced("codes", "tokens_rate", "long_steps"),
+        "rl_long_tokens": Reinforced("tokens", "tokens_rate", "long_steps"),
+    }
+)
+
+
+def reinforce(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Stage 4: over codes from the agent of stage 2, or over tokens from the base model."""
+    kind, folder = STAGE_4[piece.kind], piece.agent(piece.kind)
+    if kind.acts == "codes" and not folder.exists():
         shutil.copytree(piece.agent("codes"), folder)
-    own = {"rl_learning_rate": size["tokens_rate"]} if piece.kind == "rl_slow" else {}
-    agent = trained(config_of(size, piece, rl_steps=size["rl_steps"], **own), folder)
+    config = config_of(size, piece, acts=kind.acts, rl_steps=size[kind.steps], rl_learning_rate=size[kind.rate])
+    agent = trained(config, folder)
     return {"curve": [row for row in agent.curve if "rl/return" in row], "config": asdict(agent.config)}
-
-
-def train_rl_tokens(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """GRPO over tokens, from the base model."""
-    own = {"acts": "tokens", "rl_steps": size["rl_steps"], "rl_learning_rate": size["tokens_rate"]}
-    agent = trained(config_of(size, piece, **own), piece.agent("rl_tokens"))
-    return {"curve": agent.curve, "config": asdict(agent.config)}
 
 
 def measure_tested(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -159,10 +175,13 @@ def measure_tested(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # n
     return {name: measures.tested(agent, world, size["tested"], piece.seed) for name, agent in agents.items()}
 
 
-def measure_tested_slow(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """The same rewrites after RL over codes with the smaller step size."""
-    agent = CoLAAgent.load(piece.agent("rl_slow"))
-    return {"codes_slow": measures.tested(agent, world, size["tested"], piece.seed)}
+def measure_after(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The same rewrites after other runs of GRPO."""
+    agents = {name.partition("-")[0].removeprefix("rl_"): piece.agent(name.partition("-")[0]) for name in piece.needs}
+    return {
+        name: measures.tested(CoLAAgent.load(folder), world, size["tested"], piece.seed)
+        for name, folder in agents.items()
+    }
 
 
 def measure_search(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -187,11 +206,10 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "codes": train_codes,
         "information": measure_information,
         "diversity": measure_diversity,
-        "rl_codes": train_rl_codes,
-        "rl_slow": train_rl_codes,
-        "rl_tokens": train_rl_tokens,
+        **dict.fromkeys(STAGE_4, reinforce),
         "tested": measure_tested,
-        "tested_slow": measure_tested_slow,
+        "tested_slow": measure_after,
+        "tested_long": measure_after,
         "search": measure_search,
         "steered": measure_steered,
     }

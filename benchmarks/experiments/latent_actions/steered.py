@@ -33,7 +33,7 @@ def latent(num_envs: int, split: str, mode: AutoresetMode) -> VectorLatentAction
     """Environments whose actions are the shipped codes."""
     kwargs = {"split": split, "language_model": "grammar", "action_features": "none"}
     envs = make_envs(ENV_ID, num_envs, autoreset_mode=mode, **kwargs)
-    return VectorLatentActions(envs.unwrapped, load_codes(), steer="edit")  # type: ignore[arg-type]
+    return VectorLatentActions(envs.unwrapped, load_codes(), steer="edit")
 
 
 def steered(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
