@@ -21,8 +21,8 @@ NOTE = (
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
-    "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; they are not tuned, "
-    "and codes are run with both."
+    "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; "
+    "they are not tuned, and codes are run with both."
 )
 Found = list[Mapping[str, Any]]
 TESTED = {
@@ -114,10 +114,21 @@ def diversity(pieces: Found, _: Mapping[str, Found]) -> Section:
 
 def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Gain, judge, KL and quality before and after RL."""
-    table, numbers = rows_of(pieces, TESTED, QUALITY)
+    body, numbers = body_of(pieces, TESTED, QUALITY)
     for kind, methods in AFTER.items():
-        other, more = rows_of(found.get(kind, []), methods, QUALITY)
-        table, numbers = "\n".join([table, *other.splitlines()[2:]]), numbers | more
+        more, own = body_of(found.get(kind, []), methods, QUALITY)
+        body, numbers = body + more, numbers | own
+    table = aligned(["", "seeds", *QUALITY.values()], body) if body else ""
+    compared = [
+        ("codes, after minus before", pieces, "codes_after", "codes_before"),
+        ("tokens, after minus before", pieces, "tokens_after", "tokens_before"),
+        ("codes minus tokens, after", pieces, "codes_after", "tokens_after"),
+        ("codes minus tokens, after the long GRPO", found.get("tested_long", []), "long_codes", "long_tokens"),
+    ]
+    for name, own_pieces, one, other in compared:
+        if own_pieces:
+            numbers[f"gain, {name}"] = contrast(own_pieces, one, other)
+            table += f"\n\nGain on the same states, {name}: {numbers[f'gain, {name}']}."
     after = []
     for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
@@ -127,14 +138,6 @@ def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
             passes = spread([sum(row["rl/passes"] for row in curve) for curve in curves])
             after.append([name, str(len(curves)), kl, seconds, passes])
             numbers[f"training, {name}"] = {"kl": kl, "seconds": seconds, "tokens written": passes}
-    difference = contrast(pieces, "codes_after", "tokens_after")
-    if difference:
-        numbers["codes minus tokens, after"] = difference
-        table += f"\n\nGain after GRPO, codes minus tokens, on the same states: {difference}."
-    long = contrast(found.get("tested_long", []), "long_codes", "long_tokens")
-    if long:
-        numbers["codes minus tokens, after the long GRPO"] = long
-        table += f"\n\nThe same after the long GRPO: {long}."
     head = ["GRPO over", "seeds", "KL at the end, nats a rewrite", "seconds", "tokens written"]
     return table + (f"\n\n{aligned(head, after)}" if after else ""), numbers
 
@@ -198,13 +201,21 @@ SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Sectio
 
 
 def rows_of(pieces: Found, methods: Mapping[str, str], names: Mapping[str, str]) -> Section:
-    """A row for each method with an interval for each column."""
+    """A table with a row for each method and an interval for each column."""
+    body, numbers = body_of(pieces, methods, names)
+    return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
+
+
+def body_of(
+    pieces: Found, methods: Mapping[str, str], names: Mapping[str, str]
+) -> tuple[list[list[str]], dict[str, Any]]:
+    """The rows of such a table."""
     body, numbers = [], {}
     for method, title in methods.items() if pieces else ():
         own = {name: over(pieces, partial(cell, method, name), method) for name in names}
         body.append([title, str(len(pieces)), *map(str, own.values())])
         numbers[title] = {name: str(value) for name, value in own.items()}
-    return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
+    return body, numbers
 
 
 def cell(method: str, name: str, found: Mapping[str, Any]) -> Sequence[float]:
