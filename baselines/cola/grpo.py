@@ -10,6 +10,7 @@ whole base model is trained. Both see equally many states and rewrites, with equ
 
 TRL's trainer is not used. It takes utilities of rows well (they would be a column of its data set), but a sample there
 is one sequence, and a rewrite here has two turns with prompts of their own, which the base model has to read apart.
+`baselines.examples.trl_grpo_edits` uses it for the first turn.
 
 [1] Shao et al., "DeepSeekMath", 2024, arXiv 2402.03300.
 """
