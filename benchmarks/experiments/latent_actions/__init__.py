@@ -50,6 +50,7 @@ SMALL: dict[str, Any] = {
     "rewrites": 2_560,
     "ppo_envs": 32,
     "ppo_tested": 64,
+    "long_ppo": {"rewrites": 8_192, "ppo_envs": 64},
 }
 TINY_TRAINING = TRAINING | {
     "pairs": 16, "batch_size": 8, "dynamics_steps": 2, "policy_steps": 2, "prompts": 1, "group_size": 2,
@@ -60,6 +61,7 @@ TINY = {
     "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
     "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2,
+    "long_ppo": {"rewrites": 10, "ppo_envs": 2},
 }  # fmt: skip
 LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}
 SIZES: dict[str, dict[str, Any]] = {
@@ -67,7 +69,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "reference": SMALL
     | {"training": TRAINING | LONG, "rl_steps": 100, "long_steps": 400, "texts": 64, "samples": 8, "tested": 128}
-    | {"searched": 32, "rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128},
+    | {"searched": 32, "rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128}
+    | {"long_ppo": {"rewrites": 102_400, "ppo_envs": 64}},
 }
 
 

@@ -31,6 +31,7 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
+LEARNT = ("ppo_codes", "ppo_edits")
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
 AFTER = {
     "tested_slow": {"slow": "codes, after GRPO with the step size of tokens"},
@@ -153,20 +154,27 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     return table, numbers
 
 
-def steered(pieces: Found, _: Mapping[str, Found]) -> Section:
+def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Codes as actions against K edits."""
-    table, numbers = rows_of(pieces, ACTIONS, {"gain": "gain", "judge": "judge", "parses": "parses"})
+    names = {"gain": "gain", "judge": "judge", "parses": "parses"}
+    long = found.get("steered_long", [])
+    body, numbers = body_of(pieces, ACTIONS, names)
+    more, own = body_of(long, {name: f"{ACTIONS[name]}, long" for name in LEARNT}, names)
+    body, numbers = body + more, numbers | own
+    table = aligned(["", "seeds", *names.values()], body) if body else ""
+    for kind, words in ((pieces, ""), (long, ", long")):
+        for other in ("uniform_codes", "prior_codes", "ppo_edits") if kind else ():
+            name = f"PPO on codes{words}, minus {ACTIONS[other]}{words if other in LEARNT else ''}"
+            numbers[name] = contrast(kind, "ppo_codes", other)
+            table += f"\n\nGain on the same users and texts, {name}: {numbers[name]}."
     spent = []
-    for method in ("ppo_codes", "ppo_edits") if pieces else ():
-        own = [piece["found"][method] for piece in pieces]
-        counts = {name: spread([found[name] for found in own]) for name in ("steps", "generations")}
-        spent.append([ACTIONS[method], *counts.values()])
-        numbers[f"training, {ACTIONS[method]}"] = counts
-    for other in ("uniform_codes", "prior_codes", "ppo_edits"):
-        difference = contrast(pieces, "ppo_codes", other)
-        if difference:
-            numbers[f"PPO on codes minus {ACTIONS[other]}"] = difference
-            table += f"\n\nGain, PPO on codes minus {ACTIONS[other]}, on the same users and texts: {difference}."
+    for kind, words in ((pieces, ""), (long, ", long")):
+        for method in LEARNT if kind else ():
+            counts = {
+                name: spread([piece["found"][method][name] for piece in kind]) for name in ("steps", "generations")
+            }
+            spent.append([ACTIONS[method] + words, *counts.values()])
+            numbers[f"training, {ACTIONS[method]}{words}"] = counts
     head = ["training", "environment steps", "generations"]
     return table + (f"\n\n{aligned(head, spent)}" if spent else ""), numbers
 

@@ -83,6 +83,7 @@ def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
         Piece("tested", out, seed, codes, tuple(piece.name for piece in trained)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
+        Piece("steered_long", out, seed, codes),
         slow,
         Piece("tested_slow", out, seed, codes, (slow.name,)),
         *long,
@@ -198,7 +199,7 @@ def measure_search(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # n
 
 def measure_steered(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
     """PPO on codes against PPO on edits."""
-    return steered(size, piece.seed)
+    return steered({**size, **size["long_ppo"]} if piece.kind == "steered_long" else size, piece.seed)
 
 
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
@@ -212,5 +213,6 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "tested_long": measure_after,
         "search": measure_search,
         "steered": measure_steered,
+        "steered_long": measure_steered,
     }
 )
