@@ -9,36 +9,18 @@ own. EAGLE is a small network on latent observations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.experiments.shaping.methods import AGENTS, RIVALS, methods
 from benchmarks.experiments.shaping.page import write_page
 from benchmarks.running import Cell, Options, grid, run_cells
 
-AGENTS = ("ppo", "eagle")
-RIVALS = ("log_sigmoid", "min_max", "clip")
 USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "references": 64}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | {"seeds": 1, "episodes": 2, "num_envs": 2, "references": 2, "steps": (10,), "rivals": 10},
     "small": USUAL | {"steps": (1_280, 2_560, 5_120, 20_480), "rivals": 2_560},
     "reference": USUAL | {"steps": (5_120, 20_480, 102_400), "rivals": 20_480},
 }
-
-
-def methods(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The methods of a seed: fields of `Cell`."""
-    yield from ({"agent": name} for name in ("uniform", "optimistic"))
-    for steps in size["steps"]:
-        for name in AGENTS:
-            yield from (learner(name, shape, steps, size) for shape in ("", "par"))
-    for name in AGENTS:
-        yield from (learner(name, shape, size["rivals"], size) for shape in RIVALS)
-
-
-def learner(name: str, shape: str, steps: int, size: Mapping[str, Any]) -> dict[str, Any]:
-    """An agent that learns from so many environment steps with shaped rewards."""
-    training = {"total_timesteps": steps, "shaping": shape, "references": size["references"]}
-    return {"agent": name, "label": f"{name}-{shape or 'plain'}-{steps}", "training": training}
 
 
 def cells(options: Options) -> list[Cell]:
