@@ -1,7 +1,7 @@
 """Every method under one budget of environment steps: ELM, supervised, EAGLE, SB3, search and reference policies (T1).
 
-On Plots and, with `--data`, on MovieLens. Recorded episodes and warm starts count towards the budget; CoLA and GRPO over
-tokens have their own. Search is expensive, so it runs only on each seed's first episodes and is compared over these.
+On Plots and, with `--data`, on MovieLens. Recorded episodes and warm starts count towards the budget; CoLA and GRPO
+over tokens have their own. Search is expensive: it runs only on each seed's first episodes and is compared over these.
 EAGLE and supervised agents are small networks on latent observations; those that read text run only in `--size full`.
 Supervised agents and writers sample, like the policy that they imitate; other trained agents act greedily.
 """
@@ -22,7 +22,7 @@ SEARCH = ("lookahead", "mcts", "best_of_n", "profile")
 SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "steps": 4_480, "recorded": 64, "searched": 16, "budget": 320}
 LARGE = SMALL | {"episodes": 128, "steps": 8_960, "recorded": 128, "searched": 64}
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "searched": 2, "budget": 5}
-HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8}
+HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8}  # ELM
 SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the language models that read text, by reference policy
     "smoke": {**TINY, "elm": HASTY, "cola": BRIEF, "reads": {"g_optimal": 1}},
     "small": {**SMALL, "elm": {"adapter_steps": 150, "joint_steps": 150}, "cola": {"rl_steps": 20}, "reads": {}},
