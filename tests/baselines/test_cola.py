@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from baselines import registry
 from baselines.cola import CoLAAgent, CoLAConfig, make_agent, train
@@ -23,6 +25,7 @@ from baselines.cola.turns import by_codes, by_tokens, first_states, gains, is_fo
 from baselines.evaluate import evaluate
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.language.embedded import weights_path
 from tests.fake_worlds import make_tiny_world
 
 TINY: dict[str, Any] = {
@@ -226,6 +229,25 @@ def test_a_run_resumes_and_writes(envs: Any, tmp_path: Path, name: str) -> None:
     next((tmp_path / "cut").glob("codes-*.safetensors")).write_bytes(b"")
     with pytest.raises(PreparationError, match="train it again"):
         registry.load(tmp_path / "cut")
+
+
+def test_any_causal_model_can_be_the_base(envs: Any, tmp_path: Path) -> None:
+    """A random GPT-2, whose width divides into no heads of the usual size."""
+    folder = tmp_path / "gpt2"
+    sizes = {"vocab_size": 2048, "n_positions": 512, "n_embd": 40, "n_layer": 1, "n_head": 2}
+    config = GPT2Config(**sizes, bos_token_id=0, eos_token_id=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(config).save_pretrained(folder)
+    for file in weights_path().glob("tokenizer*.json"):
+        shutil.copy(file, folder)
+    settings = {**TINY, "model": f"transformers:{folder}", "guidance_steps": 1}
+    learnt = registry.train("cola", envs, settings, folder=tmp_path / "run", progress=False)
+    assert np.isfinite([row["rl/return"] for row in learnt.curve if "rl/return" in row]).all()
+    assert not (tmp_path / "run" / "codes").exists()  # the base model was tuned: its codes fit no other
+    again = registry.load(tmp_path / "run")
+    assert isinstance(again, CoLAAgent)
+    torch.testing.assert_close(again.model.base.lm_head.weight, learnt.model.base.lm_head.weight)
 
 
 def test_what_cannot_be_trained_is_refused(envs: Any) -> None:
