@@ -18,7 +18,8 @@ from benchmarks.running import Cell, Options, grid, run_cells
 USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "references": 64}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | {"seeds": 1, "episodes": 2, "num_envs": 2, "references": 2, "steps": (10,), "rivals": 10},
-    "small": USUAL | {"steps": (1_280, 2_560, 5_120, 20_480), "rivals": 2_560},
+    "small": USUAL | {"steps": (1_280, 2_560, 5_120), "rivals": 2_560},
+    "medium": USUAL | {"steps": (1_280, 2_560, 5_120, 20_480), "rivals": 2_560},
     "reference": USUAL | {"steps": (5_120, 20_480, 102_400), "rivals": 20_480},
 }
 
