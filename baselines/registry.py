@@ -90,6 +90,14 @@ LEARNERS: Mapping[str, Learner] = MappingProxyType(
         "elm": Learner(
             "ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent", reads="utility"
         ),
+        "cola": Learner("CoLA, a language model steered by codes", "baselines.cola", "CoLAConfig", "CoLAAgent"),
+        "grpo_tokens": Learner(
+            "GRPO over the language model's own tokens",
+            "baselines.cola",
+            "CoLAConfig",
+            "CoLAAgent",
+            MappingProxyType({"acts": "tokens"}),
+        ),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **_sb3_learners(),
     }

@@ -11,6 +11,8 @@ FAMILIES = {
     "reads": ("supervised (reads text)", "#74a832"),
     "eagle": ("EAGLE", "#08519c"),
     "vas": ("value-augmented sampling", "#d94801"),
+    "cola": ("CoLA", "#e6ab02"),
+    "grpo_tokens": ("GRPO (tokens)", "#66a61e"),
     "ppo": ("PPO (SB3)", "#6a51a3"),
     "maskable_ppo": ("MaskablePPO (SB3)", "#807dba"),
     "recurrent_ppo": ("RecurrentPPO (SB3)", "#9e9ac8"),

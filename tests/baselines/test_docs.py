@@ -25,7 +25,7 @@ def tables() -> dict[str, str]:
     return {found["name"]: found["table"] for found in TABLE.finditer(PAGE.read_text())}
 
 
-TABLES = ("ppo", "dqn", "eagle", "supervised", "vas", "elm", "beam", "mcts", "best_of_n", "linucb")
+TABLES = ("ppo", "dqn", "eagle", "supervised", "vas", "elm", "cola", "beam", "mcts", "best_of_n", "linucb")
 
 
 @pytest.mark.parametrize("name", TABLES)
