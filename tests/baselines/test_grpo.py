@@ -23,11 +23,12 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 
 pytest.importorskip("trl", reason="TRL is not installed")
 pytest.importorskip("peft", reason="peft is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*deprecated:FutureWarning")  # TRL
+# TRL itself calls what is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*deprecated:FutureWarning")
 
 SMALL = {"language_model": "grammar", "actions": 4, "pool": 16, "horizon": 2, "prepare": "never"}
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}<|assistant|>"
-OBSERVATION = "User: Enjoys drama.\nText: A film.\nStep 0 of 2.\nEdits:\n0. Make it dark.\n1. Make it light.\n3. Age it."
+OBSERVATION = "User: Enjoys drama.\nText: A film.\nStep 0 of 2.\nEdits:\n0. Make it dark.\n1. Make it light.\n3. Age it"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fast.chat_template = TEMPLATE
     fast.save_pretrained(path)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=len(fast), max_position_embeddings=2048, pad_token_id=0, eos_token_id=1, **sizes)
+    ends = {"pad_token_id": 0, "eos_token_id": 1}
+    # Larger weights than usual: the output layer is not trained, and small ones would bound every probability.
+    config = LlamaConfig(vocab_size=len(fast), max_position_embeddings=2048, initializer_range=0.2, **ends, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         LlamaForCausalLM(config).save_pretrained(path)
@@ -70,7 +73,7 @@ def chooser(folder: Path) -> Chooser:
 def test_questions_name_the_edits_on_offer_by_letters() -> None:
     seen = read_text(OBSERVATION, 4)
     _, asked = grpo.question(seen)
-    assert asked["content"].splitlines()[-3:] == ["A. Make it dark.", "B. Make it light.", "D. Age it."]
+    assert asked["content"].splitlines()[-3:] == ["A. Make it dark.", "B. Make it light.", "D. Age it"]
     assert "Enjoys drama." in asked["content"]
     with pytest.raises(ConfigurationError, match="at most 26"):
         grpo.question(read_text(OBSERVATION, 27))
@@ -106,7 +109,7 @@ def test_states_are_those_of_played_episodes() -> None:
 
 
 def train_for(action: int, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities before and after training that pays 1 for one action and 0 for others."""
+    """Probabilities in other states before and after training that pays 1 for one action and 0 for others."""
 
     def pay(world: Any, choices: Sequence[Choice], actions: Sequence[int]) -> list[float]:
         return [float(chosen == action) for chosen in actions]
@@ -115,10 +118,10 @@ def train_for(action: int, folder: Path, out: Path, monkeypatch: pytest.MonkeyPa
     settings = config(folder, steps=12, prompts=2, group=8, learning_rate=0.02)
     with grpo.closing(envs()) as made, torch.random.fork_rng(devices=[]):
         chooser = grpo.load(settings)
-        seen = [read_text(OBSERVATION, 4)]
-        before = chooser.probabilities(seen)[0]
+        seen = [choice.seen for choice in grpo.collect(made.unwrapped, 8, seed=1)]
+        before = chooser.probabilities(seen).mean(axis=0)
         grpo.train(chooser, made.unwrapped, out, settings, lambda text: None)
-        after = grpo.load(settings, out / grpo.ADAPTER).probabilities(seen)[0]
+        after = grpo.load(settings, out / grpo.ADAPTER).probabilities(seen).mean(axis=0)
     return before, after
 
 
@@ -127,8 +130,8 @@ def test_what_is_paid_for_becomes_likelier(
     action: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = train_for(action, folder, tmp_path, monkeypatch)
-    assert after[action] > before[action] + 0.2
-    assert after[2] == 0
+    assert before[action] < 0.5
+    assert after[action] > 0.6
 
 
 def test_a_run_is_whole_and_continues(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
