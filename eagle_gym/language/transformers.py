@@ -394,8 +394,8 @@ class TransformersModel:
             generated = [self._cut(len(row), said) for row, said in zip(ids, generated, strict=True)]
             tokens = self._tokens(ids, generated) if self.usage.listener is not None else [None] * len(ids)
             completions = [
-                self._read(len(row), *rest)
-                for row, *rest in zip(ids, generated, prompts, tokens, strict=True)
+                self._read(len(row), said, prompt, traced)
+                for row, said, prompt, traced in zip(ids, generated, prompts, tokens, strict=True)
             ]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions

@@ -93,7 +93,8 @@ def verdicts(run: Run, compared: Iterable[Comparison]) -> str:
 def judged_difference(run: Run, item: Comparison) -> Interval | None:
     """Mean paired difference by the judge; None without shared judged episodes."""
     try:
-        return paired_difference(*shared(keyed(run, item.one), keyed(run, item.other)), fresh())
+        one, other = shared(keyed(run, item.one), keyed(run, item.other))
+        return paired_difference(one, other, fresh())
     except ConfigurationError:
         return None
 

@@ -65,7 +65,8 @@ class FreeSurrogate:
         drift = weighted(encoder.bags(texts), _padded(self.text), self.bias)
         wanted = weighted(encoder.bags(list(distinct)), _padded(self.edit), zero)
         images = images_of(z[rows], encoder.encode(list(distinct))[asked])
-        return drift[rows] + wanted[asked] + product(images, self.images)
+        moved: Floats = drift[rows] + wanted[asked] + product(images, self.images)
+        return moved
 
     def arrays(self) -> dict[str, Floats]:
         """The fitted arrays by name."""

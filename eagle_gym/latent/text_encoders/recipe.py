@@ -85,7 +85,8 @@ def read_recipe(folder: Path) -> Recipe:
             "config.json, tokenizer.json and model.safetensors"
         )
     said = _object(model / "sentence_bert_config.json")
-    poolings, pools_prompt = ("mean",), True
+    poolings: tuple[str, ...] = ("mean",)
+    pools_prompt = True
     layers: list[Layer] = []
     for kind, path in steps:
         if kind == "Pooling":
@@ -156,7 +157,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, kind: type) -> Any:  # noqa: ANN401
     try:
-        found = json.loads(path.read_bytes())
+        found: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise PreparationError(f"{path}: expected readable JSON, got {error!r}: download the encoder again") from error
     if not isinstance(found, kind) or (kind is list and not all(isinstance(entry, dict) for entry in found)):
