@@ -25,6 +25,7 @@ LIST: Final = 16  # most edits that a call asks for
 FURTHER: Final = 2  # lists beyond those that would hold a pool
 ROUNDS: Final = 4  # most times that a model is asked for single edits that are missing
 LONGEST: Final = 40  # words of an edit of free text; what is longer is a text
+REPEATED: Final = 8  # words of a text that an edit does not repeat in a row
 
 
 @dataclass(slots=True)
@@ -242,13 +243,20 @@ class ModelCandidates:
 def changes_nothing(text: str, edit: str) -> bool:
     """Whether an edit of free text plainly asks for no change, or is no edit but a text.
 
-    It says so, replaces a quotation by itself, repeats the text, or is longer than edits are.
+    It says so, replaces a quotation by itself, repeats a good part of the text, or is longer than edits are.
     """
     words = edit.split()
     if not 1 < len(words) <= LONGEST or _NO_CHANGE.search(edit):
         return True
     quoted = [folded(inside) for inside in _QUOTED.findall(edit)]
-    return len(quoted) != len(set(quoted)) or (len(words) > 3 and folded(edit) in folded(text))
+    return len(quoted) != len(set(quoted)) or _repeats(folded(text), folded(edit))
+
+
+def _repeats(text: str, edit: str) -> bool:
+    """Whether an edit of some length, or `REPEATED` words of it in a row, stand in the text."""
+    words = edit.split()
+    runs = [" ".join(words[begin : begin + REPEATED]) for begin in range(max(1, len(words) - REPEATED + 1))]
+    return len(words) > 3 and any(run in text for run in runs)
 
 
 def folded(edit: str) -> str:

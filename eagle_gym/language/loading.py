@@ -34,7 +34,8 @@ def load_language_model(
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
             - `"grammar"`: the grammar of plot English itself, which rewrites as `"embedded"` was measured to;
-            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see `editor`);
+            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see
+              `editor`); untuned, it proposes them;
             - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging
               Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
@@ -102,9 +103,21 @@ def _open_backend(
 
         kind, target = "transformers", str(weights_path(target or "plain"))
     if spec == "smollm2":
-        from eagle_gym.language.editor.smollm2 import smollm2_folder
+        from eagle_gym.language.editor.smollm2 import base_file, smollm2_folder
+        from eagle_gym.language.editor.tuned import TunedModel
 
-        kind, target, about = "transformers", str(smollm2_folder(cache_dir)), None  # it was tuned to its own words
+        return TunedModel(
+            spec,
+            str(smollm2_folder(cache_dir)),
+            base=str(base_file()),
+            device=device,
+            dtype=dtype,
+            batch_invariant=batch_invariant,
+            max_new_tokens=max_new_tokens,
+            prompts=prompts,
+            cache_dir=cache_dir,
+            about=about,
+        )
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 

@@ -126,6 +126,12 @@ def test_edits_without_effect_are_dropped(edit: str) -> None:
     assert changes_nothing("A woman drives home. It rains.", edit)
 
 
+def test_a_rewritten_text_is_no_edit() -> None:
+    text = "A woman drives home through the rain, and her dog sleeps on the back seat. It is late."
+    assert changes_nothing(text, "A woman drives home through the rain in Norway, and her dog sleeps on the back seat.")
+    assert not changes_nothing(text, "Let the dog on the back seat of the car be a wolf.")
+
+
 @pytest.mark.parametrize(
     "edit", ["Set it in Norway.", "Make it darker", 'Replace "woman" with "robot".', "Change the woman to a nun."]
 )
