@@ -34,8 +34,8 @@ def read_fields(kind: type, settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: There is no such field, or its value is of another type.
     """
-    types = {item.name: type(item.default) for item in fields(kind)}  # type: ignore[arg-type]
-    found = {}
+    types: dict[str, Any] = {item.name: type(item.default) for item in fields(kind)}
+    found: dict[str, Any] = {}
     for text in settings:
         name, _, value = text.partition("=")
         if name not in types:

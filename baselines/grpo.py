@@ -533,7 +533,7 @@ def run(
                 train(load(config), training.unwrapped, out, config, log)  # type: ignore[arg-type]
         after = _stage(out / "after.json", lambda: _chances(load(config, out / ADAPTER), held_out, log))
         chances = {"model": np.array(before), "trained model": np.array(after)}
-        result = {"states": summarise(compare_choices(held_out, paid, chances))}
+        result: dict[str, Any] = {"states": summarise(compare_choices(held_out, paid, chances))}
         if config.episodes:
             played = _references(base, config)
             for name, adapter in (("model", None), ("trained model", out / ADAPTER)):
@@ -541,7 +541,7 @@ def run(
             values = {
                 name: _stage(
                     out / f"episodes-{name.replace(' ', '-')}.json",
-                    lambda name=name, agent=agent: play({name: agent}, test, config.episodes, log)[name],
+                    lambda name=name, agent=agent: play({name: agent}, test, config.episodes, log)[name],  # type: ignore[misc]
                 )
                 for name, agent in played.items()
             }

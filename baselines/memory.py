@@ -120,6 +120,6 @@ def start_as_sums(lstm: nn.LSTM, count: int) -> None:
             for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
                 getattr(lstm, name)[rows] = 0.0
             if gate != 2:
-                lstm.bias_ih_l0[rows] = OPEN
+                lstm.bias_ih_l0[rows] = OPEN  # type: ignore[operator]
         first = lstm.input_size - count
-        lstm.weight_ih_l0[2 * hidden : 2 * hidden + kept, first : first + kept] = INFLOW * torch.eye(kept)
+        lstm.weight_ih_l0[2 * hidden : 2 * hidden + kept, first : first + kept] = INFLOW * torch.eye(kept)  # type: ignore[operator]

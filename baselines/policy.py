@@ -151,7 +151,8 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
         layout = LatentLayout.of(observation_space)
         if layout.reward:
             for lstm in (self.lstm_actor, self.lstm_critic):
-                start_as_sums(lstm, layout.n)
+                if lstm is not None:
+                    start_as_sums(lstm, layout.n)
         self.action_net = RememberingScores(layout, self.lstm_output_dim, hidden).to(self.device)
         self.value_net = RememberingValue(layout, self.lstm_output_dim, hidden).to(self.device)  # type: ignore[assignment]
         optimizer: Any = self.optimizer_class

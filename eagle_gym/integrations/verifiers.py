@@ -121,7 +121,7 @@ class InProcessHarness(vf.Harness[vf.HarnessConfig]):
     ) -> ProgramResult:
         """Ask the model once; verifiers listens at the endpoint and records the answer."""
         system, messages = self.resolve_prompt(data)
-        wire = [{"role": "system", "content": system}] if system else []
+        wire: list[Any] = [{"role": "system", "content": system}] if system else []
         wire += [message_to_wire(message) for message in messages]
         async with AsyncOpenAI(base_url=endpoint, api_key=secret, timeout=None) as client:
             await client.chat.completions.create(model=ctx.model, messages=wire)

@@ -6,11 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from eagle_gym.language.model import Tokens
-
-T = TypeVar("T", int, float, str)
 
 MAX_BODY: Final = 16 * 2**20  # bytes of a response; an answer of 512 tokens has some thousand
 BYTES_PER_TOKEN: Final = 3  # where nobody counts tokens: few enough that a budget is rather spent early than late
@@ -133,15 +131,15 @@ def read_tokens(found: Mapping[str, Any]) -> Tokens | None:
     return None if tokens == Tokens() else tokens
 
 
-def _all_of(values: object, kind: type[T]) -> tuple[T, ...] | None:
+def _all_of(values: object, kind: type[Any]) -> tuple[Any, ...] | None:
     """A list as a tuple of one type, or None where it is something else; integers count as floats."""
     if not isinstance(values, list) or not values:
         return None
     fits = (int, float) if kind is float else kind
     if not all(isinstance(value, fits) and not isinstance(value, bool) for value in values):
         return None
-    found = tuple(kind(value) for value in values)  # type: ignore[call-arg]
-    return found if kind is not float or all(map(math.isfinite, found)) else None  # type: ignore[arg-type]
+    found = tuple(kind(value) for value in values)
+    return found if kind is not float or all(map(math.isfinite, found)) else None
 
 
 def _remark(message: Mapping[str, Any]) -> str | None:

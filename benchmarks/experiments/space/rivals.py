@@ -153,7 +153,7 @@ def number_of_tags(task: Task, _: Tuned) -> Floats:
     return task.base + _line(task, known, cold)
 
 
-def popularity(task: Task, _: Tuned) -> Floats:
+def popularity(task: Task, _tuned: Tuned) -> Floats:
     """A line through the log of the number of ratings; privileged, as it counts those of held-out items."""
     _, count = task.item_means()
     train = np.isin(task.held.user, task.held.split.train_users)

@@ -160,6 +160,7 @@ def _read(path: Path, kind: type) -> Any:  # noqa: ANN401
         found: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise PreparationError(f"{path}: expected readable JSON, got {error!r}: download the encoder again") from error
-    if not isinstance(found, kind) or (kind is list and not all(isinstance(entry, dict) for entry in found)):
+    of_objects = not isinstance(found, list) or all(isinstance(entry, dict) for entry in found)
+    if not isinstance(found, kind) or not of_objects:
         raise PreparationError(f"{path}: expected a JSON {kind.__name__}, got another value: download it again")
     return found
