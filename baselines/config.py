@@ -34,7 +34,7 @@ def read_fields(kind: type, settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: There is no such field, or its value is of another type.
     """
-    types = {item.name: type(item.default) for item in fields(kind)}  # type: ignore[arg-type]
+    types: dict[str, Any] = {item.name: type(item.default) for item in fields(kind)}
     found = {}
     for text in settings:
         name, _, value = text.partition("=")

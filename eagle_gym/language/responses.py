@@ -121,7 +121,7 @@ def read_tokens(found: Mapping[str, Any]) -> Tokens | None:
     listed: Mapping[str, Any] = told if isinstance(told, dict) else {}
     entries = listed.get("content")
     if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
-        columns = {name: [entry.get(name) for entry in entries] for name in ("token", "logprob", "id")}
+        columns: dict[str, Any] = {name: [entry.get(name) for entry in entries] for name in ("token", "logprob", "id")}
     else:
         columns = {"token": listed.get("tokens"), "logprob": listed.get("token_logprobs"), "id": None}
     tokens = Tokens(
@@ -140,8 +140,8 @@ def _all_of(values: object, kind: type[T]) -> tuple[T, ...] | None:
     fits = (int, float) if kind is float else kind
     if not all(isinstance(value, fits) and not isinstance(value, bool) for value in values):
         return None
-    found = tuple(kind(value) for value in values)  # type: ignore[call-arg]
-    return found if kind is not float or all(map(math.isfinite, found)) else None  # type: ignore[arg-type]
+    found = tuple(kind(value) for value in values)
+    return found if kind is not float or all(map(math.isfinite, found)) else None
 
 
 def _remark(message: Mapping[str, Any]) -> str | None:

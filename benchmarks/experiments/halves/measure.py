@@ -19,7 +19,7 @@ from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import LanguageModelError
 
-SETTINGS: Final = {"catalog": "plots", "effects_model": "grammar", "max_new_tokens": 120}
+SETTINGS: Final[dict[str, Any]] = {"catalog": "plots", "effects_model": "grammar", "max_new_tokens": 120}
 ATTEMPTS: Final = 5  # at a cycle: a small model's answer may be none, and then the cycle is timed again
 
 
@@ -122,7 +122,7 @@ def _timed(way: Way, envs: Sequence[EagleVectorEnv], seeds: Any, size: Size, thi
 def choose(env: EagleVectorEnv, think: float) -> np.ndarray[Any, Any]:
     """Think about every state, and take the first edit."""
     time.sleep(think * env.num_envs)
-    return env.action_masks().argmax(axis=1)
+    return np.asarray(env.action_masks().argmax(axis=1))
 
 
 def in_foreground(envs: Sequence[EagleVectorEnv], steps: int, think: float) -> None:
