@@ -35,7 +35,7 @@ def read_fields(kind: type, settings: Sequence[str]) -> dict[str, Any]:
         ConfigurationError: There is no such field, or its value is of another type.
     """
     types: dict[str, Any] = {item.name: type(item.default) for item in fields(kind)}
-    found: dict[str, Any] = {}
+    found = {}
     for text in settings:
         name, _, value = text.partition("=")
         if name not in types:

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count as count_from
 from pathlib import Path
 from typing import Any, Final
@@ -405,14 +405,15 @@ def load(config: GRPOConfig, adapter: Path | None = None) -> Chooser:
     if adapter is None:
         rank, layers = config.lora_rank, model.config.num_hidden_layers
         some = range(layers - config.lora_layers, layers) if 0 < config.lora_layers < layers else None
-        torch.manual_seed(config.seed)  # of the adapters
         adapters = LoraConfig(
             r=rank,
             lora_alpha=2 * rank,
             target_modules="all-linear" if some is None else LINEAR,
             layers_to_transform=None if some is None else list(some),
         )
-        model = get_peft_model(model, adapters)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = get_peft_model(model, adapters)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Chooser(model, tokenizer, np.random.default_rng([config.seed, 2]), config.dtype)
@@ -465,15 +466,14 @@ def pay_all(world: World, choices: Sequence[Choice]) -> NDArray[np.float64]:
     return paid
 
 
-def play(agents: dict[str, Any], envs: Any, episodes: int, log: Callable[[str], None]) -> Values:  # noqa: ANN401
-    """The gains of agents in the same held-out episodes."""
-    values = {}
-    for name, agent in agents.items():
-        with tqdm(desc=name, unit="step", leave=False, disable=None) as bar:
-            done = evaluate(agent, envs, method=name, episodes=episodes, bar=bar)
-        values[name] = [row.gain for row in done.rows]
-        log(f"{name}: mean gain {np.mean(values[name]):.3f} in {episodes} episodes")
-    return values
+def play(agent: Any, envs: Any, config: GRPOConfig, log: Callable[[str], None]) -> list[float]:  # noqa: ANN401
+    """The gains of an agent in the held-out episodes."""
+    name = type(agent).__name__
+    with tqdm(desc=name, unit="step", leave=False, disable=None) as bar:
+        done = evaluate(agent, envs, method=name, episodes=config.episodes, bar=bar)
+    gains = [row.gain for row in done.rows]
+    log(f"{name}: mean gain {np.mean(gains):.3f} in {len(gains)} episodes")
+    return gains
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
@@ -535,17 +535,12 @@ def run(
         chances = {"model": np.array(before), "trained model": np.array(after)}
         result: dict[str, Any] = {"states": summarise(compare_choices(held_out, paid, chances))}
         if config.episodes:
-            played = _references(base, config)
-            for name, adapter in (("model", None), ("trained model", out / ADAPTER)):
-                played[name] = load(config, adapter)
-            values = {
-                name: _stage(
-                    out / f"episodes-{name.replace(' ', '-')}.json",
-                    lambda name=name, agent=agent: play({name: agent}, test, config.episodes, log)[name],  # type: ignore[misc]
-                )
-                for name, agent in played.items()
+            agents = {**_references(base, config), "model": load(config), "trained model": load(config, out / ADAPTER)}
+            gains = {
+                name: _stage(out / f"episodes-{name.replace(' ', '-')}.json", partial(play, agent, test, config, log))
+                for name, agent in agents.items()
             }
-            result["episodes"] = summarise(values)
+            result["episodes"] = summarise(gains)
     result |= {"config": asdict(config), "curve": _curve(out)}
     written = json.dumps(result, indent=1)
     write_file(out / RESULT, written.encode())

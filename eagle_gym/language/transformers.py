@@ -392,7 +392,8 @@ class TransformersModel:
                 sources=[self.prompt_format.source(prompt) for prompt in prompts],
             )
             generated = [self._cut(len(row), said) for row, said in zip(ids, generated, strict=True)]
-            tokens = self._tokens(ids, generated) if self.usage.listener is not None else [None] * len(ids)
+            none: list[Tokens | None] = [None] * len(ids)
+            tokens = none if self.usage.listener is None else self._tokens(ids, generated)
             completions = [
                 self._read(len(row), said, prompt, traced)
                 for row, said, prompt, traced in zip(ids, generated, prompts, tokens, strict=True)

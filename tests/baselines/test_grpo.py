@@ -148,8 +148,8 @@ def test_a_run_is_whole_and_continues(folder: Path, tmp_path: Path, monkeypatch:
     assert mean == pytest.approx(means["trained model"][0] - means["model"][0])
     assert low <= mean <= high
     assert "paired" in grpo.table(result)
-    monkeypatch.setattr(grpo, "train", None)  # nothing is trained again
-    monkeypatch.setattr(grpo, "play", None)
+    for name in ("train", "play", "pay"):  # nothing is done again
+        monkeypatch.setattr(grpo, name, pytest.fail)
     assert grpo.run(envs, tmp_path, config(folder), said.append) == json.loads((tmp_path / "result.json").read_text())
     with pytest.raises(ConfigurationError, match="steps differ"):
         grpo.run(envs, tmp_path, config(folder, steps=3))

@@ -122,8 +122,7 @@ def _timed(way: Way, envs: Sequence[EagleVectorEnv], seeds: Any, size: Size, thi
 def choose(env: EagleVectorEnv, think: float) -> np.ndarray[Any, Any]:
     """Think about every state, and take the first edit."""
     time.sleep(think * env.num_envs)
-    first: np.ndarray[Any, Any] = env.action_masks().argmax(axis=1)
-    return first
+    return np.asarray(env.action_masks().argmax(axis=1))
 
 
 def in_foreground(envs: Sequence[EagleVectorEnv], steps: int, think: float) -> None:
