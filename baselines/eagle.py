@@ -47,6 +47,8 @@ from baselines.dataset import RecordedSteps, load
 from baselines.evaluate import shown
 from baselines.networks import ActionScores, StateValue, latent_tensors
 from baselines.reference import REFERENCES, divergence, floored, make_reference
+from eagle_gym.envs.shaping import KINDS as SHAPES
+from eagle_gym.envs.shaping import VectorShapedReward, reference_returns
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
@@ -96,6 +98,10 @@ class EagleConfig:
     """Root of recorded datasets from which a small network starts as an imitation of pi_ref; "" for none."""
     imitation_epochs: int = 30
     """Passes over the recorded steps before the first episode."""
+    shaping: str = ""
+    """Shape of the rewards in training: "par", "log_sigmoid", "min_max" or "clip"; "" for none."""
+    references: int = 64
+    """Episodes of the uniform policy, at whose returns the shape is centred; total_timesteps leaves them out."""
     seed: int = 0
     """Seed of the networks, of sampling and of the episodes."""
     device: str = "cpu"
@@ -104,11 +110,12 @@ class EagleConfig:
     def __post_init__(self) -> None:
         check_choice(self, "policy", ("latent", "language"))
         check_choice(self, "reference", REFERENCES)
+        check_choice(self, "shaping", ("", *SHAPES))
         if (self.policy == "language" and self.dataset) or (self.policy == "latent" and self.supervised):
             raise ConfigurationError(
                 f'expected a dataset with policy="latent" or a supervised run with policy="language", got {self}'
             )
-        check_at_least(self, 1, "total_timesteps", "n_epochs", "hidden")
+        check_at_least(self, 1, "total_timesteps", "n_epochs", "hidden", "references")
         if self.batch_size is not None:
             check_at_least(self, 1, "batch_size")
         check_above(self, 0, "agent_temperature", "policy_learning_rate", "value_learning_rate")
@@ -377,6 +384,9 @@ def train(
     """
     config = config or EagleConfig()
     layout = check_environment(envs)
+    if config.shaping:
+        known = reference_returns(envs, config.references, config.seed)
+        envs = VectorShapedReward(envs, config.shaping, known.tolist())
     if run.resumable(folder, resume) and folder:
         agent = EagleAgent.load(folder)
         run.check_same_run(folder, agent.config, config, growing=("total_timesteps",))

@@ -308,13 +308,12 @@ def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.ran
     point, from the catalog's best items for the user and from random points, and keeps the best point on any path.
     """
     rows, count, radius = len(states), config.starts, world.space.radius
-    users = np.repeat(world.space.users[[state.user for state in states]], count, axis=0)
-    items, steps = np.repeat([(state.item, state.step + 1) for state in states], count, axis=0).T
+    users, items, steps = np.repeat([(s.user, s.item, s.step + 1) for s in states], count, axis=0).T
     origins = np.repeat([state.start for state in states], count, axis=0)
 
     def utility(z: Floats) -> Floats:  # [B * S, ...]
         times = len(z) // len(users)
-        columns = np.tile(users, (times, 1)), np.tile(items, times), np.tile(origins, (times, 1)), np.tile(steps, times)
+        columns = np.tile(users, times), np.tile(items, times), np.tile(origins, (times, 1)), np.tile(steps, times)
         return world.priced(z, *columns).total
 
     z = np.concatenate([starts(world, state, count, rng) for state in states])
@@ -334,7 +333,7 @@ def ascend(world: World, states: Sequence[State], config: ELMConfig, rng: np.ran
 def starts(world: World, state: State, count: int, rng: np.random.Generator) -> Floats:
     """Starts of the ascent, `[S, n]`: the text's own point, the user's best items, and random points in the ball."""
     items = world.space.items
-    users = np.tile(world.space.users[state.user], (len(items), 1))
+    users = np.full(len(items), state.user)
     values = world.priced.anchored(state.start)(items, users, np.arange(len(items))).total
     top = items[np.argsort(-values)[: (count - 1) // 2]]
     drawn = rng.standard_normal((count - 1 - len(top), world.space.dim))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -19,11 +19,15 @@ from tqdm import tqdm
 
 import eagle_gym
 from baselines.agent import Agent, AgentState, Writer
+from baselines.worlds import states_of
 from eagle_gym.envs.observation import observe_text
 from eagle_gym.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from eagle_gym.catalog import Catalog
+    from eagle_gym.envs.world import State
+
 FIRST_SEED = 1_000_000  # far from the small seeds of training runs
-PARTS = ("total", "affinity", "novelty", "drift", "cost", "percentile")  # of a utility and its prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +175,18 @@ def evaluate(
             rows += write_out(agent, envs, first, method, seed)
         else:
             steps = roll_out(agent, envs, first, deterministic, bar)
-            rows += [played_row(steps, i, method, seed, first + i) for i in range(envs.num_envs)]
+            rows += [played_row(catalog_of(envs), steps, i, method, seed, first + i) for i in range(envs.num_envs)]
     return Evaluation(tuple(rows), meter.cost())
 
 
 @dataclass(frozen=True)
 class EpisodeStep:
-    """One step of a batch of episodes: the infos, which rows were alive, and the edits chosen before."""
+    """One step of a batch of episodes: the states, which rows were alive, and the edits chosen before.
 
-    infos: Mapping[str, Any]
-    z: NDArray[np.floating]  # [B, n]
+    Observations and infos are for agents and may hide who the user is, so rows are made of states.
+    """
+
+    states: Sequence[State]
     alive: NDArray[np.bool_]
     edits: tuple[str, ...]
 
@@ -193,17 +199,18 @@ def roll_out(
     bar: tqdm[Any] | None,
 ) -> list[EpisodeStep]:
     """Play one batch of episodes from their first text to their last."""
-    observation, infos = envs.reset(seed=first)
+    observation, _ = envs.reset(seed=first)
     alive = np.ones(envs.num_envs, dtype=bool)
-    steps = [EpisodeStep(infos, embeddings(envs, observation), alive.copy(), ())]
+    steps = [EpisodeStep(states_of(envs), alive.copy(), ())]
     memory: AgentState = None
     while alive.any():
         begin = np.full(envs.num_envs, len(steps) == 1)
         seen = shown(agent, envs, observation)
         actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
-        edits = tuple(offered[action] for offered, action in zip(infos["edits"], actions, strict=True))
-        observation, _, terminated, truncated, infos = envs.step(actions)
-        steps.append(EpisodeStep(infos, embeddings(envs, observation), alive.copy(), edits))
+        before = steps[-1].states
+        edits = tuple(state.action_set.edits[action] for state, action in zip(before, actions, strict=True))
+        observation, _, terminated, truncated, _ = envs.step(actions)
+        steps.append(EpisodeStep(states_of(envs), alive.copy(), edits))
         if bar is not None:
             bar.update(int(alive.sum()))
         alive &= ~(np.asarray(terminated) | np.asarray(truncated))
@@ -218,65 +225,41 @@ def shown(agent: object, envs: gym.vector.VectorEnv[Any, Any, Any], observation:
     return {**observation, "text": [observe_text(base.world, state) for state in base.states]}
 
 
-def embeddings(envs: gym.vector.VectorEnv[Any, Any, Any], observation: Any) -> NDArray[np.floating]:  # noqa: ANN401
-    """Embeddings of a batch of texts, `[B, n]`, from the latent observation or from the environment's states."""
-    if isinstance(observation, Mapping):
-        return np.array(observation["state"])
-    base: Any = envs.unwrapped
-    return np.array([state.z for state in base.states])
-
-
-def numbers(z: NDArray[np.floating]) -> tuple[float, ...]:
-    """An embedding as a tuple, for a row."""
-    return tuple(float(value) for value in z)
-
-
 def write_out(
     writer: Writer, envs: gym.vector.VectorEnv[Any, Any, Any], first: int, method: str, seed: int
 ) -> list[EpisodeRow]:
     """Write one batch of texts, for the users and from the start texts that these seeds draw."""
     envs.reset(seed=first)
-    base: Any = envs.unwrapped
-    catalog = base.world.catalog
+    catalog = catalog_of(envs)
     return [
-        make_row(
-            [{**state.utility, "total": state.total} for state in path.states],
-            method=method,
-            seed=seed,
-            episode=first + i,
-            user=str(catalog.users[path.states[0].user]),
-            item=str(catalog.items[path.states[0].item].id),
-            valid=all(state.valid for state in path.states),
-            texts=tuple(state.text for state in path.states),
-            edits=path.edits,
-            z=tuple(numbers(state.z) for state in path.states),
-        )
-        for i, path in enumerate(writer.write(base.states))
+        make_row(catalog, path.states, path.edits, method=method, seed=seed, episode=first + i)
+        for i, path in enumerate(writer.write(states_of(envs)))
     ]
 
 
-def played_row(steps: Sequence[EpisodeStep], i: int, method: str, seed: int, episode: int) -> EpisodeRow:
+def played_row(
+    catalog: Catalog, steps: Sequence[EpisodeStep], i: int, method: str, seed: int, episode: int
+) -> EpisodeRow:
     """The row of one episode of a batch."""
     lived = [step for step in steps if step.alive[i]]
-    return make_row(
-        [{name: float(step.infos["utility"][name][i]) for name in PARTS} for step in lived],
-        method=method,
-        seed=seed,
-        episode=episode,
-        user=str(lived[0].infos["user_id"][i]),
-        item=str(lived[0].infos["item_id"][i]),
-        valid=all(bool(step.infos["valid"][i]) for step in lived),
-        texts=tuple(str(step.infos["text"][i]) for step in lived),
-        edits=tuple(step.edits[i] for step in lived[1:]),
-        z=tuple(numbers(step.z[i]) for step in lived),
-    )
+    states, edits = [step.states[i] for step in lived], tuple(step.edits[i] for step in lived[1:])
+    return make_row(catalog, states, edits, method=method, seed=seed, episode=episode)
 
 
-def make_row(utility: Sequence[Mapping[str, float]], **facts: Any) -> EpisodeRow:  # noqa: ANN401 - fields of the row
-    """A row from the parts of the utility of each of its texts, and from its other fields."""
-    first, last = utility[0], utility[-1]
+def catalog_of(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Catalog:
+    """The catalog of an environment of eagle_gym."""
+    base: Any = envs.unwrapped
+    catalog: Catalog = base.world.catalog
+    return catalog
+
+
+def make_row(catalog: Catalog, states: Sequence[State], edits: tuple[str, ...], **facts: Any) -> EpisodeRow:  # noqa: ANN401 - fields of the row
+    """A row from the states of an episode, the edits between them, and its other fields."""
+    (first, user, item), last = (states[0].utility, states[0].user, states[0].item), states[-1].utility
     return EpisodeRow(
-        steps=len(utility) - 1,
+        user=str(catalog.users[user]),
+        item=str(catalog.items[item].id if item >= 0 else None),
+        steps=len(states) - 1,
         gain=last["total"] - first["total"],
         affinity_gain=last["affinity"] - first["affinity"],
         novelty_gain=last["novelty"] - first["novelty"],
@@ -284,6 +267,10 @@ def make_row(utility: Sequence[Mapping[str, float]], **facts: Any) -> EpisodeRow
         cost=last["cost"] - first["cost"],
         start_percentile=first["percentile"],
         percentile=last["percentile"],
-        utilities=tuple(parts["total"] for parts in utility),
+        valid=all(state.valid for state in states),
+        utilities=tuple(state.utility["total"] for state in states),
+        texts=tuple(state.text for state in states),
+        edits=edits,
+        z=tuple(tuple(np.asarray(state.z, np.float32).tolist()) for state in states),
         **facts,
     )

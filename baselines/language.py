@@ -31,9 +31,10 @@ from eagle_gym.language.rewriting import visible
 from eagle_gym.language.transformers import TransformersModel
 
 PAD = -1  # segment of an empty slot
+NUMBERS = 2  # that the heads are given besides hidden states: time and last reward
 OBSERVATION = re.compile(
     r"(?:User: (?P<profile>.*?)\n)?Text: (?P<text>.*)\nStep (?P<step>\d+) of (?P<horizon>\d+)\.\n"
-    r"(?:Last reward: -?\d+\.\d+\.\n)?Edits:\n(?P<edits>.*)",
+    r"(?:Last reward: (?P<reward>-?\d+\.\d+)\.\n)?Edits:\n(?P<edits>.*)",
     re.S,
 )
 EDIT = re.compile(r"^(?P<index>\d+)\. (?P<edit>.*)$", re.M)
@@ -48,12 +49,14 @@ class ParsedObservation:
         profile: The user's profile; "" if the taste is hidden.
         time: Fraction of the episode that has passed.
         edits: K edits, `""` where none is offered.
+        reward: The last reward, which a hidden taste is guessed from; 0 if the taste is shown.
     """
 
     text: str
     profile: str
     time: float
     edits: tuple[str, ...]
+    reward: float = 0.0
 
 
 def read_texts(observation: object, actions: int) -> list[ParsedObservation]:
@@ -97,7 +100,7 @@ def read_text(observation: str, actions: int) -> ParsedObservation:
             raise ConfigurationError(f"expected K = {actions} actions, as in training, got an action {index}")
         edits[index] = found_edit["edit"]
     time = int(found["step"]) / int(found["horizon"])
-    return ParsedObservation(found["text"], found["profile"] or "", time, tuple(edits))
+    return ParsedObservation(found["text"], found["profile"] or "", time, tuple(edits), float(found["reward"] or 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Packed:
         prefix_end: `[B]` slot of the prefix's last token.
         edit_ends: `[B, K]` slot of each edit's last token; 0 where none is offered.
         mask: `[B, K]` True where an edit is offered.
-        time: `[B]` fraction of the episode that has passed.
+        numbers: `[B, 2]` fraction of the episode that has passed, and the last reward.
     """
 
     tokens: Tensor
@@ -120,7 +123,7 @@ class Packed:
     prefix_end: Tensor
     edit_ends: Tensor
     mask: Tensor
-    time: Tensor
+    numbers: Tensor
 
     def to(self, device: torch.device | str) -> Packed:
         """Move to another device."""
@@ -167,11 +170,11 @@ class LanguagePolicy(nn.Module):
         width = self.model.get_input_embeddings().embedding_dim
         self.dropout = nn.Dropout(dropout)
         if not self.by_likelihood:
-            self.score_head = head(2 * width + 1, width)
+            self.score_head = head(2 * width + NUMBERS, width)
             output = self.model.get_output_embeddings()
             if output.weight is not self.model.get_input_embeddings().weight:
                 output.requires_grad_(False)  # it does not affect the scores
-        self.value_head = head(2 * width + 1, width)
+        self.value_head = head(2 * width + NUMBERS, width)
 
     def pack(self, observations: Sequence[ParsedObservation]) -> Packed:
         """Token sequences of observations, on the CPU."""
@@ -191,7 +194,7 @@ class LanguagePolicy(nn.Module):
             prefix_end=torch.as_tensor((segments == 0).sum(axis=1) - 1),
             edit_ends=torch.as_tensor(last),
             mask=torch.as_tensor(last > 0),
-            time=torch.as_tensor([observation.time for observation in observations], dtype=torch.float32),
+            numbers=torch.as_tensor([(seen.time, seen.reward) for seen in observations], dtype=torch.float32),
         )
 
     def _row(self, observation: ParsedObservation) -> tuple[list[int], list[int], list[int], list[int]]:
@@ -224,11 +227,11 @@ class LanguagePolicy(nn.Module):
         weights = packed.mask.float()[..., None]
         mean = (ends * weights).sum(1) / weights.sum(1)
         # The value head reads the hidden states without changing them: its gradient stops here.
-        values = self.value_head(torch.cat([begin, mean, packed.time[:, None]], dim=-1).detach()).squeeze(-1)
+        values = self.value_head(torch.cat([begin, mean, packed.numbers], dim=-1).detach()).squeeze(-1)
         return scores.masked_fill(~packed.mask, MASKED), values
 
     def _heads(self, begin: Tensor, ends: Tensor, packed: Packed) -> Tensor:
-        shared = torch.cat([begin, packed.time[:, None]], dim=-1)[:, None].expand(-1, ends.shape[1], -1)
+        shared = torch.cat([begin, packed.numbers], dim=-1)[:, None].expand(-1, ends.shape[1], -1)
         scores: Tensor = self.score_head(torch.cat([ends, shared], dim=-1)).squeeze(-1)
         return scores
 

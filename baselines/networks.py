@@ -36,9 +36,11 @@ class ActionFeatures(nn.Module):
     def __init__(self, layout: LatentLayout, guess: int = 0, *, learns: bool = True) -> None:
         super().__init__()
         self.n = layout.n
+        self.shown = "effects" if layout.effects else "actions"
         self.moves: nn.Linear | None = None
-        if learns and layout.width > layout.n:
+        if learns and layout.width and not layout.effects:
             self.moves = nn.Linear(layout.width, layout.n, bias=False)
+        self.near = NearInterests(layout.n) if layout.interests and layout.width else None
         self.taste = nn.Linear(guess, layout.n) if guess and not layout.user and layout.width else None
 
     def forward(self, observation: dict[str, Tensor], known: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,9 +65,9 @@ class ActionFeatures(nn.Module):
         yield (weights * count)[..., None]  # 1 where the design is uniform, whatever K is
         if "match" in observation:
             yield observation["match"][..., None]
-        if "actions" not in observation:
+        if self.shown not in observation:
             return
-        actions = observation["actions"].reshape(len(state), count, -1)
+        actions = observation[self.shown].reshape(len(state), count, -1)
         moves = actions[..., : self.n] if self.moves is None else self.moves(actions)
         states = state[:, None]
         yield from (actions, moves * states, (moves * states).sum(-1, keepdim=True))
@@ -76,8 +78,9 @@ class ActionFeatures(nn.Module):
         if taste is not None:
             products = moves * taste[:, None]
             yield from (products, products.sum(-1, keepdim=True))
-        if "interests" in observation:
+        if self.near is not None:
             yield distances(moves + states, observation["interests"])
+            yield self.near(moves + states, observation["interests"], observation["time"])
 
     def widths(self, layout: LatentLayout, guess: int = 0) -> tuple[int, int]:
         """F and C for a layout."""
@@ -85,6 +88,32 @@ class ActionFeatures(nn.Module):
         with torch.no_grad():
             features, context, _ = self(observation, torch.zeros(1, guess) if guess else None)
         return features.shape[-1], context.shape[-1]
+
+
+class NearInterests(nn.Module):
+    """What is near a point, as features of it: every interest is judged by itself, and the best one counts.
+
+    A user is served by any one of several interests, so what a point is worth later depends on the interest that can be
+    reached best in the steps that are left: not always the nearest one.
+
+    Args:
+        n: Dimension of the latent space.
+        hidden: Width of the layers.
+        features: D, the features of a point.
+    """
+
+    def __init__(self, n: int, hidden: int = 32, features: int = 8) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(n + 3, hidden), nn.Tanh(), nn.Linear(hidden, features))
+
+    def forward(self, points: Tensor, interests: Tensor, time: Tensor) -> Tensor:
+        """Features `[B, K, D]` of points `[B, K, n]`, with centres `[B, c * n]` and the time `[B, 1]`."""
+        centres = interests.reshape(len(interests), 1, -1, points.shape[-1])
+        towards = centres - points[:, :, None]
+        squares = towards.square().sum(-1, keepdim=True)
+        passed = time[:, None, None].expand(*towards.shape[:-1], 1)
+        judged: Tensor = self.net(torch.cat([towards, squares.sqrt(), torch.exp(-squares / 2), passed], dim=-1))
+        return judged.amax(dim=2)
 
 
 def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
@@ -97,7 +126,8 @@ def _context(observation: dict[str, Tensor]) -> Iterator[Tensor]:
     if "interests" in observation:
         yield from (observation["interests"], distances(state[:, None], observation["interests"])[:, 0])
     if "reward" in observation:
-        yield observation["reward"]
+        reward, change = observation["reward"], observation["change"]
+        yield from (reward, change, reward * change)  # the last stays last: memory sums it up
 
 
 def distances(points: Tensor, interests: Tensor) -> Tensor:

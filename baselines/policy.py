@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-import torch
 from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -30,15 +29,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from baselines.networks import (
-    MASKED,
-    ActionFeatures,
-    ActionScores,
-    ActionValues,
-    StateValue,
-    mean_over_offered,
-    mlp,
-)
+from baselines.memory import Feedback, RememberingScores, RememberingValue, start_as_sums
+from baselines.networks import ActionScores, ActionValues, StateValue
 from eagle_gym.envs.spaces import LatentLayout
 
 Schedule = Any  # SB3's alias for a learning rate by remaining progress
@@ -54,21 +46,6 @@ class PassThrough(BaseFeaturesExtractor):
     def forward(self, observation: dict[str, Tensor]) -> dict[str, Tensor]:
         """The observation."""
         return observation
-
-
-class PooledFeatures(BaseFeaturesExtractor):
-    """Input of a recurrent policy's LSTMs: the context, and the mean over the offered actions' features."""
-
-    def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        layout = LatentLayout.of(observation_space)
-        features = ActionFeatures(layout, learns=False)  # SB3 refers to it by three names
-        super().__init__(observation_space, features_dim=sum(features.widths(layout)))
-        self.features = features
-
-    def forward(self, observation: dict[str, Tensor]) -> Tensor:
-        """`[B, C + F]`."""
-        features, context, mask = self.features(observation)
-        return torch.cat([context, mean_over_offered(features, mask)], dim=-1)
 
 
 class Heads(nn.Module):
@@ -153,12 +130,12 @@ class EquivariantMaskablePolicy(EquivariantActorCritic, MaskableActorCriticPolic
 
 
 class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
-    """Actor and critic of RecurrentPPO: LSTMs read the steps, and each action is scored together with their output.
+    """Actor and critic of RecurrentPPO: each has an LSTM that reads the steps, and networks that read its output.
 
     Arguments as for `Equivariant`.
     """
 
-    defaults: ClassVar[dict[str, Any]] = {"net_arch": [], "features_extractor_class": PooledFeatures}
+    defaults: ClassVar[dict[str, Any]] = {"net_arch": [], "features_extractor_class": Feedback}
 
     def __init__(
         self,
@@ -172,10 +149,12 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
         kwargs = {"lstm_hidden_size": hidden} | kwargs
         super().__init__(observation_space, action_space, lr_schedule, hidden=hidden, **kwargs)
         layout = LatentLayout.of(observation_space)
-        self.features = ActionFeatures(layout, guess=hidden)
-        features, _ = self.features.widths(layout, guess=hidden)
-        self.features.to(self.device)
-        self.action_net = mlp(features + hidden, hidden, 1, gain=0.01).to(self.device)  # starts nearly uniform
+        if layout.reward:
+            for lstm in (self.lstm_actor, self.lstm_critic):
+                if lstm is not None:
+                    start_as_sums(lstm, layout.n)
+        self.action_net = RememberingScores(layout, self.lstm_output_dim, hidden).to(self.device)
+        self.value_net = RememberingValue(layout, self.lstm_output_dim, hidden).to(self.device)  # type: ignore[assignment]
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
@@ -190,18 +169,15 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
         distribution, actor = self.get_distribution(obs, lstm_states.pi, episode_starts)
         output, critic = self.remember(self.lstm_critic, obs, lstm_states.vf, episode_starts)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, self.value_net(output), distribution.log_prob(actions), RNNStates(actor, critic)
+        return actions, self.value_net(obs, output), distribution.log_prob(actions), RNNStates(actor, critic)
 
     def get_distribution(  # type: ignore[override]
         self, obs: dict[str, Tensor], lstm_states: Memory, episode_starts: Tensor
     ) -> tuple[Distribution, Memory]:
         """Distribution over the actions of each row, and the actor's new LSTM states."""
         output, states = self.remember(self.lstm_actor, obs, lstm_states, episode_starts)
-        features, _, mask = self.features(obs, output)
-        outputs = output[:, None].expand(-1, mask.shape[1], -1)
-        scores = self.action_net(torch.cat([features, outputs], dim=-1)).squeeze(-1).masked_fill(~mask, MASKED)
         assert isinstance(self.action_dist, CategoricalDistribution)
-        distribution: Distribution = self.action_dist.proba_distribution(action_logits=scores)
+        distribution: Distribution = self.action_dist.proba_distribution(action_logits=self.action_net(obs, output))
         return distribution, states
 
     def predict_values(  # type: ignore[override]
@@ -209,7 +185,7 @@ class EquivariantRecurrentPolicy(Equivariant, RecurrentActorCriticPolicy):
     ) -> Tensor:
         """Values `[B, 1]`."""
         output, _ = self.remember(self.lstm_critic, obs, lstm_states, episode_starts)
-        value: Tensor = self.value_net(output)
+        value: Tensor = self.value_net(obs, output)
         return value
 
     def evaluate_actions(  # type: ignore[override]

@@ -7,7 +7,9 @@ There it is floored first (`floored`), because the KL to a policy that gives an 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +23,8 @@ from eagle_gym.latent.geometry import spread
 
 REFERENCES = ("uniform", "optimistic", "g_optimal")
 FIXED = ("no_op", "user_blind", *REFERENCES)
-PRIVILEGED = ("user_blind", "optimistic")  # they read expected utilities, which a task need not show
+# What some of them read though a task need not show it: what edits are expected to do, or to be worth.
+READS: Mapping[str, str] = MappingProxyType({"no_op": "effects", "user_blind": "expected", "optimistic": "expected"})
 CROWD = 16  # train users over whom a user-blind policy averages
 
 

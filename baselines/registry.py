@@ -18,7 +18,7 @@ import numpy as np
 
 from baselines.agent import Agent, Writer
 from baselines.config import explanations
-from baselines.reference import FIXED, PRIVILEGED, make_reference
+from baselines.reference import FIXED, READS, make_reference
 from eagle_gym.errors import ConfigurationError, PreparationError, suggest
 
 
@@ -47,6 +47,7 @@ class Learner:
         config: Name of its dataclass of hyperparameters.
         agent: Name of its agent's class, which has `load(folder)`.
         settings: Hyperparameters that distinguish it from others with the same dataclass.
+        reads: What it is given besides observations and rewards, as `reads` says; hyperparameters may add to it.
     """
 
     summary: str
@@ -54,6 +55,7 @@ class Learner:
     config: str
     agent: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reads: str = ""
 
 
 SB3 = {
@@ -85,7 +87,17 @@ LEARNERS: Mapping[str, Learner] = MappingProxyType(
             "SupervisedAgent",
         ),
         "eagle": Learner("EAGLE, held near a reference policy", "baselines.eagle", "EagleConfig", "EagleAgent"),
-        "elm": Learner("ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent"),
+        "elm": Learner(
+            "ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent", reads="utility"
+        ),
+        "cola": Learner("CoLA, a language model steered by codes", "baselines.cola", "CoLAConfig", "CoLAAgent"),
+        "grpo_tokens": Learner(
+            "GRPO over the language model's own tokens",
+            "baselines.cola",
+            "CoLAConfig",
+            "CoLAAgent",
+            MappingProxyType({"acts": "tokens"}),
+        ),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **_sb3_learners(),
     }
@@ -101,22 +113,24 @@ class Method:
         module: Its module.
         config: Name of its dataclass of hyperparameters.
         agent: Name of its class, which is called as `agent(env, config, rng)`.
-        privileged: Whether it reads expected utilities, which a task need not show.
+        reads: What it is given besides observations and rewards, as `reads` says; hyperparameters may add to it.
     """
 
     summary: str
     module: str
     config: str
     agent: str
-    privileged: bool = False
+    reads: str = ""
 
 
+SEARCH = "expected, rewrites"
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead", privileged=True),
-        "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam", privileged=True),
-        "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS", privileged=True),
-        "best_of_n": Method("best of N whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN"),
+        "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead", SEARCH),
+        "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam", SEARCH),
+        "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS", SEARCH),
+        "linucb": Method("LinUCB, which learns within an episode", "baselines.linucb", "LinUCBConfig", "LinUCB"),
+        "best_of_n": Method("best of N whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN", "rewrites"),
         "profile": Method("one rewrite from the profile", "baselines.writers", "ProfileConfig", "ProfileRewrite"),
     }
 )
@@ -275,15 +289,50 @@ def is_learnt(spec: str) -> bool:
     return spec not in FIXED and spec.partition(":")[0] not in METHODS
 
 
-def is_privileged(spec: str, settings: Mapping[str, Any]) -> bool:
-    """Whether an agent reads expected utilities, in use or in training, though a task need not show them.
+def reads(spec: str, settings: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """What an agent is given besides observations and rewards, in use or in training.
+
+    A learner is given what its reference policy reads, and what the supervised agent read that it starts from.
 
     Args:
-        spec: Name of a policy that needs no training, of a method or of a learner.
-        settings: Its hyperparameters that differ from their defaults.
+        spec: Name of a policy that needs no training, of a learner, of a method that does not learn (with settings
+            after a colon), or the folder of a trained agent.
+        settings: Hyperparameters of a learner or a method that differ from their defaults.
+
+    Returns:
+        Words, separated by commas, in alphabetical order: `effects`, what edits are expected to do; `expected`, what
+        they are expected to be worth; `rewrites`, trial rewrites and what they are paid; `utility`, what any point of
+        the latent space is worth to the user.
+
+    Raises:
+        ConfigurationError: An invalid hyperparameter.
+        PreparationError: There is no agent in the folder.
     """
-    name = spec.partition(":")[0]
-    if name in FIXED:
-        return name in PRIVILEGED
-    reads = name in METHODS and METHODS[name].privileged
-    return reads or getattr(make_config(name, settings), "reference", None) in PRIVILEGED
+    if spec in FIXED:
+        return READS.get(spec, "")
+    name, _, own = spec.partition(":")
+    if name not in LEARNERS and name not in METHODS:
+        return _reads_of_folder(Path(spec))
+    learner = find(name)
+    config = make_config(name, {**dict(read_setting(name, text) for text in own.split(",") if text), **settings})
+    found = {learner.reads, READS.get(getattr(config, "reference", ""), "")}
+    if getattr(config, "supervised", ""):
+        found.add(_reads_of_folder(Path(config.supervised)))
+    return ", ".join(sorted({word for words in found for word in words.split(", ") if word}))
+
+
+def _reads_of_folder(folder: Path) -> str:
+    from baselines.run import read_header  # imports torch
+
+    header = read_header(folder, algorithm=str, config=dict)
+    if header["algorithm"] not in LEARNERS:
+        raise PreparationError(f"{folder}: expected a run of one of {', '.join(LEARNERS)}, got {header['algorithm']!r}")
+    return reads(header["algorithm"], header["config"])
+
+
+def is_privileged(spec: str, settings: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether an agent reads more than anybody who plays can: all that `reads` names, except trial rewrites.
+
+    Arguments and errors as for `reads`.
+    """
+    return reads(spec, settings) not in ("", "rewrites")

@@ -42,10 +42,13 @@ from baselines.policy import (
     EquivariantRecurrentPolicy,
 )
 from baselines.reference import uniform_probabilities
+from eagle_gym.envs.shaping import KINDS as SHAPES
+from eagle_gym.envs.shaping import reference_returns
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
-OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "seed")  # what `make_model` passes otherwise
+# What `make_model` passes otherwise, or not at all.
+OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "shaping", "references", "seed")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class SB3Config:
     """Discount; 1, because episodes are short and the sum of rewards is what counts."""
     hidden: int = 64
     """Width of the hidden layers."""
+    shaping: str = ""
+    """Shape of the rewards in training: "par", "log_sigmoid", "min_max" or "clip"; "" for none."""
+    references: int = 64
+    """Episodes of the uniform policy, at whose returns the shape is centred; total_timesteps leaves them out."""
     seed: int = 0
     """Seed of the networks, of sampling and of the environments."""
     device: str = "cpu"
@@ -74,6 +81,8 @@ class SB3Config:
 
     def __post_init__(self) -> None:
         check_choice(self, "policy", ("equivariant", "stock"))
+        check_choice(self, "shaping", ("", *SHAPES))
+        check_at_least(self, 1, "references")
         check_at_least(self, 1, "total_timesteps", "hidden", *self.positive)
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
@@ -367,9 +376,7 @@ def train(
     if earlier and done >= config.total_timesteps:
         return earlier
     if not isinstance(envs, VecEnv):
-        from eagle_gym.envs.sb3 import SB3VecEnv
-
-        envs = SB3VecEnv(envs)
+        envs = as_vec_env(envs, config)
     model = make_model(envs, config, done)
     if folder:
         with run.writing(folder):
@@ -388,6 +395,16 @@ def train(
     if folder:
         agent.save(folder)
     return agent
+
+
+def as_vec_env(envs: gym.vector.VectorEnv[Any, Any, Any], config: SB3Config) -> VecEnv:
+    """A vector environment as SB3 expects it, with shaped rewards if the configuration asks for them."""
+    from eagle_gym.envs.sb3 import SB3VecEnv, ShapedVecEnv
+
+    if not config.shaping:
+        return SB3VecEnv(envs)
+    known = reference_returns(envs, config.references, config.seed)
+    return ShapedVecEnv(SB3VecEnv(envs), config.shaping, known.tolist())
 
 
 def check_same_run(folder: Path, found: SB3Config, asked: SB3Config) -> None:

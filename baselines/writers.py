@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.agent import Trajectory
 from baselines.config import check_choice
-from baselines.reference import REFERENCES, ExpectedUtilities, make_reference
+from baselines.reference import REFERENCES, make_reference
 from baselines.worlds import fresh_seeds, world_of
 from eagle_gym.envs import transition
-from eagle_gym.envs.world import State
+from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import rewrite, visible
@@ -67,13 +68,25 @@ class BestOfN:
 
     def _step(self, paths: list[Trajectory]) -> list[Trajectory]:
         before = [path.states[-1] for path in paths]
-        utilities = ExpectedUtilities(transition.expected_utility(self._world, before))
-        actions, _ = make_reference(self._config.reference, utilities, self._rng).predict(latent(before))
+        imagined = _Imagined(self._world, before)
+        actions, _ = make_reference(self._config.reference, imagined, self._rng).predict(latent(before))
         after, _ = transition.step(self._world, before, actions.tolist(), fresh_seeds(self._rng, len(before)))
         return [
             Trajectory((*path.states, new), (*path.edits, old.action_set.edits[action]))
             for path, old, new, action in zip(paths, before, after, actions, strict=True)
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Imagined:
+    """States in place of an environment; their expected utilities are computed for a policy that reads them."""
+
+    place: World
+    states: Sequence[State]
+
+    def expected_utility(self) -> NDArray[np.float64]:
+        """`[B, K]`."""
+        return transition.expected_utility(self.place, self.states)
 
 
 def _well_formed_first(path: Trajectory) -> tuple[bool, float]:

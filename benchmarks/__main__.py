@@ -12,6 +12,9 @@ people as judges (docs/rating.md):
   python -m benchmarks serve study --port 8000                   the pages that raters see
   python -m benchmarks ratings study                             what they say: RATINGS.md, and a judge in reports
 
+rewards of recorded rollouts, again:
+  python -m benchmarks rescore rollouts.jsonl                    see python -m baselines rollouts --help
+
 Maintainers of this repository use reference and readme to make the committed numbers.
 Every command has its own help: python -m benchmarks run --help
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +38,7 @@ from benchmarks.running.engines import NAMES as ENGINES
 from benchmarks.running.files import REFERENCE, ROOT
 from benchmarks.running.options import Options
 from eagle_gym.errors import ConfigurationError, EagleError
+from eagle_gym.terminal import run_command
 
 Parser = argparse.ArgumentParser
 
@@ -78,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("runs", type=Path, nargs="+", help="folders of runs, such as runs/t1_methods")
     report.add_argument("--out", type=Path, required=True, help="folder for REPORT.md and report.html")
     add_rating(add)
+    rescorer = add("rescore", rescore_rollouts)
+    rescorer.add_argument("rollouts", type=Path, help="file of python -m baselines rollouts")
+    rescorer.add_argument("--utility", help="another utility, as module:factory")
+    rescorer.add_argument("--utility-kwargs", type=json_object, help="its keyword arguments, as JSON")
+    rescorer.add_argument("--kwargs", type=json_object, default={}, help="other arguments of the environment, as JSON")
+    rescorer.add_argument("--out", type=Path, help="file of the rescored rollouts (default: none)")
     reference = add("reference", pack_run)
     reference.add_argument("run", type=Path, help="folder of a run, such as runs/t1_methods")
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
@@ -118,6 +129,14 @@ def add_rating(add: Callable[[str, Callable[[argparse.Namespace], None]], Parser
     ratings.add_argument("--replicates", type=int, default=2000, help="of each interval (default: %(default)s)")
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object, for argparse."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
 def add_run(runner: Parser) -> None:
     """The arguments of `run`."""
     runner.add_argument("name", help="an experiment that `list` names")
@@ -131,6 +150,7 @@ def add_run(runner: Parser) -> None:
     cells.add_argument(
         "--engine", choices=ENGINES, default="local", help="local processes, or a Ray cluster (default: %(default)s)"
     )
+    cells.add_argument("--only", default="*", help="do only the cells whose names match, such as 'plots-plan-*'")
     cells.add_argument("--resume", action="store_true", help="repeat failed cells")
     cells.add_argument("--fresh", action="store_true", help="repeat finished cells")
     cells.add_argument(
@@ -206,6 +226,27 @@ def judge_episodes(options: argparse.Namespace) -> None:
     judge_run(options.run, language_model=options.language_model)
     print(write_judges_page(options.run))
     print(f"JUDGES.md with its plots, judgements.parquet and judges.json in {options.run}")
+
+
+def rescore_rollouts(options: argparse.Namespace) -> None:
+    """Compute the rewards of recorded rollouts again, without a language model.
+
+    Examples:
+      python -m benchmarks rescore rollouts.jsonl                                           the recorded rewards again
+      python -m benchmarks rescore rollouts.jsonl --utility-kwargs '{"weight": 0.5}'        less weight of novelty
+      python -m benchmarks rescore rollouts.jsonl --kwargs '{"affinity": "absolute", "edit_cost": 0.1}'
+      python -m benchmarks rescore rollouts.jsonl --kwargs '{"dim": 16}' --out other.jsonl  in another latent space
+
+    Rewards are computed from the recorded texts. The table compares the returns of the episodes. With --out, a file
+    with the new rewards is written; its messages, edits and calls stay as they were recorded.
+    """
+    from benchmarks.judging.rescore import rescore, summary
+
+    changes = dict(options.kwargs)
+    changes |= {name: value for name in ("utility", "utility_kwargs") if (value := getattr(options, name)) is not None}
+    print(summary(*rescore(options.rollouts, changes, options.out)))
+    if options.out:
+        print(f"wrote the rescored rollouts to {options.out}")
 
 
 def report_runs(options: argparse.Namespace) -> None:
@@ -364,4 +405,4 @@ def run_experiment(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -27,19 +27,22 @@ DOCS: Final = ROOT / "docs"
 NEEDS: Final = DOCS / "needs"  # what a person must know about each catalog's data
 SHOWN: Final = "plots"  # the catalog that needs nothing, so its spaces and infos can be looked at
 PACKAGES: Final = ("eagle_gym", "baselines")
-UNLISTED: Final = re.compile(r"\._|^baselines\.examples")  # modules that the reference leaves out
+# Modules that the reference leaves out: private ones, examples, and those whose library may be absent.
+UNLISTED: Final = re.compile(r"\._|^baselines\.examples|\.integrations\.(verifiers|openenv)")
 
 # What keys mean, for the tables; shapes, types and bounds are read from the environment.
 OBSERVATION_KEYS: Final = {
     "state": "embedding of the text",
     "user": "unit direction of the user's taste, then its strength in rating units",
     "interests": "centres of the user's interests",
-    "actions": "features of each offered edit; see the argument `action_features`",
-    "match": "how far the words of each offered edit point in the direction of the user's taste",
+    "effects": "what each offered edit is expected to do; see the argument `features`",
+    "actions": "an embedding of each offered edit's own words",
+    "match": "how far what each offered edit asks for points in the direction of the user's taste",
     "weights": "the design's weight of each edit",
     "mask": "1 where an edit is offered",
     "time": "share of the episode that is over",
     "reward": "the last reward, 0 at the start",
+    "change": "displacement of the embedding in the last step, 0 at the start",
 }
 INFO_KEYS: Final = {
     "text": "the text",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eagle_gym.errors import ConfigurationError, EagleError, suggest
 from eagle_gym.registration import ABOUT, IDS
+from eagle_gym.terminal import run_command
 
 if TYPE_CHECKING:
     from eagle_gym.envs.eagle import EagleEnv
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     _add_list(commands)
     for name, function, text in (
-        ("prepare", prepare, "fit and cache what an environment needs (latent space, surrogate), with a progress bar"),
+        ("prepare", prepare, "make and keep what an environment needs: latent space, surrogate, pools"),
         ("play", play, "play an episode: read the text, choose an edit, see what the model makes of it"),
         ("animate", animate, "draw an episode of the greedy policy as an animated GIF (needs the extra: render)"),
         ("check", check, "run the checkers of Gymnasium and Stable-Baselines3 (warnings are errors) and our own"),
@@ -180,8 +181,16 @@ def list_ids(options: argparse.Namespace) -> int:
 
 
 def prepare(options: argparse.Namespace) -> int:
-    """Open an environment once, which makes its latent space and surrogate if they are absent."""
+    """Open an environment once, which makes its latent space and surrogate if they are absent; then make its pools."""
+    from eagle_gym.actions.pools import ItemPools
+
     env = open_env(options)
+    candidates = env.world.resources.action_sets.candidates
+    if isinstance(candidates, ItemPools):
+        split = env.world.resources.split
+        starts = [env.world.catalog.items[row].text for row in (*split.train_items, *split.test_items)]
+        made = candidates.make(starts, progress=True)
+        print(f"{candidates.path} holds the pools of {len(set(starts))} items; {made} of them are new.")
     print(f"{options.id} is prepared.")
     env.close()
     return 0
@@ -202,6 +211,7 @@ def info(options: argparse.Namespace) -> int:
 
 def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     """Names and values to print; an indented name is a part of the one above it."""
+    from eagle_gym.actions.surrogate.make import advice
     from eagle_gym.envs.settings import Settings
 
     world = env.world
@@ -230,6 +240,8 @@ def facts(env: EagleEnv) -> Iterator[tuple[str, str]]:
     if parts.surrogate_quality:
         yield "surrogate of the language model", "R² of predicted displacements, on texts unseen in the fit"
         yield from _surrogate_facts(parts.surrogate_quality)
+        if not parts.speaks_plot_english and (said := advice(parts.surrogate_quality)):
+            yield "  advice", said
     default = Settings().as_kwargs()
     changed = {name: value for name, value in world.settings.as_kwargs().items() if value != default[name]}
     yield "arguments", json.dumps(changed) if changed else "all as by default"
@@ -350,4 +362,4 @@ def _found(function: Callable[[str, dict[str, Any]], None], env_id: str, argumen
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 from filelock import FileLock
@@ -157,6 +157,22 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)
+
+
+def drop_cut_line(file: BinaryIO) -> None:
+    """Remove an incomplete last line of a file of lines, which a killed process may have left."""
+    end = file.seek(0, os.SEEK_END)
+    whole = end
+    while whole > 0:
+        begin = max(0, whole - 4096)
+        file.seek(begin)
+        at = file.read(whole - begin).rfind(b"\n")
+        if at >= 0:
+            whole = begin + at + 1
+            break
+        whole = begin
+    if whole < end:
+        file.truncate(whole)
 
 
 def save_artefact(folder: Path, name: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -51,6 +51,8 @@ class CatalogSpec:
         takes: The loader's keywords, which are arguments of the environment.
         free_texts: The values of `texts` for which the catalog is free text and needs a general language model.
         is_cached: Whether the loader takes `cache_dir`.
+        about: What its texts describe, `"film"` or `"product"`, for the language model's prompts; None where only the
+            user knows.
         all_tasks: Whether every task has an id of its own; the argument `task` works with every catalog.
     """
 
@@ -62,6 +64,7 @@ class CatalogSpec:
     takes: Mapping[str, Parameter]
     free_texts: tuple[str | None, ...] = ()
     is_cached: bool = False
+    about: str | None = None
     all_tasks: bool = False
 
     def keywords(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +131,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                 description="invented films and users, rewritten by the embedded model",
                 needs="no download",
                 takes={"texts": Parameter("choice", choices=("rendered",))},
+                about="film",
                 all_tasks=True,
             ),
             CatalogSpec(
@@ -152,6 +156,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                 },
                 free_texts=("free",),
                 is_cached=True,
+                about="film",
                 all_tasks=True,
             ),
             CatalogSpec(
@@ -169,6 +174,7 @@ CATALOGS: Mapping[str, CatalogSpec] = MappingProxyType(
                 },
                 free_texts=(None,),
                 is_cached=True,
+                about="product",
             ),
             CatalogSpec(
                 "table",

@@ -66,10 +66,13 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
             ),
             Task(
                 "plan",
-                "plan several steps ahead: the expected effects are shown, but few edits are offered",
+                "walk towards interests from where greed feels none: effects and interests are shown",
                 "Plan",
-                {"action_features": "effect", "order": "pool", "actions": 4, "affinity": "absolute", "interests": 6},
-                {"weight": 0.0, "width": 0.75},
+                {
+                    **{"action_features": "effect", "order": "pool", "personalised": 0.0},
+                    **{"affinity": "absolute", "interests": 6},
+                },
+                {"weight": 0.0, "width": 0.9, "kernel": "compact"},
             ),
             Task(
                 "hidden",

@@ -129,18 +129,19 @@ class Score:
     space: Space
 
     def __call__(self, z: np.ndarray, users: np.ndarray, exclude: np.ndarray) -> Parts:
-        affinity = (z * users[:, :-1]).sum(1) / np.linalg.norm(users[:, :-1], axis=1)
+        tastes = self.space.users[users, :-1]
+        affinity = (z * tastes).sum(1) / np.linalg.norm(tastes, axis=1)
         gaps = np.linalg.norm(z[:, None] - self.space.items[None], axis=2)
         gaps[np.arange(len(z)), exclude] = np.where(exclude >= 0, np.inf, gaps[np.arange(len(z)), exclude])
         novelty = gaps.min(1)
         return Parts(affinity + novelty, affinity, novelty, np.full(len(z), 50.0))
 
 
-def make_plain_utility(space: object, catalog: Catalog):
+def make_plain_utility(space: Space, catalog: Catalog):
     """A utility of one's own: the predicted taste, nothing else."""
 
     def score(z: np.ndarray, users: np.ndarray, exclude: np.ndarray) -> Parts:
-        affinity = (z * users[:, :-1]).sum(1)
+        affinity = (z * space.users[users, :-1]).sum(1)
         return Parts(affinity, affinity, np.zeros(len(z)), np.full(len(z), 50.0))
 
     return score

@@ -130,15 +130,35 @@ class KnownVectorEnv(gym.vector.VectorEnv):
     @property
     def states(self) -> list[SimpleNamespace]:
         """What a policy may ask of the states of an environment of ours."""
-        sets = [SimpleNamespace(expected=row.z + row.displacements) for row in self.rows]
-        return [SimpleNamespace(z=row.z, action_set=each) for row, each in zip(self.rows, sets, strict=True)]
+        nothing = dict.fromkeys(("novelty", "drift", "cost"), 0.0) | {"percentile": 50.0}
+        return [
+            SimpleNamespace(
+                text=row.text,
+                user=row.user,
+                item=row.item,
+                z=row.z,
+                valid=True,
+                utility={"total": total, "affinity": total, **nothing},
+                action_set=SimpleNamespace(
+                    expected=row.z + row.displacements, edits=tuple(f"move {k}" for k in range(self.actions))
+                ),
+            )
+            for row, total in zip(self.rows, self.utility().tolist(), strict=True)
+        ]
+
+    @property
+    def world(self) -> SimpleNamespace:
+        """The catalog, whose ids the rows of an evaluation hold."""
+        users = [f"u{user}" for user in range(len(self.tastes))]
+        items = [SimpleNamespace(id=f"e{item}") for item in range(10)]
+        return SimpleNamespace(catalog=SimpleNamespace(users=users, items=items))
 
     def observe(self) -> dict[str, Any]:
         mask = self.mask().astype(np.float32)
         observation = {
             "state": np.array([row.z for row in self.rows]),
             "user": np.array([[*self.tastes[row.user], 1.0] for row in self.rows]),
-            "actions": np.array([row.displacements.ravel() for row in self.rows]),
+            "effects": np.array([row.displacements.ravel() for row in self.rows]),
             "weights": mask / mask.sum(axis=1, keepdims=True),
             "mask": mask,
             "time": np.array([[row.step / self.horizon] for row in self.rows]),

@@ -90,8 +90,9 @@ class PPONetwork(nn.Module):
         n = state.shape[1]
         context = torch.cat([obs[key] for key in ("state", "user", "reward", "time") if key in obs], dim=1)
         parts = [obs[key][..., None] for key in ("weights", "match") if key in obs]
-        if "actions" in obs:
-            actions = obs["actions"].view(*obs["mask"].shape, -1)  # [B, K, m]
+        shown = "effects" if "effects" in obs else "actions"
+        if shown in obs:
+            actions = obs[shown].view(*obs["mask"].shape, -1)  # [B, K, m]
             moves = actions[..., :n]  # in the latent space
             parts += [actions, moves * state[:, None]]
             if "user" in obs:

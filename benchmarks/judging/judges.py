@@ -122,7 +122,7 @@ class Judges:
     def _judgement(self, row: EpisodeRow, gains: dict[str, float]) -> Judgement:
         plot = self.catalog.language == "plot_english"
         z = self.space.encoder.encode(row.texts)
-        user = self.space.users[self.catalog.user_index(row.user)]
+        user = self.catalog.user_index(row.user)
         item = self.catalog.item_index(row.item) if row.item != "None" else -1
         rewarded = Priced(self.utility, self.drift_penalty).anchored(z[0])
         progress, drift = steering(rewarded, z, user, item)

@@ -35,8 +35,8 @@ def draw_map(world: World, rows: Sequence[EpisodeRow]) -> LatentMap:
     """
     (seed, episode), shown = chosen(rows)
     start = world.catalog.item_index(shown[0].item) if shown[0].item != "None" else -1
-    user = world.space.users[world.catalog.user_index(shown[0].user)]
-    axes, share = lay(user[:-1], [np.asarray(row.z) for row in shown])
+    user = world.catalog.user_index(shown[0].user)
+    axes, share = lay(world.space.users[user, :-1], [np.asarray(row.z) for row in shown])
     items = world.space.items[np.linspace(0, len(world.space.items) - 1, ITEMS).astype(int)]
     items = np.unique(items, axis=0) @ axes.T
     seen = np.concatenate([items, *(np.asarray(row.z) @ axes.T for row in shown)])
@@ -47,7 +47,7 @@ def draw_map(world: World, rows: Sequence[EpisodeRow]) -> LatentMap:
     origin = np.asarray(shown[0].z[0])
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     points = origin + (flat - origin @ axes.T) @ axes
-    utility = world.priced.anchored(origin)(points, np.tile(user, (len(points), 1)), np.full(len(points), start)).total
+    utility = world.priced.anchored(origin)(points, np.full(len(points), user), np.full(len(points), start)).total
     return LatentMap(
         seed,
         episode,

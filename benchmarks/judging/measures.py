@@ -31,20 +31,20 @@ def _exchanges(before: set[str], after: set[str]) -> int:
     return max(len(before - after), len(after - before))
 
 
-def gradients(utility: Utility, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> Floats:
+def gradients(utility: Utility, z: Floats, users: NDArray[np.integer], exclude: NDArray[np.integer]) -> Floats:
     """Gradients of a utility by central differences, [B, n]; arguments as for the utility."""
     repeats = 2 * z.shape[1]
-    all_users, all_excluded = np.tile(users, (repeats, 1)), np.tile(exclude, repeats)
+    all_users, all_excluded = np.tile(users, repeats), np.tile(exclude, repeats)
     return central_differences(lambda points: utility(points, all_users, all_excluded).total, z)
 
 
-def steering(utility: Utility, z: Floats, user: Floats, exclude: int) -> tuple[Floats, Floats]:
+def steering(utility: Utility, z: Floats, user: int, exclude: int) -> tuple[Floats, Floats]:
     """Movement along the utility's gradient and orthogonal to it, at each step of an episode.
 
     Args:
         utility: The rewarded utility.
         z: Embeddings of the episode's texts, [T + 1, n].
-        user: Row of the space's users, [n + 1].
+        user: Row of the user in the space.
         exclude: Row of the start item, -1 for none.
 
     Returns:
@@ -52,7 +52,7 @@ def steering(utility: Utility, z: Floats, user: Floats, exclude: int) -> tuple[F
         movement is drift.
     """
     moved, here = np.diff(z, axis=0), z[:-1]
-    slope = gradients(utility, here, np.tile(user, (len(here), 1)), np.full(len(here), exclude))
+    slope = gradients(utility, here, np.full(len(here), user), np.full(len(here), exclude))
     length = np.linalg.norm(slope, axis=1, keepdims=True)
     progress = np.sum(moved * slope / np.where(length > 0, length, 1.0), axis=1)
     return progress, np.sqrt(np.maximum(np.sum(moved**2, axis=1) - progress**2, 0.0))

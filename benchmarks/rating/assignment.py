@@ -52,7 +52,7 @@ def assign(tasks: Sequence[Task], settings: Settings, rng: np.random.Generator) 
 
 
 def divide(tasks: Sequence[Task], raters: int, size: int, rng: np.random.Generator) -> list[list[int]]:
-    """Rows of the tasks of each slot; each task is in `raters` slots, and slots are as long as others or one task shorter.
+    """Rows of the tasks of each slot; each task is in `raters` slots, and the lengths of slots differ by one at most.
 
     A slot takes a task about a user whom it has not met where one is left to choose.
     """

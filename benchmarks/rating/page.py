@@ -85,7 +85,8 @@ def conduct_blocks(results: Results) -> list[Block]:
         f"{rule.gold:.0%} of the gold items passed, a median time of {rule.seconds:g} s or more, and {rule.rated:.0%} "
         "of the tasks rated."
     )
-    found = [Heading("Checks and exclusions"), Table(["", "passed by all", "by those who count"], body), Text(words)]
+    table = Table(["", "passed by all", "by those who count"], body)
+    found: list[Block] = [Heading("Checks and exclusions"), table, Text(words)]
     if not results.excluded:
         return [*found, Text("No rater is excluded.")]
     excluded = [[name, "; ".join(why)] for name, why in results.excluded.items()]

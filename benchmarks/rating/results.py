@@ -180,7 +180,7 @@ class Results:
             mean, count = float(np.mean([answer.value for answer in some])), len(some)
             if item.paired:
                 preferences.append(
-                    Preference(*item.methods, item.seed, item.episode, (gains[0], gains[1]), mean, count)  # type: ignore[call-arg, arg-type, misc]
+                    Preference(*item.methods, item.seed, item.episode, (gains[0], gains[1]), mean, count)  # type: ignore[call-arg, arg-type]
                 )
             else:
                 opinions.append(Opinion(item.methods[0], item.seed, item.episode, gains[0], mean, count))

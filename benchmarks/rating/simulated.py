@@ -1,7 +1,7 @@
 """Simulated raters, to rehearse a study and to see whether its statistics find what was put in.
 
-A simulated rater is a test user of Plots who knows the true tastes and makes errors. Nothing that they say is about people:
-a study for them is made with `simulated=True`, and every table and file of its results says so.
+A simulated rater is a test user of Plots who knows the true tastes and makes errors. Nothing that they say is about
+people: a study for them is made with `simulated=True`, and every table and file of its results says so.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SimulatedRater:
         if self.careless:
             return {name: str(rng.choice(task.choices())) for name in names}
         return {
-            name: as_shown(task.expected[name][0], swapped)
+            name: as_shown(task.expected[name][0], swapped and task.paired)
             if name in task.expected
             else self._perceive(qualities(task, name, self.user), swapped, rng)
             for name in names

@@ -93,4 +93,5 @@ class Games:
             limit=LIMIT,
         )
         logs: Floats = np.log(found.scores.sort_index().to_numpy(dtype=np.float64))
-        return logs - logs.mean()
+        centred: Floats = logs - logs.mean()
+        return centred

@@ -170,7 +170,10 @@ def write_study(
     held = [name for name in (*FILES, RATINGS) if (folder / name).exists()]
     if held:
         raise PreparationError(f"{folder} holds a study ({', '.join(held)}): name another folder with --out")
-    lines = {TASKS: [asdict(task) for task in tasks], SLOTS: [[asdict(item) for item in slot] for slot in slots]}
+    lines: dict[str, list[Any]] = {
+        TASKS: [asdict(task) for task in tasks],
+        SLOTS: [[asdict(item) for item in slot] for slot in slots],
+    }
     for name, values in lines.items():
         content = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
         replace(folder / name, lambda path, content=content: path.write_text(content, encoding="utf-8"))  # type: ignore[misc]

@@ -14,6 +14,7 @@ from baselines.evaluate import make_envs
 from benchmarks.running.cells import Job
 from benchmarks.running.files import read_json
 from benchmarks.running.runs import FinishedCell
+from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
 
 OF_TRAINING = " of training"  # ends the names of fingerprints of an environment used only for training
@@ -31,7 +32,7 @@ def opened(env_id: str, num_envs: int, **kwargs: Any) -> closing[Any]:  # noqa: 
 def hashes(envs: Any) -> dict[str, str]:  # noqa: ANN401 - any vector environment
     """Fingerprints of an environment's catalog, split, latent space, language model and effects."""
     world = getattr(envs.unwrapped, "world", None)
-    if world is None:
+    if not isinstance(world, World):
         return {}
     return {
         "catalog": world.catalog.hash,

@@ -9,6 +9,12 @@ from baselines.reference import REFERENCES
 from benchmarks.running.cells import Cell
 from benchmarks.running.options import Options
 
+BRIEF = {
+    **dict.fromkeys(("dynamics_steps", "policy_steps", "rl_steps", "prompts"), 1),
+    **{"pairs": 16, "batch_size": 8, "group_size": 2, "max_tokens": 40},
+}
+"""Hyperparameters of CoLA that only test that it works."""
+
 Environment = tuple[str, str, dict[str, Any]]
 """Short name, id and arguments of an environment."""
 
@@ -83,3 +89,12 @@ def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> It
         yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, "recorded": recorded}
         own = {"policy": "language", "reference": ref, "total_timesteps": steps}
         yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}
+
+
+def code_writers(training: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """CoLA and GRPO over tokens, which write their texts themselves.
+
+    Args:
+        training: Hyperparameters of both.
+    """
+    yield from ({"agent": name, "training": dict(training)} for name in ("cola", "grpo_tokens"))

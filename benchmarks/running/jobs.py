@@ -22,6 +22,7 @@ from benchmarks.running.headers import EPISODES, files_below, read_header, read_
 from benchmarks.running.plan import Task
 from benchmarks.running.provenance import circumstances
 from benchmarks.running.runs import total
+from eagle_gym.envs.world import World
 
 UNTRAINED: Mapping[str, Any] = MappingProxyType({"training": None, "parts": {}, "steps": 0})
 
@@ -71,7 +72,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
 def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment
     """Steps of an episode, for a progress bar."""
     world = getattr(envs.unwrapped, "world", None)
-    return int(world.settings.horizon if world else envs.unwrapped.horizon)
+    return int(world.settings.horizon if isinstance(world, World) else envs.unwrapped.horizon)
 
 
 def first_episode(seed: int) -> int:

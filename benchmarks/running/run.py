@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatch
 from typing import Any
 
 from tqdm import tqdm
@@ -42,6 +43,7 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
     else:
         engine = make_engine(options.engine, options.jobs)
         tasks, failed = plan(jobs, options)
+        tasks = matching(tasks, options.only)
         write_plan(cells, options)
         needs = {name: task.job.needs for name, task in tasks.items()}
         hidden = True if options.jobs == 1 else None
@@ -60,6 +62,15 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
     if len(run.commits) > 1:
         tqdm.write(f"the cells in {options.out} come from {len(run.commits)} commits: {', '.join(run.commits)}")
     return run
+
+
+def matching(tasks: Mapping[str, Task], pattern: str) -> dict[str, Task]:
+    """The tasks whose names match a pattern such as `plots-plan-*`, with those that they need."""
+    chosen: set[str] = set()
+    for name in reversed(list(tasks)):  # a task comes after those that it needs
+        if fnmatch(name, pattern) or name in chosen:
+            chosen |= {name, *tasks[name].job.needs}
+    return {name: task for name, task in tasks.items() if name in chosen}
 
 
 def list_missing(cells: Sequence[Cell], options: Options) -> None:

@@ -6,10 +6,14 @@ import re
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.experiments.editing.cases import invented_cases, spread
+from benchmarks.experiments.editing.check import check
+from benchmarks.experiments.editing.measure import ask
 from eagle_gym.errors import LanguageModelError
 from eagle_gym.language.model import Completion, LanguageModel
 from eagle_gym.language.prompts import Prompt
@@ -103,8 +107,35 @@ def _ask(model: LanguageModel, prompts: list[Prompt]) -> list[Completion | None]
         return [error.answered.get(row) for row in range(len(prompts))]
 
 
-def measure(model: LanguageModel, cases: list[Case]) -> Row:
-    """One line of the table."""
+def measure_edits(model: LanguageModel, count: int, minutes: float) -> Row:
+    """One line of the table, for edits of the experiment `editing`.
+
+    Args:
+        model: Asked greedily.
+        count: Edits wanted.
+        minutes: Processor time of this process after which no further batch is asked for.
+    """
+    chosen, began = spread(invented_cases(), count), time.process_time()
+    found: list[str | None] = []
+    for begin in range(0, len(chosen), TOGETHER):
+        if time.process_time() - began > 60.0 * minutes:
+            break
+        found += ask(model, chosen[begin : begin + TOGETHER], 0.0)
+    verdicts = [check(case, answer) for case, answer in zip(chosen, found, strict=False)]
+    edited = [one.kept for one, answer in zip(verdicts, found, strict=True) if answer is not None]
+    return Row(
+        cases=len(found),
+        followed=sum(one.followed for one in verdicts),
+        copied=sum(one.copied for one in verdicts),
+        failed=found.count(None),
+        kept=sum(edited) / len(edited) if edited else 0.0,
+        seconds=time.process_time() - began,
+    )
+
+
+def measure(model: LanguageModel, cases: Sequence[Case] | None = None) -> Row:
+    """One line of the table, for the edits of this folder."""
+    cases = load_cases() if cases is None else list(cases)
     began = time.perf_counter()
     judged = [judge(case, answer) for case, answer in zip(cases, answers(model, cases), strict=True)]
     answered = [one.kept for one in judged if not one.failed]

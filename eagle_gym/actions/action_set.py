@@ -5,8 +5,9 @@ design over these embeddings, or over the displacements to them, then picks K ed
 Differences from the paper: displacements are the default features, and among edits with equal features only the first
 is offered, unless too few edits remain.
 
-An action set depends only on text, user profile and seed. Every random draw comes from a hash of these, and features
-are rounded before the selection, so the batch, the process and the episode's own randomness make no difference.
+An action set depends only on text, user profile and seed, and, where pools are kept for items, on the item's text.
+Every random draw comes from a hash of these, and features are rounded before the selection, so the batch, the process
+and the episode's own randomness make no difference.
 
 [1] Tennenholtz et al., "Embedding-Aligned Language Models", NeurIPS 2024, arXiv 2406.00024.
 """
@@ -125,20 +126,27 @@ class ActionSets:
         self.selection = selection
         self.seed = seed
         self.cache_size = cache_size
-        self._cache: OrderedDict[tuple[str, str], ActionSet] = OrderedDict()
+        self._cache: OrderedDict[_Key, ActionSet] = OrderedDict()
 
-    def build(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[ActionSet]:
+    def build(
+        self,
+        texts: Sequence[str],
+        profiles: Sequence[str],
+        z: NDArray[np.float64],
+        subjects: Sequence[str] | None = None,
+    ) -> list[ActionSet]:
         """The action sets of a batch of states.
 
         Args:
             texts: [B] The states' texts.
             profiles: [B] The users' profiles, as text.
             z: [B, n] The texts' embeddings.
+            subjects: [B] The texts for which edits are proposed; None for the states' own.
 
         Returns:
             [B] Action sets; equal (text, profile) give the same object.
         """
-        keys = list(zip(texts, profiles, strict=True))
+        keys = list(zip(texts, profiles, subjects or texts, strict=True))
         first_row = {key: row for row, key in reversed(list(enumerate(keys)))}
         found = {key: self._cache[key] for key in first_row if key in self._cache}
         missing = [key for key in first_row if key not in found]
@@ -148,36 +156,49 @@ class ActionSets:
         self._remember(found)
         return [found[key] for key in keys]
 
-    def _remember(self, used: dict[tuple[str, str], ActionSet]) -> None:
+    def forget(self) -> None:
+        """Empty the cache: action sets are built again, with the same results."""
+        self._cache.clear()
+
+    def _remember(self, used: dict[_Key, ActionSet]) -> None:
         for key, action_set in used.items():
             self._cache[key] = action_set
             self._cache.move_to_end(key)
         while len(self._cache) > self.cache_size:
             self._cache.popitem(last=False)
 
-    def _make(self, keys: list[tuple[str, str]], z: NDArray[np.float64]) -> list[ActionSet]:
-        pools = self.pools([text for text, _ in keys], [profile for _, profile in keys], z)
+    def _make(self, keys: list[_Key], z: NDArray[np.float64]) -> list[ActionSet]:
+        texts, profiles, subjects = ([key[part] for key in keys] for part in range(3))
+        pools = self.pools(texts, profiles, z, subjects)
         offered = [_representatives(pool.features, self.k) for pool in pools]
-        seeds = [stable_seed(self.seed, "selection", *key) for key in keys]
+        seeds = [stable_seed(self.seed, "selection", *_seeded(key)) for key in keys]
         features = [pool.features[rows] for pool, rows in zip(pools, offered, strict=True)]
         chosen = _select(features, self.k, self.selection, seeds)
         return [
             _assemble(self.k, pool, rows, choice) for pool, rows, choice in zip(pools, offered, chosen, strict=True)
         ]
 
-    def pools(self, texts: Sequence[str], profiles: Sequence[str], z: NDArray[np.float64]) -> list[Pool]:
+    def pools(
+        self,
+        texts: Sequence[str],
+        profiles: Sequence[str],
+        z: NDArray[np.float64],
+        subjects: Sequence[str] | None = None,
+    ) -> list[Pool]:
         """The pools from which the action sets of a batch of states are chosen; they are not cached.
 
         Args:
             texts: [B] The states' texts.
             profiles: [B] The users' profiles, as text.
             z: [B, n] The texts' embeddings.
+            subjects: [B] The texts for which edits are proposed; None for the states' own.
 
         Raises:
             DesignError: No edit was proposed for a state.
         """
-        seeds = [stable_seed(self.seed, text, profile) for text, profile in zip(texts, profiles, strict=True)]
-        edits = [_distinct(pool) for pool in self.candidates.propose(texts, profiles, self.pool, seeds)]
+        subjects = subjects or texts
+        seeds = [stable_seed(self.seed, *_seeded(key)) for key in zip(texts, profiles, subjects, strict=True)]
+        edits = [_distinct(pool) for pool in self.candidates.propose(subjects, profiles, self.pool, seeds)]
         if not all(edits):
             at = next(row for row, pool in enumerate(edits) if not pool)
             raise DesignError(f"expected candidate edits for the text {texts[at]!r}, got none that can be used")
@@ -188,6 +209,15 @@ class ActionSets:
         if self.features == "next":
             return expected
         return np.round(expected - z, DECIMALS)
+
+
+_Key = tuple[str, str, str]  # text, profile, text for which edits are proposed
+
+
+def _seeded(key: _Key) -> tuple[str, ...]:
+    """What enters the hash of a state's seed."""
+    text, profile, subject = key
+    return (text, profile) if subject == text else key
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Candidate edits: the pool from which an action set is chosen.
 
 `LexiconCandidates` draws edits in plot English from arrays, for a whole batch of states at once, in the proportions of
-`plot_english.propose`. `ModelCandidates` asks the language model. Both propose generic edits (given the text) and
-personalised ones (given the user's profile too). No edit is proposed twice, and edits that would change nothing are
+`plot_english.propose`. `proposals.ModelCandidates` asks the language model. Both propose generic edits (given the text)
+and personalised ones (given the user's profile too). No edit is proposed twice, and edits that would change nothing are
 left out.
 """
 
@@ -12,21 +12,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
 from eagle_gym.errors import ConfigurationError, TextError
-from eagle_gym.language.model import LanguageModel
-from eagle_gym.language.prompts import Prompt
-from eagle_gym.language.rewriting import visible
 from eagle_gym.plot_english import Change, Pair, arrays, lexicon
 from eagle_gym.plot_english.propose import SHARES, SLOT_WEIGHTS, asking_for
-from eagle_gym.seeding import stable_seed
 
-_ROUNDS = 4  # most times that a model is asked for missing edits
 _MACRO_CHANGES = 3  # that a macro edit asks for
 
 
@@ -315,122 +310,3 @@ def _macros(allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) ->
                 break
         edits[plot_english.render_edit(tuple(changes.values()), rng)] = None
     return list(edits)
-
-
-class ModelCandidates:
-    """Edits that the language model proposes: generic ones and, given the profile, personalised ones.
-
-    Each round asks for all missing edits in one batched call. Duplicates are dropped and, in plot English, so are edits
-    that cannot be read or change nothing. After a few rounds, the lexicon fills the remaining places in plot English.
-
-    Args:
-        model: Language model that answers prompts of the task "propose".
-        language: "plot_english" or "free": the language of the edits, which is that of the model.
-        personalised: Share of edits asked for with the profile.
-        temperature: Sampling temperature, above 0: otherwise all proposals would be equal.
-
-    Raises:
-        ConfigurationError: An argument is out of range.
-    """
-
-    def __init__(
-        self,
-        model: LanguageModel,
-        *,
-        language: Literal["plot_english", "free"],
-        personalised: float = 0.5,
-        temperature: float = 1.0,
-    ) -> None:
-        if temperature <= 0.0:
-            raise ConfigurationError(f"expected a temperature above 0, got {temperature!r}: proposals would not differ")
-        self._lexicon = LexiconCandidates(personalised)
-        self.model = model
-        self.language = language
-        self.personalised = personalised
-        self.temperature = temperature
-
-    @property
-    def settings(self) -> dict[str, str | float]:
-        """See `Candidates`."""
-        return {
-            "candidates": "model",
-            "model": self.model.fingerprint,
-            "language": self.language,
-            "personalised": self.personalised,
-            "temperature": self.temperature,
-        }
-
-    def asking(self, model: LanguageModel) -> ModelCandidates:
-        """The same candidates with another handle on the model."""
-        return ModelCandidates(
-            model, language=self.language, personalised=self.personalised, temperature=self.temperature
-        )
-
-    def propose(self, texts: Sequence[str], profiles: Sequence[str], n: int, seeds: Sequence[int]) -> list[list[str]]:
-        """See `Candidates`; a free-text model may propose fewer than `n`."""
-        pools: list[dict[str, str]] = [{} for _ in texts]  # folded edit -> edit
-        for turn in range(_ROUNDS):
-            wanted = [(row, j) for row, pool in enumerate(pools) for j in range(_asked(n - len(pool), turn))]
-            if not wanted:
-                break
-            self._ask(wanted, turn, n, texts, profiles, seeds, pools)
-        if self.language == "plot_english":
-            self._fill_up(pools, texts, profiles, n, seeds)
-        return [list(pool.values())[:n] for pool in pools]
-
-    def _ask(
-        self,
-        wanted: list[tuple[int, int]],
-        turn: int,
-        n: int,
-        texts: Sequence[str],
-        profiles: Sequence[str],
-        seeds: Sequence[int],
-        pools: list[dict[str, str]],
-    ) -> None:
-        # Multiples of the golden ratio spread any share evenly over the prompts.
-        personal = [(j * 0.6180339887498949 + turn * 0.5) % 1.0 < self.personalised for _, j in wanted]
-        prompts = [
-            Prompt("propose", text=visible(texts[row], self.language), profile=profiles[row] if own else "")
-            for (row, _), own in zip(wanted, personal, strict=True)
-        ]
-        own_seeds = [stable_seed(seeds[row], "propose", turn, j) for row, j in wanted]
-        for (row, _), answer in zip(
-            wanted, self.model.generate(prompts, own_seeds, temperature=self.temperature), strict=True
-        ):
-            edit = answer.text.strip()
-            if self._usable(texts[row], edit) and len(pools[row]) < n:
-                pools[row].setdefault(edit.casefold(), edit)
-
-    def _usable(self, text: str, edit: str) -> bool:
-        if self.language == "free":
-            return bool(edit)
-        try:
-            changes = plot_english.parse_edit(edit)
-        except TextError:
-            return False
-        return not plot_english.is_noop(plot_english.read(text), changes)
-
-    def _fill_up(
-        self,
-        pools: list[dict[str, str]],
-        texts: Sequence[str],
-        profiles: Sequence[str],
-        n: int,
-        seeds: Sequence[int],
-    ) -> None:
-        short = [row for row, pool in enumerate(pools) if len(pool) < n]
-        if not short:
-            return
-        extra = self._lexicon.propose(
-            [texts[row] for row in short], [profiles[row] for row in short], n, [seeds[row] for row in short]
-        )
-        for row, edits in zip(short, extra, strict=True):
-            for edit in edits:
-                if len(pools[row]) < n:
-                    pools[row].setdefault(edit.casefold(), edit)
-
-
-def _asked(missing: int, turn: int) -> int:
-    """Number of edits to ask for: after the first round more than are missing, since some are duplicates."""
-    return 0 if missing <= 0 else missing + (missing + 1) // 2 * (turn > 0)

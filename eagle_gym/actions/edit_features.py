@@ -79,9 +79,16 @@ class EditFeatures:
         """Features of some edits, [B, m]."""
         return np.array([self._row(edit) for edit in edits]).reshape(len(edits), self.width)
 
-    def words(self, edits: Sequence[str]) -> Floats:
-        """What the words of some edits add to an embedding, [B, n]: the first n features."""
-        return self.of(edits)[:, : self.n]
+    def asked(self, edits: Sequence[str]) -> Floats:
+        """What edits ask for, [B, n]: what their words add to an embedding, with a minus where they are taken out.
+
+        In free text, all words count as asked for: nothing there says which are taken out.
+        """
+        rows = self.of(edits)
+        if self.language == "free":
+            return rows
+        named, taken_out = rows[:, : self.n], rows[:, self.n : 2 * self.n]
+        return named - 2.0 * taken_out
 
     def _row(self, edit: str) -> Floats:
         row = self._rows.get(edit)

@@ -21,7 +21,9 @@ from eagle_gym.language.model import masked
 from eagle_gym.tasks import values_by_task
 
 T = TypeVar("T")
-Kind = Literal["boolean", "integer", "number", "string", "path", "model", "prompts", "mapping", "pair", "names"]
+Kind = Literal[
+    "boolean", "integer", "number", "string", "path", "model", "encoder", "prompts", "mapping", "pair", "names"
+]
 Part = Literal[
     "episode",
     "catalog",
@@ -48,9 +50,9 @@ class Argument:
     """One argument of an environment.
 
     Attributes:
-        kind: What values it takes: `"path"` and `"model"` (a spec of a language model) are strings, `"prompts"` is a
-            name, a path or a dict, `"mapping"` a dict of JSON values, `"pair"` two increasing numbers, `"names"` a list
-            of different choices.
+        kind: What values it takes: `"path"`, `"model"` and `"encoder"` (specs of a language model and of a text
+            encoder) are strings, `"prompts"` is a name, a path or a dict, `"mapping"` a dict of JSON values, `"pair"`
+            two increasing numbers, `"names"` a list of different choices.
         default: Its default.
         help: What it is, in one or two sentences of Markdown.
         applies_to: The part of the environment that uses it. `"language models"` are the keywords of every language
@@ -90,6 +92,7 @@ class Argument:
             "number": "a number",
             "path": "a path",
             "model": "the spec of a language model",
+            "encoder": "the spec of a text encoder",
             "prompts": "the name of built-in prompts, a path, or a dict of JSON values",
             "mapping": "a dict of JSON values",
             "pair": "two numbers in increasing order",
@@ -122,7 +125,7 @@ class Argument:
             return None
         if not self._fits(value):
             hint = suggest(value, self.choices) if self.choices and isinstance(value, str) else ""
-            shown = masked(value) if self.kind == "model" and isinstance(value, str) else value
+            shown = masked(value) if self.kind in ("model", "encoder") and isinstance(value, str) else value
             raise ArgumentError(f"expected {name} to be {self.rule}, got {shown!r}{hint}")
         match self.kind:
             case "number":

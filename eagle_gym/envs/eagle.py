@@ -76,15 +76,15 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     `observation="latent"` is a flat `Dict` of bounded float32 boxes, with n = `dim`. Always there are `state` [n], the
     embedding of the text; `weights` [K], the design's weights of the edits; `mask` [K], 1 where an edit is offered; and
-    `time` [1], the share of the episode that is over. `actions` [K·m] is what `action_features` says: with `"effect"`
-    what each edit is expected to do (`features`: displacements or next embeddings, m = n), with `"edit"` an embedding
-    of the edit's own words, and with `"none"` absent.
+    `time` [1], the share of the episode that is over. With `action_features="effect"`, `effects` [K·n] are what each
+    edit is expected to do (`features`: displacements or next embeddings). With `"edit"`, `actions` [K·m] are embeddings
+    of the edits' own words. With `"none"`, neither is there.
 
     With `taste="shown"`, `user` [n+1] is the unit direction of the user's taste, then its strength in rating units,
-    shown up to twice that of the strongest train user; `match` [K] (with `"edit"`) is how far each edit's words point
-    in that direction; and `interests` [c·n] are the centres of the user's interests, if there are several. With
-    `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, and the text observation has a line with it
-    instead of the profile.
+    shown up to twice that of the strongest train user; `match` [K] (with `"edit"` and `order="pool"`) is how far what
+    each edit asks for points in that direction; and `interests` [c·n] are the centres of the user's interests, if there
+    are several. With `taste="hidden"`, `reward` [1] is the last reward, between -10 and 10, `change` [n] is the change
+    of the embedding that it was paid for, and the text observation has a line with the reward instead of the profile.
 
     ## Reward
 
@@ -105,11 +105,12 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
     ## Info
 
     `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
-    without an item; `profile` (str), what the user likes and dislikes in words, absent if the taste is hidden; `step`
+    without an item; `profile` (str), what the user likes and dislikes in words; `step`
     (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where
     the mask is 0); `action_mask` (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float),
     which measure the design; `utility` (dict of float), with `total` = `affinity` + λ·`novelty` - `drift` - `cost`,
-    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user.
+    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user. A hidden
+    taste leaves out `user_id`, `profile` and `percentile`.
 
     Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
     it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and
@@ -221,14 +222,32 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
             EpisodeError: There is no episode, it is over, or the state does not offer the action.
             LanguageModelError: The generation failed; the episode is where it was before.
         """
-        world, state = self.world, self.state
-        if transition.is_over(world, state):
-            raise EpisodeError(f"the episode is over after {world.settings.horizon} steps: call reset()")
-        index = transition.check_action(state, as_index(action))
+        self._check_not_over()
+        return self._advance(self.state.action_set.edits[transition.check_action(self.state, as_index(action))])
+
+    def step_with(self, edit: str) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Do what `step` does, with an edit of the caller's own, which the state need not offer.
+
+        Wrappers do not see such a step: call it on `env.unwrapped`.
+
+        Raises:
+            EpisodeError: There is no episode, or it is over.
+            TextError: It is no edit, is longer than 200 characters, or is outside the environment's language.
+            LanguageModelError: The generation failed; the episode is where it was before.
+        """
+        self._check_not_over()
+        return self._advance(transition.check_edit(self.world, edit))
+
+    def _check_not_over(self) -> None:
+        if transition.is_over(self.world, self.state):
+            raise EpisodeError(f"the episode is over after {self.settings.horizon} steps: call reset()")
+
+    def _advance(self, edit: str) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        world = self.world
         with unmoved_by_failure([self.np_random]):
             seed = int(self.np_random.integers(SEEDS))
-            (after,), (reward,) = transition.step(world, [state], [index], [seed])
-        self.append(Frame(after, state.action_set.edits[index], reward))
+            (after,), (reward,) = transition.step_with(world, [self.state], [edit], [seed])
+        self.append(Frame(after, edit, reward))
         return make_observation(world, after), reward, transition.is_over(world, after), False, make_info(world, after)
 
     def restore(self, state: State | None, frames: Iterable[Frame], rng: np.random.Generator, seed: int) -> None:

@@ -133,7 +133,7 @@ def _is_whole(world: World, state: object) -> bool:
         return False
     offered, n, k = state.action_set, world.space.dim, world.settings.actions
     arrays: list[tuple[NDArray[Any], tuple[int, ...]]] = [
-        *((state.z, (n,)), (state.start, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
+        *((state.z, (n,)), (state.start, (n,)), (state.change, (n,)), (offered.weights, (k,)), (offered.mask, (k,))),
         *((offered.expected, (k, n)), (offered.features, (k, n))),
     ]
     return (
@@ -160,6 +160,7 @@ def _is_same(one: State, other: State) -> bool:
         all(getattr(one, name) == getattr(other, name) for name in plain)
         and np.array_equal(one.z, other.z)
         and np.array_equal(one.start, other.start)
+        and np.array_equal(one.change, other.change)
         and one.action_set.edits == other.action_set.edits
         and all(np.array_equal(getattr(one.action_set, a), getattr(other.action_set, a)) for a in arrays)
     )

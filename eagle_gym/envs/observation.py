@@ -1,4 +1,12 @@
-"""What an agent sees of a state: the text observation, the latent observation, and `info`."""
+"""What an agent sees of a state: the text observation, the latent observation, and `info`.
+
+`taste="hidden"` means that an agent is told what it is paid and nothing else that depends on the user. Observations
+hold the last reward, and `info` holds the parts of what is paid (affinity, novelty and prices): they are the feedback
+from which a taste is to be inferred. The user's id, profile and vector are left out, and so is the percentile, which is
+not paid and would tell the predicted rating of a text. Edits are not personalised, renderings (`render`, `picture`)
+leave out the same things, and a snapshot can be continued in an environment that hides the taste as well. Only
+objects for programs name the user: `state`, `frames` and snapshots, in which an agent does not look.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +22,8 @@ from eagle_gym.envs.transition import match
 from eagle_gym.envs.world import State, World
 
 TEXT_KEYS: Final = ("text", "user_id", "item_id", "profile", "edits")  # of info; infos="arrays" leaves them out
+HIDDEN_KEYS: Final = ("user_id", "profile")  # of info; taste="hidden" leaves them out
+HIDDEN_PARTS: Final = ("percentile",)  # of info["utility"]; taste="hidden" leaves them out
 
 
 def make_observation(world: World, state: State) -> str | dict[str, NDArray[np.float32]]:
@@ -40,11 +50,8 @@ def observe_latent(world: World, states: Sequence[State]) -> dict[str, NDArray[n
     return {name: _inside(boxes[name], np.stack([_PARTS[name](world, s) for s in states])) for name in boxes.spaces}
 
 
-def _actions(world: World, state: State) -> NDArray[np.float64]:
-    chosen = state.action_set
-    if world.settings.action_features == "effect":
-        return chosen.features.reshape(-1)
-    return world.resources.edit_features.of(chosen.edits).reshape(-1)
+def _words(world: World, state: State) -> NDArray[np.float64]:
+    return world.resources.edit_features.of(state.action_set.edits).reshape(-1)
 
 
 def _interests(world: World, state: State) -> NDArray[np.float64]:
@@ -58,12 +65,14 @@ _PARTS: Final[Mapping[str, Callable[[World, State], NDArray[Any]]]] = MappingPro
         "state": lambda world, state: state.z,
         "user": lambda world, state: world.resources.tastes[state.user],
         "interests": _interests,
-        "actions": _actions,
+        "effects": lambda world, state: state.action_set.features.reshape(-1),
+        "actions": _words,
         "match": lambda world, state: match(world, state.action_set, state.user),
         "weights": lambda world, state: state.action_set.weights,
         "mask": lambda world, state: state.action_set.mask,
         "time": lambda world, state: np.array([state.step / world.settings.horizon]),
         "reward": lambda world, state: np.array([state.reward]),
+        "change": lambda world, state: state.change,
     }
 )
 
@@ -86,13 +95,19 @@ def make_info(world: World, state: State) -> dict[str, Any]:
         "edits": chosen.edits,
         "action_mask": chosen.mask.copy(),
         "design": {"weights": chosen.weights.copy(), "gap": chosen.gap, "C": chosen.C},
-        "utility": dict(state.utility),
+        "utility": shown_utility(world, state),
     }
     left_out = () if world.settings.infos == "full" else TEXT_KEYS
     if not world.settings.shows_taste:
-        left_out = (*left_out, "profile")
+        left_out = (*left_out, *HIDDEN_KEYS)
     kept = {key: value for key, value in info.items() if key not in left_out}
     return kept if world.settings.infos == "full" else _as_arrays(kept)
+
+
+def shown_utility(world: World, state: State) -> dict[str, float]:
+    """What is paid and its parts; the percentile only where the taste is shown."""
+    left_out = () if world.settings.shows_taste else HIDDEN_PARTS
+    return {name: value for name, value in state.utility.items() if name not in left_out}
 
 
 def _as_arrays(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@
 The embedding space is white: the catalog varies equally in every direction, so its principal components are arbitrary.
 The axes of the map are therefore chosen by meaning. The horizontal axis is the direction of the user's taste, so a
 point's position along it is its predicted rating. The vertical axis is the direction, orthogonal to the first, in which
-the texts move most. The shades show where the utility is high.
+the texts move most. The shades show where the utility is high. Where the taste is hidden, the picture hides it too: the
+horizontal axis is the first of the embedding space, and there are no shades.
 """
 
 from __future__ import annotations
@@ -50,14 +51,15 @@ class MapView:
         items: Items of the catalog on the plane, [I, 2].
         x: Horizontal positions at which the utility was computed, [G].
         y: Vertical positions, [G].
-        utility: Utility for the user on the plane through the start, [G, G], one row per y.
+        utility: Utility for the user on the plane through the start, [G, G], one row per y; None where the taste is
+            hidden.
     """
 
     axes: Floats
     items: Floats
     x: Floats
     y: Floats
-    utility: Floats
+    utility: Floats | None
 
 
 def map_view(world: World, frames: Sequence[Frame]) -> MapView:
@@ -68,21 +70,25 @@ def map_view(world: World, frames: Sequence[Frame]) -> MapView:
         frames: The episode. If it has only its start, the offered edits determine the vertical axis instead.
     """
     start = frames[0].state
-    user = world.space.users[start.user]
+    shown = world.settings.shows_taste
     moves = np.array([frame.state.z - start.z for frame in frames[1:]])
     if not len(moves):
         moves = start.action_set.expected[start.action_set.mask > 0] - start.z
-    axes = plane(user[:-1], moves)
+    axes = plane(world.space.users[start.user, :-1] if shown else np.eye(world.space.dim)[0], moves)
     rows = np.linspace(0, len(world.space.items) - 1, min(SHOWN_ITEMS, len(world.space.items))).astype(int)
     items = world.space.items[rows] @ axes.T
     seen = np.concatenate([items, [frame.state.z @ axes.T for frame in frames]])
     low, high = seen.min(axis=0), seen.max(axis=0)
     x, y = np.linspace(low - MARGIN * (high - low), high + MARGIN * (high - low), GRID).T
+    return MapView(axes, items, x, y, _utility(world, start, axes, x, y) if shown else None)
+
+
+def _utility(world: World, start: State, axes: Floats, x: Floats, y: Floats) -> Floats:
+    """The utility for the user on the plane through the start, [G, G]."""
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     points = start.z + (flat - start.z @ axes.T) @ axes
-    users = np.tile(user, (len(points), 1))
-    utility = world.priced.anchored(start.z)(points, users, np.full(len(points), start.item)).total
-    return MapView(axes, items, x, y, utility.reshape(GRID, GRID))
+    users, exclude = np.full(len(points), start.user), np.full(len(points), start.item)
+    return np.asarray(world.priced.anchored(start.z)(points, users, exclude).total.reshape(GRID, GRID))
 
 
 def plane(taste: Floats, moves: Floats) -> Floats:
@@ -215,7 +221,8 @@ MAP_LEFT, MAP_TOP, MAP_WIDTH, MAP_HEIGHT = 572, 54, 356, 386
 def _draw_head(canvas: _Canvas, world: World, frames: Sequence[Frame]) -> None:
     state = frames[-1].state
     canvas.label(LEFT, 38, "user")
-    _flow(canvas, [(word, False) for word in world.resources.profile(state.user).split()], 58, (10, 9, 8), 62)
+    about = world.resources.profile(state.user) if world.settings.shows_taste else "hidden"
+    _flow(canvas, [(word, False) for word in about.split()], 58, (10, 9, 8), 62)
     canvas.write(SIZE[0] - 32, 38, f"step {state.step} of {world.settings.horizon}", 10, ha="right", color=GREY)
     canvas.label(MAP_LEFT, 38, "latent space")
 
@@ -324,9 +331,10 @@ def _draw_map(canvas: _Canvas, view: MapView, frames: Sequence[Frame], progress:
     axes.set(xlim=view.x[[0, -1]], ylim=view.y[[0, -1]], xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_color(LINE)
-    levels = np.quantile(view.utility, np.linspace(0, 1, len(SLOPES) + 1))
-    if np.all(np.diff(levels) > 0):
-        axes.contourf(view.x, view.y, view.utility, levels=levels, colors=SLOPES)
+    if view.utility is not None:
+        levels = np.quantile(view.utility, np.linspace(0, 1, len(SLOPES) + 1))
+        if np.all(np.diff(levels) > 0):
+            axes.contourf(view.x, view.y, view.utility, levels=levels, colors=SLOPES)
     axes.scatter(*view.items.T, s=3 * canvas.scale, color=GREY, alpha=0.35, linewidths=0)
     path = np.array([frame.state.z @ view.axes.T for frame in frames])
     if len(path) > 1:
@@ -335,5 +343,8 @@ def _draw_map(canvas: _Canvas, view: MapView, frames: Sequence[Frame], progress:
     axes.scatter(*path[:-1].T, s=26 * canvas.scale, color=PAPER, edgecolors=INK, linewidths=1.2, zorder=3)
     axes.scatter(*path[-1], s=190 * canvas.scale, marker="*", color=NEW, edgecolors=INK, linewidths=1.0, zorder=4)
     below = MAP_TOP + MAP_HEIGHT
+    if view.utility is None:
+        canvas.write(MAP_LEFT, below + 20, "dots: the catalog", 9, color=GREY)
+        return
     canvas.write(MAP_LEFT, below + 20, "texts this user is predicted to like  →", 9, color=GREY)
     canvas.write(MAP_LEFT, below + 40, "dots: the catalog · darker: higher utility", 9, color=GREY)

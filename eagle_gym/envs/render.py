@@ -29,13 +29,14 @@ def draw(world: World, frames: Sequence[Frame]) -> str:
     """The whole episode: user, texts, edits and rewards, and the edits that may be chosen now."""
     if not frames:
         return "No episode yet."
-    lines = [_head(world, frames[0].state), *map(_moment, frames), _foot(world, frames)]
+    moments = [_moment(world, frame) for frame in frames]
+    lines = [_head(world, frames[0].state), *moments, _foot(world, frames)]
     return "\n\n".join(lines)
 
 
 def draw_last(world: World, frames: Sequence[Frame]) -> str:
     """The last moment of an episode: what `draw` shows in addition since the step before."""
-    return f"{_moment(frames[-1])}\n\n{_foot(world, frames)}"
+    return f"{_moment(world, frames[-1])}\n\n{_foot(world, frames)}"
 
 
 def shown_parts(state: State) -> list[tuple[str, float]]:
@@ -82,18 +83,22 @@ def _foot(world: World, frames: Sequence[Frame]) -> str:
 
 def _head(world: World, first: State) -> str:
     origin = world.catalog.items[first.item].title if first.item >= 0 else "a text of your own"
-    user = f"User {world.catalog.users[first.user]}: {world.resources.profile(first.user)}"
-    return "\n".join([*_wrapped(user, ""), f"Start: {printable(origin)}"])
+    return "\n".join([*_wrapped(_user(world, first), ""), f"Start: {printable(origin)}"])
 
 
-def _moment(frame: Frame) -> str:
+def _user(world: World, state: State) -> str:
+    if not world.settings.shows_taste:
+        return "User: hidden"
+    return f"User {world.catalog.users[state.user]}: {world.resources.profile(state.user)}"
+
+
+def _moment(world: World, frame: Frame) -> str:
     state = frame.state
     asked = [f"  > {printable(frame.edit)}   reward {frame.reward:+.3f}"] if frame.edit else []
     parts = ", ".join(f"{name} {value:+.2f}" for name, value in shown_parts(state))
-    scores = (
-        f"    utility {state.total:+.2f} ({parts}); "
-        f"predicted to be liked better than {state.utility['percentile']:.0f}% of the catalog"
-    )
+    scores = f"    utility {state.total:+.2f} ({parts})"
+    if world.settings.shows_taste:
+        scores += f"; predicted to be liked better than {state.utility['percentile']:.0f}% of the catalog"
     doubt = [] if state.valid else ["    (no proper rewrite)"]
     return "\n".join([*asked, *_wrapped(state.text, "    "), scores, *doubt])
 

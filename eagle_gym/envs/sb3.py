@@ -7,7 +7,7 @@ SB3 starts the next episode in the step that ends one, and reads the last observ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.observation import make_info, make_observation, observe_latent
+from eagle_gym.envs.shaping import Shape, Shaper
 from eagle_gym.envs.vector import EagleVectorEnv, check_attribute
 from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
 
 try:
-    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 except ImportError as error:
     raise ConfigurationError(
         "eagle_gym.envs.sb3 needs stable-baselines3: pip install 'eagle_gym[baselines]'"
@@ -178,6 +179,102 @@ class SB3VecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+class ShapedVecEnv(VecEnvWrapper):
+    """Environments of SB3 with shaped rewards (see `eagle_gym.envs.shaping`).
+
+    Args:
+        venv: The environments.
+        kind: The shape: `"par"`, `"log_sigmoid"`, `"min_max"` or `"clip"`.
+        references: Returns of a reference policy.
+        unit: τ, in units of utility.
+
+    Raises:
+        ConfigurationError: There is no such shape, or the references are not numbers that it can use.
+    """
+
+    def __init__(self, venv: VecEnv, kind: str, references: Sequence[float], unit: float = 1.0) -> None:
+        super().__init__(venv)
+        self._shaper = Shaper(Shape(kind, unit), references, venv.num_envs)
+
+    def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
+        """Start an episode in every environment."""
+        self._shaper.begin(np.ones(self.num_envs, np.bool_))
+        return self.venv.reset()
+
+    def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
+        """Step every environment."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, self._shaper(rewards, dones).astype(np.float32), dones, infos
+
+
+class WrappedVecEnv(VecEnv):
+    """A vector environment in wrappers, such as `VectorLatentActions`, as SB3 expects it.
+
+    Args:
+        envs: A vector environment of Gymnasium in the autoreset mode `"SameStep"`, whose observation is a Dict of
+            arrays.
+
+    Raises:
+        ConfigurationError: It has another autoreset mode.
+    """
+
+    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
+        if envs.metadata.get("autoreset_mode") != AutoresetMode.SAME_STEP:
+            raise ConfigurationError("expected autoreset_mode='SameStep', as SB3 starts episodes: make it with that")
+        self.envs = envs
+        self._actions: NDArray[np.integer[Any]] | None = None
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    def reset(self) -> Any:  # noqa: ANN401 - a dict of arrays
+        """Start an episode in every environment, with the seeds set before."""
+        seeds: Any = list(self._seeds)
+        observations, _ = self.envs.reset(seed=seeds)
+        self._reset_seeds()
+        return observations
+
+    def step_async(self, actions: NDArray[np.integer[Any]]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = np.asarray(actions)
+
+    def step_wait(self) -> Any:  # noqa: ANN401 - SB3's own four-tuple
+        """Step every environment."""
+        observations, rewards, terminated, truncated, found = self.envs.step(self._actions)
+        infos: list[dict[str, Any]] = [
+            {"TimeLimit.truncated": bool(cut and not end)} for cut, end in zip(truncated, terminated, strict=True)
+        ]
+        for row in np.flatnonzero(found.get("_final_obs", [])):
+            infos[row]["terminal_observation"] = found["final_obs"][row]
+        return observations, rewards.astype(np.float32), terminated | truncated, infos
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """An attribute of the vector environment, once for each."""
+        return [getattr(self.envs, attr_name, None) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:  # noqa: ANN401
+        """Refused: the environments share their attributes."""
+        raise ConfigurationError(f"expected no attribute to be set on wrapped environments, got {attr_name!r}")
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,  # noqa: ANN401
+        indices: Indices = None,
+        **method_kwargs: Any,  # noqa: ANN401
+    ) -> list[Any]:
+        """Refused: single environments cannot be reached through the wrappers."""
+        raise AttributeError(f"wrapped environments have no method {method_name!r}")
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
+    ) -> list[bool]:
+        """Whether single environments are in a wrapper: never."""
+        return [False for _ in self._get_indices(indices)]
+
+
 def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     same = EagleVectorEnv.from_world(
         envs.world,
@@ -190,4 +287,4 @@ def _in_same_step(envs: EagleVectorEnv) -> EagleVectorEnv:
     return same
 
 
-__all__ = ["SB3VecEnv"]
+__all__ = ["SB3VecEnv", "ShapedVecEnv", "WrappedVecEnv"]

@@ -19,9 +19,11 @@ from eagle_gym.language.metering import Limits
 from eagle_gym.language.model import masked
 from eagle_gym.language.prompts import PromptSource, load_prompts
 from eagle_gym.latent import AFFINITIES
+from eagle_gym.latent.text_encoders import check_spec, split_spec
 from eagle_gym.tasks import TASKS
 
 SPLITS: Final = ("train", "test")
+CACHED: Final = "cache"  # value of pools: a file in the cache folder
 Features = Literal["displacement", "next"]
 Prepare = Literal["auto", "never"]
 Placebo = Literal["refuse", "allow"]
@@ -100,9 +102,9 @@ class Settings:
         None,
         of=str,
         kind="prompts",
-        help="The words in which `language_model` is asked: `'chat'`, `'chat_few_shot'`, `'few_shot'`, `'plain'`, the "
-        "path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product description'}`. By default, "
-        "words that the model understands.",
+        help="The words in which `language_model` and `effects_model` are asked: `'chat'`, `'chat_few_shot'`, "
+        "`'few_shot'`, `'plain'`, the path of a TOML file, or a dict such as `{'based_on': 'chat', 'noun': 'product "
+        "description'}`. By default, words that the model understands.",
         applies_to="rewriting",
     )
     temperature: float = argument(
@@ -139,8 +141,8 @@ class Settings:
         of=str,
         by_task=True,
         choices=("shown", "hidden"),
-        help="Whether the agent is told the user's taste. If it is hidden, the last reward is observed instead, and no "
-        "candidate is personalised.",
+        help="Whether the agent is told the user's taste. If it is hidden, the last reward and the change that it was "
+        "paid for are observed instead, infos and renderings name no user, and no candidate is personalised.",
         applies_to="episode",
     )
     order: str = argument(
@@ -148,8 +150,8 @@ class Settings:
         of=str,
         by_task=True,
         choices=("pool", "match"),
-        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with the edit whose shown "
-        "features point most in the direction of the user's taste.",
+        help="The order of the offered edits: `'pool'` is arbitrary, `'match'` begins with those that go with the "
+        "user's taste, by what they ask for or are expected to do, and ends with those that go against it.",
         applies_to="episode",
     )
     infos: str = argument(
@@ -186,9 +188,10 @@ class Settings:
         applies_to="actions",
     )
     candidates: str = argument(
-        "lexicon",
-        choices=("lexicon", "model"),
-        help="Who proposes the candidates: the lexicon of plot English or the language model.",
+        "auto",
+        choices=("auto", "lexicon", "model"),
+        help="Who proposes the candidates: `'lexicon'` of plot English, or the language `'model'`. `'auto'` takes the "
+        "lexicon where the texts and the model are of plot English, and the model elsewhere.",
         applies_to="actions",
     )
     personalised: float = argument(
@@ -198,6 +201,15 @@ class Settings:
         at_least=0,
         at_most=1,
         help="Share of the candidates proposed with the user's profile; 0 if the taste is hidden.",
+        applies_to="actions",
+    )
+    pools: str | None = argument(
+        None,
+        of=str,
+        kind="path",
+        help="File that keeps a pool of candidates for each item, or `'cache'` for one in `cache_dir`. An episode "
+        "then takes its edits from its first item's pool, so a step asks the language model for a rewrite only. Absent "
+        "pools are made when they are needed, or by `python -m eagle_gym prepare`. No candidate is personalised.",
         applies_to="actions",
     )
     macro: float = argument(
@@ -281,6 +293,14 @@ class Settings:
         at_least=0,
         help="Utility that is lost at each step.",
         applies_to="utility",
+    )
+    encoder: str = argument(
+        "words",
+        kind="encoder",
+        help="What reads free text, before it is mapped into the latent space: `'words'`, `'minilm'` (a small sentence "
+        "encoder), `'transformers:PATH'` (any other), `'openai:MODEL@URL'` (a server's embeddings), or both, such as "
+        "`'words+minilm'`. Plot English is always read by its attributes.",
+        applies_to="latent space",
     )
     dim: int = argument(8, at_least=2, help="Dimension of the latent space.", applies_to="latent space")
     prepare: Prepare = argument(
@@ -373,22 +393,27 @@ class Settings:
                 object.__setattr__(self, name, value)
         _check_sizes(self)
         _check_taste(self)
+        _check_pools(self)
         _check_budget(self)
         if self.utility is not None and ":" not in self.utility:
             raise ArgumentError(f"expected utility to be 'module:factory' or None, got {self.utility!r}")
         self.loader_keywords()  # which checks the arguments of the catalog
         _check_language(self)
+        _check_encoder(self)
         _check_prompts(self)
 
     def _preset(self) -> dict[str, Any]:
         """The arguments that the task sets.
 
-        A hidden taste personalises nothing, whoever hides it, and what is not shown orders nothing. A utility of one's
+        A hidden taste personalises nothing, whoever hides it, nor do pools that are kept, and what is not shown orders
+        nothing. A utility of one's
         own has no affinity and no interests, and what `utility_kwargs` says of them wins over the task.
         """
         values = TASKS[self.task].arguments
         if (self.taste or values["taste"]) == "hidden":
             values |= {"personalised": 0.0, "order": "pool"}
+        if self.pools is not None:
+            values["personalised"] = 0.0
         if (self.action_features or values["action_features"]) == "none":
             values["order"] = "pool"
         if self.utility is not None:
@@ -497,6 +522,14 @@ def _check_taste(settings: Settings) -> None:
         )
 
 
+def _check_pools(settings: Settings) -> None:
+    if settings.pools is not None and settings.personalised > 0:
+        raise ArgumentError(
+            f"expected personalised=0 with pools={settings.pools!r}, got {settings.personalised}: a pool that is kept "
+            "for an item knows no user; leave personalised out, or leave pools out"
+        )
+
+
 def _check_affinity(settings: Settings) -> None:
     """Check what concerns only the package's own utility, which may be an argument or stand in `utility_kwargs`."""
     for name in OF_CONTENT_GAP:
@@ -543,6 +576,22 @@ def _check_language(settings: Settings) -> None:
 _OF_PLOT_ENGLISH: Final = {"embedded": "the embedded model", "grammar": "the grammar"}
 
 
+def _check_encoder(settings: Settings) -> None:
+    try:
+        check_spec(settings.encoder)
+    except ConfigurationError as error:
+        raise ArgumentError(str(error)) from error
+    spec = CATALOGS[settings.catalog]
+    texts = spec.takes.get("texts")
+    is_rendered = texts is not None and texts.kind == "choice" and settings.texts not in spec.free_texts
+    if settings.encoder != "words" and is_rendered:
+        other = f", or choose texts={spec.free_texts[0]!r}" if spec.free_texts else ""
+        raise ArgumentError(
+            f"expected encoder='words' with texts in plot English, got {masked(settings.encoder)!r}: plot English is "
+            f"read by its attributes; leave encoder out{other}"
+        )
+
+
 def _check_prompts(settings: Settings) -> None:
     try:
         if settings.prompts is not None:
@@ -559,6 +608,9 @@ def _identified(record: Argument, value: Any) -> Any:  # noqa: ANN401
         return located(value)
     if record.kind == "prompts":
         return load_prompts(value).fingerprint
+    if record.kind == "encoder":
+        words, spec = split_spec(value)
+        return [words, _identified_model(spec) if spec else None]
     return _identified_model(value) if record.kind == "model" else value
 
 

@@ -170,7 +170,9 @@ _register_with_minari()
 
 
 REWARD_BOUND: Final = 10.0  # of the last reward, in standard deviations of utility
-LATENT_KEYS: Final = ("state", "user", "interests", "actions", "match", "weights", "mask", "time", "reward")
+LATENT_KEYS: Final = (
+    *("state", "user", "interests", "effects", "actions", "match", "weights", "mask", "time", "reward", "change"),
+)
 REQUIRED_KEYS: Final = ("state", "weights", "mask", "time")
 
 
@@ -182,15 +184,18 @@ class LatentLayout:
         n: Dimension of the latent space.
         actions: K, the actions that a state offers.
         width: m, the features of an action; 0 if none are shown.
+        effects: Whether these are expected effects, as the part `effects`; otherwise they embed the edits' own words,
+            as the part `actions`.
         user: Whether the user's taste is shown.
         match: Whether the match of each action with the taste is shown.
         interests: c, the centres of the user's interests that are shown; 0 if none are.
-        reward: Whether the last reward is shown.
+        reward: Whether the last reward is shown, and the change of the text that it was paid for.
     """
 
     n: int
     actions: int
     width: int
+    effects: bool = True
     user: bool = True
     match: bool = False
     interests: int = 0
@@ -203,12 +208,14 @@ class LatentLayout:
             "state": self.n,
             "user": (self.n + 1) * self.user,
             "interests": self.interests * self.n,
-            "actions": self.actions * self.width,
+            "effects": self.actions * self.width * self.effects,
+            "actions": self.actions * self.width * (not self.effects),
             "match": self.actions * self.match,
             "weights": self.actions,
             "mask": self.actions,
             "time": 1,
             "reward": int(self.reward),
+            "change": self.n * self.reward,
         }
         return {key: (size,) for key, size in sizes.items() if size}
 
@@ -232,16 +239,18 @@ class LatentLayout:
             layout = cls(
                 n=n,
                 actions=actions,
-                width=sizes.get("actions", 0) // actions,
+                width=sizes.get("effects", sizes.get("actions", 0)) // actions,
+                effects="actions" not in sizes,
                 user="user" in sizes,
                 match="match" in sizes,
                 interests=sizes.get("interests", 0) // n,
                 reward="reward" in sizes,
             )
             for key, shape in layout.shapes.items():
-                if (sizes[key],) != shape:
+                size = (sizes.get(key, 0),)
+                if size != shape:
                     raise ConfigurationError(
-                        f"latent observation: expected {key!r} of shape {shape}, got ({sizes[key]},), with a state of "
+                        f"latent observation: expected {key!r} of shape {shape}, got {size}, with a state of "
                         f'shape ({n},) and {actions} actions: make the environment with observation="latent"'
                     )
             return layout
@@ -268,9 +277,11 @@ def latent_space(
         "state": (-radius, radius),
         "user": (np.append(-np.ones(n), 0.0), np.append(np.ones(n), max(strength, 1e-6))),
         "interests": (-radius, radius),
+        "effects": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
         "actions": (np.tile(low, layout.actions), np.tile(high, layout.actions)),
-        "match": (-2.0 * radius, 2.0 * radius),
+        "match": (-2.0 * radius, 2.0 * radius),  # no two embeddings are further apart
         "reward": (-REWARD_BOUND, REWARD_BOUND),
+        "change": (-2.0 * radius, 2.0 * radius),
     }
     boxes: dict[str, gym.Space[Any]] = {
         name: _box(*bounds.get(name, (0.0, 1.0)), shape) for name, shape in layout.shapes.items()

@@ -21,7 +21,7 @@ from eagle_gym import plot_english
 from eagle_gym.actions.action_set import DECIMALS, ActionSet
 from eagle_gym.envs.settings import SPLITS
 from eagle_gym.envs.spaces import FreeText
-from eagle_gym.envs.world import RawState, State, World
+from eagle_gym.envs.world import Pays, RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError, suggest
 from eagle_gym.language import rewriting
 from eagle_gym.language.prompts import Prompt
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from eagle_gym.latent import PricedParts
 
 OPTIONS: Final = ("user", "item", "text", "any_split")  # of reset
+LONGEST_EDIT: Final = 200  # characters of an edit of the caller's own
 
 
 def sample_start(world: World, rng: np.random.Generator, options: Mapping[str, Any] | None = None) -> RawState:
@@ -115,6 +116,11 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     """
     if not raw:
         return []
+    with world.resources.lock:
+        return _make_states(world, raw)
+
+
+def _make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     parts = world.resources
     texts = [state.text for state in raw]
     z = np.asarray(parts.space.encoder.encode(texts), np.float64)
@@ -122,32 +128,38 @@ def make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     scores = score(world, z, raw, starts).rows()
     users = [state.user for state in raw]
     profiles = [parts.profile(user) if world.settings.shows_taste else "" for user in users]
-    action_sets = parts.action_sets.build(texts, profiles, z)
+    subjects = None if world.settings.pools is None else [_first_text(world, state) for state in raw]
+    action_sets = parts.action_sets.build(texts, profiles, z, subjects)
     if world.settings.order == "match":
         action_sets = [_by_match(world, *row) for row in zip(action_sets, users, strict=True)]
     return [
-        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start)
+        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start, np.zeros_like(row))
         for s, row, parts_of, action_set, start in zip(raw, z, scores, action_sets, starts, strict=True)
     ]
 
 
+def _first_text(world: World, state: RawState) -> str:
+    """The text of the item that the episode started from; for a text of the caller's own, the state's text."""
+    return state.text if state.item < 0 else world.catalog.items[state.item].text
+
+
 def _by_match(world: World, chosen: ActionSet, user: int) -> ActionSet:
-    """An action set with the edits that match the user's taste first; equal ones keep their order."""
+    """An action set with the edits that go with the user's taste first, then those that have nothing to do with it."""
     scores = np.where(chosen.mask > 0, match(world, chosen, user), -np.inf)
-    return chosen.taken(np.argsort(-np.round(scores, DECIMALS), kind="stable"))
+    return chosen.taken(np.argsort(-np.sign(np.round(scores, DECIMALS)), kind="stable"))
 
 
 def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
-    """[K] How far what is shown of each action points in the direction of a user's taste."""
+    """[K] How far what each action does, or asks for, points in the direction of a user's taste."""
     if world.settings.action_features == "effect":
-        shown = chosen.features
+        towards = chosen.features
     else:
-        shown = world.resources.edit_features.words(chosen.edits)
-    return np.asarray((shown * world.resources.tastes[user, :-1]).sum(axis=1))
+        towards = world.resources.edit_features.asked(chosen.edits)
+    return np.asarray((towards * world.resources.tastes[user, :-1]).sum(axis=1))
 
 
 def score(
-    world: World, z: NDArray[np.float64], states: Sequence[RawState | State], starts: Sequence[NDArray[np.float64]]
+    world: Pays, z: NDArray[np.float64], states: Sequence[RawState | State], starts: Sequence[NDArray[np.float64]]
 ) -> PricedParts:
     """What embeddings would be paid in episodes.
 
@@ -158,7 +170,7 @@ def score(
         starts: [B] Embeddings of the episodes' first texts.
     """
     user, item, step = np.array([(state.user, state.item, state.step) for state in states]).reshape(-1, 3).T
-    return world.priced(z, world.space.users[user], item, np.reshape(starts, z.shape), step)
+    return world.priced(z, user, item, np.reshape(starts, z.shape), step)
 
 
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[RawState]:
@@ -179,13 +191,29 @@ def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds
         EpisodeError: A state does not offer its action.
         LanguageModelError: A generation failed.
     """
+    return rewrite_with(world, states, chosen_edits(states, actions), seeds)
+
+
+def chosen_edits(states: Sequence[State], actions: Sequence[int]) -> list[str]:
+    """[B] The edits that actions stand for.
+
+    Raises:
+        EpisodeError: A state does not offer its action.
+    """
+    return [
+        state.action_set.edits[check_action(state, action)] for state, action in zip(states, actions, strict=True)
+    ]
+
+
+def rewrite_with(
+    world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]
+) -> list[RawState]:
+    """Do what `rewrite` does, with [B] edits that the states need not offer."""
     if not states:
         return []
-    prompts = [
-        Prompt("rewrite", text=state.text, edit=state.action_set.edits[check_action(state, action)])
-        for state, action in zip(states, actions, strict=True)
-    ]
-    texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
+    prompts = [Prompt("rewrite", text=state.text, edit=edit) for state, edit in zip(states, edits, strict=True)]
+    with world.resources.asking:
+        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
     return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
 
 
@@ -204,6 +232,23 @@ def is_proper(world: World, before: str, after: str) -> bool:
     if world.resources.speaks_plot_english:
         return plot_english.parses(after)
     return after != before and len(after) <= 2 * world.resources.longest
+
+
+def check_edit(world: World, edit: object) -> str:
+    """Check an edit of the caller's own and return it on one line.
+
+    Raises:
+        TextError: It is blank, not a Unicode string, longer than `LONGEST_EDIT`, or not plot English in a world of plot
+            English.
+    """
+    if not isinstance(edit, str) or not edit.strip():
+        raise TextError(f"expected an edit such as 'Add a robot.', got {edit!r}")
+    line = " ".join(edit.split())
+    if line not in FreeText() or len(line) > LONGEST_EDIT:
+        raise TextError(f"expected an edit of at most {LONGEST_EDIT} Unicode characters, got {line[:LONGEST_EDIT]!r}…")
+    if world.resources.speaks_plot_english:
+        plot_english.parse_edit(line)
+    return line
 
 
 def check_action(state: State, action: int) -> int:
@@ -226,19 +271,29 @@ def step(
     world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]
 ) -> tuple[list[State], list[float]]:
     """Take one step in every episode and return [B] next states and [B] rewards."""
-    after = make_states(world, rewrite(world, states, actions, seeds))
+    return step_with(world, states, chosen_edits(states, actions), seeds)
+
+
+def step_with(
+    world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]
+) -> tuple[list[State], list[float]]:
+    """Do what `step` does, with [B] edits that the states need not offer."""
+    after = make_states(world, rewrite_with(world, states, edits, seeds))
     after = with_rewards(world, states, after)
     return after, [state.reward for state in after]
 
 
-def with_rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[State]:
-    """[B] The states of `after`, with what they are paid and the rewards of the steps that led there."""
+def with_rewards(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[State]:
+    """[B] The states of `after`, with what they are paid, and the rewards and changes of the steps that led there."""
     paid = [with_paid_total(world, old, new) for old, new in zip(before, after, strict=True)]
     earned = rewards(world, before, paid)
-    return [dataclasses.replace(state, reward=reward) for state, reward in zip(paid, earned, strict=True)]
+    return [
+        dataclasses.replace(new, reward=reward, change=new.z - old.z)
+        for old, new, reward in zip(before, paid, earned, strict=True)
+    ]
 
 
-def with_paid_total(world: World, before: State, after: State) -> State:
+def with_paid_total(world: Pays, before: State, after: State) -> State:
     """`after`, with the total that it is paid: everything that follows, gains included, counts from that."""
     total = capped(world, before, after.total, after.valid)
     if total == after.total:
@@ -246,19 +301,19 @@ def with_paid_total(world: World, before: State, after: State) -> State:
     return dataclasses.replace(after, utility={**after.utility, "total": total})
 
 
-def capped(world: World, before: State, total: float, valid: bool) -> float:
+def capped(world: Pays, before: State, total: float, valid: bool) -> float:
     """What a text is paid: one that is no proper rewrite gets at most what the text before it got, less the cost."""
     return total if valid else min(before.total - world.priced.edit_cost, total)
 
 
-def rewards(world: World, before: Sequence[State], after: Sequence[State]) -> list[float]:
+def rewards(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[float]:
     """[B] Rewards of the steps from `before` to `after`, whose totals are what they are paid."""
     if world.settings.reward == "improvement":
         return [new.total - old.total for old, new in zip(before, after, strict=True)]
     return [new.total if is_over(world, new) else 0.0 for new in after]
 
 
-def is_over(world: World, state: State) -> bool:
+def is_over(world: Pays, state: State) -> bool:
     """Whether the episode has reached its horizon."""
     return state.step >= world.settings.horizon
 
@@ -269,5 +324,5 @@ def expected_utility(world: World, states: Sequence[State]) -> NDArray[np.float6
     z = np.concatenate([state.action_set.expected for state in states])  # [B*K, n]
     user, item, step = np.repeat([(state.user, state.item, state.step + 1) for state in states], k, axis=0).T
     starts = np.repeat([state.start for state in states], k, axis=0)
-    totals = world.priced(z, world.space.users[user], item, starts, step).total.reshape(len(states), k)
+    totals = world.priced(z, user, item, starts, step).total.reshape(len(states), k)
     return np.where(np.stack([state.action_set.mask for state in states]) > 0, totals, -np.inf)

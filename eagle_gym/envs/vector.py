@@ -21,6 +21,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs import transition
+from eagle_gym.envs.background import Background
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import (
     METADATA,
@@ -75,6 +76,10 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
     - `"SameStep"`: In the step that ends the last episode, whose last observation and info are in `info["final_obs"]`
       and `info["final_info"]`. Best for short episodes; CleanRL's scripts need it to see the returns.
     - `"Disabled"`: Only when `reset(options={"reset_mask": ...})` asks for it. TorchRL needs this mode.
+
+    `step_async(actions)` and `step_wait()` are the two halves of `step`, as in `gymnasium.vector.AsyncVectorEnv`: the
+    step runs in a thread while the agent does something else, such as choosing actions for another vector environment.
+    Wrappers of Gymnasium know `step` only: reach these methods through `envs.unwrapped`.
 
     Args:
         num_envs: N.
@@ -135,6 +140,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.envs = tuple(EagleEnv.from_world(world, render_mode) for _ in range(num_envs))
         self._spec: EnvSpec | None = None
+        self._background = Background()
 
     @property
     def states(self) -> list[State]:
@@ -195,7 +201,9 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
 
         Raises:
             EagleError: As in `EagleEnv.reset`. After any error every environment is as it was before.
+            AlreadyPendingCallError: A step is pending.
         """
+        self._background.check_idle("reset")
         world = self.world
         single, rows = self._reset_options(options)
         seeds = _per_environment(seed, self.num_envs)
@@ -205,7 +213,8 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
             fresh = dict(zip(rows, transition.make_states(world, starts), strict=True))
         for i, state in fresh.items():
             self.envs[i].restore(state, [Frame(state)], *generators[i])
-        return self._observations(self.states), self._infos(fresh)
+        with world.resources.lock:
+            return self._observations(self.states), self._infos(fresh)
 
     def step(self, actions: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Step every environment; the autoreset mode says what happens to those whose episode is over.
@@ -219,16 +228,63 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         Raises:
             EpisodeError: There are no episodes, the actions do not fit, or (`"Disabled"`) an episode is over.
             LanguageModelError: A generation failed; every episode is where it was before.
+            AlreadyPendingCallError: A step is pending.
         """
+        self._background.check_idle("step")
+        return self._step(actions)
+
+    def step_async(self, actions: ArrayLike) -> None:
+        """Begin a step, which runs in a thread; `step_wait` returns what it did.
+
+        Until then the environments must be left alone. Other environments may be used meanwhile, also those of the same
+        world: two vector environments may be stepped in turn, so that the requests of one run while the agent chooses
+        actions for the other.
+
+        Args:
+            actions: Integers, [N]; they are copied.
+
+        Raises:
+            EpisodeError: There are no episodes, or the actions are no N integers.
+            AlreadyPendingCallError: A step is pending.
+        """
+        self._background.check_idle("step_async")
+        _ = self.world, self.states
+        chosen = np.array(self._actions(actions), np.int64)
+        self._background.start(lambda: self._step(chosen))
+
+    def step_wait(
+        self, timeout: float | None = None
+    ) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Wait for the step that `step_async` began.
+
+        Args:
+            timeout: Seconds to wait at most; None waits until the step has ended.
+
+        Returns:
+            As `step`.
+
+        Raises:
+            NoAsyncCallError: No step is pending.
+            multiprocessing.TimeoutError: The step has not ended in time. It goes on, and may be waited for again.
+            EagleError: As in `step`.
+        """
+        _ = self.world
+        found: tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]] = self._background.result(timeout)
+        return found
+
+    def _step(self, actions: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        world = self.world
         result = self.transition(actions)
         infos: dict[str, Any] = {}
-        for i, state in enumerate(result.states):
-            if i in result.final:
-                last = result.final[i]
-                ended = {"final_obs": make_observation(self.world, last), "final_info": make_info(self.world, last)}
-                infos = self._add_info(infos, ended, i)
-            infos = self._add_info(infos, make_info(self.world, state), i)
-        return self._observations(result.states), result.rewards, result.terminated, result.truncated, infos
+        with world.resources.lock:
+            for i, state in enumerate(result.states):
+                if i in result.final:
+                    last = result.final[i]
+                    ended = {"final_obs": make_observation(world, last), "final_info": make_info(world, last)}
+                    infos = self._add_info(infos, ended, i)
+                infos = self._add_info(infos, make_info(world, state), i)
+            observations = self._observations(result.states)
+        return observations, result.rewards, result.terminated, result.truncated, infos
 
     def transition(self, actions: ArrayLike) -> Transition:
         """Step every environment and return states; `step` adds observations and infos."""
@@ -319,6 +375,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[Any, ...] | None:
         """What each environment renders, [N]: a text or a picture; None without a render mode."""
+        self._background.check_idle("render")
         return None if self.render_mode is None else tuple(env.render() for env in self.envs)
 
     # The single environments, one by one, as `gymnasium.vector.SyncVectorEnv` offers them
@@ -329,6 +386,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         Returns:
             The results, [N].
         """
+        self._background.check_idle("call")
         found = [env.get_wrapper_attr(name) for env in self.envs]
         return tuple(each(*args, **kwargs) if callable(each) else each for each in found)
 
@@ -346,6 +404,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ConfigurationError: The attribute is one of the settings, or there are too few or too many values.
         """
+        self._background.check_idle("set_attr")
         check_attribute(name)
         each = values if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(each) != self.num_envs:
@@ -359,6 +418,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
 
     def get_state(self) -> tuple[Snapshot, ...]:
         """Snapshots of the episodes, [N]; each may also be given to a single environment."""
+        self._background.check_idle("get_state")
         return tuple(env.get_state() for env in self.envs)
 
     def set_state(
@@ -378,6 +438,7 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
             ConfigurationError: There is not one snapshot per environment, or one is refused as in `EagleEnv.set_state`.
             EpisodeError: Some environments would have an episode and others none.
         """
+        self._background.check_idle("set_state")
         rows = _check_indices(indices, self.num_envs)
         if not isinstance(snapshots, list | tuple) or len(snapshots) != len(rows):
             got = len(snapshots) if isinstance(snapshots, list | tuple) else type(snapshots).__name__
@@ -394,8 +455,14 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         for (row, snapshot), generator in zip(checked.items(), generators, strict=True):
             self.envs[row].restore(snapshot.state, snapshot.frames, *generator)
 
-    def close_extras(self, **kwargs: Any) -> None:  # noqa: ANN401
-        """Release the world. The language model is closed with the last environment that uses it."""
+    def close_extras(self, timeout: float | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        """Release the world. The language model is closed with the last environment that uses it.
+
+        Args:
+            timeout: Seconds to wait at most for a pending step, whose result or error is dropped; None waits for it.
+            **kwargs: What other vector environments take is ignored.
+        """
+        self._background.close(timeout)
         self._world = None
         for env in self.envs:
             env.close()

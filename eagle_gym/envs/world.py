@@ -6,10 +6,12 @@ that move episodes are in `transition`, those that show them in `observation`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -44,6 +46,7 @@ class Resources:
         effects_model: The language model whose rewrites the effects predict, closed like the other; None if it is the
             same one.
         interests: The users' interests, None where the utility is of another kind or they have one each.
+        lock: Held by a thread while it uses what is not made for several threads: caches, models in this process.
     """
 
     catalog: Catalog
@@ -55,6 +58,12 @@ class Resources:
     surrogate_quality: Mapping[str, float] = field(default_factory=dict)
     effects_model: LanguageModel | None = None
     interests: Interests | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def asking(self) -> AbstractContextManager[object]:
+        """Held while the language model is asked: the lock, unless several threads may ask at once."""
+        return nullcontext() if getattr(self.model, "concurrent", False) else self.lock
 
     @property
     def models(self) -> tuple[LanguageModel, ...]:
@@ -66,10 +75,12 @@ class Resources:
     def deterministic(self) -> bool:
         """Whether the models promise equal answers for equal seeds, whatever else is in the batch.
 
+        A text encoder that the latent space reads with counts too.
+
         A model that a fitted surrogate replaces is not called again, so it does not count.
         """
         asked = self.models if isinstance(self.action_sets.effects, Rollout) else (self.model,)
-        return all(model.deterministic for model in asked)
+        return all(model.deterministic for model in asked) and self.space.encoder.deterministic
 
     @cached_property
     def speaks_plot_english(self) -> bool:
@@ -110,6 +121,47 @@ class Resources:
         from eagle_gym.catalog import Profiles
 
         return cache(Profiles(self.catalog, self.split).text)
+
+
+class Pays(Protocol):
+    """All that is needed of a world to score texts and to pay for steps: `World`, or `Scorer` without models."""
+
+    @property
+    def settings(self) -> Settings:
+        """The arguments."""
+        ...
+
+    @property
+    def space(self) -> LatentSpace:
+        """The latent space."""
+        ...
+
+    @property
+    def priced(self) -> Priced:
+        """What is rewarded: the utility less the environment's prices."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """What scores texts that exist already: catalog, latent space and utility, and no language model.
+
+    Attributes:
+        settings: The arguments.
+        catalog: Items, users and ratings.
+        space: The latent space.
+        utility: Scores embeddings.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    space: LatentSpace
+    utility: Utility
+
+    @cached_property
+    def priced(self) -> Priced:
+        """What is rewarded: the utility less the environment's prices."""
+        return Priced(self.utility, self.settings.drift_penalty, self.settings.edit_cost)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +227,9 @@ class World:
             n=self.space.dim,
             actions=settings.actions,
             width=widths[features],
+            effects=features != "edit",
             user=shown,
-            match=shown and features == "edit",
+            match=shown and features == "edit" and settings.order == "pool",  # else the order says it
             interests=parts.interests.centres.shape[1] if shown and parts.interests is not None else 0,
             reward=not shown,
         )
@@ -240,6 +293,7 @@ class State:
             as the text before it (`transition.capped`).
         start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
+        change: [n] Displacement of the embedding in that step, 0 at the start.
     """
 
     text: str
@@ -251,6 +305,7 @@ class State:
     action_set: ActionSet
     valid: bool
     start: NDArray[np.float64]
+    change: NDArray[np.float64]
     reward: float = 0.0
 
     @property

@@ -59,10 +59,11 @@ PAD_MULTIPLE = 16  # slots to which a fixed tile's prompts are padded
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Tokens of one row without the stop token, and whether the text ended by itself."""
+    """Tokens of one row without the stop token, whether the text ended by itself, and the stop token that was drawn."""
 
     tokens: list[int]
     stopped: bool
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -696,10 +697,24 @@ class LlamaDecoder:
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
-        scores = np.empty(len(continuations))
         begun = len(prompt) - 1 if len(continuations) > 1 and not self.fixed_tiles else 0
         prefix = self._read_prefix(prompt[:begun])
         texts = [[*prompt[begun:], *continuation] for continuation in continuations]
+        return np.array([row.sum() for row in self._token_logs(texts, continuations, begun, prefix)])
+
+    @torch.inference_mode()
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[Floats]:
+        """Log-probability (nats) of each token of each continuation after its own prompt, one array per row."""
+        texts = [[*prompt, *continuation] for prompt, continuation in zip(prompts, continuations, strict=True)]
+        return self._token_logs(texts, continuations, 0, None)
+
+    def _token_logs(
+        self, texts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], begun: int, prefix: _Batch | None
+    ) -> list[Floats]:
+        """Log-probabilities of the continuations' tokens, which end the texts; `prefix` holds `begun` tokens before."""
+        scores: list[Floats] = [np.empty(0)] * len(continuations)
         for rows, length in plan_batches(texts, self.weights.rows, fixed_tiles=self.fixed_tiles):
             last = length - 1 if self.fixed_tiles else max(len(continuations[row]) for row in rows)
             # The last token is read by nobody, but keeping it makes places and targets line up.
@@ -710,7 +725,7 @@ class LlamaDecoder:
             logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
             for place, row in enumerate(rows):
                 target = torch.tensor(continuations[row], device=logs.device)
-                scores[row] = float(logs[place, last - len(target) :].gather(1, target[:, None]).sum())
+                scores[row] = logs[place, last - len(target) :].gather(1, target[:, None])[:, 0].cpu().numpy()
         return scores
 
 
@@ -737,6 +752,7 @@ class TokenStream:
         self.drawn = 0  # tokens, a stop token included
         self.last = 0  # the one drawn last
         self.stopped = False
+        self.end: int | None = None  # the stop token that was drawn
 
     @property
     def done(self) -> bool:
@@ -746,7 +762,7 @@ class TokenStream:
     @property
     def generated(self) -> Generated:
         """The result."""
-        return Generated(self.tokens, stopped=self.stopped)
+        return Generated(self.tokens, stopped=self.stopped, end=self.end)
 
     def add(self, drawn: Sequence[int], draft: Sequence[int] = ()) -> int:
         """Add the tokens that were drawn after the last token and after each token of a draft, as far as it is right.
@@ -762,6 +778,8 @@ class TokenStream:
             self.stopped = self._ending.ends(self.tokens, token)
             if token not in self._ending.stop:
                 self.tokens.append(token)
+            else:
+                self.end = token
             if kept == len(draft) or draft[kept] != token:
                 break
         return kept

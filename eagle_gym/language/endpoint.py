@@ -20,9 +20,12 @@ from eagle_gym.language.prompts import BUILT_IN
 
 TokenLimit = Literal["max_tokens", "max_completion_tokens"]
 
-OMITTABLE: Final = ("seed", "temperature")
+OMITTABLE: Final = ("seed", "temperature", "logprobs")
+LONGEST_EDIT: Final = 120  # characters of an edit in JSON
 # Fields of a request that the model itself decides.
-_RESERVED: Final = frozenset(("model", "messages", "prompt", "stop", "stream", "n", *OMITTABLE, *get_args(TokenLimit)))
+_RESERVED: Final = frozenset(
+    ("model", "messages", "prompt", "stop", "stream", "n", "response_format", *OMITTABLE, *get_args(TokenLimit))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Manners:
         system_role: Whether there may be a system message; otherwise the user's message begins with the instructions.
         token_limit: The name of the field that limits an answer's tokens.
         omit: Fields that requests leave out.
+        structured: Whether `response_format` may ask for JSON of a schema.
     """
 
     system_role: bool = True
     token_limit: TokenLimit = "max_tokens"
     omit: frozenset[str] = frozenset()
+    structured: bool = True
 
     def corrected(self, complaint: str, parameter: str | None = None, code: str | None = None) -> Manners:
         """The manners that a refused request asks for; equal ones where its complaint is about something else.
@@ -51,6 +56,8 @@ class Manners:
             code: The error's code.
         """
         said = complaint.lower()
+        if self.structured and (parameter == "response_format" or _OF_STRUCTURE.search(said)):
+            return replace(self, structured=False)
         if _RANGE.search(said):
             return self
         if "max_completion_tokens" in said:
@@ -71,6 +78,8 @@ def _is_unsupported(name: str, said: str) -> bool:
     )
 
 
+# A request without the schema samples as before: any complaint about it is met.
+_OF_STRUCTURE: Final = re.compile(r"response[_ ]format|json[_ ]schema|structured[_ ]output|guided|\bgrammar\b")
 _CLAUSE: Final = re.compile(r"[.;!?]\s|\n|\}\s*,")
 # Words of complaints about a value: the server knows the field.
 _RANGE: Final = re.compile(
@@ -108,7 +117,7 @@ class Endpoint:
         concurrency: Requests under way at once.
         timeout: Seconds that a request may wait for the connection and for each piece of the answer.
         retries: How often a refused request is sent again.
-        manners: What the server accepts (options `system_role`, `token_limit` and `omit`).
+        manners: What the server accepts (options `system_role`, `token_limit`, `omit` and `structured`).
         extra_body: Further fields of every request (options `extra_body`, a JSON object; `chat_template_kwargs`,
             likewise; `reasoning_effort`).
     """
@@ -153,8 +162,22 @@ class Endpoint:
         plain = f"{self.model}@{self.url}"
         changes: dict[str, Any] = dict(sorted(self.extra_body.items()))
         if self.manners != Manners():
-            changes["manners"] = [self.manners.system_role, self.manners.token_limit, sorted(self.manners.omit)]
+            manners = self.manners
+            changes["manners"] = [manners.system_role, manners.token_limit, sorted(manners.omit), manners.structured]
         return f"{plain}?{json.dumps(changes, sort_keys=True)}" if changes else plain
+
+
+def list_format(count: int) -> dict[str, Any]:
+    """The `response_format` of a list of edits: JSON of a schema, from which servers derive a grammar."""
+    edit = {"type": "string", "pattern": f"^[^0-9\\s][^\\n]{{3,{LONGEST_EDIT}}}$"}
+    edits = {"type": "array", "items": edit, "minItems": count, "maxItems": count}
+    schema = {
+        "type": "object",
+        "properties": {"edits": edits},
+        "required": ["edits"],
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "edits", "strict": True, "schema": schema}}
 
 
 def _integer(least: int) -> Callable[[str, str], int]:
@@ -225,6 +248,7 @@ _OPTIONS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "system_role": _flag,
     "token_limit": _one_of(*get_args(TokenLimit)),
     "omit": _names,
+    "structured": _flag,
     "extra_body": _object,
     "chat_template_kwargs": _object,
     "reasoning_effort": _word,

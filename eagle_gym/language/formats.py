@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from tokenizers import Tokenizer
 
 from eagle_gym.language import decode
-from eagle_gym.language.answers import Answer, read_answer, until_stop, without_markers
+from eagle_gym.language.answers import Answer, until_stop, without_markers
+from eagle_gym.language.lists import read_completion
 from eagle_gym.language.model import Language
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
@@ -63,8 +64,14 @@ class PromptFormat(Protocol):
         """Token ids of an answer, its end token included."""
         ...
 
-    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
-        """The text in generated tokens, or why there is none; the prompt says what was asked."""
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None, *, finished: bool = True) -> Answer:
+        """The text in generated tokens, or why there is none.
+
+        Args:
+            tokens: The generated tokens.
+            prompt: What was asked.
+            finished: Whether the model ended the answer itself; of a list that it did not, the last edit is dropped.
+        """
         ...
 
     def has_stop(self, tokens: Sequence[int]) -> bool:
@@ -109,7 +116,7 @@ class ControlFormat:
         """Token ids of an answer, its end token included."""
         return [*self._plain(well_formed(text)), self._ids[END]]
 
-    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None, *, finished: bool = True) -> Answer:
         """The text that generated tokens spell, as it is."""
         return Answer(self._tokenizer.decode(list(tokens), skip_special_tokens=True).strip())
 
@@ -172,11 +179,11 @@ class GeneralFormat:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids if self._end is None else [*ids, self._end]
 
-    def read(self, tokens: Sequence[int], prompt: Prompt | None = None) -> Answer:
+    def read(self, tokens: Sequence[int], prompt: Prompt | None = None, *, finished: bool = True) -> Answer:
         """The text in an answer; markers of reasoning are often special tokens, so these are decoded too."""
         raw, _ = until_stop(self._decode(tokens), self.prompts.stop)
         in_reasoning = self._template is not None and self._template.opens_reasoning
-        return read_answer(raw, prompt, in_reasoning=in_reasoning, special=self._special)
+        return read_completion(raw, prompt, finished=finished, in_reasoning=in_reasoning, special=self._special)
 
     def has_stop(self, tokens: Sequence[int]) -> bool:
         """Whether generated tokens hold a stop string, so that the answer before it is whole."""

@@ -18,6 +18,7 @@ def load_language_model(
     batch_invariant: bool = False,
     max_new_tokens: int | None = None,
     prompts: PromptSource | None = None,
+    about: str | None = None,
     cache_dir: str | None = None,
     record: str | None = None,
     max_calls: int | None = None,
@@ -33,7 +34,8 @@ def load_language_model(
 
             - `"embedded"`: this package's model of plot English (`"embedded:pitch"`: its second model);
             - `"grammar"`: the grammar of plot English itself, which rewrites as `"embedded"` was measured to;
-            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see `editor`);
+            - `"smollm2"`: SmolLM2-135M-Instruct, tuned by this package to carry out edits of free text (see
+              `editor`); untuned, it proposes them;
             - `"transformers:PATH_OR_NAME"`: any causal language model in a folder, in a GGUF file or on the Hugging
               Face hub;
             - `"openai:MODEL@URL"`: a model behind an OpenAI-compatible server, for example
@@ -46,6 +48,8 @@ def load_language_model(
         max_new_tokens: Longest generation; None takes the backend's own (160 for plot English, 512 for others).
         prompts: The words in which the model is asked: the name of a built-in prompt set, the path of a TOML file, or a
             dict (see `prompts.prompt_set`). None takes what the model understands. Fingerprints cover the words.
+        about: What the texts describe: `"film"`, `"product"`, or None where nobody knows. Built-in prompts have a noun
+            and examples for each.
         cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
         record: A recording. Answers that it holds are read from it; all others are appended to it.
         max_calls: Limit of generations. A call that would exceed a limit raises an error.
@@ -65,13 +69,18 @@ def load_language_model(
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ConfigurationError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
     limits = Limits(max_calls, max_tokens, max_cost, prompt_price, completion_price)
-    model = _open_backend(spec, device, dtype, batch_invariant, max_new_tokens, prompts, cache_dir)
+    model = _open_backend(spec, device, dtype, batch_invariant, max_new_tokens, prompts, about, cache_dir)
     if not limits.idle:
         model = MeteredModel(model, limits)
     if record is None:
         return model
     opened = {"dtype": dtype, "batch_invariant": batch_invariant, "max_new_tokens": max_new_tokens}
     return RecordedModel(model, record, opened)
+
+
+def takes_prompts(spec: str) -> bool:
+    """Whether a model can be asked in words that one chooses; others have words of their own."""
+    return spec.partition(":")[0] in ("transformers", "openai", "smollm2")
 
 
 def _open_backend(
@@ -81,6 +90,7 @@ def _open_backend(
     batch_invariant: bool,
     max_new_tokens: int | None,
     prompts: PromptSource | None,
+    about: str | None,
     cache_dir: str | None,
 ) -> LanguageModel:
     kind, _, target = spec.partition(":")
@@ -93,9 +103,21 @@ def _open_backend(
 
         kind, target = "transformers", str(weights_path(target or "plain"))
     if spec == "smollm2":
-        from eagle_gym.language.editor.smollm2 import smollm2_folder
+        from eagle_gym.language.editor.smollm2 import base_file, smollm2_folder
+        from eagle_gym.language.editor.tuned import TunedModel
 
-        kind, target = "transformers", str(smollm2_folder(cache_dir))
+        return TunedModel(
+            spec,
+            str(smollm2_folder(cache_dir)),
+            base=str(base_file()),
+            device=device,
+            dtype=dtype,
+            batch_invariant=batch_invariant,
+            max_new_tokens=max_new_tokens,
+            prompts=prompts,
+            cache_dir=cache_dir,
+            about=about,
+        )
     if kind == "transformers" and target:
         from eagle_gym.language.transformers import TransformersModel
 
@@ -108,11 +130,12 @@ def _open_backend(
             max_new_tokens=max_new_tokens,
             prompts=prompts,
             cache_dir=cache_dir,
+            about=about,
         )
     if kind == "openai" and target:
         from eagle_gym.language.openai import OpenAIModel
 
-        return OpenAIModel(spec, max_new_tokens=max_new_tokens, prompts=prompts)
+        return OpenAIModel(spec, max_new_tokens=max_new_tokens, prompts=prompts, about=about)
     if kind in ("replay", "python") and target and prompts is not None:
         raise ConfigurationError(
             f"expected no prompts for {masked(spec)!r}, got {prompts!r}: a recording holds those of its model, and "

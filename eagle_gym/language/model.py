@@ -8,6 +8,7 @@ that does not help, `LanguageModelError` is raised. No unfinished text leaves th
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -24,6 +25,24 @@ Language = Literal["plot_english", "free"]
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one generation, as the model itself read and drew them: nothing is tokenised a second time.
+
+    Attributes:
+        prompt: Token ids of the prompt; None where a server does not tell them.
+        completion: Token ids that were drawn, an end token included; None where a server does not tell them.
+        log_probabilities: Natural logarithm of each drawn token's probability under softmax(logits). The sampling
+            temperature is not applied.
+        pieces: Text of each drawn token, from servers only.
+    """
+
+    prompt: tuple[int, ...] | None = None
+    completion: tuple[int, ...] | None = None
+    log_probabilities: tuple[float, ...] | None = None
+    pieces: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One generated text.
 
@@ -33,6 +52,8 @@ class Completion:
         completion_tokens: Tokens generated, the end token included.
         finish_reason: `"stop"` when the model ended the text itself, `"length"` when the token limit did.
         problem: Why the answer holds no text; None where it does.
+        tokens: The tokens, while somebody listens to the model's calls (see `calls.record_calls`) and where the model
+            has them; otherwise None.
     """
 
     text: str
@@ -40,6 +61,28 @@ class Completion:
     completion_tokens: int
     finish_reason: FinishReason
     problem: str | None = None
+    tokens: Tokens | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One generation as it was asked and answered.
+
+    Attributes:
+        prompt: What was asked.
+        seed: The seed that the caller of `generate` gave.
+        attempt: 0 for the first draw with this seed, 1 and more for draws with seeds derived from it.
+        temperature: Sampling temperature.
+        completion: The answer.
+        recorded: Whether the answer is from a recording, and so cost nothing.
+    """
+
+    prompt: Prompt
+    seed: int
+    attempt: int
+    temperature: float
+    completion: Completion
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +117,8 @@ class Usage:
     Attributes:
         guard: Called with the number of rows before a model draws rows again within a call. It raises
             `LanguageModelError` if a budget does not allow them.
+        listener: Is told every call while it is set (see `calls.record_calls`). Models that have token ids and
+            log-probabilities then add them to their completions.
     """
 
     calls: int = 0
@@ -83,6 +128,8 @@ class Usage:
     retries: int = 0
     cost: float = 0.0
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
+    listener: Callable[[Sequence[Call]], None] | None = field(default=None, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:
         """Count rows that a model is about to draw again within a call.
@@ -92,15 +139,40 @@ class Usage:
         """
         if self.guard is not None:
             self.guard(rows)
-        self.retries += rows
+        with self._lock:
+            self.retries += rows
 
     def add(self, completions: Sequence[Completion], *, seconds: float = 0.0, cost: float = 0.0) -> None:
         """Count the generations of one batched call."""
-        self.calls += len(completions)
-        self.prompt_tokens += sum(completion.prompt_tokens for completion in completions)
-        self.completion_tokens += sum(completion.completion_tokens for completion in completions)
-        self.seconds += seconds
-        self.cost += cost
+        read = sum(completion.prompt_tokens for completion in completions)
+        wrote = sum(completion.completion_tokens for completion in completions)
+        self.count(len(completions), read, wrote, seconds=seconds, cost=cost)
+
+    def count(
+        self, calls: int, prompt_tokens: int, completion_tokens: int, *, seconds: float = 0.0, cost: float = 0.0
+    ) -> None:
+        """Add to the counts; several threads may do so."""
+        with self._lock:
+            self.calls += calls
+            self.prompt_tokens += prompt_tokens
+            self.completion_tokens += completion_tokens
+            self.seconds += seconds
+            self.cost += cost
+
+    def tell(
+        self,
+        prompts: Sequence[Prompt],
+        seeds: Sequence[int],
+        temperature: float,
+        completions: Sequence[Completion],
+        *,
+        attempt: int = 0,
+        recorded: bool = False,
+    ) -> None:
+        """Tell the listener, if there is one, what was asked and answered. Every model does so after each draw."""
+        if self.listener is not None:
+            rows = zip(prompts, seeds, completions, strict=True)
+            self.listener([Call(asked, int(s), attempt, temperature, said, recorded) for asked, s, said in rows])
 
     def snapshot(self) -> UsageSnapshot:
         """The counts as they stand now, frozen."""

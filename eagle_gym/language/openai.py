@@ -14,9 +14,10 @@ stand in the URL's query, joined by `&`; in their values `@` is written `%40` an
   `{"enable_thinking":false}`) and `reasoning_effort` (a word, such as `low`) set the fields of these names.
 - `system_role=false`: put the instructions at the beginning of the user's message.
 - `token_limit=max_completion_tokens`: limit answers under this name instead of `max_tokens`.
-- `omit`: `seed`, `temperature` or both, joined by a comma: leave these fields out.
+- `omit`: `seed`, `temperature` or `logprobs`, joined by commas: leave these fields out.
+- `structured=false`: ask for lists of edits in words only. Otherwise `response_format` asks for JSON, too.
 
-The last three are tried without being asked for where a server says that it does not support a field or the system
+The last four are tried without being asked for where a server says that it does not support a field or the system
 role; a warning in the log says so. A value that a server refuses is an error. Without `temperature` the server samples
 as it likes.
 
@@ -30,6 +31,9 @@ rather too many than too few. One failed row fails its batch: no further row is 
 `timeout` seconds to be answered and counted.
 
 A model that was opened before a fork opens connections of its own in the child, and counts there what the child uses.
+
+While somebody listens to a model's calls (`calls.record_calls`), requests ask for log-probabilities. Token ids are read
+where a server tells them: llama.cpp does, vLLM does with `extra_body={"return_token_ids":true}`.
 
 Each request carries its row's seed, but a server may ignore it, and numbers depend on what it computes together: such a
 model is not deterministic. Record it (`record=PATH`) where a run must be repeatable.
@@ -52,10 +56,11 @@ from typing import Any, Final
 import numpy as np
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError
-from eagle_gym.language.answers import Answer, read_answer, until_stop
+from eagle_gym.language.answers import Answer, until_stop
 from eagle_gym.language.connection import Connection, make_client
-from eagle_gym.language.endpoint import Endpoint, Manners
-from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
+from eagle_gym.language.endpoint import Endpoint, Manners, list_format
+from eagle_gym.language.lists import read_completion
+from eagle_gym.language.model import Completion, FinishReason, Language, Tokens, Usage, check_request
 from eagle_gym.language.prompts import (
     CONTROL_TOKENS,
     END,
@@ -74,6 +79,7 @@ from eagle_gym.language.responses import (
     decode_body,
     estimate_tokens,
     read_reply,
+    read_tokens,
 )
 from eagle_gym.language.sampling import draw_until_finished
 
@@ -101,6 +107,7 @@ class OpenAIModel:
         spec: `openai:MODEL@URL`.
         max_new_tokens: Longest generation; None takes 512.
         prompts: The words in which it is asked; None takes those that the spec names.
+        about: What the texts describe, for nouns and examples; None where nobody knows.
 
     Raises:
         ConfigurationError: The spec or the prompts are invalid, or both name prompts.
@@ -108,13 +115,19 @@ class OpenAIModel:
     """
 
     deterministic = False
+    concurrent = True  # several threads may ask at once
 
     def __init__(
-        self, spec: str, *, max_new_tokens: int | None = None, prompts: PromptSource | None = None
+        self,
+        spec: str,
+        *,
+        max_new_tokens: int | None = None,
+        prompts: PromptSource | None = None,
+        about: str | None = None,
     ) -> None:
         self.endpoint = Endpoint.from_spec(spec)
         self.name = spec
-        self.prompts = _chosen_prompts(self.endpoint, prompts)
+        self.prompts = _chosen_prompts(self.endpoint, prompts, about)
         self.language: Language = "plot_english" if self.prompts.format == "control" else "free"
         identity = f"{self.endpoint.identity}&{self.prompts.fingerprint}"
         self.fingerprint = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -177,10 +190,8 @@ class OpenAIModel:
     def _count(self, batch: _Call, seconds: float) -> None:
         """Count what was answered, in the caller's thread: the loop's serves other callers, who count too."""
         answered = tuple(batch.answered)  # an interrupted call's loop may still add one
-        self.usage.calls += len(answered)
-        self.usage.prompt_tokens += sum(count.prompt for count in answered)
-        self.usage.completion_tokens += sum(count.completion for count in answered)
-        self.usage.seconds += seconds
+        read, wrote = sum(count.prompt for count in answered), sum(count.completion for count in answered)
+        self.usage.count(len(answered), read, wrote, seconds=seconds)
 
     async def _ask_all(self, prompts: Sequence[Prompt], seeds: Sequence[int], batch: _Call) -> list[Completion]:
         tasks = [
@@ -273,7 +284,11 @@ class OpenAIModel:
             manners.token_limit: self._max_new_tokens,
             "seed": seed % 2**31,  # some servers hold seeds in 32 bits
         }
+        if self.usage.listener is not None:
+            fields["logprobs"] = True if self.prompts.format == "chat" else 1
         asked = {name: value for name, value in fields.items() if name not in manners.omit}
+        if prompt.asks_for_list and manners.structured and self.prompts.format == "chat":
+            asked["response_format"] = list_format(prompt.count)
         return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
 
     def _asked(self, prompt: Prompt, manners: Manners) -> dict[str, Any]:
@@ -309,19 +324,21 @@ class OpenAIModel:
             count = count_tokens(found, asked=asked, written=written, limit=self._max_new_tokens)
         finally:
             batch.answered.append(count)
-        return self._completion(reply, count, prompt)
+        return self._completion(reply, count, prompt, None if self.usage.listener is None else read_tokens(found))
 
-    def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt) -> Completion:
+    def _completion(self, reply: Reply, count: TokenCount, prompt: Prompt, tokens: Tokens | None = None) -> Completion:
         text = self._masked(reply.text)
         if self.prompts.format == "control":
             text, end, _ = text.partition(END)
-            answer, whole = Answer(text.strip()), bool(end)
+            answer, reason = Answer(text.strip()), "stop" if end else self._reason(reply, count)
         else:
             text, whole = until_stop(text, self.prompts.stop)  # where the server did not
-            answer = read_answer(text, prompt) if text.strip() else Answer("", reply.remark)
-        reason = "stop" if whole else self._reason(reply, count)
+            reason = "stop" if whole else self._reason(reply, count)
+            read = partial(read_completion, text, prompt, finished=reason == "stop")
+            answer = read() if text.strip() else Answer("", reply.remark)
+            reason = "stop" if prompt.asks_for_list else reason  # a list is read without the edit that was cut
         problem = None if answer.problem is None else self._redact(answer.problem)
-        return Completion(answer.text, count.prompt, count.completion, reason, problem)
+        return Completion(answer.text, count.prompt, count.completion, reason, problem, tokens)
 
     def _reason(self, reply: Reply, count: TokenCount) -> FinishReason:
         """Why a text ended; where the server does not say, a text below the limit of tokens has ended by itself.
@@ -383,9 +400,9 @@ def _corrected(manners: Manners, error: Exception) -> Manners:
     return manners.corrected(str(error), *(value if isinstance(value, str) else None for value in named))
 
 
-def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None) -> PromptSet:
+def _chosen_prompts(endpoint: Endpoint, prompts: PromptSource | None, about: str | None) -> PromptSet:
     if prompts is not None and endpoint.prompts is not None:
         raise ConfigurationError(
             f"expected prompts in the URL or as an argument, got both ({endpoint.prompts!r} in the URL): leave one out"
         )
-    return load_prompts(prompts or endpoint.prompts or "chat")
+    return load_prompts(prompts or endpoint.prompts or "chat", about)

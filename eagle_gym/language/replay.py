@@ -15,19 +15,19 @@ import difflib
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 from filelock import FileLock
 
+from eagle_gym.cache import drop_cut_line
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.metering import load_inner
-from eagle_gym.language.model import Completion, Language, LanguageModel, Usage, check_request
+from eagle_gym.language.model import Completion, Language, LanguageModel, Tokens, Usage, check_request
 from eagle_gym.language.prompts import Prompt
 
 FORMAT = "eagle_gym recording 5"
@@ -99,7 +99,7 @@ class Recording:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.path}.lock"), self.path.open("ab+") as file:
-                _drop_cut_line(file)
+                drop_cut_line(file)
                 self._read()
                 self._check_origin()
                 file.write("".join(self._lines(dict(items))).encode("ascii"))
@@ -247,7 +247,9 @@ class RecordedModel:
                 self._recording.add((new[row], answer) for row, answer in error.answered.items())
                 raise
             self._recording.add(zip(new, answers, strict=True))
-        return [cast("Completion", self._recording.find(question)) for question in questions]
+        answers = [cast("Completion", self._recording.find(question)) for question in questions]
+        _tell_recorded(self.usage, questions, answers, leave_out=set(new))
+        return answers
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """Take recorded scores from the file and the others from one call; see the protocol."""
@@ -294,6 +296,7 @@ class ReplayedModel:
         questions = _questions(prompts, seeds, temperature)
         answers = [cast("Completion", self._recording.find(question)) for question in questions]
         self.usage.add(answers, seconds=time.perf_counter() - began)
+        self.usage.tell(prompts, seeds, temperature, answers)
         return answers
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
@@ -304,6 +307,16 @@ class ReplayedModel:
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
+
+
+def _tell_recorded(
+    usage: Usage, questions: Sequence[Question], answers: Sequence[Completion], leave_out: set[Question]
+) -> None:
+    """Tell the listener of the answers that are from the file."""
+    for question, answer in zip(questions, answers, strict=True):
+        if question not in leave_out:
+            seed, temperature = cast("int", question.seed), cast("float", question.temperature)
+            usage.tell([question.prompt], [seed], temperature, [answer], recorded=True)
 
 
 def _questions(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> list[Question]:
@@ -330,7 +343,11 @@ def _answer(found: object, *, is_score: bool) -> RecordedAnswer:
             raise ValueError("expected a number as answer, got nan")
         return score
     _check("answer", found, dict)
-    answer = Completion(**cast("dict[str, Any]", found))
+    values = dict(cast("dict[str, Any]", found))
+    if (tokens := values.pop("tokens", None)) is not None:
+        _check("tokens", tokens, dict)
+        values["tokens"] = Tokens(**{name: None if row is None else tuple(row) for name, row in tokens.items()})
+    answer = Completion(**values)
     _check("text", answer.text, str)
     for name in ("prompt_tokens", "completion_tokens"):
         _check(name, getattr(answer, name), int)
@@ -350,22 +367,6 @@ def _record(question: object, answer: object) -> dict[str, Any]:
     said = json.dumps([question, answer], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
     digest = hashlib.sha256(said.encode("ascii")).hexdigest()[:16]
     return {"question": question, "answer": answer, "sha256": digest}
-
-
-def _drop_cut_line(file: BinaryIO) -> None:
-    """Remove an incomplete last line, which a killed process may have left."""
-    end = file.seek(0, os.SEEK_END)
-    whole = end
-    while whole > 0:
-        begin = max(0, whole - 4096)
-        file.seek(begin)
-        at = file.read(whole - begin).rfind(b"\n")
-        if at >= 0:
-            whole = begin + at + 1
-            break
-        whole = begin
-    if whole < end:
-        file.truncate(whole)
 
 
 def _plain(item: Question | RecordedAnswer) -> object:

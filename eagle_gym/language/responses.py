@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eagle_gym.language.model import Tokens
+
 MAX_BODY: Final = 16 * 2**20  # bytes of a response; an answer of 512 tokens has some thousand
 BYTES_PER_TOKEN: Final = 3  # where nobody counts tokens: few enough that a budget is rather spent early than late
 LONGEST_TOKEN: Final = 32  # bytes; a server that states a longer average is not believed
@@ -103,6 +105,41 @@ def read_reply(found: Mapping[str, Any], *, chat: bool) -> Reply:
     text = _joined(message.get("content"))
     reasoning = sum(len(_joined(message.get(name))) for name in REASONING_FIELDS)
     return Reply(text, choice.get("finish_reason"), None if text.strip() else _remark(message), reasoning)
+
+
+def read_tokens(found: Mapping[str, Any]) -> Tokens | None:
+    """The tokens of the first completion in a response, as far as the server tells them; None if it tells nothing.
+
+    Three dialects are read: a list of objects with `token`, `logprob` and perhaps `id` (chat completions; llama.cpp),
+    parallel lists `tokens` and `token_logprobs` (completions), and `token_ids` next to them (vLLM).
+    """
+    choices = found.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    told = choice.get("logprobs")
+    listed: Mapping[str, Any] = told if isinstance(told, dict) else {}
+    entries = listed.get("content")
+    if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+        columns: dict[str, Any] = {name: [entry.get(name) for entry in entries] for name in ("token", "logprob", "id")}
+    else:
+        columns = {"token": listed.get("tokens"), "logprob": listed.get("token_logprobs"), "id": None}
+    tokens = Tokens(
+        prompt=_all_of(choice.get("prompt_token_ids", found.get("prompt_token_ids")), int),
+        completion=_all_of(choice.get("token_ids", columns["id"]), int),
+        log_probabilities=_all_of(columns["logprob"], float),
+        pieces=_all_of(columns["token"], str),
+    )
+    return None if tokens == Tokens() else tokens
+
+
+def _all_of(values: object, kind: type[Any]) -> tuple[Any, ...] | None:
+    """A list as a tuple of one type, or None where it is something else; integers count as floats."""
+    if not isinstance(values, list) or not values:
+        return None
+    fits = (int, float) if kind is float else kind
+    if not all(isinstance(value, fits) and not isinstance(value, bool) for value in values):
+        return None
+    found = tuple(kind(value) for value in values)
+    return found if kind is not float or all(map(math.isfinite, found)) else None
 
 
 def _remark(message: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,11 @@ ATTEMPTS: Final = 8
 _NUMBERS: Final = range(sampling.ATTEMPTS, sampling.ATTEMPTS + ATTEMPTS - 1)
 
 
+def seeds_of(seed: int) -> list[int]:
+    """The seeds with which a rewrite with this seed may ask the language model, its own first."""
+    return [seed, *(sampling.derived_seed(seed, attempt) for attempt in _NUMBERS)]
+
+
 def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float) -> list[str]:
     """Rewrite texts in one batched call, and in further calls those that should be plot English and do not parse.
 

@@ -43,8 +43,11 @@ def draw_until_finished(
 
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
         usage.begin_again(len(rows))
+        asked = [prompts[row] for row in rows]
         try:
-            return draw([prompts[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+            drawn = draw(asked, [derived_seed(seeds[row], attempt) for row in rows])
+            usage.tell(asked, [seeds[row] for row in rows], temperature, drawn, attempt=attempt)
+            return drawn
         except LanguageModelError as error:
             error.answered = {rows[at]: completion for at, completion in error.answered.items()}
             raise
@@ -52,6 +55,7 @@ def draw_until_finished(
     completions: list[Completion] = []
     try:
         completions = draw(prompts, seeds)
+        usage.tell(prompts, seeds, temperature, completions)
         completions = draw_again(completions, is_finished, again, range(1, attempts))
         for prompt, completion in zip(prompts, completions, strict=True):
             if not is_finished(completion):

@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import decode, gguf
 from eagle_gym.language.formats import ControlFormat, GeneralFormat, PromptFormat
-from eagle_gym.language.model import Completion, FinishReason, Language, Usage, check_request
+from eagle_gym.language.model import Completion, FinishReason, Language, Tokens, Usage, check_request
 from eagle_gym.language.prompts import CONTROL_TOKENS, END, PAD, Prompt, PromptSet, PromptSource, load_prompts
 from eagle_gym.language.sampling import draw_until_finished, row_uniforms
 
@@ -56,6 +56,12 @@ class TokenDecoder(Protocol):
 
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probability (nats, float64 `[C]`) of each continuation's tokens after the prompt."""
+        ...
+
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Log-probability (nats) of each token of each continuation after its own prompt, one array per row."""
         ...
 
 
@@ -132,8 +138,16 @@ class GenerateDecoder:
     @torch.inference_mode()
     def log_probabilities(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Score like `LlamaDecoder.log_probabilities`."""
-        scores = np.empty(len(continuations))
-        texts = [[*prompt, *continuation] for continuation in continuations]
+        rows = self.token_log_probabilities([prompt] * len(continuations), continuations)
+        return np.array([row.sum() for row in rows])
+
+    @torch.inference_mode()
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Score like `LlamaDecoder.token_log_probabilities`."""
+        scores: list[np.ndarray] = [np.empty(0)] * len(continuations)
+        texts = [[*prompt, *continuation] for prompt, continuation in zip(prompts, continuations, strict=True)]
         for rows, length in decode.plan_batches(texts, fixed_tiles=self._fixed_tiles):
             tokens, mask = self._pad_left([texts[row] for row in rows], length)
             position = (mask.cumsum(dim=1) - 1).clamp_(min=0)
@@ -142,7 +156,7 @@ class GenerateDecoder:
                 target = torch.tensor(continuations[row], device=logits.device)
                 decode.check_finite(logits[place, -len(target) - 1 : -1].amax(dim=-1))
                 logs = torch.log_softmax(logits[place, -len(target) - 1 : -1].double(), dim=-1)
-                scores[row] = float(logs.gather(1, target[:, None]).sum())
+                scores[row] = logs.gather(1, target[:, None])[:, 0].cpu().numpy()
         return scores
 
     def _pad_left(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -192,14 +206,18 @@ class _Shared:
         except (KeyError, TypeError, ValueError) as error:
             raise PreparationError(f"{self.source}: config.json is no Llama's, {error} is missing or wrong") from error
 
-    def format_of(self, prompts: PromptSet | None) -> PromptFormat:
+    def format_of(self, prompts: PromptSet | None, about: str | None = None) -> PromptFormat:
         """How this model is asked in the words of a set; None chooses the built-in set that it understands.
+
+        Args:
+            prompts: The set.
+            about: What the texts describe, for the choice of a built-in set.
 
         Raises:
             ConfigurationError: The model does not understand the set's format.
             PreparationError: The model has no chat template, or one that cannot be used.
         """
-        chosen = prompts or load_prompts(self._default_prompts())
+        chosen = prompts or load_prompts(self._default_prompts(), about)
         with _loading:
             if chosen.fingerprint not in self._formats:
                 self._formats[chosen.fingerprint] = self._make_format(chosen)
@@ -313,6 +331,7 @@ class TransformersModel:
         prompts: The words in which it is asked; None takes control tokens for models that were trained on them,
             `"chat"` for models with a chat template and for GGUF files, and `"few_shot"` for others.
         cache_dir: Folder of converted GGUF files; None takes the platform's cache folder.
+        about: What the texts describe (`"film"`, `"product"`), for nouns and examples; None where nobody knows.
 
     Raises:
         ConfigurationError: The dtype or a field of the prompts is unknown, or this machine lacks the device.
@@ -330,15 +349,16 @@ class TransformersModel:
         max_new_tokens: int | None = None,
         prompts: PromptSource | None = None,
         cache_dir: str | None = None,
+        about: str | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise ConfigurationError(f"unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.name = name
         self.usage = Usage()
-        asked = None if prompts is None else load_prompts(prompts)
+        asked = None if prompts is None else load_prompts(prompts, about)
         self._source = _resolve(target, cache_dir)
         self._held: _Shared | None = _acquire(self._source, device, dtype)
-        self.prompt_format = self._held.format_of(asked)
+        self.prompt_format = self._held.format_of(asked, about)
         self._decoder: TokenDecoder | None = self._held.decoder(self.prompt_format.ending, fixed_tiles=batch_invariant)
         self._max_new_tokens = max_new_tokens or self.prompt_format.default_max_tokens
         self.fingerprint = self._held.fingerprint_with(self.prompt_format.prompts)
@@ -371,8 +391,12 @@ class TransformersModel:
                 shareable=shareable,
                 sources=[self.prompt_format.source(prompt) for prompt in prompts],
             )
+            generated = [self._cut(len(row), said) for row, said in zip(ids, generated, strict=True)]
+            none: list[Tokens | None] = [None] * len(ids)
+            tokens = none if self.usage.listener is None else self._tokens(ids, generated)
             completions = [
-                self._read(len(row), said, prompt) for row, said, prompt in zip(ids, generated, prompts, strict=True)
+                self._read(len(row), said, prompt, traced)
+                for row, said, prompt, traced in zip(ids, generated, prompts, tokens, strict=True)
             ]
             self.usage.add(completions, seconds=time.perf_counter() - began)
             return completions
@@ -430,14 +454,37 @@ class TransformersModel:
             )
         return min(self._max_new_tokens, context - prompt_tokens)
 
-    def _read(self, prompt_tokens: int, generated: decode.Generated, prompt: Prompt | None = None) -> Completion:
+    def _cut(self, prompt_tokens: int, generated: decode.Generated) -> decode.Generated:
+        """What was generated, without tokens past the context's end."""
         room = self._room(prompt_tokens)
+        if len(generated.tokens) + generated.stopped <= room:
+            return generated
+        return decode.Generated(generated.tokens[:room], stopped=False)
+
+    def _tokens(self, prompts: Sequence[Sequence[int]], generated: Sequence[decode.Generated]) -> list[Tokens | None]:
+        """The tokens of each row with their log-probabilities, which one more pass over them computes."""
+        drawn = [(*said.tokens, *(() if said.end is None else (said.end,))) for said in generated]
+        logs = self.decoder.token_log_probabilities(prompts, drawn)
+        return [
+            Tokens(tuple(map(int, asked)), tuple(map(int, said)), tuple(row.tolist()))
+            for asked, said, row in zip(prompts, drawn, logs, strict=True)
+        ]
+
+    def _read(
+        self,
+        prompt_tokens: int,
+        generated: decode.Generated,
+        prompt: Prompt | None = None,
+        traced: Tokens | None = None,
+    ) -> Completion:
+        generated = self._cut(prompt_tokens, generated)
         tokens, stopped = generated.tokens, generated.stopped
-        if len(tokens) + stopped > room:
-            tokens, stopped = tokens[:room], False
-        text, problem = self.prompt_format.read(tokens, prompt)
-        reason: FinishReason = "stop" if stopped or self.prompt_format.has_stop(tokens) else "length"
-        return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem)
+        finished = stopped or self.prompt_format.has_stop(tokens)
+        text, problem = self.prompt_format.read(tokens, prompt, finished=finished)
+        # A list is read without the edit that the limit has cut.
+        is_list = prompt is not None and prompt.asks_for_list and self.language == "free"
+        reason: FinishReason = "stop" if finished or is_list else "length"
+        return Completion(text, prompt_tokens, len(tokens) + stopped, reason, problem, traced)
 
 
 def _resolve(target: str, cache_dir: str | None) -> str:

@@ -1,9 +1,9 @@
 """The ridge of the encoder, with a penalty for each block of features.
 
 A genre says more about taste than a word of a plot, so one penalty for all features shrinks some of them too much and
-others too little. Features form blocks: labels (genres and years), other attributes, tags, words. The penalty of each
-block is chosen by the error on items that a fit did not see. Gram matrices are made once for each part of the items; a
-choice only changes their diagonals.
+others too little. Features form blocks: labels (genres and years), other attributes, tags, words, the vector of a text
+encoder. The penalty of each block is chosen by the error on items that a fit did not see. Gram matrices are made once
+for each part of the items; a choice only changes their diagonals.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.latent.features import AttributeFeatures, Features, WordFeatures
+from eagle_gym.latent.features import AttributeFeatures, Features, JointFeatures, VectorFeatures, WordFeatures
 
 Floats = NDArray[np.float64]
 
-BLOCKS: Final = ("labels", "attributes", "tags", "words")
+BLOCKS: Final = ("labels", "attributes", "tags", "words", "vector")
 FACTORS: Final = (0.25, 4.0, 16.0)  # of the penalty that a block may have instead of the common one
-MANY: Final = 1_500  # features: with more, only the first part of the items chooses
+MANY: Final = 1_500  # features, without a vector: with more, only the first part of the items chooses
 _LABELS: Final = frozenset({"genre", "genres", "year", "decade"})
 
 
 def blocks_of(features: Features) -> NDArray[np.intp]:
     """The block of each feature, as an index into `BLOCKS`, [F]."""
+    if isinstance(features, JointFeatures):
+        return np.concatenate([blocks_of(features.words), blocks_of(features.vector)])
+    if isinstance(features, VectorFeatures):
+        return np.full(features.count, BLOCKS.index("vector"), np.intp)
     if isinstance(features, AttributeFeatures):
         kinds = [attribute for attribute, _ in plot_english.FEATURES]
         kinds += ["tag"] * (features.count - len(kinds))
@@ -143,7 +147,7 @@ def choose_penalties(folds: Sequence[Fold], blocks: NDArray[np.intp], ridge: flo
     Returns:
         The penalty of each feature, [F].
     """
-    folds = folds[:1] if len(blocks) > MANY else folds
+    folds = folds[:1] if np.sum(blocks != BLOCKS.index("vector")) > MANY else folds
     penalties = np.full(len(blocks), ridge)
     least = sum(fold.missed(penalties) for fold in folds)
     for block in np.unique(blocks):

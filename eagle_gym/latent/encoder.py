@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.latent.features import Bag, Features, padded
+from eagle_gym.latent.features import Bag, Features, padded, text_encoder_of
 from eagle_gym.latent.geometry import project_to_ball
 
 Floats = NDArray[np.float64]
 
-REMEMBERED = 65_536  # most texts whose features are kept
+REMEMBERED = 4_000_000  # features of texts that are kept: of 65,536 texts of 60 words
 
 
 class Encoder:
@@ -40,11 +40,18 @@ class Encoder:
         self.radius = radius
         self._rows = np.vstack([weights, np.zeros((1, weights.shape[1]))])  # the last row is for padding
         self._bags: dict[str, Bag] = {}
+        self._remembered = 0
 
     @property
     def dim(self) -> int:
         """Dimension n of the latent space."""
         return int(self.weights.shape[1])
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a text's embedding has the same bits each time on one machine, whatever is encoded with it."""
+        encoder = text_encoder_of(self.features)
+        return encoder is None or encoder.deterministic
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Embeddings of texts, in the ball.
@@ -55,27 +62,39 @@ class Encoder:
         Returns:
             `[B, n]`. To the last bit, row i depends only on text i.
         """
-        return project_to_ball(self.linear([self._bag(text) for text in texts]), self.radius)
+        return project_to_ball(self.linear(self.bags(texts)), self.radius)
 
     def words(self, texts: Sequence[str]) -> Floats:
         """What the words of texts add to an embedding, `[B, n]`, without intercept and projection.
 
         To the last bit, row i depends only on text i.
         """
-        return self.linear([self._bag(text) for text in texts]) - self.intercept
+        return self.linear(self.bags(texts)) - self.intercept
 
     def linear(self, bags: Sequence[Bag]) -> Floats:
         """Embeddings of texts given by their features, before the projection, `[B, n]`."""
-        numbers, values = padded(bags, len(self._rows) - 1)
-        z = np.tile(self.intercept, (len(bags), 1))
-        for column in range(numbers.shape[1]):
-            z += values[:, column, None] * self._rows[numbers[:, column]]
-        return z
+        return weighted(bags, self._rows, self.intercept)
 
-    def _bag(self, text: str) -> Bag:
-        bag = self._bags.get(text)
-        if bag is None:
-            bag = self.features.bag(text)
-            if len(self._bags) < REMEMBERED:
-                self._bags[text] = bag
-        return bag
+    def bags(self, texts: Sequence[str]) -> list[Bag]:
+        """Features of texts; those of texts seen before are remembered, as long as there is room."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._bags]
+        found = dict(zip(new, self.features.bags(new), strict=True)) if new else {}
+        if self._remembered < REMEMBERED:
+            self._bags |= found
+            self._remembered += sum(len(numbers) for numbers, _ in found.values())
+        return [found[text] if text in found else self._bags[text] for text in texts]
+
+
+def weighted(bags: Sequence[Bag], rows: Floats, intercept: Floats) -> Floats:
+    """Linear values of texts given by their features, `[B, k]`. To the last bit, row i depends only on bag i.
+
+    Args:
+        bags: Features of each text, `[B]`.
+        rows: What each feature adds, and a last row of zeros for padding, `[F + 1, k]`.
+        intercept: Value of a text without features, `[k]`.
+    """
+    numbers, values = padded(bags, len(rows) - 1)
+    z = np.tile(intercept, (len(bags), 1))
+    for column in range(numbers.shape[1]):
+        z += values[:, column, None] * rows[numbers[:, column]]
+    return z

@@ -31,6 +31,7 @@ MOST_LIKED: Final = 256  # liked items of a user that are read, evenly spaced
 BLOCK: Final = 16_384  # liked items that are clustered at a time, so few that the processor's cache holds them
 TYPICAL: Final = 1.75  # mean of the highest tenth of a standard normal variable
 SHARPNESS: Final = 10.0  # of the soft maximum
+KERNELS: Final = ("gaussian", "compact")  # how the worth of an interest falls with distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,18 +195,34 @@ def _distances(points: Floats, centres: Floats, owner: Ints) -> Floats:
     return total
 
 
-def kernels(z: Floats, centres: Floats, width: float) -> Floats:
-    """exp(-‖z - c‖² / 2 width²) for each point and centre, [m, B]: 1 at a centre, 0 far from it.
+def kernels(z: Floats, centres: Floats, width: float, kernel: str = "gaussian") -> Floats:
+    """What each centre is worth at each point, [m, B]: 1 at the centre and less the further away.
 
     Args:
         z: [B, n].
         centres: Those of each point, [B, m, n].
         width: How far a centre reaches, in units of Z.
+        kernel: One of `KERNELS`.
     """
     total = np.zeros((centres.shape[1], len(z)))
     for column in range(z.shape[1]):
         total += (z[:, column] - centres[:, :, column].T) ** 2
-    return np.exp(total / (-2 * width**2))
+    return fallen(total, width, kernel)
+
+
+def fallen(squares: Floats, width: float, kernel: str) -> Floats:
+    """What a centre is worth at squared distances, which are overwritten.
+
+    "gaussian" is exp(-d² / 2 width²), which never ends. "compact" is (1 - d² / 4 width²)² up to a distance of 2 width,
+    where it ends: further away, nothing tells that there is an interest. The two are alike near the centre.
+    """
+    if kernel == "gaussian":
+        squares /= -2 * width**2
+        return np.exp(squares, out=squares)
+    squares /= -4 * width**2
+    squares += 1
+    np.maximum(squares, 0, out=squares)
+    return np.square(squares, out=squares)
 
 
 def soft_maximum(values: Floats, weights: Floats) -> Floats:

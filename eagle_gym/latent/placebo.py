@@ -12,12 +12,13 @@ items altogether (`quality`) is a little lower, because here the factors of othe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.catalog import Catalog, Item
 from eagle_gym.errors import PreparationError
 from eagle_gym.latent.ranking import mean_ranking
 from eagle_gym.latent.users import Moments, fit_population
@@ -209,6 +210,13 @@ def predict_apart(sample: Sample, unseen: Floats) -> Apart:
         apart.predicted[rows] = mean + np.sum(columns[sample.item[rows]] * users_[user], axis=1)
         apart.user_mean[rows] = mean + (rest.right[:, -1] / np.maximum(rest.count, 1))[user]
     return apart
+
+
+def with_permuted_texts(catalog: Catalog, *, seed: int = 0) -> Catalog:
+    """The placebo: a catalog whose texts are permuted among its items."""
+    order = np.random.default_rng(seed).permutation(len(catalog.items))
+    items = (Item(item.id, item.title, catalog.texts[row]) for item, row in zip(catalog.items, order, strict=True))
+    return replace(catalog, items=tuple(items))
 
 
 def compare(sample: Sample, text: Apart, placebo: Apart) -> dict[str, Any]:

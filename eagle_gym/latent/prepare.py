@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
 from eagle_gym.errors import ConfigurationError, PreparationError, PreparationWarning
-from eagle_gym.latent.features import lexicon_hash
+from eagle_gym.latent.features import READING, Reading, lexicon_hash
 from eagle_gym.latent.space import (
     FORMAT,
     NAME,
@@ -31,6 +31,7 @@ from eagle_gym.latent.space import (
     parameters_from,
     with_key,
 )
+from eagle_gym.latent.text_encoders import open_text_encoder, split_spec
 
 Prepare = Literal["auto", "never"]
 Placebo = Literal["refuse", "allow"]
@@ -43,6 +44,8 @@ def prepare_space(
     split: Split,
     *,
     parameters: SpaceParameters | Mapping[str, Any] | None = None,
+    encoder: str = "words",
+    device: str = "cpu",
     prepare: Prepare = "auto",
     placebo: Placebo = "refuse",
     cache_dir: str | Path | None = None,
@@ -56,6 +59,8 @@ def prepare_space(
         catalog: Items, users and ratings.
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the fit; those not given have their defaults.
+        encoder: What reads free text: `"words"`, a text encoder (see `open_text_encoder`), or both, joined by `+`.
+        device: Where a text encoder in this process computes.
         prepare: "auto", or "never": raise rather than fit.
         placebo: What to do with a space that predicts ratings no better than a placebo, texts permuted among items:
             "refuse" or "allow" it. A space of too few ratings to tell is always allowed.
@@ -63,7 +68,8 @@ def prepare_space(
         progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
-        ConfigurationError: A parameter is unknown, or `prepare` or `placebo` is none of its values.
+        ConfigurationError: A parameter is unknown, or another argument is none of its values, or a text encoder is to
+            read plot English.
         PreparationError: The space is absent and `prepare` is "never", or it is damaged, or it cannot be fitted or
             kept, or it is refused because it is no better than its placebo.
 
@@ -74,8 +80,9 @@ def prepare_space(
         if value not in known:
             raise ConfigurationError(f"{name} must be one of {known}, got {value!r}")
     chosen = parameters_from(parameters if isinstance(parameters, SpaceParameters) else dict(parameters or {}))
-    key = space_key(catalog, split, chosen)
-    space = _shipped(key) or _cached(catalog, split, chosen, key, prepare, cache_dir, progress)
+    reading = open_reading(encoder, cache_dir=cache_dir, device=device)
+    key = space_key(catalog, split, chosen, reading)
+    space = _shipped(key) or _cached(catalog, split, chosen, reading, key, prepare, cache_dir, progress)
     if placebo == "refuse":
         space.quality.check(catalog.name)
     if space.dim < chosen.dim:
@@ -88,10 +95,29 @@ def prepare_space(
     return space
 
 
+def open_reading(encoder: str, *, cache_dir: str | Path | None = None, device: str = "cpu") -> Reading:
+    """What a spec such as `"words"` or `"words+minilm"` says of the features of free text.
+
+    Args:
+        encoder: The spec.
+        cache_dir: Folder of the cache; None for the user's.
+        device: Where a text encoder in this process computes.
+
+    Raises:
+        ConfigurationError: The spec or the device is invalid.
+        PreparationError: The text encoder is absent or broken.
+    """
+    words, spec = split_spec(encoder)
+    if spec is None:
+        return READING
+    return Reading(words, open_text_encoder(spec, cache_dir=cache_dir, device=device))
+
+
 def _cached(
     catalog: Catalog,
     split: Split,
     chosen: SpaceParameters,
+    reading: Reading,
     key: str,
     prepare: Prepare,
     cache_dir: str | Path | None,
@@ -102,23 +128,23 @@ def _cached(
     return cache.prepared(
         folder,
         f"{NAME}.json",
-        lambda found: _checked(found, key),
-        lambda: with_key(fit_space(catalog, split, chosen, progress=progress), key).save,
+        lambda found: _checked(found, key, reading),
+        lambda: with_key(fit_space(catalog, split, chosen, reading=reading, progress=progress), key).save,
         prepare=prepare,
         absent=f"no latent space of the catalog {catalog.name!r} with these parameters is prepared ({folder}): prepare "
         "it with prepare='auto' or python -m eagle_gym prepare",
     )
 
 
-def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters) -> str:
+def space_key(catalog: Catalog, split: Split, parameters: SpaceParameters, reading: Reading = READING) -> str:
     """Hash of everything that determines a space, 64 hexadecimal digits."""
     parts = {
         "format": FORMAT,
         "version": VERSION,
         "catalog": catalog.hash,
         "split": split.hash,
-        "parameters": asdict(parameters),
-        "reads": lexicon_hash() if catalog.language == "plot_english" else "labelled words",
+        "parameters": {name: value for name, value in asdict(parameters).items() if value is not None},
+        "reads": lexicon_hash() if catalog.language == "plot_english" else reading.to_json(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -142,8 +168,8 @@ def _shipped(key: str) -> LatentSpace | None:
     return None
 
 
-def _checked(folder: Path, key: str) -> LatentSpace:
-    space = LatentSpace.load(folder)
+def _checked(folder: Path, key: str, reading: Reading) -> LatentSpace:
+    space = LatentSpace.load(folder, reading.encoder)
     if space.key != key:
         raise PreparationError(
             f"{folder}: expected a space of key {key[:12]}…, got {space.key[:12]}…: delete the folder"

@@ -3,7 +3,7 @@
 Items are held out with their texts and all their ratings. The space is fitted on the rest of the catalog by the same
 steps as an environment's, including whitening, ball and refitted users. Then the held-out texts are encoded, and their
 ratings by train and by test users are predicted. The placebo is the same with the texts permuted among the items
-(`with_permuted_texts`), before any item is held out.
+(`placebo.with_permuted_texts`), before any item is held out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eagle_gym.catalog import Catalog, Item, Ratings, Split
+from eagle_gym.catalog import Catalog, Ratings, Split
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.latent.features import READING, Reading
 from eagle_gym.latent.ranking import mean_ranking
 from eagle_gym.latent.space import (
     CatalogFeatures,
@@ -108,6 +109,7 @@ def cold_start_report(
     parameters: SpaceParameters | None = None,
     *,
     choices: Sequence[SpaceParameters] = (),
+    reading: Reading = READING,
     splits: int = 5,
     held_out: float = 0.2,
     seed: int = 0,
@@ -123,6 +125,7 @@ def cold_start_report(
         parameters: Parameters of the latent space; by default the defaults.
         choices: Instead of `parameters`: in every split, `cross_validate` chooses one of these on the items that the
             split keeps, so no choice has seen the items on which it is measured.
+        reading: What the features of free text are.
         splits: Number of splits, each with other held-out items.
         held_out: Share of items held out.
         seed: Seed of the choice of items.
@@ -136,10 +139,10 @@ def cold_start_report(
     for held in holding_out(catalog, split, splits, held_out, seed, "cold start", progress):
         chosen = parameters or SpaceParameters()
         if choices:
-            gains = cross_validate(held.catalog, held.split, choices, held_out=held_out, seed=seed)
+            gains = cross_validate(held.catalog, held.split, choices, reading=reading, held_out=held_out, seed=seed)
             chosen = choices[int(np.argmax(gains))]
         used.append(chosen)
-        errors = _errors(held, chosen)
+        errors = _errors(held, chosen, reading)
         testing = np.isin(held.user, held.split.test_users)
         for who, mask in zip(WHO, (testing | True, ~testing, testing), strict=True):
             if mask.any():
@@ -154,18 +157,12 @@ def _means_of(rows: list[list[float]]) -> ColdStart:
     return ColdStart(user_mean, bias_only, taste_only, text, auc, ndcg, len(rows))
 
 
-def with_permuted_texts(catalog: Catalog, *, seed: int = 0) -> Catalog:
-    """The placebo: a catalog whose texts are permuted among its items."""
-    order = np.random.default_rng(seed).permutation(len(catalog.items))
-    items = (Item(item.id, item.title, catalog.texts[row]) for item, row in zip(catalog.items, order, strict=True))
-    return replace(catalog, items=tuple(items))
-
-
 def cross_validate(
     catalog: Catalog,
     split: Split,
     choices: Sequence[SpaceParameters],
     *,
+    reading: Reading = READING,
     splits: int = 3,
     held_out: float = 0.2,
     seed: int = 0,
@@ -177,6 +174,7 @@ def cross_validate(
         catalog: Items, users and ratings.
         split: Says which users are for training.
         choices: The parameters to compare.
+        reading: What the features of free text are.
         splits: Number of splits, each with other held-out items.
         held_out: Share of items held out.
         seed: Seed of the choice of items.
@@ -189,16 +187,20 @@ def cross_validate(
         ConfigurationError: As `cold_start_report`.
     """
     gains = np.zeros((splits, len(choices)))
-    train = _train_only(catalog, split)
+    train = train_only(catalog, split)
     for row, held in enumerate(holding_out(*train, splits, held_out, seed, "cross-validation", progress)):
-        features = CatalogFeatures.of(held.catalog)
+        features = CatalogFeatures.of(held.catalog, reading=reading)
+        fitted: dict[SpaceParameters, RawMaps] = {}
         factors: dict[SpaceParameters, ItemFactors] = {}
         base = _rmse(user_means(held)[held.user] - held.value)
         for column, choice in enumerate(choices):
-            same = replace(choice, encoder_ridge=1.0, ball=1.0)  # neither changes the factors
+            wide = replace(choice, dim=2, rank=max(choice.rank, choice.dim - 1), ball=1.0)  # all that maps depend on
+            same = replace(wide, encoder_ridge=1.0, components=None)  # all that factors depend on
             if same not in factors:
-                factors[same] = factor_items(held.catalog, held.split, choice)
-            predicted = predict(held, features, fit_maps(features, factors[same], choice), choice)
+                factors[same] = factor_items(held.catalog, held.split, wide)
+            if wide not in fitted:
+                fitted[wide] = fit_maps(features, factors[same], wide)
+            predicted = predict(held, features, fitted[wide], choice)
             gains[row, column] = 100.0 * (1.0 - _rmse(predicted - held.value) / base)
     return [float(gain) for gain in gains.mean(axis=0)]
 
@@ -257,7 +259,7 @@ def _supported(catalog: Catalog, split: Split) -> NDArray[np.intp]:
     return np.flatnonzero(np.bincount(catalog.ratings.user[split.support], minlength=len(catalog.users)))
 
 
-def _train_only(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
+def train_only(catalog: Catalog, split: Split) -> tuple[Catalog, Split]:
     """The catalog of only the train users' ratings, and its split."""
     mine = np.isin(catalog.ratings.user, split.train_users)
     return restrict(catalog, split, mine, np.arange(len(catalog.items)))[0]
@@ -304,9 +306,9 @@ def restrict(
     return (rest, parts), rows
 
 
-def _errors(held: HeldOut, parameters: SpaceParameters) -> list[Floats]:
+def _errors(held: HeldOut, parameters: SpaceParameters, reading: Reading) -> list[Floats]:
     """Errors on the held-out ratings, [m] for each predictor, in the order of `ColdStart`."""
-    features = CatalogFeatures.of(held.catalog)
+    features = CatalogFeatures.of(held.catalog, reading=reading)
     maps = fit_maps(features, factor_items(held.catalog, held.split, parameters), parameters)
     predicted = [predict(held, features, maps.only(columns), parameters) for columns in PREDICTIONS.values()]
     return [guess - held.value for guess in (user_means(held)[held.user], *predicted)]

@@ -7,7 +7,8 @@ The fit, from the support ratings of a split:
 2. The encoder is a ridge from text features to the items' factors and bias, items weighted by their number of ratings,
    damped. Each block of features has its own penalty (`blocks`). The ridge is fitted once on all items and once without
    each of five parts of them, so every item also has an embedding by an encoder that did not see its ratings.
-3. Users are modelled (`users`) on the factors and biases that step 2 predicts for unseen items. Z consists of the dim
+3. Users are modelled (`users`) on the factors and biases that step 2 predicts for unseen items; in free text, on the
+   principal components of the texts' features in place of the factors, which say less there. Z consists of the dim
    directions in which their predicted ratings differ most, and it is whitened: over the catalog's texts it has mean 0
    and covariance I. If texts differ in fewer directions, Z has fewer dimensions.
 4. Texts outside the ball that holds 99 % of the catalog's texts are projected onto it.
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.sparse.linalg import svds
 
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
@@ -37,9 +39,19 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.latent.blocks import Fold, Gram, blocks_of, choose_penalties
 from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.factorization import factorize
-from eagle_gym.latent.features import Bag, Features, features_from_json, features_of, matrix
+from eagle_gym.latent.features import (
+    READING,
+    AttributeFeatures,
+    Bag,
+    Features,
+    Reading,
+    features_from_json,
+    features_of,
+    matrix,
+)
 from eagle_gym.latent.geometry import norms, project_to_ball
-from eagle_gym.latent.placebo import Apart, Quality, Sample, compare, predict_apart
+from eagle_gym.latent.placebo import Apart, Quality, Sample, compare, predict_apart, with_permuted_texts
+from eagle_gym.latent.text_encoders.encoder import TextEncoder
 from eagle_gym.latent.users import Moments, fit_population
 from eagle_gym.progress import progress_bar
 
@@ -48,7 +60,10 @@ Floats = NDArray[np.float64]
 FORMAT = 3  # of the saved files
 NAME = "space"  # of the saved files, without their endings
 VERSION = 2  # of the fit: raise it whenever the same inputs would give another space
-MODELLED = 10_000  # most train users on whom step 3 chooses Z
+_READ = 1_024  # texts read between two moves of the progress bar
+MODELLED = 10_000  # most train users on whom step 3 chooses Z, if they are modelled on up to `WIDE` coordinates
+WIDE = 16
+COMPONENTS = 48  # of free text, in step 3
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,8 @@ class SpaceParameters:
         damping: An item with c ratings has weight c · damping / (c + damping) in the encoder's fit.
         parts: Number of parts in step 2.
         ball: Share of the catalog's texts inside the ball.
+        components: Principal components of the texts' features on which step 3 models users in place of the factors; 0
+            for the factors. None takes `COMPONENTS` for free text and 0 for plot English.
     """
 
     dim: int = 8
@@ -79,12 +96,15 @@ class SpaceParameters:
     damping: float = 5.0
     parts: int = 5
     ball: float = 0.99
+    components: int | None = None
 
     def __post_init__(self) -> None:
         if self.dim < 2 or self.rank < 1:
             raise ConfigurationError(f"dim must be 2 or more and rank 1 or more, got {self.dim!r} and {self.rank!r}")
         if min(self.factor_ridge, self.bias_ridge, self.encoder_ridge, self.damping) <= 0 or self.sweeps < 1:
             raise ConfigurationError(f"ridges, damping and sweeps must be positive, got {self}")
+        if self.components is not None and self.components < 0:
+            raise ConfigurationError(f"components must be 0 or more, or None, got {self.components!r}")
         if self.parts < 2 or not 0 < self.ball <= 1:
             raise ConfigurationError(
                 f"parts must be 2 or more and ball a share of 1, got {self.parts!r}, {self.ball!r}"
@@ -151,11 +171,16 @@ class LatentSpace:
         cache.save_artefact(Path(folder), NAME, header, self._arrays())
 
     @classmethod
-    def load(cls, folder: str | Path) -> LatentSpace:
+    def load(cls, folder: str | Path, encoder: TextEncoder | None = None) -> LatentSpace:
         """Read what `save` wrote.
 
+        Args:
+            folder: Where it was written.
+            encoder: The text encoder on which the space was fitted, where it was.
+
         Raises:
-            PreparationError: A file is missing, damaged or was edited, or the encoder reads another lexicon.
+            PreparationError: A file is missing, damaged or was edited, or the space reads another lexicon or was fitted
+                on another text encoder.
         """
         folder = Path(folder)
         header = cache.load_header(folder, NAME)
@@ -165,11 +190,11 @@ class LatentSpace:
             )
         arrays = cache.load_arrays(folder, NAME, header)
         try:
-            features = features_from_json(header["features"])
-            encoder = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
+            features = features_from_json(header["features"], encoder)
+            mapped = Encoder(features, arrays["weights"], arrays["intercept"], float(arrays["radius"]))
             parameters = SpaceParameters(**header["parameters"])
             quality = Quality.from_json(header["quality"])
-            space = cls(encoder, arrays["items"], arrays["users"], parameters, quality, header["key"])
+            space = cls(mapped, arrays["items"], arrays["users"], parameters, quality, header["key"])
         except (ValueError, KeyError, TypeError) as error:
             raise PreparationError(f"{folder}: expected a space written by LatentSpace.save, got {error!r}") from error
         if space.fingerprint != header.get("fingerprint"):
@@ -228,17 +253,12 @@ class CatalogFeatures:
     table: sp.csr_array
 
     @classmethod
-    def of(cls, catalog: Catalog, progress: bool = False) -> CatalogFeatures:
+    def of(cls, catalog: Catalog, progress: bool = False, reading: Reading = READING) -> CatalogFeatures:
         """Read a catalog's texts, with a progress bar after two seconds."""
-        features = features_of(catalog.texts, catalog.language)
-        texts = progress_bar(catalog.texts, show=progress, desc="reading texts")
-        bags = [features.bag(text) for text in texts]
+        features, texts = features_of(catalog.texts, catalog.language, reading), catalog.texts
+        parts = progress_bar(range(0, len(texts), _READ), show=progress, desc="reading texts")
+        bags = [bag for begin in parts for bag in features.bags(texts[begin : begin + _READ])]
         return cls(features, bags, matrix(bags, features.count))
-
-    def permuted(self, seed: int) -> CatalogFeatures:
-        """The same texts, permuted among the items."""
-        order = np.random.default_rng(seed).permutation(len(self.bags))
-        return CatalogFeatures(self.reader, [self.bags[row] for row in order], self.table[order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +299,15 @@ class RawMaps:
         """Values of each item by the map that did not see it, [I, k]."""
         return _out_of_part(self.unseen, self.part, features)
 
+    def with_axes(self, axes: Floats) -> RawMaps:
+        """The maps with fixed directions of the features, [F, k], in place of the factors; the bias stays."""
+
+        def changed(linear: Linear) -> Linear:
+            weights = np.column_stack([axes, linear.weights[:, -1]])
+            return Linear(weights, np.append(np.zeros(axes.shape[1]), linear.intercept[-1]))
+
+        return replace(self, full=changed(self.full), unseen=tuple(map(changed, self.unseen)))
+
     def only(self, columns: slice) -> RawMaps:
         """The maps to only some of the coordinates; the last one is the bias."""
         return replace(self, full=self.full.only(columns), unseen=tuple(part.only(columns) for part in self.unseen))
@@ -289,6 +318,7 @@ def fit_space(
     split: Split,
     parameters: SpaceParameters | None = None,
     *,
+    reading: Reading = READING,
     progress: bool = False,
 ) -> LatentSpace:
     """Fit a latent space, from only the split's support ratings.
@@ -297,17 +327,18 @@ def fit_space(
         catalog: Items, users and ratings.
         split: Says which users are for training, and which ratings are support.
         parameters: Parameters of the fit; by default the defaults.
+        reading: What the features of free text are.
         progress: Show a progress bar after two seconds, where standard error is a terminal.
 
     Raises:
         PreparationError: Fewer than two items are rated, or the texts do not differ in any feature.
     """
     parameters = parameters or SpaceParameters()
-    features = CatalogFeatures.of(catalog, progress)
+    features = CatalogFeatures.of(catalog, progress, reading)
     factors = factor_items(catalog, split, parameters, progress=progress)
     maps = fit_maps(features, factors, parameters)
     space = complete(catalog, split, features, maps, parameters)
-    measured = measure(catalog, split, features, factors, maps, parameters)
+    measured = measure(catalog, split, features, factors, maps, parameters, reading)
     return replace(space, quality=replace(space.quality, **measured))
 
 
@@ -356,7 +387,29 @@ def fit_maps(features: CatalogFeatures, items: ItemFactors, parameters: SpacePar
     explained = tuple(
         _explained(guess[:, columns], targets[:, columns], weights) for columns in (slice(-1), slice(-1, None))
     )
-    return RawMaps(Linear(*whole.solve(penalties)), unseen, part, penalties, (explained[0], explained[1]))
+    maps = RawMaps(Linear(*whole.solve(penalties)), unseen, part, penalties, (explained[0], explained[1]))
+    wanted = parameters.components
+    if wanted is None:
+        wanted = 0 if isinstance(features.reader, AttributeFeatures) else COMPONENTS
+    axes = principal_axes(table, wanted)
+    return maps.with_axes(axes) if axes.shape[1] else maps
+
+
+def principal_axes(table: sp.csr_array, count: int) -> Floats:
+    """The directions in which texts' features are largest, [F, k], in descending order.
+
+    Args:
+        table: Features of texts, [N, F].
+        count: Most directions.
+    """
+    most = min(count, min(table.shape) - 1)
+    if most < 1:
+        return np.zeros((table.shape[1], 0))
+    _, sizes, axes = svds(table, k=most, v0=np.ones(min(table.shape)))
+    axes = axes[np.argsort(-sizes)]
+    signs = np.sign(axes[np.arange(most), np.argmax(np.abs(axes), axis=1)])
+    found: Floats = (axes * signs[:, None]).T
+    return found
 
 
 def complete(
@@ -390,6 +443,7 @@ def measure(
     factors: ItemFactors,
     maps: RawMaps,
     parameters: SpaceParameters,
+    reading: Reading = READING,
 ) -> dict[str, Any]:
     """Step 6: scores of the space and of its placebo, as the fields of `Quality`; none if there are too few ratings."""
     user, item, value = train_ratings(catalog, split)
@@ -401,7 +455,7 @@ def measure(
     def apart(features: CatalogFeatures, maps: RawMaps) -> Apart:
         return predict_apart(sample, embed(catalog, split, features, maps, parameters)[1])
 
-    permuted = features.permuted(parameters.seed)
+    permuted = CatalogFeatures.of(with_permuted_texts(catalog, seed=parameters.seed), reading=reading)
     placebo = fit_maps(permuted, factors, parameters)
     return compare(sample, apart(features, maps), apart(permuted, placebo))
 
@@ -427,11 +481,11 @@ def fit_users(catalog: Catalog, rows: NDArray[np.bool_], train_users: NDArray[np
 
 
 def _tastes(catalog: Catalog, split: Split, guess: Floats, seed: int) -> Floats:
-    """Second moment of users' weights on predicted factors and bias, [k, k], from at most `MODELLED` train users."""
+    """Second moment of users' weights on predicted factors and bias, [k, k], from a sample of train users."""
     user, item, value = train_ratings(catalog, split)
-    users = np.unique(user)
-    if len(users) > MODELLED:
-        users = np.sort(np.random.default_rng(seed).choice(users, MODELLED, replace=False))
+    users, most = np.unique(user), MODELLED * WIDE // max(guess.shape[1], WIDE)
+    if len(users) > most:
+        users = np.sort(np.random.default_rng(seed).choice(users, most, replace=False))
     kept = np.isin(user, users)
     columns = np.column_stack([guess, np.ones(len(guess))])
     rows = np.searchsorted(users, user[kept])

@@ -16,11 +16,12 @@ from eagle_gym.errors import ConfigurationError
 from eagle_gym.factories import find_factory
 from eagle_gym.latent.affinity import Affinity, InterestAffinity, TasteAffinity, runs
 from eagle_gym.latent.geometry import dot, norms, spread
-from eagle_gym.latent.interests import Interests, fit_interests
+from eagle_gym.latent.interests import KERNELS, Interests, fit_interests
 from eagle_gym.latent.nearest import EXACT_ITEMS, Index, make_nearest
 from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.integer]
 
 METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
 AFFINITIES: Final = ("absolute", "personal")
@@ -50,12 +51,12 @@ class UtilityParts:
 class Utility(Protocol):
     """Scores points of Z for users."""
 
-    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+    def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
         """Utility of points.
 
         Args:
             z: [B, n].
-            users: Rows of `LatentSpace.users`, [B, n + 1].
+            users: The users' rows in `LatentSpace.users`, [B].
             exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
 
         Returns:
@@ -85,6 +86,8 @@ class ContentGap:
         affinity: "absolute", or "personal" to subtract the mean train user's.
         interests: Number of interests of a user; 1 is the single taste vector.
         width: How far an interest reaches, in standard deviations of Z. Not used where `interests` is 1.
+        kernel: How the worth of an interest falls with distance: "gaussian" never ends, "compact" ends at twice the
+            width, so that greed finds no interest that is further away. Not used where `interests` is 1.
         catalog: Where the space comes from. Needed for personal affinity and for interests.
         split: Its split; by default `split_catalog(catalog)`.
 
@@ -94,7 +97,7 @@ class ContentGap:
     Raises:
         ConfigurationError: An argument is out of range: the metric, the index or the affinity is unknown, the weight is
             not finite, `neighbours` is below 1 or not below the number of items, `interests` is below 1, `width` is not
-            positive, or the catalog is missing.
+            positive, the kernel is unknown, or the catalog is missing.
         PreparationError: FAISS is needed and not installed.
     """
 
@@ -109,6 +112,7 @@ class ContentGap:
         affinity: str = "absolute",
         interests: int = 1,
         width: float = 1.5,
+        kernel: str = "gaussian",
         catalog: Catalog | None = None,
         split: Split | None = None,
     ) -> None:
@@ -121,7 +125,7 @@ class ContentGap:
                 f"neighbours must be a whole number from 1 to {len(space.items) - 1}, fewer than there are items, "
                 f"got {neighbours!r}"
             )
-        _check_affinity(affinity, interests, width)
+        _check_affinity(affinity, interests, width, kernel)
         self.weight, self.neighbours, self.metric = float(weight), int(neighbours), metric
         self._nearest = make_nearest(space.items, index, METRICS[metric])
         sample = spread(len(space.items), EXACT_ITEMS)
@@ -130,11 +134,12 @@ class ContentGap:
         capped = np.minimum(own, self.cap)
         self.mean, self.std = float(capped.mean()), max(float(capped.std()), 1e-9)
         self._catalog = np.ascontiguousarray(space.items[sample].T)  # [n, I]: a dimension at a time is read
+        self._tastes = space.users[:, :-1]
         self._scores = lru_cache(min(REMEMBERED, max(1, MEMORY // (8 * len(sample)))))(self._catalog_scores)
         self.interests: Interests | None = None
-        self._affinity: Affinity = TasteAffinity(np.zeros(space.dim))
+        self._affinity: Affinity = TasteAffinity(self._tastes, np.zeros(space.dim))
         if affinity == "personal" or interests > 1:
-            self._specialise(space, catalog, split, affinity == "personal", interests, width)
+            self._specialise(space, catalog, split, affinity == "personal", interests, width, kernel)
 
     def _specialise(
         self,
@@ -144,6 +149,7 @@ class ContentGap:
         personal: bool,
         interests: int,
         width: float,
+        kernel: str,
     ) -> None:
         """Replace the absolute affinity of a single taste by one that needs the users of the catalog."""
         if catalog is None:
@@ -151,18 +157,23 @@ class ContentGap:
         split = split or split_catalog(catalog)
         crowd = split.train_users[: None if personal else 0]
         if interests == 1:
-            self._affinity = TasteAffinity(space.users[crowd, :-1].mean(axis=0))
+            self._affinity = TasteAffinity(self._tastes, self._tastes[crowd].mean(axis=0))
         else:
             self.interests = fit_interests(catalog, split, space, interests)
-            self._affinity = InterestAffinity(space, self.interests, width, crowd)
+            self._affinity = InterestAffinity(space, self.interests, width, crowd, kernel)
 
-    def __call__(self, z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
-        """Utility of points z [B, n] for users [B, n + 1], each without one item (-1: none); parts are [B]."""
+    def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
+        """Utility of points z [B, n] for users [B], each without one item (-1: none); parts are [B].
+
+        Raises:
+            ConfigurationError: `users` are not rows of the space's users.
+        """
+        check_users(users, len(self._tastes))
         affinity = self._affinity(z, users)
         novelty = (np.minimum(self.distance(z, exclude), self.cap) - self.mean) / self.std
         return UtilityParts(affinity + self.weight * novelty, affinity, novelty, self._percentile(z, users))
 
-    def distance(self, z: Floats, exclude: NDArray[np.integer], *, workers: int = 1) -> Floats:
+    def distance(self, z: Floats, exclude: Rows, *, workers: int = 1) -> Floats:
         """Mean distance of points [B, n] to their nearest items, each without one item (-1: none): [B]."""
         near, rows = self._nearest.query(z, self.neighbours + 1, workers=workers)
         total = np.zeros(len(z))
@@ -173,32 +184,50 @@ class ContentGap:
             taken += use
         return total / self.neighbours
 
-    def _percentile(self, z: Floats, users: Floats) -> Floats:
-        score = dot(z, users[:, :-1])
+    def _percentile(self, z: Floats, users: Rows) -> Floats:
+        score = dot(z, self._tastes[users])
         result: Floats = np.empty(len(score))
         for rows in runs(users):
-            scores, own = self._scores(users[rows.start, :-1].tobytes()), score[rows]
+            scores, own = self._scores(int(users[rows.start])), score[rows]
             result[rows] = scores.searchsorted(own, "left") + scores.searchsorted(own, "right")
         result *= 50.0
         result /= self._catalog.shape[1]
         return result
 
-    def _catalog_scores(self, taste: bytes) -> Floats:
+    def _catalog_scores(self, user: int) -> Floats:
         """⟨item, taste⟩ of all items [I], ascending; each is summed in the same order as in `dot`."""
         total = np.zeros(self._catalog.shape[1])
-        for values, weight in zip(self._catalog, np.frombuffer(taste), strict=True):
+        for values, weight in zip(self._catalog, self._tastes[user], strict=True):
             total += values * weight
         total.sort()
         return total
 
 
-def _check_affinity(affinity: str, interests: int, width: float) -> None:
+def check_users(users: Rows, count: int) -> None:
+    """Check that users are given by their rows.
+
+    Raises:
+        ConfigurationError: They are not a flat array of integers from 0 to `count` - 1.
+    """
+    rows = np.asarray(users)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise ConfigurationError(
+            f"expected users as their rows in the latent space, integers [B], got {rows.dtype} of shape {rows.shape}"
+        )
+    unknown = rows[(rows < 0) | (rows >= count)]
+    if len(unknown):
+        raise ConfigurationError(f"expected users as rows of the latent space, 0 to {count - 1}, got {unknown[0]}")
+
+
+def _check_affinity(affinity: str, interests: int, width: float, kernel: str) -> None:
     if affinity not in AFFINITIES:
         raise ConfigurationError(f"affinity must be one of {', '.join(AFFINITIES)}, got {affinity!r}")
     if isinstance(interests, bool) or interests != int(interests) or interests < 1:
         raise ConfigurationError(f"interests must be a whole number of at least 1, got {interests!r}")
     if not 0 < width < np.inf:
         raise ConfigurationError(f"width must be a positive number, got {width!r}")
+    if kernel not in KERNELS:
+        raise ConfigurationError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,16 +270,16 @@ class Priced:
     def __call__(
         self,
         z: Floats,
-        users: Floats,
-        exclude: NDArray[np.integer],
+        users: Rows,
+        exclude: Rows,
         starts: Floats,
-        steps: NDArray[np.integer],
+        steps: Rows,
     ) -> PricedParts:
         """Score points of episodes.
 
         Args:
             z: [B, n].
-            users: Rows of `LatentSpace.users`, [B, n + 1].
+            users: The users' rows in `LatentSpace.users`, [B].
             exclude: Row of the item that does not count as part of the catalog, -1 for none, [B].
             starts: Embeddings of the episodes' first texts, [B, n].
             steps: Steps taken, [B].
@@ -263,7 +292,7 @@ class Priced:
     def anchored(self, start: Floats) -> Utility:
         """The utility less the price of drift, as a utility of the points of one episode that began at `start` [n]."""
 
-        def utility(z: Floats, users: Floats, exclude: NDArray[np.integer]) -> UtilityParts:
+        def utility(z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
             scored = self(z, users, exclude, np.tile(start, (len(z), 1)), np.zeros(len(z), np.int64))
             return replace(scored.parts, total=scored.total)
 

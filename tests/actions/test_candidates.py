@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eagle_gym import plot_english
-from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates, tastes
+from eagle_gym.actions.candidates import LexiconCandidates, tastes
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.plot_english import Profile, arrays
@@ -196,10 +197,10 @@ def test_free_text_pools_may_stay_short() -> None:
 
 
 @pytest.mark.parametrize("personalised", [0.0, 0.25, 1.0])
-def test_the_personalised_share_of_questions_shows_the_profile(personalised: float) -> None:
+def test_the_personalised_share_of_what_is_asked_for_shows_the_profile(personalised: float) -> None:
     parrot = Parrot([f"Add {i}." for i in range(5000)])
     ModelCandidates(parrot, language="free", personalised=personalised).propose(["x"], ["Likes y."], 40, [0])
-    asked = np.mean([bool(edit.profile) for edit in parrot.edits])
+    asked = np.average([bool(edit.profile) for edit in parrot.edits], weights=[edit.count for edit in parrot.edits])
     assert abs(asked - personalised) <= 0.05
 
 

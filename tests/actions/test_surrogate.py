@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from eagle_gym import plot_english
 from eagle_gym.actions import __main__ as command
-from eagle_gym.actions.candidates import LexiconCandidates, ModelCandidates
+from eagle_gym.actions.candidates import LexiconCandidates
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
 from eagle_gym.actions.surrogate import make as making
 from eagle_gym.actions.surrogate import store

@@ -25,7 +25,10 @@ def tables() -> dict[str, str]:
     return {found["name"]: found["table"] for found in TABLE.finditer(PAGE.read_text())}
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn", "eagle", "supervised", "vas", "elm", "beam", "mcts", "best_of_n"])
+TABLES = ("ppo", "dqn", "eagle", "supervised", "vas", "elm", "cola", "beam", "mcts", "best_of_n", "linucb")
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_arguments_are_those_of_the_code(name: str) -> None:
     assert tables()[name] == table(name), f"docs/agents.md should have this table of {name}:\n{table(name)}"
 

@@ -14,7 +14,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from baselines.examples import ppo_single_file, trl_grpo
+from baselines.evaluate import make_envs
+from baselines.examples import ppo_single_file, trl_grpo, trl_grpo_edits
 from eagle_gym.errors import EpisodeError, LanguageModelError
 from tests.fakes import KnownVectorEnv
 
@@ -124,6 +125,32 @@ def test_failures_are_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
         writing.rewrite(0)
     with pytest.raises(LanguageModelError, match="no answer"):
         writing.get_reward()
+
+
+def test_an_edit_is_paid_for_the_users_gain() -> None:
+    envs = make_envs("EagleGym/Plots-v0", 1, observation="text", language_model="grammar")
+    world: Any = envs.unwrapped.world  # type: ignore[attr-defined]
+    rows = trl_grpo_edits.make_rows(world, 3, seed=0)
+    assert all(row["prompt"].endswith("<|propose|>") for row in rows)
+    assert all(world.resources.profile(row["user"]) in row["prompt"] for row in rows)
+    columns = {name: [row[name] for row in rows] for name in ("text", "user", "item")}
+    edits = ["Make it darker.", "", " Make it darker. "]
+    paid = trl_grpo_edits.make_reward(world, 0)(completions=edits, **columns)
+    assert paid[1] == 0.0
+    assert paid[0] != 0.0
+    assert paid == trl_grpo_edits.make_reward(world, 0)(completions=edits, **columns)
+    envs.close()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trl_trains_the_embedded_model_to_write_edits(tmp_path: Path) -> None:
+    pytest.importorskip("trl", reason="needs the extra examples")
+    trainer = trl_grpo_edits.train(
+        tmp_path, states=2, max_steps=1, num_generations=2, per_device_train_batch_size=2, max_completion_length=24,
+        use_cpu=True, bf16=False, save_strategy="no", logging_steps=1, disable_tqdm=True,
+    )  # fmt: skip
+    assert trainer.state.global_step == 1
+    assert np.isfinite(trainer.state.log_history[0]["reward"])
 
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<think>", "</think>"]

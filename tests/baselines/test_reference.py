@@ -62,12 +62,12 @@ def test_g_optimal_ignores_weight_off_the_mask(envs: KnownVectorEnv, rng: np.ran
         GOptimal(rng).probabilities(observation)
 
 
-@pytest.mark.parametrize("shown", ["actions", ""])
+@pytest.mark.parametrize("shown", ["effects", ""])
 def test_no_op_moves_least_whatever_is_shown(envs: KnownVectorEnv, rng: np.random.Generator, shown: str) -> None:
     observation, _ = envs.reset(seed=0)
     for row in envs.rows:
         row.displacements = np.array([[3.0, 0], [1, 0], [2, 0], [0.5, 0]])  # the shortest is masked
-    observation = {key: part for key, part in observation.items() if key != "actions" or shown}
+    observation = {key: part for key, part in observation.items() if key != "effects" or shown}
     np.testing.assert_array_equal(NoOp(envs, rng).predict(observation)[0], np.ones(6))
 
 

@@ -87,7 +87,7 @@ def test_weights_that_are_absent_or_broken_are_named(name: str, tmp_path: Path) 
     config = dataclasses.asdict(registry.make_config(name, {}))
     layout = {"n": 2, "actions": 3, "width": 2}
     shapes = {"layout": layout, "actions": 3, "dim": 2, "steps": 4, "language": {}, "quality": {}}
-    sums = dict.fromkeys(("agent", "policy"), hashlib.sha256(b"not tensors").hexdigest())
+    sums = dict.fromkeys(("agent", "policy", "codes"), hashlib.sha256(b"not tensors").hexdigest())
     header = {"format": 2, "algorithm": name.partition("-")[0], **shapes, "config": config, "tensors": sums}
     (tmp_path / "agent.json").write_text(json.dumps(header))
     with pytest.raises(PreparationError, match="cannot be read"):

@@ -106,7 +106,7 @@ def batch_of(dim: int = 3, count: int = 5, rows: int = 4) -> dict[str, np.ndarra
     parts = {
         "state": rng.normal(size=(rows, dim)),
         "user": rng.normal(size=(rows, dim + 1)),
-        "actions": rng.normal(size=(rows, count * dim)),
+        "effects": rng.normal(size=(rows, count * dim)),
         "weights": rng.random((rows, count)),
         "mask": mask,
         "time": rng.random((rows, 1)),
@@ -116,8 +116,8 @@ def batch_of(dim: int = 3, count: int = 5, rows: int = 4) -> dict[str, np.ndarra
 
 def moved(batch: dict[str, np.ndarray], order: list[int]) -> dict[str, np.ndarray]:
     rows, count = batch["mask"].shape
-    actions = batch["actions"].reshape(rows, count, -1)[:, order].reshape(rows, -1)
-    return batch | {key: batch[key][:, order] for key in ("weights", "mask")} | {"actions": actions}
+    actions = batch["effects"].reshape(rows, count, -1)[:, order].reshape(rows, -1)
+    return batch | {key: batch[key][:, order] for key in ("weights", "mask")} | {"effects": actions}
 
 
 def scores(policy: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -139,7 +139,7 @@ def test_permuting_actions_permutes_their_scores(name: str) -> None:
     policy = make_policy(SMALL[name], LAYOUT)
     with torch.no_grad():
         for parameter in policy.parameters():
-            parameter.mul_(2)  # far from uniform
+            parameter.mul_(5)  # far from uniform
     batch, order = batch_of(), [2, 0, 4, 1, 3]
     before, after = scores(policy, batch), scores(policy, moved(batch, order))
     np.testing.assert_allclose(after, before[:, order], rtol=1e-4, atol=1e-6)
@@ -151,8 +151,8 @@ def test_masked_actions_are_never_chosen_and_have_no_influence(name: str) -> Non
     torch.manual_seed(0)
     policy = make_policy(SMALL[name], LAYOUT)
     batch = batch_of()
-    other = batch | {"actions": batch["actions"].copy()}
-    other["actions"][0, 9:] = 7.0  # the features of actions 3 and 4, which row 0 does not offer
+    other = batch | {"effects": batch["effects"].copy()}
+    other["effects"][0, 9:] = 7.0  # the features of actions 3 and 4, which row 0 does not offer
     np.testing.assert_allclose(scores(policy, other), scores(policy, batch), rtol=1e-5)
     agent = SB3Agent(policy, SMALL[name], 0)
     for deterministic in (True, False):

@@ -104,12 +104,5 @@ def test_text_agents_read_observations_of_a_hidden_taste() -> None:
         (found,) = read_texts(observe_text(world, state), 6)
         assert (found.text, found.profile, found.edits) == (state.text, "", state.action_set.edits)
         assert found.time == pytest.approx(1 / 3)
-
-
-def test_privileged_agents_are_marked() -> None:
-    for spec in ("optimistic", "lookahead", "beam:width=2", "mcts"):
-        assert registry.is_privileged(spec, {})
-    for spec in ("uniform", "no_op", "g_optimal", "best_of_n", "profile", "ppo", "eagle"):
-        assert not registry.is_privileged(spec, {})
-    for name in ("eagle", "vas", "best_of_n"):
-        assert registry.is_privileged(name, {"reference": "optimistic"})
+        assert found.reward == pytest.approx(state.reward, abs=0.005)
+        assert found.reward != 0

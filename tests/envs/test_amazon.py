@@ -10,6 +10,7 @@ import pytest
 
 import eagle_gym  # noqa: F401 - registers the ids
 from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.prompts import load_prompts
 from tests.language.tiny import write_parrot, write_sayings
 
 PRODUCTS = (
@@ -37,6 +38,8 @@ def test_a_step_on_products(amazon: Path, tmp_path: Path) -> None:
         utility_kwargs={"neighbours": 3},
         cache_dir=str(tmp_path / "cache"),
     )
+    asked = env.unwrapped.world.model.prompt_format.prompts
+    assert asked.fingerprint == load_prompts(asked.name, "product").fingerprint
     observation, info = env.reset(seed=0)
     assert info["text"] in observation
     assert info["item_id"].startswith("B")

@@ -128,7 +128,7 @@ def test_the_latent_observation_is_what_the_info_says() -> None:
     np.testing.assert_allclose(observation["state"], tiny_latent.space.encoder.encode([info["text"]])[0], rtol=1e-6)
     np.testing.assert_allclose(observation["user"][:-1] * observation["user"][-1], user[:-1], rtol=1e-5)
     assert np.linalg.norm(observation["user"][:-1]) == pytest.approx(1.0, abs=1e-6)
-    np.testing.assert_allclose(observation["actions"].reshape(6, 4), chosen.features, atol=1e-6)
+    np.testing.assert_allclose(observation["effects"].reshape(6, 4), chosen.features, atol=1e-6)
     np.testing.assert_allclose(observation["weights"], info["design"]["weights"], atol=1e-7)
     assert observation["mask"].tolist() == [1.0] * 6
     assert observation["time"].tolist() == [0.0]
@@ -148,8 +148,7 @@ def test_expected_utility_is_the_utility_of_the_expected_embedding() -> None:
     env = EagleEnv.from_world(tiny)
     env.reset(seed=0)
     state = env.state
-    users = tiny.space.users[[state.user] * 6]
-    wanted = tiny.resources.utility(state.action_set.expected, users, np.full(6, state.item)).total
+    wanted = tiny.resources.utility(state.action_set.expected, np.full(6, state.user), np.full(6, state.item)).total
     np.testing.assert_array_equal(env.expected_utility(), wanted)
 
 

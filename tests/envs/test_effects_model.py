@@ -53,6 +53,21 @@ def test_both_models_count_for_determinism_and_are_closed_with_the_world(monkeyp
     assert sorted(closed) == ["embedded", "embedded:pitch"]
 
 
+@pytest.mark.parametrize(("spec", "asked_in"), [("transformers:some/model", "chat"), ("embedded:pitch", None)])
+def test_the_second_model_is_asked_in_the_same_words_if_it_takes_any(
+    monkeypatch: pytest.MonkeyPatch, spec: str, asked_in: str | None
+) -> None:
+    asked: dict[str, object] = {}
+
+    def load(spec: str, prompts: object = None, **_: object) -> ScriptedModel:
+        asked[spec] = prompts
+        return ScriptedModel()
+
+    monkeypatch.setattr(opening, "load_language_model", load)
+    make_world(language_model="openai:some@http://here", effects="rollout", effects_model=spec, prompts="chat")
+    assert asked == {"openai:some@http://here": "chat", spec: asked_in}
+
+
 def test_a_model_that_there_is_not_is_a_typed_error() -> None:
     with pytest.raises(ConfigurationError, match="unknown language model"):
         make_world(effects_model="nothing:here")

@@ -99,8 +99,7 @@ def test_expected_utility_is_the_total_after_the_step(priced: World) -> None:
     env = EagleEnv.from_world(priced)
     play(env, [0])
     state, free = env.state, make_tiny_world()
-    users = np.tile(priced.space.users[state.user], (6, 1))
-    plain = free.resources.utility(state.action_set.expected, users, np.full(6, state.item)).total
+    plain = free.resources.utility(state.action_set.expected, np.full(6, state.user), np.full(6, state.item)).total
     drift = np.linalg.norm(state.action_set.expected - state.start, axis=1)
     np.testing.assert_allclose(env.expected_utility(), plain - 0.3 * drift - 0.1 * (state.step + 1))
 
@@ -154,16 +153,17 @@ def test_prices_are_shown_where_there_are_any(priced: World, tiny: World) -> Non
 @given(st.floats(0, 5), st.floats(0, 5), st.integers(0, 9), st.integers(0, 2**32 - 1))
 def test_prices_are_subtracted_from_any_utility(penalty: float, cost: float, step: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    z, starts, users = (rng.normal(size=(4, size)) for size in (3, 3, 4))
+    z, starts = (rng.normal(size=(4, 3)) for _ in range(2))
+    users = np.arange(4)
 
     def anything(z: np.ndarray, users: np.ndarray, exclude: np.ndarray) -> UtilityParts:
         nothing = np.zeros(len(z))
-        return UtilityParts(z[:, 0] * users[:, 0], nothing, nothing, nothing)
+        return UtilityParts(z[:, 0] * users, nothing, nothing, nothing)
 
     paid = Priced(anything, penalty, cost)
     found = paid(z, users, np.full(4, -1), starts, np.full(4, step))
     np.testing.assert_allclose(
-        found.total, z[:, 0] * users[:, 0] - penalty * np.linalg.norm(z - starts, axis=1) - cost * step, atol=1e-12
+        found.total, z[:, 0] * users - penalty * np.linalg.norm(z - starts, axis=1) - cost * step, atol=1e-12
     )
     at_start = paid(starts, users, np.full(4, -1), starts, np.zeros(4, np.int64))
     assert at_start.drift.tolist() == at_start.cost.tolist() == [0.0] * 4

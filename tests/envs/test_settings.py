@@ -7,6 +7,7 @@ import inspect
 import json
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -26,6 +27,7 @@ from eagle_gym.errors import ArgumentError, ConfigurationError
 from eagle_gym.tasks import BASE
 from tests.fake_worlds import ScriptedModel
 
+PLOTS = SimpleNamespace(language="plot_english")
 WRONG = [
     ({"horizn": 3}, "did you mean 'horizon'"),
     ({"horizon": 0}, "expected horizon to be an integer"),
@@ -37,6 +39,7 @@ WRONG = [
     ({"observation": "latnt"}, "did you mean 'latent'"),
     ({"reward": "sparse"}, "expected reward to be one of"),
     ({"split": "validation"}, "expected split to be one of"),
+    ({"pools": "pools.jsonl", "personalised": 0.5}, "expected personalised=0 with pools='pools.jsonl'"),
     ({"candidates": "gpt"}, "expected candidates to be one of"),
     ({"effects": "oracle"}, "expected effects to be one of"),
     ({"features": "delta"}, "expected features to be one of"),
@@ -152,10 +155,31 @@ def test_free_text_and_the_embedded_model_do_not_go_together(tmp_path: Path) -> 
 
 
 def test_a_general_model_proposes_in_its_own_words_for_rendered_texts_too() -> None:
-    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel(language="free"))
+    candidates = opening.open_candidates(Settings(candidates="model"), PLOTS, ScriptedModel(language="free"))
     assert candidates.settings["language"] == "free"
-    candidates = opening.open_candidates(Settings(candidates="model"), ScriptedModel())
+    candidates = opening.open_candidates(Settings(candidates="model"), PLOTS, ScriptedModel())
     assert candidates.settings["language"] == "plot_english"
+
+
+@pytest.mark.parametrize(
+    ("texts", "model", "proposer"),
+    [
+        ("plot_english", "plot_english", "lexicon"),
+        ("plot_english", "free", "model"),
+        ("free", "free", "model"),
+    ],
+)
+def test_the_lexicon_proposes_only_where_all_is_plot_english(texts: str, model: str, proposer: str) -> None:
+    catalog = SimpleNamespace(language=texts)
+    for chosen, expected in (("auto", proposer), ("lexicon", "lexicon"), ("model", "model")):
+        found = opening.open_candidates(Settings(candidates=chosen), catalog, ScriptedModel(language=model))
+        assert found.settings["candidates"] == expected
+
+
+def test_only_the_lexicon_proposes_macro_edits() -> None:
+    opening.open_candidates(Settings(macro=0.5), PLOTS, ScriptedModel())
+    with pytest.raises(ConfigurationError, match="expected macro=0 where the language model proposes"):
+        opening.open_candidates(Settings(macro=0.5), SimpleNamespace(language="free"), ScriptedModel(language="free"))
 
 
 def test_settings_survive_json() -> None:

@@ -124,14 +124,14 @@ def test_a_text_space_would_go_stale_there_and_ours_must_not_be_one() -> None:
 def test_the_latent_boxes_are_flat_float32_and_bounded(features: str, reach: float) -> None:
     world = make_tiny_world(observation="latent", task="easy", features=features, actions=5)
     space, radius = world.observation_space(), world.space.radius
-    shapes = {"state": 4, "user": 5, "actions": 20, "weights": 5, "mask": 5, "time": 1}
+    shapes = {"state": 4, "user": 5, "effects": 20, "weights": 5, "mask": 5, "time": 1}
     assert {name: box.shape for name, box in space.spaces.items()} == {k: (n,) for k, n in shapes.items()}
     for box in space.spaces.values():
         assert isinstance(box, gym.spaces.Box)
         assert box.dtype == np.float32
         assert box.is_bounded()
         assert (box.low < box.high).all()
-    assert space["actions"].high.max() == pytest.approx(reach * radius)
+    assert space["effects"].high.max() == pytest.approx(reach * radius)
     assert space["user"].high.tolist() == pytest.approx([1, 1, 1, 1, world.resources.strength])
 
 
@@ -145,11 +145,11 @@ def space_of(layout: LatentLayout) -> gym.spaces.Dict:
     actions=st.integers(2, 6),
     width=st.integers(0, 9),
     interests=st.integers(0, 3),
-    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
 )
 def test_a_layout_is_read_off_its_space(n: int, actions: int, width: int, interests: int, flags: tuple) -> None:
-    user, match, reward = flags
-    layout = LatentLayout(n, actions, width, user, match, interests, reward)
+    effects, user, match, reward = flags
+    layout = LatentLayout(n, actions, width, effects or not width, user, match, interests, reward)
     space = space_of(layout)
     assert LatentLayout.of(space) == layout
     assert LatentLayout.of({**space.sample(), "text": "ignored"}) == layout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -21,10 +20,8 @@ from eagle_gym.catalogs import CATALOGS
 from eagle_gym.envs import transition
 from eagle_gym.envs.checks import compare
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.observation import observe_latent, observe_text
 from eagle_gym.envs.sb3 import SB3VecEnv
 from eagle_gym.envs.settings import Settings
-from eagle_gym.envs.spaces import REWARD_BOUND
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError, NotShownError
@@ -105,11 +102,12 @@ def keys(**settings: Any) -> set[str]:
 
 def test_each_knob_has_its_keys() -> None:
     always = {"state", "weights", "mask", "time"}
-    assert keys(task="easy") == always | {"user", "actions"}
-    assert keys(action_features="edit") == always | {"user", "actions", "match"}
+    assert keys(task="easy") == always | {"user", "effects"}
+    assert keys(action_features="edit") == always | {"user", "actions"}
+    assert keys(action_features="edit", order="pool") == always | {"user", "actions", "match"}
     assert keys(action_features="none") == always | {"user"}
-    assert keys(task="hidden") == always | {"actions", "reward"}
-    assert keys(task="hidden", action_features="none") == always | {"reward"}
+    assert keys(task="hidden") == always | {"actions", "reward", "change"}
+    assert keys(task="hidden", action_features="none") == always | {"reward", "change"}
 
 
 def test_interests_are_shown_where_there_are_some() -> None:
@@ -127,14 +125,29 @@ def test_interests_are_shown_where_there_are_some() -> None:
     assert "interests" not in hidden.observation_space()
 
 
-def test_match_is_the_taste_along_the_words_of_an_edit() -> None:
-    world = make_tiny_world(observation="latent")
+def test_match_is_the_taste_along_what_an_edit_asks_for() -> None:
+    world = make_tiny_world(observation="latent", order="pool")
     env = EagleEnv.from_world(world)
     observation, _ = env.reset(seed=0)
     named, taken_out = np.split(observation["actions"].reshape(6, -1)[:, : 2 * N], 2, axis=1)
-    np.testing.assert_allclose(observation["match"], named @ observation["user"][:-1], atol=1e-5)
+    np.testing.assert_allclose(observation["match"], (named - 2 * taken_out) @ observation["user"][:-1], atol=1e-5)
     assert np.abs(observation["match"]).max() > 0.01
-    assert np.abs(taken_out).max() > 0.01, "it counts however the words are used"
+    assert np.abs(taken_out).max() > 0.01
+
+
+def test_taking_out_what_a_user_likes_matches_worst() -> None:
+    world = make_tiny_world(observation="latent", actions=3)
+    env = EagleEnv.from_world(world)
+    env.reset(seed=0)
+    edits = ("Make it less of a war film.", "Do as you please with it.", "Mix it with war.")
+    offered = dataclasses.replace(env.state.action_set, edits=edits)
+    likes_war = value("genres", "War") / np.linalg.norm(value("genres", "War"))
+    world.resources.tastes[env.state.user, :-1] = likes_war
+    worst, indifferent, best = transition.match(world, offered, env.state.user)
+    assert worst == pytest.approx(-best)
+    assert worst < indifferent == 0.0 < best
+    world.resources.tastes[env.state.user, :-1] *= -1.0
+    assert transition.match(world, offered, env.state.user).argmax() == 0
 
 
 @pytest.mark.parametrize("features", ["edit", "none"])
@@ -169,42 +182,6 @@ def test_expected_utility_is_there_where_effects_are_shown() -> None:
     assert [row.shape for row in adapter.env_method("expected_utility")] == [(6,)] * 2
 
 
-# ------------------------------------------------------------------- a hidden taste
-
-
-@pytest.mark.parametrize("observation", ["text", "latent"])
-def test_a_hidden_taste_leaves_no_trace_at_one_text(observation: str) -> None:
-    env = EagleEnv.from_world(make_tiny_world(task="hidden", observation=observation))
-    seen = [env.reset(seed=0, options={"user": user, "item": "m5"}) for user in ("u0", "u1")]
-    (first, info), (second, other) = seen
-    assert "profile" not in info
-    np.testing.assert_equal(first, second)
-    assert info["user_id"] != other["user_id"]
-    for name in set(info) - {"user_id", "utility"}:
-        np.testing.assert_equal(info[name], other[name])
-
-
-def test_a_shown_taste_differs_at_one_text() -> None:
-    env = EagleEnv.from_world(make_tiny_world(observation="latent"))
-    first, second = (env.reset(seed=0, options={"user": user, "item": "m5"})[0] for user in ("u0", "u1"))
-    assert not np.array_equal(first["user"], second["user"])
-
-
-def test_the_last_reward_is_observed_where_the_taste_is_hidden() -> None:
-    world = make_tiny_world(task="hidden", observation="latent")
-    env = EagleEnv.from_world(world)
-    observation, _ = env.reset(seed=0)
-    assert observation["reward"].tolist() == [0.0]
-    assert "\nLast reward: 0.00.\n" in env.read()
-    assert "User:" not in env.read()
-    observation, reward, *_ = env.step(1)
-    assert observation["reward"] == pytest.approx([reward], rel=1e-6)
-    assert f"\nLast reward: {reward:.2f}.\n" in env.read()
-    rich = dataclasses.replace(env.state, reward=1e6)
-    assert observe_latent(world, [rich])["reward"].tolist() == [[REWARD_BOUND]]
-    assert "Last reward" not in observe_text(make_tiny_world(), env.state)
-
-
 @pytest.mark.parametrize("task", ["default", "hidden"])
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
 def test_batches_equal_single_environments_in_every_task(task: str, mode: AutoresetMode) -> None:
@@ -212,26 +189,6 @@ def test_batches_equal_single_environments_in_every_task(task: str, mode: Autore
     batch = EagleVectorEnv.from_world(world, 3, autoreset_mode=mode)
     single = SyncVectorEnv([lambda: EagleEnv.from_world(world)] * 3, autoreset_mode=mode)
     compare(batch, single, 5)
-
-
-def test_a_snapshot_remembers_the_last_reward() -> None:
-    world = make_tiny_world(task="hidden", observation="latent")
-    env = EagleEnv.from_world(world)
-    env.reset(seed=0)
-    env.step(1)
-    before = env.read()
-    kept = pickle.loads(pickle.dumps(env.get_state()))
-    env.step(2)
-    env.set_state(kept)
-    assert env.read() == before
-
-
-def test_expected_utilities_would_tell_a_hidden_taste() -> None:
-    env = EagleEnv.from_world(make_tiny_world(taste="hidden", action_features="effect"))
-    env.reset(seed=0)
-    assert not hasattr(env, "expected_utility")
-    with pytest.raises(ConfigurationError, match="it would tell the taste"):
-        env.expected_utility()
 
 
 # ------------------------------------------------------------------- the order of the actions
@@ -252,16 +209,19 @@ def test_snapshots_know_what_orders_the_actions(order: str, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("features", ["edit", "effect"])
-def test_the_best_match_stands_first_and_everything_moves_with_it(features: str) -> None:
+def test_what_goes_with_the_taste_stands_first_and_everything_moves_with_it(features: str) -> None:
     worlds = [make_tiny_world(observation="latent", action_features=features, order=o) for o in ("pool", "match")]
     pool, ordered = (EagleEnv.from_world(world) for world in worlds)
     pool.reset(seed=0)
     ordered.reset(seed=0)
     match = transition.match(worlds[1], ordered.state.action_set, ordered.state.user)
-    assert np.all(np.diff(match) <= 1e-6)
+    goes = np.sign(np.round(match, 6))
+    assert np.all(np.diff(goes) <= 0)
+    assert len(set(goes)) > 1
     rows = [pool.state.action_set.edits.index(edit) for edit in ordered.state.action_set.edits]
     assert rows != list(range(6))
     assert sorted(rows) == list(range(6))
+    assert all(low < high for low, high, same in zip(rows, rows[1:], np.diff(goes) == 0, strict=False) if same)
     for name in ("expected", "features", "weights", "mask"):
         one, other = (getattr(env.state.action_set, name) for env in (pool, ordered))
         np.testing.assert_array_equal(one[rows], other)
@@ -310,8 +270,13 @@ def test_features_of_edits_by_hand(features: EditFeatures) -> None:
     assert not features.of(["", "Do as you please with it."]).any()
 
 
-def test_words_say_nothing_of_what_is_done_with_them(features: EditFeatures) -> None:
-    np.testing.assert_array_equal(*features.words(["Mix it with fantasy.", "Make it less of a fantasy film."]))
+def test_edits_ask_for_what_comes_in_and_against_what_goes(features: EditFeatures) -> None:
+    added, removed, replaced = features.asked(
+        ["Mix it with fantasy.", "Make it less of a fantasy film.", "Replace children's with war."]
+    )
+    np.testing.assert_allclose(added, value("genres", "Fantasy"))
+    np.testing.assert_allclose(removed, -added)
+    np.testing.assert_allclose(replaced, value("genres", "War") - value("genres", "Children"))
 
 
 @given(seed=st.integers(0, 99))
@@ -332,7 +297,7 @@ def test_features_of_free_text_are_its_words() -> None:
     free = EditFeatures(world.space.encoder, N, "free")
     assert free.width == N
     np.testing.assert_allclose(free.of(["a war film"])[0], value("genres", "War"))
-    np.testing.assert_array_equal(free.words(["a war film"]), free.of(["a war film"]))
+    np.testing.assert_array_equal(free.asked(["a war film"]), free.of(["a war film"]))
 
 
 def test_every_catalog_takes_the_tasks() -> None:

@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM
 from eagle_gym.errors import PreparationError
 from eagle_gym.language import Prompt, gguf, load_language_model
 from eagle_gym.language.decode import LlamaDecoder
-from eagle_gym.language.installed import installed_gguf
+from eagle_gym.language.installed import installed_file
 from eagle_gym.language.transformers import TransformersModel
 from tests.language.tiny import CHAT_TEMPLATE, write_llama, write_tokenizer
 
@@ -152,4 +152,4 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path):
 
 def test_an_absent_package_brings_no_model(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("eagle_gym.language.installed.find_spec", lambda name: None)
-    assert installed_gguf("smollm2") is None
+    assert installed_file("smollm2") is None

@@ -493,6 +493,49 @@ def test_options_shape_the_request(server: Server):
     assert request == {"model": "m", "max_completion_tokens": 9, "top_k": 5, "reasoning_effort": "low"}
 
 
+def test_lists_are_asked_for_in_json(server: Server, model: backend.OpenAIModel):
+    asked = [Prompt("propose", "A film.", count=3)]
+    server.plan = [answer(chat('{"edits": ["Add a dog.", "Set it in Norway.", "Make it da', "length"))]
+    assert model.generate(asked, [0])[0].text == "Add a dog.\nSet it in Norway."
+    model.generate(PROMPTS[:1], [0])
+    listed, single = server.requests
+    schema = listed["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["edits"]["maxItems"] == 3
+    assert "response_format" not in single
+
+
+COMPLAINTS_OF_FORMATS = (
+    "This response_format type is unavailable now",
+    "'response_format.type' must be one of text, json_object",
+    "Invalid schema for response_format 'edits': 'maxItems' is not permitted",
+    "failed to parse grammar",
+    "structured outputs are not supported by this model",
+)
+
+
+@pytest.mark.parametrize("complaint", COMPLAINTS_OF_FORMATS)
+def test_servers_without_structured_output_are_asked_in_words(
+    server: Server, model: backend.OpenAIModel, complaint: str
+):
+    refusal = answer(json.dumps({"error": {"message": complaint}}).encode(), 400)
+    written = answer(chat("Sure:\n1. Add a dog.\n2. Set it in Norway."))
+    server.plan = [refusal, written, written]
+    for seed in (0, 1):
+        said = model.generate([Prompt("propose", "A film.", count=3)], [seed])
+        assert said[0].text == "Add a dog.\nSet it in Norway."
+    assert ["response_format" in request for request in server.requests] == [True, False, False]
+
+
+def test_structured_output_can_be_turned_off(server: Server):
+    model = load_language_model(f"openai:m@{server.url}?structured=false")
+    model.generate([Prompt("propose", "A film.", count=3)], [0])
+    model.close()
+    assert "response_format" not in server.requests[0]
+    plain = load_language_model(f"openai:m@{server.url}")
+    assert plain.fingerprint != model.fingerprint
+    plain.close()
+
+
 @pytest.mark.parametrize("reason", [None, ""])
 def test_without_a_finish_reason_the_count_of_tokens_tells(server: Server, model: backend.OpenAIModel, reason: str):
     server.plan = [answer(chat("A film.", reason))]

@@ -14,6 +14,7 @@ from eagle_gym.language.prompts import (
     load_prompts,
     well_formed,
 )
+from eagle_gym.language.prompts.prompt_set import FIELDS, OPTIONAL
 
 ANY_TEXT = st.text(st.characters(), min_size=1).filter(str.strip)  # lone surrogates included
 GENERAL = [name for name in BUILT_IN if name != "control"]
@@ -83,12 +84,29 @@ def test_lone_surrogates_are_replaced_and_pairs_joined():
         Prompt("rewrite", "A {film}.", "add a robot"),
         Prompt("propose", "A film."),
         Prompt("propose", "A film.", "", "Likes robots."),
+        Prompt("propose", "A film.", count=7),
+        Prompt("propose", "A film.", profile="Likes robots.", count=7),
         Prompt("write", "tone: dark"),
         Prompt("rate", "A film.", profile="Likes robots."),
     ],
 )
 def test_general_prompts_carry_every_field(name: str, prompt: Prompt):
-    assert all(part in phrased(name, prompt) for part in (prompt.text, prompt.edit, prompt.profile))
+    count = str(prompt.count) if prompt.count > 1 else ""
+    assert all(part in phrased(name, prompt) for part in (prompt.text, prompt.edit, prompt.profile, count))
+
+
+def test_a_set_without_lists_asks_for_one_edit():
+    own = {task: {"user": "".join(f"{{{field}}}" for field in fields)} for task, fields in FIELDS.items()}
+    found = load_prompts({task: own[task] for task in FIELDS if task not in OPTIONAL})
+    asked = Prompt("propose", "A film.", profile="Likes robots.", count=7)
+    assert found.messages(asked) == [("user", "A film.Likes robots.")]
+    assert load_prompts(own).messages(asked) == [("user", "A film.Likes robots.7")]
+
+
+@pytest.mark.parametrize(("task", "count"), [("propose", 0), ("rewrite", 2)])
+def test_only_proposals_are_counted(task: str, count: int):
+    with pytest.raises(ConfigurationError, match=f"expected count=1, or more with the task 'propose', got {count}"):
+        Prompt(task, "A film.", "Add a robot.", count=count)
 
 
 def test_chats_hold_rules_examples_and_request_in_order():
@@ -122,6 +140,30 @@ def test_a_set_may_be_based_on_one_that_is_based_on_another():
     assert asked[0].text.startswith("You rewrite products.")
     assert asked[1].text.startswith("Description: A young baker")
     assert asked[-1] == load_prompts("chat").messages(Prompt("rewrite", "A hat.", "Make it red."))[-1]
+
+
+def test_products_have_a_noun_and_examples_of_their_own():
+    for name in GENERAL:
+        usual, film, product = (load_prompts(name, about) for about in (None, "film", "product"))
+        assert film.fingerprint == usual.fingerprint != product.fingerprint
+        asked = Prompt("rewrite", "A hat.", "Make it red.")
+        words = product.messages(asked) if product.format == "chat" else [("", product.text(asked))]
+        assert "product description" in words[0][1]
+        assert not any("lighthouse" in text or "chess" in text for _, text in words), "examples are not about films"
+    few, listed = load_prompts("few_shot", "product"), Prompt("propose", "A hat.", profile="Likes red.", count=9)
+    assert few.text(listed).endswith("Description: A hat.\nUser: Likes red.\n9 different edits:")
+    assert all(not task.examples or "scarf" in str(task.examples) for task in few.tasks.values())
+
+
+def test_what_a_set_says_wins_over_its_base_and_what_it_says_about_products_over_both():
+    own = {"based_on": "few_shot", "noun": "advertisement", "about": {"product": {"propose": {"system": "Sell."}}}}
+    film, product = (load_prompts(own, about).text(Prompt("propose", "A hat.")) for about in ("film", "product"))
+    assert film.startswith("For each advertisement, one short edit")
+    assert "lighthouse" in film
+    assert product.startswith("Sell.")
+    assert "scarf" in product
+    rewritten = load_prompts(own, "product").text(Prompt("rewrite", "A hat.", "Make it red."))
+    assert rewritten.startswith("Each advertisement is rewritten")
 
 
 def test_plain_prompts_end_where_the_answer_begins():
@@ -172,6 +214,11 @@ def test_a_file_says_the_same_as_a_dict(tmp_path: Path):
         ({"format": "control"}, "expected nothing but control tokens and fields in rewrite, got"),
         ({"based_on": "chatt"}, "expected based_on to be one of .*, got 'chatt'; did you mean 'chat'"),
         ({"based_on": ["chat"]}, "expected based_on to be one of"),
+        ({"about": {"song": {}}}, r"expected one of film, product in \[about\], got 'song'"),
+        ({"about": {"product": {"nuon": "x"}}}, r"in \[about.product\], got 'nuon'; did you mean 'noun'"),
+        ({"about": {"product": "x"}}, r"expected about to hold tables such as \[about.product\]"),
+        ({"about": "product"}, r"expected about to hold tables such as \[about.product\]"),
+        ({"propose_list": {"user": "{text}"}}, r"expected the field \{count\} in propose_list.user, got none"),
     ],
 )
 def test_what_a_set_may_not_say(content: dict, message: str):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eagle_gym import plot_english
-from eagle_gym.actions.candidates import ModelCandidates
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import carried_tags, rewrite, visible

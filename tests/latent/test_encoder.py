@@ -12,7 +12,7 @@ from eagle_gym.latent.geometry import norms, project_to_ball
 def test_a_text_is_the_sum_of_its_features(space: LatentSpace) -> None:
     encoder = space.encoder
     text = "A dark 1990s comedy film."
-    numbers, _ = encoder.features.bag(text)
+    ((numbers, _),) = encoder.features.bags([text])
     expected = encoder.intercept + encoder.weights[list(numbers)].sum(axis=0)
     np.testing.assert_allclose(encoder.encode([text])[0], project_to_ball(expected[None], encoder.radius)[0])
 

@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from eagle_gym import plot_english
 from eagle_gym.errors import PreparationError
 from eagle_gym.latent.features import (
-    LABEL,
-    NORM,
-    TAG_NORM,
-    TAG_WEIGHT,
+    SCALES,
     AttributeFeatures,
     WordFeatures,
     features_from_json,
@@ -48,7 +45,7 @@ def test_words_count_by_how_rare_they_are() -> None:
     assert set(weight) == {"the", "bird", "a", "cat"}
     assert weight["bird"] > weight["the"] > weight["a"]
     assert weight["cat"] == pytest.approx(weight["bird"] * (1 + np.log(2)) * np.log(5 / 3) / np.log(5))
-    assert np.linalg.norm(values) == pytest.approx(NORM)
+    assert np.linalg.norm(values) == pytest.approx(SCALES.words)
     assert "dog's" in features.words
 
 
@@ -72,14 +69,14 @@ def test_carried_tags_follow_the_attributes() -> None:
     assert numbers[2:] == (first, first + 1)
     assert numbers[:2] == AttributeFeatures().bag("A dark western film.")[0]
     assert values == (1.0, 1.0, *features.carried("Whatever. Tags: odd, quirky.")[1])
-    assert values[2] == pytest.approx(TAG_WEIGHT * np.log(2))
+    assert values[2] == pytest.approx(SCALES.tag * np.log(2))
 
 
 def test_many_tags_have_a_bounded_norm() -> None:
     names = [f"t{number}" for number in range(4020)]
     texts = [plot_english.with_tags("A film.", names[start : start + 40]) for start in range(0, 4000, 20)]
     features = AttributeFeatures.of(texts)
-    assert np.linalg.norm(features.carried(texts[0])[1]) == pytest.approx(TAG_NORM)
+    assert np.linalg.norm(features.carried(texts[0])[1]) == pytest.approx(SCALES.tags)
 
 
 def test_without_tags_the_features_are_the_attributes() -> None:
@@ -98,8 +95,10 @@ def test_labels_of_free_text_are_features_of_their_own() -> None:
     numbers, values = features.bag("Tags: Dark Comedy. genre: comedy, western.\nYear: 1990.")
     found = {features.words[number]: value for number, value in zip(numbers, values, strict=True)}
     assert found == {
-        "genre:comedy": LABEL, "year:1990": LABEL, "tag:dark comedy": pytest.approx(TAG_WEIGHT * np.log(2)),
-    }  # fmt: skip
+        "genre:comedy": SCALES.label,
+        "year:1990": SCALES.label,
+        "tag:dark comedy": pytest.approx(SCALES.tag * np.log(2)),
+    }
     assert {"comedy", "crime", "odd", "tag:odd", "year:2000"} <= set(features.words)
 
 

@@ -175,3 +175,14 @@ def test_kernels_agree_with_the_plain_formula(rng: np.random.Generator) -> None:
     wanted = [[np.exp(-np.sum((z[b] - centres[b, k]) ** 2) / (2 * 1.5**2)) for b in range(5)] for k in range(2)]
     np.testing.assert_allclose(kernels(z, centres, 1.5), wanted)
     assert kernels(z[:1], z[None, :1], 0.7).tolist() == [[1.0]]
+
+
+@given(distance=st.floats(0, 9), width=st.floats(0.1, 3))
+def test_compact_kernels_end_at_twice_the_width_and_are_gaussian_near_the_centre(distance: float, width: float) -> None:
+    z, centre = np.array([[distance, 0.0]]), np.zeros((1, 1, 2))
+    compact, gaussian = (float(kernels(z, centre, width, kernel)[0, 0]) for kernel in ("compact", "gaussian"))
+    share = distance / (2 * width)
+    assert compact == pytest.approx((1 - share**2) ** 2 if share < 1 else 0.0, abs=1e-12)
+    assert compact <= gaussian + 1e-12
+    if share < 0.2:
+        assert compact == pytest.approx(gaussian, abs=0.002)

@@ -151,7 +151,7 @@ def test_missing_and_broken_files_are_refused(
     [
         ("format", 0, "expected a space of format 3, got 0"),
         ("features", {"kind": "attributes", "lexicon": "old"}, "lexicon 'old'"),
-        ("features", {"kind": "words"}, "kind 'attributes' or 'words'"),
+        ("features", {"kind": "words"}, "kind 'attributes', 'words', 'vector'"),
         ("fingerprint", "0" * 16, "expected the fingerprint"),
         ("parameters", {"ranks": 3}, "expected a space written by LatentSpace.save"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,9 @@ PARTS = ("total", "affinity", "novelty", "percentile")
 
 
 def points(space: LatentSpace, rng: np.random.Generator, count: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points, users and items left out."""
+    """Points, rows of users and of items left out."""
     z = project_to_ball(rng.normal(size=(count, space.dim)) * 1.5, space.radius)
-    users = space.users[rng.integers(len(space.users), size=count)]
+    users = rng.integers(len(space.users), size=count)
     return z, users, rng.integers(-1, len(space.items), size=count)
 
 
@@ -34,7 +36,8 @@ def test_parts_agree_with_the_plain_formulas(
     capped = np.minimum(own, cap)
     raw = np.array([mean_distance(point, row) for point, row in zip(z, exclude, strict=True)])
     novelty = (np.minimum(raw, cap) - capped.mean()) / capped.std()
-    affinity = np.sum(z * users[:, :-1], axis=1) / np.linalg.norm(users[:, :-1], axis=1)
+    tastes = space.users[users, :-1]
+    affinity = np.sum(z * tastes, axis=1) / np.linalg.norm(tastes, axis=1)
     np.testing.assert_allclose(parts.novelty, novelty)
     np.testing.assert_allclose(parts.affinity, affinity)
     np.testing.assert_allclose(parts.total, affinity + 0.5 * novelty)
@@ -42,8 +45,7 @@ def test_parts_agree_with_the_plain_formulas(
 
 def test_both_parts_are_standardised_over_the_catalog(space: LatentSpace) -> None:
     count = len(space.items)
-    users = np.tile(space.users[3], (count, 1))
-    parts = ContentGap(space)(space.items, users, np.arange(count))
+    parts = ContentGap(space)(space.items, np.full(count, 3), np.arange(count))
     for part in (parts.affinity, parts.novelty):
         assert part.mean() == pytest.approx(0, abs=0.05)
         assert part.std() == pytest.approx(1, abs=0.05)
@@ -53,12 +55,11 @@ def test_percentiles_count_the_catalog(space: LatentSpace, rng: np.random.Genera
     z, users, exclude = points(space, rng)
     found = ContentGap(space)(z, users, exclude).percentile
     for point, user, percentile in zip(z, users, found, strict=True):
-        ratings = space.predict(space.items, np.tile(user, (len(space.items), 1)))
-        mine = space.predict(point[None], user[None])[0]
+        ratings = space.predict(space.items, np.tile(space.users[user], (len(space.items), 1)))
+        mine = space.predict(point[None], space.users[[user]])[0]
         assert percentile == pytest.approx(100 * np.mean(ratings < mine), abs=100 / len(ratings))
-    own = ContentGap(space)(
-        space.items, np.tile(users[0], (len(space.items), 1)), np.arange(len(space.items))
-    ).percentile
+    count = len(space.items)
+    own = ContentGap(space)(space.items, np.full(count, users[0]), np.arange(count)).percentile
     assert own.mean() == pytest.approx(50)
     assert own.min() > 0
     assert own.max() < 100
@@ -86,13 +87,13 @@ def test_leaving_an_item_out_makes_its_place_newer(space: LatentSpace) -> None:
 def test_novelty_is_capped(space: LatentSpace) -> None:
     utility = ContentGap(space)
     far = np.full((1, space.dim), 100.0), np.full((1, space.dim), 200.0)
-    users, nothing = space.users[:1], np.array([-1])
+    users, nothing = np.array([0]), np.array([-1])
     assert utility(far[0], users, nothing).novelty == utility(far[1], users, nothing).novelty
 
 
 def test_a_user_without_taste_has_no_affinity(space: LatentSpace) -> None:
-    flat = np.zeros((1, space.dim + 1))
-    assert ContentGap(space)(space.items[:1], flat, np.array([-1])).affinity.tolist() == [0.0]
+    flat = ContentGap(replace(space, users=np.zeros((1, space.dim + 1))))
+    assert flat(space.items[:1], np.array([0]), np.array([-1])).affinity.tolist() == [0.0]
 
 
 @pytest.mark.parametrize("strength", [1e-11, 1e-6, 1e-2, 10.0])
@@ -100,14 +101,33 @@ def test_affinity_does_not_depend_on_the_strength_of_a_taste(
     space: LatentSpace, rng: np.random.Generator, strength: float
 ) -> None:
     z, users, exclude = points(space, rng)
-    scaled = users.copy()
-    scaled[:, :-1] *= strength / norms(users[:, :-1])[:, None]
-    utility = ContentGap(space)
-    np.testing.assert_allclose(utility(z, scaled, exclude).affinity, utility(z, users, exclude).affinity)
+    scaled = space.users.copy()
+    scaled[:, :-1] *= strength / norms(scaled[:, :-1])[:, None]
+    other = ContentGap(replace(space, users=scaled))
+    np.testing.assert_allclose(other(z, users, exclude).affinity, ContentGap(space)(z, users, exclude).affinity)
+
+
+@pytest.mark.parametrize("kind", [{}, {"affinity": "personal"}, {"interests": 2}])
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ([0, 60], "0 to 59, got 60"),
+        ([-1, 0], "0 to 59, got -1"),
+        ([0.0, 1.0], "expected users as their rows in the latent space, integers .B., got float64 of shape .2,."),
+        (np.zeros((2, 4)), r"got float64 of shape .2, 4."),
+    ],
+)
+def test_an_unknown_user_is_refused(
+    space: LatentSpace, catalog: Catalog, kind: dict[str, object], users: object, message: str
+) -> None:
+    utility = ContentGap(space, catalog=catalog, **kind)  # type: ignore[arg-type]
+    assert len(space.users) == 60
+    with pytest.raises(ConfigurationError, match=message):
+        utility(space.items[:2], np.asarray(users), np.array([-1, -1]))
 
 
 def test_no_points_give_no_utilities(space: LatentSpace) -> None:
-    none = ContentGap(space)(np.empty((0, space.dim)), np.empty((0, space.dim + 1)), np.empty(0, dtype=int))
+    none = ContentGap(space)(np.empty((0, space.dim)), np.empty(0, dtype=int), np.empty(0, dtype=int))
     assert all(getattr(none, name).shape == (0,) for name in PARTS)
 
 

@@ -1,9 +1,9 @@
 """Do the statistics of a study with raters find what was put in? Simulated raters, on Plots.
 
 Policies of known quality play test episodes. A study is made of them, and simulated raters take it: they know the true
-tastes behind the ratings of Plots and make errors, small ones in the first study and larger ones in each that follows. In
-every study two raters are careless and answer at random. The page compares the strengths that the study finds with the
-true ones, shows how agreement falls as errors grow, and who is excluded. Nothing here is about people.
+tastes behind the ratings of Plots and make errors, small ones in the first study and larger ones in each that follows.
+In every study two raters are careless and answer at random. The page compares the strengths that the study finds with
+the true ones, shows how agreement falls as errors grow, and who is excluded. Nothing here is about people.
 """
 
 from __future__ import annotations

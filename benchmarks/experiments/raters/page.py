@@ -15,12 +15,13 @@ from benchmarks.reporting.plots import png
 
 FIGURE = (
     "Simulated raters. Left: Krippendorff's alpha falls as errors grow, with 95 % intervals. Right: strengths that the "
-    "study finds, with 95 % intervals, against the mean true quality of each method's texts; one colour for each method."
+    "study finds, with 95 % intervals, against the mean true quality of a method's texts; a colour for each method."
 )
 TABLE = (
     "*Errors* are the standard deviation of a rater's error, in standard deviations of the true qualities. *Order* is "
-    "Spearman's correlation between strengths and true qualities of the methods. *Caught* are careless raters that the rule "
-    "excluded, *wronged* the others that it excluded. *First* is the share of decided answers for the text shown first."
+    "Spearman's correlation between strengths and true qualities of the methods. *Caught* are careless raters that the "
+    "rule excluded, *wronged* the others that it excluded. *First* is the share of "
+    "decided answers for the text shown first."
 )
 
 

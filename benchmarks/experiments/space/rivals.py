@@ -1,14 +1,15 @@
 """Other predictors of ratings of unseen items, on the features that the encoder reads.
 
 Each is given items held out whole (`HeldOut`) and their features, and predicts the ratings of these items. All of them
-start from the user's mean and fit what is left, so what they gain over it is comparable. Test users enter a rival only
-by their support, as in the space.
+start from the user's mean, shrunken towards that of all users, and fit what is left. Test users enter a rival only by
+their support, as in the space. The rivals' parameters are chosen as those of the space were: on train users' ratings of
+further held-out items (`tune`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,18 +19,62 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import BayesianRidge, Ridge, RidgeCV
 from sklearn.neighbors import NearestNeighbors
 
+from eagle_gym.catalog import Catalog, Split
 from eagle_gym.latent.blocks import BLOCKS, blocks_of
 from eagle_gym.latent.factorization import outer
 from eagle_gym.latent.features import matrix
-from eagle_gym.latent.quality import HeldOut, user_means
+from eagle_gym.latent.quality import HeldOut, holding_out, train_only, user_means
 from eagle_gym.latent.space import CatalogFeatures
 
 Floats = NDArray[np.float64]
 
-COMPONENTS = 48  # of the texts, for the regression of each user
-NEIGHBOURS, SHRINKAGE = 40, 2.0  # of item-kNN; the shrinkage is in units of similarity
 EMBEDDING, SWEEPS = 8, 6  # of the hybrid factorisation
 PENALTIES = tuple(10.0**power for power in range(5))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Parameters of the rivals.
+
+    Attributes:
+        shrinkage: Ratings of the mean of all users that are added to each user's own.
+        components: Components of the texts, in the regression of each user.
+        neighbours: Items compared in item-kNN.
+        similarity: Shrinkage of item-kNN, in units of similarity.
+        item_penalty: Penalty of the hybrid factorisation on embeddings of features.
+        user_penalty: Its penalty on users.
+    """
+
+    shrinkage: float = 2.0
+    components: int = 48
+    neighbours: int = 400
+    similarity: float = 2.0
+    item_penalty: float = 1000.0
+    user_penalty: float = 10.0
+
+
+CHOICES: Mapping[str, tuple[Mapping[str, float], ...]] = {
+    "user mean, shrunken": tuple({"shrinkage": value} for value in (0.0, 1.0, 2.0, 4.0, 8.0)),
+    "Bayesian ridge for each user": tuple({"components": value} for value in (16, 48, 96)),
+    "item-kNN on features": tuple(
+        {"neighbours": k, "similarity": value} for k in (100, 400, 1600) for value in (1.0, 2.0, 5.0)
+    ),
+    "hybrid factorisation (LightFM-like)": tuple(
+        {"item_penalty": one, "user_penalty": other} for one in (100.0, 300.0, 1000.0) for other in (3.0, 10.0, 30.0)
+    ),
+}
+
+
+def tune(catalog: Catalog, split: Split) -> Tuned:
+    """Parameters with the smallest error on train users' ratings of held-out items, one rival after the other."""
+    ((held),) = holding_out(*train_only(catalog, split), 1, 0.2, 1, "tuning rivals", True)
+    tuned = Tuned()
+    for name, choices in CHOICES.items():
+        tried = [replace(tuned, **choice) for choice in choices]  # type: ignore[arg-type]
+        tasks = {shrinkage: Task.of(held, shrinkage) for shrinkage in {choice.shrinkage for choice in tried}}
+        guesses = [RIVALS[name](tasks[choice.shrinkage], choice) for choice in tried]
+        tuned = tried[int(np.argmin([np.mean((guess - held.value) ** 2) for guess in guesses]))]
+    return tuned
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +86,9 @@ class Task:
         known: Features of the catalog's items, [I, F].
         cold: Features of the held-out items, [C, F].
         blocks: The block of each feature, [F].
-        means: Mean of each user's support, [U].
-        left: Support ratings less their user's mean, [m].
+        raw: Mean of each user's support, [U].
+        means: The same, shrunken, [U].
+        left: Support ratings less their user's shrunken mean, [m].
         user: Their users, [m].
         item: Their items, [m].
         train: Which of them are train users', [m].
@@ -52,6 +98,7 @@ class Task:
     known: sp.csr_array
     cold: sp.csr_array
     blocks: NDArray[np.intp]
+    raw: Floats
     means: Floats
     left: Floats
     user: NDArray[np.int32]
@@ -59,19 +106,26 @@ class Task:
     train: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, held: HeldOut) -> Task:
-        """The task of some held-out items."""
+    def of(cls, held: HeldOut, shrinkage: float) -> Task:
+        """The task of some held-out items; users' means are shrunken by `shrinkage` ratings."""
         features = CatalogFeatures.of(held.catalog)
-        cold = matrix([features.reader.bag(text) for text in held.texts], features.reader.count)
-        ratings, rows, means = held.catalog.ratings, held.split.support, user_means(held)
-        user, item = ratings.user[rows], ratings.item[rows]
-        left = ratings.value[rows] - means[user]
+        cold = matrix(features.reader.bags(held.texts), features.reader.count)
+        ratings, rows, raw = held.catalog.ratings, held.split.support, user_means(held)
+        user, item, value = ratings.user[rows], ratings.item[rows], ratings.value[rows].astype(np.float64)
         train = np.isin(user, held.split.train_users)
-        return cls(held, features.table, cold, blocks_of(features.reader), means, left, user, item, train)
+        count = np.bincount(user, minlength=len(raw))
+        means = (count * raw + shrinkage * value[train].mean()) / np.maximum(count + shrinkage, 1e-9)
+        left = value - means[user]
+        return cls(held, features.table, cold, blocks_of(features.reader), raw, means, left, user, item, train)
+
+    @property
+    def raw_base(self) -> Floats:
+        """The user's mean for each held-out rating, [m]: what gains are compared with."""
+        return self.raw[self.held.user]
 
     @property
     def base(self) -> Floats:
-        """The user's mean for each held-out rating, [m]."""
+        """The user's shrunken mean for each held-out rating, [m]."""
         return self.means[self.held.user]
 
     def item_means(self) -> tuple[Floats, Floats]:
@@ -88,18 +142,18 @@ class Task:
         return known, cold
 
 
-def user_mean(task: Task) -> Floats:
-    """The user's mean rating."""
+def user_mean(task: Task, _: Tuned) -> Floats:
+    """The user's mean rating, shrunken."""
     return task.base
 
 
-def number_of_tags(task: Task) -> Floats:
+def number_of_tags(task: Task, _: Tuned) -> Floats:
     """A line through the number of tags, the same for all users."""
     known, cold = task.tags()
     return task.base + _line(task, known, cold)
 
 
-def popularity(task: Task) -> Floats:
+def popularity(task: Task, _tuned: Tuned) -> Floats:
     """A line through the log of the number of ratings; privileged, as it counts those of held-out items."""
     _, count = task.item_means()
     train = np.isin(task.held.user, task.held.split.train_users)
@@ -115,7 +169,7 @@ def _line(task: Task, known: Floats, cold: Floats) -> Floats:
     return offset
 
 
-def ridge(task: Task) -> Floats:
+def ridge(task: Task, _: Tuned) -> Floats:
     """Ridge of an item's mean on its features (tf-idf, tags, genres, years), the same for all users."""
     return task.base + ridge_offsets(task)[1][task.held.item]
 
@@ -135,9 +189,9 @@ def ridge_offsets(task: Task) -> tuple[Floats, Floats]:
     return known + shift, cold + shift
 
 
-def bayesian(task: Task) -> Floats:
+def bayesian(task: Task, tuned: Tuned) -> Floats:
     """A Bayesian ridge regression for each user, on components of the texts and the ridge's prediction."""
-    svd = TruncatedSVD(min(COMPONENTS, task.known.shape[1] - 1), random_state=0).fit(task.known)
+    svd = TruncatedSVD(min(tuned.components, task.known.shape[1] - 1), random_state=0).fit(task.known)
     known, cold = svd.transform(task.known), svd.transform(task.cold)
     offsets = ridge_offsets(task)
     predicted = task.base + offsets[1][task.held.item]
@@ -151,9 +205,9 @@ def bayesian(task: Task) -> Floats:
     return predicted
 
 
-def item_knn(task: Task) -> Floats:
+def item_knn(task: Task, tuned: Tuned) -> Floats:
     """The user's ratings of the items whose features are nearest by cosine, weighted by similarity and shrunken."""
-    size = min(NEIGHBOURS * 10, task.known.shape[0])
+    size = min(tuned.neighbours, task.known.shape[0])
     distance, nearest = NearestNeighbors(n_neighbors=size, metric="cosine").fit(task.known).kneighbors(task.cold)
     similar = sp.csr_array(
         (np.maximum(1.0 - distance, 0).ravel(), nearest.ravel(), np.arange(len(nearest) + 1) * size),
@@ -164,11 +218,11 @@ def item_knn(task: Task) -> Floats:
     rated = sp.csr_array((np.ones(len(task.left)), (task.user, task.item)), shape=shape)
     total = (left @ similar.T).toarray()[task.held.user, task.held.item]
     weight = (rated @ similar.T).toarray()[task.held.user, task.held.item]
-    found: Floats = task.base + total / (weight + SHRINKAGE)
+    found: Floats = task.base + total / (weight + tuned.similarity)
     return found
 
 
-def hybrid(task: Task, penalty: float = 1000.0, user_penalty: float = 10.0) -> Floats:
+def hybrid(task: Task, tuned: Tuned) -> Floats:
     """Hybrid factorisation as in LightFM: an item is the sum of its features' embeddings; alternating least squares.
 
     M. Kula, Metadata Embeddings for User and Item Cold-start Recommendations, 2015.
@@ -182,9 +236,9 @@ def hybrid(task: Task, penalty: float = 1000.0, user_penalty: float = 10.0) -> F
     fits = sp.diags_array(np.isin(np.arange(users), task.held.split.train_users).astype(np.float64))
     taste = np.zeros((users, size))
     for _ in range(SWEEPS):
-        taste = _tastes(rated, left, task.known @ embedding, user_penalty)
-        embedding = _embeddings((fits @ rated).T, (fits @ left).T, task.known, taste, penalty, embedding)
-    taste = _tastes(rated, left, task.known @ embedding, user_penalty)
+        taste = _tastes(rated, left, task.known @ embedding, tuned.user_penalty)
+        embedding = _embeddings((fits @ rated).T, (fits @ left).T, task.known, taste, tuned.item_penalty, embedding)
+    taste = _tastes(rated, left, task.known @ embedding, tuned.user_penalty)
     found: Floats = task.base + np.sum((task.cold @ embedding)[task.held.item] * taste[task.held.user], axis=1)
     return found
 
@@ -226,8 +280,8 @@ def without_tags(task: Task, predicted: Floats) -> Floats:
     return partial
 
 
-RIVALS: Mapping[str, Callable[[Task], Floats]] = {
-    "user mean": user_mean,
+RIVALS: Mapping[str, Callable[[Task, Tuned], Floats]] = {
+    "user mean, shrunken": user_mean,
     "number of tags only": number_of_tags,
     "popularity (privileged)": popularity,
     "ridge on tf-idf, tags, genres, years": ridge,
@@ -237,9 +291,7 @@ RIVALS: Mapping[str, Callable[[Task], Floats]] = {
 }
 
 
-def predictions(task: Task) -> Iterator[tuple[str, Floats]]:
+def predictions(task: Task, tuned: Tuned) -> Iterator[tuple[str, Floats]]:
     """Names and predictions of all rivals."""
     for name, predict in RIVALS.items():
-        yield name, predict(task)
-
-
+        yield name, predict(task, tuned)

@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from baselines.agent import Agent, Probabilities, StochasticAgent, read_latent
+from baselines.agent import Agent
 from baselines.evaluate import evaluate, make_envs
-from baselines.reference import make_reference, offered, offered_best, uniform_probabilities
+from baselines.reference import make_reference
 from baselines.search import Lookahead, LookaheadConfig
-from baselines.worlds import world_of
 from benchmarks.experiments.t2_transfer.distance import describe, measure
 from benchmarks.stats import Keyed, bootstrap, paired_difference
 from eagle_gym.envs.opening import make_world
@@ -26,35 +24,12 @@ MODELS: Final = ("embedded", "grammar")
 ENV_ID: Final = "EagleGym/Plots-v0"
 
 
-class MeanUserGreedy(StochasticAgent):
-    """Takes the action that is expected to be worth most to the mean train user.
-
-    Args:
-        env: The vector environment, in whose current state it acts.
-        rng: Generator that breaks exact ties.
-    """
-
-    def __init__(self, env: Any, rng: np.random.Generator) -> None:  # noqa: ANN401
-        super().__init__(rng)
-        self._env, self._world = env, world_of(env)
-        self._mean = self._world.space.users[self._world.resources.split.train_users].mean(axis=0)
-
-    def probabilities(self, observation: object) -> Probabilities:
-        """All on the best action (shared by exact ties), `[B, K]`."""
-        states = self._env.unwrapped.states
-        z = np.concatenate([state.action_set.expected for state in states])
-        users = np.tile(self._mean, (len(z), 1))
-        items = np.repeat([state.item for state in states], len(z) // len(states))
-        values: NDArray[np.float64] = self._world.resources.utility(z, users, items).total.reshape(len(states), -1)
-        return uniform_probabilities(offered_best(values, offered(read_latent(observation))))
-
-
 def policies(calls: int) -> Mapping[str, Callable[[Any, np.random.Generator], Agent]]:
     """Makers of the policies by name; `calls` is what lookahead may imagine in an episode."""
     return {
         "no-op": lambda envs, rng: make_reference("no_op", envs.unwrapped, rng),
         "uniform": lambda envs, rng: make_reference("uniform", envs.unwrapped, rng),
-        "greedy for the mean user": MeanUserGreedy,
+        "user-blind greedy": lambda envs, rng: make_reference("user_blind", envs.unwrapped, rng),
         "greedy": lambda envs, rng: make_reference("optimistic", envs.unwrapped, rng),
         f"lookahead, {calls} calls": lambda envs, rng: Lookahead(envs, LookaheadConfig(calls), rng),
     }

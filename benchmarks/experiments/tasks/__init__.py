@@ -4,7 +4,8 @@ On Plots and, with `--data`, on MovieLens, with the grammar as the language mode
 strong oracle take minutes. A score of 0 is the uniform policy, 1 is beam search. The rows of a preset: policies that
 know nothing, no user, or everything one step ahead; search; the same policies with random and with the longest edits
 in place of the designed ones; and agents that learn, at several budgets of environment steps. On the hidden task, an
-agent with memory stands next to its twin without, and next to one that is shown the taste.
+agent with memory stands next to its twin without, next to one that is shown the taste, and next to LinUCB, which learns
+within an episode.
 
 The page ends with what a preset is wanted to show, and whether it does.
 """
@@ -20,6 +21,7 @@ from benchmarks.running import Cell, Options, environments, grid, run_cells
 TASKS = ("default", "easy", "plan", "hidden")
 USUAL: dict[str, Any] = {
     "seeds": 2,
+    "tasks": TASKS,
     "episodes": 256,
     "num_envs": 64,
     "budget": 1_280,
@@ -31,27 +33,34 @@ TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "budget": 20, "steps": (20,), 
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | TINY,
     "small": USUAL | {"seeds": 1, "steps": (5_120, 20_480)},
-    "reference": USUAL,
-    "embedded": USUAL | {"episodes": 64, "budget": 640, "steps": (5_120, 20_480), "language_model": "embedded"},
+    "reference": USUAL | {"tasks": ("default", "plan", "hidden"), "episodes": 128, "budget": 480},
+    "full": USUAL,
+    "embedded": USUAL
+    | {
+        **{"tasks": ("default", "plan"), "seeds": 1, "episodes": 64, "budget": 320, "steps": (5_120,)},
+        "language_model": "embedded",
+    },
 }
 
 
 def cells(options: Options) -> list[Cell]:
     """Every method of every preset with every seed."""
     size = SIZES[options.size]
+    usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
     found: list[Cell] = []
-    for task in TASKS:
-        places = [
-            (f"{name}-{task}", env_id, {**kwargs, "task": task, "language_model": size["language_model"]})
-            for name, env_id, kwargs in environments(options)
-        ]
-        usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
-        found += grid(places, list(methods(task, size)), **usual)
-    # An interrupted run is a smaller run: what learns comes last, and most steps last of all.
-    return sorted(found, key=lambda cell: (cell.seed, cell.training.get("total_timesteps", 0)))
+    for name, env_id, kwargs in environments(options):
+        for task in size["tasks"]:
+            arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
+            found += grid([(f"{name}-{task}", env_id, arguments)], list(methods(name, task, size)), **usual)
+    # The page of an interrupted run lacks the hidden task, whose episodes are long, and those who learn most.
+    return sorted(
+        found,
+        key=lambda cell: ("hidden" in cell.environment, cell.training.get("total_timesteps", 0), cell.seed),
+    )
 
 
 def run(options: Options) -> None:
     """Run the cells, write and print the page."""
     run_cells(cells(options), options)
-    print(write_page(options.out, [name for name, _, _ in environments(options)], TASKS, SIZES[options.size]["steps"]))
+    size, names = SIZES[options.size], [name for name, _, _ in environments(options)]
+    print(write_page(options.out, names, size["tasks"], size["steps"]))

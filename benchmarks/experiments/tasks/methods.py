@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MANY = 100_000  # environment steps
 FEW = ("no_op", "uniform", "user_blind", "optimistic")
 SETS: Mapping[str, str] = {"random": "uniform", "longest": "longest"}
 COMPARED = ("default", "plan")  # presets whose action sets are compared with others
-LEARNERS: Mapping[str, tuple[str, ...]] = {
-    "default": ("ppo", "ppo-stock", "eagle"),
-    "easy": ("ppo",),
-    "plan": ("ppo",),
-    "hidden": ("ppo", "recurrent_ppo"),
+SOME, ALL = 30_000, 200_000  # most environment steps that an agent is given
+LEARNERS: Mapping[str, Mapping[str, int]] = {  # of each preset
+    "default": {"ppo-stock": ALL, "ppo": ALL, "eagle": SOME},
+    "easy": {"ppo": SOME},
+    "plan": {"ppo": ALL},
+    "hidden": {"ppo": ALL, "recurrent_ppo": ALL},
 }
+FEWER: Mapping[str, Mapping[str, int]] = {  # on catalogs other than Plots
+    "default": {"ppo": ALL},
+    "easy": {},
+    "plan": {"ppo": ALL},
+    "hidden": {"ppo": SOME, "recurrent_ppo": SOME},
+}
+PLOTS = "plots"
 
 
-def methods(task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The methods of a preset: fields of `Cell` in which its cells differ."""
+def learners(catalog: str, task: str, steps: Sequence[int]) -> dict[str, list[int]]:
+    """The agents that learn, each with its budgets of steps, ascending."""
+    limits = (LEARNERS if catalog == PLOTS else FEWER)[task]
+    return {name: [number for number in steps if number <= most] for name, most in limits.items()}
+
+
+def methods(catalog: str, task: str, size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The methods of a preset on a catalog: fields of `Cell` in which its cells differ."""
     search = [
         {"agent": f"lookahead:budget={size['budget'] // 2}", "label": "lookahead"},
         {"agent": f"beam:budget={size['budget']},width=8,levels=10", "label": "beam"},
     ]
     policies = [*({"agent": name} for name in FEW), *search]
     yield from policies
+    if task == "hidden":
+        yield {"agent": "linucb"}
     for name, selection in SETS.items() if task in COMPARED else ():
         yield from (
             {**policy, "setting": name, "env_kwargs": {"selection": selection}}
             for policy in policies
             if policy["agent"] == "optimistic" or policy.get("label") == "beam"
         )
-    for steps in size["steps"]:
-        for name in LEARNERS[task]:
-            yield learner(name, steps, size)
-        if task == "hidden":
-            yield learner("ppo", steps, size) | {"setting": "shown", "env_kwargs": {"taste": "shown"}}
+    found = learners(catalog, task, size["steps"])
+    yield from (learner(name, number, size) for name, steps in found.items() for number in steps)
+    if task == "hidden" and catalog == PLOTS:
+        shown = {"setting": "shown", "env_kwargs": {"taste": "shown"}}
+        yield from (learner("ppo", number, size) | shown for number in size["steps"] if number <= SOME)
 
 
 def learner(name: str, steps: int, size: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -74,6 +75,11 @@ class Trials:
             self.results + other.results,
             self.roots + other.roots,
         )
+
+    def only(self, kept: Sequence[bool]) -> Trials:
+        """Some of the trials."""
+        columns = (self.texts, self.edits, self.results, self.roots)
+        return Trials(*(tuple(compress(column, kept)) for column in columns))  # type: ignore[arg-type]
 
 
 def is_held_out(edit: str) -> bool:
@@ -425,12 +431,3 @@ def r_squared_interval(
     spread = times @ square - np.square(times @ total).sum(axis=1) / (times @ count)
     low, high = np.quantile(1.0 - times @ error / np.maximum(spread, 1e-300), [0.025, 0.975])
     return float(low), float(high)
-
-
-def plain_ridge(design: Floats, target: Floats) -> Floats:
-    """[X, n] Ridge coefficients of a dense design, whose first column is a constant and hardly penalised."""
-    gram = design.T @ design
-    weights = np.full(len(gram), 1.0)
-    weights[0] = 0.01
-    solution: Floats = scipy.linalg.solve(gram + np.diag(weights), design.T @ target, assume_a="pos")
-    return solution

@@ -12,9 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from eagle_gym import cache
-from eagle_gym.actions.candidates import Candidates, ModelCandidates
+from eagle_gym.actions.candidates import Candidates
+from eagle_gym.actions.pools import ItemPools
+from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate import fit as fitting
-from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate, free_features, linear_map
+from eagle_gym.actions.surrogate.free import FreeSurrogate, fit_free
+from eagle_gym.actions.surrogate.model import Fitted, PlotSurrogate, Surrogate, linear_map
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.model import Completion, LanguageModel, Usage, UsageSnapshot
 from eagle_gym.language.prompts import Prompt
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from eagle_gym.latent import LatentSpace
 
 ROUNDS: Final = 3  # steps from each start text in a measurement: few, for the sake of more start texts
+LEAST_R2: Final = 0.3  # of a surrogate for free text, on unseen texts and edits; below, rollouts are advised
+LEAST_PAIRS: Final = 2  # fewest pairs of a measurement
 LEAST_KEPT: Final = 100  # fewest start texts excluded from the fit, where the catalog has three times as many
 
 # Meanings of the numbers in `Surrogate.quality`. Names of those on unseen and on vague edits end in a suffix.
@@ -37,9 +42,10 @@ MEANINGS: Final = {
     "pairs": "(text, edit) pairs measured",
     "start_texts": "start texts from which these descend; unseen in the fit",
 }
+UNSEEN: Final = "_unseen_edits"
 SUFFIXES: Final = {
     "": "edits of all kinds",
-    "_unseen_edits": "edits with an (operation, slot, value) unseen in the fit",
+    UNSEEN: "edits unseen in the fit; in plot English, those with an (operation, slot, value) unseen in it",
     "_vague": "vague edits only, such as 'Make it darker.'",
 }
 
@@ -129,11 +135,11 @@ def make_surrogate(
         progress: Whether to show a progress bar.
     """
     cost = FitCost(model, record)
-    if isinstance(candidates, ModelCandidates):
+    if isinstance(candidates, ModelCandidates | ItemPools):
         candidates = candidates.asking(cost.model)
     fresh, seen = split_texts(texts)
     checks = budget.checks * budget.check_samples * (len(SUFFIXES) if language == "plot_english" else 1)
-    fitted: PlotSurrogate | FreeSurrogate
+    fitted: Fitted
     with cost, progress_bar(
         total=budget.trials + checks, show=progress, desc="rollouts", unit="text"
     ) as bar:
@@ -248,10 +254,11 @@ def _make_free(
     options: Mapping[str, Any] = {"candidates": candidates, "profiles": profiles}
     trials = tools.collect(seen, fitting.Plan(budget.trials, held_out=None), **options)
     z, displacement = fitting.observed(tools.space, trials)
-    coefficients = fitting.plain_ridge(free_features(tools.space, trials.edits, z), displacement)
-    surrogate = FreeSurrogate(tools.space, coefficients)
+    surrogate = fit_free(trials.texts, trials.edits, z, displacement, tools.space)
     checks = tools.collect(fresh, budget.check(), **options)
-    return surrogate, _about(budget) | measure(surrogate, tools.space, checks)
+    quality = _about(budget) | measure(surrogate, tools.space, checks)
+    unseen = checks.only([edit not in set(trials.edits) for edit in checks.edits])
+    return surrogate, quality | measure(surrogate, tools.space, unseen, UNSEEN)
 
 
 def _about(budget: Budget) -> dict[str, float]:
@@ -259,10 +266,10 @@ def _about(budget: Budget) -> dict[str, float]:
 
 
 def measure(
-    surrogate: PlotSurrogate | FreeSurrogate, space: LatentSpace, trials: fitting.Trials, suffix: str = ""
+    surrogate: Fitted, space: LatentSpace, trials: fitting.Trials, suffix: str = ""
 ) -> dict[str, float]:
     """R² of displacements on given rollouts, its interval, and the R² that a perfect prediction would have there."""
-    if not trials.texts:
+    if len(trials.texts) < LEAST_PAIRS:
         return {}
     z, displacement = fitting.observed(space, trials)
     predicted = surrogate.displacements(trials.texts, [[edit] for edit in trials.edits], z)
@@ -272,6 +279,24 @@ def measure(
         numbers["r2_ceiling"] = fitting.noise_ceiling(space, trials)
     numbers |= {"pairs": len(trials.texts), "start_texts": len(set(trials.roots))}
     return {f"{name}{suffix}": round(value, 4) for name, value in numbers.items()}
+
+
+def advice(quality: Mapping[str, float]) -> str | None:
+    """What to say of a surrogate for free text that predicts too little, or None.
+
+    Args:
+        quality: `Surrogate.quality`.
+    """
+    suffix = UNSEEN if f"r2{UNSEEN}" in quality else ""
+    found = quality.get(f"r2{suffix}")
+    if found is None or found >= LEAST_R2:
+        return None
+    best = quality.get(f"r2_ceiling{suffix}")
+    ceiling = "" if best is None else f" (a perfect prediction would have {best:.2f})"
+    return (
+        f"expected a surrogate that predicts effects on unseen texts and edits with an R² of at least {LEAST_R2:g}, "
+        f"got {found:.2f}{ceiling}: the design sees mostly noise; ask the language model itself with effects='rollout'"
+    )
 
 
 def describe(surrogate: Surrogate) -> str:

@@ -6,7 +6,8 @@ language model chose each. What the model does beyond that (it misses changes, f
 correction, fitted by ridge regression on rollouts: a linear map of the symbolic effect for each kind of change; an
 offset for each kind, direction and value; and a drift that depends on the embedding and on which attributes are empty.
 
-For free text there is no symbolic effect: the regression sees the embeddings of the text and of the edit.
+For free text there is no symbolic effect: the regression (`free`) sees what the space's encoder reads in the text and
+in the edit.
 
 All of it is indexing and small products of fixed shape, so a row's result does not depend on its batch.
 """
@@ -16,13 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eagle_gym import plot_english
-from eagle_gym.actions.effects import encode_distinct
 from eagle_gym.errors import PreparationError, TextError
 from eagle_gym.latent.features import AttributeFeatures, padded
 from eagle_gym.latent.geometry import project_to_ball
@@ -349,18 +349,18 @@ class Correction:
             effect: Symbolic effect of the same pairs.
         """
         items = effect.items
-        drift = self.bias + _product(z, self.embedding) + _product(empty_slots(held), self.empty)  # [B, n]
+        drift = self.bias + product(z, self.embedding) + product(empty_slots(held), self.empty)  # [B, n]
         state, column = np.nonzero(held)
         drift += segment_sums(self.held[column], state, len(held))
         own = self.kind[items.kind] + self._scaled(effect)
-        own += _product(effect.mixup, self.mixup)
+        own += product(effect.mixup, self.mixup)
         # An index of -1 picks the zeros appended at the end.
         own += np.concatenate([self.direction, np.zeros((1, z.shape[1]))])[items.direction]
         own += np.concatenate([self.value, np.zeros((1, z.shape[1]))])[items.value]
-        return drift[rows] + _product(base, self.effect) + segment_sums(own, items.pair, len(rows))
+        return drift[rows] + product(base, self.effect) + segment_sums(own, items.pair, len(rows))
 
     def _scaled(self, effect: Effect) -> Floats:
-        """[I, n] As `_product(effect.moved, self.scale[effect.items.kind])`, without a matrix for each change."""
+        """[I, n] As `product(effect.moved, self.scale[effect.items.kind])`, without a matrix for each change."""
         kind, moved = effect.items.kind, effect.moved
         result = moved[:, 0, None] * self.scale[:, 0][kind]
         for i in range(1, moved.shape[1]):
@@ -392,7 +392,7 @@ def empty_slots(held: NDArray[np.bool_]) -> Floats:
     return empty
 
 
-def _product(rows: Floats, matrix: Floats) -> Floats:
+def product(rows: Floats, matrix: Floats) -> Floats:
     """`rows @ matrix`, summed in a fixed order, so that a row's bits do not depend on the number of rows."""
     result = rows[..., 0, None] * matrix[..., 0, :]
     for i in range(1, matrix.shape[-2]):
@@ -434,39 +434,6 @@ class PlotSurrogate:
         return PlotSurrogate(linear_map(space), arrays["choice"], correction)
 
 
-@dataclass(frozen=True, eq=False)
-class FreeSurrogate:
-    """The surrogate for free text: linear in the embeddings of text and edit and in their products.
-
-    Args:
-        space: Its encoder encodes edits.
-        coefficients: [1 + 3n, n].
-    """
-
-    space: LatentSpace
-    coefficients: Floats
-
-    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
-        """[P, n] Expected displacements of all (state, edit) pairs, in the order of the states."""
-        rows = np.repeat(np.arange(len(texts)), [len(pool) for pool in edits])
-        return _product(free_features(self.space, [p for pool in edits for p in pool], z[rows]), self.coefficients)
-
-    def arrays(self) -> dict[str, Floats]:
-        """The fitted arrays by name."""
-        return {"coefficients": self.coefficients}
-
-    @staticmethod
-    def restore(arrays: Mapping[str, Floats], space: LatentSpace) -> FreeSurrogate:
-        """The surrogate of some `arrays`."""
-        return FreeSurrogate(space, arrays["coefficients"])
-
-
-def free_features(space: LatentSpace, edits: Sequence[str], z: Floats) -> Floats:
-    """[P, 1 + 3n] Columns of the regression for free text."""
-    asked = encode_distinct(space, edits)
-    return np.concatenate([np.ones((len(z), 1)), z, asked, z * asked], axis=1)
-
-
 def linear_map(space: LatentSpace) -> LinearMap:
     """The linear part of a plot-English space's encoder.
 
@@ -481,6 +448,18 @@ def linear_map(space: LatentSpace) -> LinearMap:
             "features: fit the space on texts in plot English"
         )
     return LinearMap(encoder.weights[:values], encoder.intercept, space.radius, features, encoder.weights[values:])
+
+
+class Fitted(Protocol):
+    """What a fit makes: `PlotSurrogate` or, for free text, `FreeSurrogate`."""
+
+    def displacements(self, texts: Sequence[str], edits: Sequence[Sequence[str]], z: Floats) -> Floats:
+        """[P, n] Expected displacements of all (state, edit) pairs, in the order of the states."""
+        ...
+
+    def arrays(self) -> dict[str, Floats]:
+        """The fitted arrays by name."""
+        ...
 
 
 class Surrogate:
@@ -499,7 +478,7 @@ class Surrogate:
 
     def __init__(
         self,
-        model: PlotSurrogate | FreeSurrogate,
+        model: Fitted,
         space: LatentSpace,
         quality: Mapping[str, float],
         cost: Mapping[str, float],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,9 +15,11 @@ import numpy as np
 from eagle_gym import cache
 from eagle_gym.actions.candidates import Candidates
 from eagle_gym.actions.surrogate.fit import HELD_OUT
-from eagle_gym.actions.surrogate.make import Budget, make_surrogate, measure
-from eagle_gym.actions.surrogate.model import FreeSurrogate, PlotSurrogate, Surrogate
-from eagle_gym.errors import PreparationError
+from eagle_gym.actions.surrogate.free import VERSION as FREE_VERSION
+from eagle_gym.actions.surrogate.free import FreeSurrogate
+from eagle_gym.actions.surrogate.make import Budget, advice, make_surrogate, measure
+from eagle_gym.actions.surrogate.model import Fitted, PlotSurrogate, Surrogate
+from eagle_gym.errors import PreparationError, PreparationWarning
 from eagle_gym.language.model import Language, LanguageModel
 from eagle_gym.language.replay import FORMAT as RECORDING
 from eagle_gym.plot_english import arrays
@@ -66,7 +69,7 @@ class Identity:
         texts: Hash of the texts from which rollouts start.
         budget: Numbers of generations.
         edits: What determines the edits that are tried. For plot English, a hash of its changes, since the rest is
-            fixed; for free text, the settings of the candidates and a hash of the users.
+            fixed; for free text, the settings of the candidates, a hash of the users, the version of the regression.
         fit: Version of the code that tries, fits and measures.
         held_out: One (operation, slot, value) out of this many is excluded from the fit.
     """
@@ -107,7 +110,8 @@ def identify(
     if language == "plot_english":
         edits: dict[str, Any] = {"changes": arrays.fingerprint()}
     else:
-        edits = {"candidates": candidates.settings, "users": f"{stable_seed(*profiles):016x}"}
+        users = f"{stable_seed(*profiles):016x}"
+        edits = {"candidates": candidates.settings, "users": users, "regression": FREE_VERSION}
     texts = f"{stable_seed(*catalog.texts):016x}"
     return Identity(language, space.fingerprint, model.fingerprint, float(temperature), texts, budget, edits)
 
@@ -143,7 +147,9 @@ def load_surrogate(folder: Path, identity: Identity, space: LatentSpace) -> Surr
                 f"{found.get(name)!r}: {MENDING}"
             )
     arrays = {name: array.astype(np.float64) for name, array in cache.load_arrays(folder, NAME, header).items()}
-    restore = PlotSurrogate.restore if identity.language == "plot_english" else FreeSurrogate.restore
+    restore: Callable[[Mapping[str, Any], LatentSpace], Fitted] = (
+        PlotSurrogate.restore if identity.language == "plot_english" else FreeSurrogate.restore
+    )
     try:
         return Surrogate(restore(arrays, space), space, header["quality"], header["cost"])
     except (ValueError, KeyError, TypeError) as error:
@@ -178,6 +184,9 @@ def prepare_surrogate(
     progress: bool = True,
 ) -> Surrogate:
     """The surrogate for a space and a model: shipped with the package, read from the cache, or fitted now and cached.
+
+    Warns:
+        PreparationWarning: For free text, it predicts too little of what edits do.
 
     Args:
         catalog: Its texts start the rollouts.
@@ -219,7 +228,7 @@ def prepare_surrogate(
         )
         return partial(save_surrogate, made, identity)
 
-    return cache.prepared(
+    found = cache.prepared(
         folder,
         f"{NAME}.json",
         lambda found: load_surrogate(found, identity, space),
@@ -228,6 +237,9 @@ def prepare_surrogate(
         absent=f"the surrogate of the catalog {catalog.name!r} and the model {model.name!r} is not prepared "
         f"({folder}): {MENDING}",
     )
+    if language == "free" and (said := advice(found.quality)):
+        warnings.warn(said, PreparationWarning, stacklevel=2)
+    return found
 
 
 def find_shipped(identity: Identity) -> Path | None:

@@ -18,7 +18,7 @@ from eagle_gym.errors import PreparationError
 from eagle_gym.language.editor.adapter import FILE, merged, sharpened
 from eagle_gym.language.gguf import FORMAT as GGUF_FORMAT
 from eagle_gym.language.gguf import load_gguf, saving
-from eagle_gym.language.installed import installed_gguf
+from eagle_gym.language.installed import installed_file
 
 ADAPTER: Final = Path(__file__).parent / "weights" / "smollm2"
 FORMAT: Final = 1  # changes with the way in which the adapter is merged
@@ -50,7 +50,7 @@ def base_file() -> Path:
     Raises:
         PreparationError: It is not installed.
     """
-    path = installed_gguf("smollm2")
+    path = installed_file("smollm2")
     if path is None:
         raise PreparationError(f"expected SmolLM2-135M-Instruct, which 'smollm2' is made from, got none: {_CURE}")
     return path

@@ -93,12 +93,13 @@ def held_out(prompt: str) -> bool:
     )
 
 
-def example(rng: np.random.Generator, manner: Manner | None = None) -> Example:
-    """One training example of a random task; the default manner is the grammar's own."""
+def example(rng: np.random.Generator, manner: Manner | None = None, task: str | None = None) -> Example:
+    """One training example of a task of `TASKS`, by default a random one; the default manner is the grammar's own."""
     makers: dict[str, Callable[[np.random.Generator, Manner], Example]] = {
         "rewrite": _rewrite, "propose": _propose, "personal": _personal, "write": _write,
     }  # fmt: skip
-    return makers[str(rng.choice(list(TASKS), p=list(TASKS.values())))](rng, manner or Manner())
+    task = task or str(rng.choice(list(TASKS), p=list(TASKS.values())))
+    return makers[task](rng, manner or Manner())
 
 
 def description(rng: np.random.Generator) -> Attributes:

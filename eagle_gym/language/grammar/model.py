@@ -74,6 +74,7 @@ class GrammarModel:
             _completion(prompt, hand.answer(prompt, int(seed))) for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         self.usage.add(completions, seconds=time.perf_counter() - began)
+        self.usage.tell(prompts, seeds, temperature, completions)
         return completions
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:

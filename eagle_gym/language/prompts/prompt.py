@@ -1,6 +1,6 @@
 """A prompt: what a language model is asked, whatever the words.
 
-Four tasks: `rewrite` a text as an edit says, `propose` an edit for a text (and a user's profile),
+Four tasks: `rewrite` a text as an edit says, `propose` an edit or a list of edits for a text (and a user's profile),
 `write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does not).
 """
 
@@ -26,15 +26,18 @@ class Prompt:
         text: The description to work on; for `"write"` the attribute listing.
         edit: What to change (`"rewrite"` only).
         profile: A sentence about the user that a proposal or a rating is for (`"rate"`, and optionally `"propose"`).
+        count: How many edits to propose (`"propose"` only). The answer to a prompt for several holds one a line.
 
     Raises:
-        ConfigurationError: The task is unknown, a field is not a string, or a field that the task needs is empty.
+        ConfigurationError: The task is unknown, a field is not a string, a field that the task needs is empty, or the
+            count is below 1 or above 1 where nothing is proposed.
     """
 
     task: Task
     text: str = ""
     edit: str = ""
     profile: str = ""
+    count: int = 1
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -46,6 +49,13 @@ class Prompt:
         for name in ("text", *_NEEDED.get(self.task, ())):
             if not getattr(self, name).strip():
                 raise ConfigurationError(f"a {self.task} prompt needs a non-empty {name}")
+        if self.count < 1 or (self.count > 1 and self.task != "propose"):
+            raise ConfigurationError(f"expected count=1, or more with the task 'propose', got {self.count}")
+
+    @property
+    def asks_for_list(self) -> bool:
+        """Whether the answer is a list of edits, one a line."""
+        return self.count > 1
 
 
 def well_formed(text: str) -> str:

@@ -1,8 +1,8 @@
 """Prompt sets: the words in which a language model is asked, read from a TOML file or given as a dict.
 
 A set has a table for each task. Its `user` pattern names the prompt's fields in braces (`{text}`, `{edit}`,
-`{profile}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with their answers. How the parts
-are put together is the set's `format`:
+`{profile}`, `{count}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with their answers. How
+the parts are put together is the set's `format`:
 
 - `"chat"`: messages. The rules are the system's, examples are turns of user and assistant.
 - `"plain"`: one text to be continued: rules, examples and request, a blank line between them. An answer ends at one of
@@ -10,7 +10,8 @@ are put together is the set's `format`:
 - `"control"`: the embedded model's control tokens, each followed by a field.
 
 `{noun}` stands for what the texts are (`noun = "product description"`). With `based_on = "chat"` a set takes from
-another one what it does not say itself.
+another one what it does not say itself. What stands under `about.product` replaces the rest where the texts describe
+products: another noun, other examples.
 """
 
 from __future__ import annotations
@@ -38,11 +39,15 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "rewrite": ("text", "edit"),
     "propose": ("text",),
     "propose_for_user": ("text", "profile"),
+    "propose_list": ("text", "count"),
+    "propose_list_for_user": ("text", "profile", "count"),
     "write": ("text",),
     "rate": ("text", "profile"),
 }
-OPTIONAL: Final = frozenset(("rate",))  # only judges are asked for it
-_HEAD: Final = ("based_on", "format", "noun", "stop")
+# Only judges rate; a set without lists asks for one edit at a time.
+OPTIONAL: Final = frozenset(("rate", "propose_list", "propose_list_for_user"))
+ABOUT: Final = ("film", "product")  # what texts may describe; the examples of the built-in sets are about films
+_HEAD: Final = ("based_on", "format", "noun", "stop", "about")
 _PARTS: Final = ("system", "user", "examples")
 
 
@@ -94,7 +99,8 @@ class PromptSet:
         name: The built-in name or the path, for messages.
         format: How the parts are put together.
         stop: What ends an answer to a plain prompt.
-        tasks: The tasks by name: those of `Prompt`, with `"propose_for_user"` where a profile is given.
+        tasks: The tasks by name: those of `Prompt`, with `"propose_for_user"` where a profile is given, and
+            `"propose_list"` and `"propose_list_for_user"` where several edits are asked for.
     """
 
     name: str
@@ -145,31 +151,40 @@ class PromptSet:
         Raises:
             ConfigurationError: The set lacks the task.
         """
-        name = "propose_for_user" if prompt.task == "propose" and prompt.profile else prompt.task
+        name = self._name(prompt)
         task = self.tasks.get(name)
         if task is None:
             raise ConfigurationError(
                 f"expected prompts with the task {name!r}, got {self.name!r} with {', '.join(self.tasks)}: name a "
                 "general language model, or add the table to your prompts"
             )
-        return task, [clean(well_formed(getattr(prompt, field))) for field in task.names]
+        return task, [clean(well_formed(str(getattr(prompt, field)))) for field in task.names]
+
+    def _name(self, prompt: Prompt) -> str:
+        """The task's name in this set. A set without lists asks for one edit instead."""
+        if prompt.task != "propose":
+            return prompt.task
+        whom = "_for_user" if prompt.profile else ""
+        listed = f"propose_list{whom}"
+        return listed if prompt.asks_for_list and listed in self.tasks else f"propose{whom}"
 
 
-def load_prompts(source: PromptSource) -> PromptSet:
+def load_prompts(source: PromptSource, about: str | None = None) -> PromptSet:
     """The prompt set that a name, a path or a dict gives.
 
     Args:
         source: One of `BUILT_IN`; the path of a TOML file; or such a file's content as a dict.
+        about: What the texts describe, one of `ABOUT`; None where nobody knows.
 
     Raises:
         ConfigurationError: A field is unknown, missing or of the wrong type.
         PreparationError: The file cannot be read.
     """
     if isinstance(source, str) and source in BUILT_IN:
-        return _built_in(source)
+        return _built_in(source, about)
     if isinstance(source, str):
-        return _read(source, _parse(source))
-    return _read(f"based on {source['based_on']}" if "based_on" in source else "of your own", source)
+        return _read(source, _parse(source), about)
+    return _read(f"based on {source['based_on']}" if "based_on" in source else "of your own", source, about)
 
 
 def fold_system(messages: Sequence[Message]) -> list[Message]:
@@ -190,8 +205,8 @@ def control_text(prompt: Prompt) -> str:
 
 
 @cache
-def _built_in(name: str) -> PromptSet:
-    return _read(name, _built_in_content(name))
+def _built_in(name: str, about: str | None) -> PromptSet:
+    return _read(name, _built_in_content(name), about)
 
 
 def _built_in_content(name: str) -> dict[str, Any]:
@@ -211,10 +226,10 @@ def _parse(source: str) -> dict[str, Any]:
         raise PreparationError(f"expected {path} to be a readable TOML file, got an error: {error}") from error
 
 
-def _read(name: str, content: Mapping[str, Any]) -> PromptSet:
+def _read(name: str, content: Mapping[str, Any], about: str | None) -> PromptSet:
     """A set from the content of its file."""
     _check_names(name, "the file", content, (*_HEAD, *FIELDS))
-    content = _merged(name, content)
+    content = _merged(name, content, about)
     form = content.get("format", "chat")
     if form not in get_args(Format):
         raise ConfigurationError(
@@ -234,20 +249,40 @@ def _read(name: str, content: Mapping[str, Any]) -> PromptSet:
     return PromptSet(name, cast("Format", form), stop, tasks)
 
 
-def _merged(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content over that of the set on which it is based: task by task, part by part."""
-    if "based_on" not in content:
-        return dict(content)
-    base = content["based_on"]
-    if base not in BUILT_IN:
-        raise ConfigurationError(
-            f"prompts {name!r}: expected based_on to be one of {', '.join(BUILT_IN)}, got {base!r}"
-            f"{suggest(base, BUILT_IN)}"
-        )
-    merged = _merged(base, _built_in_content(base))
-    for key, value in content.items():
-        under = merged.get(key)
-        merged[key] = {**under, **value} if isinstance(under, dict) and isinstance(value, Mapping) else value
+def _merged(name: str, content: Mapping[str, Any], about: str | None) -> dict[str, Any]:
+    """The content over that of the set on which it is based, and what it says about such texts over both."""
+    merged: dict[str, Any] = {}
+    if "based_on" in content:
+        base = content["based_on"]
+        if base not in BUILT_IN:
+            raise ConfigurationError(
+                f"prompts {name!r}: expected based_on to be one of {', '.join(BUILT_IN)}, got {base!r}"
+                f"{suggest(base, BUILT_IN)}"
+            )
+        merged = _merged(base, _built_in_content(base), about)
+    usual = {key: value for key, value in content.items() if key != "about"}
+    return _laid_over(_laid_over(merged, usual), _special(name, content, about))
+
+
+def _special(name: str, content: Mapping[str, Any], about: str | None) -> Mapping[str, Any]:
+    """What a file says about one kind of texts."""
+    special = content.get("about", {})
+    tables = special.values() if isinstance(special, Mapping) else [special]
+    if not all(isinstance(table, Mapping) for table in tables):
+        raise ConfigurationError(f"prompts {name!r}: expected about to hold tables such as [about.product]")
+    _check_names(name, "[about]", special, ABOUT)
+    for kind, table in special.items():
+        _check_names(name, f"[about.{kind}]", table, ("noun", "stop", *FIELDS))
+    found: Mapping[str, Any] = special.get(about, {})
+    return found
+
+
+def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """One content over another: task by task, part by part."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = {**below, **value} if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

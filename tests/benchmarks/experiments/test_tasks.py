@@ -10,24 +10,30 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.experiments import tasks
 from benchmarks.experiments.tasks import page as pages
-from benchmarks.experiments.tasks.methods import LEARNERS, methods
+from benchmarks.experiments.tasks.methods import learners, methods
 from benchmarks.running.files import read_json
 from benchmarks.running.options import Options
-from tests.benchmarks.made_runs import write_cell, write_plan
+from tests.benchmarks.made_runs import judge, write_cell, write_plan
 
 
-def test_every_preset_has_every_row(tmp_path: Path) -> None:
-    size = tasks.SIZES["reference"]
+@pytest.mark.parametrize("catalog", ["plots", "movielens"])
+def test_every_preset_has_every_row(catalog: str) -> None:
+    size = tasks.SIZES["full"]
     for task in tasks.TASKS:
-        found = list(methods(task, size))
+        found = list(methods(catalog, task, size))
         labels = [method.get("label", method["agent"]) for method in found]
         assert {"no_op", "uniform", "user_blind", "optimistic", "lookahead", "beam"} <= set(labels)
-        for name in LEARNERS[task]:
-            assert {f"{name}-{steps}" for steps in size["steps"]} <= set(labels)
-    cells = tasks.cells(Options("reference", tmp_path))
-    assert {cell.env_kwargs["task"] for cell in cells} == set(tasks.TASKS)
-    steps = [cell.training.get("total_timesteps", 0) for cell in cells if cell.seed == 0]
-    assert steps == sorted(steps), "what learns comes last"
+        for name, budgets in learners(catalog, task, size["steps"]).items():
+            assert budgets
+            assert {f"{name}-{steps}" for steps in budgets} <= set(labels)
+
+
+@pytest.mark.parametrize("name", tasks.SIZES)
+def test_what_learns_comes_last(name: str, tmp_path: Path) -> None:
+    cells = tasks.cells(Options(name, tmp_path))
+    assert {cell.env_kwargs["task"] for cell in cells} == set(tasks.SIZES[name]["tasks"])
+    places = [("hidden" in cell.environment, cell.training.get("total_timesteps", 0)) for cell in cells]
+    assert places == sorted(places)
 
 
 def write_run(folder: Path, gains: dict[str, list[float]], place: str = "plots-default") -> None:
@@ -66,11 +72,49 @@ def test_verdicts_by_hand(tmp_path: Path) -> None:
     assert np.all([line.count("|") == 3 for line in summary])
 
 
+def test_verdicts_on_the_hidden_task_by_hand(tmp_path: Path) -> None:
+    gains = {"uniform": 0.0, "user_blind": 0.3, "linucb": 0.6, "ppo-20": 0.3, "recurrent_ppo-20": 0.7, "beam": 1.0}
+    write_run(tmp_path, {name: [gain] * 4 for name, gain in gains.items()}, "plots-hidden")
+    text = pages.write_page(tmp_path, ["plots"], ["hidden"], (20,))
+    for line in (
+        "- User-blind greedy, at most 0.4: 0.30 [0.30, 0.30], met.",
+        "- PPO (SB3), 20 steps, at most 0.4: 0.30 [0.30, 0.30], met.",
+        "- LinUCB minus user-blind greedy, above 0: 0.30 [0.30, 0.30], met.",
+        "- RecurrentPPO minus its twin without memory, above 0: 0.40 [0.40, 0.40], met.",
+    ):
+        assert line.lower() in text.lower()
+    read = {row.split("|")[1].strip(): row.split("|")[4].strip() for row in text.splitlines() if row.startswith("| ")}
+    assert read["beam search"] == "expected, rewrites"
+    assert read["user-blind greedy"] == "expected"
+    assert read["LinUCB"] == read["uniform"] == ""
+
+
+def test_verdicts_of_a_judge_by_hand(tmp_path: Path) -> None:
+    gains = {"uniform": [0.0] * 4, "user_blind": [1.0] * 4, "optimistic": [2.0] * 4, "beam": [4.0] * 4}
+    write_run(tmp_path, gains | {"ppo-40": [3.0] * 4}, "plots-plan")
+    judge(tmp_path, confirmed=-0.5)
+    text = pages.write_page(tmp_path, ["plots"], ["plan"], (40,))
+    lines = {tuple(part.strip() for part in line.split("|")[1:-1]) for line in text.splitlines() if "|" in line}
+    found = {row[0]: row[1:] for row in lines if len(row) == 4}
+    assert found["Privileged greedy minus user-blind greedy"] == (
+        *("1.00 [1.00, 1.00]", "-0.50 [-0.50, -0.50]"),
+        "by reward only",
+    )
+    assert found["PPO (SB3), 40 steps minus privileged greedy"][2] == "by reward only"
+    assert found["beam search"] == ("4.00 [4.00, 4.00]", "-2.00 [-2.00, -2.00]", "n/a")
+    judge(tmp_path, confirmed=0.5)
+    text = pages.write_page(tmp_path, ["plots"], ["plan"], (40,))
+    assert "| PPO (SB3), 40 steps" in text
+    assert text.count(" holds |") == 4
+    assert "0.75 [0.75, 0.75]" in text
+
+
 @pytest.mark.slow
 def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "tasks", "--size", "smoke", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "REPORT.md").read_text()
     assert text in capsys.readouterr().out
     assert [line for line in text.splitlines() if line.startswith("## ")] == [f"## plots, {t}" for t in tasks.TASKS]
+    assert "no judge has read" in text
     assert "taste shown" in text
     assert "not measured" not in text

@@ -218,7 +218,7 @@ def slope(z: np.ndarray, users: np.ndarray, exclude: np.ndarray) -> UtilityParts
 
 def test_movement_is_split_into_progress_and_drift() -> None:
     z = np.array([[0.0, 0.0], [3.0, 4.0], [2.0, 4.0], [2.0, 4.0]])
-    progress, drift = steering(slope, z, np.zeros(3), -1)
+    progress, drift = steering(slope, z, 0, -1)
     np.testing.assert_allclose(progress, [3, -1, 0], atol=1e-9)
     np.testing.assert_allclose(drift, [4, 0, 0], atol=1e-9)
 
@@ -227,14 +227,14 @@ def test_without_a_gradient_all_movement_is_drift() -> None:
     def flat(z: np.ndarray, users: np.ndarray, exclude: np.ndarray) -> UtilityParts:
         return UtilityParts(*[np.zeros(len(z))] * 4)
 
-    progress, drift = steering(flat, np.array([[0.0, 0.0], [3.0, 4.0]]), np.zeros(3), -1)
+    progress, drift = steering(flat, np.array([[0.0, 0.0], [3.0, 4.0]]), 0, -1)
     assert (progress.tolist(), drift.tolist()) == ([0.0], [5.0])
 
 
 def test_the_gradient_of_affinity_is_the_users_direction(space: LatentSpace) -> None:
-    users = space.users[:5]
-    found = gradients(ContentGap(space, weight=0.0), space.items[:5], users, np.full(5, -1))
-    np.testing.assert_allclose(found, users[:, :-1] / np.linalg.norm(users[:, :-1], axis=1, keepdims=True), atol=1e-6)
+    tastes = space.users[:5, :-1]
+    found = gradients(ContentGap(space, weight=0.0), space.items[:5], np.arange(5), np.full(5, -1))
+    np.testing.assert_allclose(found, tastes / np.linalg.norm(tastes, axis=1, keepdims=True), atol=1e-6)
 
 
 @pytest.mark.usefixtures("few_choices")
@@ -289,12 +289,12 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     assert (found.parses, found.no_ops, found.length) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3 / 4)
     assert np.isnan(found.true_taste)
     assert np.isnan(found.model)
-    steps = steering(opened.utility, z, space.users[4], 7)
+    steps = steering(opened.utility, z, 4, 7)
     assert (found.progress, found.drift) == tuple(pytest.approx(part.sum()) for part in steps)
     onward = [*texts[:2], "A violent western film."]
     (held,) = replace(opened, drift_penalty=1e6).judge([row(onward, small.users[4], small.items[7].id)])
     z = space.encoder.encode(onward)
-    first, _ = steering(opened.utility, z[:2], space.users[4], 7)  # at the start the penalty pulls nowhere
+    first, _ = steering(opened.utility, z[:2], 4, 7)  # at the start the penalty pulls nowhere
     back = (z[0] - z[1]) / np.linalg.norm(z[0] - z[1])
     assert held.progress == pytest.approx(first.sum() + (z[2] - z[1]) @ back, abs=1e-4), "then it pulls to the start"
 

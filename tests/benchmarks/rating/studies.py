@@ -30,7 +30,9 @@ def describe(environment: str, user: str) -> tuple[str, tuple[str, ...]]:
     return f"{PROFILE} ({user})", LIKED
 
 
-def make_run(folder: Path, methods: tuple[str, ...] = METHODS, seeds: int = 2, text: str = TEXT, count: int = 6) -> Path:
+def make_run(
+    folder: Path, methods: tuple[str, ...] = METHODS, seeds: int = 2, text: str = TEXT, count: int = 6
+) -> Path:
     """A run whose cells share their starts; the last text names its method."""
     for seed in range(seeds):
         for place, method in enumerate(methods):
@@ -51,7 +53,9 @@ def small_settings(folder: Path, **changes: str) -> Path:
     return path
 
 
-def small_study(folder: Path, *, scales: int = 4, pairs: int = 4, text: str = TEXT, seed: int = 0, **changes: str) -> Study:
+def small_study(
+    folder: Path, *, scales: int = 4, pairs: int = 4, text: str = TEXT, seed: int = 0, **changes: str
+) -> Study:
     run = make_run(folder / "run", text=text)
     settings = small_settings(folder, **({"tasks_per_rater": "8"} | changes))
     return make_study(

@@ -21,7 +21,7 @@ from benchmarks.rating.store import Rating, Store
 from benchmarks.rating.study import Study, read_study
 from tests.benchmarks.rating.studies import LIKED, METHODS, Browser, Server, served, small_study
 
-SCRIPT = "<script>document.title = 'taken'</script> A film & a \"quote\" <img src=x onerror=alert(1)>. It is all about you."
+SCRIPT = "<script>document.title = 'taken'</script> A film & a \"quote\" <img src=x onerror=alert(1)>. About you."
 
 
 @pytest.fixture(scope="module")

@@ -189,7 +189,7 @@ def test_a_failed_change_leaves_nothing(store: Store) -> None:
     rater, _ = join(store)
     found = store.next_showing(rater)
     assert found is not None
-    with pytest.raises(sqlite3.IntegrityError), store._transaction() as db:
+    with pytest.raises(sqlite3.IntegrityError), store._transaction() as db:  # noqa: PT012 - both are one transaction
         db.execute("DELETE FROM shown")
         db.execute("INSERT INTO shown VALUES ('nobody', 'x', 0)")
     assert store.was_shown(rater, found[0])

@@ -18,7 +18,7 @@ from benchmarks.rating.checks import attention_check, gold_item
 from benchmarks.rating.make import make_study
 from benchmarks.rating.sampling import NOT_EDITS, Pool, draw_samples, shown
 from benchmarks.rating.settings import DEFAULTS, read_settings
-from benchmarks.rating.study import Shown, Task, read_study
+from benchmarks.rating.study import Showing, Shown, Task, read_study
 from benchmarks.running.runs import read_run
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.benchmarks.made_runs import rows
@@ -86,7 +86,11 @@ def test_assignment(scales: int, pairs: int, raters: int, size: int, seed: int) 
     found, slots = assign(tasks, chosen, np.random.default_rng(seed))
     by_id = {item.id: item for item in found}
     assert len(by_id) == len(found)
-    holders = Counter(item.task for slot in slots for item in slot if by_id[item.task].role == "task" and not item.again)
+
+    def is_first(item: Showing) -> bool:
+        return by_id[item.task].role == "task" and not item.again
+
+    holders = Counter(item.task for slot in slots for item in slot if is_first(item))
     assert set(holders.values()) == {raters}
     lengths = [sum(by_id[item.task].role == "task" and not item.again for item in slot) for slot in slots]
     assert max(lengths) - min(lengths) <= 1
@@ -143,10 +147,10 @@ def test_a_slot_avoids_a_user_it_has_met() -> None:
 def test_an_attention_check_says_what_passes_it() -> None:
     for seed in range(20):
         single = attention_check(task("Film", "a"), DEFAULT, np.random.default_rng(seed))
-        (answer,) = {answers for answers in single.expected.values()}
+        (answer,) = set(single.expected.values())
         assert f'answer "{DEFAULT.scale[int(answer[0]) - 1]}" to every question' in single.texts[0].text
         paired = attention_check(task("Film", "a", "b"), DEFAULT, np.random.default_rng(seed))
-        (answer,) = {answers for answers in paired.expected.values()}
+        (answer,) = set(paired.expected.values())
         told = [i for i, item in enumerate(paired.texts) if "If you are reading this" in item.text]
         assert len(told) == 1
         assert ('"no difference"' in paired.texts[told[0]].text) == (answer == ("same",))
@@ -169,7 +173,8 @@ def test_raters_are_asked_about_edits_only_where_there_are_some() -> None:
     names = [item.name for item in task("Film", "a", edits=()).asked(DEFAULT.criteria)]
     assert names == [item.name for item in DEFAULT.criteria if item.name != "follows"]
     row = rows("elm", 0, [1.0])[0]
-    assert shown(row.__class__(**{name: getattr(row, name) for name in row.__slots__} | {"edits": NOT_EDITS})).edits == ()
+    fields = {name: getattr(row, name) for name in row.__slots__}
+    assert shown(row.__class__(**fields | {"edits": NOT_EDITS})).edits == ()
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ def test_done_cells_are_not_done_again(known_world: list[KnownVectorEnv], option
         run_cells([replace(UNIFORM, episodes=4)], options)
 
 
+def test_only_cells_that_match_are_done_with_what_they_need(options: Options) -> None:
+    (found,) = run_cells([OTHER, PLOTS], replace(options, only="plots-uniform-*")).done
+    assert found.method == "uniform"
+    assert not (options.out / "recorded").exists()
+    assert len(read_json(options.out / "plan.json")["cells"]) == 2
+    later = run_cells([OTHER, PLOTS, EAGLE], replace(options, only=EAGLE.name)).done
+    assert {cell.method for cell in later} == {"uniform", "warm"}
+    assert len(list((options.out / "recorded").iterdir())) == 1
+
+
 def evaluations(made: list[KnownVectorEnv]) -> int:
     """Environments in which episodes were played, among those that were opened."""
     return sum(envs.usage.calls > 0 for envs in made)

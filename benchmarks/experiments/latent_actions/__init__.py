@@ -1,0 +1,42 @@
+"""What do codes of a language model know, and is RL over them better than RL over tokens? CoLA on Plots.
+
+Five questions follow the paper's claims: do codes carry information about the next token; are texts under codes more
+diverse than sampled ones, and as good; does GRPO over codes gain more than GRPO over tokens from equally many rewrites;
+does a tree search over codes find better texts than as many samples; and how much computing does a gain take. A sixth
+question is about codes as actions of the environment: what does PPO learn with them, and with K edits, from equally
+many rewrites? Text quality always stands next to diversity and to gain: the share of texts that parse, and the share
+that do what their edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users'
+true taste.
+
+Each seed is a chain of pieces, which write a file each; a run that was stopped goes on with what is missing, and the
+page is written from what is done.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.experiments.latent_actions.page import write_page
+from benchmarks.experiments.latent_actions.pieces import Piece, do, plan
+from benchmarks.experiments.latent_actions.sizes import SIZES
+from benchmarks.running import Options
+from benchmarks.running.engines import make_engine
+from eagle_gym.errors import PreparationError
+
+
+def run(options: Options) -> None:
+    """Do the pieces that are not done, write and print the page.
+
+    Raises:
+        PreparationError: Nothing is done, or pieces failed; the page is written all the same if something is.
+    """
+    size = SIZES[options.size]
+    pieces: dict[str, Piece] = {} if options.report_only else plan(options.out, size, fresh=options.fresh)
+    failed = []
+    engine = make_engine(options.engine, options.jobs)
+    for name, error in engine(partial(do, size), pieces, {name: piece.needs for name, piece in pieces.items()}):
+        if error is not None:
+            failed.append(f"{name}: {error}")
+    print(write_page(options.out, size))
+    if failed:
+        raise PreparationError("pieces failed; start the run again to repeat them\n" + "\n".join(failed))

@@ -1,0 +1,55 @@
+"""Sizes of the experiment on latent actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TRAINING: dict[str, Any] = {  # of `CoLAConfig`; the same for every number of codes
+    "pairs": 800,
+    "batch_size": 48,
+    "dynamics_steps": 150,
+    "policy_steps": 100,
+    "prompts": 2,
+    "rl_epochs": 1,
+    "rl_learning_rate": 1e-3,
+}
+SMALL: dict[str, Any] = {
+    "seeds": 3,
+    "codes": (16, 4, 64),
+    "training": TRAINING,
+    "rl_steps": 16,
+    "long_steps": 48,
+    "codes_rate": 1e-3,
+    "tokens_rate": 3e-4,
+    "held_out": 192,
+    "texts": 10,
+    "samples": 6,
+    "tested": 48,
+    "searched": 6,
+    "simulations": 8,
+    "q_steps": 200,
+    "rewrites": 2_560,
+    "ppo_envs": 32,
+    "ppo_tested": 64,
+    "long_ppo": {"rewrites": 8_192, "ppo_envs": 64},
+}
+TINY_TRAINING = TRAINING | {
+    "pairs": 16, "batch_size": 8, "dynamics_steps": 2, "policy_steps": 2, "prompts": 1, "group_size": 2,
+    "max_tokens": 24,
+}  # fmt: skip
+TINY = {
+    "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "rl_steps": 1, "long_steps": 1,
+    "held_out": 8, "texts": 2, "samples": 2,
+    "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
+    "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2,
+    "long_ppo": {"rewrites": 10, "ppo_envs": 2},
+}  # fmt: skip
+LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": SMALL | TINY,
+    "small": SMALL,
+    "reference": SMALL
+    | {"training": TRAINING | LONG, "rl_steps": 100, "long_steps": 400, "texts": 64, "samples": 8, "tested": 128}
+    | {"searched": 32, "rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128}
+    | {"long_ppo": {"rewrites": 102_400, "ppo_envs": 64}},
+}

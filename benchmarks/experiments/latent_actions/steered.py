@@ -1,0 +1,117 @@
+"""PPO on codes as actions against PPO on K edits, after equally many rewrites, on the default task.
+
+The grammar makes the rewrites, the shipped code model writes the edits that codes steer. Both are Stable-Baselines3's
+PPO with its own policy, since no part of an observation describes a code as edits are described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from baselines import registry
+from baselines.agent import sample
+from baselines.evaluate import FIRST_SEED, evaluate, make_envs
+from baselines.sb3 import PPOConfig, make_model
+from benchmarks.judging.true_taste import TrueTaste
+from eagle_gym.envs.latent_actions import VectorLatentActions
+from eagle_gym.envs.sb3 import WrappedVecEnv
+from eagle_gym.language.codes import load_codes
+
+ENV_ID = "EagleGym/Plots-v0"
+CODES_A_REWRITE = 2.6  # codes of an edit, on average: the budget of steps for a budget of rewrites
+STEPS = 13  # of a rollout: an episode of five rewrites, on average
+Choose = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.int64]]
+
+
+def latent(num_envs: int, split: str, mode: AutoresetMode) -> VectorLatentActions:
+    """Environments whose actions are the shipped codes."""
+    kwargs = {"split": split, "language_model": "grammar", "action_features": "none"}
+    envs = make_envs(ENV_ID, num_envs, autoreset_mode=mode, **kwargs)
+    return VectorLatentActions(envs.unwrapped, load_codes(), steer="edit")
+
+
+def steered(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Train both and test them on the same users; also uniform choices of both, and the code model's own policy.
+
+    Returns:
+        For each method, for each test episode: `users`, `gain`, `judge`; and for those that learn `rewrites`, the
+        rewrites of their training, and `generations`.
+    """
+    found = {}
+    num_envs, episodes = size["ppo_envs"], size["ppo_tested"]
+    envs = latent(num_envs, "train", AutoresetMode.SAME_STEP)
+    before = envs.unwrapped.usage.snapshot()  # type: ignore[attr-defined]
+    config = PPOConfig(policy="stock", n_steps=STEPS, seed=seed)
+    model = make_model(WrappedVecEnv(envs), config)
+    model.learn(int(size["rewrites"] * CODES_A_REWRITE))
+    used = envs.unwrapped.usage.snapshot() - before  # type: ignore[attr-defined]
+    rng = np.random.default_rng([seed, 31])
+    choosers: dict[str, Choose] = {
+        "ppo_codes": lambda seen: model.predict(seen, deterministic=True)[0],  # type: ignore[arg-type]
+        "uniform_codes": lambda seen: rng.integers(seen["prior"].shape[1], size=len(seen["prior"])),
+        "prior_codes": lambda seen: sample(seen["prior"].astype(np.float64), rng),
+    }
+    for name, choose in choosers.items():
+        found[name] = played(choose, episodes, seed)
+    found["ppo_codes"] |= {"generations": used.calls, "steps": model.num_timesteps}
+    return found | edits(size, seed)
+
+
+@torch.no_grad()
+def played(choose: Choose, episodes: int, seed: int) -> dict[str, Any]:
+    """One batch of test episodes."""
+    envs = latent(episodes, "test", AutoresetMode.NEXT_STEP)
+    base: Any = envs.unwrapped
+    observation, _ = envs.reset(seed=FIRST_SEED * (1 + seed))
+    first = list(base.states)
+    last: dict[int, Any] = {}
+    while len(last) < episodes:
+        observation, _, over, _, _ = envs.step(choose(observation))
+        for row in np.flatnonzero(over).tolist():
+            last.setdefault(row, base.envs[row].state)
+    users = [str(base.world.catalog.users[state.user]) for state in first]
+    texts = [last[row].text for row in range(episodes)]
+    gain = [last[row].total - state.total for row, state in enumerate(first)]
+    valid = [float(last[row].valid) for row in range(episodes)]
+    judge = judged(base, users, [state.text for state in first], texts)
+    envs.close()
+    return {"users": users, "gain": gain, "judge": judge, "parses": valid}
+
+
+def judged(base: Any, users: list[str], before: list[str], after: list[str]) -> list[float]:  # noqa: ANN401
+    """Gains by the true taste."""
+    judge = TrueTaste(base.world.catalog)
+    gains: list[float] = (judge.standard(users, after) - judge.standard(users, before)).tolist()
+    return gains
+
+
+def edits(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """PPO on K edits, and uniform edits."""
+    kwargs = {"language_model": "grammar"}
+    train: VectorEnv = make_envs(ENV_ID, size["ppo_envs"], split="train", **kwargs)
+    before = train.unwrapped.usage.snapshot()  # type: ignore[attr-defined]
+    settings = {"total_timesteps": size["rewrites"], "seed": seed}
+    agent = registry.train("ppo-stock", train, settings, progress=False)
+    used = train.unwrapped.usage.snapshot() - before  # type: ignore[attr-defined]
+    test = make_envs(ENV_ID, size["ppo_tested"], split="test", **kwargs)
+    uniform = registry.make("uniform", test, np.random.default_rng(seed))
+    found = {}
+    for name, own in {"ppo_edits": agent, "uniform_edits": uniform}.items():
+        done = evaluate(
+            own, test, method=name, episodes=size["ppo_tested"], first_seed=FIRST_SEED * (1 + seed), deterministic=True
+        )
+        users = [row.user for row in done.rows]
+        first, last = ([row.texts[end] for row in done.rows] for end in (0, -1))
+        judge = judged(test.unwrapped, users, first, last)
+        gain, valid = [row.gain for row in done.rows], [float(row.valid) for row in done.rows]
+        found[name] = {"users": users, "gain": gain, "judge": judge, "parses": valid}
+    found["ppo_edits"] |= {"generations": used.calls, "steps": agent.steps}
+    train.close()
+    test.close()
+    return found

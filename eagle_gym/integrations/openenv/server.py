@@ -1,0 +1,149 @@
+"""The environment as a server of OpenEnv, with a session for each client.
+
+    python -m eagle_gym.integrations.openenv.server --task plan --port 8000
+
+Every session has its own episode and its own seed. All sessions share a language model, so their steps run one after
+the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from openenv.core.env_server.http_server import create_app
+from openenv.core.env_server.interfaces import Environment
+
+from eagle_gym.catalogs import CATALOGS
+from eagle_gym.integrations.chat import Chat
+from eagle_gym.integrations.openenv.models import EagleAction, EagleObservation, EagleState
+
+
+class EagleEnvironment(Environment[EagleAction, EagleObservation, EagleState]):
+    """One session: an episode as a conversation.
+
+    Args:
+        **chat: Arguments of `Chat`.
+    """
+
+    SUPPORTS_CONCURRENT_SESSIONS = True
+    REQUIRES_SINGLE_THREAD_EXECUTOR = True  # one thread for all sessions, which share a language model and caches
+
+    def __init__(self, **chat: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        self._chat = Chat(**chat)
+        self._episode: dict[str, Any] = {}
+
+    def reset(
+        self,
+        seed: int | None = None,
+        episode_id: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> EagleObservation:
+        """Start an episode.
+
+        Args:
+            seed: Seed of the user, the text and every rewrite.
+            episode_id: A name that `state` repeats.
+            **options: `user`, `item` and `text` set the start.
+        """
+        text = self._chat.reset(seed, options)
+        self._episode = {"seed": seed, "episode_id": episode_id}
+        return EagleObservation(text=text, edits=self._edits(), reward=None, done=False)
+
+    def step(
+        self,
+        action: EagleAction,
+        timeout_s: float | None = None,
+        **_: Any,  # noqa: ANN401
+    ) -> EagleObservation:
+        """Take an answer. One that names no edit is a turn without effect; a failed rewrite is an error."""
+        turn = self._chat.answer(str(action.answer))
+        return EagleObservation(
+            text=turn.observation,
+            edits=self._edits(),
+            edit=turn.edit,
+            valid=turn.valid,
+            gains=dict(turn.gains),
+            reward=turn.reward,
+            done=turn.over,
+        )
+
+    @property
+    def state(self) -> EagleState:
+        """The state of the episode; empty before the first reset."""
+        if not self._episode:
+            return EagleState()
+        chat, state = self._chat, self._chat.state
+        return EagleState(
+            **self._episode,
+            step_count=chat.turns_taken,
+            current=state.text,
+            user_id=chat.env.world.catalog.users[state.user],
+            utility=dict(state.utility),
+        )
+
+    def _edits(self) -> dict[int, str]:
+        return {number: edit for number, edit in enumerate(self._chat.state.action_set.edits) if edit}
+
+    def close(self) -> None:
+        """Close the session's environment."""
+        self._chat.close()
+
+
+def make_app(*, sessions: int = 64, **chat: Any) -> FastAPI:  # noqa: ANN401
+    """The server as an ASGI application.
+
+    Args:
+        sessions: The most sessions at once; a client too many is refused.
+        **chat: Arguments of `Chat`.
+
+    Raises:
+        EagleError: The environment cannot be made.
+    """
+    kept = Chat(**chat)  # sessions share its parts, so they start at once
+    app: FastAPI = create_app(
+        partial(EagleEnvironment, **chat),
+        EagleAction,
+        EagleObservation,
+        env_name="eagle_gym",
+        max_concurrent_envs=sessions,
+        state_cls=EagleState,
+    )
+    app.state.kept = kept
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(
+        prog="python -m eagle_gym.integrations.openenv.server",
+        description="Serve the environment by OpenEnv's protocol.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen at, 0 for a free one")
+    parser.add_argument("--sessions", type=int, default=64, help="the most sessions at once")
+    parser.add_argument("--task", default="default", help="name of the task")
+    parser.add_argument("--catalog", default="plots", choices=CATALOGS, help="name of the catalog")
+    parser.add_argument("--split", default="train", choices=("train", "test"), help="users and items of episodes")
+    parser.add_argument("--free-edits", action="store_true", help="answers may be edits in the agent's own words")
+    parser.add_argument(
+        "--arguments",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="""further arguments of the environment, such as '{"language_model": "grammar"}'""",
+    )
+    options = vars(parser.parse_args(arguments))
+    host, port = options.pop("host"), options.pop("port")
+    uvicorn.run(make_app(**options), host=host, port=port)
+
+
+if __name__ == "__main__":
+    main()

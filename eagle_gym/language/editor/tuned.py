@@ -1,0 +1,82 @@
+"""A model tuned to edit, which leaves proposals to the model that it was tuned from.
+
+An editor has learnt to answer with a text, whatever it is asked for: it is no use as a proposer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from eagle_gym.errors import LanguageModelError
+from eagle_gym.language.model import Completion, check_request
+from eagle_gym.language.prompts import Prompt, PromptSource, load_prompts
+from eagle_gym.language.transformers import TransformersModel
+
+PROPOSING = "chat_few_shot"  # the words in which the base model is asked for edits, where nobody chooses others
+
+
+class TunedModel(TransformersModel):
+    """Rewrites with its own weights and proposes with those of its base model (see `LanguageModel`).
+
+    The base model is loaded when it is first asked. Both count into one `usage`.
+
+    Args:
+        name: The model's name.
+        target: A folder in the Hugging Face layout: the tuned model.
+        base: The base model: a folder or a GGUF file.
+        prompts: The words in which both are asked; None takes `"chat"` for rewrites and `PROPOSING` for proposals.
+        about: What the texts describe, for proposals; the editor keeps to the words in which it was tuned.
+        cache_dir: Folder of converted GGUF files.
+        **options: The other arguments of `TransformersModel`, for both.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        *,
+        base: str,
+        prompts: PromptSource | None = None,
+        about: str | None = None,
+        cache_dir: str | None = None,
+        **options: Any,  # noqa: ANN401 - as TransformersModel declares them
+    ) -> None:
+        super().__init__(name, target, prompts=prompts, cache_dir=cache_dir, **options)
+        words = PROPOSING if prompts is None else prompts
+        self._base_arguments = (base, {**options, "prompts": words, "about": about, "cache_dir": cache_dir})
+        self._base: TransformersModel | None = None
+        asked = f"{self.fingerprint}&{load_prompts(words, about).fingerprint}"
+        self.fingerprint = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        """Answer all prompts, those of each model in one batched call; see the protocol."""
+        check_request(prompts, seeds, temperature)
+        found: dict[int, Completion] = {}
+        for proposes in (False, True):
+            rows = [row for row, prompt in enumerate(prompts) if (prompt.task == "propose") == proposes]
+            generate = self._proposer().generate if proposes and rows else super().generate
+            asked = [prompts[row] for row in rows], [seeds[row] for row in rows]
+            try:
+                found |= zip(rows, generate(*asked, temperature=temperature), strict=True)
+            except LanguageModelError as error:
+                error.answered = found | {rows[at]: said for at, said in error.answered.items()}
+                raise
+        return [found[row] for row in range(len(prompts))]
+
+    def close(self) -> None:
+        """Release the weights of both models."""
+        super().close()
+        if self._base is not None:
+            self._base.close()
+
+    def _proposer(self) -> TransformersModel:
+        self._open()  # a closed model answers nothing
+        if self._base is None:
+            target, options = self._base_arguments
+            self._base = TransformersModel(self.name, target, **options)
+            self._base.usage = self.usage
+        return self._base

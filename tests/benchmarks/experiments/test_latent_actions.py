@@ -1,0 +1,65 @@
+"""The experiment on latent actions runs, its numbers are right on known cases, and a stopped run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.experiments.latent_actions import SIZES, measures
+from benchmarks.experiments.latent_actions.page import write_page
+from benchmarks.experiments.latent_actions.pieces import plan
+from benchmarks.running.files import read_json, write_json
+from eagle_gym.errors import PreparationError
+
+
+def test_information_of_codes_by_hand() -> None:
+    tokens = np.array([0, 1, 2, 3] * 50)
+    assert measures.plain_information(tokens, tokens) == pytest.approx(2.0)
+    assert measures.plain_information(tokens // 2, tokens) == pytest.approx(1.0)
+    chance = [np.random.default_rng(seed).integers(16, size=len(tokens)) for seed in range(10)]
+    assert np.mean([measures.plain_information(codes, tokens) for codes in chance]) > 0.1  # few samples inflate it
+    assert abs(np.mean([measures.corrected_information(codes, tokens) for codes in chance])) < 0.05
+    assert measures.entropy(np.array([2, 2, 0])) == pytest.approx(np.log(2))
+
+
+def made_piece(folder: Path, kind: str, seed: int, found: dict[str, object]) -> None:
+    content = {"kind": kind, "seed": seed, "codes": 16, "found": found, "cpu_seconds": 2.0}
+    (folder / "pieces").mkdir(exist_ok=True)
+    write_json(content, folder / "pieces" / f"{kind}-16-{seed}.json")
+
+
+def test_the_page_says_what_is_done(tmp_path: Path) -> None:
+    with pytest.raises(PreparationError, match="no finished pieces"):
+        write_page(tmp_path, SIZES["small"])
+    for seed in (0, 1):
+        rows = {"users": ["a", "b"], "judge": [0.0, 0.0], "parses": [1.0, 1.0], "followed": [1.0, 0.0]}
+        made_piece(
+            tmp_path, "search", seed,
+            {"search": {**rows, "gain": [2.0, 4.0]}, "samples": {**rows, "gain": [1.0, 3.0]}},
+        )  # fmt: skip
+    page = write_page(tmp_path, SIZES["small"])
+    assert "2 training seeds" in page
+    assert "Gain, search minus samples, on the same states: 1.00 [1.00, 1.00]." in page
+    assert "## Diversity and quality\n\nNot run." in page
+    assert read_json(tmp_path / "latent_actions.json")["search"]["search minus samples"] == "1.00 [1.00, 1.00]"
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    size = SIZES["small"]
+    names = list(plan(tmp_path, size))
+    assert len(names) == len(set(names)) == size["seeds"] * 18
+    made_piece(tmp_path, "diversity", 1, {})
+    assert set(names) - set(plan(tmp_path, size)) == {"diversity-16-1"}
+
+
+@pytest.mark.slow
+def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "latent_actions", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert "Not run." not in page
+    assert len(list((tmp_path / "pieces").iterdir())) == 14
+    assert plan(tmp_path, SIZES["smoke"]) == {}

@@ -1,0 +1,158 @@
+"""Codes as actions: the wrappers are environments, seeded, and equal one by one and in batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.latent_actions import LatentActions, VectorLatentActions
+from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.errors import ConfigurationError, EpisodeError
+from eagle_gym.language.codes import CodeModel, CodeSettings, make_codes
+from eagle_gym.language.loading import load_language_model
+from eagle_gym.language.prompts import Prompt
+from tests.fake_worlds import make_tiny_world
+
+
+@pytest.fixture(scope="module")
+def codes() -> CodeModel:
+    """A code model whose codes matter: its world model is not that of the start, but small random numbers."""
+    model = make_codes(CodeSettings(codes=4, every=4), seed=1)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        for layer in (model.world.merge, model.world.refine):
+            layer.down.weight.normal_(0.0, 0.2)
+    return model
+
+
+def single(codes: CodeModel, **settings: Any) -> LatentActions:
+    settings = {"horizon": 2, "observation": "latent", **settings}
+    steer = settings.pop("steer", "edit")
+    every = settings.pop("every", 8)
+    return LatentActions(EagleEnv.from_world(make_tiny_world(**settings)), codes, every, steer)
+
+
+def play(env: LatentActions, seed: int, code: int = 0, limit: int = 200) -> tuple[list[str], float, int]:
+    """Texts, return and steps of an episode under one code."""
+    _, info = env.reset(seed=seed)
+    texts, total = [info["text"]], 0.0
+    for step in range(1, limit):
+        observation, reward, over, _, info = env.step(code)
+        assert observation in env.observation_space
+        texts += [info["text"]] if info["text"] != texts[-1] else []
+        total += reward
+        if over:
+            return texts, total, step
+    raise AssertionError("the episode did not end")
+
+
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")  # as every wrapper is
+@pytest.mark.parametrize("observation", ["latent", "text"])
+def test_gymnasium_finds_no_fault(codes: CodeModel, observation: str) -> None:
+    check_env(single(codes, observation=observation, infos="arrays"), skip_render_check=True)
+
+
+@pytest.mark.parametrize("steer", ["edit", "both"])
+def test_rewards_sum_to_the_gain_and_seeds_decide(codes: CodeModel, steer: str) -> None:
+    env = single(codes, steer=steer, every=40)
+    env.reset(seed=2)
+    before = env.unwrapped.state.total
+    texts, total, _ = play(env, seed=2)
+    assert total == pytest.approx(env.unwrapped.state.total - before)
+    assert env.unwrapped.state.step == 2
+    assert play(env, seed=2)[0] == texts
+    assert play(env, seed=3)[0] != texts
+
+
+def test_an_untrained_code_model_writes_as_its_base_model_does() -> None:
+    env = single(make_codes(CodeSettings(codes=4, every=4)), steer="both", horizon=1, every=8)
+    _, info = env.reset(seed=0)
+    state = env.unwrapped.state
+    base = load_language_model("embedded")
+    profile = env.unwrapped.world.resources.profile(state.user)
+    edit = base.generate([Prompt("propose", text=state.text, profile=profile)], [0], temperature=0)[0].text
+    text = base.generate([Prompt("rewrite", text=state.text, edit=edit)], [0], temperature=0)[0].text
+    over = False
+    while not over:
+        _, _, over, _, info = env.step(1)
+    assert info["text"] == text
+    assert env.unwrapped.frames[-1].edit == edit
+
+
+def test_codes_change_what_is_written(codes: CodeModel) -> None:
+    found = {tuple(play(single(codes, steer="both", horizon=1, every=8), seed=1, code=code)[0]) for code in range(4)}
+    assert len(found) > 1
+
+
+def test_generations_are_counted(codes: CodeModel) -> None:
+    env = single(codes, horizon=1)
+    env.reset(seed=0)
+    before = env.unwrapped.usage.snapshot()
+    play(env, seed=0)
+    used = env.unwrapped.usage.snapshot() - before
+    assert used.calls == 2  # the edit, by the code model, and the text, by the environment's
+    assert used.completion_tokens > 0
+
+
+def test_an_edit_that_plot_english_does_not_have_leaves_the_text(codes: CodeModel) -> None:
+    env = single(codes, horizon=2)
+    _, before = env.reset(seed=0)
+    draft = env._steering.drafts[0]
+    draft.tokens, draft.done = codes.format.encode_answer("Give it a jazz style."), True
+    ((state, reward),) = env._steering._finish([0]).values()
+    assert (state.text, state.step, state.valid) == (before["text"], 1, False)
+    assert reward <= 0
+    assert env.unwrapped.frames[-1].edit == "Give it a jazz style."
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_a_batch_is_its_single_environments(codes: CodeModel, mode: str) -> None:
+    world = make_tiny_world(horizon=1, observation="latent")
+    batch = VectorLatentActions(EagleVectorEnv.from_world(world, 2, autoreset_mode=mode), codes, 8, "edit")
+    seen, _ = batch.reset(seed=7)
+    alone = [LatentActions(EagleEnv.from_world(world), codes, 8, "edit") for _ in range(2)]
+    own = [env.reset(seed=7 + i)[0] for i, env in enumerate(alone)]
+    over = np.zeros(2, np.bool_)
+    for _ in range(12):
+        rows = [i for i in range(2) if not over[i]]
+        for i in rows:
+            for name in own[i]:
+                np.testing.assert_allclose(seen[name][i], own[i][name], atol=2e-3, err_msg=name)
+        if over.all() or (mode == "Disabled" and over.any()):
+            break
+        seen, rewards, ended, _, infos = batch.step(np.array([1, 2]))
+        for i in rows:
+            own[i], reward, done, _, _ = alone[i].step(1 + i)
+            assert rewards[i] == pytest.approx(reward)
+            assert ended[i] == done
+            if done and mode == "SameStep":
+                np.testing.assert_allclose(infos["final_obs"][i]["state"], own[i]["state"], atol=1e-6)
+        over |= ended
+    assert over.any()
+    if mode == "Disabled":
+        with pytest.raises(EpisodeError, match="are over"):
+            batch.step(np.array([0, 0]))
+        batch.reset(options={"reset_mask": over})
+        batch.step(np.array([0, 0]))
+
+
+def test_what_does_not_fit_is_refused(codes: CodeModel) -> None:
+    env = EagleEnv.from_world(make_tiny_world(horizon=1))
+    with pytest.raises(ConfigurationError, match="multiple of 4"):
+        LatentActions(env, codes, every=6)
+    with pytest.raises(ConfigurationError, match="steer among"):
+        LatentActions(env, codes, steer="all")
+    with pytest.raises(ConfigurationError, match="eagle_gym"):
+        LatentActions(gym.make("CartPole-v1"), codes)
+    wrapped = LatentActions(env, codes)
+    wrapped.reset(seed=0)
+    with pytest.raises(EpisodeError, match="a code from 0 to 3"):
+        wrapped.step(4)
+    with pytest.raises(EpisodeError, match="one integer"):
+        wrapped.step(0.5)
