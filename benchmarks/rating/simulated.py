@@ -69,7 +69,7 @@ class SimulatedRater:
         if self.careless:
             return {name: str(rng.choice(task.choices())) for name in names}
         return {
-            name: as_shown(task.expected[name][0], swapped and task.paired)
+            name: expected(task, name, swapped)
             if name in task.expected
             else self._perceive(qualities(task, name, self.user), swapped, rng)
             for name in names
@@ -83,8 +83,14 @@ class SimulatedRater:
         return as_shown("same" if abs(difference) < TIE else str(int(difference > 0)), swapped)
 
 
+def expected(task: Task, name: str, swapped: bool) -> str:
+    """An answer that passes a check."""
+    answer = task.expected[name][0]
+    return as_shown(answer, swapped) if task.paired else answer
+
+
 def as_shown(answer: str, swapped: bool) -> str:
-    """An answer as the page sends it: "0" and "1" become sides."""
+    """An answer to a pair as the page sends it: "0" and "1" become sides."""
     return {"0": ("first", "second"), "1": ("second", "first")}.get(answer, (answer, answer))[swapped]
 
 
