@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rating.exclusion import answer_of
-from benchmarks.rating.store import Rating
+from benchmarks.rating.records import Rating
 from benchmarks.rating.study import Study, Task
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.rating.store import Rater, Rating
+from benchmarks.rating.records import Rater, Rating
 from benchmarks.rating.study import Role, Study, Task
 
 

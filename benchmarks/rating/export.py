@@ -15,8 +15,9 @@ from typing import Any
 
 from benchmarks.rating.exclusion import answer_of
 from benchmarks.rating.label_studio import read_annotations, write_project
+from benchmarks.rating.records import Rater, Rating
 from benchmarks.rating.results import Results
-from benchmarks.rating.store import Rater, Rating, Store
+from benchmarks.rating.store import Store
 from benchmarks.rating.study import Study, read_lines
 from benchmarks.running.files import replace
 from eagle_gym.errors import ConfigurationError

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.rating.store import Rater, Store
+from benchmarks.rating.records import Rater
+from benchmarks.rating.store import Store
 from benchmarks.rating.study import read_study
 from eagle_gym.errors import ConfigurationError
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from benchmarks.rating.records import Rater, Rating
 from benchmarks.rating.settings import Settings
-from benchmarks.rating.store import Rater, Rating
 from benchmarks.rating.study import Study, Task
 from benchmarks.running.files import replace
 from eagle_gym.errors import ConfigurationError

@@ -14,7 +14,8 @@ from benchmarks.rating.agreement import alpha
 from benchmarks.rating.answers import Answer, answers_to, pairs, scales
 from benchmarks.rating.estimates import mean_opinion, preferred
 from benchmarks.rating.exclusion import Conduct, conduct, exclude
-from benchmarks.rating.store import Rater, Rating, Store
+from benchmarks.rating.records import Rater, Rating
+from benchmarks.rating.store import Store
 from benchmarks.rating.strengths import strengths
 from benchmarks.rating.study import Role, Study, read_study
 from benchmarks.running.files import write_json

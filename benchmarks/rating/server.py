@@ -25,7 +25,8 @@ from starlette.types import ASGIApp
 
 from benchmarks.rating.exclusion import exclude
 from benchmarks.rating.guards import Limiter, SecurityHeaders, check_key, form_key, read_form
-from benchmarks.rating.store import NOTE, Rater, Store
+from benchmarks.rating.records import Rater
+from benchmarks.rating.store import NOTE, Store
 from benchmarks.rating.study import Showing, Study, Task, read_study
 from eagle_gym.errors import ConfigurationError
 

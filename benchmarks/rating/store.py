@@ -16,100 +16,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.rating.records import TABLES, Rater, Rating
 from benchmarks.rating.study import RATINGS, Showing, Study
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 DAY = 86_400.0  # seconds
 NOTE = 2_000  # longest note, in characters
-TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS raters (
-    id TEXT PRIMARY KEY,
-    number INTEGER NOT NULL UNIQUE,
-    token_hash TEXT UNIQUE,
-    expires_at REAL NOT NULL,
-    slot INTEGER,
-    consent_at REAL,
-    finished_at REAL,
-    note TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE IF NOT EXISTS shown (
-    rater TEXT NOT NULL REFERENCES raters (id),
-    showing TEXT NOT NULL,
-    at REAL NOT NULL,
-    PRIMARY KEY (rater, showing)
-);
-CREATE TABLE IF NOT EXISTS ratings (
-    rater TEXT NOT NULL REFERENCES raters (id),
-    showing TEXT NOT NULL,
-    task TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    swapped INTEGER NOT NULL,
-    again INTEGER NOT NULL,
-    answers TEXT NOT NULL,
-    shown_at REAL NOT NULL,
-    rated_at REAL NOT NULL,
-    PRIMARY KEY (rater, showing)
-);
-"""
-
-
-@dataclass(frozen=True)
-class Rater:
-    """A person who rates; nothing is known of them but this.
-
-    Attributes:
-        id: Random name.
-        number: The how manieth invitation it was.
-        expires_at: When the invitation ends, in seconds since 1970.
-        slot: Row of `Study.slots`; None before consent.
-        consent_at: When the rater agreed, None before.
-        finished_at: When the last task was rated, None before.
-        note: What the rater wrote at the end.
-    """
-
-    id: str
-    number: int
-    expires_at: float
-    slot: int | None
-    consent_at: float | None
-    finished_at: float | None
-    note: str
-
-
-@dataclass(frozen=True)
-class Rating:
-    """One task as one rater answered it.
-
-    Attributes:
-        rater: Id of the rater.
-        showing: Id of the showing.
-        task: Id of the task.
-        position: Place in the rater's list, from 0.
-        swapped: Whether the second text of a pair was shown first.
-        again: Whether it was a repeat.
-        answers: By criterion: a point from "1" to "5", or "first", "same" or "second" as shown.
-        shown_at: When the task was first shown, in seconds since 1970.
-        rated_at: When it was rated.
-    """
-
-    rater: str
-    showing: str
-    task: str
-    position: int
-    swapped: bool
-    again: bool
-    answers: Mapping[str, str]
-    shown_at: float
-    rated_at: float
-
-    @property
-    def seconds(self) -> float:
-        """Time from the first showing to the rating."""
-        return self.rated_at - self.shown_at
+RATER = "id, number, expires_at, slot, consent_at, finished_at, note"
 
 
 class Store:
@@ -347,9 +262,6 @@ class Store:
                      item.rated_at),
                 )  # fmt: skip
             return int(db.execute("SELECT count(*) FROM ratings").fetchone()[0]) - int(before)
-
-
-RATER = "id, number, expires_at, slot, consent_at, finished_at, note"
 
 
 def hash_of(token: str) -> str:

@@ -50,7 +50,9 @@ def test_the_list_names_what_there_is_and_says_more_of_one(capsys: pytest.Captur
     assert max(map(len, shown.splitlines())) <= 140
 
 
-@pytest.mark.parametrize("command", ["list", "run", "judge", "report", "reference", "readme"])
+@pytest.mark.parametrize(
+    "command", ["list", "run", "judge", "report", "rate", "invite", "serve", "ratings", "reference", "readme"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

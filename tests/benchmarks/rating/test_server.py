@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException as Refusal
 
 from benchmarks.rating.guards import LARGEST, Limiter
 from benchmarks.rating.invitations import invite
+from benchmarks.rating.records import Rating
 from benchmarks.rating.simulated import Clock
-from benchmarks.rating.store import Rating, Store
+from benchmarks.rating.store import Store
 from benchmarks.rating.study import Study, read_study
 from tests.benchmarks.rating.studies import LIKED, METHODS, Browser, Server, served, small_study
 

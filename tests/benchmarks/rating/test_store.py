@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.rating.records import Rater
 from benchmarks.rating.simulated import Clock
-from benchmarks.rating.store import DAY, Rater, Store
+from benchmarks.rating.store import DAY, Store
 from benchmarks.rating.study import RATINGS, Study, read_study
 from eagle_gym.errors import ConfigurationError, PreparationError
 from tests.benchmarks.rating.studies import small_study
