@@ -4,6 +4,9 @@ The estimate is `evalica`'s. Its own interval resamples pairs of ratings as if t
 well it is far too narrow (in a simulation with 30 tasks, 95 % intervals held the truth in 65 % of the cases). So whole
 tasks are resampled here, which held it in 93 %; `alphas` computes the same alpha for many replicates at once. Raters
 are not resampled: a rater who was drawn twice would agree with themselves.
+
+Which text of a pair is called the first is arbitrary. So each pair counts with its mirror image: agreement on a method
+that always wins is agreement, and not the answer that chance gives.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ def alpha(answers: Sequence[Answer], rng: np.random.Generator, replicates: int) 
     """Krippendorff's alpha of ordinal answers.
 
     Args:
-        answers: At most one of each rater to each task.
+        answers: At most one of each rater to each task; all of scales, or all of pairs.
         rng: Draws the replicates.
         replicates: Their number.
 
@@ -39,10 +42,14 @@ def alpha(answers: Sequence[Answer], rng: np.random.Generator, replicates: int) 
     table = np.full((people, size), np.nan)
     table[raters, tasks] = [item.value for item in answers]
     shared = table[:, (~np.isnan(table)).sum(axis=0) >= 2]
+    mirrored = bool(answers) and answers[0].task.paired
+    if mirrored:
+        shared = np.hstack([shared, -shared])
     if len(np.unique(shared[~np.isnan(shared)])) < 2:
         return None
+    weights = counts(shared.shape[1] // (1 + mirrored), rng, replicates)
     estimate = float(evalica.alpha(pd.DataFrame(shared), distance="ordinal").alpha)
-    drawn = alphas(shared, counts(shared.shape[1], rng, replicates))
+    drawn = alphas(shared, np.tile(weights, (1, 1 + mirrored)))
     return percentiles(estimate, drawn[np.isfinite(drawn)], LEVEL)
 
 

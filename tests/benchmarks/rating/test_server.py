@@ -287,25 +287,32 @@ def assert_stored(study: Study, own: list[str], told: Counter[tuple[str, int]]) 
 
 @pytest.mark.slow
 def test_fifty_raters_at_once(tmp_path: Path) -> None:
-    study = small_study(tmp_path, scales=9, pairs=9, raters="50", tasks_per_rater="9")
+    """A study of the default size. `pytest -s` shows the times."""
+    study = small_study(tmp_path, scales=30, pairs=12, raters="24", tasks_per_rater="20")
     own = links(study, 50)
     barrier = threading.Barrier(50)
-    lengths = {len(slot) for slot in study.slots}
 
-    def work(mine: str, address: str) -> tuple[int, list[int], float]:
-        browser, statuses, slowest = Browser(address), [], 0.0
+    def work(mine: str, address: str) -> tuple[int, list[int], list[float]]:
+        browser, statuses, times = Browser(address), list[int](), list[float]()
         barrier.wait()
         page, seen = browser.begin(mine), 0
         while not page.done:
             begin = time.perf_counter()
             statuses.append(browser.rate(page, seen).status)
+            times.append(time.perf_counter() - begin)
             page, seen = browser.get(), seen + 1
             statuses.append(page.status)
-            slowest = max(slowest, time.perf_counter() - begin)
-        return seen, statuses, slowest
+        return seen, statuses, times
 
+    begin = time.perf_counter()
     with served(study.folder) as server, ThreadPoolExecutor(50) as pool:
         done = list(pool.map(lambda mine: work(mine, server.address), own))
+    wall, times = time.perf_counter() - begin, sorted(item for _, _, some in done for item in some)
+    print(
+        f"50 raters, {len(times)} ratings in {wall:.1f} s with the start of the server; one rating: median "
+        f"{1000 * times[len(times) // 2]:.0f} ms, 99 % {1000 * times[99 * len(times) // 100]:.0f} ms, slowest "
+        f"{1000 * times[-1]:.0f} ms"
+    )
     assert {status for _, statuses, _ in done for status in statuses} == {200, 303}
-    assert {seen for seen, _, _ in done} <= lengths
-    assert len(stored(read_study(study.folder))) == sum(seen for seen, _, _ in done)
+    assert {seen for seen, _, _ in done} <= {len(slot) for slot in study.slots}
+    assert len(stored(read_study(study.folder))) == len(times) == sum(seen for seen, _, _ in done)
