@@ -92,7 +92,7 @@ def draw(found: Sequence[Found]) -> bytes:
                 label=f"errors {item.noise:g}" if entry is item.strengths[0] else None,
             )
     right.set(xlabel="mean true quality of the method's texts", ylabel="strength found")
-    for axes in (left, right):
-        axes.legend(fontsize=8, frameon=False)
+    for axes, corner in ((left, "upper right"), (right, "upper center")):
+        axes.legend(fontsize=8, frameon=False, loc=corner)
         axes.spines[["top", "right"]].set_visible(False)
     return png(figure)
