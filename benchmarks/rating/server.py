@@ -28,13 +28,14 @@ from benchmarks.rating.guards import Limiter, SecurityHeaders, check_key, form_k
 from benchmarks.rating.records import Rater
 from benchmarks.rating.store import NOTE, Store
 from benchmarks.rating.study import Showing, Study, Task, read_study
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, PreparationError
 
 HERE = Path(__file__).parent
 COOKIE = "rater"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ENDED = "This invitation has ended. Thank you for your help: what you have rated is kept."
 UNKNOWN = "Please open the link of your invitation."
+STALE = "The study is being changed. Please tell whoever invited you, and come back later."
 CHANGED = "You had rated this text before; your first answer counts."
 
 
@@ -121,6 +122,10 @@ class Pages:
         """The page of an error."""
         assert isinstance(error, HTTPException)
         return self._render("error.html", error.status_code, error.headers, message=error.detail)
+
+    def changed(self, request: Request, error: Exception) -> Response:
+        """The page of a study that was changed while it was served."""
+        return self._render("error.html", 503, None, message=STALE)
 
     # Parts
 
@@ -223,7 +228,8 @@ def make_app(store: Store) -> ASGIApp:
         Route("/rate", pages.rate, methods=["POST"]),
         Route("/note", pages.note, methods=["POST"]),
     ]
-    return SecurityHeaders(Starlette(routes=routes, exception_handlers={HTTPException: pages.error}))
+    handlers = {HTTPException: pages.error, PreparationError: pages.changed}
+    return SecurityHeaders(Starlette(routes=routes, exception_handlers=handlers))
 
 
 def serve(folder: Path, host: str, port: int) -> None:

@@ -82,6 +82,16 @@ class Store:
             db.execute("DELETE FROM shown")
         db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (self.study.version,))
 
+    def _check_unchanged(self, db: sqlite3.Connection) -> None:
+        """A server that was started before the study was changed stores nothing more.
+
+        Raises:
+            PreparationError: Another process has opened a changed study since.
+        """
+        (version,) = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+        if version != self.study.version:
+            raise PreparationError(f"expected study {version}, got {self.study.version}: start the server again")
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Exclusive use of the file; all changes are kept, or none."""
@@ -161,9 +171,13 @@ class Store:
             rater: The rater.
             excluded: Ids of excluded raters. They hold no slot, nor do those whose invitation ended before they
                 finished.
+
+        Raises:
+            PreparationError: The study was changed since this store was opened.
         """
         now = self._clock()
         with self._transaction() as db:
+            self._check_unchanged(db)
             taken = db.execute(
                 "SELECT id, slot FROM raters WHERE slot IS NOT NULL AND (finished_at IS NOT NULL OR expires_at > ?)",
                 (now,),
@@ -207,11 +221,15 @@ class Store:
 
         Returns:
             Whether it is stored: newly, or before with the same answers.
+
+        Raises:
+            PreparationError: The study was changed since this store was opened.
         """
         assert rater.slot is not None
         slot, now = self.study.slots[rater.slot], self._clock()
         item, text = slot[position], json.dumps(dict(answers), sort_keys=True)
         with self._transaction() as db:
+            self._check_unchanged(db)
             key = (rater.id, item.id)
             at = db.execute("SELECT at FROM shown WHERE rater = ? AND showing = ?", key).fetchone()
             db.execute(

@@ -180,6 +180,24 @@ def test_the_settings_are_fixed_with_the_first_rating(study: Study, clock: Clock
         assert len(store.ratings()) == 1
 
 
+def test_a_server_started_before_a_change_stores_nothing_more(study: Study, clock: Clock) -> None:
+    path = study.folder / "study.toml"
+    with Store(study, clock) as old:
+        rater, token = join(old)
+        found = old.next_showing(rater)
+        assert found is not None
+        path.write_text(path.read_text().replace("gold = 0.5 ", "gold = 0.1 "))
+        with Store(read_study(study.folder), clock) as new:
+            again = new.find(token)
+            assert again is not None
+            assert again.consent_at is None
+        with pytest.raises(PreparationError, match="start the server again"):
+            old.rate(rater, found[0], answers(old, rater, found[0]))
+        with pytest.raises(PreparationError, match="start the server again"):
+            old.agree(again)
+        assert old.ratings() == []
+
+
 def test_a_file_that_is_no_database_is_named(study: Study) -> None:
     (study.folder / RATINGS).write_text("ratings, but not in SQLite " * 100)
     with pytest.raises(PreparationError, match="cannot be read"):
