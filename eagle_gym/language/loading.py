@@ -103,13 +103,14 @@ def _open_backend(
 
         kind, target = "transformers", str(weights_path(target or "plain"))
     if spec == "smollm2":
-        from eagle_gym.language.editor.smollm2 import base_file, smollm2_folder
+        from eagle_gym.language.editor.smollm2 import SHARPNESS, base_file, smollm2_folder
         from eagle_gym.language.editor.tuned import TunedModel
 
         return TunedModel(
             spec,
             str(smollm2_folder(cache_dir)),
             base=str(base_file()),
+            sharpness=SHARPNESS,
             device=device,
             dtype=dtype,
             batch_invariant=batch_invariant,

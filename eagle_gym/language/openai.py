@@ -287,9 +287,13 @@ class OpenAIModel:
         if self.usage.listener is not None:
             fields["logprobs"] = True if self.prompts.format == "chat" else 1
         asked = {name: value for name, value in fields.items() if name not in manners.omit}
-        if prompt.asks_for_list and manners.structured and self.prompts.format == "chat":
+        if manners.structured and self._may_structure(prompt):
             asked["response_format"] = list_format(prompt.count)
         return {"model": self.endpoint.model, **self._asked(prompt, manners), **asked, **self.endpoint.extra_body}
+
+    def _may_structure(self, prompt: Prompt) -> bool:
+        """Whether a list may be asked for as JSON: not where examples show a numbered one."""
+        return prompt.asks_for_list and self.prompts.format == "chat" and not self.prompts.shows_examples(prompt)
 
     def _asked(self, prompt: Prompt, manners: Manners) -> dict[str, Any]:
         if self.prompts.format == "chat":

@@ -20,6 +20,7 @@ from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.decode import LlamaDecoder
 from eagle_gym.language.installed import installed_file
 from eagle_gym.language.transformers import TransformersModel
+from tests.products import write_products
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -59,7 +60,7 @@ PRODUCTS = (
 )
 
 
-def write_products(folder: Path) -> dict[str, str]:
+def write_table(folder: Path) -> dict[str, str]:
     """A tiny table of products and ratings, as arguments of an environment."""
     rng = np.random.default_rng(0)
     with (folder / "items.csv").open("w", newline="") as file:
@@ -120,7 +121,7 @@ def test_a_file_opens_with_its_template_in_the_lean_loop(smollm2: Path, cache: P
 def test_an_environment_rewrites_products(smollm2: Path, cache: Path, tmp_path: Path):
     spec = f"transformers:{smollm2}"
     env = gym.make(
-        "EagleGym/Table-v0", **write_products(tmp_path), language_model=spec, cache_dir=str(cache), **SMALL
+        "EagleGym/Table-v0", **write_table(tmp_path), language_model=spec, cache_dir=str(cache), **SMALL
     )
     env.reset(seed=0)
     _, reward, *_, info = env.step(0)
@@ -130,9 +131,34 @@ def test_an_environment_rewrites_products(smollm2: Path, cache: Path, tmp_path: 
     env.close()
 
 
+SHORT = {"effects": "rollout", "rollout_samples": 1, "pool": 9, "actions": 2, "horizon": 2, "dtype": "bfloat16"}
+FILMS = Path(__file__).parents[3] / "shared" / "data" / "ml-latest-small"
+
+
+@pytest.mark.parametrize("catalog", ["Amazon", "MovieLens"])
+def test_an_episode_of_free_text_on_the_editor(catalog: str, smollm2: Path, cache: Path, tmp_path: Path):
+    """The model proposes edits and carries them out, with prompts, candidates and a latent space as by default."""
+    if catalog == "MovieLens" and not FILMS.is_dir():
+        pytest.skip(f"{FILMS} is absent")
+    given = {"texts": "free", "root": str(FILMS)} if catalog == "MovieLens" else {"root": str(write_products(tmp_path))}
+    env = gym.make(f"EagleGym/{catalog}-v0", **given, language_model="smollm2", cache_dir=str(cache), **SHORT)
+    _, info = env.reset(seed=0)
+    before = env.unwrapped.usage.snapshot()
+    assert len(info["edits"]) == 2
+    for over in (False, True):
+        said = info["text"]
+        _, reward, terminated, _, info = env.step(0)
+        assert terminated == over
+        assert np.isfinite(reward)
+        if info["valid"]:
+            assert len(set(said.split()) & set(info["text"].split())) > 3, "it is the same text, edited"
+    assert (env.unwrapped.usage.snapshot() - before).calls > 2
+    env.close()
+
+
 def test_environments_share_one_server(url: str, cache: Path, tmp_path: Path):
     """And what it said is replayed without it, word for word."""
-    products, calls = write_products(tmp_path), tmp_path / "calls.jsonl"
+    products, calls = write_table(tmp_path), tmp_path / "calls.jsonl"
 
     def episode(**keywords: object) -> list[tuple[str, ...]]:
         envs = gym.make_vec("EagleGym/Table-v0", num_envs=4, **products, cache_dir=str(cache), **SMALL | keywords)

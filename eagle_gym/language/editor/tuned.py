@@ -29,6 +29,7 @@ class TunedModel(TransformersModel):
         prompts: The words in which both are asked; None takes `"chat"` for rewrites and `PROPOSING` for proposals.
         about: What the texts describe, for proposals; the editor keeps to the words in which it was tuned.
         cache_dir: Folder of converted GGUF files.
+        sharpness: Divides the temperature of proposals, as the tuned model's own was divided.
         **options: The other arguments of `TransformersModel`, for both.
     """
 
@@ -41,13 +42,15 @@ class TunedModel(TransformersModel):
         prompts: PromptSource | None = None,
         about: str | None = None,
         cache_dir: str | None = None,
+        sharpness: float = 1.0,
         **options: Any,  # noqa: ANN401 - as TransformersModel declares them
     ) -> None:
         super().__init__(name, target, prompts=prompts, cache_dir=cache_dir, **options)
         words = PROPOSING if prompts is None else prompts
         self._base_arguments = (base, {**options, "prompts": words, "about": about, "cache_dir": cache_dir})
         self._base: TransformersModel | None = None
-        asked = f"{self.fingerprint}&{load_prompts(words, about).fingerprint}"
+        self._sharpness = sharpness
+        asked = f"{self.fingerprint}&{load_prompts(words, about).fingerprint}&{sharpness:g}"
         self.fingerprint = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
 
     def generate(
@@ -59,9 +62,10 @@ class TunedModel(TransformersModel):
         for proposes in (False, True):
             rows = [row for row, prompt in enumerate(prompts) if (prompt.task == "propose") == proposes]
             generate = self._proposer().generate if proposes and rows else super().generate
+            heat = temperature / self._sharpness if proposes else temperature
             asked = [prompts[row] for row in rows], [seeds[row] for row in rows]
             try:
-                found |= zip(rows, generate(*asked, temperature=temperature), strict=True)
+                found |= zip(rows, generate(*asked, temperature=heat), strict=True)
             except LanguageModelError as error:
                 error.answered = found | {rows[at]: said for at, said in error.answered.items()}
                 raise

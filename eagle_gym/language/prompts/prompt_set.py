@@ -120,6 +120,11 @@ class PromptSet:
         """Whether a task has examples."""
         return any(task.examples for task in self.tasks.values())
 
+    def shows_examples(self, prompt: Prompt) -> bool:
+        """Whether a prompt comes with examples."""
+        task = self.tasks.get(self._name(prompt))
+        return task is not None and bool(task.examples)
+
     def messages(self, prompt: Prompt, clean: Clean = str) -> list[Message]:
         """The prompt as chat messages: the rules, the examples as turns, the request.
 

@@ -49,3 +49,13 @@ def test_the_words_of_proposals_are_a_part_of_the_fingerprint(model: TunedModel,
     other = TunedModel("mine", **folders, prompts="few_shot", about="product")
     assert other.fingerprint != model.fingerprint
     assert TunedModel("mine", **folders, prompts="few_shot").fingerprint == model.fingerprint
+    assert TunedModel("mine", **folders, prompts="few_shot", sharpness=2.0).fingerprint != model.fingerprint
+
+
+def test_proposals_are_as_sharp_as_rewrites(model: TunedModel, tmp_path: Path) -> None:
+    folders = {"target": str(tmp_path / "tuned"), "base": str(tmp_path / "base")}
+    sharp = TunedModel("mine", **folders, prompts="few_shot", sharpness=2.0)
+    propose, rewrite = Prompt("propose", "A red hat."), Prompt("rewrite", "A red hat.", "Make it blue.")
+    for seed in range(6):
+        assert sharp.generate([propose], [seed]) == model.generate([propose], [seed], temperature=0.5)
+        assert sharp.generate([rewrite], [seed]) == model.generate([rewrite], [seed])
