@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from eagle_gym.catalog import Catalog, Split
 from eagle_gym.errors import PreparationError
-from eagle_gym.latent import LatentSpace, fit_interests, keep_interests, kept_interests, make_utility
+from eagle_gym.latent import Interests, LatentSpace, fit_interests, keep_interests, kept_interests, make_utility
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many centres were fitted, each time that a catalog was; every catalog counts as large."""
     counts: list[int] = []
 
-    def watched(catalog: Catalog, split: Split, space: LatentSpace, count: int):
+    def watched(catalog: Catalog, split: Split, space: LatentSpace, count: int) -> Interests:
         counts.append(count)
         return fit_interests(catalog, split, space, count)
 
@@ -71,8 +72,7 @@ def test_the_utility_takes_them(
 ) -> None:
     rows = space.items[:5], np.arange(5), np.full(5, -1)
 
-    def fit(*what) -> object:
-        return keep_interests(*what, cache_dir=tmp_path)
+    fit = partial(keep_interests, cache_dir=tmp_path)
 
     plain, *kept = (make_utility(None, space, catalog, split, *own, interests=2)(*rows) for own in ((), (fit,), (fit,)))
     for parts in kept:
