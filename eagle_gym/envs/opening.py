@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from eagle_gym.envs.world import Resources, Scorer, World
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.loading import load_language_model, takes_prompts
 from eagle_gym.language.model import Language, LanguageModel
-from eagle_gym.latent import ContentGap, LatentSpace, make_utility, prepare_space
+from eagle_gym.latent import ContentGap, LatentSpace, Utility, keep_interests, make_utility, prepare_space
 
 PROFILED_USERS = 100  # train users whose profiles propose edits when a surrogate is fitted on free text
 
@@ -114,9 +115,15 @@ def open_resources(settings: Settings) -> Resources:
         features=settings.features,
         selection=settings.selection,
     )
-    utility = make_utility(settings.utility, space, catalog, split, **settings.utility_keywords)
+    utility = open_utility(settings, catalog, split, space)
     interests = utility.interests if isinstance(utility, ContentGap) else None
     return Resources(catalog, split, space, model, action_sets, utility, quality, effects_model, interests)
+
+
+def open_utility(settings: Settings, catalog: Catalog, split: Split, space: LatentSpace) -> Utility:
+    """The utility that the settings name. The package's own keeps the interests of large catalogs in the cache."""
+    fit = partial(keep_interests, cache_dir=settings.cache_dir)
+    return make_utility(settings.utility, space, catalog, split, fit, **settings.utility_keywords)
 
 
 T = TypeVar("T")

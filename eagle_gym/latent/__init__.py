@@ -4,6 +4,7 @@ from eagle_gym.latent.encoder import Encoder
 from eagle_gym.latent.features import Reading, Scales
 from eagle_gym.latent.geometry import central_differences, project_to_ball
 from eagle_gym.latent.interests import Interests, fit_interests
+from eagle_gym.latent.kept_interests import keep_interests
 from eagle_gym.latent.placebo import Quality, Score, with_permuted_texts
 from eagle_gym.latent.prepare import open_reading, prepare_space, space_key
 from eagle_gym.latent.quality import ColdStart, ColdStartReport, cold_start_report, cross_validate
@@ -42,6 +43,7 @@ __all__ = [
     "cross_validate",
     "fit_interests",
     "fit_space",
+    "keep_interests",
     "make_utility",
     "open_reading",
     "open_text_encoder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from eagle_gym.latent.space import LatentSpace
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
+FitInterests = Callable[[Catalog, Split, LatentSpace, int], Interests]
 
 METRICS: Mapping[str, float] = MappingProxyType({"euclidean": 2.0, "cityblock": 1.0, "chebyshev": np.inf})
 AFFINITIES: Final = ("absolute", "personal")
@@ -90,6 +91,7 @@ class ContentGap:
             width, so that greed finds no interest that is further away. Not used where `interests` is 1.
         catalog: Where the space comes from. Needed for personal affinity and for interests.
         split: Its split; by default `split_catalog(catalog)`.
+        fit: Finds the interests of all users.
 
     Attributes:
         interests: The interests of the users, None if there is one each.
@@ -115,6 +117,7 @@ class ContentGap:
         kernel: str = "gaussian",
         catalog: Catalog | None = None,
         split: Split | None = None,
+        fit: FitInterests = fit_interests,
     ) -> None:
         if metric not in METRICS:
             raise ConfigurationError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
@@ -139,7 +142,7 @@ class ContentGap:
         self.interests: Interests | None = None
         self._affinity: Affinity = TasteAffinity(self._tastes, np.zeros(space.dim))
         if affinity == "personal" or interests > 1:
-            self._specialise(space, catalog, split, affinity == "personal", interests, width, kernel)
+            self._specialise(space, catalog, split, affinity == "personal", interests, width, kernel, fit)
 
     def _specialise(
         self,
@@ -150,6 +153,7 @@ class ContentGap:
         interests: int,
         width: float,
         kernel: str,
+        fit: FitInterests,
     ) -> None:
         """Replace the absolute affinity of a single taste by one that needs the users of the catalog."""
         if catalog is None:
@@ -159,7 +163,7 @@ class ContentGap:
         if interests == 1:
             self._affinity = TasteAffinity(self._tastes, self._tastes[crowd].mean(axis=0))
         else:
-            self.interests = fit_interests(catalog, split, space, interests)
+            self.interests = fit(catalog, split, space, interests)
             self._affinity = InterestAffinity(space, self.interests, width, crowd, kernel)
 
     def __call__(self, z: Floats, users: Rows, exclude: Rows) -> UtilityParts:
@@ -300,7 +304,13 @@ class Priced:
 
 
 def make_utility(
-    spec: str | None, space: LatentSpace, catalog: Catalog, split: Split | None = None, /, **kwargs: object
+    spec: str | None,
+    space: LatentSpace,
+    catalog: Catalog,
+    split: Split | None = None,
+    fit: FitInterests = fit_interests,
+    /,
+    **kwargs: object,
 ) -> Utility:
     """A utility by name.
 
@@ -309,6 +319,7 @@ def make_utility(
         space: The latent space.
         catalog: The catalog.
         split: Its split, for `ContentGap`; by default `split_catalog(catalog)`.
+        fit: Finds the interests of all users, for `ContentGap`.
         **kwargs: Arguments of the factory, or of `ContentGap`.
 
     Raises:
@@ -318,7 +329,7 @@ def make_utility(
         made = (
             find_factory(spec, "utility")(space, catalog, **kwargs)
             if spec
-            else _content_gap(space, catalog, split, **kwargs)
+            else _content_gap(space, catalog, split, fit, **kwargs)
         )
     except TypeError as error:
         raise ConfigurationError(f"utility {spec or 'ContentGap'} cannot be made with {kwargs!r}: {error}") from error
@@ -331,6 +342,7 @@ def _content_gap(
     space: LatentSpace,
     catalog: Catalog,
     split: Split | None,
+    fit: FitInterests,
     **kwargs: Any,  # noqa: ANN401 JSON values
 ) -> ContentGap:
-    return ContentGap(space, catalog=catalog, split=split, **kwargs)
+    return ContentGap(space, catalog=catalog, split=split, fit=fit, **kwargs)
