@@ -207,8 +207,8 @@ def read_answer(said: str, edits: Sequence[str], *, free_edits: bool = False) ->
 
     Reasoning up to `</think>` is not part of the answer. An answer that starts with a number (`3`, `**3.** Add a
     robot.`, `Edit 3`) names the edit with this number, and so does one that repeats the edit's words. Otherwise it is
-    an edit in the chat model's own words if `free_edits`, and else the only number that occurs in it. A numbered list names
-    no edit.
+    an edit in the chat model's own words if `free_edits`, and else the only number that occurs in it. A numbered list
+    names no edit.
 
     Args:
         said: The answer.
