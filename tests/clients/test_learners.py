@@ -100,6 +100,54 @@ def test_rl_zoo3_trains_an_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_cleanrls_loop_learns_of_returns(mode: str) -> None:
+    """CleanRL is scripts, not a library: its way to make environments, and to read returns from infos of a batch."""
+    from gymnasium.vector import AutoresetMode, SyncVectorEnv
+    from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
+
+    def make(index: int) -> gym.Env:
+        env = RecordEpisodeStatistics(FlattenObservation(gym.make(ID, **LATENT)))
+        env.action_space.seed(index)
+        return env
+
+    envs = SyncVectorEnv([lambda i=i: make(i) for i in range(2)], autoreset_mode=AutoresetMode(mode))
+    observation, _ = envs.reset(seed=0)
+    assert observation.shape == (2, int(np.prod(envs.single_observation_space.shape)))
+    total, returns = np.zeros(2), []
+    for _ in range(3):
+        observation, rewards, terminated, truncated, infos = envs.step(envs.action_space.sample())
+        total += rewards
+        done = infos.get("final_info", infos)
+        if "episode" in done:
+            returns += done["episode"]["r"][done["_episode"]].tolist()
+    assert terminated.all()
+    assert not truncated.any()
+    np.testing.assert_allclose(returns, total, rtol=1e-5)
+    envs.close()
+
+
+def test_pufferlib_steps_batches() -> None:
+    library("pufferlib")
+    emulation, vector = library("pufferlib.emulation"), library("pufferlib.vector")
+
+    def make(**given: Any) -> Any:
+        return emulation.GymnasiumPufferEnv(env_creator=gym.make, env_args=[ID], env_kwargs=LATENT, **given)
+
+    envs, twin = (vector.make(make, backend=vector.Serial, num_envs=2) for _ in range(2))
+    for each in (envs, twin):
+        each.reset(seed=0)
+    plain = gym.make(ID, **LATENT)
+    size = gym.spaces.flatdim(plain.observation_space)
+    for step in range(3):
+        observation, rewards, terminated, truncated, _ = envs.step(np.array([0, 1]))
+        assert observation.shape == (2, size)
+        np.testing.assert_array_equal(rewards, twin.step(np.array([0, 1]))[1])
+        assert terminated.all() == (step == 2)
+        assert not truncated.any()
+    envs.close()
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_skrl_steps_batches(mode: str) -> None:
     torch, wrap = library("torch"), library("skrl.envs.wrappers.torch").wrap_env
     env = wrap(gym.make_vec(ID, num_envs=2, autoreset_mode=mode, **LATENT))
