@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from eagle_gym.registration import ENTRY_POINT, VECTOR_ENTRY_POINT
 
 ID = "EagleGym/Plots-v0"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "libraries.md"
 LATENT = {"observation": "latent", "horizon": 3, "actions": 4, "pool": 32, "language_model": "grammar"}
 
 # Warnings of other libraries, at their import and in their loops, are not ours to mend.
@@ -215,3 +217,22 @@ def test_minari_collects_episodes(
         else:
             np.testing.assert_array_equal(episode.observations["state"][0], first["state"])
     assert data.recover_environment().unwrapped.settings == env.unwrapped.settings
+
+
+PAGES = [
+    ("skrl", "skrl"),
+    ("TorchRL", "torchrl"),
+    ("PufferLib and CleanRL", "pufferlib"),
+    ("Minari", "jax"),
+]
+
+
+@pytest.mark.parametrize(("section", "needs"), PAGES)
+def test_the_page_shows_code_that_runs(
+    section: str, needs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library(needs)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(f"import gymnasium as gym\nimport eagle_gym\n{code}", {})
