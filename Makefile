@@ -38,11 +38,12 @@ LAYERS := verifiers openenv clients pufferlib
 TESTS_verifiers := tests/integrations/test_verifiers.py
 TESTS_openenv := tests/integrations/test_openenv.py
 TESTS_clients := tests/clients
-TESTS_pufferlib := tests/clients/test_pufferlib.py
+TESTS_pufferlib := tests/clients/test_learners.py -k "pufferlib or PufferLib"
 WANTED_verifiers := tests/integrations/requirements-verifiers.txt
 WANTED_openenv := tests/integrations/requirements-openenv.txt
 WANTED_clients := tests/clients/requirements.txt
 WANTED_pufferlib := tests/clients/requirements-pufferlib.txt
+PIP_pufferlib := --no-deps
 
 integrations: $(LAYERS:%=integrations-%)
 
@@ -52,11 +53,11 @@ integrations-%: build/layers/%/.installed
 # A layer on top of .venv: its own packages come first, and everything else is found below.
 .SECONDEXPANSION:
 .PRECIOUS: build/layers/%/.installed
-build/layers/%/.installed: $$(WANTED_%) $(STAMP)
+build/layers/%/.installed: $$(WANTED_$$*) $(STAMP)
 	$(PYTHON) -m venv --clear build/layers/$*
 	echo "import site; site.addsitedir('$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
 		> $$(build/layers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
-	build/layers/$*/bin/python -m pip install --quiet --requirement $(WANTED_$*)
+	build/layers/$*/bin/python -m pip install --quiet $(PIP_$*) --requirement $(WANTED_$*)
 	touch $@
 
 check: setup

@@ -43,7 +43,8 @@ _NUMBERED = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_NUMBER = re.compile(r"(?<![\w.,-])\d{1,6}(?!\w|[.,]\d)")
+_NUMBER = re.compile(r"(?<![\w.,-])\d{1,6}(?![\w-]|[.,]\d)")
+_LISTED = re.compile(r"^\W*(\d{1,6})[.):]?(?:\s|$)", re.MULTILINE)
 
 
 class UnreadableAnswerError(EpisodeError):
@@ -206,7 +207,8 @@ def read_answer(said: str, edits: Sequence[str], *, free_edits: bool = False) ->
 
     Reasoning up to `</think>` is not part of the answer. An answer that starts with a number (`3`, `**3.** Add a
     robot.`, `Edit 3`) names the edit with this number, and so does one that repeats the edit's words. Otherwise it is
-    an edit in the chat model's own words if `free_edits`, and else the only number that occurs in it.
+    an edit in the chat model's own words if `free_edits`, and else the only number that occurs in it. A numbered list
+    names no edit.
 
     Args:
         said: The answer.
@@ -220,6 +222,8 @@ def read_answer(said: str, edits: Sequence[str], *, free_edits: bool = False) ->
         UnreadableAnswerError: It names no edit, or a number that is not on offer.
     """
     answer = _THOUGHT.sub("", said).strip()
+    if len(set(_LISTED.findall(answer))) > 1:
+        raise UnreadableAnswerError("Your answer is a list: answer with the number of one edit.")
     numbered = _NUMBERED.match(answer)
     if numbered:
         return _offered(int(numbered[1]), edits)

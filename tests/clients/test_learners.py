@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from eagle_gym.registration import ENTRY_POINT, VECTOR_ENTRY_POINT
 
 ID = "EagleGym/Plots-v0"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "libraries.md"
 LATENT = {"observation": "latent", "horizon": 3, "actions": 4, "pool": 32, "language_model": "grammar"}
 
 # Warnings of other libraries, at their import and in their loops, are not ours to mend.
@@ -100,6 +102,54 @@ def test_rl_zoo3_trains_an_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_cleanrls_loop_learns_of_returns(mode: str) -> None:
+    """CleanRL is scripts, not a library: its way to make environments, and to read returns from infos of a batch."""
+    from gymnasium.vector import AutoresetMode, SyncVectorEnv
+    from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
+
+    def make(index: int) -> gym.Env:
+        env = RecordEpisodeStatistics(FlattenObservation(gym.make(ID, **LATENT)))
+        env.action_space.seed(index)
+        return env
+
+    envs = SyncVectorEnv([lambda i=i: make(i) for i in range(2)], autoreset_mode=AutoresetMode(mode))
+    observation, _ = envs.reset(seed=0)
+    assert observation.shape == (2, int(np.prod(envs.single_observation_space.shape)))
+    total, returns = np.zeros(2), []
+    for _ in range(3):
+        observation, rewards, terminated, truncated, infos = envs.step(envs.action_space.sample())
+        total += rewards
+        done = infos.get("final_info", infos)
+        if "episode" in done:
+            returns += done["episode"]["r"][done["_episode"]].tolist()
+    assert terminated.all()
+    assert not truncated.any()
+    np.testing.assert_allclose(returns, total, rtol=1e-5)
+    envs.close()
+
+
+def test_pufferlib_steps_batches() -> None:
+    library("pufferlib")
+    emulation, vector = library("pufferlib.emulation"), library("pufferlib.vector")
+
+    def make(**given: Any) -> Any:
+        return emulation.GymnasiumPufferEnv(env_creator=gym.make, env_args=[ID], env_kwargs=LATENT, **given)
+
+    envs, twin = (vector.make(make, backend=vector.Serial, num_envs=2) for _ in range(2))
+    for each in (envs, twin):
+        each.reset(seed=0)
+    plain = gym.make(ID, **LATENT)
+    size = gym.spaces.flatdim(plain.observation_space)
+    for step in range(3):
+        observation, rewards, terminated, truncated, _ = envs.step(np.array([0, 1]))
+        assert observation.shape == (2, size)
+        np.testing.assert_array_equal(rewards, twin.step(np.array([0, 1]))[1])
+        assert terminated.all() == (step == 2)
+        assert not truncated.any()
+    envs.close()
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_skrl_steps_batches(mode: str) -> None:
     torch, wrap = library("torch"), library("skrl.envs.wrappers.torch").wrap_env
     env = wrap(gym.make_vec(ID, num_envs=2, autoreset_mode=mode, **LATENT))
@@ -167,3 +217,22 @@ def test_minari_collects_episodes(
         else:
             np.testing.assert_array_equal(episode.observations["state"][0], first["state"])
     assert data.recover_environment().unwrapped.settings == env.unwrapped.settings
+
+
+PAGES = [
+    ("skrl", "skrl"),
+    ("TorchRL", "torchrl"),
+    ("PufferLib and CleanRL", "pufferlib"),
+    ("Minari", "jax"),
+]
+
+
+@pytest.mark.parametrize(("section", "needs"), PAGES)
+def test_the_page_shows_code_that_runs(
+    section: str, needs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library(needs)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(f"import gymnasium as gym\nimport eagle_gym\n{code}", {})

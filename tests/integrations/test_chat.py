@@ -37,7 +37,14 @@ def test_answers_that_name_an_edit(said: str, number: int) -> None:
     assert read_answer(said, EDITS) == number
 
 
-@pytest.mark.parametrize("said", ["", "none of them", "0 or 1", "2", "17", "-1", "1.5", "Make it rain.", "1980s"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "none of them", "0 or 1", "2", "17", "-1", "1.5", "Make it rain.", "1980s", "a 3-line answer"),
+        "1. Add a joke.\n2. Replace romance with crime.\n3",
+        "0) yes\n1) no",
+    ],
+)
 def test_answers_that_name_none(said: str) -> None:
     with pytest.raises(UnreadableAnswerError):
         read_answer(said, EDITS)
