@@ -20,7 +20,7 @@ from eagle_gym.envs.world import Resources, World
 from eagle_gym.errors import LanguageModelError, TextError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.latent.features import AttributeFeatures
+from eagle_gym.latent.features import AttributeFeatures, Bag
 from eagle_gym.plot_english import arrays
 
 N = 4
@@ -93,6 +93,10 @@ class LinearEncoder:
     intercept: np.ndarray
     radius: float
     features: AttributeFeatures = field(default_factory=AttributeFeatures)
+    deterministic = True
+
+    def bags(self, texts: Sequence[str]) -> list[Bag]:
+        return self.features.bags(texts)
 
     def words(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([arrays.one_hot([text])[0] @ self.weights for text in texts]).reshape(len(texts), -1)

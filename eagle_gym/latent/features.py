@@ -58,7 +58,7 @@ class Scales:
     label: float = 2.0
     tag: float = 0.3
     tags: float = 3.0
-    vector: float = 4.0
+    vector: float = 1.0
 
     def __post_init__(self) -> None:
         if min(asdict(self).values()) <= 0:

@@ -160,6 +160,28 @@ def ship_plots(folder: Path = SHIPPED / "plots") -> LatentSpace:
     return space
 
 
+def fit_films(data: Path, encoder: str = "words", dim: int = 8) -> LatentSpace:
+    """Fit a space of the free texts of films.
+
+    Args:
+        data: Folder of a MovieLens data set.
+        encoder: What reads the texts; see `prepare_space`.
+        dim: Dimension of the space.
+
+    Raises:
+        CatalogError: The data set is absent or broken.
+        ConfigurationError: `encoder` or `dim` is invalid.
+        PreparationError: The text encoder is absent or broken, or the space cannot be fitted.
+    """
+    from eagle_gym.catalog import load_movielens, split_catalog
+
+    parameters, reading = SpaceParameters(dim=dim), open_reading(encoder)
+    catalog = load_movielens(data, "free")
+    split = split_catalog(catalog)
+    space = fit_space(catalog, split, parameters, reading=reading, progress=True)
+    return with_key(space, space_key(catalog, split, parameters, reading))
+
+
 def _shipped(key: str) -> LatentSpace | None:
     """The shipped space of a key, or None."""
     for path in sorted(SHIPPED.glob(f"*/{NAME}.json")):

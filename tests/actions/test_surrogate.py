@@ -441,6 +441,7 @@ def test_another_latent_space_of_the_same_texts_asks_for_nothing_new(tmp_path: P
     assert made.model.correction.bias.shape == (12,)
 
 
+@pytest.mark.filterwarnings("ignore:expected a surrogate that predicts effects")  # 120 trials are few
 @pytest.mark.usefixtures("small")
 def test_free_fits_of_proposed_edits_go_on_too(tmp_path: Path) -> None:
     def given(model: ScriptedModel) -> dict[str, object]:
@@ -552,6 +553,7 @@ def test_a_shipped_surrogate_is_used_where_all_fits(
         prepare(tmp_path / "cache", ScriptedModel(fingerprint="other"), "never")
 
 
+@pytest.mark.filterwarnings("ignore:expected a surrogate that predicts effects")  # 120 trials are few
 @pytest.mark.usefixtures("small")
 def test_free_text_has_a_surrogate_too(tmp_path: Path) -> None:
     made = prepare(tmp_path, ScriptedModel(), language="free")

@@ -202,6 +202,28 @@ def test_the_command_writes_where_it_is_told_and_help_writes_nothing(
     assert f"{made.quality.explained_taste:.3f}" in capsys.readouterr().out
 
 
+def test_the_command_fits_films(
+    tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def load(folder: Path, texts: str) -> Catalog:
+        asked.append((folder, texts))
+        return replace(catalog, language="free")
+
+    monkeypatch.setattr("eagle_gym.catalog.load_movielens", load)
+    command.main(["--data", "films", "--dim", "3", "--out", str(tmp_path / "made")])
+    made = LatentSpace.load(tmp_path / "made")
+    assert (asked, made.dim) == ([(Path("films"), "free")], 3)
+    assert f"{made.quality.explained_taste:.3f}" in capsys.readouterr().out
+    with pytest.raises(ConfigurationError, match="expected encoder to be 'words'"):
+        command.main(["--data", "films", "--encoder", "bert"])
+    for arguments in (["--encoder", "minilm"], ["--dim", "3"]):
+        with pytest.raises(SystemExit):
+            command.main(arguments)
+        assert "name a data set with --data" in capsys.readouterr().err
+
+
 def test_the_shipped_space_predicts_true_tastes_on_unseen_texts() -> None:
     """Texts of another seed, users whose ratings no fit saw."""
     world = plots_world.make_plots()

@@ -55,7 +55,7 @@ class Tuned:
 
 CHOICES: Mapping[str, tuple[Mapping[str, float], ...]] = {
     "user mean, shrunken": tuple({"shrinkage": value} for value in (0.0, 1.0, 2.0, 4.0, 8.0)),
-    "Bayesian ridge for each user": tuple({"components": value} for value in (16, 48, 96)),
+    "Bayesian ridge for each user": tuple({"components": value} for value in (16, 48)),
     "item-kNN on features": tuple(
         {"neighbours": k, "similarity": value} for k in (100, 400, 1600) for value in (1.0, 2.0, 5.0)
     ),

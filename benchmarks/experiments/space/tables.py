@@ -24,7 +24,7 @@ from eagle_gym.latent import (
 
 RIDGES = tuple(SpaceParameters(encoder_ridge=ridge) for ridge in (100.0, 300.0, 1000.0))
 CHOICES = (
-    *(SpaceParameters(encoder_ridge=ridge) for ridge in (30.0, 100.0, 300.0, 1000.0, 3000.0)),
+    *RIDGES,
     *(SpaceParameters(factor_ridge=ridge) for ridge in (2.0, 10.0)),
     *(SpaceParameters(bias_ridge=ridge) for ridge in (1.0, 10.0)),
     *(SpaceParameters(damping=damping) for damping in (2.0, 20.0)),
@@ -37,7 +37,7 @@ SCALES: Mapping[str, tuple[float, ...]] = {
     "label": (1.0, 4.0),
     "tag": (0.15, 0.6),
     "tags": (1.5, 6.0),
-    "vector": (2.0, 8.0),
+    "vector": (0.5, 2.0, 4.0),
 }
 CROSS = 2  # splits of a cross-validation
 WHO = {"all": "all users", "train": "train users", "test": "test users, folded in"}

@@ -17,7 +17,7 @@ from benchmarks.running.files import read_json
 def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(space.SIZES["smoke"], "cross_validate", True)
     monkeypatch.setattr(tables, "RIDGES", tables.RIDGES[:2])
-    monkeypatch.setattr(tables, "CHOICES", tables.CHOICES[1:3])
+    monkeypatch.setattr(tables, "CHOICES", tables.CHOICES[:2])
     monkeypatch.setattr(second_opinion, "SECOND", second_opinion.SECOND[:1])
     assert main(["run", "space", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()
