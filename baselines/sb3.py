@@ -399,10 +399,12 @@ def train(
 
 def as_vec_env(envs: gym.vector.VectorEnv[Any, Any, Any], config: SB3Config) -> VecEnv:
     """A vector environment as SB3 expects it, with shaped rewards if the configuration asks for them."""
-    from eagle_gym.envs.sb3 import SB3VecEnv, ShapedVecEnv
+    from eagle_gym.envs.sb3 import SB3VecEnv
 
     if not config.shaping:
         return SB3VecEnv(envs)
+    from eagle_gym.envs.sb3 import ShapedVecEnv
+
     known = reference_returns(envs, config.references, config.seed)
     return ShapedVecEnv(SB3VecEnv(envs), config.shaping, known.tolist())
 

@@ -343,7 +343,7 @@ def read_ratings(options: argparse.Namespace) -> None:
     checks, exclusions), ratings.csv, ratings.jsonl, raters.jsonl, and the study as tasks for Label Studio. It leaves
     people.json in the folders of the runs, so that their reports show people next to the other judges.
     """
-    from benchmarks.rating.results import write_results
+    from benchmarks.rating.write import write_results
 
     for path in write_results(options.study, runs=options.runs, add=options.add or (), replicates=options.replicates):
         print(path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,12 +15,10 @@ from benchmarks.rating.exclusion import Conduct, conduct, exclude
 from benchmarks.rating.records import Rater, Rating
 from benchmarks.rating.store import Store
 from benchmarks.rating.strengths import strengths
-from benchmarks.rating.study import Role, Study, read_study
-from benchmarks.running.files import write_json
-from benchmarks.running.people import PEOPLE, Opinion, People, Preference, Strength
-from benchmarks.running.runs import Run, read_run
+from benchmarks.rating.study import Role, Study
+from benchmarks.running.people import Opinion, People, Preference, Strength
+from benchmarks.running.runs import Run
 from benchmarks.stats import Interval
-from eagle_gym.errors import PreparationError
 
 RESULTS = "results"  # folder in that of the study
 
@@ -205,56 +201,3 @@ def by_task(answers: Sequence[Answer], environment: str) -> dict[str, list[Answe
     for item in (*scales(answers, environment), *pairs(answers, environment)):
         found.setdefault(item.task.id, []).append(item)
     return found
-
-
-def write_results(
-    folder: Path, *, runs: Sequence[Path] | None = None, add: Sequence[Path] = (), replicates: int = 2000
-) -> list[Path]:
-    """Read a study's ratings and write what they say.
-
-    Args:
-        folder: Folder of the study.
-        runs: Folders of the runs; those that the study was made of if None.
-        add: Files of ratings to add first.
-        replicates: Bootstrap replicates of each interval.
-
-    Returns:
-        The written files.
-
-    Raises:
-        PreparationError: There are no ratings, or the study was changed after the first.
-    """
-    from benchmarks.rating.export import add_ratings, write_exports
-    from benchmarks.rating.page import write_page
-
-    with Store(read_study(folder)) as store:
-        for path in add:
-            add_ratings(store, path)
-        results = Results.of(store, replicates)
-    if not results.ratings:
-        raise PreparationError(f"{folder} has no ratings yet: `invite` raters and `serve` it")
-    out = folder / RESULTS
-    judged = {}
-    for run in found_runs(results.study, runs):
-        held = {cell.environment for cell in run.done}
-        judged[run] = {name: results.people(run, name) for name in results.environments if name in held}
-    written = [*write_exports(results, out), write_page(results, judged, out)]
-    for run, people in judged.items():
-        write_json({name: as_json(item) for name, item in people.items()}, run.folder / PEOPLE)
-        written.append(run.folder / PEOPLE)
-    return written
-
-
-def found_runs(study: Study, folders: Sequence[Path] | None) -> list[Run]:
-    """The runs of a study that are there.
-
-    Raises:
-        PreparationError: A folder that was named holds no run.
-    """
-    named = [Path(item["folder"]) for item in study.facts["runs"]]
-    return [read_run(path) for path in (named if folders is None else folders) if folders is not None or path.is_dir()]
-
-
-def as_json(people: People) -> Mapping[str, Any]:
-    """What people said, as JSON."""
-    return asdict(people)

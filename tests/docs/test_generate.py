@@ -70,8 +70,8 @@ def test_bounds_are_numbers_where_the_environment_is_real_and_symbols_elsewhere(
     assert generate.bounds(shown.observation["actions"], shown, real=False) == "[-*2r*, *2r*] or [0, 1]"
     assert generate.shape(shown.observation["actions"], shown, real=False) == "K · m"
     easy = generate.look("easy")
-    assert generate.bounds(easy.observation["actions"], easy, real=False) == "[-*2r*, *2r*]"
-    assert generate.shape(easy.observation["actions"], easy, real=False) == "K · n"
+    assert generate.bounds(easy.observation["effects"], easy, real=False) == "[-*2r*, *2r*]"
+    assert generate.shape(easy.observation["effects"], easy, real=False) == "K · n"
 
 
 def test_types_of_an_info(shown: generate.Shown) -> None:

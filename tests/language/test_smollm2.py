@@ -97,7 +97,7 @@ def url(smollm2: Path) -> Iterator[str]:
 # Asked without examples, a model of this size often rambles to the limit of tokens, and such an answer is an error.
 SMALL = {
     "prompts": {"based_on": "few_shot", "noun": "product description"},
-    "temperature": 0.3,
+    "temperature": 0.7,
     "effects": "rollout",
     "rollout_samples": 1,
     "actions": 2,

@@ -11,12 +11,11 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.experiments.space import comparison, tables
+from benchmarks.experiments.space.inputs import catalogs, sentence_readings
 from benchmarks.running import Options
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
-from eagle_gym.catalog import Catalog, load_movielens, load_plots
-from eagle_gym.language.installed import installed_file
-from eagle_gym.latent import Reading, open_text_encoder
+from eagle_gym.latent import Reading
 
 SIZES: Mapping[str, dict[str, Any]] = {
     "smoke": {"splits": 1, "cross_validate": False, "texts": 60},
@@ -52,21 +51,3 @@ def run(options: Options) -> None:
     write_json(facts, options.out / "run.json")
     (options.out / "REPORT.md").write_text(page)
     print(f"\n{page}\nREPORT.md and run.json in {options.out}")
-
-
-def sentence_readings() -> dict[str, Reading]:
-    """Ways of reading free text with MiniLM, none where it is not installed."""
-    if installed_file("minilm") is None:
-        return {}
-    encoder = open_text_encoder("minilm")
-    return {"words and MiniLM": Reading(True, encoder), "MiniLM": Reading(False, encoder)}
-
-
-def catalogs(options: Options) -> dict[str, Catalog]:
-    """The catalogs, by name."""
-    found = {"Plots": load_plots()}
-    if options.data:
-        name = options.data.resolve().name
-        found[f"{name}, rendered in plot English"] = load_movielens(options.data)
-        found[f"{name}, free text"] = load_movielens(options.data, "free")
-    return found

@@ -11,6 +11,7 @@ from benchmarks.__main__ import main
 from benchmarks.experiments import tasks
 from benchmarks.experiments.tasks import page as pages
 from benchmarks.experiments.tasks.methods import learners, methods
+from benchmarks.experiments.tasks.sizes import TASKS
 from benchmarks.running.files import read_json
 from benchmarks.running.options import Options
 from tests.benchmarks.made_runs import judge, write_cell, write_plan
@@ -19,7 +20,7 @@ from tests.benchmarks.made_runs import judge, write_cell, write_plan
 @pytest.mark.parametrize("catalog", ["plots", "movielens"])
 def test_every_preset_has_every_row(catalog: str) -> None:
     size = tasks.SIZES["full"]
-    for task in tasks.TASKS:
+    for task in TASKS:
         found = list(methods(catalog, task, size))
         labels = [method.get("label", method["agent"]) for method in found]
         assert {"no_op", "uniform", "user_blind", "optimistic", "lookahead", "beam"} <= set(labels)
@@ -114,7 +115,7 @@ def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["run", "tasks", "--size", "smoke", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "REPORT.md").read_text()
     assert text in capsys.readouterr().out
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [f"## plots, {t}" for t in tasks.TASKS]
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [f"## plots, {t}" for t in TASKS]
     assert "no judge has read" in text
     assert "taste shown" in text
     assert "not measured" not in text

@@ -81,6 +81,12 @@ def progress(page: Any) -> tuple[int, int]:
     return int(one), int(other)
 
 
+def send(page: Any) -> None:
+    """Press the button below the questions and wait for the next page."""
+    with page.expect_navigation():
+        page.get_by_role("button", name="Store and go on").click()
+
+
 def shoot(page: Any, name: str) -> None:
     if SHOTS:
         page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
@@ -120,8 +126,7 @@ def test_a_whole_session_with_a_reload_in_the_middle(
             page.goto(link)
             assert progress(page) == (place + 1, of)
         answer(page, place)
-        page.get_by_role("button", name="Store and go on").click()
-        page.wait_for_load_state()
+        send(page)
         assert count(study) == before + place + 1
         page.reload()
         assert count(study) == before + place + 1
@@ -153,8 +158,8 @@ def test_the_keyboard_is_enough(study: Study, server: Server, chromium: Any) -> 
             page.keyboard.press("ArrowDown")
     assert met == names
     assert page.locator("input[type=radio]:checked").count() == len(names)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert count(study) == before + 1
     assert progress(page)[0] == at[0] + 1
 
@@ -191,14 +196,12 @@ def test_back_does_not_rate_again(study: Study, server: Server, chromium: Any) -
     begin(page, links(study, server)[0])
     before = count(study)
     answer(page, 1)
-    page.get_by_role("button", name="Store and go on").click()
-    page.wait_for_load_state()
+    send(page)
     assert progress(page)[0] == 2
     page.go_back()
     if "of" in page.locator("h1").inner_text():
         answer(page, 2)
-        page.get_by_role("button", name="Store and go on").click()
-        page.wait_for_load_state()
+        send(page)
     with Store(study) as store:
         found = store.ratings()
     own = [(item.rater, item.showing) for item in found]
@@ -215,11 +218,9 @@ def test_two_raters_at_once(study: Study, server: Server, chromium: Any) -> None
     for place in range(4):
         page = pages[place % 2]
         answer(page, place)
-        page.get_by_role("button", name="Store and go on").click()
-        page.wait_for_load_state()
+        send(page)
     answer(pages[0], 0)
-    pages[0].get_by_role("button", name="Store and go on").click()
-    pages[0].wait_for_load_state()
+    send(pages[0])
     assert [progress(page)[0] for page in pages] == [4, 3]
     assert count(study) == before + 5
 
@@ -234,8 +235,7 @@ def test_a_second_rater_in_the_same_browser_is_not_taken_for_the_first(
     begin(second, other)
     before = count(study)
     answer(first, 0)
-    first.get_by_role("button", name="Store and go on").click()
-    first.wait_for_load_state()
+    send(first)
     assert "belongs to another invitation" in first.locator("h1").inner_text()
     assert count(study) == before
 
@@ -248,8 +248,7 @@ def test_an_expired_token(study: Study, server: Server, chromium: Any) -> None:
     answer(page, 0)
     with Store(study) as store:
         store.expire([store.raters()[-1].id])
-    page.get_by_role("button", name="Store and go on").click()
-    page.wait_for_load_state()
+    send(page)
     assert "has ended" in page.locator("h1").inner_text()
     shoot(page, "expired-phone")
     assert page.goto(link).status == 410

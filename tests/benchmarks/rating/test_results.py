@@ -23,11 +23,12 @@ from benchmarks.rating.export import add_ratings
 from benchmarks.rating.label_studio import PAIR_WORDS, read_annotations, task_of
 from benchmarks.rating.make import make_study
 from benchmarks.rating.records import Rater, Rating
-from benchmarks.rating.results import Results, write_results
+from benchmarks.rating.results import Results
 from benchmarks.rating.simulated import Clock, SimulatedRater, simulate
 from benchmarks.rating.store import Store
 from benchmarks.rating.strengths import strengths
 from benchmarks.rating.study import Shown, Task, read_study
+from benchmarks.rating.write import write_results
 from benchmarks.reporting.build import write_report
 from benchmarks.running.people import PEOPLE, read_people
 from benchmarks.running.runs import read_run
