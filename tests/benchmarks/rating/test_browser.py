@@ -63,7 +63,8 @@ def count(study: Study) -> int:
 def begin(page: Any, link: str) -> None:
     page.goto(link)
     page.get_by_label("I agree to take part").check()
-    page.get_by_role("button", name="Begin").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Begin").click()
 
 
 def questions(page: Any) -> list[Any]:
