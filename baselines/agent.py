@@ -75,6 +75,15 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class Seeded(Protocol):
+    """An agent that samples with a generator of its own."""
+
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Sample with another generator from now on."""
+        ...
+
+
 class StochasticAgent(ABC):
     """An agent defined by its action probabilities.
 

@@ -209,6 +209,10 @@ class ELMAgent:
         self._rng = np.random.default_rng(self.config.seed)
         self._world: World | None = None
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Draw from another generator from now on."""
+        self._rng = rng
+
     def bind(self, env: Any) -> None:  # noqa: ANN401 - any environment of eagle_gym
         """Set the environment that it writes in.
 

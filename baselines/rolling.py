@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from baselines import registry
-from baselines.agent import AgentState, StochasticAgent, Writer
+from baselines.agent import AgentState, Seeded, Writer
 from baselines.evaluate import shown
 from baselines.rollouts import Episode, Rollouts, RolloutWriter, turn_rewards
 from eagle_gym.envs.episode import SEEDS
@@ -72,7 +73,7 @@ def roll(
     with tqdm(total=episodes, initial=done, unit="episode", disable=None if progress else True) as bar:
         for first in range(first_seed + done, first_seed + episodes, base.num_envs):
             rng = np.random.default_rng([first_seed, first, 1])
-            if isinstance(agent, StochasticAgent):
+            if isinstance(agent, Seeded):
                 agent.reseed(rng)
             batch = _Batch(base, first)
             writer.add(batch.play(agent or registry.make(spec, envs, rng), deterministic))
@@ -166,7 +167,7 @@ class _Batch:
         while alive.any():
             states = self.envs.states
             seen = shown(agent, self.envs, observation)
-            chances = agent.probabilities(seen) if isinstance(agent, StochasticAgent) and not deterministic else None
+            chances = None if deterministic else _probabilities(agent, seen)
             actions, memory = agent.predict(seen, state=memory, episode_start=begin, deterministic=deterministic)
             begin[:] = False
             seeds = [_next_seed(env.np_random) for env in self.envs.envs]
@@ -262,6 +263,12 @@ class _Batch:
                 for profile in ("", self.world.resources.profile(start.user)):
                     found.setdefault((visible(text, language), profile), (row, step))
         return found
+
+
+def _probabilities(agent: Any, seen: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
+    """`[B, K]`; None where the agent has none."""
+    chances: NDArray[np.float64] | None = agent.probabilities(seen) if hasattr(agent, "probabilities") else None
+    return chances
 
 
 def _next_seed(rng: np.random.Generator) -> int:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO, RecurrentPPO
@@ -32,7 +33,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.dqn.policies import MultiInputPolicy as MultiInputQPolicy
 
 from baselines import run
-from baselines.agent import AgentState, sample, uniform_latent_space
+from baselines.agent import AgentState, Probabilities, sample, uniform_latent_space
 from baselines.config import check_at_least, check_choice
 from baselines.networks import latent_tensors
 from baselines.policy import (
@@ -277,6 +278,9 @@ def policy_class(config: SB3Config) -> tuple[type[BasePolicy], dict[str, Any]]:
 class SB3Agent:
     """A trained policy that can act and be saved.
 
+    SB3 samples with torch's global generator. Here it samples with a seed that the agent's own generator draws, and the
+    global one is left as it was.
+
     Attributes:
         policy: SB3's policy.
         config: What it was trained with.
@@ -289,6 +293,22 @@ class SB3Agent:
     steps: int
     curve: run.Curve = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.config.seed)
+
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Sample with another generator from now on."""
+        self._rng = rng
+
+    @torch.no_grad()
+    def probabilities(self, observation: object) -> Probabilities | None:
+        """Probability of each action, `[B, K]`; None if the policy has none, or depends on what was seen before."""
+        if self.config.algorithm in ("dqn", "recurrent_ppo"):
+            return None
+        policy: Any = self.policy
+        seen, masks = self._read(observation)
+        return np.asarray(policy.get_distribution(policy.obs_to_tensor(seen)[0], **masks).distribution.probs, np.float64)
+
     def predict(
         self,
         observation: object,
@@ -297,13 +317,20 @@ class SB3Agent:
         deterministic: bool = False,
     ) -> tuple[NDArray[np.int64], AgentState]:
         """Choose actions for latent observations (see `baselines.agent.Agent`)."""
+        seen, masks = self._read(observation)
+        with torch.random.fork_rng(devices=[]):
+            if not deterministic:
+                torch.manual_seed(int(self._rng.integers(2**63)))
+            actions, state = self.policy.predict(seen, state, episode_start, deterministic, **masks)
+        return np.asarray(actions, dtype=np.int64), state
+
+    def _read(self, observation: object) -> tuple[Any, dict[str, Any]]:
+        """The parts that the policy knows, and the mask where it takes one."""
         layout = LatentLayout.of(self.policy.observation_space)
         mask = latent_tensors(observation, layout, "cpu")["mask"].numpy() > 0.5
         if isinstance(observation, Mapping):
             observation = {key: observation[key] for key in layout.shapes}
-        masks = {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
-        actions, state = self.policy.predict(observation, state, episode_start, deterministic, **masks)  # type: ignore[arg-type]
-        return np.asarray(actions, dtype=np.int64), state
+        return observation, {"action_masks": mask} if self.config.algorithm == "maskable_ppo" else {}
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""
@@ -324,7 +351,8 @@ class SB3Agent:
         if header.get("algorithm") not in ALGORITHMS:
             raise run.unreadable(folder, ValueError(f"{header.get('algorithm')!r} is no algorithm of SB3"))
         config = run.read_config(ALGORITHMS[header["algorithm"]].config, header, folder)
-        policy = make_policy(config, run.read_layout(header, folder))
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, though they are not kept
+            policy = make_policy(config, run.read_layout(header, folder))
         run.load_weights(policy.load_state_dict, folder, "policy")
         policy.set_training_mode(False)
         return cls(policy, config, header["steps"], run.read_checkpoint_curve(folder))

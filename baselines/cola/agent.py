@@ -53,6 +53,10 @@ class CoLAAgent:
         self._rng = np.random.default_rng(self.config.seed)
         self._world: World | None = None
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Draw from another generator from now on."""
+        self._rng = rng
+
     @property
     def model(self) -> CodeModel:
         """The code model."""

@@ -11,15 +11,18 @@ from typing import Any
 import minari
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines import rolling
+from baselines import sb3 as sb3_agents
 from baselines.__main__ import main
 from baselines.agent import StochasticAgent
 from baselines.evaluate import make_envs
 from baselines.rollouts import Rollouts, RolloutWriter, read_rollouts, turn_rewards, write_rollouts
 from baselines.text_dataset import write_text_dataset
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.loading import load_language_model
@@ -92,6 +95,42 @@ def test_two_runs_are_equal_and_another_seed_is_not(file: Path, tmp_path: Path) 
     assert (tmp_path / "again.jsonl").read_bytes() == file.read_bytes()
     texts = [episode["start"]["text"] for episode in read_rollouts(file).episodes]
     assert len(set(texts)) > 1
+
+
+@pytest.fixture(params=["ppo", "maskable_ppo", "recurrent_ppo", "dqn"])
+def sb3(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of an agent of Stable-Baselines3 with weights as they are before training."""
+    config = sb3_agents.ALGORITHMS[request.param].config(hidden=8)
+    envs = make_envs("EagleGym/Plots-v0", 1, **({"language_model": "grammar"} | SMALL))
+    layout = LatentLayout.of(envs.single_observation_space)
+    envs.close()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sb3_agents.SB3Agent(sb3_agents.make_policy(config, layout), config, 0).save(tmp_path / "agent")
+    return tmp_path / "agent"
+
+
+def test_sampled_actions_of_sb3_depend_on_the_seed_only(sb3: Path, tmp_path: Path) -> None:
+    def sampled(name: str, seed: int) -> list[str]:
+        kwargs = json.dumps({"language_model": "grammar"} | SMALL)
+        out = tmp_path / f"{name}.jsonl"
+        words = ["--sample", "--num-envs", "8", "--episodes", "16", "--seed", str(seed), "--out", str(out)]
+        assert main(["rollouts", str(sb3), "--kwargs", kwargs, *words]) == 0
+        return out.read_text().splitlines()
+
+    before = torch.random.get_rng_state()
+    first = sampled("first", 7)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(3)
+    assert sampled("again", 7) == first
+    name = json.loads((sb3 / "agent.json").read_text())["algorithm"]
+    same = sampled("other", 8)[1:9] == first[2:10]  # the same episodes, 8 to 15
+    assert same == (name == "dqn"), "DQN takes the best action even if it may sample"
+    chances = [turn["log_probability"] for line in first[1:-1] for turn in json.loads(line)["turns"]]
+    if name in ("ppo", "maskable_ppo"):
+        assert chances == pytest.approx([np.log(1 / 4)] * 32, abs=0.1)
+    else:
+        assert set(chances) == {None}
 
 
 def test_the_number_of_environments_changes_nothing_but_the_header(file: Path, tmp_path: Path) -> None:
