@@ -81,7 +81,8 @@ MINARI = """examples:
   python -m baselines minari rollouts.jsonl --out data
   MINARI_DATASETS_PATH=data minari list local
 
-Observations are texts, in a space that holds all of Unicode. Rewards, actions and the parts of the reward come along.
+Observations are texts, in a space that holds all of Unicode: import eagle_gym.envs.spaces before minari.load_dataset.
+Rewards, actions and the parts of the reward come along.
 """
 
 

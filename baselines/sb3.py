@@ -307,7 +307,8 @@ class SB3Agent:
             return None
         policy: Any = self.policy
         seen, masks = self._read(observation)
-        return np.asarray(policy.get_distribution(policy.obs_to_tensor(seen)[0], **masks).distribution.probs, np.float64)
+        found = policy.get_distribution(policy.obs_to_tensor(seen)[0], **masks)
+        return np.asarray(found.distribution.probs, np.float64)
 
     def predict(
         self,

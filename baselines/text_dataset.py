@@ -1,8 +1,8 @@
 """Rollouts as a Minari dataset of text observations.
 
-An observation is the text observation that an agent reads, in the space `FreeText`, which eagle_gym registers with
-Minari: the dataset is read without eagle_gym's own files, but with `import eagle_gym.envs.spaces`. `infos` hold the
-rewards by name. Minari finds the dataset by its id if `MINARI_DATASETS_PATH` is the folder.
+An observation is the text observation that an agent reads, in the space `FreeText`. Minari knows this space once
+`eagle_gym.envs.spaces` is imported, which whoever loads the dataset must do. `infos` hold the rewards by name. Minari
+finds the dataset by its id if `MINARI_DATASETS_PATH` is the folder.
 """
 
 from __future__ import annotations

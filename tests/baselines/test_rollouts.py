@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 
+ROOT = Path(__file__).parents[2]
 SMALL = {"actions": 4, "pool": 16, "horizon": 2, "prepare": "never"}
 
 
@@ -317,6 +321,19 @@ def test_minari_datasets_are_written_and_read(file: Path, tmp_path: Path, monkey
     assert observation == next(data.iterate_episodes()).observations[0]
     env.close()
     assert main(["minari", str(file), "--out", str(tmp_path)]) == 1  # it exists
+
+
+def test_another_process_reads_a_minari_dataset(file: Path, tmp_path: Path) -> None:
+    write_text_dataset(read_rollouts(file), tmp_path, "eagle/read-v0")
+    code = """
+import minari
+from eagle_gym.envs.spaces import FreeText
+data = minari.load_dataset("eagle/read-v0")
+assert isinstance(data.observation_space, FreeText)
+assert len(data) == 4
+"""
+    environment = {**os.environ, "MINARI_DATASETS_PATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT)
 
 
 def test_other_scripts_survive_minari(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
