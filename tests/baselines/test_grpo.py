@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from baselines import grpo
 from baselines.__main__ import main
 from baselines.evaluate import make_envs
 from baselines.grpo import Choice, Chooser, GRPOConfig
-from baselines.language import read_text
+from baselines.language import ParsedObservation, read_text
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
 
@@ -70,27 +71,67 @@ def chooser(folder: Path) -> Chooser:
         return grpo.load(config(folder))
 
 
+@pytest.fixture
+def letters(folder: Path) -> Chooser:
+    with torch.random.fork_rng(devices=[]):
+        return grpo.load(config(folder, answer="letter"))
+
+
 def test_questions_name_the_edits_on_offer_by_letters() -> None:
     seen = read_text(OBSERVATION, 4)
-    _, asked = grpo.question(seen)
+    _, asked = grpo.question(seen, "letter")
     assert asked["content"].splitlines()[-3:] == ["A. Make it dark.", "B. Make it light.", "D. Age it"]
     assert "Enjoys drama." in asked["content"]
+    assert grpo.question(seen, "words")[1]["content"] == "User: Enjoys drama.\nText: A film."
     with pytest.raises(ConfigurationError, match="at most 26"):
         grpo.question(read_text(OBSERVATION, 27))
 
 
-def test_probabilities_are_those_of_the_letters_on_offer(chooser: Chooser) -> None:
+def test_probabilities_are_those_of_the_letters_on_offer(letters: Chooser) -> None:
     seen = read_text(OBSERVATION, 4)
-    ids = chooser.prompt(grpo.question(seen))
+    ids = letters.prompt(seen)
     with torch.inference_mode():
-        logits = chooser.model(torch.tensor([ids])).logits[0, -1]
-    shares = torch.softmax(logits[[chooser.letters[row] for row in (0, 1, 3)]], dim=0)
+        logits = letters.model(torch.tensor([ids])).logits[0, -1]
+    shares = torch.softmax(logits[[letters.letters[row] for row in (0, 1, 3)]], dim=0)
     longer = read_text(OBSERVATION.replace("A film.", "A very long film about a train."), 4)
-    (found, _) = chooser.probabilities([seen, longer])  # padding changes nothing
+    (found, _) = letters.probabilities([seen, longer])  # padding changes nothing
     np.testing.assert_allclose(found[[0, 1, 3]], shares, rtol=1e-4)
     assert found[2] == 0
-    (action,), _ = chooser.predict([OBSERVATION], deterministic=True)
+    (action,), _ = letters.predict([OBSERVATION], deterministic=True)
     assert action == np.argmax(found)
+
+
+def likelihood(chooser: Chooser, seen: ParsedObservation, edit: str) -> float:
+    """Log-likelihood of an edit after the prompt, by itself and by the book."""
+    prompt = chooser.prompt(seen)
+    said = chooser.tokenizer.encode(edit, add_special_tokens=False)
+    with torch.inference_mode():
+        logits = chooser.model(torch.tensor([prompt + said])).logits[0]
+    logs = torch.log_softmax(logits[len(prompt) - 1 : -1], dim=-1)
+    return float(logs[range(len(said)), said].sum())
+
+
+def test_probabilities_are_ratios_of_likelihoods(chooser: Chooser) -> None:
+    with torch.no_grad():
+        for name, weight in chooser.model.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)) / 10)
+    seen = read_text(OBSERVATION, 4)
+    edits = [seen.edits[row] for row in (0, 1, 3)]
+    own = torch.tensor([likelihood(chooser, seen, edit) for edit in edits])
+    with chooser.model.disable_adapter():
+        prior = torch.tensor([likelihood(chooser, replace(seen, profile=""), edit) for edit in edits])
+    longer = read_text(OBSERVATION.replace("A film.", "A very long film about a train."), 4)
+    (found, _) = chooser.probabilities([seen, longer])
+    np.testing.assert_allclose(found[[0, 1, 3]], torch.softmax(own - prior, dim=0), rtol=1e-3)
+    assert found[2] == 0
+    (turned,) = chooser.probabilities([replace(seen, edits=seen.edits[::-1])])
+    np.testing.assert_allclose(turned[::-1], found, rtol=1e-3)  # the order has no influence
+
+
+def test_a_model_that_is_told_no_taste_starts_uniform(chooser: Chooser) -> None:
+    seen = replace(read_text(OBSERVATION, 4), profile="")
+    np.testing.assert_allclose(chooser.probabilities([seen]), [[1 / 3, 1 / 3, 0, 1 / 3]], rtol=1e-4)
 
 
 def test_states_are_those_of_played_episodes() -> None:
@@ -108,30 +149,47 @@ def test_states_are_those_of_played_episodes() -> None:
         assert grpo.pay_all(base.world, [choice])[0, :2].tolist() == [one, other]
 
 
-def train_for(action: int, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities in other states before and after training that pays 1 for one action and 0 for others."""
+LEARNING = {"steps": 12, "prompts": 2, "group": 8, "learning_rate": 0.02}
+Seen = list[tuple[np.ndarray, ParsedObservation]]
 
-    def pay(world: Any, choices: Sequence[Choice], actions: Sequence[int]) -> list[float]:
-        return [float(chosen == action) for chosen in actions]
 
+def train_for(pay: Any, settings: GRPOConfig, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Seen, Seen]:
+    """Probabilities in other states before and after training with rewards of `pay`."""
     monkeypatch.setattr(grpo, "pay", pay)
-    settings = config(folder, steps=12, prompts=2, group=8, learning_rate=0.02)
     with grpo.closing(envs()) as made, torch.random.fork_rng(devices=[]):
         chooser = grpo.load(settings)
         seen = [choice.seen for choice in grpo.collect(made.unwrapped, 8, seed=1)]
-        before = chooser.probabilities(seen).mean(axis=0)
+        before = chooser.probabilities(seen)
         grpo.train(chooser, made.unwrapped, out, settings, lambda text: None)
-        after = grpo.load(settings, out / grpo.ADAPTER).probabilities(seen).mean(axis=0)
-    return before, after
+        after = grpo.load(settings, out / grpo.ADAPTER).probabilities(seen)
+    return list(zip(before, seen, strict=True)), list(zip(after, seen, strict=True))
 
 
-@pytest.mark.parametrize("action", [0, 3])
-def test_what_is_paid_for_becomes_likelier(
-    action: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_letters_that_are_paid_for_become_likelier(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, after = train_for(action, folder, tmp_path, monkeypatch)
-    assert before[action] < 0.5
-    assert after[action] > 0.6
+    def pay(world: Any, choices: Sequence[Choice], actions: Sequence[int]) -> list[float]:
+        return [float(chosen == 3) for chosen in actions]
+
+    before, after = train_for(pay, config(folder, answer="letter", **LEARNING), tmp_path, monkeypatch)
+    assert np.mean([row[3] for row, _ in before]) < 0.5
+    assert np.mean([row[3] for row, _ in after]) > 0.6
+
+
+def test_words_that_are_paid_for_become_likelier(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pay(world: Any, choices: Sequence[Choice], actions: Sequence[int]) -> list[float]:
+        return [float(choice.seen.edits[chosen][:1] == "M") for choice, chosen in zip(choices, actions, strict=True)]
+
+    def share(found: list[tuple[np.ndarray, ParsedObservation]]) -> float:
+        """How often an edit with an M is chosen where there is another one too."""
+        begun = [(row, np.array([edit[:1] == "M" for edit in seen.edits])) for row, seen in found]
+        return float(np.mean([row[first].sum() for row, first in begun if first.any() and not first.all()]))
+
+    settings = config(folder, **LEARNING | {"steps": 30, "learning_rate": 0.003})
+    before, after = train_for(pay, settings, tmp_path, monkeypatch)
+    assert share(after) > share(before) + 0.2
 
 
 def test_a_run_is_whole_and_continues(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +216,8 @@ def test_a_run_is_whole_and_continues(folder: Path, tmp_path: Path, monkeypatch:
 def test_bad_settings_and_models_are_typed_errors(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="group"):
         config(folder, group=1)
+    with pytest.raises(ConfigurationError, match="answer"):
+        config(folder, answer="numbers")
     with pytest.raises(ConfigurationError, match="dtype"):
         config(folder, dtype="int8")
     with pytest.raises(PreparationError, match="cannot load the chat model"):
