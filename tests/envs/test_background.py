@@ -203,6 +203,36 @@ def test_errors_in_the_background_are_raised_by_step_wait_and_move_nothing() -> 
     assert data_equivalence(env.step(np.array([0, 1])), other.step(np.array([0, 1])), exact=True)
 
 
+class RefusingModel(ScriptedModel):
+    """Fails where it is asked about one of some texts."""
+
+    refused: frozenset[str] = frozenset()
+
+    def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0) -> Any:
+        if any(prompt.text in self.refused for prompt in prompts):
+            raise LanguageModelError("refused")
+        return super().generate(prompts, seeds, temperature=temperature)
+
+
+def test_an_error_in_one_half_leaves_the_other_as_it_would_be() -> None:
+    model = RefusingModel()
+    world = make_tiny_world(model=model)
+    failing, sound, alone = (EagleVectorEnv.from_world(world, 2) for _ in range(3))
+    for env, seed in ((failing, 3), (sound, 8), (alone, 8)):
+        env.reset(seed=seed)
+    before = [(state.text, state.step) for state in failing.states]
+    model.refused = frozenset(state.text for state in failing.states) - {state.text for state in sound.states}
+    assert model.refused
+    for env in (failing, sound):
+        env.step_async(np.array([0, 1]))
+    with pytest.raises(LanguageModelError, match="refused"):
+        failing.step_wait()
+    assert data_equivalence(sound.step_wait(), alone.step(np.array([0, 1])), exact=True)
+    assert [(state.text, state.step) for state in failing.states] == before
+    model.refused = frozenset()
+    failing.step(np.array([0, 1]))
+
+
 def test_closing_waits_for_a_pending_step_and_drops_it() -> None:
     (env,), model = gated()
     env.step_async(np.array([0, 1]))
