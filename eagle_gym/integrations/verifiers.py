@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-import verifiers.v1 as vf
+try:
+    import verifiers.v1 as vf
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"expected verifiers 0.4, got {error}: pip install 'eagle_gym[verifiers]' in an environment of its own"
+    ) from error
 from openai import AsyncOpenAI
 from pydantic import Field
 from verifiers.v1.dialects.chat import message_to_wire

@@ -21,7 +21,7 @@ from eagle_gym.errors import LanguageModelError
 from eagle_gym.integrations import chat as chats
 from eagle_gym.integrations.openenv.client import EagleClient
 from eagle_gym.integrations.openenv.models import EagleAction
-from eagle_gym.integrations.openenv.server import EagleEnvironment, make_app
+from eagle_gym.integrations.openenv.server import EagleEnvironment, main, make_app
 from tests.integrations.conftest import shown_code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +152,11 @@ def test_a_failed_rewrite_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_arguments_are_checked_before_it_serves() -> None:
     with pytest.raises(ValueError, match="did you mean 'plots'"):
         make_app(catalog="plot")
+
+
+def test_the_command_explains_its_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--arguments", '{"horizn": 3}']) == 1
+    assert "did you mean 'horizon'" in capsys.readouterr().err
 
 
 def test_the_container_runs_what_the_package_has() -> None:

@@ -10,18 +10,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import uvicorn
-from fastapi import FastAPI
-from openenv.core.env_server.http_server import create_app
-from openenv.core.env_server.interfaces import Environment
+try:
+    import uvicorn
+    from fastapi import FastAPI
+    from openenv.core.env_server.http_server import create_app
+    from openenv.core.env_server.interfaces import Environment
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"expected OpenEnv, got {error}: pip install 'eagle_gym[openenv]' in an environment of its own"
+    ) from error
 
 from eagle_gym.catalogs import CATALOGS
+from eagle_gym.errors import EagleError
 from eagle_gym.integrations.chat import Chat
 from eagle_gym.integrations.openenv.models import EagleAction, EagleObservation, EagleState
+from eagle_gym.terminal import run_command
+
+EXAMPLES = """\
+examples:
+  python -m eagle_gym.integrations.openenv.server --arguments '{"language_model": "grammar"}'    the fastest environment
+  python -m eagle_gym.integrations.openenv.server --task plan --split test --sessions 8
+  python -m eagle_gym.integrations.openenv.server --catalog movielens --arguments '{"root": "ml-latest-small"}'
+
+Then, in a client:
+  from eagle_gym.integrations.openenv.client import EagleClient
+  from eagle_gym.integrations.openenv.models import EagleAction
+  with EagleClient(base_url="http://localhost:8000").sync() as env:
+      result = env.reset(seed=0)
+      result = env.step(EagleAction(answer=3))
+
+Each client has a session with an episode of its own. Equal seeds and answers give equal episodes.
+"""
 
 
 class EagleEnvironment(Environment[EagleAction, EagleObservation, EagleState]):
@@ -119,12 +143,17 @@ def make_app(*, sessions: int = 64, **chat: Any) -> FastAPI:  # noqa: ANN401
     return app
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and serve."""
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and the examples as they are."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and serve; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m eagle_gym.integrations.openenv.server",
         description="Serve the environment by OpenEnv's protocol.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=EXAMPLES,
+        formatter_class=_Help,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at, 0 for a free one")
@@ -142,8 +171,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = vars(parser.parse_args(arguments))
     host, port = options.pop("host"), options.pop("port")
-    uvicorn.run(make_app(**options), host=host, port=port)
+    try:
+        app = make_app(**options)
+    except EagleError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    uvicorn.run(app, host=host, port=port)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))
