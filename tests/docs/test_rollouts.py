@@ -34,4 +34,5 @@ def test_the_code_of_the_page_runs(
     code: str, datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(datasets))
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/rollouts.md", "exec"), {"path": tmp_path / "rollouts.jsonl"})
