@@ -219,7 +219,8 @@ class Chooser:
         tokens, attended = self._pad([self.prompt(row) for row in seen])
         with self._autocast():
             logits = self.model(input_ids=tokens, attention_mask=attended, logits_to_keep=1).logits[:, -1]
-        return logits[:, self.letters[: len(seen[0].edits)]].float()
+        scores: Tensor = logits[:, self.letters[: len(seen[0].edits)]].float()
+        return scores
 
     def _autocast(self) -> Any:  # noqa: ANN401 - a context manager
         return torch.autocast("cpu", torch.bfloat16) if self.config.dtype == "bfloat16" else nullcontext()

@@ -69,7 +69,7 @@ def roll(
     header = make_header(spec, base, episodes, first_seed, deterministic)
     writer = RolloutWriter(path, header, base.num_envs)
     done = len(writer.episodes)
-    agent = registry.make(spec, envs, np.random.default_rng()) if registry.is_learnt(spec) else None
+    agent: Any = registry.make(spec, envs, np.random.default_rng()) if registry.is_learnt(spec) else None
     with tqdm(total=episodes, initial=done, unit="episode", disable=None if progress else True) as bar:
         for first in range(first_seed + done, first_seed + episodes, base.num_envs):
             rng = np.random.default_rng([first_seed, first, 1])

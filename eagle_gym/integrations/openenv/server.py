@@ -29,7 +29,6 @@ from eagle_gym.catalogs import CATALOGS
 from eagle_gym.errors import EagleError
 from eagle_gym.integrations.chat import Chat
 from eagle_gym.integrations.openenv.models import EagleAction, EagleObservation, EagleState
-from eagle_gym.terminal import run_command
 
 EXAMPLES = """\
 examples:
@@ -181,4 +180,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(main())
