@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eagle_gym.errors import ConfigurationError, EagleError
 from eagle_gym.latent.prepare import SHIPPED, fit_films, ship_plots
+from eagle_gym.latent.space import LatentSpace
+from eagle_gym.terminal import run_command
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 for an error, 2 for invalid arguments."""
     summary, _, more = inspect.cleandoc(__doc__).partition("\n\n")
     parser = argparse.ArgumentParser(
         prog="python -m eagle_gym.latent",
@@ -41,15 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.data is None and (options.encoder != "words" or options.dim != 8):
         parser.error("--encoder and --dim apply to free text: name a data set with --data")
-    if options.data is None:
-        space = ship_plots(options.out or SHIPPED / "plots")
-    else:
-        space = fit_films(options.data, options.encoder, options.dim)
-        if options.out is not None:
-            space.save(options.out)
+    try:
+        space = _fit(options)
+    except EagleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
     for name, value in space.quality.facts(space.dim):
         print(f"{name:<24}{value}")
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> LatentSpace:
+    """Fit the space that is asked for, and write it where it is asked to be."""
+    if options.data is None:
+        return ship_plots(options.out or SHIPPED / "plots")
+    space = fit_films(options.data, options.encoder, options.dim)
+    if options.out is not None:
+        space.save(options.out)
+    return space
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

@@ -216,8 +216,10 @@ def test_the_command_fits_films(
     made = LatentSpace.load(tmp_path / "made")
     assert (asked, made.dim) == ([(Path("films"), "free")], 3)
     assert f"{made.quality.explained_taste:.3f}" in capsys.readouterr().out
-    with pytest.raises(ConfigurationError, match="expected encoder to be 'words'"):
-        command.main(["--data", "films", "--encoder", "bert"])
+    assert command.main(["--data", "films", "--encoder", "bert"]) == 2
+    assert "error: expected encoder to be 'words'" in capsys.readouterr().err
+    assert command.main(["--data", "films", "--encoder", f"transformers:{tmp_path}"]) == 1
+    assert "without config.json: name the folder" in capsys.readouterr().err
     for arguments in (["--encoder", "minilm"], ["--dim", "3"]):
         with pytest.raises(SystemExit):
             command.main(arguments)

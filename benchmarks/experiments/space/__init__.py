@@ -1,53 +1,83 @@
 """Accuracy of the latent space: ratings of unseen items from their texts, and true tastes on unseen texts.
 
 On Plots and, with `--data`, on MovieLens: with rendered texts and with free text, read by its words, by MiniLM and by
-both, where MiniLM is installed (`make models`).
+both, where MiniLM is installed (`make models`). An interrupted run continues from its last finished part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.experiments.space import comparison, tables
+from benchmarks.experiments.space.comparison import Row
 from benchmarks.experiments.space.inputs import catalogs, sentence_readings
+from benchmarks.experiments.space.parts import Parts
 from benchmarks.running import Options
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
-from eagle_gym.latent import Reading
+from eagle_gym.catalog import Catalog
+from eagle_gym.latent import ColdStart, Reading
 
 SIZES: Mapping[str, dict[str, Any]] = {
     "smoke": {"splits": 1, "cross_validate": False, "texts": 60},
     "small": {"splits": 5, "cross_validate": True, "texts": 300},
 }
+Records = dict[str, dict[str, Any]]
+T = TypeVar("T")
 
 
 def run(options: Options) -> None:
     """Measure; print the page; write it with its numbers."""
     size, found, readings = SIZES[options.size], catalogs(options), sentence_readings()
-    compared = {
-        name: comparison.compare(catalog, size["splits"], readings if catalog.language == "free" else None)
-        for name, catalog in found.items()
-    }
-    sections = [comparison.comparison_table(name, rows, size["splits"]) for name, rows in compared.items()]
-    reports = {name: tables.cold_start(catalog, size["splits"]) for name, catalog in found.items()}
-    sections.insert(0, tables.errors_table(reports, size["splits"]))
-    plots = {name: catalog for name, catalog in found.items() if catalog.language == "plot_english"}
-    if size["cross_validate"]:
-        sections.append(tables.choices_table({name: tables.cross_validated(c) for name, c in found.items()}))
-        sections += [
-            tables.scales_table(name, comparison.rated(catalog)[0], {"words": Reading(), **readings})
-            for name, catalog in found.items()
-            if catalog.language == "free"
-        ]
-        nested = {name: tables.cold_start(catalog, size["splits"], nested=True) for name, catalog in plots.items()}
-        sections.append(tables.nested_lines(nested))
-    sections += [*tables.tastes_table(found["Plots"], size["texts"]), *tables.second_lines(found)]
+    parts = Parts(options.out / "parts" / options.size, options.fresh)
+    rows = {name: parts.part(f"{name} compared", lambda c=c: _compared(c, size, readings)) for name, c in found.items()}
+    errors = {name: parts.part(f"{name} held out", lambda c=c: _errors(c, size)) for name, c in found.items()}
+    sections = [
+        tables.errors_table({name: _read(ColdStart, kept) for name, kept in errors.items()}, size["splits"]),
+        *(comparison.comparison_table(name, _read(Row, kept), size["splits"]) for name, kept in rows.items()),
+        *(_choices(found, readings, size["splits"], parts) if size["cross_validate"] else ()),
+        *parts.part("tastes", lambda: list(tables.tastes_table(found["Plots"], size["texts"]))),
+        *parts.part("second opinion", lambda: list(tables.second_lines(found))),
+    ]
     page = "\n\n".join(sections) + "\n"
-    numbers = {name: {who: asdict(row) for who, row in report.errors.items()} for name, report in reports.items()}
-    rows = {name: {row: asdict(scores) for row, scores in r.items()} for name, r in compared.items()}
-    facts = {"experiment": "space", "cold_start": numbers, "comparison": rows} | circumstances()
+    facts = {"experiment": "space", "cold_start": errors, "comparison": rows} | circumstances()
     write_json(facts, options.out / "run.json")
     (options.out / "REPORT.md").write_text(page)
     print(f"\n{page}\nREPORT.md and run.json in {options.out}")
+
+
+def _compared(catalog: Catalog, size: Mapping[str, Any], readings: Mapping[str, Reading]) -> Records:
+    others = readings if catalog.language == "free" else {}
+    return _records(comparison.compare(catalog, size["splits"], others))
+
+
+def _errors(catalog: Catalog, size: Mapping[str, Any]) -> Records:
+    return _records(tables.cold_start(catalog, size["splits"]).errors)
+
+
+def _records(found: Mapping[str, Any]) -> Records:
+    return {name: asdict(record) for name, record in found.items()}
+
+
+def _read(kind: type[T], records: Records) -> dict[str, T]:
+    return {name: kind(**record) for name, record in records.items()}
+
+
+def _choices(
+    found: Mapping[str, Catalog], readings: Mapping[str, Reading], splits: int, parts: Parts
+) -> Iterator[str]:
+    """The tables on how parameters were chosen."""
+    gains = {name: parts.part(f"{name} choices", lambda c=c: tables.cross_validated(c)) for name, c in found.items()}
+    yield tables.choices_table(gains)
+    for name, catalog in found.items():
+        if catalog.language == "free":
+            rated, read = comparison.rated(catalog)[0], {"words": Reading(), **readings}
+            yield parts.part(f"{name} scales", lambda n=name, c=rated, r=read: tables.scales_table(n, c, r))
+    plots = {name: c for name, c in found.items() if c.language == "plot_english"}
+    nested = {
+        name: parts.part(f"{name} nested", lambda c=c: tables.nested(tables.cold_start(c, splits, nested=True)))
+        for name, c in plots.items()
+    }
+    yield tables.nested_lines(nested)

@@ -38,7 +38,8 @@ class Tuned:
 
     Attributes:
         shrinkage: Ratings of the mean of all users that are added to each user's own.
-        components: Components of the texts, in the regression of each user.
+        components: Components of the texts, in the regressions of each user.
+        penalty: Penalty of the ridge of each user, the same for all.
         neighbours: Items compared in item-kNN.
         similarity: Shrinkage of item-kNN, in units of similarity.
         item_penalty: Penalty of the hybrid factorisation on embeddings of features.
@@ -47,6 +48,7 @@ class Tuned:
 
     shrinkage: float = 2.0
     components: int = 48
+    penalty: float = 60.0
     neighbours: int = 400
     similarity: float = 2.0
     item_penalty: float = 1000.0
@@ -55,7 +57,8 @@ class Tuned:
 
 CHOICES: Mapping[str, tuple[Mapping[str, float], ...]] = {
     "user mean, shrunken": tuple({"shrinkage": value} for value in (0.0, 1.0, 2.0, 4.0, 8.0)),
-    "Bayesian ridge for each user": tuple({"components": value} for value in (16, 48)),
+    "Bayesian ridge for each user, own priors": tuple({"components": value} for value in (16, 48)),
+    "Bayesian ridge for each user, one prior": tuple({"penalty": value} for value in (15.0, 30.0, 60.0, 120.0)),
     "item-kNN on features": tuple(
         {"neighbours": k, "similarity": value} for k in (100, 400, 1600) for value in (1.0, 2.0, 5.0)
     ),
@@ -190,18 +193,35 @@ def ridge_offsets(task: Task) -> tuple[Floats, Floats]:
 
 
 def bayesian(task: Task, tuned: Tuned) -> Floats:
-    """A Bayesian ridge regression for each user, on components of the texts and the ridge's prediction."""
+    """A Bayesian ridge regression for each user, on components of the texts; its prior is the user's own evidence."""
+    return _user_by_user(task, tuned, BayesianRidge(), 3)
+
+
+def ridge_of_users(task: Task, tuned: Tuned) -> Floats:
+    """The same with one penalty for all users: the posterior mean under one prior, chosen on train users."""
+    return _user_by_user(task, tuned, Ridge(tuned.penalty), 1)
+
+
+def _user_by_user(task: Task, tuned: Tuned, model: BayesianRidge | Ridge, least: int) -> Floats:
+    """A regression for each user, of what the ridge over all users leaves, on components of the texts.
+
+    Args:
+        task: What is given.
+        tuned: Says how many components.
+        model: The regression.
+        least: Fewest ratings of a user for whom it is fitted.
+    """
     svd = TruncatedSVD(min(tuned.components, task.known.shape[1] - 1), random_state=0).fit(task.known)
     known, cold = svd.transform(task.known), svd.transform(task.cold)
     offsets = ridge_offsets(task)
     predicted = task.base + offsets[1][task.held.item]
     for user in np.unique(task.held.user):
         mine = task.user == user
-        if mine.sum() < 3:
+        if mine.sum() < least:
             continue
-        model = BayesianRidge().fit(known[task.item[mine]], task.left[mine] - offsets[0][task.item[mine]])
+        fitted = model.fit(known[task.item[mine]], task.left[mine] - offsets[0][task.item[mine]])
         judged = task.held.user == user
-        predicted[judged] += model.predict(cold[task.held.item[judged]])
+        predicted[judged] += fitted.predict(cold[task.held.item[judged]])
     return predicted
 
 
@@ -285,7 +305,8 @@ RIVALS: Mapping[str, Callable[[Task, Tuned], Floats]] = {
     "number of tags only": number_of_tags,
     "popularity (privileged)": popularity,
     "ridge on tf-idf, tags, genres, years": ridge,
-    "Bayesian ridge for each user": bayesian,
+    "Bayesian ridge for each user, own priors": bayesian,
+    "Bayesian ridge for each user, one prior": ridge_of_users,
     "item-kNN on features": item_knn,
     "hybrid factorisation (LightFM-like)": hybrid,
 }

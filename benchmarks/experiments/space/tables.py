@@ -43,10 +43,10 @@ CROSS = 2  # splits of a cross-validation
 WHO = {"all": "all users", "train": "train users", "test": "test users, folded in"}
 
 
-def errors_table(reports: Mapping[str, ColdStartReport], splits: int) -> str:
+def errors_table(reports: Mapping[str, Mapping[str, ColdStart]], splits: int) -> str:
     """Root mean squared errors of ratings, and gains over the user mean."""
     body = [
-        [name if who == "all" else "", words, *cells(report.errors[who])]
+        [name if who == "all" else "", words, *cells(report[who])]
         for name, report in reports.items()
         for who, words in WHO.items()
     ]
@@ -110,12 +110,15 @@ def changed(choice: SpaceParameters) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {getattr(choice, name):g}" for name in names) or "none (ridge 300)"
 
 
-def nested_lines(reports: Mapping[str, ColdStartReport]) -> str:
+def nested(report: ColdStartReport) -> str:
+    """The gain with the ridge chosen in each split, in words."""
+    ridges = ", ".join(f"{parameters.encoder_ridge:g}" for parameters in report.parameters)
+    return f"{report.errors['all'].gain():+.2f} % (ridges {ridges})"
+
+
+def nested_lines(gains: Mapping[str, str]) -> str:
     """Gains with the ridge chosen in each split, as a list."""
-    lines = []
-    for name, report in reports.items():
-        ridges = ", ".join(f"{parameters.encoder_ridge:g}" for parameters in report.parameters)
-        lines.append(f"- {name}: {report.errors['all'].gain():+.2f} % (ridges {ridges})")
+    lines = [f"- {name}: {gain}" for name, gain in gains.items()]
     return "\n".join(["Gains with the encoder's ridge chosen inside each split by the same validation:", "", *lines])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,15 @@ def test_measured_pages_have_their_marks() -> None:
     ):
         for mark in marks:
             fill((ROOT / page).read_text(), mark, "")
+
+
+def test_what_the_space_is_worth_stands_in_its_tables() -> None:
+    page = (ROOT / "eagle_gym/latent/README.md").read_text()
+    section = page.partition("## What the space is worth")[2].partition("\n## ")[0]
+    tables = page.partition("<!-- space -->")[2]
+    named = re.findall(r"[+-]\d+\.\d+ %(?: \[[^\]]+\])?|\b0\.\d{3}\b", section)
+    assert len(named) > 20
+    assert [number for number in named if number not in tables] == []
 
 
 def test_texts_of_movielens_stay_out(tmp_path: Path) -> None:
