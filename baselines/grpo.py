@@ -37,7 +37,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
@@ -527,7 +527,7 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, floa
     sample = np.asarray(values)
     if np.ptp(sample) == 0:
         return float(sample[0]), float(sample[0]), float(sample[0])
-    found = bootstrap((sample,), np.mean, n_resamples=9_999, rng=np.random.default_rng(seed), method="percentile")
+    found = stats.bootstrap((sample,), np.mean, n_resamples=9_999, rng=np.random.default_rng(seed), method="percentile")
     low, high = found.confidence_interval
     return float(sample.mean()), float(low), float(high)
 

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
+from scipy.sparse import linalg
 
 from eagle_gym import cache
 from eagle_gym.catalog import Catalog, Split
@@ -405,7 +405,7 @@ def principal_axes(table: sp.csr_array, count: int) -> Floats:
     most = min(count, min(table.shape) - 1)
     if most < 1:
         return np.zeros((table.shape[1], 0))
-    _, sizes, axes = svds(table, k=most, v0=np.ones(min(table.shape)))
+    _, sizes, axes = linalg.svds(table, k=most, v0=np.ones(min(table.shape)))
     axes = axes[np.argsort(-sizes)]
     signs = np.sign(axes[np.arange(most), np.argmax(np.abs(axes), axis=1)])
     found: Floats = (axes * signs[:, None]).T
