@@ -24,7 +24,6 @@ from pathlib import Path
 from eagle_gym.errors import ConfigurationError, EagleError
 from eagle_gym.latent.prepare import SHIPPED, fit_films, ship_plots
 from eagle_gym.latent.space import LatentSpace
-from eagle_gym.terminal import run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,4 +65,4 @@ def _fit(options: argparse.Namespace) -> LatentSpace:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 from benchmarks.experiments.space import comparison, tables
@@ -32,8 +33,11 @@ def run(options: Options) -> None:
     """Measure; print the page; write it with its numbers."""
     size, found, readings = SIZES[options.size], catalogs(options), sentence_readings()
     parts = Parts(options.out / "parts" / options.size, options.fresh)
-    rows = {name: parts.part(f"{name} compared", lambda c=c: _compared(c, size, readings)) for name, c in found.items()}
-    errors = {name: parts.part(f"{name} held out", lambda c=c: _errors(c, size)) for name, c in found.items()}
+    read = " and ".join(["words", *readings])  # parts that were made without a text encoder lack its rows
+    rows = {
+        name: parts.part(f"{name} compared, {read}", partial(_compared, c, size, readings)) for name, c in found.items()
+    }
+    errors = {name: parts.part(f"{name} held out", partial(_errors, c, size)) for name, c in found.items()}
     sections = [
         tables.errors_table({name: _read(ColdStart, kept) for name, kept in errors.items()}, size["splits"]),
         *(comparison.comparison_table(name, _read(Row, kept), size["splits"]) for name, kept in rows.items()),
@@ -57,6 +61,10 @@ def _errors(catalog: Catalog, size: Mapping[str, Any]) -> Records:
     return _records(tables.cold_start(catalog, size["splits"]).errors)
 
 
+def _nested(catalog: Catalog, splits: int) -> str:
+    return tables.nested(tables.cold_start(catalog, splits, nested=True))
+
+
 def _records(found: Mapping[str, Any]) -> Records:
     return {name: asdict(record) for name, record in found.items()}
 
@@ -69,15 +77,13 @@ def _choices(
     found: Mapping[str, Catalog], readings: Mapping[str, Reading], splits: int, parts: Parts
 ) -> Iterator[str]:
     """The tables on how parameters were chosen."""
-    gains = {name: parts.part(f"{name} choices", lambda c=c: tables.cross_validated(c)) for name, c in found.items()}
+    gains = {name: parts.part(f"{name} choices", partial(tables.cross_validated, c)) for name, c in found.items()}
     yield tables.choices_table(gains)
     for name, catalog in found.items():
         if catalog.language == "free":
             rated, read = comparison.rated(catalog)[0], {"words": Reading(), **readings}
-            yield parts.part(f"{name} scales", lambda n=name, c=rated, r=read: tables.scales_table(n, c, r))
+            name_of_part = f"{name} scales, {' and '.join(read)}"
+            yield parts.part(name_of_part, partial(tables.scales_table, name, rated, read))
     plots = {name: c for name, c in found.items() if c.language == "plot_english"}
-    nested = {
-        name: parts.part(f"{name} nested", lambda c=c: tables.nested(tables.cold_start(c, splits, nested=True)))
-        for name, c in plots.items()
-    }
+    nested = {name: parts.part(f"{name} nested", partial(_nested, c, splits)) for name, c in plots.items()}
     yield tables.nested_lines(nested)
