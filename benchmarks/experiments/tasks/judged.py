@@ -68,13 +68,16 @@ def scores(run: Run, place: str, learnt: Sequence[str], worded: Sequence[str]) -
 
 
 def placed(run: Run, methods: Methods, name: str) -> Interval | None:
-    """The score of a method by the judge: 0 is uniform, 1 is beam search; None if it is undefined."""
+    """The score of a method by the judge: 0 is uniform, 1 is beam search; None if the judge cannot tell these two."""
     if not {name, "beam", "uniform"} <= set(methods):
+        return None
+    scale = judged_difference(run, Comparison("the scale", methods["beam"], methods["uniform"]))
+    if scale is None or scale.low <= 0:
         return None
     try:
         method, top, bottom = shared(*(keyed(run, methods[key]) for key in (name, "beam", "uniform")))
         return normalised(method, top, fresh(), bottom=bottom)
-    except ConfigurationError:  # nothing is judged, or beam search is not above uniform
+    except ConfigurationError:  # no episode is judged for all three
         return None
 
 

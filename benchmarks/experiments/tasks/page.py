@@ -10,7 +10,7 @@ import numpy as np
 
 from baselines import registry
 from benchmarks.experiments.tasks.judged import ROWS, comparisons, scores, verdicts
-from benchmarks.experiments.tasks.methods import COMPARED, PLOTS, SETS, SOME, learners
+from benchmarks.experiments.tasks.methods import COMPARED, LEARNERS, PLOTS, SETS, SOME, learners
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, Methods, average, compare, difference, score
@@ -92,37 +92,45 @@ def write_page(folder: Path, names: Sequence[str], tasks: Sequence[str], steps: 
 
 def judged_tables(run: Run, catalog: str, task: str, steps: Sequence[int]) -> list[str]:
     """Gains by the judge, and comparisons by reward and by judge."""
-    place, best = f"{catalog}-{task}", best_of(catalog, task, steps)
+    place = f"{catalog}-{task}"
+    best = best_of(by_method(run.of(place)), catalog, task, steps)
     pairs = [("Privileged greedy minus user-blind greedy", "optimistic", "user_blind")]
     for name in best:
         pairs += [(f"{worded(name)} minus {words}", name, other) for words, other in OPPONENTS.items()]
-    if task == "hidden":
-        pairs.append(("RecurrentPPO minus its twin without memory", best[1], best[0]))
+    if task == "hidden" and len(best) == len(LEARNERS["hidden"]):
+        pairs.append((f"{worded(best[1])} minus {worded(best[0])}", best[1], best[0]))
     named = [worded(name) for name in (*ROWS, *best)]
     return [scores(run, place, best, named), verdicts(run, comparisons(run, place, task, pairs))]
 
 
-def best_of(catalog: str, task: str, steps: Sequence[int]) -> list[str]:
-    """The learners of a preset, each with its largest budget."""
-    return [f"{name}-{max(numbers)}" for name, numbers in learners(catalog, task, steps).items()]
+def best_of(methods: Methods, catalog: str, task: str, steps: Sequence[int]) -> list[str]:
+    """The learners of a preset, each with the largest budget that is done."""
+    budgets = learners(catalog, task, steps).items()
+    done = {name: [number for number in numbers if f"{name}-{number}" in methods] for name, numbers in budgets}
+    return [f"{name}-{max(numbers)}" for name, numbers in done.items() if numbers]
 
 
 OPPONENTS = {"uniform": "uniform", "user-blind greedy": "user_blind", "privileged greedy": "optimistic"}
 SHOWN = ("default", "plan", "hidden")  # presets of the summary
+BRIEF = ("linucb", "user_blind", "optimistic", "beam")  # policies of the summary after those that learn
 
 
 def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
-    """Normalised scores of a few policies, presets next to each other."""
-    learnt = dict.fromkeys(best for name in names for task in SHOWN for best in best_of(name, task, steps))
-    methods = ("no_op", "uniform", *learnt, "linucb", "user_blind", "optimistic", "lookahead", "beam")
-    places = [f"{name}-{task}" for name in names for task in SHOWN if by_method(run.of(f"{name}-{task}"))]
-    found = {place: by_method(run.of(place)) for place in places}
+    """Normalised scores of a few policies, presets next to each other; of a learner, the largest budget."""
+    shown = {}
+    for name in names:
+        for task in SHOWN:
+            if methods := by_method(run.of(f"{name}-{task}")):
+                best = best_of(methods, name, task, steps)
+                keys = ("uniform", *best, *BRIEF)
+                shown[f"{name}-{task}"] = {key: methods[key] for key in keys if key in methods}
+    learnt = dict.fromkeys(key for methods in shown.values() for key in methods if key not in (*BRIEF, "uniform"))
     body = [
-        [worded(method), *(str(placed(found[place], method) or "") for place in places)]
-        for method in methods
-        if any(method in cells for cells in found.values())
+        [worded(key), *(str((key in methods and placed(methods, key)) or "") for methods in shown.values())]
+        for key in ("uniform", *learnt, *BRIEF)
+        if any(key in methods for methods in shown.values())
     ]
-    return aligned(["policy", *(place.replace("-", ", ") for place in places)], body) + "\n"
+    return aligned(["policy", *(place.replace("-", ", ") for place in shown)], body) + "\n"
 
 
 def said(check: Check) -> str:
