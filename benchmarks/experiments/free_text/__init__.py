@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.experiments.free_text.costs import measure
 from benchmarks.experiments.free_text.page import write_page
 from benchmarks.experiments.free_text.served import adopt_pools
+from benchmarks.products import write_products
 from benchmarks.running import Cell, Options, grid, run_cells
 
 USUAL: dict[str, Any] = {"pool": 16, "actions": 8, "effects": "words"}
@@ -99,7 +100,5 @@ def run(options: Options) -> None:
 
 def write_catalog(folder: Path) -> None:
     """Write the invented products, unless they are there."""
-    from tests.products import write_products
-
     if not (folder / "Invented.jsonl.gz").exists():
         write_products(folder, PRODUCTS, USERS)
