@@ -2,7 +2,7 @@
 
 `Rollout` asks the language model m times for each candidate and averages the encoded results; a text outside plot
 English is drawn again, as in the environment. The surrogate (`surrogate/`) predicts the same from features of text and
-edit.
+edit. `EditWords` asks nobody: it adds what the edit's own words say.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import rewrite
+from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.seeding import stable_seed
 
 if TYPE_CHECKING:
@@ -86,6 +88,32 @@ class Rollout:
         means = encode_distinct(self.space, rewrite(self.model, asked, own_seeds, temperature=self.temperature))
         means = means.reshape(len(asked) // self.samples, self.samples, -1).mean(axis=1)
         return np.split(means, np.cumsum([len(candidates) for candidates in edits])[:-1])
+
+
+class EditWords:
+    """Embeddings to which the edits' own words are added: no model is asked, and nothing is fitted.
+
+    It is a guess in which every edit is carried out as it is worded, and changes nothing else.
+
+    Args:
+        features: Features of edits' own words.
+        radius: Radius of the ball that holds every embedding.
+    """
+
+    def __init__(self, features: EditFeatures, radius: float) -> None:
+        self.features = features
+        self.radius = radius
+
+    def expected(
+        self,
+        texts: Sequence[str],
+        edits: Sequence[Sequence[str]],
+        z: NDArray[np.float64],
+        seeds: Sequence[int],
+    ) -> list[NDArray[np.float64]]:
+        """See `Effects`; texts and seeds are not read."""
+        asked = [self.features.asked(candidates) for candidates in edits]
+        return [project_to_ball(row + moves, self.radius) for row, moves in zip(z, asked, strict=True)]
 
 
 def encode_distinct(space: LatentSpace, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from eagle_gym import plot_english
 from eagle_gym.actions.candidates import LexiconCandidates
-from eagle_gym.errors import ConfigurationError, TextError
+from eagle_gym.errors import ConfigurationError, LanguageModelError, TextError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import visible
@@ -208,9 +208,19 @@ class ModelCandidates:
         return Prompt("propose", text=text, profile=pool.profile if own else "", count=count)
 
     def _answers(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[list[str]]:
-        """The lines of each answer."""
-        answers = self.model.generate(prompts, seeds, temperature=self.temperature)
-        return [[line.strip() for line in answer.text.splitlines() if line.strip()] for answer in answers]
+        """The lines of each answer; a prompt that was not answered where others were has none.
+
+        Raises:
+            LanguageModelError: Nothing was answered.
+        """
+        try:
+            answers = dict(enumerate(self.model.generate(prompts, seeds, temperature=self.temperature)))
+        except LanguageModelError as error:
+            if not error.answered:
+                raise
+            answers = dict(error.answered)
+        texts = [answers[row].text if row in answers else "" for row in range(len(prompts))]
+        return [[line.strip() for line in text.splitlines() if line.strip()] for text in texts]
 
     def _take(self, pool: _Pool, edits: Sequence[str], *, own: bool) -> None:
         self.tally.proposed += len(edits)

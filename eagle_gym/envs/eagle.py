@@ -106,11 +106,13 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     `text` (str); `user_id` (str) and `item_id` (str) in the catalog, `item_id` being None if the start text was given
     without an item; `profile` (str), what the user likes and dislikes in words; `step`
-    (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `edits` (tuple of K str, empty where
-    the mask is 0); `action_mask` (int8 [K]); `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float),
-    which measure the design; `utility` (dict of float), with `total` = `affinity` + λ·`novelty` - `drift` - `cost`,
-    these four parts, and `percentile`, the share of the catalog with a lower predicted rating for this user. A hidden
-    taste leaves out `user_id`, `profile` and `percentile`.
+    (int), the steps taken; `valid` (bool), whether the text is a proper rewrite; `rewrite` (str, only in free
+    text), what the step made of the text: "copied", "edited", "rewritten", "summarised", "rambled", or "" at the
+    start; `edits` (tuple of K str, empty where the mask is 0); `action_mask` (int8 [K]);
+    `design` (dict), with `weights` (float64 [K]), `gap` and `C` (float), which measure the design; `utility` (dict of
+    float), with `total` = `affinity` + λ·`novelty` - `drift` - `cost`, these four parts, and `percentile`, the share of
+    the catalog with a lower predicted rating for this user. A hidden taste leaves out `user_id`, `profile` and
+    `percentile`.
 
     Plot English is a proper rewrite if it parses. Free text is one unless the language model returned it unchanged, or
     it is over twice as long as the catalog's longest text. Two runs with one seed have equal infos; counts of calls and

@@ -20,6 +20,7 @@ from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.transition import score
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
+from eagle_gym.language.change import CHANGES
 from eagle_gym.language.model import Usage, masked
 
 METADATA: Final[Mapping[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
@@ -139,6 +140,7 @@ def _is_whole(world: World, state: object) -> bool:
     return (
         state.text in FreeText()
         and isinstance(state.valid, bool)
+        and state.rewrite in ("", *CHANGES)
         and 0 <= state.user < len(world.catalog.users)
         and -1 <= state.item < len(world.catalog.items)
         and 0 <= state.step <= world.settings.horizon
@@ -154,7 +156,7 @@ def _is_same(one: State, other: State) -> bool:
     """Whether two states hold the same; copies count."""
     if one is other:
         return True
-    plain = ("text", "user", "item", "step", "valid", "utility", "reward")
+    plain = ("text", "user", "item", "step", "valid", "utility", "reward", "rewrite")
     arrays = ("expected", "features", "weights", "mask")
     return (
         all(getattr(one, name) == getattr(other, name) for name in plain)

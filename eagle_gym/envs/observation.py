@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from eagle_gym.envs.transition import match
 from eagle_gym.envs.world import State, World
 
-TEXT_KEYS: Final = ("text", "user_id", "item_id", "profile", "edits")  # of info; infos="arrays" leaves them out
+# Of info; infos="arrays" leaves them out.
+TEXT_KEYS: Final = ("text", "user_id", "item_id", "profile", "edits", "rewrite")
 HIDDEN_KEYS: Final = ("user_id", "profile")  # of info; taste="hidden" leaves them out
 HIDDEN_PARTS: Final = ("percentile",)  # of info["utility"]; taste="hidden" leaves them out
 
@@ -97,6 +98,8 @@ def make_info(world: World, state: State) -> dict[str, Any]:
         "design": {"weights": chosen.weights.copy(), "gap": chosen.gap, "C": chosen.C},
         "utility": shown_utility(world, state),
     }
+    if not world.resources.speaks_plot_english:
+        info["rewrite"] = state.rewrite
     left_out = () if world.settings.infos == "full" else TEXT_KEYS
     if not world.settings.shows_taste:
         left_out = (*left_out, *HIDDEN_KEYS)

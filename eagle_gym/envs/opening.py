@@ -14,7 +14,8 @@ from platformdirs import user_cache_path
 
 from eagle_gym.actions.action_set import ActionSets
 from eagle_gym.actions.candidates import Candidates, LexiconCandidates
-from eagle_gym.actions.effects import Effects, Rollout
+from eagle_gym.actions.edit_features import EditFeatures
+from eagle_gym.actions.effects import EditWords, Effects, Rollout
 from eagle_gym.actions.pools import ItemPools, PoolIdentity
 from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.actions.surrogate.store import cache_folder, prepare_surrogate
@@ -217,10 +218,12 @@ def open_effects(
     model: LanguageModel,
     candidates: Candidates,
 ) -> tuple[Effects, dict[str, float]]:
-    """What predicts the effects of edits, and the measured quality of the surrogate (empty for rollouts)."""
+    """What predicts the effects of edits, and the measured quality of the surrogate (else empty)."""
     if settings.effects == "rollout":
         return Rollout(model, space, samples=settings.rollout_samples, temperature=settings.temperature), {}
     language = surrogate_language(catalog, model, candidates)
+    if settings.effects == "words":
+        return EditWords(EditFeatures(space.encoder, space.dim, language), space.radius), {}
     # Edits of the lexicon are drawn without a profile.
     users = split.train_users[: PROFILED_USERS if language == "free" else 0]
     profiles = Profiles(catalog, split)

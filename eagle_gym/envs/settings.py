@@ -221,9 +221,9 @@ class Settings:
     )
     effects: str = argument(
         "surrogate",
-        choices=("surrogate", "rollout"),
-        help="What predicts the effect of a candidate: a surrogate fitted to the language model, or the language model "
-        "itself.",
+        choices=("surrogate", "rollout", "words"),
+        help="What predicts the effect of a candidate: a surrogate fitted to the language model, the language model "
+        "itself, or the edit's own words, which need neither a fit nor a generation and know no model.",
         applies_to="actions",
     )
     effects_model: str | None = argument(

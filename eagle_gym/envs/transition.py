@@ -24,6 +24,7 @@ from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import Pays, RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError, suggest
 from eagle_gym.language import rewriting
+from eagle_gym.language.change import change
 from eagle_gym.language.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -132,8 +133,9 @@ def _make_states(world: World, raw: Sequence[RawState]) -> list[State]:
     action_sets = parts.action_sets.build(texts, profiles, z, subjects)
     if world.settings.order == "match":
         action_sets = [_by_match(world, *row) for row in zip(action_sets, users, strict=True)]
+    still = np.zeros(z.shape[1])
     return [
-        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start, np.zeros_like(row))
+        State(s.text, s.user, s.item, s.step, row, parts_of, action_set, s.valid, start, still, 0.0, s.rewrite)
         for s, row, parts_of, action_set, start in zip(raw, z, scores, action_sets, starts, strict=True)
     ]
 
@@ -220,7 +222,8 @@ def rewrite_with(
 def next_text(world: World, state: State, text: str) -> RawState:
     """A text that follows another in its episode."""
     proper = is_proper(world, state.text, text)
-    return RawState(text, state.user, state.item, state.step + 1, proper, state.start)
+    found = "" if world.resources.speaks_plot_english else change(state.text, text)
+    return RawState(text, state.user, state.item, state.step + 1, proper, state.start, found)
 
 
 def is_proper(world: World, before: str, after: str) -> bool:

@@ -267,6 +267,7 @@ class RawState:
         step: Steps taken.
         valid: As in `State`.
         start: [n] Embedding of the episode's first text; None if this is the first.
+        rewrite: As in `State`.
     """
 
     text: str
@@ -275,6 +276,7 @@ class RawState:
     step: int = 0
     valid: bool = True
     start: NDArray[np.float64] | None = field(default=None, compare=False)
+    rewrite: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,6 +296,7 @@ class State:
         start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
         change: [n] Displacement of the embedding in that step, 0 at the start.
+        rewrite: What that step made of a free text (`eagle_gym.language.change`); "" at the start, and in plot English.
     """
 
     text: str
@@ -307,6 +310,7 @@ class State:
     start: NDArray[np.float64]
     change: NDArray[np.float64]
     reward: float = 0.0
+    rewrite: str = ""
 
     @property
     def total(self) -> float:

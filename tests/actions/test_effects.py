@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eagle_gym.actions.effects import Rollout, encode_distinct
+from eagle_gym.actions.edit_features import EditFeatures
+from eagle_gym.actions.effects import EditWords, Rollout, encode_distinct
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from tests.fake_worlds import ScriptedModel, make_catalog, make_space
 
@@ -89,3 +90,14 @@ def test_free_text_is_taken_as_it_comes() -> None:
     z = SPACE.encoder.encode([TEXT])
     Rollout(model, SPACE, samples=2).expected([TEXT], [["Make the tone eerie."]], z, [0])
     assert model.batches == [2]
+
+
+def test_edits_are_expected_to_add_their_own_words_inside_the_ball() -> None:
+    features = EditFeatures(SPACE.encoder, SPACE.dim, "plot_english")
+    z = SPACE.encoder.encode([TEXT, CATALOG.texts[0]])
+    edits = [["Add robots.", "Make it darker."], ["Add robots."]]
+    expected = EditWords(features, SPACE.radius).expected([TEXT, CATALOG.texts[0]], edits, z, [0, 0])
+    assert [rows.shape for rows in expected] == [(2, SPACE.dim), (1, SPACE.dim)]
+    moved = z[0] + features.asked(["Add robots."])[0]
+    np.testing.assert_allclose(expected[0][0], moved * min(1.0, SPACE.radius / np.linalg.norm(moved)))
+    assert max(np.linalg.norm(rows, axis=1).max() for rows in expected) <= SPACE.radius * (1 + 1e-9)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.products import write_products
 from eagle_gym.catalog import Catalog, load_amazon, split_catalog
 from eagle_gym.latent import prepare_space
-from tests.products import write_products
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import eagle_gym  # noqa: F401 - registers the ids
 from eagle_gym.__main__ import main
 from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.language.change import change
 from eagle_gym.language.model import Completion
 from eagle_gym.language.prompts import Prompt
 from tests.actions.test_proposals import Lister
@@ -100,3 +101,24 @@ def test_pools_of_another_pool_size_are_refused(arguments: dict[str, Any], tmp_p
 def test_the_lexicon_needs_no_pools(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="where the lexicon proposes the candidates, which costs nothing"):
         gym.make("EagleGym/Plots-v0", pools=str(tmp_path / "pools.jsonl"))
+
+
+def test_a_step_costs_one_rewrite_where_effects_are_the_edits_own_words(
+    arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    own = {**arguments, "effects": "words", "pools": str(tmp_path / "pools.jsonl")}
+    del own["rollout_samples"]
+    env = gym.make("EagleGym/Amazon-v0", **own)
+    _, info = env.reset(seed=0)
+    assert info["rewrite"] == ""
+    before, calls = info["text"], env.unwrapped.usage.calls
+    _, _, _, _, info = env.step(0)
+    assert env.unwrapped.usage.calls == calls + 1
+    assert info["rewrite"] == change(before, info["text"]) == "edited"
+    here = env.unwrapped.get_state()
+    env.unwrapped.set_state(here)
+    assert env.unwrapped.state.rewrite == "edited"
+    env.close()
+    env = gym.make("EagleGym/Amazon-v0", **own, infos="arrays")
+    assert "rewrite" not in env.reset(seed=0)[1]
+    env.close()

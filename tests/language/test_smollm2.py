@@ -17,13 +17,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from benchmarks.products import write_products
 from eagle_gym.errors import LanguageModelError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.calls import record_calls
 from eagle_gym.language.decode import LlamaDecoder
 from eagle_gym.language.installed import installed_file
 from eagle_gym.language.transformers import TransformersModel
-from tests.products import write_products
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

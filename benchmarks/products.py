@@ -4,7 +4,7 @@
 What a user thinks of a product depends on what the product is: its department, its material and its trait. So a latent
 space that is fitted to the texts predicts ratings, and beats its placebo. No text, name or review is anybody else's.
 
-    python -m tests.products FOLDER        # writes Invented.jsonl.gz and meta_Invented.jsonl.gz
+    python -m benchmarks.products FOLDER        # writes Invented.jsonl.gz and meta_Invented.jsonl.gz
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def _write(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.products", description="Write an invented category of products.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.products", description="Write an invented category of products.")
     parser.add_argument("folder", type=Path, help="where to write the two files")
     parser.add_argument("--products", type=int, default=150)
     parser.add_argument("--users", type=int, default=80)
     arguments = parser.parse_args()
-    print(write_products(arguments.folder, arguments.products, arguments.users))
+    print(write_products(arguments.folder, arguments.products, arguments.users))  # noqa: T201
