@@ -53,7 +53,7 @@ def average(scores: Keyed) -> Interval:
 def fates(rows: Sequence[EpisodeRow]) -> dict[str, float]:
     """Shares of the rewrites that were copied, edited and so on, and the share of edits followed."""
     steps = [step for row in rows for step in zip(row.texts, row.edits, row.texts[1:], strict=False)]
-    kinds = [change(before, after) for before, _, after in steps]
+    kinds: list[str] = [change(before, after) for before, _, after in steps]
     done = [found for step in steps if (found := followed(*step)) is not None]
     shares = {kind: kinds.count(kind) / len(kinds) if kinds else float("nan") for kind in CHANGES}
     return {**shares, "followed": float(np.mean(done)) if done else float("nan"), "rewrites": len(kinds)}
@@ -86,12 +86,12 @@ def section(found: dict[str, tuple[EpisodeRow, ...]]) -> tuple[str, dict[str, An
     body, numbers = [], {}
     base = found.get("uniform", ())
     for method, rows in found.items():
-        gain, valid = average(keyed(rows, lambda row: row.gain)), np.mean([row.valid for row in rows])
+        gain, valid = average(keyed(rows, lambda row: row.gain)), float(np.mean([row.valid for row in rows]))
         gap = "" if method == "uniform" or not base else str(
             paired_difference(keyed(rows, _gain), keyed(base, _gain), np.random.default_rng(0))
         )
         shares = fates(rows)
-        facts = {"gain": str(gain), "minus uniform": gap, "valid": float(valid), "episodes": len(rows)}
+        facts = {"gain": str(gain), "minus uniform": gap, "valid": valid, "episodes": len(rows)}
         numbers[method] = facts | shares
         body.append([method, str(len(rows)), str(gain), gap, percent(valid), *map(percent, list(shares.values())[:-1])])
     return aligned(["agent", "episodes", "gain", "minus uniform", "valid", *CHANGES, "followed"], body), numbers
