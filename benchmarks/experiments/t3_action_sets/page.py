@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from eagle_gym.envs.world import RawState
 
 NOTE = (
     "Gains are in catalog standard deviations of utility, over the same episodes of test users for every set. "
-    "Normalised: 0 is the uniform policy with the default set, 1 is beam search among all candidates of the default "
+    "Normalised: 0 is the uniform policy with the designed set, 1 is beam search among all candidates of the default "
     "pool, over the episodes that all three played. *C* is the median over the episodes' first states: 1 is best; C is "
     "infinite where the set leaves a direction of the pool uncovered. *Finite* is the share of states with a finite C. "
     "*Length* is the mean length of the displacements of the set, in units of the latent space. Intervals are 95 %, "
@@ -26,22 +26,21 @@ NOTE = (
 )
 
 
-def write_page(folder: Path, names: Sequence[str], sets: Sequence[str]) -> str:
+def write_page(folder: Path, places: Mapping[str, Sequence[str]]) -> str:
     """Write `REPORT.md` and `coverage.json` of the cells that are done.
 
     Args:
         folder: Folder of the run.
-        names: Short names of the environments.
-        sets: Names of the action sets; the others are compared with the first.
+        places: For each catalog and task the names of its action sets; the others are compared with the first.
 
     Returns:
         The page.
     """
     run = read_run(folder)
-    covers = {f"{name}-{kind}": coverage(run, f"{name}-{kind}") for name in names for kind in sets}
+    covers = {f"{name}-{kind}": coverage(run, f"{name}-{kind}") for name, sets in places.items() for kind in sets}
     write_json({"covers": covers}, folder / "coverage.json")
     parts = [NOTE]
-    for name in names:
+    for name, sets in places.items():
         parts.append(f"## {name}")
         parts += [table(run, name, sets, policy, covers) for policy in ("optimistic", "uniform")]
     text = "\n\n".join(parts) + "\n"
