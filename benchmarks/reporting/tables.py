@@ -180,14 +180,15 @@ def contest(method: str, order: Sequence[str], pairs: Mapping[tuple[str, str], I
     return [str(above), str(len(found) - above - len(lost)), str(len(lost)), names or "none"]
 
 
-def claims(methods: Methods) -> list[Block]:
+def claims(methods: Methods, run: Run) -> list[Block]:
     """The paper's claims next to our numbers."""
     caption = (
-        "The paper's claims and the mean paired difference of our gains. *Agrees*: the interval is above 0; "
-        "*contradicts*: below 0; *undecided*: it contains 0."
+        "The paper's claims and the mean paired difference of our gains, by reward and by judge. *Agrees*: the "
+        "interval is above 0; *contradicts*: below 0; *undecided*: it contains 0; *divided*: reward and judge do not "
+        "say the same. *Not counted*: an imitator of the uniform policy cannot move, so nothing follows from it."
     )
-    body = [paper.cells(finding) for finding in paper.findings(methods)]
-    return [Table(["claim of the paper", "our difference", "verdict"], body, caption)]
+    body = [paper.cells(finding) for finding in paper.findings(methods, run)]
+    return [Table(["claim of the paper", "by reward", "by judge", "verdict"], body, caption)]
 
 
 def cost_table(runs: Sequence[Run]) -> Table:
