@@ -14,7 +14,7 @@ from typing import Any
 from baselines.reference import FIXED, REFERENCES
 from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
-from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, run_cells
+from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, rivals, run_cells
 from benchmarks.running.grid import BRIEF, code_writers
 
 LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
@@ -38,6 +38,7 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
     yield from imitators(steps, size["recorded"], half=True)
     yield from ({"agent": name, "training": {"total_timesteps": steps}} for name in LEARNERS)
+    yield from rivals(steps, size["recorded"])
     yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
     yield {"agent": "elm", "training": size["elm"]}
     yield from code_writers(size["cola"])

@@ -16,6 +16,7 @@ from benchmarks.experiments.t3_action_sets.page import write_page
 from benchmarks.experiments.t3_action_sets.sizes import SIZES, methods, sets_of
 from benchmarks.running import Cell, Options, environments, grid, run_cells
 
+
 def cells(options: Options) -> list[Cell]:
     """Two policies with every action set of every task, and the oracle among all candidates."""
     size = SIZES[options.size]
