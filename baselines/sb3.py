@@ -128,10 +128,9 @@ class A2CConfig(OnPolicyConfig):
 
 
 @dataclass(frozen=True)
-class PPOConfig(OnPolicyConfig):
-    """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
+class ClippedConfig(OnPolicyConfig):
+    """Hyperparameters of PPO in all its kinds."""
 
-    algorithm: ClassVar[str] = "ppo"
     positive: ClassVar[tuple[str, ...]] = ("n_steps", "n_epochs")
 
     n_epochs: int = 10
@@ -140,19 +139,9 @@ class PPOConfig(OnPolicyConfig):
     """Steps in a minibatch, at most; a divisor of the rollout's size is used. None: a quarter of the rollout."""
     clip_range: float = 0.2
     """How far a probability ratio may move in one update."""
-    dataset: str = ""
-    """Folder of recorded episodes, whose policy is cloned first; total_timesteps includes them. "" for none."""
-    reference: str = ""
-    """The recorded policy that is cloned: "uniform", "optimistic" or "g_optimal"."""
-    cloning_epochs: int = 20
-    """Passes over the recorded steps."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dataset and self.algorithm != "ppo":
-            raise ConfigurationError(f"dataset: expected PPO, which can clone a policy, got {self.algorithm}")
-        if self.dataset or self.reference:
-            check_choice(self, "reference", REFERENCES)
         if self.batch_size is not None:
             check_at_least(self, 1, "batch_size")
 
@@ -164,14 +153,34 @@ class PPOConfig(OnPolicyConfig):
 
 
 @dataclass(frozen=True)
-class MaskablePPOConfig(PPOConfig):
+class PPOConfig(ClippedConfig):
+    """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
+
+    algorithm: ClassVar[str] = "ppo"
+
+    dataset: str = ""
+    """Folder of recorded episodes, whose policy is cloned first; total_timesteps includes them. "" for none."""
+    reference: str = ""
+    """The recorded policy that is cloned: "uniform", "optimistic" or "g_optimal"."""
+    cloning_epochs: int = 20
+    """Passes over the recorded steps."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "cloning_epochs")
+        if self.dataset or self.reference:
+            check_choice(self, "reference", REFERENCES)
+
+
+@dataclass(frozen=True)
+class MaskablePPOConfig(ClippedConfig):
     """PPO that is given the mask, whatever the policy."""
 
     algorithm: ClassVar[str] = "maskable_ppo"
 
 
 @dataclass(frozen=True)
-class RecurrentPPOConfig(PPOConfig):
+class RecurrentPPOConfig(ClippedConfig):
     """PPO with one LSTM in the actor and one in the critic, each `hidden` wide."""
 
     algorithm: ClassVar[str] = "recurrent_ppo"

@@ -22,6 +22,7 @@ USUAL: dict[str, Any] = {
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | {"seeds": 1, "episodes": 2, "num_envs": 2, "calls": (16, 32)},
     "small": USUAL | {"seeds": 1, "episodes": 64, "calls": (16, 64, 256)},
+    "medium": USUAL | {"calls": (16, 64, 256)},
     "reference": USUAL,
     "full": USUAL | {"tasks": ("default", "plan"), "calls": (16, 32, 64, 128, 256, 512, 1_024)},
 }
