@@ -20,6 +20,7 @@ WELL_FORMED = 0.95  # share of well-formed episodes below which a method is neve
 COLUMNS: Mapping[str, Callable[[Standing], str]] = {
     "environment": lambda item: item.environment,
     "method": lambda item: title(item.method),
+    "reads": lambda item: item.reads,
     "gain": lambda item: number(item.gain),
     "IQM": lambda item: number(item.iqm),
     "affinity": lambda item: f"{item.affinity:+.2f}",
@@ -44,8 +45,8 @@ COLUMNS: Mapping[str, Callable[[Standing], str]] = {
 PAPER_COLUMNS = ("method", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance")
 PRICES = ("drift", "cost")  # columns of the parts of a gain that are there only where they are charged
 GAIN_COLUMNS = (
-    *("method", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform", "percentile"),
-    *("well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
+    *("method", "reads", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform"),
+    *("percentile", "well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
 )
 SETTING_COLUMNS = (
     *("environment", "method", "gain", "U(z)", "normalised score", "user utility", "rater utility", "distance"),
@@ -65,7 +66,9 @@ GAIN_LEGEND = (
     "*normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three share. "
     "*Beats uniform* is the probability of a gain above the uniform policy's. *Percentile* is that of the last text's "
     "predicted rating in the catalog. *Well-formed* is the share of episodes with only well-formed texts. Steps and "
-    "calls include recorded episodes and warm starts. Intervals are 95 % bootstrap intervals over seeds and users."
+    "calls include recorded episodes and warm starts. *Reads* marks what is privileged: who was shown, in use or in "
+    "training, what edits are expected to do (`effects`) or to be worth (`expected`), trial rewrites, or the utility "
+    "of any point. Intervals are 95 % bootstrap intervals over seeds and users."
 )
 
 

@@ -41,7 +41,10 @@ class Verdict:
             return f"{side(self.reward)} by reward, not judged"
         one, other = side(self.reward), side(self.judge)
         if one == other:
-            return {"above": "holds", "below": "**contradicted**"}.get(one, "undecided")
+            return WORDS.get(one, "undecided")
+        if "undecided" in (one, other):
+            decided, by = (one, "reward") if other == "undecided" else (other, "judge")
+            return f"{WORDS[decided]} by {by} only"
         return f"**reward and judge disagree**: {one} by reward, {other} by judge"
 
 
@@ -84,4 +87,5 @@ def rows(verdicts: Sequence[Verdict]) -> list[list[str]]:
     return [[item.claim, str(item.reward or "n/a"), str(item.judge or "n/a"), item.words] for item in verdicts]
 
 
+WORDS = {"above": "holds", "below": "**contradicted**"}
 HEAD = ("claim", "by reward", "by judge", "verdict")

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.standings import difference, keyed, score
+from benchmarks.reporting.verdicts import verdict
 from benchmarks.running import Cell, opened
 from benchmarks.running.files import write_json
 from benchmarks.running.runs import FinishedCell, Run, by_method, read_run
@@ -22,7 +23,8 @@ NOTE = (
     "pool, over the episodes that all three played. *C* is the median over the episodes' first states: 1 is best; C is "
     "infinite where the set leaves a direction of the pool uncovered. *Finite* is the share of states with a finite C. "
     "*Length* is the mean length of the displacements of the set, in units of the latent space. Intervals are 95 %, "
-    "over seeds and users."
+    "over seeds and users. The judge is the true taste on Plots. That the designed set is better *holds* where the "
+    "intervals by reward and by judge are above 0, and is *contradicted* where both are below."
 )
 
 
@@ -57,10 +59,13 @@ def table(run: Run, name: str, sets: Sequence[str], policy: str, covers: dict[st
     for kind in sets:
         cells = by_method(run.of(f"{name}-{kind}")).get(policy)
         less = difference(cells, usual.get(policy), rng) if cells and kind != sets[0] else None
+        claim = verdict(run, kind, usual.get(policy), cells if kind != sets[0] else None)
         row = [kind, *(["not run", "", ""] if not cells else numbers(cells, top, usual.get("uniform"), less, rng))]
         found = covers[f"{name}-{kind}"]
+        row += [str(claim.judge or ""), claim.words if claim.reward else ""]
         body.append([*row, *(f"{found[key]:{form}}" if found else "" for key, form in COVERS.items())])
-    head = [f"set, {policy} policy", "gain", "normalised", f"less {sets[0]}", "C", "finite", "length"]
+    head = [f"set, {policy} policy", "gain", "normalised", f"less {sets[0]}", f"{sets[0]} less this, judge"]
+    head += [f"{sets[0]} is better", "C", "finite", "length"]
     return aligned(head, body)
 
 
