@@ -72,7 +72,8 @@ def judged(run: Run, cells: Cells) -> Keyed:
 def judged_difference(run: Run, one: Cells, other: Cells) -> Interval | None:
     """Mean paired difference by the judge; None without shared judged episodes."""
     try:
-        return paired_difference(*shared(judged(run, one), judged(run, other)), np.random.default_rng(0))
+        ours, theirs = shared(judged(run, one), judged(run, other))
+        return paired_difference(ours, theirs, np.random.default_rng(0))
     except ConfigurationError:
         return None
 
