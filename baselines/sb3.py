@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -28,13 +28,15 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.policies import BasePolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.dqn.policies import MultiInputPolicy as MultiInputQPolicy
+from torch.nn import functional
 
 from baselines import run
 from baselines.agent import AgentState, Probabilities, sample, uniform_latent_space
 from baselines.config import check_at_least, check_choice
+from baselines.dataset import load
 from baselines.networks import latent_tensors
 from baselines.policy import (
     EquivariantMaskablePolicy,
@@ -42,14 +44,20 @@ from baselines.policy import (
     EquivariantQPolicy,
     EquivariantRecurrentPolicy,
 )
-from baselines.reference import uniform_probabilities
+from baselines.reference import REFERENCES, uniform_probabilities
 from eagle_gym.envs.shaping import KINDS as SHAPES
 from eagle_gym.envs.shaping import reference_returns
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from torch.distributions import Categorical
+
 # What `make_model` passes otherwise, or not at all.
-OWN = ("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "shaping", "references", "seed")
+OWN = (
+    *("policy", "total_timesteps", "learning_rate", "anneal", "hidden", "shaping", "references", "seed"),
+    *("dataset", "reference", "cloning_epochs"),
+)
 
 
 @dataclass(frozen=True)
@@ -120,10 +128,9 @@ class A2CConfig(OnPolicyConfig):
 
 
 @dataclass(frozen=True)
-class PPOConfig(OnPolicyConfig):
-    """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
+class ClippedConfig(OnPolicyConfig):
+    """Hyperparameters of PPO in all its kinds."""
 
-    algorithm: ClassVar[str] = "ppo"
     positive: ClassVar[tuple[str, ...]] = ("n_steps", "n_epochs")
 
     n_epochs: int = 10
@@ -146,14 +153,34 @@ class PPOConfig(OnPolicyConfig):
 
 
 @dataclass(frozen=True)
-class MaskablePPOConfig(PPOConfig):
+class PPOConfig(ClippedConfig):
+    """PPO; the defaults suit 64 environments, episodes of five steps and some ten thousand steps of training."""
+
+    algorithm: ClassVar[str] = "ppo"
+
+    dataset: str = ""
+    """Folder of recorded episodes, whose policy is cloned first; total_timesteps includes them. "" for none."""
+    reference: str = ""
+    """The recorded policy that is cloned: "uniform", "optimistic" or "g_optimal"."""
+    cloning_epochs: int = 20
+    """Passes over the recorded steps."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "cloning_epochs")
+        if self.dataset or self.reference:
+            check_choice(self, "reference", REFERENCES)
+
+
+@dataclass(frozen=True)
+class MaskablePPOConfig(ClippedConfig):
     """PPO that is given the mask, whatever the policy."""
 
     algorithm: ClassVar[str] = "maskable_ppo"
 
 
 @dataclass(frozen=True)
-class RecurrentPPOConfig(PPOConfig):
+class RecurrentPPOConfig(ClippedConfig):
     """PPO with one LSTM in the actor and one in the critic, each `hidden` wide."""
 
     algorithm: ClassVar[str] = "recurrent_ppo"
@@ -412,6 +439,8 @@ def train(
             model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     if earlier and folder:
         restore(model, earlier, folder)
+    elif isinstance(config, PPOConfig) and config.dataset:
+        done = clone(model, config)
     name = label or config.algorithm
     with run.TrainingLog(config.total_timesteps, done, name, None, curve, progress=progress) as log:
         report = CheckpointCallback(config, log, folder, checkpoint_every)
@@ -469,6 +498,39 @@ def restore(model: BaseAlgorithm, earlier: SB3Agent, folder: Path) -> None:
     optimizer: Any = model.policy.optimizer
     run.restore_optimizer(optimizer, run.read_tensors(folder, "optimizer"))
     model.num_timesteps = earlier.steps
+
+
+def clone(model: BaseAlgorithm, config: PPOConfig) -> int:
+    """Fit the policy to the recorded policy's own probabilities, and the value function to the recorded returns.
+
+    Args:
+        model: The algorithm, whose count of steps becomes that of the recorded steps.
+        config: Hyperparameters.
+
+    Returns:
+        The number of recorded steps.
+    """
+    recorded, policy = load(Path(config.dataset), [config.reference]), model.policy
+    rng = np.random.default_rng(config.seed)
+    if not isinstance(policy, ActorCriticPolicy):
+        raise ConfigurationError(f"expected a policy with actor and critic, got {type(policy).__name__}")
+    adam = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
+    targets = torch.as_tensor(recorded.probabilities(config.reference), device=model.device).float()
+    returns = torch.as_tensor(recorded.returns, device=model.device).float()
+    observation = {name: torch.as_tensor(part, device=model.device) for name, part in recorded.observation.items()}
+    for _ in range(config.cloning_epochs):
+        for part in np.array_split(rng.permutation(len(recorded)), max(1, len(recorded) // 64)):
+            rows = torch.as_tensor(part, device=model.device)
+            seen = {name: found[rows] for name, found in observation.items()}
+            scores = cast("Categorical", policy.get_distribution(seen).distribution).logits
+            chosen = torch.where(targets[rows] > 0, targets[rows] * scores, 0.0)  # no mass on a masked action
+            values = policy.predict_values(seen).flatten()
+            loss = config.vf_coef * functional.mse_loss(values, returns[rows]) - chosen.sum(-1).mean()
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+    model.num_timesteps = len(recorded)
+    return len(recorded)
 
 
 class CheckpointCallback(BaseCallback):

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.reporting import paper
 from benchmarks.reporting.document import Block, Bullets, Heading, Text, read_page, write_html, write_markdown
 from benchmarks.reporting.judged import judges
+from benchmarks.reporting.lead import lead
 from benchmarks.reporting.people import people
 from benchmarks.reporting.sections import circumstances, cost_section, own_section, paper_sections
 from benchmarks.reporting.standings import standings
@@ -58,6 +59,8 @@ def report(folders: Sequence[Path]) -> list[Block]:
     pages = [folder for folder in folders if not has_cells(folder)]
     blocks: list[Block] = [
         Heading("eagle_gym: report", 1),
+        *lead(runs),
+        *([Heading("About this report")] if runs else []),
         Text(
             "In eagle_gym a frozen language model is the environment: states are texts, actions are edits, and the "
             "reward lives in an embedding space learnt from ratings. The tables have the shape of those in the paper "

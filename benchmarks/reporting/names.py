@@ -31,7 +31,7 @@ FAMILIES = {
     "g_optimal": ("G-optimal", "#5aae61"),
 }
 """Name and colour of each family of methods."""
-WORDS = REFERENCES | {"stock": "stock policy", "half": "half the budget", "reads": "reads text"}
+WORDS = REFERENCES | {"stock": "stock policy", "half": "half the budget", "reads": "reads text", "bc": "cloned first"}
 PAPER = ("elm", *(f"{family}-{name}" for family in ("supervised", "eagle") for name in REFERENCES))
 """Methods of the paper's main table, in its order."""
 

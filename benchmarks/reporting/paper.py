@@ -7,12 +7,15 @@ methods gains more. We list no claim that our source does not state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.reporting.names import REFERENCES, title
 from benchmarks.reporting.standings import Methods, difference
+from benchmarks.reporting.verdicts import is_trivial, judged_difference
+from benchmarks.running.runs import Run
 from benchmarks.stats import Interval
 
 CITATION = "[arXiv 2406.00024](https://arxiv.org/abs/2406.00024)"
@@ -56,16 +59,23 @@ class Finding:
 
     Attributes:
         claim: The claim.
-        difference: Mean paired difference of gains; None if one of the methods has no numbers.
+        difference: Mean paired difference of gains by reward; None if one of the methods has no numbers.
+        judge: The same by judge; None if it is not judged.
     """
 
     claim: Claim
     difference: Interval | None
+    judge: Interval | None = None
 
     @property
     def verdict(self) -> str:
-        """Whether our numbers agree."""
-        return verdict(self.difference)
+        """Whether our numbers agree: by reward, and by judge if it is judged."""
+        if is_trivial(self.claim.above, self.claim.below):
+            return "not counted"
+        by_reward = verdict(self.difference)
+        if self.judge is None or verdict(self.judge) == by_reward:
+            return by_reward
+        return f"**divided**: {by_reward.strip('*')} by reward, {verdict(self.judge).strip('*')} by judge"
 
 
 def verdict(found: Interval | None) -> str:
@@ -77,20 +87,26 @@ def verdict(found: Interval | None) -> str:
     return "**contradicts**" if found.high < 0 else "undecided"
 
 
-def findings(methods: Methods, seed: int = 0) -> list[Finding]:
-    """Every claim of the main table with the numbers of one environment."""
-    rng = np.random.default_rng(seed)
-    return [
-        Finding(
-            claim,
-            difference(methods[claim.above], methods.get(claim.below), rng) if claim.above in methods else None,
-        )
-        for claim in CLAIMS
-    ]
+def findings(methods: Methods, run: Run | None = None) -> list[Finding]:
+    """Every claim of the main table with the numbers of one environment; by judge too, if a judged run is given."""
+    found = []
+    for claim in CLAIMS:
+        one, other = methods.get(claim.above), methods.get(claim.below)
+        judge = judged_difference(run, one, other) if run is not None and one and other else None
+        found.append(Finding(claim, difference(one, other, np.random.default_rng(0)) if one else None, judge))
+    return found
 
 
 def cells(finding: Finding) -> list[str]:
     """A row of the table of claims."""
     claim = finding.claim
-    found = str(finding.difference) if finding.difference else "n/a"
-    return [f"{title(claim.above)} above {title(claim.below)}", found, finding.verdict]
+    numbers = [str(found) if found else "n/a" for found in (finding.difference, finding.judge)]
+    return [f"{title(claim.above)} above {title(claim.below)}", *numbers, finding.verdict]
+
+
+def counts(found: Sequence[Finding]) -> str:
+    """The claims that can fail, by verdict."""
+    verdicts = [finding.verdict.strip("*").partition("*")[0] for finding in found]
+    words = ("agrees", "contradicts", "divided", "undecided", "not measured")
+    numbers = ", ".join(f"{word} {verdicts.count(word)}" for word in words if word in verdicts)
+    return f"{len(verdicts) - verdicts.count('not counted')} claims of the paper: {numbers}."

@@ -24,7 +24,7 @@ from benchmarks.running.records import Judgement
 from benchmarks.running.runs import OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
 from eagle_gym.errors import PreparationError
 
-PLACES = 4  # decimals of utilities and judgements
+PLACES = 4  # decimals of utilities, judgements, learning curves and maps
 _PATH = re.compile(r"(?<![\w.:/])(?:\.{1,2})?/(?:[\w.-]+/)+([\w.-]+)")
 
 
@@ -48,15 +48,15 @@ def pack(folder: Path, out: Path) -> None:
         shutil.rmtree(out)
     packed = {
         "plan": plan,
-        "done": {cell.name: {"header": unsealed(cell.header), "curve": list(cell.curve)} for cell in kept},
+        "done": {cell.name: {"header": unsealed(cell.header), "curve": rounded(cell.curve)} for cell in kept},
         "failed": failed,
     }
-    write_json(json.loads(without_paths(json.dumps(packed))), out / PACKED)
+    write_json(json.loads(without_paths(json.dumps(packed))), out / PACKED, compact=True)
     rows = [{"environment": cell.environment, **asdict(row)} for cell in kept for row in reduced(cell, run, numbers)]
     write_table(rows, out / "episodes.parquet", schema(EpisodeRow, packed=True))
     judged = [{"environment": key[0], **rounded(asdict(item))} for key, item in judgements(run, kept, numbers)]
     write_table(judged, out / "judgements.parquet", schema(Judgement, packed=True))
-    write_json(run.facts, out / "judges.json")
+    write_json(rounded(run.facts), out / "judges.json", compact=True)
     if (folder / PEOPLE).exists():
         shutil.copyfile(folder / PEOPLE, out / PEOPLE)
     if run.page is not None:
@@ -112,9 +112,13 @@ def judgements(
     ]
 
 
-def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with rounded numbers."""
-    return {name: round(value, PLACES) if isinstance(value, float) else value for name, value in row.items()}
+def rounded(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    """A JSON value with rounded numbers."""
+    if isinstance(value, float):
+        return round(value, PLACES)
+    if isinstance(value, Mapping):
+        return {name: rounded(item) for name, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def copy_page(page: Path, out: Path) -> None:

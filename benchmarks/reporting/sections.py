@@ -54,7 +54,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         methods, found = by_method(cells), standings(run, environment)
         blocks += [paper_table(found, run.holes(environment), expected), Text(LEGEND), *warnings(methods)]
         blocks += unjudged(run)
-        blocks += claims(methods) if expected else []
+        blocks += claims(methods, run) if expected else []
         blocks += [*contests(methods, found), gains_table(found)]
         blocks += pictures(run, environment, methods, found)
         blocks += judges(run, environment, methods, found, each=False) if run.judgements else []
@@ -83,11 +83,11 @@ def in_short(runs: Sequence[Run]) -> list[Block]:
         for environment in run.environments if run.experiment == "t1_methods" else ():
             cells = run.of(environment)
             if cells:
-                lines.append(f"{cells[0].env_id}: {shortly(by_method(cells))}")
+                lines.append(f"{cells[0].env_id}: {shortly(by_method(cells), run)}")
     return [Heading("In short"), Bullets(lines)] if lines else []
 
 
-def shortly(methods: Methods) -> str:
+def shortly(methods: Methods, run: Run) -> str:
     """The methods with the largest gains in an environment, and counts of the paper's claims by verdict."""
     whole = [name for name in methods if not is_partial(name)]
     ranked = sorted(whole, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
@@ -98,10 +98,7 @@ def shortly(methods: Methods) -> str:
     proper = [name for name in learnt if not ill_formed(methods[name])]
     if proper and proper[0] != learnt[0]:
         best += f"; among learners with well-formed texts, {named(proper[0], methods)}"
-    verdicts = [finding.verdict.strip("*") for finding in paper.findings(methods)]
-    words = ("agrees", "contradicts", "undecided", "not measured")
-    counts = ", ".join(f"{word} {verdicts.count(word)}" for word in words if word in verdicts)
-    return f"{best}. {len(verdicts)} claims of the paper: {counts}."
+    return f"{best}. {paper.counts(paper.findings(methods, run))}"
 
 
 def paper_sections(runs: Sequence[Run]) -> list[Block]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from baselines import registry
 from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.reporting.names import is_oracle
 from benchmarks.running.records import Judgement
@@ -23,7 +24,7 @@ from benchmarks.stats import (
     weighted_iqm,
 )
 from eagle_gym.envs.settings import Settings
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, EagleError
 
 UNIFORM = "uniform"
 Cells = Sequence[FinishedCell]
@@ -36,6 +37,7 @@ class Standing:
 
     Attributes:
         environment, method: Names of both.
+        reads: What the agent is given besides observations and rewards (see `baselines.registry.reads`).
         seeds, episodes: Number of seeds, and of episodes over all seeds.
         utility: Utility of the last text.
         gain: Gain in utility over the first text.
@@ -58,6 +60,7 @@ class Standing:
 
     environment: str
     method: str
+    reads: str
     seeds: int
     episodes: int
     utility: Interval
@@ -98,6 +101,7 @@ def standing(
     return Standing(
         cells[0].environment,
         cells[0].method,
+        given(cells[0]),
         len({cell.seed for cell in cells}),
         len(rows),
         utility=average(rows, lambda row: row.utilities[-1], rng),
@@ -119,6 +123,15 @@ def standing(
         training=mean_cost(trained, len(trained)),
         evaluation=mean_cost([cell.evaluation for cell in cells], len(rows)),
     )
+
+
+def given(cell: FinishedCell) -> str:
+    """What the agent of a cell was given besides observations and rewards; "unknown" of an agent of other code."""
+    spec = cell.header["cell"]
+    try:
+        return registry.reads(spec["agent"], spec.get("training", {}))
+    except EagleError:
+        return "unknown"
 
 
 R = TypeVar("R", EpisodeRow, Judgement)

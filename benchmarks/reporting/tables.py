@@ -20,6 +20,7 @@ WELL_FORMED = 0.95  # share of well-formed episodes below which a method is neve
 COLUMNS: Mapping[str, Callable[[Standing], str]] = {
     "environment": lambda item: item.environment,
     "method": lambda item: title(item.method),
+    "reads": lambda item: item.reads,
     "gain": lambda item: number(item.gain),
     "IQM": lambda item: number(item.iqm),
     "affinity": lambda item: f"{item.affinity:+.2f}",
@@ -44,8 +45,8 @@ COLUMNS: Mapping[str, Callable[[Standing], str]] = {
 PAPER_COLUMNS = ("method", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance")
 PRICES = ("drift", "cost")  # columns of the parts of a gain that are there only where they are charged
 GAIN_COLUMNS = (
-    *("method", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform", "percentile"),
-    *("well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
+    *("method", "reads", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform"),
+    *("percentile", "well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
 )
 SETTING_COLUMNS = (
     *("environment", "method", "gain", "U(z)", "normalised score", "user utility", "rater utility", "distance"),
@@ -65,7 +66,9 @@ GAIN_LEGEND = (
     "*normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three share. "
     "*Beats uniform* is the probability of a gain above the uniform policy's. *Percentile* is that of the last text's "
     "predicted rating in the catalog. *Well-formed* is the share of episodes with only well-formed texts. Steps and "
-    "calls include recorded episodes and warm starts. Intervals are 95 % bootstrap intervals over seeds and users."
+    "calls include recorded episodes and warm starts. *Reads* marks what is privileged: who was shown, in use or in "
+    "training, what edits are expected to do (`effects`) or to be worth (`expected`), trial rewrites, or the utility "
+    "of any point. Intervals are 95 % bootstrap intervals over seeds and users."
 )
 
 
@@ -180,14 +183,15 @@ def contest(method: str, order: Sequence[str], pairs: Mapping[tuple[str, str], I
     return [str(above), str(len(found) - above - len(lost)), str(len(lost)), names or "none"]
 
 
-def claims(methods: Methods) -> list[Block]:
+def claims(methods: Methods, run: Run) -> list[Block]:
     """The paper's claims next to our numbers."""
     caption = (
-        "The paper's claims and the mean paired difference of our gains. *Agrees*: the interval is above 0; "
-        "*contradicts*: below 0; *undecided*: it contains 0."
+        "The paper's claims and the mean paired difference of our gains, by reward and by judge. *Agrees*: the "
+        "interval is above 0; *contradicts*: below 0; *undecided*: it contains 0; *divided*: reward and judge do not "
+        "say the same. *Not counted*: an imitator of the uniform policy cannot move, so nothing follows from it."
     )
-    body = [paper.cells(finding) for finding in paper.findings(methods)]
-    return [Table(["claim of the paper", "our difference", "verdict"], body, caption)]
+    body = [paper.cells(finding) for finding in paper.findings(methods, run)]
+    return [Table(["claim of the paper", "by reward", "by judge", "verdict"], body, caption)]
 
 
 def cost_table(runs: Sequence[Run]) -> Table:

@@ -7,8 +7,8 @@ reads it again.
 
 from benchmarks.running.cells import Cell
 from benchmarks.running.fingerprints import opened
-from benchmarks.running.grid import environments, grid, imitators, language_agents
+from benchmarks.running.grid import environments, grid, imitators, language_agents, rivals
 from benchmarks.running.options import Options
 from benchmarks.running.run import run_cells
 
-__all__ = ["Cell", "Options", "environments", "grid", "imitators", "language_agents", "opened", "run_cells"]
+__all__ = ["Cell", "Options", "environments", "grid", "imitators", "language_agents", "opened", "rivals", "run_cells"]

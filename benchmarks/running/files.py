@@ -86,9 +86,10 @@ def schema(record: Any = EpisodeRow, *, packed: bool = False) -> Any:  # noqa: A
     return pa.schema([*before, *((item.name, kinds[str(item.type)]) for item in fields(record))])
 
 
-def write_json(value: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON object."""
-    replace(path, lambda temporary: temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n"))
+def write_json(value: Mapping[str, Any], path: Path, *, compact: bool = False) -> None:
+    """Write a JSON object; compact: on one line, without spaces."""
+    form: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    replace(path, lambda temporary: temporary.write_text(json.dumps(value, ensure_ascii=False, **form) + "\n"))
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:

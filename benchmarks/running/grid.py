@@ -76,6 +76,19 @@ def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict
             yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "total_timesteps": steps // 2}}
 
 
+def rivals(steps: int, recorded: int) -> Iterator[dict[str, Any]]:
+    """PPO with half the budget, and PPO that first clones each reference policy: what EAGLE is to be compared with.
+
+    Args:
+        steps: Budget of environment steps, recorded ones included.
+        recorded: Recorded episodes of the reference policy.
+    """
+    yield {"agent": "ppo", "label": "ppo-half", "training": {"total_timesteps": steps // 2}}
+    for ref in REFERENCES:
+        own: dict[str, Any] = {"reference": ref, "total_timesteps": steps}
+        yield {"agent": "ppo", "label": f"ppo-bc-{ref}", "training": own, "recorded": recorded}
+
+
 def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
     """Supervised and EAGLE agents that are language models and read text.
 

@@ -45,7 +45,7 @@ def test_every_method_says_what_it_reads(name: str) -> None:
 
 
 def test_these_methods_follow_a_reference_policy() -> None:
-    assert set(IMITATES) == {"supervised", "eagle", "vas", "best_of_n"}
+    assert set(IMITATES) == {"supervised", "eagle", "vas", "best_of_n", "ppo", "ppo-stock"}
 
 
 @pytest.mark.parametrize("reference", REFERENCES)

@@ -13,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from baselines.agent import read_latent
+from baselines.dataset import RecordConfig, load, record
 from baselines.policy import EquivariantPolicy
 from baselines.sb3 import (
     ALGORITHMS,
@@ -331,3 +332,25 @@ def test_a_minibatch_is_a_quarter_of_a_rollout_unless_it_is_given(
     num_envs: int, batch_size: int | None, expected: int
 ) -> None:
     assert PPOConfig(batch_size=batch_size).arguments(num_envs)["batch_size"] == expected
+
+
+@pytest.mark.parametrize("policy", ["equivariant", "stock"])
+def test_ppo_begins_as_the_policy_that_it_clones(tmp_path: Path, policy: str) -> None:
+    envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=8)
+    record(envs, tmp_path, RecordConfig(("optimistic",), 16), progress=False)
+    recorded = load(tmp_path, ["optimistic"])
+    config = PPOConfig(
+        policy=policy,  # type: ignore[arg-type]
+        dataset=str(tmp_path),
+        reference="optimistic",
+        cloning_epochs=100,
+        total_timesteps=len(recorded) + 40,
+        learning_rate=1e-3,
+    )
+    untrained = replace(config, dataset="", total_timesteps=1, learning_rate=1e-9)
+    far, near = (train(envs, some, progress=False) for some in (untrained, config))
+    assert near.steps == len(recorded) + 40, "recorded steps count"
+    wanted = recorded.probabilities("optimistic").argmax(1)
+    hits = [(agent.predict(recorded.observation, deterministic=True)[0] == wanted).mean() for agent in (near, far)]
+    assert hits[0] > 0.8
+    assert hits[0] > hits[1]

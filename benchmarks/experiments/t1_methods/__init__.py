@@ -14,11 +14,11 @@ from typing import Any
 from baselines.reference import FIXED, REFERENCES
 from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
-from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, run_cells
+from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, rivals, run_cells
 from benchmarks.running.grid import BRIEF, code_writers
 
 LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
-SEARCH = ("lookahead", "mcts", "best_of_n", "profile")
+SEARCH = ("lookahead", "mcts", "best_of_n")
 SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "steps": 4_480, "recorded": 64, "searched": 16, "budget": 320}
 LARGE = SMALL | {"episodes": 128, "steps": 8_960, "recorded": 128, "searched": 64}
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "searched": 2, "budget": 5}
@@ -38,11 +38,11 @@ def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
     yield from imitators(steps, size["recorded"], half=True)
     yield from ({"agent": name, "training": {"total_timesteps": steps}} for name in LEARNERS)
+    yield from rivals(steps, size["recorded"])
     yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
-    yield {"agent": "elm", "training": size["elm"]}
+    yield from ({"agent": "elm", "training": size["elm"]}, {"agent": "profile"})
     yield from code_writers(size["cola"])
-    yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH[:-1])
-    yield {"agent": SEARCH[-1]}
+    yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH)
     yield from language_agents(size["reads"], steps, size["recorded"])
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.standings import difference, keyed, score
+from benchmarks.reporting.verdicts import verdict
 from benchmarks.running import Cell, opened
 from benchmarks.running.files import write_json
 from benchmarks.running.runs import FinishedCell, Run, by_method, read_run
@@ -18,30 +19,30 @@ from eagle_gym.envs.world import RawState
 
 NOTE = (
     "Gains are in catalog standard deviations of utility, over the same episodes of test users for every set. "
-    "Normalised: 0 is the uniform policy with the default set, 1 is beam search among all candidates of the default "
+    "Normalised: 0 is the uniform policy with the designed set, 1 is beam search among all candidates of the default "
     "pool, over the episodes that all three played. *C* is the median over the episodes' first states: 1 is best; C is "
     "infinite where the set leaves a direction of the pool uncovered. *Finite* is the share of states with a finite C. "
     "*Length* is the mean length of the displacements of the set, in units of the latent space. Intervals are 95 %, "
-    "over seeds and users."
+    "over seeds and users. The judge is the true taste on Plots. That the designed set is better *holds* where the "
+    "intervals by reward and by judge are above 0, and is *contradicted* where both are below."
 )
 
 
-def write_page(folder: Path, names: Sequence[str], sets: Sequence[str]) -> str:
+def write_page(folder: Path, places: Mapping[str, Sequence[str]]) -> str:
     """Write `REPORT.md` and `coverage.json` of the cells that are done.
 
     Args:
         folder: Folder of the run.
-        names: Short names of the environments.
-        sets: Names of the action sets; the others are compared with the first.
+        places: For each catalog and task the names of its action sets; the others are compared with the first.
 
     Returns:
         The page.
     """
     run = read_run(folder)
-    covers = {f"{name}-{kind}": coverage(run, f"{name}-{kind}") for name in names for kind in sets}
+    covers = {f"{name}-{kind}": coverage(run, f"{name}-{kind}") for name, sets in places.items() for kind in sets}
     write_json({"covers": covers}, folder / "coverage.json")
     parts = [NOTE]
-    for name in names:
+    for name, sets in places.items():
         parts.append(f"## {name}")
         parts += [table(run, name, sets, policy, covers) for policy in ("optimistic", "uniform")]
     text = "\n\n".join(parts) + "\n"
@@ -58,10 +59,13 @@ def table(run: Run, name: str, sets: Sequence[str], policy: str, covers: dict[st
     for kind in sets:
         cells = by_method(run.of(f"{name}-{kind}")).get(policy)
         less = difference(cells, usual.get(policy), rng) if cells and kind != sets[0] else None
+        claim = verdict(run, kind, usual.get(policy), cells if kind != sets[0] else None)
         row = [kind, *(["not run", "", ""] if not cells else numbers(cells, top, usual.get("uniform"), less, rng))]
         found = covers[f"{name}-{kind}"]
+        row += [str(claim.judge or ""), claim.words if claim.reward else ""]
         body.append([*row, *(f"{found[key]:{form}}" if found else "" for key, form in COVERS.items())])
-    head = [f"set, {policy} policy", "gain", "normalised", f"less {sets[0]}", "C", "finite", "length"]
+    head = [f"set, {policy} policy", "gain", "normalised", f"less {sets[0]}", f"{sets[0]} less this, judge"]
+    head += [f"{sets[0]} is better", "C", "finite", "length"]
     return aligned(head, body)
 
 

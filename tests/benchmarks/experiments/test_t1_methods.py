@@ -17,7 +17,7 @@ def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| method")]
-    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 31
+    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 35
     beam = next(row for row in rows if row.startswith("| beam search"))
     cells = [cell.strip() for cell in beam.split("|")]
     assert cells[6] in ("1.00 [1.00, 1.00]", "n/a")

@@ -15,7 +15,7 @@ import eagle_gym.envs.opening
 from benchmarks.__main__ import main
 from benchmarks.reporting import paper, plots
 from benchmarks.reporting.build import report, write_report
-from benchmarks.reporting.document import Heading, Table, Text, markdown
+from benchmarks.reporting.document import Heading, Picture, Table, Text, markdown
 from benchmarks.reporting.judged import Parting
 from benchmarks.reporting.names import PAPER, colour, is_oracle, title
 from benchmarks.reporting.reference import pack, without_paths
@@ -65,7 +65,7 @@ def test_nothing_is_opened_and_two_reports_are_equal(
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
     html = (tmp_path / "one" / "report.html").read_text()
-    assert html.count("data:image/png;base64,") == 7  # gain, profiles, improvement, two curves, judges, map
+    assert html.count("data:image/png;base64,") == 8  # scores, gain, profiles, improvement, two curves, judges, map
 
 
 def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +227,35 @@ def test_claims_are_checked_in_pairs(run: Path) -> None:
     assert lost.verdict == "**contradicts**"
     assert found["eagle-g_optimal", "eagle-uniform"].verdict == "agrees"
     assert found["supervised-g_optimal", "elm"].verdict == "not measured"
+    assert found["eagle-uniform", "supervised-uniform"].verdict == "not counted"
     assert paper.verdict(Interval(0.1, -0.1, 0.3)) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("reward", "judge", "expected"),
+    [
+        (0.5, 0.5, "agrees"),
+        (-0.5, -0.5, "**contradicts**"),
+        (0.5, -0.5, "**divided**: agrees by reward, contradicts by judge"),
+    ],
+)
+def test_a_claim_holds_where_reward_and_judge_agree(reward: float, judge: float, expected: str) -> None:
+    reward_says, judge_says = (Interval(value, value - 0.1, value + 0.1) for value in (reward, judge))
+    assert paper.Finding(paper.Claim("eagle-optimistic", "elm"), reward_says, judge_says).verdict == expected
+    found = paper.Finding(paper.Claim("eagle-uniform", "supervised-uniform"), reward_says, judge_says)
+    assert found.verdict == "not counted", "an imitator of the uniform policy cannot move"
+
+
+def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
+    title_, heading, words, picture, *rest = report([run])
+    assert isinstance(title_, Heading)
+    assert heading == Heading("Findings")
+    assert isinstance(words, Text)
+    assert "No judge has read the episodes" in words.text
+    assert "The largest gain: **PPO (SB3)** by reward" in words.text
+    assert isinstance(picture, Picture)
+    assert picture.png.startswith(b"\x89PNG")
+    assert Heading("Findings") not in rest
 
 
 def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
@@ -242,9 +270,10 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
 
 def test_in_short(run: Path) -> None:
     line = "- EagleGym/Plots-v0: **beam search (budget=640)** has the largest gain; among learners, **PPO (SB3)**. "
-    assert f"{line}8 claims of the paper: agrees 1, contradicts 1, not measured 6." in text_of([run])
+    assert f"{line}6 claims of the paper: agrees 1, contradicts 1, not measured 4." in text_of([run])
     table = next(block for block in report([run]) if isinstance(block, Table) and block.head[-1] == "verdict")
-    assert sorted(row[-1] for row in table.body) == ["**contradicts**", "agrees", *["not measured"] * 6]
+    verdicts = ["**contradicts**", "agrees", *["not counted"] * 2, *["not measured"] * 4]
+    assert sorted(row[-1] for row in table.body) == verdicts
 
 
 def test_a_winner_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> None:
@@ -254,7 +283,7 @@ def test_a_winner_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> N
     page = text_of([run])
     said = "only 50.0% of its episodes are well-formed"
     better = "among learners with well-formed texts, **supervised (G-optimal)**"
-    assert f"has the largest gain; among learners, **PPO (SB3)** ({said}); {better}. 8 claims" in page
+    assert f"has the largest gain; among learners, **PPO (SB3)** ({said}); {better}. 6 claims" in page
     assert f"- PPO (SB3): {said}" in page
     lines = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
     head = next(line for line in lines if line[3].strip() == "above")

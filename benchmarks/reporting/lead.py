@@ -1,0 +1,111 @@
+"""How a report on methods begins: a paragraph of findings, and one picture of scores by reward and by judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.reporting import paper, plots
+from benchmarks.reporting.document import Block, Heading, Picture, Text
+from benchmarks.reporting.names import PAPER, title
+from benchmarks.reporting.standings import UNIFORM, Cells, Methods, average, difference, judged_mean, keyed, oracle
+from benchmarks.reporting.tables import named
+from benchmarks.reporting.verdicts import judged, judged_difference, side
+from benchmarks.running.runs import Run, by_method, rows_of
+from benchmarks.stats import Interval, Keyed, normalised, shared
+from eagle_gym.errors import ConfigurationError
+
+SHOWN = ("no_op", "user_blind", "optimistic", *PAPER, "ppo", "mcts", "beam")
+"""Methods of the picture and of the paragraph, if they were run."""
+CAPTION = (
+    "Normalised score of each method: 0 is the uniform policy, 1 is beam search. Left by the reward, right by a judge "
+    "that took no part in training. Bars are 95 % intervals over seeds and users. Greedy policies named *optimistic* "
+    "and user-blind read expected utilities; beam search and MCTS try rewrites in the environment's own model."
+)
+Scores = Mapping[str, Mapping[str, Interval]]
+"""Intervals by environment, then by method."""
+
+
+def lead(runs: Sequence[Run]) -> list[Block]:
+    """The beginning of a report: findings of the runs of T1, and their picture; empty without such a run."""
+    blocks: list[Block] = []
+    for run in runs:
+        places = [name for name in run.environments if run.experiment == "t1_methods" and run.of(name)]
+        if places:
+            blocks += [Text(findings(run, name)) for name in places]
+            drawn = plots.lead({words: scores(run, places, read) for words, read in readers(run).items()})
+            blocks.append(Picture(f"{run.folder.name}-scores", drawn, CAPTION))
+    return [Heading("Findings"), *blocks] if blocks else []
+
+
+Reader = Callable[[Cells], Keyed]
+
+
+def readers(run: Run) -> dict[str, Reader]:
+    """What is drawn: gains by reward, and by judge if the run is judged."""
+    by_reward: dict[str, Reader] = {"by reward": keyed}
+    return by_reward | ({"by judge": lambda cells: judged(run, cells)} if run.judgements else {})
+
+
+def scores(run: Run, places: Sequence[str], read: Reader) -> Scores:
+    """Normalised scores in each environment."""
+    return {name: dict(scored(by_method(run.of(name)), read)) for name in places}
+
+
+def scored(methods: Methods, read: Reader) -> Iterator[tuple[str, Interval]]:
+    """The normalised score of every shown method for which it is defined."""
+    top, bottom = oracle(methods), methods.get(UNIFORM)
+    for name in SHOWN if top and bottom else ():
+        if name in methods:
+            try:
+                one, high, low = shared(*(read(cells) for cells in (methods[name], top, bottom) if cells))
+                yield name, normalised(one, high, np.random.default_rng(0), bottom=low)
+            except ConfigurationError:  # nothing is judged, or beam search is not above uniform
+                continue
+
+
+def findings(run: Run, environment: str) -> str:
+    """A paragraph on an environment: where reward and judge disagree, who gains most, and the paper's claims."""
+    cells = run.of(environment)
+    methods = {name: some for name, some in by_method(cells).items() if name in SHOWN}
+    found = paper.findings(by_method(cells), run)
+    sentences = [*disagreements(run, methods), most(run, methods), paper.counts(found)]
+    return f"**{cells[0].env_id}**: {' '.join(sentences)}"
+
+
+def disagreements(run: Run, methods: Methods) -> Iterator[str]:
+    """Pairs of methods of which the judge says something that the reward does not."""
+    if not run.judgements:
+        yield "No judge has read the episodes: everything below is by reward."
+        return
+    found = {name: [other for other in methods if parted(run, methods[name], methods[other])] for name in methods}
+    found = {name: others for name, others in found.items() if others}
+    if not found:
+        yield "By the judge, no method gains more than another one that it does not beat by reward."
+    for name, others in sorted(found.items(), key=lambda pair: -len(pair[1])):
+        words = ", ".join(title(other) for other in others)
+        yield f"By the judge, {named(name, methods)} gains more than {words}; by reward, it does not."
+
+
+def parted(run: Run, one: Cells, other: Cells) -> bool:
+    """Whether a method is above another one by judge and not by reward."""
+    if side(judged_difference(run, one, other)) != "above":
+        return False
+    return side(difference(one, other, np.random.default_rng(0))) != "above"
+
+
+def most(run: Run, methods: Methods) -> str:
+    """The method with the largest mean gain by reward, and by judge."""
+    rng = np.random.default_rng(0)
+    by_reward = {name: average(rows_of(cells), lambda row: row.gain, rng) for name, cells in methods.items()}
+    opinions = {
+        name: judged_mean(run.judged(cells), lambda item: item.confirmed, rng) for name, cells in methods.items()
+    }
+    parts = []
+    for words, gains in (("by reward", by_reward), ("by the judge", opinions)):
+        some = {name: gain for name, gain in gains.items() if gain is not None}
+        if some:
+            best = max(some, key=lambda name: some[name].estimate)
+            parts.append(f"{named(best, methods)} {words} ({some[best]})")
+    return f"The largest gain: {' and '.join(parts)}."

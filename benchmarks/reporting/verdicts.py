@@ -1,0 +1,92 @@
+"""Verdicts twice: by the rewarded utility, and by a judge that took no part in training.
+
+A claim that one method gains more than another holds where both say so. A comparison with an
+imitator of the uniform policy says nothing, since that imitator cannot move, and is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.reporting.standings import Cells, difference
+from benchmarks.running.runs import Run
+from benchmarks.stats import Interval, Keyed, paired_difference, shared
+from eagle_gym.errors import ConfigurationError
+
+IMITATORS = ("supervised", "reads")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim that one method gains more than another, by reward and by judge.
+
+    Attributes:
+        claim: The claim in words.
+        reward, judge: Mean paired differences; None if they are not measured.
+    """
+
+    claim: str
+    reward: Interval | None
+    judge: Interval | None
+
+    @property
+    def words(self) -> str:
+        """What both say together."""
+        if self.reward is None:
+            return "not measured"
+        if self.judge is None:
+            return f"{side(self.reward)} by reward, not judged"
+        one, other = side(self.reward), side(self.judge)
+        if one == other:
+            return WORDS.get(one, "undecided")
+        if "undecided" in (one, other):
+            decided, by = (one, "reward") if other == "undecided" else (other, "judge")
+            return f"{WORDS[decided]} by {by} only"
+        return f"**reward and judge disagree**: {one} by reward, {other} by judge"
+
+
+def side(found: Interval | None) -> str:
+    """On which side of 0 an interval lies."""
+    if found is None:
+        return "not measured"
+    return "above" if found.low > 0 else "below" if found.high < 0 else "undecided"
+
+
+def verdict(run: Run, claim: str, one: Cells | None, other: Cells | None) -> Verdict:
+    """The verdict on a claim that one method gains more than another."""
+    if not one or not other:
+        return Verdict(claim, None, None)
+    by_reward = difference(one, other, np.random.default_rng(0))
+    return Verdict(claim, by_reward, judged_difference(run, one, other))
+
+
+def judged(run: Run, cells: Cells) -> Keyed:
+    """`(seed, episode, user, gain)` by the judge, of every judged episode."""
+    found = ((item.seed, item.episode, item.user, item.confirmed) for item in run.judged(cells))
+    return [row for row in found if np.isfinite(row[-1])]
+
+
+def judged_difference(run: Run, one: Cells, other: Cells) -> Interval | None:
+    """Mean paired difference by the judge; None without shared judged episodes."""
+    try:
+        ours, theirs = shared(judged(run, one), judged(run, other))
+        return paired_difference(ours, theirs, np.random.default_rng(0))
+    except ConfigurationError:
+        return None
+
+
+def is_trivial(above: str, below: str) -> bool:
+    """Whether a comparison cannot fail, or cannot be failed, since one side imitates a policy that knows nothing."""
+    return any(f"{name}-uniform" in (above, below) for name in IMITATORS)
+
+
+def rows(verdicts: Sequence[Verdict]) -> list[list[str]]:
+    """Rows of a table with the columns `HEAD`."""
+    return [[item.claim, str(item.reward or "n/a"), str(item.judge or "n/a"), item.words] for item in verdicts]
+
+
+WORDS = {"above": "holds", "below": "**contradicted**"}
+HEAD = ("claim", "by reward", "by judge", "verdict")
