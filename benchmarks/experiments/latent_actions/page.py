@@ -19,6 +19,7 @@ NOTE = (
     "CoLA on Plots, {seeds} training seed{plural}. Intervals are 95 %, bootstrapped over seeds and users (or answers, "
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
+    "Stage 3: {guidance_steps} updates of the base model, and as many of the policy. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
     "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; "
@@ -107,10 +108,22 @@ SINGLE = {
 }
 
 
-def diversity(pieces: Found, _: Mapping[str, Found]) -> Section:
+def diversity(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Diversity next to quality."""
     names = {"similarity": "similarity", "distinct": "distinct", "parses": "parses", "followed": "edit followed"}
-    return rows_of(pieces, DRAWN, names)
+    body, numbers = body_of(pieces, DRAWN, names)
+    more, own = body_of(found.get("random", []), {"random_tokens": "random tokens"}, names)
+    body, numbers = body + more, numbers | own
+    return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
+
+
+def guidance(pieces: Found, _: Mapping[str, Found]) -> Section:
+    """Stage 3: with and without."""
+    table, numbers = rows_of(pieces, {"unguided": "stages 1 and 2", "guided": "stages 1 to 3"}, QUALITY)
+    if pieces:
+        numbers["with minus without"] = contrast(pieces, "guided", "unguided")
+        table += f"\n\nGain on the same states, with stage 3 minus without: {numbers['with minus without']}."
+    return table, numbers
 
 
 def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
@@ -201,6 +214,7 @@ def computing(_: Found, found: Mapping[str, Found]) -> Section:
 SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Section]]] = (
     ("What codes say about the next token", "information", information),
     ("Diversity and quality", "diversity", diversity),
+    ("Action guidance", "tested_guided", guidance),
     ("RL over codes and over tokens", "tested", reinforced),
     ("Search", "search", search),
     ("Computing", "computing", computing),

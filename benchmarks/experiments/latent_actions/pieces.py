@@ -76,11 +76,15 @@ def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
 def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
     trained = [Piece("rl_codes", out, seed, codes, (first,)), Piece("rl_tokens", out, seed, codes)]
     slow = Piece("rl_slow", out, seed, codes, (first,))
+    guided = Piece("guided", out, seed, codes)
     long = [Piece("rl_long_codes", out, seed, codes, (first,)), Piece("rl_long_tokens", out, seed, codes)]
     return [
         Piece("diversity", out, seed, codes, (first,)),
+        Piece("random", out, seed, codes, (first,)),
         *trained,
         Piece("tested", out, seed, codes, tuple(piece.name for piece in trained)),
+        guided,
+        Piece("tested_guided", out, seed, codes, (first, guided.name)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
         Piece("steered_long", out, seed, codes),
@@ -135,6 +139,24 @@ def measure_diversity(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  
     """Diversity and quality of texts under codes and of sampled texts."""
     agent = CoLAAgent.load(piece.agent("codes"))
     return measures.diversity(agent, world, size["texts"], size["samples"], piece.seed)
+
+
+def measure_random(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Diversity and quality of random tokens."""
+    agent = CoLAAgent.load(piece.agent("codes"))
+    return measures.random_tokens(agent, world, size["texts"], size["samples"], piece.seed)
+
+
+def train_guided(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Stages 1 to 3."""
+    agent = trained(config_of(size, piece, guidance_steps=size["guidance_steps"]), piece.agent("guided"))
+    return {"curve": agent.curve, "config": asdict(agent.config)}
+
+
+def measure_guided(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Rewrites for test users without and with stage 3, which tunes the base model; neither has seen RL."""
+    agents = {"unguided": CoLAAgent.load(piece.agent("codes")), "guided": CoLAAgent.load(piece.agent("guided"))}
+    return {name: measures.tested(agent, world, size["tested"], piece.seed) for name, agent in agents.items()}
 
 
 @dataclass(frozen=True)
@@ -207,6 +229,9 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "codes": train_codes,
         "information": measure_information,
         "diversity": measure_diversity,
+        "random": measure_random,
+        "guided": train_guided,
+        "tested_guided": measure_guided,
         **dict.fromkeys(STAGE_4, reinforce),
         "tested": measure_tested,
         "tested_slow": measure_after,
