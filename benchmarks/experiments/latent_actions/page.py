@@ -32,6 +32,7 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
+WHOLE = ("ppo_codes", "prior_codes", "uniform_codes")  # where one code decides an edit
 LEARNT = ("ppo_codes", "ppo_edits")
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
 AFTER = {
@@ -170,8 +171,10 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
 def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Codes as actions against K edits."""
     names = {"gain": "gain", "judge": "judge", "parses": "parses"}
-    long = found.get("steered_long", [])
+    long, whole = found.get("steered_long", []), found.get("steered_whole", [])
     body, numbers = body_of(pieces, ACTIONS, names)
+    more, own = body_of(whole, {name: f"{ACTIONS[name]}, one for an edit" for name in WHOLE}, names)
+    body, numbers = body + more, numbers | own
     more, own = body_of(long, {name: f"{ACTIONS[name]}, long" for name in LEARNT}, names)
     body, numbers = body + more, numbers | own
     table = aligned(["", "seeds", *names.values()], body) if body else ""
@@ -180,6 +183,10 @@ def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
             name = f"PPO on codes{words}, minus {ACTIONS[other]}{words if other in LEARNT else ''}"
             numbers[name] = contrast(kind, "ppo_codes", other)
             table += f"\n\nGain on the same users and texts, {name}: {numbers[name]}."
+    for other in WHOLE[1:] if whole else ():
+        name = f"PPO on codes, one for an edit, minus {ACTIONS[other]}, one for an edit"
+        numbers[name] = contrast(whole, "ppo_codes", other)
+        table += f"\n\nGain on the same users and texts, {name}: {numbers[name]}."
     spent = []
     for kind, words in ((pieces, ""), (long, ", long")):
         for method in LEARNT if kind else ():
@@ -188,6 +195,11 @@ def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
             }
             spent.append([ACTIONS[method] + words, *counts.values()])
             numbers[f"training, {ACTIONS[method]}{words}"] = counts
+    if whole:
+        learnt = [piece["found"]["ppo_codes"] for piece in whole]
+        counts = {name: spread([one[name] for one in learnt]) for name in ("steps", "generations")}
+        spent.append([f"{ACTIONS['ppo_codes']}, one for an edit", *counts.values()])
+        numbers["training, PPO on codes, one for an edit"] = counts
     head = ["training", "environment steps", "generations"]
     return table + (f"\n\n{aligned(head, spent)}" if spent else ""), numbers
 

@@ -16,7 +16,7 @@ from baselines.cola import CoLAAgent, CoLAConfig, train
 from baselines.cola.mcts import fit_q
 from baselines.evaluate import make_envs
 from benchmarks.experiments.latent_actions import measures
-from benchmarks.experiments.latent_actions.steered import steered
+from benchmarks.experiments.latent_actions.steered import on_codes, steered
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -87,6 +87,7 @@ def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
         Piece("tested_guided", out, seed, codes, (first, guided.name)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
+        Piece("steered_whole", out, seed, codes),
         Piece("steered_long", out, seed, codes),
         slow,
         Piece("tested_slow", out, seed, codes, (slow.name,)),
@@ -224,6 +225,11 @@ def measure_steered(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # 
     return steered({**size, **size["long_ppo"]} if piece.kind == "steered_long" else size, piece.seed)
 
 
+def measure_whole(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """PPO on codes that decide a whole edit each."""
+    return on_codes({**size, "ppo_envs": size["whole_envs"]}, piece.seed, whole=True)
+
+
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
     {
         "codes": train_codes,
@@ -238,6 +244,7 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "tested_long": measure_after,
         "search": measure_search,
         "steered": measure_steered,
+        "steered_whole": measure_whole,
         "steered_long": measure_steered,
     }
 )
