@@ -204,6 +204,12 @@ def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
     return table + (f"\n\n{aligned(head, spent)}" if spent else ""), numbers
 
 
+def reached(pieces: Found, _: Mapping[str, Found]) -> Section:
+    """What a choice can change in one rewrite."""
+    names = {"mean": "mean gain", "best": "best gain", "spread": "standard deviation", "distinct": "different texts"}
+    return rows_of(pieces, {"codes": "codes, one for an edit", "edits": "K edits"}, names)
+
+
 def computing(_: Found, found: Mapping[str, Found]) -> Section:
     """What a gain took: the mean gain of the rewrites over the updates of stage 4."""
     body, numbers = [], {}
@@ -231,6 +237,7 @@ SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Sectio
     ("Search", "search", search),
     ("Computing", "computing", computing),
     ("Codes as actions of the environment", "steered", steered),
+    ("What a choice can change in one rewrite", "reach", reached),
 )
 
 

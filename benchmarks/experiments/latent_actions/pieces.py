@@ -16,7 +16,7 @@ from baselines.cola import CoLAAgent, CoLAConfig, train
 from baselines.cola.mcts import fit_q
 from baselines.evaluate import make_envs
 from benchmarks.experiments.latent_actions import measures
-from benchmarks.experiments.latent_actions.steered import on_codes, steered
+from benchmarks.experiments.latent_actions.steered import on_codes, reach, steered
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -88,6 +88,7 @@ def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
         Piece("steered_whole", out, seed, codes),
+        Piece("reach", out, seed, codes),
         Piece("steered_long", out, seed, codes),
         slow,
         Piece("tested_slow", out, seed, codes, (slow.name,)),
@@ -230,6 +231,11 @@ def measure_whole(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # no
     return on_codes({**size, "ppo_envs": size["whole_envs"]}, piece.seed, whole=True)
 
 
+def measure_reach(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What codes and edits can change in one rewrite."""
+    return reach(size, piece.seed)
+
+
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
     {
         "codes": train_codes,
@@ -245,6 +251,7 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "search": measure_search,
         "steered": measure_steered,
         "steered_whole": measure_whole,
+        "reach": measure_reach,
         "steered_long": measure_steered,
     }
 )

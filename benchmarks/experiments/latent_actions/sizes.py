@@ -33,6 +33,7 @@ SMALL: dict[str, Any] = {
     "ppo_envs": 32,
     "ppo_tested": 64,
     "whole_envs": 64,
+    "reached": 48,
     "long_ppo": {"rewrites": 8_192, "ppo_envs": 64},
 }
 TINY_TRAINING = TRAINING | {
@@ -43,7 +44,7 @@ TINY = {
     "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "guidance_steps": 1, "rl_steps": 1, "long_steps": 1,
     "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
-    "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2, "whole_envs": 2,
+    "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2, "whole_envs": 2, "reached": 2,
     "long_ppo": {"rewrites": 10, "ppo_envs": 2},
 }  # fmt: skip
 LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}

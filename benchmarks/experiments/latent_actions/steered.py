@@ -76,6 +76,39 @@ def on_codes(size: Mapping[str, Any], seed: int, *, whole: bool = False) -> dict
     return found
 
 
+def reach(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What a choice can change: every code, and every edit, in the first rewrite of the same episodes.
+
+    Returns:
+        For `codes` (each decides a whole edit) and `edits`, for each test episode: `users`, and over the choices the
+        `mean` gain of a rewrite, the `best` one, its standard deviation `spread`, and `distinct`, the number of
+        different texts.
+    """
+    count = size["reached"]
+    kwargs = {"split": "test", "autoreset_mode": AutoresetMode.NEXT_STEP, "language_model": "grammar"}
+    places: dict[str, VectorEnv] = {
+        "codes": latent(count, "test", AutoresetMode.NEXT_STEP, WHOLE),
+        "edits": make_envs(ENV_ID, count, **kwargs),
+    }
+    return {name: tried(envs, seed) for name, envs in places.items()}
+
+
+def tried(envs: VectorEnv, seed: int) -> dict[str, Any]:
+    """One environment's part of `reach`."""
+    base: Any = envs.unwrapped
+    gains, texts = [], []
+    for action in range(int(envs.single_action_space.n)):  # type: ignore[attr-defined]
+        envs.reset(seed=FIRST_SEED * (1 + seed))
+        users = [str(base.world.catalog.users[state.user]) for state in base.states]
+        gains.append(envs.step(np.full(envs.num_envs, action))[1])
+        texts.append([env.state.text for env in base.envs])
+    envs.close()
+    table = np.array(gains)
+    distinct = [float(len(set(own))) for own in zip(*texts, strict=True)]
+    own = {"mean": table.mean(axis=0), "best": table.max(axis=0), "spread": table.std(axis=0)}
+    return {"users": users, "distinct": distinct, **{name: column.tolist() for name, column in own.items()}}
+
+
 @torch.no_grad()
 def played(choose: Choose, episodes: int, seed: int, every: int | None = None) -> dict[str, Any]:
     """One batch of test episodes."""
