@@ -128,15 +128,35 @@ def diversity(agent: CoLAAgent, world: World, texts: int, samples: int, seed: in
         for each text: `similarity`, the mean cosine between the embeddings of its rewrites; `distinct`, the share of
         them with different attributes; and their shares `parses` and `followed`.
     """
-    rng = np.random.default_rng([seed, 21])
-    states = first_states(world, texts, rng)
-    rows = [state for state in states for _ in range(samples)]
-    seeds, longest = fresh_seeds(rng, len(rows)), agent.config.max_tokens
+    states, seeds = drawn(world, texts, samples, seed)
+    longest = agent.config.max_tokens
     makers = {
         "codes": by_codes(agent.model, seeds, longest, 1.0),
         "uniform_codes": by_codes(agent.model, seeds, longest, UNIFORM),
         "tokens": by_tokens(agent.model.base, seeds, longest, 1.0),
     }
+    return diverse(agent, world, states, samples, makers)
+
+
+def random_tokens(agent: CoLAAgent, world: World, texts: int, samples: int, seed: int) -> dict[str, Any]:
+    """The same of the same texts where every token is uniform over the vocabulary: `random_tokens`."""
+    states, seeds = drawn(world, texts, samples, seed)
+    makers = {"random_tokens": by_tokens(agent.model.base, seeds, agent.config.max_tokens, UNIFORM)}
+    return diverse(agent, world, states, samples, makers)
+
+
+def drawn(world: World, texts: int, samples: int, seed: int) -> tuple[list[RawState], list[int]]:
+    """States whose texts are rewritten, and a seed for each of their rewrites."""
+    rng = np.random.default_rng([seed, 21])
+    states = first_states(world, texts, rng)
+    return states, fresh_seeds(rng, texts * samples)
+
+
+def diverse(
+    agent: CoLAAgent, world: World, states: Sequence[RawState], samples: int, makers: Mapping[str, ChooserMaker]
+) -> dict[str, Any]:
+    """Diversity and quality of what each chooser writes."""
+    rows = [state for state in states for _ in range(samples)]
     found = {}
     for name, make in makers.items():
         said = written(agent, world, rows, make)

@@ -16,7 +16,7 @@ from baselines.cola import CoLAAgent, CoLAConfig, train
 from baselines.cola.mcts import fit_q
 from baselines.evaluate import make_envs
 from benchmarks.experiments.latent_actions import measures
-from benchmarks.experiments.latent_actions.steered import steered
+from benchmarks.experiments.latent_actions.steered import on_codes, reach, steered
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -76,13 +76,19 @@ def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
 def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
     trained = [Piece("rl_codes", out, seed, codes, (first,)), Piece("rl_tokens", out, seed, codes)]
     slow = Piece("rl_slow", out, seed, codes, (first,))
+    guided = Piece("guided", out, seed, codes)
     long = [Piece("rl_long_codes", out, seed, codes, (first,)), Piece("rl_long_tokens", out, seed, codes)]
     return [
         Piece("diversity", out, seed, codes, (first,)),
+        Piece("random", out, seed, codes, (first,)),
         *trained,
         Piece("tested", out, seed, codes, tuple(piece.name for piece in trained)),
+        guided,
+        Piece("tested_guided", out, seed, codes, (first, guided.name)),
         Piece("search", out, seed, codes, (first,)),
         Piece("steered", out, seed, codes),
+        Piece("steered_whole", out, seed, codes),
+        Piece("reach", out, seed, codes),
         Piece("steered_long", out, seed, codes),
         slow,
         Piece("tested_slow", out, seed, codes, (slow.name,)),
@@ -135,6 +141,24 @@ def measure_diversity(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  
     """Diversity and quality of texts under codes and of sampled texts."""
     agent = CoLAAgent.load(piece.agent("codes"))
     return measures.diversity(agent, world, size["texts"], size["samples"], piece.seed)
+
+
+def measure_random(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Diversity and quality of random tokens."""
+    agent = CoLAAgent.load(piece.agent("codes"))
+    return measures.random_tokens(agent, world, size["texts"], size["samples"], piece.seed)
+
+
+def train_guided(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Stages 1 to 3."""
+    agent = trained(config_of(size, piece, guidance_steps=size["guidance_steps"]), piece.agent("guided"))
+    return {"curve": agent.curve, "config": asdict(agent.config)}
+
+
+def measure_guided(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Rewrites for test users without and with stage 3, which tunes the base model; neither has seen RL."""
+    agents = {"unguided": CoLAAgent.load(piece.agent("codes")), "guided": CoLAAgent.load(piece.agent("guided"))}
+    return {name: measures.tested(agent, world, size["tested"], piece.seed) for name, agent in agents.items()}
 
 
 @dataclass(frozen=True)
@@ -202,17 +226,32 @@ def measure_steered(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # 
     return steered({**size, **size["long_ppo"]} if piece.kind == "steered_long" else size, piece.seed)
 
 
+def measure_whole(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """PPO on codes that decide a whole edit each."""
+    return on_codes({**size, "ppo_envs": size["whole_envs"]}, piece.seed, whole=True)
+
+
+def measure_reach(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What codes and edits can change in one rewrite."""
+    return reach(size, piece.seed)
+
+
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
     {
         "codes": train_codes,
         "information": measure_information,
         "diversity": measure_diversity,
+        "random": measure_random,
+        "guided": train_guided,
+        "tested_guided": measure_guided,
         **dict.fromkeys(STAGE_4, reinforce),
         "tested": measure_tested,
         "tested_slow": measure_after,
         "tested_long": measure_after,
         "search": measure_search,
         "steered": measure_steered,
+        "steered_whole": measure_whole,
+        "reach": measure_reach,
         "steered_long": measure_steered,
     }
 )

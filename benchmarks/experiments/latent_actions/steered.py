@@ -26,14 +26,15 @@ from eagle_gym.language.codes import load_codes
 ENV_ID = "EagleGym/Plots-v0"
 CODES_A_REWRITE = 2.6  # codes of an edit, on average: the budget of steps for a budget of rewrites
 STEPS = 13  # of a rollout: an episode of five rewrites, on average
+WHOLE = 20  # tokens of a code that decides a whole edit: nearly all are shorter
 Choose = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.int64]]
 
 
-def latent(num_envs: int, split: str, mode: AutoresetMode) -> VectorLatentActions:
-    """Environments whose actions are the shipped codes."""
+def latent(num_envs: int, split: str, mode: AutoresetMode, every: int | None = None) -> VectorLatentActions:
+    """Environments whose actions are the shipped codes; `every` as in `VectorLatentActions`."""
     kwargs = {"split": split, "language_model": "grammar", "action_features": "none"}
     envs = make_envs(ENV_ID, num_envs, autoreset_mode=mode, **kwargs)
-    return VectorLatentActions(envs.unwrapped, load_codes(), steer="edit")
+    return VectorLatentActions(envs.unwrapped, load_codes(), every=every, steer="edit")
 
 
 def steered(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -43,13 +44,25 @@ def steered(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
         For each method, for each test episode: `users`, `gain`, `judge`; and for those that learn `rewrites`, the
         rewrites of their training, and `generations`.
     """
+    return on_codes(size, seed) | edits(size, seed)
+
+
+def on_codes(size: Mapping[str, Any], seed: int, *, whole: bool = False) -> dict[str, Any]:
+    """PPO on codes, uniform codes, and those of the code model's own policy.
+
+    Args:
+        size: The size of the run.
+        seed: Seed of training and test.
+        whole: Whether the first code decides the whole edit. The code model's policy then chooses the others, and a
+            rewrite is one step.
+    """
     found = {}
-    num_envs, episodes = size["ppo_envs"], size["ppo_tested"]
-    envs = latent(num_envs, "train", AutoresetMode.SAME_STEP)
+    every = WHOLE if whole else None
+    envs = latent(size["ppo_envs"], "train", AutoresetMode.SAME_STEP, every)
     before = envs.unwrapped.usage.snapshot()  # type: ignore[attr-defined]
-    config = PPOConfig(policy="stock", n_steps=STEPS, seed=seed)
+    config = PPOConfig(policy="stock", seed=seed) if whole else PPOConfig(policy="stock", n_steps=STEPS, seed=seed)
     model = make_model(WrappedVecEnv(envs), config)
-    model.learn(int(size["rewrites"] * CODES_A_REWRITE))
+    model.learn(size["rewrites"] if whole else int(size["rewrites"] * CODES_A_REWRITE))
     used = envs.unwrapped.usage.snapshot() - before  # type: ignore[attr-defined]
     rng = np.random.default_rng([seed, 31])
     choosers: dict[str, Choose] = {
@@ -58,15 +71,48 @@ def steered(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "prior_codes": lambda seen: sample(seen["prior"].astype(np.float64), rng),
     }
     for name, choose in choosers.items():
-        found[name] = played(choose, episodes, seed)
+        found[name] = played(choose, size["ppo_tested"], seed, every)
     found["ppo_codes"] |= {"generations": used.calls, "steps": model.num_timesteps}
-    return found | edits(size, seed)
+    return found
+
+
+def reach(size: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What a choice can change: every code, and every edit, in the first rewrite of the same episodes.
+
+    Returns:
+        For `codes` (each decides a whole edit) and `edits`, for each test episode: `users`, and over the choices the
+        `mean` gain of a rewrite, the `best` one, its standard deviation `spread`, and `distinct`, the number of
+        different texts.
+    """
+    count = size["reached"]
+    kwargs = {"split": "test", "autoreset_mode": AutoresetMode.NEXT_STEP, "language_model": "grammar"}
+    places: dict[str, VectorEnv] = {
+        "codes": latent(count, "test", AutoresetMode.NEXT_STEP, WHOLE),
+        "edits": make_envs(ENV_ID, count, **kwargs),
+    }
+    return {name: tried(envs, seed) for name, envs in places.items()}
+
+
+def tried(envs: VectorEnv, seed: int) -> dict[str, Any]:
+    """One environment's part of `reach`."""
+    base: Any = envs.unwrapped
+    gains, texts = [], []
+    for action in range(int(envs.single_action_space.n)):  # type: ignore[attr-defined]
+        envs.reset(seed=FIRST_SEED * (1 + seed))
+        users = [str(base.world.catalog.users[state.user]) for state in base.states]
+        gains.append(envs.step(np.full(envs.num_envs, action))[1])
+        texts.append([env.state.text for env in base.envs])
+    envs.close()
+    table = np.array(gains)
+    distinct = [float(len(set(own))) for own in zip(*texts, strict=True)]
+    own = {"mean": table.mean(axis=0), "best": table.max(axis=0), "spread": table.std(axis=0)}
+    return {"users": users, "distinct": distinct, **{name: column.tolist() for name, column in own.items()}}
 
 
 @torch.no_grad()
-def played(choose: Choose, episodes: int, seed: int) -> dict[str, Any]:
+def played(choose: Choose, episodes: int, seed: int, every: int | None = None) -> dict[str, Any]:
     """One batch of test episodes."""
-    envs = latent(episodes, "test", AutoresetMode.NEXT_STEP)
+    envs = latent(episodes, "test", AutoresetMode.NEXT_STEP, every)
     base: Any = envs.unwrapped
     observation, _ = envs.reset(seed=FIRST_SEED * (1 + seed))
     first = list(base.states)
