@@ -35,7 +35,7 @@ def write_page(folder: Path, sets: Sequence[str]) -> str:
     run = read_run(folder)
     found = [item for other in sets[1:] for item in comparisons(run, sets[0], other)]
     decides = f"**{found[0].claim}**: {found[0].words}. **{found[1].claim}**: {found[1].words}."
-    parts = [decides, NOTE, aligned(HEAD, rows(found)), table(run, sets)]
+    parts = ["# What designed action sets are worth", decides, NOTE, aligned(HEAD, rows(found)), table(run, sets)]
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
     return text
