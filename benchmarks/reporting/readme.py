@@ -20,10 +20,10 @@ from benchmarks.running.runs import Run, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
-training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which
-agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom. The
-[report](benchmarks/reference/tasks/REPORT.md) has action sets of other kinds, costs, and what is wanted of each
-preset."""
+training seeds. Of each learner, it is the largest budget that was run. The language model is the grammar. *Optimistic*
+is greedy with the expected utility of each edit, which agents are not shown on the default task. *User-blind greedy*
+knows what edits do and not for whom. The [report](benchmarks/reference/tasks/REPORT.md) has action sets of other kinds,
+costs, verdicts by a judge, and what is wanted of each preset."""
 
 
 def fill(page: str, mark: str, content: str) -> str:

@@ -127,7 +127,7 @@ def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
     learnt = dict.fromkeys(key for methods in shown.values() for key in methods if key not in (*BRIEF, "uniform"))
     body = [
         [worded(key), *(str((key in methods and placed(methods, key)) or "") for methods in shown.values())]
-        for key in ("uniform", *learnt, *BRIEF)
+        for key in (*learnt, *BRIEF)
         if any(key in methods for methods in shown.values())
     ]
     return aligned(["policy", *(place.replace("-", ", ") for place in shown)], body) + "\n"
