@@ -74,9 +74,9 @@ def results(tasks: Path) -> str:
 
 
 def commands(run: Run) -> str:
-    """The commands that made a run, as a block, with the folder's name in this repository."""
+    """The commands that make a run, as a block, with the folder's name in this repository; not in pieces (`--only`)."""
     given = (str(cell.header["command"]).removeprefix("__main__.py ") for cell in run.done)
-    made = dict.fromkeys(re.sub(r" (--out|--jobs)[ =]\S+", "", command) for command in given)
+    made = dict.fromkeys(re.sub(r" (--out|--jobs|--only)[ =]\S+", "", command) for command in given)
     lines = [*(f"{command} --out runs/{run.experiment}" for command in made), f"readme --tasks runs/{run.experiment}"]
     return without_paths("```sh\n" + "\n".join(f"python -m benchmarks {line}" for line in lines) + "\n```")
 

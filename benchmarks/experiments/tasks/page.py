@@ -111,7 +111,8 @@ def best_of(methods: Methods, catalog: str, task: str, steps: Sequence[int]) -> 
 
 
 OPPONENTS = {"uniform": "uniform", "user-blind greedy": "user_blind", "privileged greedy": "optimistic"}
-SHOWN = ("default", "plan", "hidden")  # presets of the summary
+SHOWN = ("default", "plan", "hidden")  # presets of the summary on Plots
+SHOWN_ELSEWHERE = ("default", "plan")
 BRIEF = ("linucb", "user_blind", "optimistic", "beam")  # policies of the summary after those that learn
 
 
@@ -119,7 +120,7 @@ def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
     """Normalised scores of a few policies, presets next to each other; of a learner, the largest budget."""
     shown = {}
     for name in names:
-        for task in SHOWN:
+        for task in SHOWN if name == PLOTS else SHOWN_ELSEWHERE:
             if methods := by_method(run.of(f"{name}-{task}")):
                 best = best_of(methods, name, task, steps)
                 keys = ("uniform", *best, *BRIEF)
