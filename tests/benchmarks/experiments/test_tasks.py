@@ -68,7 +68,7 @@ def test_verdicts_by_hand(tmp_path: Path) -> None:
         assert line.lower() in text.lower()
     assert read_json(tmp_path / "tasks.json")["plots-default"]["User-blind greedy, at most 0.5"][1] == "met"
     summary = (tmp_path / "SUMMARY.md").read_text().splitlines()
-    named = ["uniform", "PPO (SB3, stock policy), 40 steps", "PPO (SB3), 40 steps"]
+    named = ["PPO (SB3, stock policy), 40 steps", "PPO (SB3), 40 steps", "user-blind greedy"]
     assert [line.split("|")[1].strip() for line in summary[2:]][:3] == named
     assert np.all([line.count("|") == 3 for line in summary])
 
