@@ -217,8 +217,8 @@ class RefusingModel(ScriptedModel):
 def test_an_error_in_one_half_leaves_the_other_as_it_would_be() -> None:
     model = RefusingModel()
     world = make_tiny_world(model=model)
-    failing, sound, alone = (EagleVectorEnv.from_world(world, 2) for _ in range(3))
-    for env, seed in ((failing, 3), (sound, 8), (alone, 8)):
+    failing, sound, twin = (EagleVectorEnv.from_world(world, 2) for _ in range(3))
+    for env, seed in ((failing, 3), (sound, 8), (twin, 8)):
         env.reset(seed=seed)
     before = [(state.text, state.step) for state in failing.states]
     model.refused = frozenset(state.text for state in failing.states) - {state.text for state in sound.states}
@@ -227,7 +227,7 @@ def test_an_error_in_one_half_leaves_the_other_as_it_would_be() -> None:
         env.step_async(np.array([0, 1]))
     with pytest.raises(LanguageModelError, match="refused"):
         failing.step_wait()
-    assert data_equivalence(sound.step_wait(), alone.step(np.array([0, 1])), exact=True)
+    assert data_equivalence(sound.step_wait(), twin.step(np.array([0, 1])), exact=True)
     assert [(state.text, state.step) for state in failing.states] == before
     model.refused = frozenset()
     failing.step(np.array([0, 1]))

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.rating.invitations import invite
 from benchmarks.rating.store import Store
 from benchmarks.rating.study import Study
-from tests.benchmarks.rating.studies import Server, served, small_study
+from tests.benchmarks.rating.studies import Server, small_study
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -35,12 +35,6 @@ SCRIPT = (
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return small_study(tmp_path_factory.mktemp("browser"), text=SCRIPT)
-
-
-@pytest.fixture(scope="module")
-def server(study: Study) -> Iterator[Server]:
-    with served(study.folder) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

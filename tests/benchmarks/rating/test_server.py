@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
@@ -28,12 +27,6 @@ SCRIPT = "<script>document.title = 'taken'</script> A film & a \"quote\" <img sr
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return small_study(tmp_path_factory.mktemp("rating"), text=SCRIPT)
-
-
-@pytest.fixture(scope="module")
-def server(study: Study) -> Iterator[Server]:
-    with served(study.folder) as found:
-        yield found
 
 
 def link(study: Study, days: float = 1) -> str:
