@@ -37,7 +37,6 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
@@ -47,6 +46,7 @@ from baselines.config import check_at_least, check_choice
 from baselines.evaluate import evaluate
 from baselines.language import ParsedObservation, likelihoods, pack, read_texts
 from baselines.reference import make_reference
+from baselines.rolling import ELSEWHERE
 from baselines.run import write_file
 from eagle_gym.envs import transition
 from eagle_gym.envs.episode import SEEDS
@@ -62,6 +62,7 @@ TASKS: Final = {
 }
 ROWS: Final = 16  # prompts that are read in one pass where no gradient is needed
 CONFIG: Final = "config.json"
+REPLICATES: Final = 9_999  # of a bootstrap
 RESULT: Final = "result.json"
 ADAPTER: Final = "adapter"
 LINEAR: Final = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]  # of a Llama's layers
@@ -512,28 +513,32 @@ def pay_all(world: World, choices: Sequence[Choice]) -> NDArray[np.float64]:
     return paid
 
 
-def play(agent: Any, envs: Any, config: GRPOConfig, log: Callable[[str], None]) -> list[float]:  # noqa: ANN401
-    """The gains of an agent in the held-out episodes."""
+def play(agent: Any, envs: Any, config: GRPOConfig, log: Callable[[str], None]) -> list[tuple[str, float]]:  # noqa: ANN401
+    """User and gain of each held-out episode of an agent."""
     name = type(agent).__name__
     with tqdm(desc=name, unit="step", leave=False, disable=None) as bar:
         done = evaluate(agent, envs, method=name, episodes=config.episodes, bar=bar)
-    gains = [row.gain for row in done.rows]
-    log(f"{name}: mean gain {np.mean(gains):.3f} in {len(gains)} episodes")
-    return gains
+    log(f"{name}: mean gain {np.mean([row.gain for row in done.rows]):.3f} in {len(done.rows)} episodes")
+    return [(row.user, row.gain) for row in done.rows]
 
 
-def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """The mean and a 95 % bootstrap interval of it."""
-    sample = np.asarray(values)
-    if np.ptp(sample) == 0:
-        return float(sample[0]), float(sample[0]), float(sample[0])
-    found = stats.bootstrap((sample,), np.mean, n_resamples=9_999, rng=np.random.default_rng(seed), method="percentile")
-    low, high = found.confidence_interval
+def interval(values: Sequence[float], users: Sequence[Any]) -> tuple[float, float, float]:
+    """The mean and a 95 % interval of it. A replicate of the bootstrap draws users, each with all of its values."""
+    sample = np.asarray(values, np.float64)
+    _, owners = np.unique(users, return_inverse=True)
+    sums, counts = np.bincount(owners, sample), np.bincount(owners)
+    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=REPLICATES)
+    low, high = np.percentile(drawn @ sums / (drawn @ counts), (2.5, 97.5))
     return float(sample.mean()), float(low), float(high)
 
 
-def summarise(values: Values) -> dict[str, Any]:
-    """Means with intervals, and what training changed: paired differences between `NAME` and `NAME, trained`."""
+def summarise(values: Values, users: Sequence[Any]) -> dict[str, Any]:
+    """Means with intervals, and what training changed: paired differences between `NAME` and `NAME, trained`.
+
+    Args:
+        values: Name -> a value of each state or episode.
+        users: The user of each of them.
+    """
     changes = {
         name: np.subtract(trained, values[name]).tolist()
         for name in values
@@ -541,8 +546,8 @@ def summarise(values: Values) -> dict[str, Any]:
     }
     return {
         "count": len(next(iter(values.values()))),
-        "mean": {name: interval(row) for name, row in values.items()},
-        "change": {name: interval(row) for name, row in changes.items()},
+        "mean": {name: interval(row, users) for name, row in values.items()},
+        "change": {name: interval(row, users) for name, row in changes.items()},
     }
 
 
@@ -568,9 +573,9 @@ def run(
         ConfigurationError: The folder holds another run, or a package is missing.
         PreparationError: The model is missing, or a file cannot be written.
     """
-    _check_run(out / CONFIG, config)
     with closing(envs(split="test")) as test:
         base: EagleVectorEnv = test.unwrapped  # type: ignore[assignment]
+        _check_run(out / CONFIG, config, base)
         held_out = collect(base, config.states, config.seed, of_each=1)
         paid = np.array(_stage(out / "paid.json", lambda: pay_all(base.world, held_out).tolist()), np.float64)
         before = _stage(out / "before.json", lambda: _chances(load(config), held_out, log))
@@ -579,14 +584,19 @@ def run(
                 train(load(config), training.unwrapped, out, config, log)  # type: ignore[arg-type]
         after = _stage(out / "after.json", lambda: _chances(load(config, out / ADAPTER), held_out, log))
         chances = {"model": np.array(before), "trained model": np.array(after)}
-        result: dict[str, Any] = {"states": summarise(compare_choices(held_out, paid, chances))}
+        owners = [choice.state.user for choice in held_out]
+        result: dict[str, Any] = {"states": summarise(compare_choices(held_out, paid, chances), owners)}
         if config.episodes:
             agents = {**_references(base, config), "model": load(config), "trained model": load(config, out / ADAPTER)}
-            gains = {
-                name: _stage(out / f"episodes-{name.replace(' ', '-')}.json", partial(play, agent, test, config, log))
+            played = {
+                name: _stage(
+                    out / f"{config.episodes}-episodes-{name.replace(' ', '-')}.json",
+                    partial(play, agent, test, config, log),
+                )
                 for name, agent in agents.items()
             }
-            result["episodes"] = summarise(gains)
+            gains = {name: [gain for _, gain in rows] for name, rows in played.items()}
+            result["episodes"] = summarise(gains, [user for user, _ in played["uniform"]])
     result |= {"config": asdict(config), "curve": _curve(out)}
     written = json.dumps(result, indent=1)
     write_file(out / RESULT, written.encode())
@@ -668,8 +678,13 @@ def closing(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[gym.vector.Ve
         envs.close()
 
 
-def _check_run(path: Path, config: GRPOConfig) -> None:
-    asked = asdict(config)
+def _check_run(path: Path, config: GRPOConfig, envs: EagleVectorEnv) -> None:
+    """Refuse the folder of a run with other hyperparameters or another environment; else note both there."""
+    world = envs.world
+    settings = {name: value for name, value in world.settings.as_kwargs().items() if name not in ELSEWHERE}
+    prints = {"space": world.space.fingerprint, "language_model": world.model.fingerprint}
+    environment = {"catalog": world.catalog.hash, **prints, "num_envs": envs.num_envs, **settings}
+    asked = json.loads(json.dumps({**asdict(config), "environment": environment}))
     if path.is_file():
         found = json.loads(path.read_text())
         differ = [name for name in asked if name != "episodes" and found.get(name) != asked[name]]

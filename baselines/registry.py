@@ -316,6 +316,8 @@ def reads(spec: str, settings: Mapping[str, Any] = MappingProxyType({})) -> str:
     learner = find(name)
     config = make_config(name, {**dict(read_setting(name, text) for text in own.split(",") if text), **settings})
     found = {learner.reads, READS.get(getattr(config, "reference", ""), "")}
+    if getattr(config, "search", 0):  # CoLA's tree search tries rewrites, and sees what they are paid
+        found.add("rewrites")
     if getattr(config, "supervised", ""):
         found.add(_reads_of_folder(Path(config.supervised)))
     return ", ".join(sorted({word for words in found for word in words.split(", ") if word}))

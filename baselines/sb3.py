@@ -170,6 +170,11 @@ class PPOConfig(ClippedConfig):
         check_at_least(self, 1, "cloning_epochs")
         if self.dataset or self.reference:
             check_choice(self, "reference", REFERENCES)
+        if self.dataset and (self.shaping or self.gamma != 1.0):
+            raise ConfigurationError(
+                f"expected no shaping and gamma=1 with a dataset, got shaping={self.shaping!r} and gamma={self.gamma}: "
+                "values are cloned from plain returns, so leave the dataset or these out"
+            )
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,7 @@ class Training:
         self._stream = stream
         self._accelerator = Accelerator(cpu=agent.config.device == "cpu")
         self._extra: dict[str, dict[str, Tensor]] = {}
+        self._kept: dict[str, dict[str, Tensor]] = {}  # beside the agent: what a longer training goes on from
 
     def run(self) -> None:
         """Do every update that is left."""
@@ -197,7 +198,7 @@ class Training:
         if config.search and self.agent.q is None:
             self.agent.q = fit_q(self.agent.model, config, self.world)
         if self.folder:
-            self.agent.save(self.folder, {})
+            self.agent.save(self.folder, self._kept or self._on_disk())
             if not self.agent.changes_base:  # what `eagle_gym.envs.latent_actions` reads
                 self.agent.model.save(self.folder / EXPORTED)
 
@@ -233,7 +234,15 @@ class Training:
                 agent.steps += agent.config.prompts * agent.config.group_size
             self._log.add(number + 1, {f"{name}/{key}": value for key, value in facts.items()}, shown=SHOWN)
             if self.folder and ((number + 1) % self._every == 0 or number + 1 == end):
-                agent.save(self.folder, {"optimizer": run.optimizer_tensors(optimizer), **self._extra})
+                self._kept = {"optimizer": run.optimizer_tensors(optimizer), **self._extra}
+                agent.save(self.folder, self._kept)
+
+    def _on_disk(self) -> dict[str, dict[str, Tensor]]:
+        """What an earlier training kept, if this one had no update left to do."""
+        if not self.folder or not (self.folder / run.HEADER).is_file():
+            return {}
+        names = run.read_header(self.folder)["tensors"]
+        return {name: run.read_tensors(self.folder, name) for name in ("optimizer", "start") if name in names}
 
 
 OF_RL = (

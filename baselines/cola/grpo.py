@@ -44,7 +44,7 @@ from baselines.cola.turns import (
 )
 from baselines.worlds import fresh_seeds
 from eagle_gym.envs.world import RawState, World
-from eagle_gym.language.codes import CodeModel
+from eagle_gym.language.codes import CodeModel, make_codes
 
 CHUNK = 64  # turns in a forward pass
 Floats = NDArray[np.float64]
@@ -103,12 +103,13 @@ class TokenActor:
 
     Args:
         model: The code model whose base it is.
+        start: The code model as it was before any training: a training that was cut begins with a tuned base.
     """
 
-    def __init__(self, model: CodeModel) -> None:
+    def __init__(self, model: CodeModel, start: CodeModel) -> None:
         self.model = model
         model.base.requires_grad_(True)
-        self._start = copy.deepcopy(model.base).requires_grad_(False)
+        self._start = copy.deepcopy(start.base).requires_grad_(False).to(model.base.device)
 
     def chooser(self, seeds: Sequence[int], max_tokens: int, temperature: float) -> ChooserMaker:
         """As in `Actor`."""
@@ -133,7 +134,7 @@ class TokenActor:
 
 def make_actor(config: CoLAConfig, model: CodeModel) -> Actor:
     """The policy that a configuration improves, as it is before stage 4."""
-    return CodeActor(model) if config.acts == "codes" else TokenActor(model)
+    return CodeActor(model) if config.acts == "codes" else TokenActor(model, make_codes(config.sizes, config.seed))
 
 
 @dataclass(frozen=True, eq=False)

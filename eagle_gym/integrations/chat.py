@@ -175,18 +175,20 @@ class Chat:
         except UnreadableAnswerError as error:
             self._turns += 1
             self._missed += 1
-            return self._turn(before, "", f"{error}\n\n{self.env.read()}")
+            return self._turn(before, "", f"{error}\n\n{self.env.read()}", price=self.env.settings.edit_cost)
         observation, *_ = self.env.step_with(edit) if isinstance(edit, str) else self._env.step(edit)
         self._turns += 1
         return self._turn(before, self.env.frames[-1].edit, str(observation))
 
-    def _turn(self, before: State, edit: str, observation: str) -> Turn:
+    def _turn(self, before: State, edit: str, observation: str, *, price: float = 0.0) -> Turn:
+        """The turn since a state. `price` is what a turn without a step costs: it is not cheaper than a step."""
         after = self.state
         if self._missed:  # the observation's own count is of rewrites
             observation += f"\nTurns left: {self.turns_left}."
         gains = {name: after.utility[name] - before.utility[name] for name in PARTS}
+        gains["cost"] += price
         valid = bool(edit) and after.valid
-        return Turn(observation, after.total - before.total, gains, edit, valid, over=self.turns_left <= 0)
+        return Turn(observation, after.total - before.total - price, gains, edit, valid, over=self.turns_left <= 0)
 
     def _read(self, said: str) -> int | str:
         choice = read_answer(said, self.state.action_set.edits, free_edits=self.free_edits)

@@ -218,6 +218,10 @@ def test_a_run_resumes_and_writes(envs: Any, tmp_path: Path, name: str) -> None:
     assert [row for row in resumed.curve if "rl/return" in row] == [row for row in whole.curve if "rl/return" in row]
     loaded = registry.load(tmp_path / "cut")
     assert isinstance(loaded, CoLAAgent)
+    longer = settings | {"rl_steps": TINY["rl_steps"] + 1}
+    grown = registry.train(name, envs, longer, folder=tmp_path / "cut", resume=True, progress=False)
+    at_once = registry.train(name, envs, longer, progress=False)
+    assert [row for row in grown.curve if "rl/return" in row] == [row for row in at_once.curve if "rl/return" in row]
     for key, weight in whole.learning.named_parameters():
         torch.testing.assert_close(dict(loaded.learning.named_parameters())[key], weight)
     loaded.bind(envs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def config(folder: Path, **changes: Any) -> GRPOConfig:
     return GRPOConfig(model=str(folder), **(small | changes))
 
 
-def envs(split: str = "train") -> Any:
-    return make_envs("EagleGym/Plots-v0", 2, **SMALL, split=split)
+def envs(split: str = "train", **kwargs: Any) -> Any:
+    return make_envs("EagleGym/Plots-v0", 2, **SMALL, split=split, **kwargs)
 
 
 @pytest.fixture
@@ -211,6 +212,16 @@ def test_a_run_is_whole_and_continues(folder: Path, tmp_path: Path, monkeypatch:
     assert grpo.run(envs, tmp_path, config(folder), said.append) == json.loads((tmp_path / "result.json").read_text())
     with pytest.raises(ConfigurationError, match="steps differ"):
         grpo.run(envs, tmp_path, config(folder, steps=3))
+    with pytest.raises(ConfigurationError, match="environment differ"):
+        grpo.run(partial(envs, edit_cost=0.5), tmp_path, config(folder))
+
+
+def test_an_interval_draws_users() -> None:
+    values = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+    mean, low, high = grpo.interval(values, list("aaaabbbb"))
+    assert (mean, low, high) == (0.5, 0.0, 1.0)  # two users, so a draw may hold only one of them
+    _, low, high = grpo.interval(values, range(8))
+    assert 0.1 < low < high < 0.9
 
 
 def test_bad_settings_and_models_are_typed_errors(folder: Path, tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ def test_every_method_says_what_it_reads(name: str) -> None:
     assert registry.is_privileged(name) == (WANTED.get(name, "") not in ("", "rewrites"))
 
 
+def test_a_search_over_codes_reads_rewrites() -> None:
+    assert registry.reads("cola", {"search": 8}) == "rewrites"
+
+
 def test_these_methods_follow_a_reference_policy() -> None:
     assert set(IMITATES) == {"supervised", "eagle", "vas", "best_of_n", "ppo", "ppo-stock"}
 

@@ -334,6 +334,12 @@ def test_a_minibatch_is_a_quarter_of_a_rollout_unless_it_is_given(
     assert PPOConfig(batch_size=batch_size).arguments(num_envs)["batch_size"] == expected
 
 
+@pytest.mark.parametrize("other", [{"shaping": "par"}, {"gamma": 0.9}])
+def test_values_are_cloned_from_plain_returns_only(other: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="expected no shaping and gamma=1 with a dataset"):
+        PPOConfig(dataset="somewhere", reference="uniform", **other)
+
+
 @pytest.mark.parametrize("policy", ["equivariant", "stock"])
 def test_ppo_begins_as_the_policy_that_it_clones(tmp_path: Path, policy: str) -> None:
     envs = EagleVectorEnv.from_world(make_tiny_world(observation="latent"), num_envs=8)

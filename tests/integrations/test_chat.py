@@ -108,6 +108,13 @@ def test_an_unreadable_answer_uses_up_its_turn() -> None:
     assert "Turns left" not in talk.answer("1").observation
 
 
+def test_an_unreadable_answer_costs_as_much_as_a_step() -> None:
+    talk = chat(arguments={**GRAMMAR, "edit_cost": 0.25})
+    talk.reset(seed=0)
+    missed = talk.answer("What a film!")
+    assert (missed.reward, missed.gains["cost"]) == (-0.25, 0.25)
+
+
 def test_gains_are_those_of_the_parts() -> None:
     talk = chat(arguments={**GRAMMAR, "edit_cost": 0.25, "drift_penalty": 0.1})
     talk.reset(seed=1)

@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.experiments.tasks.methods import COMPARED, SETS
 from benchmarks.reporting.document import aligned
-from benchmarks.reporting.standings import Cells, Methods, average, difference, judged_mean
+from benchmarks.reporting.standings import Cells, Methods, average, judged_mean
+from benchmarks.reporting.verdicts import HEAD, judged, judged_difference, rows, verdict
 from benchmarks.running.runs import Run, by_method, rows_of
-from benchmarks.stats import Interval, Keyed, normalised, paired_difference, shared
+from benchmarks.stats import Interval, normalised, shared
 from eagle_gym.errors import ConfigurationError
 
 MARK = "judge"  # of the column
@@ -42,12 +43,6 @@ def fresh() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def keyed(run: Run, cells: Cells) -> Keyed:
-    """`(seed, episode, user, gain)` by the judge, of every judged episode."""
-    found = ((item.seed, item.episode, item.user, item.confirmed) for item in run.judged(cells))
-    return [row for row in found if np.isfinite(row[-1])]
-
-
 def scores(run: Run, place: str, learnt: Sequence[str], worded: Sequence[str]) -> str:
     """Gains by the judge, and their place between uniform (0) and beam search (1), of a few policies.
 
@@ -71,35 +66,20 @@ def placed(run: Run, methods: Methods, name: str) -> Interval | None:
     """The score of a method by the judge: 0 is uniform, 1 is beam search; None if the judge cannot tell these two."""
     if not {name, "beam", "uniform"} <= set(methods):
         return None
-    scale = judged_difference(run, Comparison("the scale", methods["beam"], methods["uniform"]))
+    scale = judged_difference(run, methods["beam"], methods["uniform"])
     if scale is None or scale.low <= 0:
         return None
     try:
-        method, top, bottom = shared(*(keyed(run, methods[key]) for key in (name, "beam", "uniform")))
+        method, top, bottom = shared(*(judged(run, methods[key]) for key in (name, "beam", "uniform")))
         return normalised(method, top, fresh(), bottom=bottom)
     except ConfigurationError:  # no episode is judged for all three
         return None
 
 
 def verdicts(run: Run, compared: Iterable[Comparison]) -> str:
-    """A table of comparisons by reward and by judge; a claim holds where both intervals are above 0."""
-    body = []
-    for item in compared:
-        by_reward = difference(item.one, item.other, fresh())
-        by_judge = judged_difference(run, item)
-        holds = [found is not None and found.low > 0 for found in (by_reward, by_judge)]
-        verdict = {2: "holds", 0: "does not hold"}.get(sum(holds), f"by {'reward' if holds[0] else MARK} only")
-        body.append([item.name, str(by_reward or "n/a"), str(by_judge or "n/a"), verdict])
-    return aligned(["difference", "by reward", f"by {MARK}", "above 0"], body) if body else ""
-
-
-def judged_difference(run: Run, item: Comparison) -> Interval | None:
-    """Mean paired difference by the judge; None without shared judged episodes."""
-    try:
-        one, other = shared(keyed(run, item.one), keyed(run, item.other))
-        return paired_difference(one, other, fresh())
-    except ConfigurationError:
-        return None
+    """A table of comparisons by reward and by judge; empty without any."""
+    found = [verdict(run, item.name, item.one, item.other) for item in compared]
+    return aligned(HEAD, rows(found)) if found else ""
 
 
 def comparisons(run: Run, place: str, task: str, pairs: Sequence[tuple[str, str, str]]) -> Iterator[Comparison]:

@@ -27,5 +27,5 @@ class EagleState(State):
 
     seed: int | None = Field(default=None, description="The seed of the episode, if it was given")
     current: str = Field(default="", description="The text")
-    user_id: str = Field(default="", description="The user's id in the catalog")
+    user_id: str = Field(default="", description="The user's id in the catalog; empty if the taste is hidden")
     utility: dict[str, float] = Field(default_factory=dict, description="The utility of the text, with its parts")

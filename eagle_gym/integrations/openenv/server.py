@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from eagle_gym.catalogs import CATALOGS
+from eagle_gym.envs.observation import shown_utility
 from eagle_gym.errors import EagleError
 from eagle_gym.integrations.chat import Chat
 from eagle_gym.integrations.openenv.models import EagleAction, EagleObservation, EagleState
@@ -102,13 +103,13 @@ class EagleEnvironment(Environment[EagleAction, EagleObservation, EagleState]):
         """The state of the episode; empty before the first reset."""
         if not self._episode:
             return EagleState()
-        chat, state = self._chat, self._chat.state
+        chat, state, world = self._chat, self._chat.state, self._chat.env.world
         return EagleState(
             **self._episode,
             step_count=chat.turns_taken,
             current=state.text,
-            user_id=chat.env.world.catalog.users[state.user],
-            utility=dict(state.utility),
+            user_id=world.catalog.users[state.user] if world.settings.shows_taste else "",
+            utility=shown_utility(world, state),
         )
 
     def _edits(self) -> dict[int, str]:

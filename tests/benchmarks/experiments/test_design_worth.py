@@ -32,5 +32,5 @@ def test_design_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["run", "design_worth", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
-    assert page.startswith("**LinUCB, designed minus random**: ")
-    assert page.count("not judged") == 9 + 2, "nine comparisons, two of them in the first line"
+    assert page.startswith("# What designed action sets are worth\n\n**LinUCB, designed minus random**: ")
+    assert page.count("not judged") == 9 + 2, "nine comparisons, two of them in the first paragraph"

@@ -99,9 +99,9 @@ def test_verdicts_of_a_judge_by_hand(tmp_path: Path) -> None:
     found = {row[0]: row[1:] for row in lines if len(row) == 4}
     assert found["Privileged greedy minus user-blind greedy"] == (
         *("1.00 [1.00, 1.00]", "-0.50 [-0.50, -0.50]"),
-        "by reward only",
+        "**reward and judge disagree**: above by reward, below by judge",
     )
-    assert found["PPO (SB3), 40 steps minus privileged greedy"][2] == "by reward only"
+    assert found["PPO (SB3), 40 steps minus privileged greedy"][2].startswith("**reward and judge disagree**")
     assert found["beam search"] == ("4.00 [4.00, 4.00]", "-2.00 [-2.00, -2.00]", "n/a")
     judge(tmp_path, confirmed=0.5)
     text = pages.write_page(tmp_path, ["plots"], ["plan"], (40,))
