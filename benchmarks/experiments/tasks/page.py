@@ -245,7 +245,7 @@ def hidden_checks(methods: Methods, most: int) -> list[Check]:
         Check(
             "LinUCB minus user-blind greedy, above 0", difference_of(methods.get("linucb"), methods.get("user_blind"))
         ),
-        Check("RecurrentPPO minus its twin without memory, above 0", difference_of(memory, twin)),
+        Check("RecurrentPPO minus PPO, above 0", difference_of(memory, twin)),
     ]
 
 

@@ -81,7 +81,7 @@ def test_verdicts_on_the_hidden_task_by_hand(tmp_path: Path) -> None:
         "- User-blind greedy, at most 0.4: 0.30 [0.30, 0.30], met.",
         "- PPO (SB3), 20 steps, at most 0.4: 0.30 [0.30, 0.30], met.",
         "- LinUCB minus user-blind greedy, above 0: 0.30 [0.30, 0.30], met.",
-        "- RecurrentPPO minus its twin without memory, above 0: 0.40 [0.40, 0.40], met.",
+        "- RecurrentPPO minus PPO, above 0: 0.40 [0.40, 0.40], met.",
     ):
         assert line.lower() in text.lower()
     read = {row.split("|")[1].strip(): row.split("|")[4].strip() for row in text.splitlines() if row.startswith("| ")}
