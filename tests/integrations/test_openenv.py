@@ -149,6 +149,14 @@ def test_a_failed_rewrite_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
         session.step(EagleAction(answer=0))
 
 
+def test_a_hidden_taste_is_hidden_in_the_state_too() -> None:
+    session = EagleEnvironment(task="hidden", arguments={"language_model": "grammar"})
+    session.reset(seed=0)
+    assert session.state.user_id == ""
+    assert "total" in session.state.utility
+    assert "percentile" not in session.state.utility
+
+
 def test_arguments_are_checked_before_it_serves() -> None:
     with pytest.raises(ValueError, match="did you mean 'plots'"):
         make_app(catalog="plot")
