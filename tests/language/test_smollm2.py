@@ -160,20 +160,31 @@ def test_an_episode_of_free_text_on_the_editor(catalog: str, smollm2: Path, cach
 
 
 def test_environments_share_one_server(url: str, cache: Path, tmp_path: Path):
-    """And what it said is replayed without it, word for word."""
-    products, calls = write_table(tmp_path), tmp_path / "calls.jsonl"
+    """And what it said is replayed without it, word for word.
 
-    def episode(**keywords: object) -> list[tuple[str, ...]]:
+    So small a model may have no answer to an edit that it proposed, which is an error: another start is taken then.
+    """
+    products = write_table(tmp_path)
+
+    def episode(seed: int, **keywords: object) -> list[tuple[str, ...]]:
         envs = gym.make_vec("EagleGym/Table-v0", num_envs=4, **products, cache_dir=str(cache), **SMALL | keywords)
-        _, first = envs.reset(seed=0)
-        *_, second = envs.step(np.zeros(4, dtype=np.int64))
-        envs.close()
+        try:
+            _, first = envs.reset(seed=seed)
+            *_, second = envs.step(np.zeros(4, dtype=np.int64))
+        finally:
+            envs.close()
         return [tuple(info["text"]) for info in (first, second)]
 
-    said = episode(language_model=f"openai:smollm2@{url}?timeout=300", record=str(calls))
+    for seed in range(5):
+        calls = tmp_path / f"{seed}.jsonl"
+        with suppress(LanguageModelError):
+            said = episode(seed, language_model=f"openai:smollm2@{url}?timeout=300", record=str(calls))
+            break
+    else:
+        pytest.fail("no start of five was played to its end")
     assert len(said[1]) == 4
     assert all(said[1])
-    assert episode(language_model=f"replay:{calls}", prompts=None) == said
+    assert episode(seed, language_model=f"replay:{calls}", prompts=None) == said
 
 
 def test_a_server_tells_token_ids_and_log_probabilities(url: str):
