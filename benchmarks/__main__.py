@@ -150,7 +150,9 @@ def add_run(runner: Parser) -> None:
     cells.add_argument(
         "--engine", choices=ENGINES, default="local", help="local processes, or a Ray cluster (default: %(default)s)"
     )
-    cells.add_argument("--only", default="*", help="do only the cells whose names match, such as 'plots-plan-*'")
+    cells.add_argument(
+        "--only", default="*", help="do only the cells (throughput: sections) that match, such as 'plots-plan-*'"
+    )
     cells.add_argument("--resume", action="store_true", help="repeat failed cells")
     cells.add_argument("--fresh", action="store_true", help="repeat finished cells")
     cells.add_argument(

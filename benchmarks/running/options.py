@@ -21,7 +21,8 @@ class Options:
         device: Device of language models. Only experiments on speed use it.
         figure: Draw the figure and measure nothing. Only `design` uses it.
         experiment: Name of the experiment.
-        only: Do only the cells whose names match this pattern, such as `plots-plan-*`, and what they need.
+        only: Do only the cells whose names match this pattern, such as `plots-plan-*`, and what they need; of
+            `throughput`, only these sections.
         report_only: Do no cell; report on the finished ones and list the missing ones.
         language_model: Spec of a general language model, for `t4_products`; one or several, for `editing`.
     """

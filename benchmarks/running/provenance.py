@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.running.files import ROOT
 
 PACKAGES = (
-    *("eagle_gym", "gymnasium", "stable_baselines3", "torch", "transformers"),
+    *("eagle_gym", "gymnasium", "stable_baselines3", "torch", "transformers", "ctranslate2"),
     *("numpy", "scipy", "cvxpy", "pandas", "pyarrow"),
 )
 

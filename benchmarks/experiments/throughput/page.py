@@ -68,8 +68,10 @@ class Findings:
             f"Size {about['size']}, device {about['device']}, {about['threads']} threads; {machine['processor']}, "
             f"{machine['cores']} cores; torch {about['versions']['torch']}, transformers "
             f"{about['versions']['transformers']}; commit {commits([about])[0]}.",
-            aligned(["ratio or share", "value", "range", "target", "verdict"], [*map(check_row, self.checks)]),
         ]
+        if self.checks:
+            head = ["ratio or share", "value", "range", "target", "verdict"]
+            lines.append(aligned(head, [*map(check_row, self.checks)]))
         for title, rows in self.tables.items():
             lines += [f"## {title}", as_table(rows)]
         return "\n\n".join(lines) + "\n"

@@ -12,7 +12,18 @@ import pytest
 from matplotlib.image import imread
 
 from benchmarks.__main__ import main
-from benchmarks.experiments.throughput import action_sets, bench, exactness, measure, parts, plain, serving, steps
+from benchmarks.experiments.throughput import (
+    action_sets,
+    bench,
+    ctranslate,
+    engines,
+    exactness,
+    measure,
+    parts,
+    plain,
+    serving,
+    steps,
+)
 from benchmarks.experiments.throughput.page import Findings, as_table, check_row, shown
 from benchmarks.reporting.targets import Check
 from benchmarks.running.files import read_json
@@ -21,11 +32,14 @@ from eagle_gym import design
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import RawState, World
 from eagle_gym.errors import PreparationError
+from eagle_gym.language.embedded import weights_path
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.transformers import TransformersModel
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 from tests.language.tiny import WORDS, write_llama, write_tokenizer
+
+EDITS = ("Set it in the 1980s.", "Add a robot.", "Make it darker.", "Replace the chef with a pilot.")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +72,7 @@ def ran(world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(measure, "make_world", lambda **settings: world)
     monkeypatch.setattr(plain, "open_model", open_model)
+    monkeypatch.setattr(engines, "weights_path", lambda: folder)
     assert main(["run", "throughput", "--size", "smoke", "--out", str(tmp_path)]) == 0
     return tmp_path
 
@@ -224,3 +239,55 @@ def test_variants_change_what_they_are_told(world: World) -> None:
     assert (changed.settings.actions, changed.resources.action_sets.k) == (4, 4)
     assert (changed.settings.pool, changed.resources.action_sets.pool) == (12, 12)
     assert replace(changed.settings, actions=6, pool=16) == world.settings
+
+
+def test_only_some_sections_run_and_the_run_is_not_finished(
+    world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "make_world", lambda **settings: world)
+    assert main(["run", "throughput", "--size", "smoke", "--only", "recall", "--out", str(tmp_path)]) == 0
+    found = read_json(tmp_path / "run.json")
+    assert [*found["tables"]] == ["Nearest of 2,000 Gaussian items in 8 dimensions"]
+    assert not found["finished"]
+    assert "Nearest of 2,000" in (tmp_path / "REPORT.md").read_text()
+    assert main(["run", "throughput", "--size", "smoke", "--only", "recal", "--out", str(tmp_path)]) != 0
+
+
+def test_ctranslate2_writes_the_same_greedy_text() -> None:
+    """Its conversion is the same model: else its speed would say nothing about ours."""
+    pytest.importorskip("ctranslate2")
+    model = plain.open_model("cpu")
+    prompts = [Prompt("rewrite", "A comedy about a family. The hero is a chef.", edit) for edit in EDITS]
+    anchor = ctranslate.CTranslate2Generate(model, weights_path())
+    said = anchor.generate(prompts, range(len(prompts)), temperature=0.0)
+    ours = model.generate(prompts, range(len(prompts)), temperature=0.0)
+    assert [answer.text for answer in said] == [answer.text for answer in ours]
+    assert [answer.completion_tokens for answer in said] == [answer.completion_tokens for answer in ours]
+    drawn = [anchor.generate(prompts, [seed])[0].text for seed in range(4)]
+    assert len(set(drawn)) > 1, "at temperature 1 it samples"
+
+
+def test_without_ctranslate2_its_row_says_how_to_install_it(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctranslate, "find_spec", lambda name: None)
+    monkeypatch.setattr(plain, "open_model", lambda device, dtype="float32", **kwargs: open_tiny(folder, dtype=dtype))
+    found = Findings()
+    size = bench.Size(num_envs=2, steps=1, again=1, batches=(1, 2))
+    engines.engines(bench.Bench(world, size, "cpu"), found)
+    (rows,) = found.tables.values()
+    assert rows[-1]["engine"] == "CTranslate2: not installed (pip install ctranslate2)"
+    assert rows[-1]["batch of 2"] is None
+    assert all(row["batch of 2"] > 0 for row in rows[:-1])
+
+
+def test_the_anchor_is_compared_turn_by_turn() -> None:
+    rates = {engines.OURS: {1: [2.0, 9.0, 6.0]}, engines.ANCHOR: {1: [1.0, 1.0, 2.0]}}
+    assert engines.anchored(rates) == [{"batch": 1, "median": 3.0, "least": 2.0, "most": 9.0}]
+
+
+def test_small_batches_are_repeated_with_other_prompts() -> None:
+    prompts = [Prompt("rewrite", f"Text {number}.", "Add a robot.") for number in range(40)]
+    assert [len(engines.chosen(prompts, batch, 0)) for batch in (1, 5, 16, 32)] == [16, 15, 16, 32]
+    first, second = (engines.chosen(prompts, 16, repeat) for repeat in (0, 1))
+    assert not set(first) & set(second)
