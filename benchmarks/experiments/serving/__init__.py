@@ -1,0 +1,36 @@
+"""How many steps a second does one llama.cpp server give, with 1 to 64 environments and its prompt cache on and off?
+
+The server runs on loopback, on the cores of the environments, and is started and stopped by the experiment. It serves
+SmolLM2-135M-Instruct as it is, with long prompts that show two examples, and tuned to edit (`"smollm2"`), with short
+ones. Episodes start from invented overviews of films and take edits of the lexicon, so a step asks the server for one
+rewrite and nothing else. Needs `make models`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from tempfile import TemporaryDirectory
+
+from benchmarks.experiments.halves.server import llama_cpp
+from benchmarks.experiments.serving.measure import SLOTS, Size, measure
+from benchmarks.experiments.serving.models import served
+from benchmarks.experiments.serving.page import write_page
+from benchmarks.running import Options
+
+SIZES: Mapping[str, Size] = {
+    "smoke": Size(envs=(1, 2), repeats=1, steps=1),
+    "small": Size(envs=(1, 4, 16, 64), repeats=1),
+    "reference": Size(envs=(1, 4, 16, 64), repeats=3),
+}
+
+
+def run(options: Options) -> None:
+    """Serve one model after the other; measure; write the page after each, and print it."""
+    rows = []
+    with TemporaryDirectory() as folder:
+        for model in served(folder, options.only):
+            with llama_cpp(model.file, slots=SLOTS, threads=os.cpu_count() or 1) as address:
+                rows += measure(model, address, SIZES[options.size], folder)
+            page = write_page(rows, options.out, options.size)
+    print(page)

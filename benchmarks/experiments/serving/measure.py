@@ -1,0 +1,161 @@
+"""Times steps of vector environments that share one server."""
+
+from __future__ import annotations
+
+import csv
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.experiments.serving.models import Served
+from eagle_gym.envs.opening import make_world
+from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import World
+from eagle_gym.errors import LanguageModelError
+from eagle_gym.language.editor.overviews import overview
+
+SLOTS: Final = 8  # requests that the server answers at once; more of them wait
+ITEMS: Final = 400  # overviews of the catalog, so that few episodes of a run start from the same one
+USERS: Final = 30
+ATTEMPTS: Final = 5  # at a cell: a small model's answer may be none, and then the cell is timed again
+SETTINGS: Final[dict[str, Any]] = {
+    "catalog": "table", "candidates": "lexicon", "effects": "words", "dim": 4, "placebo": "allow",
+    "max_new_tokens": 160, "horizon": 50,
+}  # fmt: skip
+CACHE: Final = {"on": {}, "off": {"extra_body": '{"cache_prompt": false}'}}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is measured.
+
+    Attributes:
+        envs: Numbers of environments.
+        repeats: Cells of each kind.
+        steps: Steps of each environment in a cell; 0 takes 16 for one environment and fewer for more, at least 2.
+    """
+
+    envs: tuple[int, ...]
+    repeats: int
+    steps: int = 0
+
+    def steps_of(self, envs: int) -> int:
+        """Steps of each environment in a cell."""
+        return self.steps or max(2, 16 // envs)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number of environments with the cache on or off.
+
+    Attributes:
+        model: The model's name.
+        envs: Environments.
+        cache: `"on"` or `"off"`.
+        rates: Steps of all environments per second, by repeat.
+        read: Tokens of prompts that the server computed for a step, by repeat; others were in its cache.
+        asked: Tokens of prompts that it was sent for a step, by repeat.
+        failed: Cells that were timed again, since an answer was none.
+    """
+
+    model: str
+    envs: int
+    cache: str
+    rates: tuple[float, ...]
+    read: tuple[float, ...]
+    asked: tuple[float, ...]
+    failed: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Steps per second, tokens computed and tokens asked for a step, and how often it was tried in vain."""
+
+    rate: float
+    read: float
+    asked: float
+    failed: int
+
+
+def measure(model: Served, address: str, size: Size, folder: str) -> list[Row]:
+    """Time every number of environments with the cache on and off, in turn."""
+    worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
+    cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
+    seeds = iter(range(0, 10**9, max(size.envs)))
+    turns = [key for _ in range(size.repeats) for key in cells]
+    timed(worlds["on"], address, 1, 1, seeds)  # the server's first answer takes longer
+    for envs, cache in tqdm(turns, desc=model.name, unit="cell", disable=None):
+        cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seeds))
+    return [
+        Row(
+            model.name,
+            envs,
+            cache,
+            rates=tuple(cell.rate for cell in found),
+            read=tuple(cell.read for cell in found),
+            asked=tuple(cell.asked for cell in found),
+            failed=sum(cell.failed for cell in found),
+        )
+        for (envs, cache), found in cells.items()
+    ]
+
+
+def open_world(model: Served, address: str, cache: str, folder: Path) -> World:
+    """The world of the invented catalog, behind the server."""
+    options = {"prompts": model.prompts, "timeout": "600", "concurrency": "64", **CACHE[cache]}
+    query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
+    return make_world(**SETTINGS, **write_catalog(folder), language_model=f"openai:smollm2@{address}/v1?{query}")
+
+
+def write_catalog(folder: Path) -> dict[str, str]:
+    """Invented overviews and ratings without meaning, as arguments of an environment."""
+    rng = np.random.default_rng(0)
+    items, ratings = folder / "items.csv", folder / "ratings.csv"
+    with items.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("item", "text"), *((f"f{i}", overview(rng).text) for i in range(ITEMS))])
+    rows = [(f"u{user}", f"f{item}") for user in range(USERS) for item in rng.choice(ITEMS, 30, replace=False)]
+    with ratings.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("user", "item", "rating"), *((*row, int(rng.integers(1, 6))) for row in rows)])
+    return {"texts": str(items), "ratings": str(ratings)}
+
+
+def timed(world: World, address: str, count: int, steps: int, seeds: Iterator[int]) -> Cell:
+    """Time the steps of new environments; each attempt has episodes of its own.
+
+    Raises:
+        LanguageModelError: No attempt came to its end.
+    """
+    envs = EagleVectorEnv.from_world(world, count)
+    for attempt in range(ATTEMPTS):
+        seed = next(seeds)
+        envs.reset(seed=seed)
+        rng = np.random.default_rng(seed)
+        read, asked, began = computed(address), world.model.usage.prompt_tokens, time.perf_counter()
+        try:
+            for _ in range(steps):
+                masks = envs.action_masks()
+                envs.step(np.argmax(rng.random(masks.shape) * masks, axis=1))
+        except LanguageModelError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        took, total = time.perf_counter() - began, count * steps
+        asked = world.model.usage.prompt_tokens - asked
+        return Cell(total / took, (computed(address) - read) / total, asked / total, attempt)
+    raise AssertionError
+
+
+def computed(address: str) -> int:
+    """Tokens of prompts that the server has computed since its start."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as response:
+        told = response.read().decode()
+    found = re.search(r"^llamacpp:prompt_tokens_total (\S+)", told, re.MULTILINE)
+    return int(float(found[1])) if found else 0
