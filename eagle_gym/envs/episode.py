@@ -141,6 +141,7 @@ def _is_whole(world: World, state: object) -> bool:
         state.text in FreeText()
         and isinstance(state.valid, bool)
         and state.rewrite in ("", *CHANGES)
+        and 0 <= state.movement <= 2
         and 0 <= state.user < len(world.catalog.users)
         and -1 <= state.item < len(world.catalog.items)
         and 0 <= state.step <= world.settings.horizon
@@ -156,7 +157,7 @@ def _is_same(one: State, other: State) -> bool:
     """Whether two states hold the same; copies count."""
     if one is other:
         return True
-    plain = ("text", "user", "item", "step", "valid", "utility", "reward", "rewrite")
+    plain = ("text", "user", "item", "step", "valid", "utility", "reward", "rewrite", "movement")
     arrays = ("expected", "features", "weights", "mask")
     return (
         all(getattr(one, name) == getattr(other, name) for name in plain)

@@ -99,7 +99,7 @@ def make_info(world: World, state: State) -> dict[str, Any]:
         "utility": shown_utility(world, state),
     }
     if not world.resources.speaks_plot_english:
-        info["rewrite"] = state.rewrite
+        info |= {"rewrite": state.rewrite, "movement": state.movement}
     left_out = () if world.settings.infos == "full" else TEXT_KEYS
     if not world.settings.shows_taste:
         left_out = (*left_out, *HIDDEN_KEYS)

@@ -287,13 +287,22 @@ def step_with(
 
 
 def with_rewards(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[State]:
-    """[B] The states of `after`, with what they are paid, and the rewards and changes of the steps that led there."""
+    """[B] The states of `after`, with what they are paid, and what the steps that led there earned and moved."""
     paid = [with_paid_total(world, old, new) for old, new in zip(before, after, strict=True)]
-    earned = rewards(world, before, paid)
+    earned, moved = rewards(world, before, paid), movements(world, before, paid)
     return [
-        dataclasses.replace(new, reward=reward, change=new.z - old.z)
-        for old, new, reward in zip(before, paid, earned, strict=True)
+        dataclasses.replace(new, reward=reward, change=new.z - old.z, movement=moved[row])
+        for row, (old, new, reward) in enumerate(zip(before, paid, earned, strict=True))
     ]
+
+
+def movements(world: Pays, before: Sequence[State], after: Sequence[State]) -> list[float]:
+    """[B] How far the encoder's features of free texts have moved. The texts are encoded already."""
+    free = [row for row, state in enumerate(after) if state.rewrite]
+    encoder = world.space.encoder
+    moved = encoder.movement([before[row].text for row in free], [after[row].text for row in free]) if free else ()
+    found = dict(zip(free, map(float, moved), strict=True))
+    return [found.get(row, 0.0) for row in range(len(after))]
 
 
 def with_paid_total(world: Pays, before: State, after: State) -> State:

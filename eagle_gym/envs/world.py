@@ -297,6 +297,8 @@ class State:
         reward: Reward of the step that led here, 0 at the start.
         change: [n] Displacement of the embedding in that step, 0 at the start.
         rewrite: What that step made of a free text (`eagle_gym.language.change`); "" at the start, and in plot English.
+        movement: Cosine distance between what the encoder reads in the text and in the one before it; 0 at the start,
+            and in plot English.
     """
 
     text: str
@@ -311,6 +313,7 @@ class State:
     change: NDArray[np.float64]
     reward: float = 0.0
     rewrite: str = ""
+    movement: float = 0.0
 
     @property
     def total(self) -> float:

@@ -5,6 +5,7 @@ Importing this package is cheap: torch and transformers are imported when a mode
 
 from __future__ import annotations
 
+from eagle_gym.language.checking import edits_done
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import (
     Completion,
@@ -22,5 +23,6 @@ __all__ = [
     "Prompt",
     "Usage",
     "UsageSnapshot",
+    "edits_done",
     "load_language_model",
 ]

@@ -58,7 +58,7 @@ def read_answer(
         return Answer("", _quoted("reasoning that does not end", raw))
     answer = strip_special_tokens(answer, special)
     blocks = _blocks(_unpacked(answer))
-    if prompt is not None and prompt.task == "rate":
+    if prompt is not None and prompt.task in ("rate", "check"):
         return _first(blocks)
     found = _choose(blocks, prompt)
     return found if found.text or found.problem else Answer("", _quoted("nothing but remarks or markup", raw))

@@ -383,7 +383,7 @@ def _dump(record: object) -> str:
 
 
 def _flat(prompt: Prompt) -> str:
-    return f"{prompt.task} {prompt.edit} {prompt.text} {prompt.profile}"
+    return f"{prompt.task} {prompt.edit} {prompt.text} {prompt.profile} {prompt.rewrite}"
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ last bit, an embedding does not depend on the other texts of its batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,6 +72,11 @@ class Encoder:
         """
         return self.linear(self.bags(texts)) - self.intercept
 
+    def movement(self, before: Sequence[str], after: Sequence[str]) -> Floats:
+        """How far the features of texts are from those of others, `[B]`, as cosine distances (`cosine_distance`)."""
+        pairs = zip(self.bags(before), self.bags(after), strict=True)
+        return np.array([cosine_distance(one, other) for one, other in pairs])
+
     def linear(self, bags: Sequence[Bag]) -> Floats:
         """Embeddings of texts given by their features, before the projection, `[B, n]`."""
         return weighted(bags, self._rows, self.intercept)
@@ -83,6 +89,19 @@ class Encoder:
             self._bags |= found
             self._remembered += sum(len(numbers) for numbers, _ in found.values())
         return [found[text] if text in found else self._bags[text] for text in texts]
+
+
+def cosine_distance(one: Bag, other: Bag) -> float:
+    """One less the cosine of two texts' features: 0 for equal directions, 1 where they have nothing in common.
+
+    A text without features has nothing in common with any but another such text.
+    """
+    if one == other:
+        return 0.0
+    known = dict(zip(*one, strict=True))
+    norms = math.hypot(*one[1]) * math.hypot(*other[1])
+    shared = math.fsum(known.get(number, 0.0) * value for number, value in zip(*other, strict=True))
+    return min(2.0, max(0.0, 1.0 - shared / norms)) if norms > 0 else 1.0
 
 
 def weighted(bags: Sequence[Bag], rows: Floats, intercept: Floats) -> Floats:

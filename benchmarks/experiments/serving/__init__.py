@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 
 from benchmarks.experiments.halves.server import llama_cpp
-from benchmarks.experiments.serving.measure import SLOTS, Size, measure
+from benchmarks.experiments.serving.measure import SLOTS, Row, Size, time_model
 from benchmarks.experiments.serving.models import served
 from benchmarks.experiments.serving.page import write_page
 from benchmarks.running import Options
@@ -26,11 +26,14 @@ SIZES: Mapping[str, Size] = {
 
 
 def run(options: Options) -> None:
-    """Serve one model after the other; measure; write the page after each, and print it."""
-    rows = []
+    """Serve one model after the other; measure; write the page after each repeat, and print it."""
+    rows: list[Row] = []
+    page = ""
     with TemporaryDirectory() as folder:
         for model in served(folder, options.only):
             with llama_cpp(model.file, slots=SLOTS, threads=os.cpu_count() or 1) as address:
-                rows += measure(model, address, SIZES[options.size], folder)
-            page = write_page(rows, options.out, options.size)
+                found: list[Row] = []
+                for found in time_model(model, address, SIZES[options.size], folder):
+                    page = write_page([*rows, *found], options.out, options.size)
+            rows += found
     print(page)

@@ -6,7 +6,7 @@ import csv
 import re
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,27 +85,22 @@ class Cell:
     failed: int
 
 
-def measure(model: Served, address: str, size: Size, folder: str) -> list[Row]:
-    """Time every number of environments with the cache on and off, in turn."""
+def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator[list[Row]]:
+    """Time every number of environments with the cache on and off, in turn; yields all rows after each repeat."""
     worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
     seeds = iter(range(0, 10**9, max(size.envs)))
-    turns = [key for _ in range(size.repeats) for key in cells]
     timed(worlds["on"], address, 1, 1, seeds)  # the server's first answer takes longer
-    for envs, cache in tqdm(turns, desc=model.name, unit="cell", disable=None):
-        cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seeds))
-    return [
-        Row(
-            model.name,
-            envs,
-            cache,
-            rates=tuple(cell.rate for cell in found),
-            read=tuple(cell.read for cell in found),
-            asked=tuple(cell.asked for cell in found),
-            failed=sum(cell.failed for cell in found),
-        )
-        for (envs, cache), found in cells.items()
-    ]
+    for repeat in range(size.repeats):
+        for envs, cache in tqdm(cells, desc=f"{model.name}, repeat {repeat + 1}", unit="cell", disable=None):
+            cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seeds))
+        yield [row_of(model.name, *key, found) for key, found in cells.items()]
+
+
+def row_of(model: str, envs: int, cache: str, cells: Sequence[Cell]) -> Row:
+    """The repeats of one kind of cell."""
+    rates, read, asked, failed = zip(*((cell.rate, cell.read, cell.asked, cell.failed) for cell in cells), strict=True)
+    return Row(model, envs, cache, rates=rates, read=read, asked=asked, failed=sum(failed))
 
 
 def open_world(model: Served, address: str, cache: str, folder: Path) -> World:

@@ -1,6 +1,6 @@
-"""A model tuned to edit, which leaves proposals to the model that it was tuned from.
+"""A model tuned to edit, which leaves proposals and judgements to the model that it was tuned from.
 
-An editor has learnt to answer with a text, whatever it is asked for: it is no use as a proposer.
+An editor has learnt to answer with a text, whatever it is asked for: it is no use as a proposer or a judge.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from eagle_gym.language.model import Completion, check_request
 from eagle_gym.language.prompts import Prompt, PromptSource, load_prompts
 from eagle_gym.language.transformers import TransformersModel
 
-PROPOSING = "chat_few_shot"  # the words in which the base model is asked for edits, where nobody chooses others
+PROPOSING = "chat_few_shot"  # the words in which the base model is asked, where nobody chooses others
+OF_BASE = ("propose", "rate", "check")  # tasks of the base model
 
 
 class TunedModel(TransformersModel):
-    """Rewrites with its own weights and proposes with those of its base model (see `LanguageModel`).
+    """Rewrites with its own weights; proposes and judges with those of its base model (see `LanguageModel`).
 
     The base model is loaded when it is first asked. Both count into one `usage`.
 
@@ -26,10 +27,10 @@ class TunedModel(TransformersModel):
         name: The model's name.
         target: A folder in the Hugging Face layout: the tuned model.
         base: The base model: a folder or a GGUF file.
-        prompts: The words in which both are asked; None takes `"chat"` for rewrites and `PROPOSING` for proposals.
-        about: What the texts describe, for proposals; the editor keeps to the words in which it was tuned.
+        prompts: The words in which both are asked; None takes `"chat"` for rewrites and `PROPOSING` for the base model.
+        about: What the texts describe, for the base model; the editor keeps to the words in which it was tuned.
         cache_dir: Folder of converted GGUF files.
-        sharpness: Divides the temperature of proposals, as the tuned model's own was divided.
+        sharpness: Divides the temperature of the base model, as the tuned model's own was divided.
         **options: The other arguments of `TransformersModel`, for both.
     """
 
@@ -59,10 +60,10 @@ class TunedModel(TransformersModel):
         """Answer all prompts, those of each model in one batched call; see the protocol."""
         check_request(prompts, seeds, temperature)
         found: dict[int, Completion] = {}
-        for proposes in (False, True):
-            rows = [row for row, prompt in enumerate(prompts) if (prompt.task == "propose") == proposes]
-            generate = self._proposer().generate if proposes and rows else super().generate
-            heat = temperature / self._sharpness if proposes else temperature
+        for of_base in (False, True):
+            rows = [row for row, prompt in enumerate(prompts) if (prompt.task in OF_BASE) == of_base]
+            generate = self._opened_base().generate if of_base and rows else super().generate
+            heat = temperature / self._sharpness if of_base else temperature
             asked = [prompts[row] for row in rows], [seeds[row] for row in rows]
             try:
                 found |= zip(rows, generate(*asked, temperature=heat), strict=True)
@@ -77,7 +78,7 @@ class TunedModel(TransformersModel):
         if self._base is not None:
             self._base.close()
 
-    def _proposer(self) -> TransformersModel:
+    def _opened_base(self) -> TransformersModel:
         self._open()  # a closed model answers nothing
         if self._base is None:
             target, options = self._base_arguments

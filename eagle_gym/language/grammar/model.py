@@ -93,7 +93,7 @@ class GrammarModel:
 
 
 def _completion(prompt: Prompt, text: str) -> Completion:
-    asked = (prompt.text, prompt.edit, prompt.profile)
+    asked = (prompt.text, prompt.edit, prompt.profile, prompt.rewrite)
     return Completion(text, sum(map(_words, asked)), _words(text), "stop")
 
 
@@ -141,7 +141,7 @@ class _Hand:
             case "write":
                 layout = Layout() if self._is_greedy else Layout.random(np.random.default_rng(seed))
                 return plot_english.render(_listed(prompt.text), layout=layout)
-        raise ConfigurationError("the grammar rates no texts: name a general language model as the judge")
+        raise ConfigurationError("the grammar judges no texts: name a general language model as the judge")
 
     def _rewrite(self, text: str, edit: str, draws: Draws) -> str:
         before, changes = plot_english.read(text), arrays.changes_in(edit)

@@ -1,7 +1,8 @@
 """A prompt: what a language model is asked, whatever the words.
 
-Four tasks: `rewrite` a text as an edit says, `propose` an edit or a list of edits for a text (and a user's profile),
-`write` a text from an attribute listing, `rate` a text for a user's profile (as a judge; the embedded model does not).
+Five tasks: `rewrite` a text as an edit says, `propose` an edit or a list of edits for a text (and a user's profile),
+`write` a text from an attribute listing, and two for judges (the embedded model is none): `rate` a text for a user's
+profile, and `check` whether a rewrite carries out an edit.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Literal, get_args
 
 from eagle_gym.errors import ConfigurationError
 
-Task = Literal["rewrite", "propose", "write", "rate"]
+Task = Literal["rewrite", "propose", "write", "rate", "check"]
 
-_NEEDED = {"rewrite": ("edit",), "rate": ("profile",)}  # in addition to the text
+_NEEDED = {"rewrite": ("edit",), "rate": ("profile",), "check": ("edit", "rewrite")}  # in addition to the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class Prompt:
     """One thing to ask.
 
     Attributes:
-        task: `"rewrite"`, `"propose"`, `"write"` or `"rate"`.
+        task: `"rewrite"`, `"propose"`, `"write"`, `"rate"` or `"check"`.
         text: The description to work on; for `"write"` the attribute listing.
-        edit: What to change (`"rewrite"` only).
+        edit: What to change (`"rewrite"` and `"check"`).
         profile: A sentence about the user that a proposal or a rating is for (`"rate"`, and optionally `"propose"`).
+        rewrite: The text after the edit (`"check"` only).
         count: How many edits to propose (`"propose"` only). The answer to a prompt for several holds one a line.
 
     Raises:
@@ -38,11 +40,12 @@ class Prompt:
     edit: str = ""
     profile: str = ""
     count: int = 1
+    rewrite: str = ""
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise ConfigurationError(f"unknown task {self.task!r}: expected one of {', '.join(get_args(Task))}")
-        for name in ("text", "edit", "profile"):
+        for name in ("text", "edit", "profile", "rewrite"):
             value = getattr(self, name)
             if not isinstance(value, str):
                 raise ConfigurationError(f"Prompt.{name} must be a string, got {type(value).__name__}")

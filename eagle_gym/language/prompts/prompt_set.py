@@ -1,8 +1,8 @@
 """Prompt sets: the words in which a language model is asked, read from a TOML file or given as a dict.
 
 A set has a table for each task. Its `user` pattern names the prompt's fields in braces (`{text}`, `{edit}`,
-`{profile}`, `{count}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with their answers. How
-the parts are put together is the set's `format`:
+`{profile}`, `{rewrite}`, `{count}`; `{{` is a brace), `system` holds the rules, and `examples` are questions with
+their answers. How the parts are put together is the set's `format`:
 
 - `"chat"`: messages. The rules are the system's, examples are turns of user and assistant.
 - `"plain"`: one text to be continued: rules, examples and request, a blank line between them. An answer ends at one of
@@ -43,9 +43,10 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "propose_list_for_user": ("text", "profile", "count"),
     "write": ("text",),
     "rate": ("text", "profile"),
+    "check": ("text", "edit", "rewrite"),
 }
-# Only judges rate; a set without lists asks for one edit at a time.
-OPTIONAL: Final = frozenset(("rate", "propose_list", "propose_list_for_user"))
+# Only judges rate and check; a set without lists asks for one edit at a time.
+OPTIONAL: Final = frozenset(("rate", "check", "propose_list", "propose_list_for_user"))
 ABOUT: Final = ("film", "product")  # what texts may describe; the examples of the built-in sets are about films
 _HEAD: Final = ("based_on", "format", "noun", "stop", "about")
 _PARTS: Final = ("system", "user", "examples")
