@@ -162,6 +162,7 @@ def add_run(runner: Parser) -> None:
     some.add_argument("--device", default="cpu", help="throughput: device, such as cuda (default: cpu)")
     some.add_argument("--figure", action="store_true", help="design: draw the figure and measure nothing")
     some.add_argument("--language-model", help="t4_products, editing: a general language model")
+    some.add_argument("--judge", help="editing: language models that say whether edits were carried out")
 
 
 def renew_pages(options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ class Options:
         only: Do only the cells whose names match this pattern, such as `plots-plan-*`, and what they need; of
             `throughput`, only these sections.
         report_only: Do no cell; report on the finished ones and list the missing ones.
+        judge: Specs of language models that judge edits, with commas between them. Only `editing` uses it.
         language_model: Spec of a general language model, for `t4_products`; one or several, for `editing`.
     """
 
@@ -40,3 +41,4 @@ class Options:
     only: str = "*"
     report_only: bool = False
     language_model: str | None = None
+    judge: str | None = None

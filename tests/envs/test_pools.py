@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 import eagle_gym  # noqa: F401 - registers the ids
 from eagle_gym.__main__ import main
+from eagle_gym.envs.transition import movements
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.change import change
 from eagle_gym.language.model import Completion
@@ -115,10 +118,20 @@ def test_a_step_costs_one_rewrite_where_effects_are_the_edits_own_words(
     _, _, _, _, info = env.step(0)
     assert env.unwrapped.usage.calls == calls + 1
     assert info["rewrite"] == change(before, info["text"]) == "edited"
+    encoder = env.unwrapped.world.space.encoder
+    assert info["movement"] == encoder.movement([before], [info["text"]])[0]
+    state = env.unwrapped.state
+    other = replace(state, text=next(i.text for i in env.unwrapped.world.catalog.items if i.text != before))
+    moved = movements(env.unwrapped.world, [state] * 2, [other, replace(other, rewrite="")])
+    assert moved == [encoder.movement([state.text], [other.text])[0], 0.0], "in plot English nothing is measured"
+    assert moved[0] > 0.1
     here = env.unwrapped.get_state()
     env.unwrapped.set_state(here)
     assert env.unwrapped.state.rewrite == "edited"
+    assert env.unwrapped.state.movement == info["movement"]
     env.close()
     env = gym.make("EagleGym/Amazon-v0", **own, infos="arrays")
-    assert "rewrite" not in env.reset(seed=0)[1]
+    _, info = env.reset(seed=0)
+    assert "rewrite" not in info
+    assert info["movement"] == np.array(0.0)
     env.close()

@@ -161,3 +161,17 @@ class ScriptedModel:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Saying(ScriptedModel):
+    """A language model that gives planned answers, one a row."""
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        super().__init__()
+        self._answers = iter(answers)
+
+    def generate(
+        self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+    ) -> list[Completion]:
+        self.asked += zip(prompts, seeds, strict=True)
+        return [Completion(next(self._answers), 10, 1, "stop") for _ in prompts]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_gym.latent import LatentSpace
+from eagle_gym.latent.encoder import cosine_distance
 from eagle_gym.latent.geometry import norms, project_to_ball
 
 
@@ -50,6 +51,25 @@ def test_any_text_has_an_embedding_in_the_ball(texts: list[str]) -> None:
         z = encoder.encode(texts)
         assert z.shape == (len(texts), encoder.dim)
         assert np.all(norms(z) <= encoder.radius * (1 + 1e-12))
+
+
+def test_movement_is_the_angle_between_features() -> None:
+    assert cosine_distance(((0, 3), (1.0, 2.0)), ((0, 3), (1.0, 2.0))) == 0.0
+    assert cosine_distance(((0, 3), (1.0, 2.0)), ((0, 3), (2.0, 4.0))) == pytest.approx(0.0)
+    assert cosine_distance(((0,), (1.0,)), ((1,), (5.0,))) == 1.0
+    assert cosine_distance(((0, 1), (1.0, 0.0)), ((0, 1), (1.0, 1.0))) == pytest.approx(1 - 0.5**0.5)
+    assert cosine_distance(((0,), (1.0,)), ((0,), (-2.0,))) == 2.0
+    assert cosine_distance(((), ()), ((0,), (1.0,))) == 1.0, "a text without a known word has nothing in common"
+    assert cosine_distance(((), ()), ((), ())) == 0.0
+
+
+def test_movement_of_a_batch(space: LatentSpace) -> None:
+    before = ["A drama film set in Paris.", "A comedy."]
+    after = ["A drama film set in Paris.", "A horror film in space."]
+    moved = space.encoder.movement(before, after)
+    assert moved[0] == 0.0 < moved[1] <= 2.0
+    assert space.encoder.movement(before[1:], after[1:])[0] == moved[1]
+    assert space.encoder.movement([], []).shape == (0,)
 
 
 ENCODERS: list = []

@@ -1,5 +1,8 @@
 """Are edits of free text carried out? 300 edits whose success a rule can check, for each language model.
 
+There are also 60 open edits of five of the texts ("Set it on a submarine."). `--judge` names language models that judge
+the answers, several with commas; the page says how well they, and measures without a model, agree with the rules.
+
 60 invented overviews, each with five edits: another name, profession, place and decade, and an object to add. Half of
 the requests are worded as an editor's training words them (`eagle_gym.language.editor`), half are not; neither the
 texts nor the words in them occur in training. With `--data` and a MovieLens folder that has overviews, real overviews
@@ -9,34 +12,39 @@ are edited as well. Models are named with `--language-model`, several with comma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from benchmarks.experiments.editing import tables
-from benchmarks.experiments.editing.cases import invented_cases, real_cases, spread
-from benchmarks.experiments.editing.measure import MAX_NEW_TOKENS, TEMPERATURES, Measured, measure
+from benchmarks.experiments.editing.cases import invented_cases, open_cases, real_cases, spread
+from benchmarks.experiments.editing.measure import MAX_NEW_TOKENS, measure
+from benchmarks.experiments.editing.tables import Findings, public
 from benchmarks.running import Options
 from eagle_gym.language import load_language_model
 
 SIZES: Mapping[str, dict[str, Any]] = {
-    "smoke": {"cases": 10, "real": 4},
-    "quick": {"cases": 100, "real": 50},
-    "small": {"cases": 300, "real": 150},
+    "smoke": {"cases": 10, "open": 2, "real": 4},
+    "quick": {"cases": 100, "open": 12, "real": 50},
+    "greedy": {"cases": 300, "open": 60, "real": 150, "temperatures": (0.0,)},
+    "small": {"cases": 300, "open": 60, "real": 150},
 }
+TEMPERATURES: Final = (0.0, 1.0)
+JUDGES_TOKENS: Final = 16  # more than yes or no, and a full stop
 
 
 def run(options: Options) -> None:
-    """Ask every model; print the page; write it with every answer."""
+    """Ask every model; write the page and every answer as they are found; print the page."""
     size = SIZES[options.size]
-    sets = {"invented": spread(invented_cases(), size["cases"])}
+    sets = {"invented": spread(invented_cases(), size["cases"]), "open": open_cases()[: size["open"]]}
     if options.data:
         sets["real"] = real_cases(options.data, size["real"])
-    found: list[Measured] = []
-    options.out.mkdir(parents=True, exist_ok=True)
+    findings = Findings(options.out, sentences=options.size != "smoke")
     for spec in (options.language_model or "embedded").split(","):
         model = load_language_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)
         for name, cases in sets.items():
-            for temperature in TEMPERATURES:
-                found.append(measure(model, spec, name, cases, temperature))
-                tables.write_page(found, options.out)  # a slow model's first rows can be read before its last
+            for temperature in size.get("temperatures", TEMPERATURES):
+                findings.add(measure(model, public(spec), name, cases, temperature))
         model.close()
-    print(f"\n{tables.page(found)}\nREPORT.md, answers.json and run.json in {options.out}")
+    for spec in filter(None, (options.judge or "").split(",")):
+        judge = load_language_model(spec, device=options.device, max_new_tokens=JUDGES_TOKENS)
+        findings.judge(judge, public(spec))
+        judge.close()
+    print(f"\n{findings.page()}\nREPORT.md, answers.json and run.json in {options.out}")

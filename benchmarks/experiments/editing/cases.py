@@ -45,12 +45,29 @@ WORDINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = Mapping
 })  # fmt: skip
 
 
+# Open edits, each with the word that shows that it was followed.
+OPEN: Final = (
+    ("Set it on a submarine.", "submarine"),
+    ("Make it a musical.", "musical"),
+    ("Add a ghost.", "ghost"),
+    ("Let it end with a wedding.", "wedding"),
+    ("Set it during a snowstorm.", "snowstorm"),
+    ("Give somebody a pet dragon.", "dragon"),
+    ("Move it to the moon.", "moon"),
+    ("Tell it as a western.", "western"),
+    ("Bring in a clumsy thief.", "thief"),
+    ("There should be a treasure map.", "treasure map"),
+    ("Let a robot tell the story.", "robot"),
+    ("Make it about forgiveness.", "forgiveness"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """An edit whose success a rule can check.
 
     Attributes:
-        kind: One of `KINDS`.
+        kind: One of `KINDS`, or `"open"`.
         text: The text to edit.
         edit: The request.
         new: What the answer has to mention: a word, a phrase or a decade.
@@ -82,6 +99,12 @@ def invented_cases(path: Path = FILE) -> list[Case]:
             old, _, new = change.rpartition(" > ")
             cases.append(_case(kind, text, old, new, number + place))
     return cases
+
+
+def open_cases(texts: int = 5) -> list[Case]:
+    """Twelve open edits of some of the invented overviews: what is asked for has to be there, and the rest kept."""
+    chosen = list(dict.fromkeys(case.text for case in invented_cases()))[4::12][:texts]
+    return [Case("open", text, edit, new, "", familiar=False) for text in chosen for edit, new in OPEN]
 
 
 def real_cases(folder: Path, count: int) -> list[Case]:

@@ -16,7 +16,6 @@ from eagle_gym.language import LanguageModel, Prompt
 from eagle_gym.progress import progress_bar
 from eagle_gym.seeding import stable_seed
 
-TEMPERATURES: Final = (0.0, 1.0)
 BATCH: Final = 20
 MAX_NEW_TOKENS: Final = 256  # the longest text that is edited has about 130
 
@@ -27,7 +26,7 @@ class Measured:
 
     Attributes:
         model: Its spec.
-        name: Of the cases: `"invented"` or `"real"`.
+        name: Of the cases: `"invented"`, `"open"` or `"real"`.
         temperature: Sampling temperature.
         cases: What was asked.
         answers: What came back, None where nothing did.
@@ -71,9 +70,7 @@ def measure(model: LanguageModel, spec: str, name: str, cases: Sequence[Case], t
         answers += ask(model, cases[start : start + BATCH], temperature)
     verdicts = tuple(check(case, answer) for case, answer in zip(cases, answers, strict=True))
     seconds = time.perf_counter() - began
-    return Measured(
-        spec, name, temperature, tuple(cases), tuple(answers), verdicts, model.usage.calls - calls, seconds
-    )
+    return Measured(spec, name, temperature, tuple(cases), tuple(answers), verdicts, model.usage.calls - calls, seconds)
 
 
 def ask(model: LanguageModel, cases: Sequence[Case], temperature: float) -> list[str | None]:

@@ -11,20 +11,26 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.experiments.editing.agreement import agreement, area, kappa
 from benchmarks.experiments.editing.cases import (
     KINDS,
     WORDINGS,
     Case,
     invented_cases,
+    open_cases,
     real_cases,
     spread,
 )
 from benchmarks.experiments.editing.check import check, mentions
+from benchmarks.experiments.editing.judges import by_model, by_overlap, movements
+from benchmarks.experiments.editing.measure import Measured
+from benchmarks.experiments.editing.tables import public
 from benchmarks.running.files import read_json
 from eagle_gym.errors import CatalogError
 from eagle_gym.language.editor import OVERVIEWS, edits, words
 from eagle_gym.language.editor.requests import INSERTIONS, LEAD_SWAPS, SWAPS
 from eagle_gym.plot_english import lexicon
+from tests.language.tiny import Saying
 
 TEXT = "Otto is a locksmith in Prague. Every evening he opens one door that he should have left closed, and goes home."
 NAME = Case("name", TEXT, "Rename Otto to Silas.", "Silas", "Otto", familiar=True)
@@ -143,17 +149,29 @@ def test_real_overviews_are_edited(tmp_path: Path) -> None:
         real_cases(tmp_path / "nowhere", 10)
 
 
+MAKE = "python:tests.benchmarks.experiments.test_editing:{}"
+
+
 def test_the_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    spec = "python:tests.benchmarks.experiments.test_editing:make_editor"
-    assert main(["run", "editing", "--size", "smoke", "--language-model", spec, "--out", str(tmp_path)]) == 0
+    editor, judges = MAKE.format("make_editor"), f"{MAKE.format('make_judge')},grammar"
+    given = ["--language-model", editor, "--judge", judges, "--out", str(tmp_path)]
+    assert main(["run", "editing", "--size", "smoke", *given]) == 0
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
-    greedy, sampled = read_json(tmp_path / "run.json")["measured"]
+    found = read_json(tmp_path / "run.json")
+    greedy, sampled, *opened = found["measured"]
     assert greedy["followed, name"] == sampled["followed, name"] == 1.0
     assert greedy["followed, object"] == 0.0
     assert greedy["copied"] > 0
-    assert len(read_json(tmp_path / "answers.json")["answers"]) == 20
+    assert [(one["cases"], one["edits"], one["followed"]) for one in opened] == [("open", 2, 0.0)] * 2
+    assert len(read_json(tmp_path / "answers.json")["answers"]) == 24
+    judged = {(one["cases"], one["temperature"], one["judge"]): one for one in found["judged"]}
+    assert judged["invented", 0.0, MAKE.format("make_judge")]["kappa"]["estimate"] == 1.0
+    assert judged["invented", 0.0, "overlap: edited"]["kappa"]["estimate"] == 1.0, "this editor copies what it leaves"
+    assert judged["invented", 0.0, "grammar"]["said"] == [None] * 10
+    assert "n/a, grammar: expected a general language model as the judge of edits" in page
+    assert found["moved"][0]["followed moved less"]["estimate"] == 0.0, "copies have not moved at all"
 
 
 def make_editor() -> object:
@@ -161,7 +179,7 @@ def make_editor() -> object:
     from eagle_gym.language import Completion, Prompt
     from tests.language.tiny import ScriptedModel
 
-    known = {(case.text, case.edit): case for case in invented_cases()}
+    known = {(case.text, case.edit): case for case in (*invented_cases(), *open_cases())}
 
     class Renamer(ScriptedModel):
         def generate(
@@ -175,3 +193,93 @@ def make_editor() -> object:
             return answers
 
     return Renamer()
+
+
+def make_judge() -> object:
+    """A model that calls an edit done where the text has changed."""
+    from eagle_gym.language import Completion, Prompt
+    from tests.language.tiny import ScriptedModel
+
+    class Judge(ScriptedModel):
+        def generate(
+            self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+        ) -> list[Completion]:
+            assert all(prompt.task == "check" for prompt in prompts)
+            said = ["No" if prompt.rewrite == prompt.text else "Yes." for prompt in prompts]
+            return [Completion(text, 10, 1, "stop") for text in said]
+
+    return Judge()
+
+
+def test_open_edits_can_be_checked() -> None:
+    cases = open_cases()
+    assert len(cases) == len(set(cases)) == 60
+    assert len({case.text for case in cases}) == 5
+    for case in cases:
+        assert not mentions(case.text, case.new)
+        assert not check(case, case.text).followed
+        assert not check(case, f"{case.text} {case.edit}").followed
+        assert check(case, f"{case.text} There is also a {case.new}.").followed
+
+
+def measured(answers: Sequence[str | None]) -> Measured:
+    cases = tuple(invented_cases()[: len(answers)])
+    verdicts = tuple(check(case, answer) for case, answer in zip(cases, answers, strict=True))
+    return Measured("m", "invented", 0.0, cases, tuple(answers), verdicts, len(answers), 1.0)
+
+
+def test_answers_that_say_neither_yes_nor_no_are_not_compared() -> None:
+    case = invented_cases()[0]
+    one = measured([case.text.replace(case.old, case.new), None, case.text, case.text])
+    judged = by_model(one, Saying(["Yes", "Perhaps.", "no"]), "judge")
+    assert judged.said == (True, None, False)
+    assert judged.yes == 0.5
+    assert judged.compared()["agreement"].estimate == 1.0
+    assert by_overlap(one).said == (True, False, False)
+    (moved,) = movements(one, sentences=False)
+    assert moved.distances[0] > moved.distances[1] == moved.distances[2] == 0.0
+    assert moved.mean(followed=True) == moved.distances[0]
+
+
+def test_nothing_finished_is_not_available() -> None:
+    one = measured([None, None])
+    assert by_overlap(one).compared() == {"agreement": None, "kappa": None}
+    (moved,) = movements(one)
+    assert moved.compared() is None
+
+
+def test_agreement_beyond_chance() -> None:
+    texts = [f"text {number}" for number in range(100)]
+    rule = [number < 90 for number in range(100)]
+    always, opposite = [True] * 100, [not value for value in rule]
+    assert agreement(always, rule, texts).estimate == pytest.approx(0.9)
+    assert kappa(always, rule, texts).estimate == 0.0
+    assert kappa(rule, rule, texts).estimate == kappa(rule, rule, texts).low == 1.0
+    assert kappa(opposite, rule, texts).estimate < -0.15
+    # 20 and 15 agree of 50, yes is said by 25 and 30: kappa is 0.4 (Cohen's own measure, a textbook example)
+    said = [True] * 25 + [False] * 25
+    other = [True] * 20 + [False] * 5 + [True] * 10 + [False] * 15
+    found = kappa(said, other, texts[:50])
+    assert found.estimate == pytest.approx(0.4)
+    assert found.low < 0.4 < found.high
+
+
+def test_intervals_draw_texts_and_not_edits() -> None:
+    said, rule = [True] * 60, [number < 40 for number in range(60)]
+    alone = agreement(said, rule, [f"text {number}" for number in range(60)])
+    alike = agreement(said, rule, [f"text {number // 20}" for number in range(60)])
+    assert alike.high - alike.low > 2 * (alone.high - alone.low)
+
+
+def test_the_area_is_the_probability_of_the_right_order() -> None:
+    rule = [True, True, False, False]
+    texts = ["a", "b", "c", "d"]
+    assert area([4.0, 3.0, 2.0, 1.0], rule, texts).estimate == 1.0
+    assert area([4.0, 2.0, 3.0, 1.0], rule, texts).estimate == 0.75
+    assert area([1.0, 1.0, 1.0, 1.0], rule, texts).estimate == 0.5
+
+
+def test_no_address_is_published() -> None:
+    assert public("openai:m@http://10.0.0.1:80/v1?timeout=9&prompts=few_shot&x=1") == "openai:m?prompts=few_shot"
+    assert public("openai:m@http://10.0.0.1:80/v1") == "openai:m"
+    assert public("transformers:here") == "transformers:here"

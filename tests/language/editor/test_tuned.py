@@ -44,6 +44,16 @@ def test_the_base_model_is_loaded_when_it_is_asked(model: TunedModel) -> None:
         model.generate([Prompt("propose", "A red hat.")], [0])
 
 
+def test_the_base_model_is_the_judge(model: TunedModel) -> None:
+    """An editor answers with a text, whatever it is asked."""
+    asked = [
+        Prompt("check", "A red hat.", "Make it blue.", rewrite="A blue hat."),
+        Prompt("rate", "A red hat.", profile="Likes hats."),
+    ]
+    said = {answer.text for seed in range(4) for answer in model.generate(asked, [seed, seed])}
+    assert said <= set(EDITS), "the tiny base model knows nothing else"
+
+
 def test_the_words_of_proposals_are_a_part_of_the_fingerprint(model: TunedModel, tmp_path: Path) -> None:
     folders = {"target": str(tmp_path / "tuned"), "base": str(tmp_path / "base")}
     other = TunedModel("mine", **folders, prompts="few_shot", about="product")
