@@ -82,6 +82,13 @@ def _is_unsupported(name: str, said: str) -> bool:
 _OF_STRUCTURE: Final = re.compile(
     r"response[_ ]format|json[_ ]schema|structured[_ ]output|guided|\bgrammar\b|does not match the expected"
 )
+_OF_CONTEXT: Final = re.compile(r"context (?:size|length|window)|context_length|maximum context|too many tokens")
+# The length of a request and of the context, in the words of llama.cpp, and of OpenAI, vLLM and SGLang.
+_LENGTHS: Final = re.compile(
+    r"(\d+) tokens\)?[^.\d]{0,40}(?:exceeds?|longer than)[^.\d]{0,60}?(\d+)"
+    r"|context length (?:is|of) (\d+)\b.{0,60}?(?:requested|contains?|resulted in|has|is) (?:about )?(\d+)",
+    re.DOTALL,
+)
 _CLAUSE: Final = re.compile(r"[.;!?]\s|\n|\}\s*,")
 # Words of complaints about a value: the server knows the field.
 _RANGE: Final = re.compile(
@@ -167,6 +174,24 @@ class Endpoint:
             manners = self.manners
             changes["manners"] = [manners.system_role, manners.token_limit, sorted(manners.omit), manners.structured]
         return f"{plain}?{json.dumps(changes, sort_keys=True)}" if changes else plain
+
+
+def context_cure(complaint: str) -> str:
+    """What to do about a refused request that does not fit into the model's context; "" about any other complaint.
+
+    Args:
+        complaint: What the server said. Where it names both lengths, the cure says by how many tokens they differ.
+    """
+    said = complaint.lower()
+    if not _OF_CONTEXT.search(said):
+        return ""
+    found = _LENGTHS.search(said)
+    sizes = sorted(int(size) for size in found.groups() if size is not None) if found else []
+    more = f"{sizes[1] - sizes[0]} tokens too many; " if len(sizes) == 2 and sizes[0] < sizes[1] else ""
+    return (
+        f": {more}shorten the text, take prompts without examples (prompts='chat'), lower max_new_tokens, or start the "
+        "server with a longer context (llama.cpp divides --ctx-size among its slots)"
+    )
 
 
 def list_format(count: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ import numpy as np
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.answers import Answer, until_stop
 from eagle_gym.language.connection import Connection, make_client
-from eagle_gym.language.endpoint import Endpoint, Manners, list_format
+from eagle_gym.language.endpoint import Endpoint, Manners, context_cure, list_format
 from eagle_gym.language.lists import read_completion
 from eagle_gym.language.model import Completion, FinishReason, Language, Tokens, Usage, check_request
 from eagle_gym.language.prompts import (
@@ -374,7 +374,9 @@ class OpenAIModel:
         after = f" after {attempts} attempts" if attempts > 1 else ""
         wait = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
         asks = f"; it asks clients to wait {wait[:20]} s" if wait.isdigit() and int(wait) > LONGEST_WAIT else ""
-        return f"{self.name!r} failed{after} ({what}){asks}: {self._redact(str(error))}"
+        said = str(error)
+        cure = context_cure(said) if status in (*COMPLAINTS, 413) else ""
+        return f"{self.name!r} failed{after} ({what}){asks}: {self._redact(said)}{cure}"
 
     def _redact(self, text: str) -> str:
         return (text.replace(self._key, "***") if self._key else text)[:500]

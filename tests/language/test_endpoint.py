@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language.endpoint import Endpoint, Manners
+from eagle_gym.language.endpoint import Endpoint, Manners, context_cure
 
 HOST = "openai:m@http://host/v1"
 
@@ -90,6 +90,29 @@ def test_invalid_options_say_why(options: str, message: str):
 def test_complaints_correct_manners(complaint: str, manners: Manners):
     assert Manners().corrected(complaint) == manners
     assert manners.corrected(complaint) == manners, "no complaint corrects twice"
+
+
+@pytest.mark.parametrize(
+    ("complaint", "many"),
+    [
+        ("request (363 tokens) exceeds the available context size (256 tokens), try increasing it", 107),
+        ("The input (5000 tokens) is longer than the model's context length (4096 tokens).", 904),
+        ("This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4488 in the "
+         "messages, 512 in the completion). Please reduce the length of the messages or completion.", 904),
+        ("This model's maximum context length is 8192 tokens. However, your messages resulted in 8200 tokens.", 8),
+        ("the request exceeds the available context size", None),
+        ("context_length_exceeded", None),
+    ],
+)  # fmt: skip
+def test_a_prompt_beyond_a_servers_context_names_the_cure(complaint: str, many: int | None):
+    cure = context_cure(complaint)
+    assert "start the server with a longer context" in cure
+    assert cure.startswith(": shorten" if many is None else f": {many} tokens too many; shorten")
+
+
+@pytest.mark.parametrize("complaint", ["model not found", "temperature 1.5 is not allowed: it must be below 1", ""])
+def test_other_complaints_have_no_such_cure(complaint: str):
+    assert context_cure(complaint) == ""
 
 
 def test_an_error_may_name_the_field_and_say_why_in_its_code():

@@ -157,6 +157,14 @@ def test_a_new_attempt_at_an_empty_text_has_a_new_seed(server: Server, model: ba
     assert model.usage.retries == 1
 
 
+def test_a_prompt_beyond_the_context_says_by_how_much(server: Server, model: backend.OpenAIModel):
+    said = "request (363 tokens) exceeds the available context size (256 tokens), try increasing it"
+    server.plan = [answer(json.dumps({"error": {"message": said, "type": "exceed_context_size_error"}}).encode(), 400)]
+    with pytest.raises(LanguageModelError, match=r"363 tokens.* 107 tokens too many; shorten the text"):
+        model.generate(PROMPTS[:1], [0])
+    assert len(server.requests) == 1, "it would be refused again"
+
+
 @pytest.mark.parametrize(("fault", "message"), [(refuse(400), "status 400.*no 400"), (refuse(404), "status 404")])
 def test_a_refusal_for_good_is_not_repeated(server: Server, model: backend.OpenAIModel, fault: Callable, message: str):
     server.plan = [fault]
