@@ -1,6 +1,6 @@
 """How many steps a second does one llama.cpp server give, with 1 to 64 environments and its prompt cache on and off?
 
-The server runs on loopback, on the cores of the environments, and is started and stopped by the experiment. It serves
+The server runs on loopback with one thread, and is started and stopped by the experiment. It serves
 SmolLM2-135M-Instruct as it is, with long prompts that show two examples, and tuned to edit (`"smollm2"`), with short
 ones. Episodes start from invented overviews of films and take edits of the lexicon, so a step asks the server for one
 rewrite and nothing else. Needs `make models`.
@@ -8,7 +8,6 @@ rewrite and nothing else. Needs `make models`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 
@@ -26,12 +25,12 @@ SIZES: Mapping[str, Size] = {
 
 
 def run(options: Options) -> None:
-    """Serve one model after the other; measure; write the page after each repeat, and print it."""
+    """Serve one model after the other; measure; write the page after each cell, and print it."""
     rows: list[Row] = []
     page = ""
     with TemporaryDirectory() as folder:
         for model in served(folder, options.only):
-            with llama_cpp(model.file, slots=SLOTS, threads=os.cpu_count() or 1) as address:
+            with llama_cpp(model.file, slots=SLOTS, threads=1) as address:
                 found: list[Row] = []
                 for found in time_model(model, address, SIZES[options.size], folder):
                     page = write_page([*rows, *found], options.out, options.size)

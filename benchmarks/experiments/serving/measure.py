@@ -40,7 +40,7 @@ class Size:
     Attributes:
         envs: Numbers of environments.
         repeats: Cells of each kind.
-        steps: Steps of each environment in a cell; 0 takes 16 for one environment and fewer for more, at least 2.
+        steps: Steps of each environment in a cell; 0 takes 8 for one environment and fewer for more, at least 2.
     """
 
     envs: tuple[int, ...]
@@ -49,7 +49,7 @@ class Size:
 
     def steps_of(self, envs: int) -> int:
         """Steps of each environment in a cell."""
-        return self.steps or max(2, 16 // envs)
+        return self.steps or max(2, 8 // envs)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Cell:
 
 
 def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator[list[Row]]:
-    """Time every number of environments with the cache on and off, in turn; yields all rows after each repeat."""
+    """Time every number of environments with the cache on and off, in turn; yields all rows after each cell."""
     worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
     seeds = iter(range(0, 10**9, max(size.envs)))
@@ -94,7 +94,7 @@ def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator
     for repeat in range(size.repeats):
         for envs, cache in tqdm(cells, desc=f"{model.name}, repeat {repeat + 1}", unit="cell", disable=None):
             cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seeds))
-        yield [row_of(model.name, *key, found) for key, found in cells.items()]
+            yield [row_of(model.name, *key, found) for key, found in cells.items() if found]
 
 
 def row_of(model: str, envs: int, cache: str, cells: Sequence[Cell]) -> Row:

@@ -8,7 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from eagle_gym.errors import EagleError
+from eagle_gym.language import load_language_model
 from eagle_gym.language.editor import OVERVIEWS
+from eagle_gym.language.editor.pairs import read_pairs, write_pairs
 from eagle_gym.language.editor.train import Recipe, train
 
 
@@ -20,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--base", required=True, help="folder or hub name of a general causal language model")
     one.add_argument("--out", type=Path, required=True, help="folder of the result; its checkpoint is resumed from")
     one.add_argument("--texts", type=Path, default=OVERVIEWS, help="free texts to edit, one a line (the package's own)")
+    one.add_argument("--pairs", type=Path, help="self-made pairs to mix in, a file of the command pairs")
     one.add_argument("--every", type=int, default=50, help="steps between checkpoints (%(default)s)")
     meanings = {
         "steps": "optimiser steps",
@@ -41,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--out", type=Path, required=True, help="file to write, one text a line")
     two.add_argument("--count", type=int, default=320, help="texts to ask for; about half pass (%(default)s)")
     two.add_argument("--seed", type=int, default=0, help="of the texts (%(default)s)")
+    own = commands.add_parser("pairs", help="have a model edit free texts, and keep what it did well, to train on")
+    own.add_argument("--model", required=True, help="any language model, such as transformers:PATH or smollm2")
+    own.add_argument("--out", type=Path, required=True, help="file to write, one pair a line")
+    own.add_argument("--texts", type=Path, default=OVERVIEWS, help="free texts to edit, one a line (the package's own)")
+    own.add_argument("--count", type=int, default=1000, help="edits to ask for (%(default)s)")
+    own.add_argument("--seed", type=int, default=0, help="of edits and rewrites (%(default)s)")
     three = commands.add_parser("merge", help="merge an adapter into its base, to be opened as transformers:OUT")
     three.add_argument("--base", required=True, help="what the adapter was trained on")
     three.add_argument("--adapter", type=Path, required=True, help="folder of a training, or of its checkpoint")
@@ -68,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _train(options: argparse.Namespace) -> None:
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     texts = options.texts.read_text(encoding="utf-8").splitlines()
-    train(options.base, options.out, recipe, texts, every=options.every)
+    pairs = read_pairs(options.pairs) if options.pairs else []
+    train(options.base, options.out, recipe, texts, pairs, every=options.every)
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -77,6 +87,13 @@ def _sample(options: argparse.Namespace) -> None:
 
     model = TransformersModel(options.base, options.base, max_new_tokens=180)
     print(f"{write_overviews(model, options.count, options.seed, options.out)} texts in {options.out}")
+
+
+def _pairs(options: argparse.Namespace) -> None:
+    model = load_language_model(options.model, max_new_tokens=180)
+    texts = options.texts.read_text(encoding="utf-8").splitlines()
+    made = write_pairs(model, texts, options.count, options.seed, options.out)
+    print(f"{made} pairs of {options.count} edits in {options.out}")
 
 
 def _merge(options: argparse.Namespace) -> None:
@@ -96,7 +113,7 @@ def _gguf(options: argparse.Namespace) -> None:
     print(f"serve it: llama-server --model {options.out}")
 
 
-_COMMANDS = {"train": _train, "sample": _sample, "merge": _merge, "gguf": _gguf}
+_COMMANDS = {"train": _train, "sample": _sample, "pairs": _pairs, "merge": _merge, "gguf": _gguf}
 
 if __name__ == "__main__":
     main()

@@ -196,6 +196,13 @@ def inserted(rng: np.random.Generator, source: FreeText) -> Edited:
     return Edited(asked, Statement.draw(rng, kind).put(source, value, role))
 
 
+def requested(rng: np.random.Generator) -> tuple[str, str]:
+    """A request to put something in, and what; the text may have it already."""
+    kind = choose(rng, tuple(_POOLS))
+    value = choose(rng, _POOLS[kind])
+    return _worded(choose(rng, INSERTIONS[kind].requests), value, choose(rng, words.PROFESSIONS)), value
+
+
 def _from_lexicon(rng: np.random.Generator, *, vague: bool) -> tuple[str, str, str]:
     """A kind, a value and an edit in plot English that asks for it, or for a direction of which it is an outcome."""
     if vague:

@@ -22,6 +22,7 @@ from eagle_gym.cache import write_whole
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.editor.adapter import save_adapter
 from eagle_gym.language.editor.edits import example
+from eagle_gym.language.embedded.examples import Example
 from eagle_gym.language.embedded.train import IGNORED, has_bf16
 from eagle_gym.language.formats import PromptFormat
 from eagle_gym.language.prompts import Prompt
@@ -31,6 +32,7 @@ from eagle_gym.seeding import stable_seed
 
 GROUP: Final = 8  # batches drawn together and sorted by length, to pad less
 WARMUP: Final = 20  # steps
+SELF_MADE: Final = 0.2  # share of the examples that are self-made pairs, where there are any
 DECAY: Final = 0.3  # share of the steps in which the learning rate falls to zero
 
 
@@ -113,12 +115,40 @@ def encode(prompt_format: PromptFormat, prompt: Prompt, answer: str, emphasis: f
     return Row([*asked, *said], [*([0.0] * len(asked)), *weights])
 
 
-def rows_of_group(recipe: Recipe, prompt_format: PromptFormat, texts: Sequence[str], group: int) -> list[list[Row]]:
+@dataclass(frozen=True)
+class Material:
+    """What examples are made of, apart from the package's own words.
+
+    Attributes:
+        texts: Free texts to edit, in addition to those filled in from templates.
+        pairs: Pairs that a model has made (`pairs`); a share `SELF_MADE` of the examples is taken from them.
+    """
+
+    texts: Sequence[str] = ()
+    pairs: Sequence[Example] = ()
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """An example."""
+        if self.pairs and rng.random() < SELF_MADE:
+            return self.pairs[int(rng.integers(len(self.pairs)))]
+        return example(rng, self.texts)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """A hash of each part, kept with the recipe; none of pairs where there are none."""
+        found = {"texts": f"{stable_seed(*self.texts):x}"}
+        if self.pairs:
+            parts = (part for one in self.pairs for part in (one.prompt.text, one.prompt.edit, one.answer))
+            found["pairs"] = f"{stable_seed(*parts):x}"
+        return found
+
+
+def rows_of_group(recipe: Recipe, prompt_format: PromptFormat, material: Material, group: int) -> list[list[Row]]:
     """The batches of steps `GROUP * group` on, each of rows of similar lengths."""
     rng = np.random.default_rng([recipe.seed, 1, group])
     rows: list[Row] = []
     while len(rows) < GROUP * recipe.batch:
-        one = example(rng, texts)
+        one = material.draw(rng)
         row = encode(prompt_format, one.prompt, one.answer, recipe.emphasis)
         if len(row.tokens) <= recipe.longest:
             rows.append(row)
@@ -128,12 +158,12 @@ def rows_of_group(recipe: Recipe, prompt_format: PromptFormat, texts: Sequence[s
 
 
 def batches(
-    recipe: Recipe, prompt_format: PromptFormat, texts: Sequence[str], start: int
+    recipe: Recipe, prompt_format: PromptFormat, material: Material, start: int
 ) -> Iterator[tuple[int, list[Row]]]:
     """Steps from `start` on, and the rows of each."""
     step = start
     while step < recipe.steps:
-        for rows in rows_of_group(recipe, prompt_format, texts, step // GROUP)[step % GROUP :]:
+        for rows in rows_of_group(recipe, prompt_format, material, step // GROUP)[step % GROUP :]:
             if step < recipe.steps:
                 yield step, rows
             step += 1
@@ -152,11 +182,6 @@ def loss_of(model: torch.nn.Module, rows: Sequence[Row], device: torch.device) -
     return (losses * weights).sum() / weights.sum()
 
 
-def texts_hash(texts: Sequence[str]) -> str:
-    """A hash of free texts, kept with the recipe."""
-    return f"{stable_seed(*texts):x}"
-
-
 def add_adapters(model: Any, recipe: Recipe) -> Any:  # noqa: ANN401  # any model of transformers
     """Add fresh adapters to all linear layers except the output, and freeze the model's own weights.
 
@@ -172,7 +197,15 @@ def add_adapters(model: Any, recipe: Recipe) -> Any:  # noqa: ANN401  # any mode
     return inject_adapter_in_model(config, model)
 
 
-def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, every: int = 50) -> None:
+def train(
+    base: str,
+    out: Path,
+    recipe: Recipe,
+    texts: Sequence[str] = (),
+    pairs: Sequence[Example] = (),
+    *,
+    every: int = 50,
+) -> None:
     """Train, or resume from `out / "checkpoint"`, and write the adapter, the recipe and the log to `out`.
 
     Args:
@@ -180,6 +213,7 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
         out: Folder of the result. Its `checkpoint` folder is resumed from, and kept.
         recipe: What to train.
         texts: Free texts to edit, in addition to those filled in from templates.
+        pairs: Pairs that a model has made, mixed in.
         every: Steps between checkpoints.
 
     Raises:
@@ -194,7 +228,8 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
         raise ConfigurationError(f"{base} speaks plot English: expected a general model such as SmolLM2-135M-Instruct")
     prompt_format = opened.prompt_format
     # The fingerprint covers weights and prompts.
-    source = {"model": opened.fingerprint, "texts": texts_hash(texts)}
+    material = Material(texts, pairs)
+    source = {"model": opened.fingerprint, **material.hashes}
     loaded, _ = opened.load()
     opened.close()
     set_seed(recipe.seed)
@@ -212,7 +247,7 @@ def train(base: str, out: Path, recipe: Recipe, texts: Sequence[str] = (), *, ev
     write_json(out / "recipe.json", {"base": name, **source, **asdict(recipe)})
     bar = progress_bar(desc="editor", unit="step", total=recipe.steps - start)
     began = time.monotonic()
-    for step, rows in batches(recipe, prompt_format, texts, start):
+    for step, rows in batches(recipe, prompt_format, material, start):
         with accelerator.autocast():
             loss = loss_of(model, rows, accelerator.device)
         accelerator.backward(loss)
@@ -266,13 +301,14 @@ def resume(
     """Load a checkpoint, if there is one, into weights, averages and optimiser, and return the step to continue from.
 
     Raises:
-        ConfigurationError: The checkpoint was made by another recipe, from another model or from other texts.
+        ConfigurationError: The checkpoint was made by another recipe, from another model, other texts or other pairs.
     """
     if not (checkpoint / "progress.json").exists():
         return 0
     progress = json.loads((checkpoint / "progress.json").read_text())
     step, made_by = int(progress["step"]), Recipe(**progress["recipe"])
-    others = [name for name, value in source.items() if progress.get("source", {}).get(name) != value]
+    made_from = progress.get("source", {})
+    others = [name for name in {**source, **made_from} if made_from.get(name) != source.get(name)]
     if others:
         raise ConfigurationError(
             f"{checkpoint} was made from another source: {', '.join(others)} differ. Train into another folder, or "
