@@ -86,7 +86,7 @@ def _inside(box: gym.Space[Any], rows: NDArray[Any]) -> NDArray[np.float32]:
 def make_info(world: World, state: State) -> dict[str, Any]:
     """A new `info` of a state. It is equal in any two runs with one seed, so it holds no counts of calls or tokens."""
     chosen = state.action_set
-    info = {
+    info: dict[str, Any] = {
         "text": state.text,
         "user_id": world.catalog.users[state.user],
         "item_id": world.catalog.items[state.item].id if state.item >= 0 else None,

@@ -67,7 +67,8 @@ def by_overlap(one: Measured) -> Judged:
 
 def by_model(one: Measured, model: LanguageModel, name: str) -> Judged:
     """A language model as a judge; it may be one that cannot judge."""
-    rows, said = finished(one), []
+    rows = finished(one)
+    said: list[bool | None] = []
     for start in progress_bar(range(0, len(rows), BATCH), desc=f"{name} on {one.model}, {one.name}", unit="batch"):
         texts, edits, answers, _ = zip(*rows[start : start + BATCH], strict=True)
         try:

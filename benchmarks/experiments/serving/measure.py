@@ -107,7 +107,8 @@ def open_world(model: Served, address: str, cache: str, folder: Path) -> World:
     """The world of the invented catalog, behind the server."""
     options = {"prompts": model.prompts, "timeout": "600", "concurrency": "64", **CACHE[cache]}
     query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
-    return make_world(**SETTINGS, **write_catalog(folder), language_model=f"openai:smollm2@{address}/v1?{query}")
+    arguments = SETTINGS | write_catalog(folder)
+    return make_world(**arguments, language_model=f"openai:smollm2@{address}/v1?{query}")
 
 
 def write_catalog(folder: Path) -> dict[str, str]:
