@@ -30,6 +30,11 @@ def is_converted(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
+def original_name(folder: Path) -> str | None:
+    """Name of the GGUF file that a folder was converted from; None for any other folder."""
+    return (folder / MARKER).read_text(encoding="utf-8").strip() if is_converted(folder) else None
+
+
 def converted(file: Path, cache_dir: str | None) -> Path:
     """The folder of a GGUF file's model, converted now if it is not in the cache.
 

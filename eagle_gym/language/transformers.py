@@ -243,8 +243,9 @@ class _Shared:
         if self._control is not None:
             return ControlFormat(self._control, prompts)
         if prompts.format == "chat" and not self._has_template:
+            named = gguf.original_name(Path(self.source)) or self.source
             raise PreparationError(
-                f"expected a chat template in {self.source!r}, got none: name prompts='few_shot' if it is a base "
+                f"expected a chat template in {named!r}, got none: name prompts='few_shot' if it is a base "
                 "model, or take the instruction-tuned model in a form that has its template"
             )
         return GeneralFormat(self._tokenizer, prompts, self._stop, self.source)
