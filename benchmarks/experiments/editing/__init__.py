@@ -12,12 +12,14 @@ are edited as well. Models are named with `--language-model`, several with comma
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from benchmarks.experiments.editing.cases import invented_cases, open_cases, real_cases, spread
 from benchmarks.experiments.editing.measure import MAX_NEW_TOKENS, measure
 from benchmarks.experiments.editing.tables import Findings, public
 from benchmarks.running import Options
+from eagle_gym.errors import ConfigurationError
 from eagle_gym.language import load_language_model
 
 SIZES: Mapping[str, dict[str, Any]] = {
@@ -36,6 +38,9 @@ def run(options: Options) -> None:
     sets = {"invented": spread(invented_cases(), size["cases"]), "open": open_cases()[: size["open"]]}
     if options.data:
         sets["real"] = real_cases(options.data, size["real"])
+    sets = {name: cases for name, cases in sets.items() if fnmatchcase(name, options.only)}
+    if not sets:
+        raise ConfigurationError(f"expected --only to match invented, open or (with --data) real, got {options.only!r}")
     findings = Findings(options.out, sentences=options.size != "smoke")
     for spec in (options.language_model or "embedded").split(","):
         model = load_language_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)

@@ -174,6 +174,14 @@ def test_the_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert found["moved"][0]["followed moved less"]["estimate"] == 0.0, "copies have not moved at all"
 
 
+def test_only_some_texts_are_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    given = ["--language-model", MAKE.format("make_editor"), "--out", str(tmp_path)]
+    assert main(["run", "editing", "--size", "smoke", "--only", "open", *given]) == 0
+    assert {one["cases"] for one in read_json(tmp_path / "run.json")["measured"]} == {"open"}
+    assert main(["run", "editing", "--size", "smoke", "--only", "opened", *given]) != 0
+
+
 def make_editor() -> object:
     """A model that renames people and copies everything else."""
     from eagle_gym.language import Completion, Prompt
