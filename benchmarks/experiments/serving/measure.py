@@ -86,14 +86,18 @@ class Cell:
 
 
 def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator[list[Row]]:
-    """Time every number of environments with the cache on and off, in turn; yields all rows after each cell."""
+    """Time every number of environments with the cache on and then off, in equal episodes; yields rows after each cell.
+
+    Episodes are new to the server where its cache is on. Where it is off, it may not use what it knows of them.
+    """
     worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
-    seeds = iter(range(0, 10**9, max(size.envs)))
-    timed(worlds["on"], address, 1, 1, seeds)  # the server's first answer takes longer
+    seeds = iter(range(0, 10**9, ATTEMPTS * max(size.envs)))
+    timed(worlds["on"], address, 1, 1, next(seeds))  # the server's first answer takes longer
     for repeat in range(size.repeats):
+        seed = {envs: next(seeds) for envs in size.envs}
         for envs, cache in tqdm(cells, desc=f"{model.name}, repeat {repeat + 1}", unit="cell", disable=None):
-            cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seeds))
+            cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seed[envs]))
             yield [row_of(model.name, *key, found) for key, found in cells.items() if found]
 
 
@@ -123,15 +127,15 @@ def write_catalog(folder: Path) -> dict[str, str]:
     return {"texts": str(items), "ratings": str(ratings)}
 
 
-def timed(world: World, address: str, count: int, steps: int, seeds: Iterator[int]) -> Cell:
-    """Time the steps of new environments; each attempt has episodes of its own.
+def timed(world: World, address: str, count: int, steps: int, first: int) -> Cell:
+    """Time the steps of new environments; each attempt has episodes of its own, from the seed `first` on.
 
     Raises:
         LanguageModelError: No attempt came to its end.
     """
     envs = EagleVectorEnv.from_world(world, count)
     for attempt in range(ATTEMPTS):
-        seed = next(seeds)
+        seed = first + attempt * count
         envs.reset(seed=seed)
         rng = np.random.default_rng(seed)
         read, asked, began = computed(address), world.model.usage.prompt_tokens, time.perf_counter()

@@ -24,7 +24,7 @@ def page(rows: Sequence[Row], about: str) -> str:
     lines = [
         "# One llama.cpp server, many environments",
         f"{about} One server with {SLOTS} slots and one thread on loopback. A step is one "
-        f"rewrite of an invented overview (of {ITEMS}). Medians over repeats, with their range. Computed tokens are "
+        f"rewrite of an invented overview (of {ITEMS}). The cache is on and off in the same episodes. Medians over repeats, with their range. Computed tokens are "
         "those of prompts that were not in the server's cache.",
     ]
     for name in dict.fromkeys(row.model for row in rows):
