@@ -25,7 +25,7 @@ from eagle_gym.language.editor.overviews import overview
 SLOTS: Final = 8  # requests that the server answers at once; more of them wait
 ITEMS: Final = 400  # overviews of the catalog, so that few episodes of a run start from the same one
 USERS: Final = 30
-ATTEMPTS: Final = 5  # at a cell: a small model's answer may be none, and then the cell is timed again
+MOST_FAILED: Final = 10  # steps of a cell: a small model's answer may be none, and then the step is taken again
 SETTINGS: Final[dict[str, Any]] = {
     "catalog": "table", "candidates": "lexicon", "effects": "words", "dim": 4, "placebo": "allow",
     "max_new_tokens": 160, "horizon": 50,
@@ -61,9 +61,9 @@ class Row:
         envs: Environments.
         cache: `"on"` or `"off"`.
         rates: Steps of all environments per second, by repeat.
-        read: Tokens of prompts that the server computed for a step, by repeat; others were in its cache.
-        asked: Tokens of prompts that it was sent for a step, by repeat.
-        failed: Cells that were timed again, since an answer was none.
+        read: Tokens of a prompt that the server computed, by repeat; others were in its cache.
+        asked: Tokens of a prompt, by repeat.
+        failed: Steps that were taken again, since an answer was none.
     """
 
     model: str
@@ -77,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """Steps per second, tokens computed and tokens asked for a step, and how often it was tried in vain."""
+    """Steps per second, tokens of a prompt that were computed and that were sent, and steps that failed."""
 
     rate: float
     read: float
@@ -92,7 +92,7 @@ def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator
     """
     worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
-    seeds = iter(range(0, 10**9, ATTEMPTS * max(size.envs)))
+    seeds = iter(range(0, 10**9, max(size.envs)))
     timed(worlds["on"], address, 1, 1, next(seeds))  # the server's first answer takes longer
     for repeat in range(size.repeats):
         seed = {envs: next(seeds) for envs in size.envs}
@@ -127,30 +127,30 @@ def write_catalog(folder: Path) -> dict[str, str]:
     return {"texts": str(items), "ratings": str(ratings)}
 
 
-def timed(world: World, address: str, count: int, steps: int, first: int) -> Cell:
-    """Time the steps of new environments; each attempt has episodes of its own, from the seed `first` on.
+def timed(world: World, address: str, count: int, steps: int, seed: int) -> Cell:
+    """Time the steps of new environments. A step that fails is taken again with other edits, and its time not counted.
 
     Raises:
-        LanguageModelError: No attempt came to its end.
+        LanguageModelError: Too many steps failed.
     """
     envs = EagleVectorEnv.from_world(world, count)
-    for attempt in range(ATTEMPTS):
-        seed = first + attempt * count
-        envs.reset(seed=seed)
-        rng = np.random.default_rng(seed)
-        read, asked, began = computed(address), world.model.usage.prompt_tokens, time.perf_counter()
+    envs.reset(seed=seed)
+    rng = np.random.default_rng(seed)
+    usage, read, before = world.model.usage, computed(address), world.model.usage.snapshot()
+    took, done, failed = 0.0, 0, 0
+    while done < steps:
+        masks, began = envs.action_masks(), time.perf_counter()
         try:
-            for _ in range(steps):
-                masks = envs.action_masks()
-                envs.step(np.argmax(rng.random(masks.shape) * masks, axis=1))
+            envs.step(np.argmax(rng.random(masks.shape) * masks, axis=1))
         except LanguageModelError:
-            if attempt == ATTEMPTS - 1:
+            failed += 1
+            if failed > MOST_FAILED:
                 raise
             continue
-        took, total = time.perf_counter() - began, count * steps
-        asked = world.model.usage.prompt_tokens - asked
-        return Cell(total / took, (computed(address) - read) / total, asked / total, attempt)
-    raise AssertionError
+        took += time.perf_counter() - began
+        done += 1
+    used = usage.snapshot() - before
+    return Cell(count * steps / took, (computed(address) - read) / used.calls, used.prompt_tokens / used.calls, failed)
 
 
 def computed(address: str) -> int:

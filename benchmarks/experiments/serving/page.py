@@ -14,7 +14,7 @@ from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances, commits
 
 HEAD = (
-    "environments", "steps/s, cache on", "steps/s, cache off", "on ÷ off", "prompt tokens a step",
+    "environments", "steps/s, cache on", "steps/s, cache off", "on ÷ off", "prompt tokens",
     "computed, cache on", "computed, cache off",
 )  # fmt: skip
 
@@ -23,16 +23,16 @@ def page(rows: Sequence[Row], about: str) -> str:
     """A table for each model."""
     lines = [
         "# One llama.cpp server, many environments",
-        f"{about} One server with {SLOTS} slots and one thread on loopback. A step is one "
-        f"rewrite of an invented overview (of {ITEMS}). The cache is on and off in the same episodes. Medians over repeats, with their range. Computed tokens are "
-        "those of prompts that were not in the server's cache.",
+        f"{about} One server with {SLOTS} slots and one thread on loopback. A step is one rewrite of an invented overview "
+        f"(of {ITEMS}). The cache is on and then off in the same episodes. Medians over repeats, with their range. "
+        "Computed tokens are those of prompts that were not in the server's cache.",
     ]
     for name in dict.fromkeys(row.model for row in rows):
         own = {(row.envs, row.cache): row for row in rows if row.model == name}
         done = [envs for envs, cache in own if cache == "off"]  # measured after "on"
         body = [table_row(own[envs, "on"], own[envs, "off"]) for envs in done]
         failed = sum(row.failed for row in own.values())
-        lines += [f"## {name}", aligned([*HEAD], body), f"Cells timed again, since an answer was none: {failed}."]
+        lines += [f"## {name}", aligned([*HEAD], body), f"Steps taken again, since an answer was none: {failed}."]
     return "\n\n".join(lines) + "\n"
 
 

@@ -42,12 +42,12 @@ def test_the_cache_is_refused_where_it_is_off(cache: str, server: Server, tmp_pa
     assert cell.rate > 0
 
 
-def test_failed_cells_are_counted_and_then_given_up(server: Server, tmp_path: Path) -> None:
+def test_failed_steps_are_counted_and_then_given_up(server: Server, tmp_path: Path) -> None:
     world = open_world(MODEL, server.url.removesuffix("/v1"), "on", tmp_path)
     none = answer(chat("I am sorry, but I cannot help with that."))
     server.plan[:] = [none] * 3 + [answer(chat(TEXT))] * 5
     assert timed(world, "", 1, 1, 0).failed == 1
-    server.plan[:] = [none] * 3 * measure.ATTEMPTS
+    server.plan[:] = [none] * 3 * (measure.MOST_FAILED + 1)
     with pytest.raises(LanguageModelError):
         timed(world, "", 1, 1, 0)
 
