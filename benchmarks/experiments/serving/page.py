@@ -24,8 +24,8 @@ def page(rows: Sequence[Row], about: str) -> str:
     lines = [
         "# One llama.cpp server, many environments",
         f"{about} One server with {SLOTS} slots and one thread on loopback. A step is one rewrite of an invented "
-        f"overview (of {ITEMS}). The cache is on and then off in the same episodes. Medians over repeats, with their range. "
-        "Computed tokens are those of prompts that were not in the server's cache.",
+        f"overview (of {ITEMS}). The cache is on and then off in the same episodes. Medians over repeats, with "
+        "their range. Computed tokens are those of prompts that were not in the server's cache.",
     ]
     for name in dict.fromkeys(row.model for row in rows):
         own = {(row.envs, row.cache): row for row in rows if row.model == name}
