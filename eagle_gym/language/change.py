@@ -20,8 +20,25 @@ def words(text: str) -> list[str]:
     return ["a" if word == "an" else word for word in _WORD.findall(text.lower())]
 
 
-def kept(before: str, after: str) -> float:
-    """The share of a text's words that a rewrite has, in their order; 1 for a text without words."""
+def mentions(text: str, phrase: str) -> bool:
+    """Whether a text has a phrase, in any case, singular or plural; a decade is also mentioned by its years."""
+    if re.fullmatch(r"\d{3}0s", phrase):
+        return re.search(rf"\b{phrase[:3]}(?:\d|0s)\b", text) is not None
+    return re.search(rf"(?<!\w){re.escape(phrase)}(?:s|es)?(?!\w)", text, re.IGNORECASE) is not None
+
+
+def kept(before: str, after: str, replaced: str = "") -> float:
+    """The share of a text's words that a rewrite has, in their order; 1 for a text without words.
+
+    Args:
+        before: The text.
+        after: The rewrite.
+        replaced: A phrase of the text that need not be kept; a decade stands for its years, too.
+    """
+    if replaced:
+        years = re.fullmatch(r"\d{3}0s", replaced)
+        pattern = rf"\b{replaced[:3]}(?:\d|0s)\b" if years else rf"(?<!\w){re.escape(replaced)}(?!\w)"
+        before = re.sub(pattern, " ", before)
     old, new = words(before), words(after)
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(old) if old else 1.0

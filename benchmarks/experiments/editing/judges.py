@@ -31,7 +31,7 @@ class Judged:
         of: What was measured.
         judge: The judge's name.
         said: For each finished answer: whether the edit is done, None where the judge said neither yes nor no.
-        problem: Why it says nothing at all; "" where it does.
+        problem: Why it says nothing, or nothing of the first answer that could not be read; "" where all were read.
     """
 
     of: Measured
@@ -69,6 +69,7 @@ def by_model(one: Measured, model: LanguageModel, name: str) -> Judged:
     """A language model as a judge; it may be one that cannot judge."""
     rows = finished(one)
     said: list[bool | None] = []
+    problem = ""
     for start in progress_bar(range(0, len(rows), BATCH), desc=f"{name} on {one.model}, {one.name}", unit="batch"):
         texts, edits, answers, _ = zip(*rows[start : start + BATCH], strict=True)
         try:
@@ -76,9 +77,10 @@ def by_model(one: Measured, model: LanguageModel, name: str) -> Judged:
         except ConfigurationError as error:
             return Judged(one, name, (None,) * len(rows), str(error))
         except LanguageModelError as error:
+            problem = problem or str(error).replace(model.name, name)  # no address goes to a page
             found = {row: says_yes(answer.text) for row, answer in error.answered.items()}
             said += [found.get(row) for row in range(len(texts))]
-    return Judged(one, name, tuple(said))
+    return Judged(one, name, tuple(said), problem)
 
 
 @dataclass(frozen=True)

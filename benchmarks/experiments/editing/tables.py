@@ -102,7 +102,11 @@ class Findings:
             _by_kind([one for one in self._measured if one.name != "open"]),
             JUDGES,
             _judges(judged),
-            *sorted({f"n/a, {one.judge}: {one.problem}" for one in judged if one.problem}),
+            *[
+                f"Not read by {one.judge} ({one.of.model}, {one.of.name}): {one.problem}"
+                for one in judged
+                if one.problem
+            ],
             MOVED,
             _movements(self._moved),
         ]
@@ -171,7 +175,7 @@ def _judges(judged: Sequence[Judged]) -> str:
         read = len(one.said) - one.said.count(None)
         body.append([
             one.of.model, one.of.name, f"{one.of.temperature:g}", one.judge,
-            "n/a" if one.problem else f"{read} of {len(one.said)}", percent(one.yes), spanned(compared["agreement"]),
+            f"{read} of {len(one.said)}" if read else "n/a", percent(one.yes), spanned(compared["agreement"]),
             spanned(compared["kappa"]),
         ])  # fmt: skip
     return aligned(head, body)

@@ -1,6 +1,7 @@
 """How many steps a second does one llama.cpp server give, with 1 to 64 environments and its prompt cache on and off?
 
-The server runs on loopback with one thread, and is started and stopped by the experiment. It serves
+The servers, one with its cache and one without, run on loopback with one thread each, and are started and stopped by the
+experiment. They serve
 SmolLM2-135M-Instruct as it is, with long prompts that show two examples, and tuned to edit (`"smollm2"`), with short
 ones. Episodes start from invented overviews of films and take edits of the lexicon, so a step asks the server for one
 rewrite and nothing else. Needs `make models`.
@@ -30,9 +31,10 @@ def run(options: Options) -> None:
     page = ""
     with TemporaryDirectory() as folder:
         for model in served(folder, options.only):
-            with llama_cpp(model.file, slots=SLOTS, threads=1) as address:
+            on, off = (llama_cpp(model.file, slots=SLOTS, threads=1) for _ in range(2))
+            with on as first, off as second:
                 found: list[Row] = []
-                for found in time_model(model, address, SIZES[options.size], folder):
+                for found in time_model(model, {"on": first, "off": second}, SIZES[options.size], folder):
                     page = write_page([*rows, *found], options.out, options.size)
             rows += found
     print(page)

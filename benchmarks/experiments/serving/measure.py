@@ -6,7 +6,7 @@ import csv
 import re
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +19,13 @@ from benchmarks.experiments.serving.models import Served
 from eagle_gym.envs.opening import make_world
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
-from eagle_gym.errors import LanguageModelError
+from eagle_gym.errors import LanguageModelError, PreparationError
 from eagle_gym.language.editor.overviews import overview
 
 SLOTS: Final = 8  # requests that the server answers at once; more of them wait
 ITEMS: Final = 400  # overviews of the catalog, so that few episodes of a run start from the same one
 USERS: Final = 30
-MOST_FAILED: Final = 10  # steps of a cell: a small model's answer may be none, and then the step is taken again
+MOST_FAILED: Final = 5  # attempts at a step: a small model's answer may be none, and then the step is taken again
 SETTINGS: Final[dict[str, Any]] = {
     "catalog": "table", "candidates": "lexicon", "effects": "words", "dim": 4, "placebo": "allow",
     "max_new_tokens": 160, "horizon": 50,
@@ -85,19 +85,28 @@ class Cell:
     failed: int
 
 
-def time_model(model: Served, address: str, size: Size, folder: str) -> Iterator[list[Row]]:
-    """Time every number of environments with the cache on and then off, in equal episodes; yields rows after each cell.
+def time_model(model: Served, addresses: Mapping[str, str], size: Size, folder: str) -> Iterator[list[Row]]:
+    """Time every number of environments with the cache on and off; yields all rows after each cell.
 
-    Episodes are new to the server where its cache is on. Where it is off, it may not use what it knows of them.
+    Both are timed in equal episodes, each on a server of its own; which is first alternates.
+
+    Args:
+        model: What is served.
+        addresses: Of a server for `"on"` and one for `"off"`.
+        size: What is measured.
+        folder: Where the catalog is written.
     """
-    worlds = {cache: open_world(model, address, cache, Path(folder)) for cache in CACHE}
+    worlds = {cache: open_world(model, addresses[cache], cache, Path(folder)) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
     seeds = iter(range(0, 10**9, max(size.envs)))
-    timed(worlds["on"], address, 1, 1, next(seeds))  # the server's first answer takes longer
+    for cache, world in worlds.items():
+        timed(world, addresses[cache], 1, 1, 0)  # a server's first answer takes longer
     for repeat in range(size.repeats):
-        seed = {envs: next(seeds) for envs in size.envs}
-        for envs, cache in tqdm(cells, desc=f"{model.name}, repeat {repeat + 1}", unit="cell", disable=None):
-            cells[envs, cache].append(timed(worlds[cache], address, envs, size.steps_of(envs), seed[envs]))
+        seed = {envs: next(seeds) + 1 for envs in size.envs}
+        turns = [(envs, cache) for envs in size.envs for cache in [*CACHE][:: (-1) ** repeat]]
+        for envs, cache in tqdm(turns, desc=f"{model.name}, repeat {repeat + 1}", unit="cell", disable=None):
+            cell = timed(worlds[cache], addresses[cache], envs, size.steps_of(envs), seed[envs])
+            cells[envs, cache].append(cell)
             yield [row_of(model.name, *key, found) for key, found in cells.items() if found]
 
 
@@ -128,34 +137,45 @@ def write_catalog(folder: Path) -> dict[str, str]:
 
 
 def timed(world: World, address: str, count: int, steps: int, seed: int) -> Cell:
-    """Time the steps of new environments. A step that fails is taken again with other edits, and its time not counted.
+    """Time the steps of new environments. A step that fails is taken again, with other edits; its time counts.
 
     Raises:
         LanguageModelError: Too many steps failed.
     """
     envs = EagleVectorEnv.from_world(world, count)
     envs.reset(seed=seed)
-    rng = np.random.default_rng(seed)
     usage, read, before = world.model.usage, computed(address), world.model.usage.snapshot()
-    took, done, failed = 0.0, 0, 0
-    while done < steps:
-        masks, began = envs.action_masks(), time.perf_counter()
-        try:
-            envs.step(np.argmax(rng.random(masks.shape) * masks, axis=1))
-        except LanguageModelError:
-            failed += 1
-            if failed > MOST_FAILED:
-                raise
-            continue
-        took += time.perf_counter() - began
-        done += 1
-    used = usage.snapshot() - before
+    failed, began = 0, time.perf_counter()
+    for step in range(steps):
+        failed += take(envs, seed, step)
+    took, used = time.perf_counter() - began, usage.snapshot() - before
     return Cell(count * steps / took, (computed(address) - read) / used.calls, used.prompt_tokens / used.calls, failed)
 
 
+def take(envs: EagleVectorEnv, seed: int, step: int) -> int:
+    """Take a step with random edits, as often as it fails; returns how often it has failed."""
+    for attempt in range(MOST_FAILED + 1):
+        masks, rng = envs.action_masks(), np.random.default_rng([seed, step, attempt])
+        try:
+            envs.step(np.argmax(rng.random(masks.shape) * masks, axis=1))
+            return attempt
+        except LanguageModelError:
+            if attempt == MOST_FAILED:
+                raise
+    raise AssertionError
+
+
 def computed(address: str) -> int:
-    """Tokens of prompts that the server has computed since its start."""
+    """Tokens of prompts that the server has computed since its start.
+
+    Raises:
+        PreparationError: The server does not say.
+    """
     with urllib.request.urlopen(f"{address}/metrics", timeout=60) as response:
         told = response.read().decode()
     found = re.search(r"^llamacpp:prompt_tokens_total (\S+)", told, re.MULTILINE)
-    return int(float(found[1])) if found else 0
+    if found is None:
+        raise PreparationError(
+            f"expected llamacpp:prompt_tokens_total in {address}/metrics, got none: take the pinned xllamacpp"
+        )
+    return int(float(found[1]))

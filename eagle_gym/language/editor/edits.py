@@ -51,10 +51,12 @@ class NoEdit(Exception):  # a draw that is repeated, not an error
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A request without its full stop, and the text that carries it out."""
+    """A request without its full stop, and the text that carries it out; of a swap also the words that it exchanges."""
 
     request: str
     text: str
+    old: str = ""
+    new: str = ""
 
 
 def example(rng: np.random.Generator, texts: Sequence[str] = ()) -> Example:
@@ -111,7 +113,7 @@ def swapped(rng: np.random.Generator, source: FreeText, kind: str) -> Edited:
     elif kind in LEAD_SWAPS and source.lead and rng.random() < 0.3:
         forms = LEAD_SWAPS[kind]
     request = fill(choose(rng, forms), {"old": old, "new": new, "lead": source.lead})
-    return Edited(request, replaced(source.text, old, new))
+    return Edited(request, replaced(source.text, old, new), old, new)
 
 
 def _new_value(rng: np.random.Generator, kind: str, old: str) -> str:

@@ -21,12 +21,13 @@ from benchmarks.experiments.editing.cases import (
     real_cases,
     spread,
 )
-from benchmarks.experiments.editing.check import check, mentions
+from benchmarks.experiments.editing.check import check
 from benchmarks.experiments.editing.judges import by_model, by_overlap, movements
 from benchmarks.experiments.editing.measure import Measured
 from benchmarks.experiments.editing.tables import public
 from benchmarks.running.files import read_json
 from eagle_gym.errors import CatalogError
+from eagle_gym.language.change import mentions
 from eagle_gym.language.editor import OVERVIEWS, edits, words
 from eagle_gym.language.editor.requests import INSERTIONS, LEAD_SWAPS, SWAPS
 from eagle_gym.plot_english import lexicon
@@ -170,7 +171,7 @@ def test_the_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert judged["invented", 0.0, MAKE.format("make_judge")]["kappa"]["estimate"] == 1.0
     assert judged["invented", 0.0, "overlap: edited"]["kappa"]["estimate"] == 1.0, "this editor copies what it leaves"
     assert judged["invented", 0.0, "grammar"]["said"] == [None] * 10
-    assert "n/a, grammar: expected a general language model as the judge of edits" in page
+    assert "invented): expected a general language model as the judge of edits, got 'grammar'" in page
     assert found["moved"][0]["followed moved less"]["estimate"] == 0.0, "copies have not moved at all"
 
 
@@ -241,6 +242,7 @@ def test_answers_that_say_neither_yes_nor_no_are_not_compared() -> None:
     one = measured([case.text.replace(case.old, case.new), None, case.text, case.text])
     judged = by_model(one, Saying(["Yes", "Perhaps.", "no"]), "judge")
     assert judged.said == (True, None, False)
+    assert "got 'Perhaps.'" in judged.problem
     assert judged.yes == 0.5
     assert judged.compared()["agreement"].estimate == 1.0
     assert by_overlap(one).said == (True, False, False)

@@ -14,7 +14,7 @@ from benchmarks.experiments.serving.measure import Row, computed, open_world, ti
 from benchmarks.experiments.serving.models import Served, served
 from benchmarks.experiments.serving.page import page
 from benchmarks.running.files import read_json
-from eagle_gym.errors import ConfigurationError, LanguageModelError
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.installed import installed_file
 from tests.language.servers import Server, answer, chat
 
@@ -52,10 +52,28 @@ def test_failed_steps_are_counted_and_then_given_up(server: Server, tmp_path: Pa
         timed(world, "", 1, 1, 0)
 
 
+def test_caches_take_turns_in_equal_episodes(server: Server, tmp_path: Path) -> None:
+    address = server.url.removesuffix("/v1")
+    size = measure.Size(envs=(2,), repeats=2, steps=1)
+    *_, rows = measure.time_model(MODEL, {"on": address, "off": address}, size, str(tmp_path))
+    assert [(row.envs, row.cache, len(row.rates)) for row in rows] == [(2, "on", 2), (2, "off", 2)]
+    asked = [(r.get("cache_prompt", True), r["messages"][-1]["content"]) for r in server.requests[2:]]
+    on, off = (
+        [sorted(t for c, t in asked[i : i + 2]) for i in range(0, 8, 2) if asked[i][0] == k] for k in (True, False)
+    )
+    assert on == off
+    assert [cache for cache, _ in asked] == [True, True, False, False, False, False, True, True]
+
+
 def test_what_the_server_computed_is_read_from_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     told = b"# TYPE llamacpp:prompt_tokens_total counter\nllamacpp:prompt_tokens_total 1234\nllamacpp:n_x 5\n"
     monkeypatch.setattr(measure.urllib.request, "urlopen", lambda url, timeout: io.BytesIO(told))
     assert computed("http://127.0.0.1:1") == 1234
+    monkeypatch.setattr(measure.urllib.request, "urlopen", lambda url, timeout: io.BytesIO(b"# nothing\n"))
+    with pytest.raises(
+        PreparationError, match=r"expected llamacpp:prompt_tokens_total in http://127\.0\.0\.1:1/metrics"
+    ):
+        computed("http://127.0.0.1:1")
 
 
 def test_fewer_steps_with_more_environments() -> None:

@@ -11,16 +11,17 @@ import pytest
 
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language import Completion, Prompt
-from eagle_gym.language.change import words
+from eagle_gym.language.change import mentions
 from eagle_gym.language.editor import __main__ as command
-from eagle_gym.language.editor.pairs import Request, read_pairs, self_made, write_pairs
+from eagle_gym.language.editor.pairs import Request, read_pairs, write_pairs
 from eagle_gym.language.editor.train import SELF_MADE, Material, Recipe, train
 from eagle_gym.language.embedded.examples import Example
 from tests.language.tiny import ScriptedModel
 
 TEXT = "Anna, a nurse in Paris, finds an old diary under the floor of her flat and begins to read it every night."
-ADD = Request(TEXT, "Add a talking parrot.", frozenset({"talking", "parrot"}))
-SWAP = Request(TEXT, "Make the nurse a pilot.", frozenset({"pilot"}), frozenset({"nurse"}))
+ADD = Request(TEXT, "Add a talking parrot.", "talking parrot")
+SWAP = Request(TEXT, "Make the nurse a pilot.", "pilot", "nurse")
+SHORT = Request("Anna, the nurse of a prison, met a nurse.", "Make the nurse a pilot.", "pilot", "nurse")
 
 
 @pytest.mark.parametrize(
@@ -30,11 +31,13 @@ SWAP = Request(TEXT, "Make the nurse a pilot.", frozenset({"pilot"}), frozenset(
         (ADD, f"With her talking parrot, {TEXT}", True),
         (ADD, TEXT, False),
         (ADD, f"{TEXT} A parrot listens.", False),
+        (ADD, f"{TEXT} A parrot hears her talking.", False),
         (ADD, f"{TEXT} Add a talking parrot.", False),
         (ADD, "Anna and a talking parrot read a diary.", False),
         (ADD, f"{TEXT} A talking parrot listens. {'And so it goes on. ' * 20}", False),
         (SWAP, TEXT.replace("nurse", "pilot"), True),
         (SWAP, f"{TEXT} She meets a pilot.", False),
+        (SHORT, "Anna, the pilot of a prison, met a pilot.", True),
     ],
 )
 def test_the_rule(asked: Request, rewrite: str, done: bool) -> None:
@@ -46,10 +49,8 @@ def test_requests_can_be_checked() -> None:
     drawn = [Request.draw(rng, [TEXT]) for _ in range(300)]
     assert 100 < sum(bool(one.old) for one in drawn) < 200, "half of them ask for another word"
     for one in drawn:
-        before = set(words(one.text))
-        assert one.new
-        assert not one.new & before
-        assert one.old <= before
+        assert not mentions(one.text, one.new)
+        assert not one.old or mentions(one.text, one.old)
         assert not one.is_done(one.text)
     assert {one.text for one in drawn if one.text == TEXT}
     assert len({one.edit for one in drawn}) > 200
@@ -85,19 +86,31 @@ def test_only_what_was_done_is_kept(tmp_path: Path) -> None:
         assert pair.prompt in asked
         assert pair.answer.startswith(pair.prompt.text)
         assert pair.answer != pair.prompt.text
-    assert [*self_made(Editor(), [TEXT], 80, 0)] == found, "a seed determines them"
 
 
-def test_a_model_that_answers_nothing_is_an_error() -> None:
+def test_an_interrupted_file_is_continued(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    write_pairs(Editor(), [TEXT], 80, 0, whole)
+    write_pairs(Editor(), [TEXT], 64, 0, cut)
+    cut.write_text("".join(cut.read_text().splitlines(keepends=True)[:50]))  # in the middle of the second batch
+    model = Editor()
+    write_pairs(model, [TEXT], 80, 0, cut)
+    assert cut.read_text() == whole.read_text()
+    assert len(model.asked) == 48
+    with pytest.raises(ConfigurationError, match="another model, from other texts or seed: name another file"):
+        write_pairs(Editor(), [TEXT], 80, 1, cut)
+
+
+def test_a_model_that_answers_nothing_is_an_error(tmp_path: Path) -> None:
     class Dead(Editor):
         def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0) -> list:
             raise LanguageModelError("the server is down")
 
     with pytest.raises(LanguageModelError, match="down"):
-        list(self_made(Dead(), [TEXT], 40, 0))
+        write_pairs(Dead(), [TEXT], 40, 0, tmp_path / "pairs.jsonl")
 
 
-@pytest.mark.parametrize("content", ["", "no json\n", "[1]\n", '{"text": "A.", "edit": "B."}\n', None])
+@pytest.mark.parametrize("content", ["", "{}\nno json\n", "{}\n[1]\n", '{}\n{"text": "A.", "edit": "B."}\n', None])
 def test_files_without_pairs_are_errors(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "pairs.jsonl").write_text(content)
@@ -117,7 +130,8 @@ def test_a_share_of_the_examples_is_self_made() -> None:
 
 
 def test_training_mixes_pairs_in_and_other_pairs_do_not_resume(plain_folder: Path, tmp_path: Path) -> None:
-    rows = [{"text": TEXT, "edit": "Add a parrot.", "rewrite": f"{TEXT} A parrot listens."}]
+    row = {"text": TEXT, "edit": "Add a parrot.", "rewrite": f"{TEXT} A parrot listens."}
+    rows = [{}, row | {"kept": True}, row | {"rewrite": TEXT, "kept": False}]
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = ["--base", str(plain_folder), "--out", str(tmp_path / "out"), "--steps", "2", "--rank", "2"]
