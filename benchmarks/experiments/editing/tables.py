@@ -102,11 +102,7 @@ class Findings:
             _by_kind([one for one in self._measured if one.name != "open"]),
             JUDGES,
             _judges(judged),
-            *[
-                f"Not read by {one.judge} ({one.of.model}, {one.of.name}): {one.problem}"
-                for one in judged
-                if one.problem
-            ],
+            *[_unread(one) for one in judged if one.problem],
             MOVED,
             _movements(self._moved),
         ]
@@ -179,6 +175,10 @@ def _judges(judged: Sequence[Judged]) -> str:
             spanned(compared["kappa"]),
         ])  # fmt: skip
     return aligned(head, body)
+
+
+def _unread(one: Judged) -> str:
+    return f"Not read by {one.judge} ({one.of.model}, {one.of.name}), the first: {one.problem}"
 
 
 def _movements(moved: Sequence[Moved]) -> str:

@@ -1,10 +1,9 @@
 """How many steps a second does one llama.cpp server give, with 1 to 64 environments and its prompt cache on and off?
 
-The servers, one with its cache and one without, run on loopback with one thread each, and are started and stopped by the
-experiment. They serve
-SmolLM2-135M-Instruct as it is, with long prompts that show two examples, and tuned to edit (`"smollm2"`), with short
-ones. Episodes start from invented overviews of films and take edits of the lexicon, so a step asks the server for one
-rewrite and nothing else. Needs `make models`.
+The experiment starts and stops two servers on loopback, one with its cache and one without, each with one thread. They
+serve SmolLM2-135M-Instruct as it is, with long prompts that show two examples, and tuned to edit (`"smollm2"`), with
+short ones. Episodes start from invented overviews of films and take edits of the lexicon, so a step asks the server for
+one rewrite and nothing else. Needs `make models`.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ def page(rows: Sequence[Row], about: str) -> str:
     lines = [
         "# One llama.cpp server, many environments",
         f"{about} One server with {SLOTS} slots and one thread on loopback. A step is one rewrite of an invented "
-        f"overview (of {ITEMS}). Episodes are the same with the cache on and off; each has a server of its own. Medians "
-        "over repeats, with their range. Computed tokens are those of a prompt that were not in the server's cache. The "
-        "time of a step that failed, and was taken again, counts.",
+        f"overview (of {ITEMS}). Episodes are the same with the cache on and off; each has a server of its own. "
+        "Medians over repeats, with their range. Computed tokens are those of a prompt that were not in the server's "
+        "cache. The time of a step that failed, and was taken again, counts.",
     ]
     for name in dict.fromkeys(row.model for row in rows):
         own = {(row.envs, row.cache): row for row in rows if row.model == name}
