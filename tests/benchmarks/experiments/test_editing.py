@@ -171,7 +171,7 @@ def test_the_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert judged["invented", 0.0, MAKE.format("make_judge")]["kappa"]["estimate"] == 1.0
     assert judged["invented", 0.0, "overlap: edited"]["kappa"]["estimate"] == 1.0, "this editor copies what it leaves"
     assert judged["invented", 0.0, "grammar"]["said"] == [None] * 10
-    assert "invented): expected a general language model as the judge of edits, got 'grammar'" in page
+    assert "invented), the first: expected a general language model as the judge of edits, got 'grammar'" in page
     assert found["moved"][0]["followed moved less"]["estimate"] == 0.0, "copies have not moved at all"
 
 
