@@ -45,21 +45,22 @@ WORDINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = Mapping
 })  # fmt: skip
 
 
-# Open edits, each with the word that shows that it was followed.
+# Open edits, each with the word that shows that it was followed; that of the first six occurs in an editor's training.
 OPEN: Final = (
     ("Set it on a submarine.", "submarine"),
     ("Make it a musical.", "musical"),
     ("Add a ghost.", "ghost"),
-    ("Let it end with a wedding.", "wedding"),
-    ("Set it during a snowstorm.", "snowstorm"),
-    ("Give somebody a pet dragon.", "dragon"),
     ("Move it to the moon.", "moon"),
-    ("Tell it as a western.", "western"),
-    ("Bring in a clumsy thief.", "thief"),
-    ("There should be a treasure map.", "treasure map"),
-    ("Let a robot tell the story.", "robot"),
+    ("Let it end with a wedding.", "wedding"),
     ("Make it about forgiveness.", "forgiveness"),
+    ("Set it in a planetarium.", "planetarium"),
+    ("Tell it as a radio play.", "radio play"),
+    ("Give somebody a pet ferret.", "ferret"),
+    ("Let it happen during an eclipse.", "eclipse"),
+    ("Let it end with a lawsuit.", "lawsuit"),
+    ("Make it about gossip.", "gossip"),
 )
+KNOWN: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Case:
         edit: The request.
         new: What the answer has to mention: a word, a phrase or a decade.
         old: What it must no longer mention, or "".
-        familiar: Whether the request is worded as in an editor's training.
+        familiar: Whether the request is worded as in an editor's training; of open edits, whether `new` occurs there.
     """
 
     kind: str
@@ -104,7 +105,11 @@ def invented_cases(path: Path = FILE) -> list[Case]:
 def open_cases(texts: int = 5) -> list[Case]:
     """Twelve open edits of some of the invented overviews: what is asked for has to be there, and the rest kept."""
     chosen = list(dict.fromkeys(case.text for case in invented_cases()))[4::12][:texts]
-    return [Case("open", text, edit, new, "", familiar=False) for text in chosen for edit, new in OPEN]
+    return [
+        Case("open", text, edit, new, "", familiar=number < KNOWN)
+        for text in chosen
+        for number, (edit, new) in enumerate(OPEN)
+    ]
 
 
 def real_cases(folder: Path, count: int) -> list[Case]:

@@ -98,8 +98,9 @@ class Findings:
             "# Editing",
             FOLLOWED,
             _all_edits(self._measured, judged, self._moved),
-            "Edits followed by kind, and by wording (as in an editor's training, or not):",
-            _by_kind([one for one in self._measured if one.name != "open"]),
+            "Edits followed by kind, and by wording (as in an editor's training, or not; of open edits: whether the "
+            "word that is asked for occurs there):",
+            _by_kind(self._measured),
             JUDGES,
             _judges(judged),
             *[_unread(one) for one in judged if one.problem],

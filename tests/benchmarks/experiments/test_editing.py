@@ -224,6 +224,9 @@ def test_open_edits_can_be_checked() -> None:
     cases = open_cases()
     assert len(cases) == len(set(cases)) == 60
     assert len({case.text for case in cases}) == 5
+    trained = "\n".join([*TRAINED, OVERVIEWS.read_text(encoding="utf-8")])
+    for case in cases:
+        assert (re.search(rf"(?i)\b{case.new}\b", trained) is not None) == case.familiar, case.new
     for case in cases:
         assert not mentions(case.text, case.new)
         assert not check(case, case.text).followed
