@@ -153,8 +153,7 @@ def load_codes(place: str | Path = SHIPPED) -> CodeModel:
         restore(model, safetensors.torch.load_file(folder / WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PreparationError(
-            f"{folder} holds no code model that can be read ({error}): make one with "
-            "python -m baselines train cola"
+            f"{folder} holds no code model that can be read ({error}): make one with python -m baselines train cola"
         ) from error
     return model
 
@@ -191,30 +190,35 @@ class Reader:
         base: A causal language model of `transformers`.
         prompts: Token ids of B prompts.
         pad: A token to pad with.
+
+    Attributes:
+        hidden: `[B, D]` hidden states of the last tokens.
+        mask: `[B, L]` 1 where there is a token, 0 in the padding on the left.
+        cache: Keys and values of all tokens so far.
     """
 
     def __init__(self, base: Any, prompts: Sequence[Sequence[int]], pad: int) -> None:  # noqa: ANN401
-        self._base, self._cache = base, DynamicCache()
-        ids, self._mask = padded_left(prompts, pad, base.device)
-        self.hidden = self._read(ids, (self._mask.cumsum(dim=1) - 1).clamp_min(0))
+        self.base, self.cache = base, DynamicCache()
+        ids, self.mask = padded_left(prompts, pad, base.device)
+        self.hidden = self._read(ids, (self.mask.cumsum(dim=1) - 1).clamp_min(0))
 
     def add(self, tokens: Tensor) -> None:
         """Read a token `[B]` of each row."""
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
-        self.hidden = self._read(tokens[:, None], self._mask.sum(dim=1, keepdim=True) - 1)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
+        self.hidden = self._read(tokens[:, None], self.mask.sum(dim=1, keepdim=True) - 1)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some rows only."""
-        self._cache.batch_select_indices(rows)
-        self._mask, self.hidden = self._mask[rows], self.hidden[rows]
+        self.cache.batch_select_indices(rows)
+        self.mask, self.hidden = self.mask[rows], self.hidden[rows]
 
     def _read(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Hidden states of the last position, `[B, D]`."""
-        found = self._base.base_model(
+        found = self.base.base_model(
             input_ids=ids,
-            attention_mask=self._mask,
+            attention_mask=self.mask,
             position_ids=positions,
-            past_key_values=self._cache,
+            past_key_values=self.cache,
             use_cache=True,
         )
         last: Tensor = found.last_hidden_state[:, -1]

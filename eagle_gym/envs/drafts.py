@@ -1,0 +1,108 @@
+"""Rewrites that are being written under codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor
+
+from eagle_gym.language.codes import CodeModel
+from eagle_gym.language.model import Completion
+
+EDIT_TOKENS: Final = 40  # longest edit
+TEXT_TOKENS: Final = 120  # longest text
+
+
+@dataclass
+class Draft:
+    """The present turn of a rewrite.
+
+    Attributes:
+        prompt: Token ids of the turn's prompt.
+        edit: The edit of the first turn, None while it is being written.
+        tokens: Tokens of the turn so far.
+        hidden: `[t, D]` hidden states from which they were read.
+        done: Whether the turn has ended.
+    """
+
+    prompt: list[int]
+    edit: str | None = None
+    tokens: list[int] = field(default_factory=list)
+    hidden: list[Tensor] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def longest(self) -> int:
+        """Tokens that the turn may have at most."""
+        return EDIT_TOKENS if self.edit is None else TEXT_TOKENS
+
+    def copy(self) -> Draft:
+        """A draft that goes on from here by itself."""
+        return Draft(self.prompt, self.edit, list(self.tokens), list(self.hidden), self.done)
+
+    def cut(self, length: int) -> Draft:
+        """Its first tokens; it is done if those are all tokens of a draft that is."""
+        done = self.done and len(self.tokens) <= length
+        return Draft(self.prompt, self.edit, self.tokens[:length], self.hidden[:length], done)
+
+    def append(self, token: int, x: Tensor, stop: Sequence[int]) -> None:
+        """Add a token, read from a hidden state `[D]`, unless the turn has ended."""
+        if self.done:
+            return
+        self.tokens.append(token)
+        self.hidden.append(x)
+        self.done = token in stop or len(self.tokens) >= self.longest
+
+    def said(self, model: CodeModel) -> str:
+        """The text of its tokens, without the one that ends it."""
+        tokens = self.tokens[:-1] if self.tokens and self.tokens[-1] in model.stop else self.tokens
+        return model.format.read(tokens)[0].strip() if tokens else ""
+
+    def completion(self, model: CodeModel, before: int = 0) -> Completion:
+        """What is counted as use of the language model, if `before` of its tokens were there already."""
+        reason = "stop" if self.tokens[-1] in model.stop else "length"
+        return Completion("", len(self.prompt) + before, len(self.tokens) - before, reason)
+
+
+class Reads(Protocol):
+    """Reads one token of each row at a time."""
+
+    hidden: Tensor
+
+    def add(self, tokens: Tensor) -> None:
+        """Read a token `[B]` of each row."""
+        ...
+
+
+@torch.no_grad()
+def write_on(model: CodeModel, reader: Reads, drafts: Sequence[Draft], codes: Tensor, count: int) -> None:
+    """Write the next tokens of some drafts.
+
+    Args:
+        model: The code model.
+        reader: Has read the B drafts.
+        drafts: `[B]` Drafts, which are changed.
+        codes: `[B]` Codes of the first span; the model's policy chooses those of further spans.
+        count: Tokens of each draft at most.
+    """
+    for number in range(count):
+        x = reader.hidden
+        if number and number % model.settings.every == 0:
+            codes = priors(model, drafts, x).argmax(dim=-1)
+        tokens = model.tokens_under(x, codes)
+        for draft, token, own in zip(drafts, tokens.tolist(), x, strict=True):
+            draft.append(token, own, model.stop)
+        if all(draft.done for draft in drafts):
+            break
+        reader.add(tokens)
+
+
+def priors(model: CodeModel, drafts: Sequence[Draft], x: Tensor) -> Tensor:
+    """The policy's probabilities of the codes, `[B, N]`, of drafts that are read to hidden states `[B, D]`."""
+    paths = [torch.stack([*draft.hidden, own]) for draft, own in zip(drafts, x, strict=True)]
+    scores: Tensor = model.policy(torch.nn.utils.rnn.pad_sequence(paths, batch_first=True))
+    last = torch.tensor([len(path) - 1 for path in paths], device=x.device)
+    return scores[torch.arange(len(paths), device=x.device), last].softmax(dim=-1).float()
