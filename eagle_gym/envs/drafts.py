@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eagle_gym.language.codes import CodeModel
+from eagle_gym.language.codes.branches import Branches
 from eagle_gym.language.model import Completion
 
 EDIT_TOKENS: Final = 40  # longest edit
@@ -98,6 +99,39 @@ def write_on(model: CodeModel, reader: Reads, drafts: Sequence[Draft], codes: Te
         if all(draft.done for draft in drafts):
             break
         reader.add(tokens)
+
+
+@torch.no_grad()
+def finished(model: CodeModel, branches: Branches, drafts: Sequence[Draft], count: int) -> list[Draft]:
+    """Finish the present turn of some drafts under every code.
+
+    Args:
+        model: The code model; its policy chooses the codes after the first.
+        branches: Has read the drafts.
+        drafts: `[B * N]` N copies of each of B drafts, which are changed.
+        count: N.
+    """
+    places = list(range(len(drafts)))  # drafts that go on
+    like = list(places)  # the draft that a draft equals from the second span on
+    codes = torch.arange(count, device=model.device).repeat(len(drafts) // count)
+    while places:
+        write_on(model, branches, [drafts[place] for place in places], codes, model.settings.every)
+        first: dict[tuple[int, ...], int] = {}
+        for place in places:
+            like[place] = first.setdefault((place // count, *drafts[place].tokens), place)
+        going = [i for i, place in enumerate(places) if like[place] == place and not drafts[place].done]
+        places = [places[i] for i in going]
+        if places:
+            branches.keep(torch.tensor(going, device=model.device))
+            codes = priors(model, [drafts[place] for place in places], branches.hidden).argmax(dim=-1)
+    return [drafts[first_like(like, place)] for place in range(len(drafts))]
+
+
+def first_like(like: Sequence[int], place: int) -> int:
+    """The draft that stands for another: `like` may lead there in several steps."""
+    while like[place] != place:
+        place = like[place]
+    return place
 
 
 def priors(model: CodeModel, drafts: Sequence[Draft], x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.envs import transition
-from eagle_gym.envs.drafts import EDIT_TOKENS, Draft, priors, write_on
+from eagle_gym.envs.drafts import Draft, finished, priors, write_on
 from eagle_gym.envs.eagle import EagleEnv, as_index
 from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.observation import make_info, make_observation
@@ -108,13 +108,11 @@ class Steering:
         if not rows:
             return
         count = self.model.settings.codes
-        for row in rows:
-            self._ahead[row] = [self.drafts[row].copy() for _ in range(count)]
-        branches = [branch for row in rows for branch in self._ahead[row]]
-        codes = torch.arange(count, device=self.model.device).repeat(len(rows))
-        write_on(self.model, Branches(self._read(rows), count), branches, codes, EDIT_TOKENS)
+        drafts = [self.drafts[row].copy() for row in rows for _ in range(count)]
+        ahead = finished(self.model, Branches(self._read(rows), count), drafts, count)
+        self._ahead |= {row: ahead[place * count :][:count] for place, row in enumerate(rows)}
         begun = [len(self.drafts[row].tokens) for row in rows for _ in range(count)]
-        self.world.model.usage.add([one.completion(self.model, t) for one, t in zip(branches, begun, strict=True)])
+        self.world.model.usage.add([one.completion(self.model, t) for one, t in zip(ahead, begun, strict=True)])
 
     def _read(self, rows: list[int]) -> Reader:
         """A reader of the drafts of some rows; the last one if it is of these rows."""

@@ -13,41 +13,58 @@ from torch import Tensor
 
 from eagle_gym.language.codes.model import Reader
 
+NOBODY = -1  # the branch of a place that is left empty
+
 
 class Branches:
-    """Continues each row of a reader along N branches; the reader stays as it is.
+    """Continues each row of a reader along some branches; the reader stays as it is.
 
     Args:
         reader: Has read B prompts.
-        count: N.
+        count: N, the branches of each.
 
     Attributes:
-        hidden: `[B * N, D]` hidden states of the last tokens, with the branches of a row next to each other.
+        hidden: `[R, D]` hidden states of the last tokens; R is B * N at the start, with the branches of a row next to
+            each other.
     """
 
     def __init__(self, reader: Reader, count: int) -> None:
         self._base, self._cache = reader.base, copy.deepcopy(reader.cache)
-        self._count, self._prompt = count, reader.mask.bool()
-        self._own = torch.eye(count, dtype=torch.bool, device=self._prompt.device)
-        self._place = self._prompt.sum(dim=1, keepdim=True)
-        self._steps = 0
+        self._prompt = reader.mask.bool()  # [B, L]
+        self._read = torch.empty(len(self._prompt), 0, dtype=torch.long, device=self._prompt.device)  # whose tokens
+        self._row = torch.arange(len(self._prompt), device=self._prompt.device).repeat_interleave(count)
+        self._branch = torch.arange(len(self._row), device=self._prompt.device)
+        self._length = 0
         self.hidden = reader.hidden.repeat_interleave(count, dim=0)
 
+    def keep(self, branches: Tensor) -> None:
+        """Go on with some branches only, `[R]` in ascending order."""
+        rows, self._row = self._row[branches].unique(return_inverse=True)
+        self._branch, self.hidden = self._branch[branches], self.hidden[branches]
+        if len(rows) < len(self._prompt):
+            self._cache.batch_select_indices(rows)
+            self._prompt, self._read = self._prompt[rows], self._read[rows]
+
     def add(self, tokens: Tensor) -> None:
-        """Read a token `[B * N]` of each branch."""
-        ids = tokens.view(-1, self._count)
-        self._steps += 1
+        """Read a token `[R]` of each branch."""
+        counts = self._row.bincount(minlength=len(self._prompt))
+        place = torch.arange(len(tokens), device=tokens.device) - (counts.cumsum(0) - counts)[self._row]
+        ids = tokens.new_zeros(len(self._prompt), int(counts.max()))
+        ids[self._row, place] = tokens
+        whose = torch.full_like(ids, NOBODY)
+        whose[self._row, place] = self._branch
+        self._read = torch.cat([self._read, whose], dim=1)
         found = self._base.base_model(
             input_ids=ids,
-            attention_mask=self._seen(len(ids)),
-            position_ids=(self._place + self._steps - 1).expand(-1, self._count),
+            attention_mask=self._seen(whose),
+            position_ids=(self._prompt.sum(dim=1, keepdim=True) + self._length).expand_as(ids),
             past_key_values=self._cache,
             use_cache=True,
         )
-        self.hidden = found.last_hidden_state.flatten(0, 1)
+        self._length += 1
+        self.hidden = found.last_hidden_state[self._row, place]
 
-    def _seen(self, rows: int) -> Tensor:
-        """What each branch sees, `[B, 1, N, L]` of bool: the prompt, then its own token of every step."""
-        prompt = self._prompt[:, None].expand(-1, self._count, -1)
-        own = self._own.repeat(1, self._steps)[None].expand(rows, -1, -1)
-        return torch.cat([prompt, own], dim=2)[:, None]
+    def _seen(self, whose: Tensor) -> Tensor:
+        """What each branch `[B, M]` sees, `[B, 1, M, L]` of bool: the prompt, and its own tokens."""
+        prompt = self._prompt[:, None].expand(-1, whose.shape[1], -1)
+        return torch.cat([prompt, whose[:, :, None] == self._read[:, None]], dim=2)[:, None]
