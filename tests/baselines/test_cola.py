@@ -278,11 +278,11 @@ def test_a_base_model_with_a_short_context_reads_what_fits(envs: Any, tmp_path: 
     assert len(Stream(model, pairs)) == 3
     prompt = pairs[0][0]
     model.base.config.max_position_embeddings = len(prompt) + 2
-    (said,) = write(model.base, [prompt], ByCodes(model, None), [], 20)
+    (said,) = write(model.base, [prompt], ByCodes(model, None), [2047], 20)
     assert len(said.tokens) == 2
     model.base.config.max_position_embeddings = len(prompt)
     with pytest.raises(LanguageModelError, match="prompt_set='plain'"):
-        write(model.base, [prompt], ByCodes(model, None), [], 20)
+        write(model.base, [prompt], ByCodes(model, None), [2047], 20)
     model.base.config.max_position_embeddings = 10
     with pytest.raises(ConfigurationError, match="context of 10 tokens"):
         Stream(model, pairs)

@@ -23,11 +23,11 @@ from benchmarks.running.engines import make_engine
 from eagle_gym.errors import PreparationError
 
 SMALL: dict[str, Any] = {
-    "seeds": 3, "rewrites": 5_120, "marks": (1_280, 2_560), "long": 20_480, "envs": 64, "tested": 128,
-    "reached": 64, "fitted": 256,
+    "seeds": 3, "rewrites": 5_120, "marks": (1_280,), "long": 20_480, "envs": 64, "tested": 64,
+    "reached": 64, "fitted": 192,
 }  # fmt: skip
 TINY = {"seeds": 1, "rewrites": 20, "marks": (10,), "long": 40, "envs": 2, "tested": 2, "reached": 2, "fitted": 8}
-LARGE = {"seeds": 5, "rewrites": 20_480, "marks": (1_280, 5_120), "long": 102_400, "fitted": 2_048}
+LARGE = {"seeds": 5, "rewrites": 20_480, "marks": (1_280, 5_120), "long": 102_400, "tested": 128, "fitted": 2_048}
 SIZES: dict[str, dict[str, Any]] = {"smoke": TINY, "small": SMALL, "reference": SMALL | LARGE}
 
 

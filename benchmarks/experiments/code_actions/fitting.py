@@ -164,7 +164,7 @@ def fitted(data: Tried, net: Any) -> dict[str, Any]:  # noqa: ANN401 - a module 
         error = float(np.square(predicted[: second - first] - data.gains[first:second]).mean())
         if error < best:
             best, kept = error, predicted[second - first :]
-    return tested(data.users[second:], data.gains[second:], kept)
+    return scored(data.users[second:], data.gains[second:], kept)
 
 
 def part_of(seen: Mapping[str, Tensor], rows: NDArray[Any]) -> dict[str, Tensor]:
@@ -172,7 +172,7 @@ def part_of(seen: Mapping[str, Tensor], rows: NDArray[Any]) -> dict[str, Tensor]
     return {name: part[rows] for name, part in seen.items()}
 
 
-def tested(users: list[str], gains: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, Any]:
+def scored(users: list[str], gains: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, Any]:
     """What predictions `[S, N]` explain of gains within states, and what their best choices gain."""
     within, guessed = (x - x.mean(axis=1, keepdims=True) for x in (gains, predicted))
     chosen = gains[np.arange(len(gains)), predicted.argmax(axis=1)]

@@ -79,7 +79,7 @@ def tested(found: Found, size: Mapping[str, Any]) -> Section:
     table, numbers = intervals(found, rows, QUALITY)
     lines = [table] if table else []
     for kind, method, title in AGAINST:
-        both = {seed: (own["ppo"], found[kind][seed][method]) for seed, own in in_both(found, "words", kind)}
+        both = pairs(found, ("words", "ppo"), (kind, method))
         for name in ("gain", "judge") if both else ():
             key = f"{name}, PPO on codes, shown words, minus {title}"
             less = {s: [a - b for a, b in zip(one[name], two[name], strict=True)] for s, (one, two) in both.items()}
@@ -88,9 +88,13 @@ def tested(found: Found, size: Mapping[str, Any]) -> Section:
     return "\n\n".join(lines), numbers
 
 
-def in_both(found: Found, one: str, other: str) -> list[tuple[int, Any]]:
-    """What the first of two kinds found, for the seeds that both have."""
-    return [(seed, own) for seed, own in found.get(one, {}).items() if seed in found.get(other, {})]
+def pairs(found: Found, one: tuple[str, str], other: tuple[str, str]) -> dict[int, tuple[Any, Any]]:
+    """What two methods (kind, name) did, for the seeds that have both."""
+    first, second = (
+        {seed: content[name] for seed, content in found.get(kind, {}).items() if name in content}
+        for kind, name in (one, other)
+    )
+    return {seed: (own, second[seed]) for seed, own in first.items() if seed in second}
 
 
 def spent(found: Found, _: Mapping[str, Any]) -> Section:
