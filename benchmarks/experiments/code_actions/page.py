@@ -61,7 +61,7 @@ def write_page(folder: Path, size: Mapping[str, Any]) -> str:
     for title, make in SECTIONS.items():
         table, compact[title] = make(found, size)
         parts += [f"## {title}", table or "Not run."]
-    write_json(compact, folder / "code_actions.json")
+    write_json(compact, folder / "code_actions.json", compact=True)
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
     return text

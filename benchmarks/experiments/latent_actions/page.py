@@ -70,7 +70,7 @@ def write_page(folder: Path, size: Mapping[str, Any]) -> str:
         table, numbers = make(found.get(kind, []), found)
         parts += [f"## {title}", table or "Not run."]
         compact[kind] = numbers
-    write_json(compact, folder / "latent_actions.json")
+    write_json(compact, folder / "latent_actions.json", compact=True)
     (folder / "SUMMARY.md").write_text((parts[parts.index("## RL over codes and over tokens") + 1]) + "\n")
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
