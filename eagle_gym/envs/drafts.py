@@ -107,23 +107,39 @@ def finished(model: CodeModel, branches: Branches, drafts: Sequence[Draft], coun
 
     Args:
         model: The code model; its policy chooses the codes after the first.
-        branches: Has read the drafts.
-        drafts: `[B * N]` N copies of each of B drafts, which are changed.
+        branches: Has read the B drafts, in one branch each.
+        drafts: `[B * N]` N copies of each, which are changed.
         count: N.
     """
-    places = list(range(len(drafts)))  # drafts that go on
-    like = list(places)  # the draft that a draft equals from the second span on
-    codes = torch.arange(count, device=model.device).repeat(len(drafts) // count)
-    while places:
-        write_on(model, branches, [drafts[place] for place in places], codes, model.settings.every)
-        first: dict[tuple[int, ...], int] = {}
-        for place in places:
-            like[place] = first.setdefault((place // count, *drafts[place].tokens), place)
-        going = [i for i, place in enumerate(places) if like[place] == place and not drafts[place].done]
-        places = [places[i] for i in going]
-        if places:
-            branches.keep(torch.tensor(going, device=model.device))
-            codes = priors(model, [drafts[place] for place in places], branches.hidden).argmax(dim=-1)
+    every, device = model.settings.every, model.device
+    like = list(range(len(drafts)))  # the draft that a draft equals from the end of a span on
+    live = list(like)  # drafts that go on
+    at = [place // count for place in live]  # the branch in which each of these is read
+    codes = torch.arange(count, device=device).repeat(len(drafts) // count)
+    for step in range(max(draft.longest for draft in drafts)):
+        x = branches.hidden[torch.tensor(at, device=device)]
+        if step and step % every == 0:
+            codes = priors(model, [drafts[place] for place in live], x).argmax(dim=-1)
+        tokens = model.tokens_under(x, codes)
+        for place, token, own in zip(live, tokens.tolist(), x, strict=True):
+            drafts[place].append(token, own, model.stop)
+        said = [(place // count, *drafts[place].tokens) for place in live]
+        if (step + 1) % every == 0:
+            first: dict[tuple[int, ...], int] = {}
+            for place, key in zip(live, said, strict=True):
+                like[place] = first.setdefault(key, place)
+        going = [i for i, place in enumerate(live) if like[place] == place and not drafts[place].done]
+        if not going:
+            break
+        newest: dict[tuple[int, ...], int] = {}  # what is said -> the first of `going` that says it
+        for i in going:
+            newest.setdefault(said[i], i)
+        order = sorted(newest.values(), key=lambda i: at[i])
+        branches.keep(torch.tensor([at[i] for i in order], device=device))
+        branches.add(tokens[torch.tensor(order, device=device)])
+        number = {said[i]: branch for branch, i in enumerate(order)}
+        live, at = [live[i] for i in going], [number[said[i]] for i in going]
+        codes = codes[torch.tensor(going, device=device)]
     return [drafts[first_like(like, place)] for place in range(len(drafts))]
 
 

@@ -109,7 +109,7 @@ class Steering:
             return
         count = self.model.settings.codes
         drafts = [self.drafts[row].copy() for row in rows for _ in range(count)]
-        ahead = finished(self.model, Branches(self._read(rows), count), drafts, count)
+        ahead = finished(self.model, Branches(self._read(rows)), drafts, count)
         self._ahead |= {row: ahead[place * count :][:count] for place, row in enumerate(rows)}
         begun = [len(self.drafts[row].tokens) for row in rows for _ in range(count)]
         self.world.model.usage.add([one.completion(self.model, t) for one, t in zip(ahead, begun, strict=True)])

@@ -219,11 +219,13 @@ def test_every_edit_that_is_looked_at_counts(codes: CodeModel) -> None:
 
 def test_branches_read_as_rows_of_their_own(codes: CodeModel) -> None:
     prompts = [codes.format.encode(Prompt("propose", text=text, profile=""))[0] for text in ("A drama.", "A dark war.")]
-    said = torch.tensor([[3, 4, 5], [6, 7, 8]])  # [B, N] first tokens
     with torch.no_grad():
-        branches = Branches(Reader(codes.base, prompts, codes.stop[0]), 3)
-        branches.add(said.flatten())
-        branches.keep(torch.tensor([1, 2]))  # of the first prompt only
-        branches.add(torch.tensor([9, 10]))
-        alone = Reader(codes.base, [[*prompts[0], 4, 9], [*prompts[0], 5, 10]], codes.stop[0])
+        branches = Branches(Reader(codes.base, prompts, codes.stop[0]))
+        branches.keep(torch.tensor([0, 0, 1]))
+        branches.add(torch.tensor([3, 4, 5]))
+        branches.keep(torch.tensor([1, 1, 2]))  # the first token 4 goes on in two ways
+        branches.add(torch.tensor([9, 10, 11]))
+        branches.keep(torch.tensor([0, 1]))  # of the first prompt only
+        branches.add(torch.tensor([6, 7]))
+        alone = Reader(codes.base, [[*prompts[0], 4, 9, 6], [*prompts[0], 4, 10, 7]], codes.stop[0])
     torch.testing.assert_close(branches.hidden, alone.hidden, atol=1e-4, rtol=1e-4)

@@ -75,7 +75,9 @@ def on_codes(size: Size, seed: int, *, words: bool) -> dict[str, Any]:
         rng = np.random.default_rng([seed, 31])
         choosers["uniform"] = lambda seen: rng.integers(seen["prior"].shape[1], size=len(seen["prior"]))
         choosers["prior"] = lambda seen: sample(seen["prior"].astype(np.float64), rng)
-    found = {name: played(choose, size["tested"], seed, words=words) for name, choose in choosers.items()}
+    found = {}
+    for name, choose in choosers.items():
+        found[name] = played(choose, size["tested"], seed, words=words and name == "ppo")
     for mark, weights in kept.weights.items():
         model.policy.load_state_dict(weights)
         found[f"ppo_{mark}"] = played(choosers["ppo"], size["tested"], seed, words=words)
