@@ -18,24 +18,30 @@ NOTE = (
     "Codes as actions on Plots, default task, {seeds} training seed{plural}. Gains are in standard deviations over the "
     "catalog. Intervals are 95 %, bootstrapped over seeds and users. Numbers in brackets behind a mean over seeds only "
     "are the smallest and the largest. A code decides a whole edit; the grammar makes the rewrites. *Shown words* are "
-    "those of the edit to which each code leads, or of each of the K edits."
+    "those of the edit to which each code leads, or of each of the K edits. With gamma = 0 only the next rewrite counts; "
+    "gamma is 1 where a row does not say it."
 )
 TESTED = (  # kind, method, title
     ("words", "ppo", "PPO on codes, shown words"),
     ("words", "ppo_{mark}", "the same after {mark:,} rewrites"),
+    ("words_next", "ppo", "PPO on codes, shown words, gamma = 0"),
+    ("words_next", "ppo_{mark}", "the same, gamma = 0, after {mark:,} rewrites"),
     ("plain", "ppo", "PPO on codes, not shown words"),
     ("words", "prior", "codes of the code model's own policy"),
     ("words", "uniform", "uniform codes"),
     ("edits", "ppo", "PPO on K edits"),
+    ("edits_next", "ppo", "PPO on K edits, gamma = 0"),
     ("edits_long", "ppo", "PPO on K edits, long"),
     ("edits", "uniform", "uniform edits"),
 )
-AGAINST = (  # of PPO on codes with words
-    ("words", "uniform", "uniform codes"),
-    ("words", "prior", "codes of the code model's own policy"),
-    ("plain", "ppo", "PPO on codes, not shown words"),
-    ("edits", "ppo", "PPO on K edits"),
-    ("edits_long", "ppo", "PPO on K edits, long"),
+TITLES = {(kind, method): title for kind, method, title in TESTED}
+CONTRASTS = (
+    (("words", "ppo"), ("words", "uniform")),
+    (("words_next", "ppo"), ("words", "uniform")),
+    (("words_next", "ppo"), ("words", "prior")),
+    (("words_next", "ppo"), ("plain", "ppo")),
+    (("words", "ppo"), ("edits", "ppo")),
+    (("words_next", "ppo"), ("edits_next", "ppo")),
 )
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses"}
 CHANGES = {"mean": "mean gain", "best": "best gain", "spread": "standard deviation", "distinct": "different edits"}
@@ -78,12 +84,12 @@ def tested(found: Found, size: Mapping[str, Any]) -> Section:
         rows += [(kind, method.format(mark=mark), title.format(mark=mark)) for mark in marks]
     table, numbers = intervals(found, rows, QUALITY)
     lines = [table] if table else []
-    for kind, method, title in AGAINST:
-        both = pairs(found, ("words", "ppo"), (kind, method))
+    for one, other in CONTRASTS:
+        both = pairs(found, one, other)
         for name in ("gain", "judge") if both else ():
-            key = f"{name}, PPO on codes, shown words, minus {title}"
-            less = {s: [a - b for a, b in zip(one[name], two[name], strict=True)] for s, (one, two) in both.items()}
-            numbers[key] = over(less, {seed: one["users"] for seed, (one, _) in both.items()})
+            key = f"{name}, {TITLES[one]}, minus {TITLES[other]}"
+            less = {s: [a - b for a, b in zip(x[name], y[name], strict=True)] for s, (x, y) in both.items()}
+            numbers[key] = over(less, {seed: x["users"] for seed, (x, _) in both.items()})
             lines.append(f"{key[0].upper()}{key[1:]}: {numbers[key]}.")
     return "\n\n".join(lines), numbers
 

@@ -20,6 +20,8 @@ WORK: Mapping[str, Callable[[Size, int], dict[str, Any]]] = MappingProxyType(
     {
         "words": lambda size, seed: on_codes(size, seed, words=True),
         "edits": lambda size, seed: on_edits(size, seed, size["rewrites"]),
+        "words_next": lambda size, seed: on_codes(size, seed, words=True, gamma=0.0),
+        "edits_next": lambda size, seed: on_edits(size, seed, size["rewrites"], gamma=0.0),
         "reach": reach,
         "predictable": predictable,
         "plain": lambda size, seed: on_codes(size, seed, words=False),

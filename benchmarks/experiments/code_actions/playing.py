@@ -58,15 +58,22 @@ class Snapshots(BaseCallback):
             self.weights[mark] = copy.deepcopy(self.model.policy.state_dict())
 
 
-def on_codes(size: Size, seed: int, *, words: bool) -> dict[str, Any]:
-    """PPO on codes, with words or without, and how it plays for test users.
+def on_codes(size: Size, seed: int, *, words: bool, gamma: float = 1.0) -> dict[str, Any]:
+    """PPO on codes, and how it plays for test users.
+
+    Args:
+        size: The size of the run.
+        seed: Seed of training and test.
+        words: Whether the edits' words are shown, and the policy scores every action alike.
+        gamma: Discount.
 
     Returns:
         For `ppo`, and `ppo_STEPS` earlier in the training, and for `uniform` and `prior` codes (with words), the test
         episodes as of `played`; with `ppo` what the training used.
     """
     envs = coded(size["envs"], "train", AutoresetMode.SAME_STEP, words=words)
-    config = PPOConfig(policy="equivariant" if words else "stock", seed=seed, total_timesteps=size["rewrites"])
+    policy: Any = "equivariant" if words else "stock"
+    config = PPOConfig(policy=policy, gamma=gamma, seed=seed, total_timesteps=size["rewrites"])
     model = make_model(WrappedVecEnv(envs), config)
     kept = Snapshots(size["marks"] if words else ())
     used = spent(envs, lambda: model.learn(size["rewrites"], callback=kept))
@@ -123,10 +130,10 @@ def judged(base: Any, users: list[str], before: list[str], after: list[str]) -> 
     return gains
 
 
-def on_edits(size: Size, seed: int, rewrites: int) -> dict[str, Any]:
+def on_edits(size: Size, seed: int, rewrites: int, gamma: float = 1.0) -> dict[str, Any]:
     """PPO on K edits, and uniform edits, on the same test episodes."""
     train: VectorEnv = make_envs(ENV_ID, size["envs"], split="train", **GRAMMAR)
-    settings = {"total_timesteps": rewrites, "seed": seed}
+    settings = {"total_timesteps": rewrites, "gamma": gamma, "seed": seed}
     agents: dict[str, Any] = {}
     used = spent(train, lambda: agents.update(ppo=registry.train("ppo", train, settings, progress=False)))
     test = make_envs(ENV_ID, size["tested"], split="test", **GRAMMAR)
