@@ -192,6 +192,9 @@ class Steering:
             parts = {name: part for name, part in parts.items() if name not in OFFERED}
             parts |= {"actions": gym.spaces.Box(low, high, dtype=np.float32)}
             parts |= {name: gym.spaces.Box(0.0, 1.0, (codes,), np.float32) for name in ("weights", "mask")}
+            if self.world.settings.shows_taste:
+                reach = 2.0 * self.world.space.radius
+                parts["match"] = gym.spaces.Box(-reach, reach, (codes,), np.float32)
         return gym.spaces.Dict(
             {
                 **parts,
@@ -242,6 +245,7 @@ class Steering:
         sizes = {"hidden": self.model.width, "prior": codes, "turn": 2}
         if self.looks_ahead:
             sizes |= {"actions": codes * self._words.width, "weights": codes, "mask": codes}
+            sizes |= {"match": codes} if self.world.settings.shows_taste else {}
         return {name: np.zeros(size, np.float32) for name, size in sizes.items()}
 
     def _parts(self, row: int, x: Floats, prior: Floats) -> dict[str, Floats]:
@@ -249,9 +253,18 @@ class Steering:
         turn = np.array([draft.edit is not None, len(draft.tokens) / draft.longest], np.float32)
         parts = {"hidden": of_unit_size(x), "prior": prior, "turn": turn}
         if self.looks_ahead:
-            words = self._words.of([ahead.said(self.model) for ahead in self._ahead[row]])
-            parts |= {"actions": words.astype(np.float32).reshape(-1), "weights": prior, "mask": np.ones_like(prior)}
+            edits = [ahead.said(self.model) for ahead in self._ahead[row]]
+            words = self._words.of(edits).astype(np.float32)
+            parts |= {"actions": words.reshape(-1), "weights": prior, "mask": np.ones_like(prior)}
+            if self.world.settings.shows_taste:
+                parts["match"] = self._match(edits, self.envs[row].state.user)
         return parts
+
+    def _match(self, edits: Sequence[str], user: int) -> Floats:
+        """How far what edits ask for points in the direction of a user's taste, `[N]`, as the environment shows it."""
+        found = self._words.asked(edits) @ self.world.resources.tastes[user, :-1]
+        reach = 2.0 * self.world.space.radius
+        return np.clip(found, -reach, reach).astype(np.float32)
 
     def info(self, row: int) -> dict[str, Any]:
         """The info of an environment, with what is written so far as `draft`."""

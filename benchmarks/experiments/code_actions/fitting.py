@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from baselines.evaluate import FIRST_SEED, make_envs
 from baselines.networks import ActionValues, mlp
-from benchmarks.experiments.code_actions.playing import ENV_ID, GRAMMAR, Size, coded
+from benchmarks.experiments.code_actions.playing import EDITS, ENV_ID, Size, coded
 from eagle_gym.envs.spaces import LatentLayout
 
 SHARES = (0.6, 0.75)  # of the states: fitted, then chosen by, then tested on
@@ -61,7 +61,7 @@ def tried(envs: VectorEnv, seed: int) -> Tried:
 def places(count: int, split: str) -> dict[str, VectorEnv]:
     """Environments of single rewrites, whose actions are codes or edits."""
     mode = AutoresetMode.NEXT_STEP
-    kwargs = {"split": split, "horizon": 1, "autoreset_mode": mode, **GRAMMAR}
+    kwargs = {"split": split, "horizon": 1, "autoreset_mode": mode, **EDITS}
     return {"codes": coded(count, split, mode, words=False, horizon=1), "edits": make_envs(ENV_ID, count, **kwargs)}
 
 
@@ -115,11 +115,13 @@ def gathered(envs: VectorEnv, states: int, first: int) -> Tried:
 def with_words(data: Tried, features: Any) -> Tried:  # noqa: ANN401 - EditFeatures
     """Codes with the words of the edits to which they lead, as `VectorLatentActions` shows them."""
     words = np.stack([features.of(edits).reshape(-1) for edits in data.edits]).astype(np.float32)
+    asked = np.stack([features.asked(edits) for edits in data.edits])
+    match = (asked * data.seen["user"][:, None, :-1]).sum(axis=2).astype(np.float32)
     prior = data.seen["prior"]
     kept = {
         name: part for name, part in data.seen.items() if name not in ("weights", "mask", "hidden", "prior", "turn")
     }
-    seen = kept | {"actions": words, "weights": prior, "mask": np.ones_like(prior)}
+    seen = kept | {"actions": words, "match": match, "weights": prior, "mask": np.ones_like(prior)}
     return Tried(data.users, seen, data.gains, data.edits)
 
 

@@ -18,8 +18,8 @@ NOTE = (
     "Codes as actions on Plots, default task, {seeds} training seed{plural}. Gains are in standard deviations over the "
     "catalog. Intervals are 95 %, bootstrapped over seeds and users. Numbers in brackets behind a mean over seeds only "
     "are the smallest and the largest. A code decides a whole edit; the grammar makes the rewrites. *Shown words* are "
-    "those of the edit to which each code leads, or of each of the K edits. With gamma = 0 only the next rewrite counts; "
-    "gamma is 1 where a row does not say it."
+    "those of the edit to which each code leads, or of each of the K edits, with their match with the taste. gamma is "
+    "the discount of PPO, 1 where a row does not say it; with 0 only the next rewrite counts."
 )
 TESTED = (  # kind, method, title
     ("words", "ppo", "PPO on codes, shown words"),

@@ -29,6 +29,7 @@ from eagle_gym.language.codes import load_codes
 ENV_ID = "EagleGym/Plots-v0"
 WHOLE = 20  # tokens of a code that decides a whole edit: nearly all are shorter
 GRAMMAR = {"language_model": "grammar"}
+EDITS = {**GRAMMAR, "order": "pool"}  # the match is then shown, as it is of codes, and places mean nothing
 Choose = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.int64]]
 Size = Mapping[str, Any]
 
@@ -132,22 +133,28 @@ def judged(base: Any, users: list[str], before: list[str], after: list[str]) -> 
 
 def on_edits(size: Size, seed: int, rewrites: int, gamma: float = 1.0) -> dict[str, Any]:
     """PPO on K edits, and uniform edits, on the same test episodes."""
-    train: VectorEnv = make_envs(ENV_ID, size["envs"], split="train", **GRAMMAR)
+    train: VectorEnv = make_envs(ENV_ID, size["envs"], split="train", **EDITS)
     settings = {"total_timesteps": rewrites, "gamma": gamma, "seed": seed}
     agents: dict[str, Any] = {}
     used = spent(train, lambda: agents.update(ppo=registry.train("ppo", train, settings, progress=False)))
-    test = make_envs(ENV_ID, size["tested"], split="test", **GRAMMAR)
+    test = make_envs(ENV_ID, size["tested"], split="test", **EDITS)
     agents["uniform"] = registry.make("uniform", test, np.random.default_rng(seed))
-    found = {name: evaluated(agent, test, size["tested"], seed) for name, agent in agents.items()}
+    found = {name: evaluated(agent, test, size["tested"], seed, name == "ppo") for name, agent in agents.items()}
     found["ppo"] |= {"rewrites": agents["ppo"].steps, **used}
     train.close()
     test.close()
     return found
 
 
-def evaluated(agent: Any, test: VectorEnv, episodes: int, seed: int) -> dict[str, Any]:  # noqa: ANN401 - an agent
+def evaluated(
+    agent: Any,  # noqa: ANN401
+    test: VectorEnv,
+    episodes: int,
+    seed: int,
+    greedy: bool,
+) -> dict[str, Any]:
     """Test episodes of an agent on K edits, as of `played`."""
-    done = evaluate(agent, test, method="", episodes=episodes, first_seed=FIRST_SEED * (1 + seed), deterministic=True)
+    done = evaluate(agent, test, method="", episodes=episodes, first_seed=FIRST_SEED * (1 + seed), deterministic=greedy)
     users = [row.user for row in done.rows]
     first, last = ([row.texts[end] for row in done.rows] for end in (0, -1))
     gain, valid = [row.gain for row in done.rows], [float(row.valid) for row in done.rows]
