@@ -27,8 +27,9 @@ TESTED = (  # kind, method, title
     ("words_next", "ppo", "PPO on codes, shown words, gamma = 0"),
     ("words_next", "ppo_{mark}", "the same, gamma = 0, after {mark:,} rewrites"),
     ("plain", "ppo", "PPO on codes, not shown words"),
-    ("words", "prior", "codes of the code model's own policy"),
-    ("words", "uniform", "uniform codes"),
+    ("untrained", "match", "codes of the best match"),
+    ("untrained", "prior", "codes of the code model's own policy"),
+    ("untrained", "uniform", "uniform codes"),
     ("edits", "ppo", "PPO on K edits"),
     ("edits_next", "ppo", "PPO on K edits, gamma = 0"),
     ("edits_long", "ppo", "PPO on K edits, long"),
@@ -36,9 +37,10 @@ TESTED = (  # kind, method, title
 )
 TITLES = {(kind, method): title for kind, method, title in TESTED}
 CONTRASTS = (
-    (("words", "ppo"), ("words", "uniform")),
-    (("words_next", "ppo"), ("words", "uniform")),
-    (("words_next", "ppo"), ("words", "prior")),
+    (("words", "ppo"), ("untrained", "uniform")),
+    (("words_next", "ppo"), ("untrained", "uniform")),
+    (("words_next", "ppo"), ("untrained", "prior")),
+    (("words_next", "ppo"), ("untrained", "match")),
     (("words_next", "ppo"), ("plain", "ppo")),
     (("words", "ppo"), ("edits", "ppo")),
     (("words_next", "ppo"), ("edits_next", "ppo")),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.experiments.code_actions.fitting import predictable, reach
-from benchmarks.experiments.code_actions.playing import Size, on_codes, on_edits
+from benchmarks.experiments.code_actions.playing import Size, on_codes, on_edits, untrained
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -22,6 +22,7 @@ WORK: Mapping[str, Callable[[Size, int], dict[str, Any]]] = MappingProxyType(
         "edits": lambda size, seed: on_edits(size, seed, size["rewrites"]),
         "words_next": lambda size, seed: on_codes(size, seed, words=True, gamma=0.0),
         "edits_next": lambda size, seed: on_edits(size, seed, size["rewrites"], gamma=0.0),
+        "untrained": untrained,
         "reach": reach,
         "predictable": predictable,
         "plain": lambda size, seed: on_codes(size, seed, words=False),

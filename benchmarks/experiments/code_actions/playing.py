@@ -69,8 +69,8 @@ def on_codes(size: Size, seed: int, *, words: bool, gamma: float = 1.0) -> dict[
         gamma: Discount.
 
     Returns:
-        For `ppo`, and `ppo_STEPS` earlier in the training, and for `uniform` and `prior` codes (with words), the test
-        episodes as of `played`; with `ppo` what the training used.
+        For `ppo`, and `ppo_STEPS` earlier in the training, the test episodes as of `played`; with `ppo` what the
+        training used.
     """
     envs = coded(size["envs"], "train", AutoresetMode.SAME_STEP, words=words)
     policy: Any = "equivariant" if words else "stock"
@@ -78,20 +78,29 @@ def on_codes(size: Size, seed: int, *, words: bool, gamma: float = 1.0) -> dict[
     model = make_model(WrappedVecEnv(envs), config)
     kept = Snapshots(size["marks"] if words else ())
     used = spent(envs, lambda: model.learn(size["rewrites"], callback=kept))
-    choosers: dict[str, Choose] = {"ppo": lambda seen: model.predict(seen, deterministic=True)[0]}  # type: ignore[arg-type]
-    if words:
-        rng = np.random.default_rng([seed, 31])
-        choosers["uniform"] = lambda seen: rng.integers(seen["prior"].shape[1], size=len(seen["prior"]))
-        choosers["prior"] = lambda seen: sample(seen["prior"].astype(np.float64), rng)
-    found = {}
-    for name, choose in choosers.items():
-        found[name] = played(choose, size["tested"], seed, words=words and name == "ppo")
+    found = {"ppo": played(greedy(model), size["tested"], seed, words=words)}
     for mark, weights in kept.weights.items():
         model.policy.load_state_dict(weights)
-        found[f"ppo_{mark}"] = played(choosers["ppo"], size["tested"], seed, words=words)
+        found[f"ppo_{mark}"] = played(greedy(model), size["tested"], seed, words=words)
     found["ppo"] |= {"rewrites": model.num_timesteps, **used}
     envs.close()
     return found
+
+
+def greedy(model: Any) -> Choose:  # noqa: ANN401 - an algorithm of SB3
+    """The most probable action of a policy as it is now."""
+    return lambda seen: model.predict(seen, deterministic=True)[0]  # type: ignore[no-any-return]
+
+
+def untrained(size: Size, seed: int) -> dict[str, Any]:
+    """Codes that need no training: `uniform`, `prior` (the code model's own policy) and `match`, the best match."""
+    rng = np.random.default_rng([seed, 31])
+    choosers: dict[str, Choose] = {
+        "uniform": lambda seen: rng.integers(seen["prior"].shape[1], size=len(seen["prior"])),
+        "prior": lambda seen: sample(seen["prior"].astype(np.float64), rng),
+        "match": lambda seen: seen["match"].argmax(axis=1),
+    }
+    return {name: played(own, size["tested"], seed, words=name == "match") for name, own in choosers.items()}
 
 
 def spent(envs: VectorEnv, work: Callable[[], Any]) -> dict[str, float]:

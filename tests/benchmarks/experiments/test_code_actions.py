@@ -46,7 +46,8 @@ def test_the_page_pairs_methods_by_seed(tmp_path: Path) -> None:
     spent = {"rewrites": 5, "generations": 80, "tokens": 900, "seconds": 2.0}
     for seed in (0, 1):
         ppo = {**usual, "gain": [2.0, 4.0], **spent}
-        made_piece(tmp_path, "words", seed, {"ppo": ppo, "uniform": {**usual, "gain": [1.0, 3.0]}})
+        made_piece(tmp_path, "words", seed, {"ppo": ppo})
+        made_piece(tmp_path, "untrained", seed, {"uniform": {**usual, "gain": [1.0, 3.0]}})
     made_piece(tmp_path, "edits", 1, {"ppo": {**usual, "gain": [4.0, 6.0], **spent}})
     page = write_page(tmp_path, SIZES["small"])
     assert "2 training seeds" in page
