@@ -19,7 +19,6 @@ NOTE = (
     "CoLA on Plots, {seeds} training seed{plural}. Intervals are 95 %, bootstrapped over seeds and users (or answers, "
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
-    "Stage 3: {guidance_steps} updates of the base model, and as many of the policy. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
     "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; "
@@ -109,11 +108,13 @@ def diversity(pieces: Found, found: Mapping[str, Found]) -> Section:
     return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
 
 
-def guidance(pieces: Found, _: Mapping[str, Found]) -> Section:
+def guidance(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Stage 3: with and without."""
     table, numbers = rows_of(pieces, {"unguided": "stages 1 and 2", "guided": "stages 1 to 3"}, QUALITY)
     if pieces:
         numbers["with minus without"] = contrast(pieces, "guided", "unguided")
+        steps = sum("guidance/nll" in row for row in found["guided"][0]["found"]["curve"]) if "guided" in found else 0
+        table += f"\n\nStage 3 made {steps} updates of the base model, and as many of the policy."
         table += f"\n\nGain on the same states, with stage 3 minus without: {numbers['with minus without']}."
     return table, numbers
 
