@@ -64,8 +64,9 @@ class Draft:
 
     def completion(self, model: CodeModel, before: int = 0) -> Completion:
         """What is counted as use of the language model, if `before` of its tokens were there already."""
-        reason = "stop" if self.tokens[-1] in model.stop else "length"
-        return Completion("", len(self.prompt) + before, len(self.tokens) - before, reason)
+        stopped = self.tokens[-1] in model.stop
+        asked, written = len(self.prompt) + before, len(self.tokens) - before
+        return Completion("", asked, written, "stop" if stopped else "length")
 
 
 class Reads(Protocol):

@@ -89,7 +89,7 @@ def on_codes(size: Size, seed: int, *, words: bool, gamma: float = 1.0) -> dict[
 
 def greedy(model: Any) -> Choose:  # noqa: ANN401 - an algorithm of SB3
     """The most probable action of a policy as it is now."""
-    return lambda seen: model.predict(seen, deterministic=True)[0]  # type: ignore[no-any-return]
+    return lambda seen: model.predict(seen, deterministic=True)[0]
 
 
 def untrained(size: Size, seed: int) -> dict[str, Any]:

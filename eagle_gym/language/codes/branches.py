@@ -34,7 +34,7 @@ class Branches:
 
     def keep(self, branches: Tensor) -> None:
         """Go on with some branches, `[R]` in ascending order; one that is named twice parts in two."""
-        rows, self._row = self._row[branches].unique(return_inverse=True)
+        rows, self._row = self._row[branches].unique(return_inverse=True)  # type: ignore[no-untyped-call]
         self._seen, self.hidden = self._seen[branches], self.hidden[branches]
         if len(rows) < len(self._prompt):
             self._cache.batch_select_indices(rows)
