@@ -20,6 +20,8 @@ class CoLAConfig:
     """What RL acts on: codes (CoLA), or the base model's own tokens; tokens skip stages 1 to 3."""
     model: str = "embedded"
     """The base model: "embedded" or "transformers:PATH_OR_NAME"."""
+    prompt_set: str = ""
+    """Words in which the base model is asked: a built-in prompt set or a TOML file; "" takes what it understands."""
     codes: int = 16
     """N, the size of the codebook; 64 in the paper."""
     every: int = 1
@@ -88,4 +90,4 @@ class CoLAConfig:
     @property
     def sizes(self) -> CodeSettings:
         """Sizes of the code model."""
-        return CodeSettings(self.model, self.codes, self.every, self.layers, self.inner)
+        return CodeSettings(self.model, self.codes, self.every, self.layers, self.inner, self.prompt_set)

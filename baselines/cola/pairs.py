@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eagle_gym.errors import ConfigurationError
+from eagle_gym.language.codes.model import context_of
 from eagle_gym.language.embedded.examples import Manner, example
 from eagle_gym.language.formats import PromptFormat
 
@@ -79,11 +81,20 @@ class Stream:
 
     Args:
         model: The code model whose base reads them.
-        pairs: The pairs.
+        pairs: The pairs; those that its context cannot hold are left out.
+
+    Raises:
+        ConfigurationError: It can hold none.
     """
 
     def __init__(self, model: Any, pairs: Sequence[Pair]) -> None:  # noqa: ANN401 - a CodeModel
-        self.pairs = list(pairs)
+        context = context_of(model.base)
+        self.pairs = [(asked, said) for asked, said in pairs if len(asked) + len(said) <= context]
+        if not self.pairs:
+            raise ConfigurationError(
+                f"expected pairs of the training stream that fit in the base model's context of {context} tokens, got "
+                "none: take prompts without examples (prompt_set='plain'), or a model with a longer context"
+            )
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
         order = sorted(range(len(self.pairs)), key=lambda row: sum(map(len, self.pairs[row])))
         for start in range(0, len(order), READ):

@@ -42,6 +42,13 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         every: Tokens for which an action's code holds; None for as many as in the model's training. Where it is a
             multiple, the model's policy chooses the codes of the others.
         steer: `"edit"` or `"both"`; see the module.
+        action_features: `"none"` shows nothing of a code but its probability. `"edit"` shows the edit to which each
+            code leads if the model's policy chooses the codes after it: see below. It needs `steer="edit"`.
+
+    With `action_features="edit"`, `actions` [N·m] embeds the words of these edits, as the environment's own part of
+    this name does for K edits; `match` [N] says how far what they ask for points in the direction of the taste, where
+    it is shown; `weights` [N] repeats `prior`, and `mask` [N] is 1. Policies for K edits can then choose codes. The
+    text observation lists the edits. Each of the N edits counts as a generation, at every step.
 
     Raises:
         ConfigurationError: An argument does not fit, or it is another environment.
@@ -54,14 +61,17 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         model: CodeModel | str = SHIPPED,
         every: int | None = None,
         steer: str = "both",
+        action_features: str = "none",
     ) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, model=model, every=every, steer=steer)
+        gym.utils.RecordConstructorArgs.__init__(
+            self, model=model, every=every, steer=steer, action_features=action_features
+        )
         super().__init__(env)
         base = env.unwrapped
         if not isinstance(base, EagleEnv):
             raise ConfigurationError(f"expected an environment of eagle_gym, got {type(base).__name__}")
         codes = as_codes(model)
-        self._steering = Steering([base], codes, every or codes.settings.every, steer)
+        self._steering = Steering([base], codes, every or codes.settings.every, steer, action_features)
         self.action_space = gym.spaces.Discrete(codes.settings.codes)
         self.observation_space = self._steering.space(env.observation_space)
 
@@ -95,6 +105,7 @@ class VectorLatentActions(VectorWrapper):
         model: As in `LatentActions`.
         every: As in `LatentActions`.
         steer: As in `LatentActions`.
+        action_features: As in `LatentActions`.
 
     Raises:
         ConfigurationError: An argument does not fit, or it is another environment.
@@ -102,7 +113,12 @@ class VectorLatentActions(VectorWrapper):
     """
 
     def __init__(
-        self, env: VectorEnv, model: CodeModel | str = SHIPPED, every: int | None = None, steer: str = "both"
+        self,
+        env: VectorEnv,
+        model: CodeModel | str = SHIPPED,
+        every: int | None = None,
+        steer: str = "both",
+        action_features: str = "none",
     ) -> None:
         super().__init__(env)
         base = env.unwrapped
@@ -110,7 +126,7 @@ class VectorLatentActions(VectorWrapper):
             raise ConfigurationError(f"expected a vector environment of eagle_gym, got {type(base).__name__}")
         codes = as_codes(model)
         self._base, self._mode = base, base.autoreset_mode
-        self._steering = Steering(base.envs, codes, every or codes.settings.every, steer)
+        self._steering = Steering(base.envs, codes, every or codes.settings.every, steer, action_features)
         self.single_action_space = gym.spaces.Discrete(codes.settings.codes)
         self.action_space = batch_space(self.single_action_space, env.num_envs)
         self.single_observation_space = self._steering.space(env.single_observation_space)

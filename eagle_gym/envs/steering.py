@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from eagle_gym import plot_english
+from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.envs import transition
+from eagle_gym.envs.drafts import Draft, finished, priors, write_on
 from eagle_gym.envs.eagle import EagleEnv, as_index
 from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.observation import make_info, make_observation
@@ -23,35 +23,14 @@ from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
 from eagle_gym.language import rewriting
 from eagle_gym.language.codes import CodeModel, load_codes
+from eagle_gym.language.codes.branches import Branches
 from eagle_gym.language.codes.model import Reader
-from eagle_gym.language.model import Completion
 from eagle_gym.language.prompts import Prompt
 
-EDIT_TOKENS: Final = 40  # longest edit
-TEXT_TOKENS: Final = 120  # longest text
 STEERED: Final = ("edit", "both")
+SHOWN: Final = ("none", "edit")  # of a code
+OFFERED: Final = ("effects", "actions", "match", "weights", "mask")  # parts of an observation that describe actions
 Floats = NDArray[np.float32]
-
-
-@dataclass
-class Draft:
-    """A rewrite that is being written.
-
-    Attributes:
-        prompt: Token ids of the present turn's prompt.
-        edit: The edit of the first turn, None while it is being written.
-        tokens: Tokens of the present turn so far.
-        hidden: `[t, D]` hidden states from which they were read.
-        code: The code that holds.
-        done: Whether the present turn has ended.
-    """
-
-    prompt: list[int]
-    edit: str | None = None
-    tokens: list[int] = field(default_factory=list)
-    hidden: list[Tensor] = field(default_factory=list)
-    code: int = 0
-    done: bool = False
 
 
 class Steering:
@@ -62,11 +41,20 @@ class Steering:
         model: The code model.
         every: Tokens for which an action's code holds.
         steer: One of `STEERED`.
+        action_features: One of `SHOWN`.
     """
 
-    def __init__(self, envs: Sequence[EagleEnv], model: CodeModel, every: int, steer: str) -> None:
+    def __init__(
+        self, envs: Sequence[EagleEnv], model: CodeModel, every: int, steer: str, action_features: str = "none"
+    ) -> None:
         if steer not in STEERED:
             raise ConfigurationError(f"expected steer among {', '.join(STEERED)}, got {steer!r}")
+        if action_features not in SHOWN:
+            raise ConfigurationError(f"expected action_features among {', '.join(SHOWN)}, got {action_features!r}")
+        if action_features == "edit" and steer != "edit":
+            raise ConfigurationError(
+                f"expected steer='edit' with action_features='edit', got {steer!r}: codes of a text lead to no edit"
+            )
         if every < 1 or every % model.settings.every:
             raise ConfigurationError(
                 f"expected every to be a multiple of {model.settings.every}, the tokens for which the model's codes "
@@ -78,7 +66,9 @@ class Steering:
                 f"one of {model.format.language!r}"
             )
         self.envs, self.model, self.every, self.steer = envs, model, every, steer
+        self.looks_ahead = action_features == "edit"
         self.drafts: dict[int, Draft] = {}
+        self._ahead: dict[int, list[Draft]] = {}  # row -> the whole edit that each code leads to
         self._reader: tuple[list[int], Reader] | None = None
 
     @property
@@ -89,6 +79,7 @@ class Steering:
     def begin(self, rows: Sequence[int]) -> None:
         """Begin a rewrite in some environments."""
         for row in rows:
+            self._ahead.pop(row, None)
             state = self.envs[row].state
             text, profile = rewriting.visible(state.text, self.model.format.language), ""
             if self.world.settings.shows_taste:
@@ -96,37 +87,32 @@ class Steering:
             self.drafts[row] = Draft(self.model.format.encode(Prompt("propose", text=text, profile=profile))[0])
         self._reader = None
 
-    @torch.no_grad()
     def advance(self, codes: Mapping[int, int]) -> dict[int, tuple[State, float]]:
         """Write the next tokens of some environments; returns the states and rewards of finished rewrites."""
         rows = list(codes)
-        reader = self._read(rows)
-        own = self.model.settings.every
-        for number in range(self.every):
-            x = reader.hidden
-            if number % own == 0:
-                chosen = [codes[row] if number == 0 else self._likely(row, x[i]) for i, row in enumerate(rows)]
-            tokens = self.model.tokens_under(x, torch.as_tensor(chosen, device=x.device))
-            for place, row in enumerate(rows):
-                self._append(self.drafts[row], int(tokens[place]), x[place])
-            if all(self.drafts[row].done for row in rows):
-                break
-            reader.add(tokens)
+        if self.looks_ahead:
+            self._reader = None
+            for row, code in codes.items():
+                self.drafts[row] = self._ahead.pop(row)[code].cut(len(self.drafts[row].tokens) + self.every)
+        else:
+            reader = self._read(rows)
+            chosen = torch.tensor(list(codes.values()), device=self.model.device)
+            write_on(self.model, reader, [self.drafts[row] for row in rows], chosen, self.every)
         ended = [row for row in rows if self.drafts[row].done]
         if ended:
             self._reader = None
         return self._finish(ended)
 
-    def _append(self, draft: Draft, token: int, x: Tensor) -> None:
-        if draft.done:
+    def _look_ahead(self, rows: list[int]) -> None:
+        """Write the edit that each code leads to where the model's own policy goes on; every one is counted."""
+        if not rows:
             return
-        draft.tokens.append(token)
-        draft.hidden.append(x)
-        longest = EDIT_TOKENS if draft.edit is None else TEXT_TOKENS
-        draft.done = token in self.model.stop or len(draft.tokens) >= longest
-
-    def _likely(self, row: int, x: Tensor) -> int:
-        return int(self._priors([row], x[None])[0].argmax())
+        count = self.model.settings.codes
+        drafts = [self.drafts[row].copy() for row in rows for _ in range(count)]
+        ahead = finished(self.model, Branches(self._read(rows)), drafts, count)
+        self._ahead |= {row: ahead[place * count :][:count] for place, row in enumerate(rows)}
+        begun = [len(self.drafts[row].tokens) for row in rows for _ in range(count)]
+        self.world.model.usage.add([one.completion(self.model, t) for one, t in zip(ahead, begun, strict=True)])
 
     def _read(self, rows: list[int]) -> Reader:
         """A reader of the drafts of some rows; the last one if it is of these rows."""
@@ -141,9 +127,9 @@ class Steering:
         texts: dict[int, tuple[str, str, bool]] = {}  # row -> edit, text, whether it was finished
         for row in ended:
             draft = self.drafts[row]
-            stopped = draft.tokens[-1] in self.model.stop
-            said = self.model.format.read(draft.tokens[:-1] if stopped else draft.tokens)[0].strip()
-            self._count(draft, stopped)
+            stopped, said = draft.tokens[-1] in self.model.stop, draft.said(self.model)
+            if not self.looks_ahead:
+                self.world.model.usage.add([draft.completion(self.model)])
             if draft.edit is not None:
                 texts[row] = draft.edit, said, stopped
             elif not self._is_edit(said):
@@ -195,66 +181,90 @@ class Steering:
         texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
         return dict(zip(edits, texts, strict=True))
 
-    def _count(self, draft: Draft, stopped: bool) -> None:
-        said = Completion("", len(draft.prompt), len(draft.tokens), "stop" if stopped else "length")
-        self.world.model.usage.add([said])
-
     def space(self, single: gym.Space[Any]) -> gym.Space[Any]:
         """The observation space, given that of the environment."""
         if not isinstance(single, gym.spaces.Dict):
             return FreeText()
         width, codes = self.model.width, self.model.settings.codes
+        parts = dict(single.spaces)
+        if self.looks_ahead:
+            low, high = (np.tile(end, codes).astype(np.float32) for end in self._words.bounds)
+            parts = {name: part for name, part in parts.items() if name not in OFFERED}
+            parts |= {"actions": gym.spaces.Box(low, high, dtype=np.float32)}
+            parts |= {name: gym.spaces.Box(0.0, 1.0, (codes,), np.float32) for name in ("weights", "mask")}
+            if self.world.settings.shows_taste:
+                reach = 2.0 * self.world.space.radius
+                parts["match"] = gym.spaces.Box(-reach, reach, (codes,), np.float32)
         return gym.spaces.Dict(
             {
-                **single.spaces,
+                **parts,
                 "hidden": gym.spaces.Box(-(width**0.5), width**0.5, (width,), np.float32),
                 "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
                 "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
             }
         )
 
+    @property
+    def _words(self) -> EditFeatures:
+        return self.world.resources.edit_features
+
     @torch.no_grad()
     def observe(self, rows: Sequence[int]) -> list[Any]:
         """The observations of some environments."""
         latent = self.world.settings.observation == "latent"
         seen: dict[int, Any] = {row: make_observation(self.world, self.envs[row].state) for row in rows}
+        open_rows = [row for row in rows if not transition.is_over(self.world, self.envs[row].state)]
+        if self.looks_ahead:
+            self._look_ahead([row for row in open_rows if row not in self._ahead])
         if not latent:
             return [f"{seen[row]}\n{self._so_far(row)}" for row in rows]
-        open_rows = [row for row in rows if not transition.is_over(self.world, self.envs[row].state)]
-        reader = self._read(open_rows) if open_rows else None
         for row in rows:
-            seen[row].update(self._nothing())
-        if reader is not None:
-            priors = self._priors(open_rows, reader.hidden)
-            for row, x, prior in zip(open_rows, reader.hidden, priors, strict=True):
-                seen[row].update(self._parts(row, x, prior))
+            seen[row] = {name: part for name, part in seen[row].items() if name not in self._left_out}
+            seen[row] |= self._nothing()
+        if open_rows:
+            reader = self._read(open_rows)
+            drafts = [self.drafts[row] for row in open_rows]
+            own = priors(self.model, drafts, reader.hidden).cpu().numpy()
+            for row, x, prior in zip(open_rows, reader.hidden, own, strict=True):
+                seen[row] |= self._parts(row, x.float().cpu().numpy(), prior)
         return [seen[row] for row in rows]
 
     def _so_far(self, row: int) -> str:
         draft = self.drafts[row]
-        said = self.model.format.read(draft.tokens)[0] if draft.tokens else ""
-        return f"Edit so far: {said}" if draft.edit is None else f"Edit: {draft.edit}\nText so far: {said}"
+        said = draft.said(self.model)
+        written = f"Edit so far: {said}" if draft.edit is None else f"Edit: {draft.edit}\nText so far: {said}"
+        offered = [f"{code}. {ahead.said(self.model)}" for code, ahead in enumerate(self._ahead.get(row, []))]
+        return "\n".join([written, "Codes:", *offered]) if offered else written
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        return OFFERED if self.looks_ahead else ()
 
     def _nothing(self) -> dict[str, Floats]:
-        sizes = {"hidden": self.model.width, "prior": self.model.settings.codes, "turn": 2}
+        codes = self.model.settings.codes
+        sizes = {"hidden": self.model.width, "prior": codes, "turn": 2}
+        if self.looks_ahead:
+            sizes |= {"actions": codes * self._words.width, "weights": codes, "mask": codes}
+            sizes |= {"match": codes} if self.world.settings.shows_taste else {}
         return {name: np.zeros(size, np.float32) for name, size in sizes.items()}
 
-    def _priors(self, rows: Sequence[int], x: Tensor) -> Floats:
-        """The policy's probabilities of the codes, `[B, N]`, at hidden states `[B, D]`."""
-        paths = [torch.stack([*self.drafts[row].hidden, own]) for row, own in zip(rows, x, strict=True)]
-        scores = self.model.policy(torch.nn.utils.rnn.pad_sequence(paths, batch_first=True))
-        last = torch.tensor([len(path) - 1 for path in paths], device=x.device)
-        found: Floats = scores[torch.arange(len(rows), device=x.device), last].softmax(dim=-1).float().cpu().numpy()
-        return found
-
-    def _parts(self, row: int, x: Tensor, prior: Floats) -> dict[str, Floats]:
+    def _parts(self, row: int, x: Floats, prior: Floats) -> dict[str, Floats]:
         draft = self.drafts[row]
-        longest = EDIT_TOKENS if draft.edit is None else TEXT_TOKENS
-        return {
-            "hidden": of_unit_size(x.float().cpu().numpy()),
-            "prior": prior,
-            "turn": np.array([draft.edit is not None, len(draft.tokens) / longest], np.float32),
-        }
+        turn = np.array([draft.edit is not None, len(draft.tokens) / draft.longest], np.float32)
+        parts = {"hidden": of_unit_size(x), "prior": prior, "turn": turn}
+        if self.looks_ahead:
+            edits = [ahead.said(self.model) for ahead in self._ahead[row]]
+            words = self._words.of(edits).astype(np.float32)
+            parts |= {"actions": words.reshape(-1), "weights": prior, "mask": np.ones_like(prior)}
+            if self.world.settings.shows_taste:
+                parts["match"] = self._match(edits, self.envs[row].state.user)
+        return parts
+
+    def _match(self, edits: Sequence[str], user: int) -> Floats:
+        """How far what edits ask for points in the direction of a user's taste, `[N]`, as the environment shows it."""
+        found = self._words.asked(edits) @ self.world.resources.tastes[user, :-1]
+        reach = 2.0 * self.world.space.radius
+        return np.clip(found, -reach, reach).astype(np.float32)
 
     def info(self, row: int) -> dict[str, Any]:
         """The info of an environment, with what is written so far as `draft`."""

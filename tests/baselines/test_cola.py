@@ -23,8 +23,10 @@ from baselines.cola.pairs import IGNORED, Answers, Stream, draw_pairs
 from baselines.cola.stages import Learning, Updater, policy_loss, stages, straight_through
 from baselines.cola.turns import by_codes, by_tokens, first_states, gains, is_followed, rewrites
 from baselines.evaluate import evaluate
+from baselines.run import TrainingLog
 from eagle_gym.envs.vector import EagleVectorEnv
-from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language.codes import ByCodes, CodeSettings, make_codes, write
 from eagle_gym.language.embedded import weights_path
 from tests.fake_worlds import make_tiny_world
 
@@ -233,6 +235,57 @@ def test_a_run_resumes_and_writes(envs: Any, tmp_path: Path, name: str) -> None:
     next((tmp_path / "cut").glob("codes-*.safetensors")).write_bytes(b"")
     with pytest.raises(PreparationError, match="train it again"):
         registry.load(tmp_path / "cut")
+
+
+class Interrupted(Exception):
+    """Stands for a process that ends."""
+
+
+@pytest.mark.parametrize(("acts", "stop"), [("codes", stop) for stop in (1, 3, 5, 6, 8)] + [("tokens", 1)])
+def test_a_training_that_was_cut_ends_with_the_weights_of_one_that_was_not(
+    envs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acts: str, stop: int
+) -> None:
+    """Cut inside stage 1, stage 2, both halves of stage 3, and stage 4; an update that was not kept is made again."""
+    settings = {**TINY, "acts": acts, "guidance_steps": 2 * (acts == "codes"), "rl_steps": 2}
+    config = CoLAConfig(**settings, rl_learning_rate=1e-2)
+    whole = train(envs, config, progress=False)
+    plain, made = TrainingLog.add, []
+
+    def add(log: TrainingLog, *args: Any, **kwargs: Any) -> None:
+        if len(made) == stop:
+            raise Interrupted
+        made.append(args)
+        plain(log, *args, **kwargs)
+
+    monkeypatch.setattr(TrainingLog, "add", add)
+    with pytest.raises(Interrupted):
+        train(envs, config, folder=tmp_path, checkpoint_every=1, progress=False)
+    monkeypatch.setattr(TrainingLog, "add", plain)
+    resumed = train(envs, config, folder=tmp_path, resume=True, checkpoint_every=1, progress=False)
+    assert len(made) == stop
+    assert resumed.curve == whole.curve
+    assert resumed.steps == whole.steps
+    for name, weight in whole.learning.named_parameters():
+        torch.testing.assert_close(dict(resumed.learning.named_parameters())[name], weight, rtol=0, atol=0)
+
+
+def test_a_base_model_with_a_short_context_reads_what_fits(envs: Any, tmp_path: Path) -> None:
+    """Pairs that do not fit are left out, answers end with the context, and prompts that fill it are refused."""
+    model = make_codes(CodeSettings(codes=4))
+    pairs = draw_pairs(model.format, 6, 0)
+    lengths = sorted(len(asked) + len(said) for asked, said in pairs)
+    model.base.config.max_position_embeddings = lengths[2]
+    assert len(Stream(model, pairs)) == 3
+    prompt = pairs[0][0]
+    model.base.config.max_position_embeddings = len(prompt) + 2
+    (said,) = write(model.base, [prompt], ByCodes(model, None), [2047], 20)
+    assert len(said.tokens) == 2
+    model.base.config.max_position_embeddings = len(prompt)
+    with pytest.raises(LanguageModelError, match="prompt_set='plain'"):
+        write(model.base, [prompt], ByCodes(model, None), [2047], 20)
+    model.base.config.max_position_embeddings = 10
+    with pytest.raises(ConfigurationError, match="context of 10 tokens"):
+        Stream(model, pairs)
 
 
 def test_any_causal_model_can_be_the_base(envs: Any, tmp_path: Path) -> None:

@@ -10,11 +10,15 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
+from baselines.policy import EquivariantPolicy
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.latent_actions import LatentActions, VectorLatentActions
+from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
 from eagle_gym.language.codes import CodeModel, CodeSettings, make_codes
+from eagle_gym.language.codes.branches import Branches
+from eagle_gym.language.codes.model import Reader
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import make_tiny_world
@@ -34,8 +38,8 @@ def codes() -> CodeModel:
 def single(codes: CodeModel, **settings: Any) -> LatentActions:
     settings = {"horizon": 2, "observation": "latent", **settings}
     steer = settings.pop("steer", "edit")
-    every = settings.pop("every", 8)
-    return LatentActions(EagleEnv.from_world(make_tiny_world(**settings)), codes, every, steer)
+    every, shown = settings.pop("every", 8), settings.pop("shown", "none")
+    return LatentActions(EagleEnv.from_world(make_tiny_world(**settings)), codes, every, steer, shown)
 
 
 def play(env: LatentActions, seed: int, code: int = 0, limit: int = 200) -> tuple[list[str], float, int]:
@@ -53,9 +57,10 @@ def play(env: LatentActions, seed: int, code: int = 0, limit: int = 200) -> tupl
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")  # as every wrapper is
+@pytest.mark.parametrize("shown", ["none", "edit"])
 @pytest.mark.parametrize("observation", ["latent", "text"])
-def test_gymnasium_finds_no_fault(codes: CodeModel, observation: str) -> None:
-    check_env(single(codes, observation=observation, infos="arrays"), skip_render_check=True)
+def test_gymnasium_finds_no_fault(codes: CodeModel, observation: str, shown: str) -> None:
+    check_env(single(codes, observation=observation, shown=shown, infos="arrays"), skip_render_check=True)
 
 
 @pytest.mark.parametrize("steer", ["edit", "both"])
@@ -111,12 +116,13 @@ def test_an_edit_that_plot_english_does_not_have_leaves_the_text(codes: CodeMode
     assert env.unwrapped.frames[-1].edit == "Give it a jazz style."
 
 
+@pytest.mark.parametrize("shown", ["none", "edit"])
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
-def test_a_batch_is_its_single_environments(codes: CodeModel, mode: str) -> None:
+def test_a_batch_is_its_single_environments(codes: CodeModel, mode: str, shown: str) -> None:
     world = make_tiny_world(horizon=1, observation="latent")
-    batch = VectorLatentActions(EagleVectorEnv.from_world(world, 2, autoreset_mode=mode), codes, 8, "edit")
+    batch = VectorLatentActions(EagleVectorEnv.from_world(world, 2, autoreset_mode=mode), codes, 8, "edit", shown)
     seen, _ = batch.reset(seed=7)
-    alone = [LatentActions(EagleEnv.from_world(world), codes, 8, "edit") for _ in range(2)]
+    alone = [LatentActions(EagleEnv.from_world(world), codes, 8, "edit", shown) for _ in range(2)]
     own = [env.reset(seed=7 + i)[0] for i, env in enumerate(alone)]
     over = np.zeros(2, np.bool_)
     for _ in range(12):
@@ -156,3 +162,70 @@ def test_what_does_not_fit_is_refused(codes: CodeModel) -> None:
         wrapped.step(4)
     with pytest.raises(EpisodeError, match="one integer"):
         wrapped.step(0.5)
+    with pytest.raises(ConfigurationError, match="action_features among"):
+        LatentActions(env, codes, steer="edit", action_features="effect")
+    with pytest.raises(ConfigurationError, match="steer='edit'"):
+        LatentActions(env, codes, action_features="edit")
+
+
+def listed(text: str) -> list[str]:
+    """The edits to which the codes lead, as a text observation lists them."""
+    return [line.partition(". ")[2] for line in text.partition("Codes:\n")[2].splitlines()]
+
+
+@pytest.mark.parametrize("every", [4, 40])
+def test_a_code_writes_the_edit_that_is_shown_of_it(codes: CodeModel, every: int) -> None:
+    plain, seeing = (single(codes, observation="text", every=every, horizon=1, shown=s) for s in ("none", "edit"))
+    found = set()
+    for code in range(4):
+        shown = listed(seeing.reset(seed=1)[0])
+        assert len(shown) == 4
+        found |= set(shown)
+        for env in (plain, seeing):
+            env.reset(seed=1)
+            env.step(code)
+            if every == 40:
+                assert env.unwrapped.frames[-1].edit == shown[code]
+            else:
+                begun = env._steering.drafts[0]
+                assert len(begun.tokens) == 4
+                assert shown[code].startswith(begun.said(codes))
+    assert len(found) > 1
+
+
+def test_what_is_shown_of_codes_is_their_edits_words(codes: CodeModel) -> None:
+    env, reader = single(codes, shown="edit"), single(codes, shown="edit", observation="text")
+    seen, _ = env.reset(seed=3)
+    shown = listed(reader.reset(seed=3)[0])
+    words = env.unwrapped.world.resources.edit_features.of(shown)
+    np.testing.assert_allclose(seen["actions"].reshape(4, -1), words, atol=1e-6)
+    np.testing.assert_array_equal(seen["weights"], seen["prior"])
+    layout = LatentLayout.of(env.observation_space)
+    assert (layout.actions, layout.width, layout.effects) == (4, words.shape[1], False)
+    probabilities = EquivariantPolicy(env.observation_space, env.action_space, lambda _: 1e-3).get_distribution(
+        {name: torch.as_tensor(part[None]) for name, part in seen.items()}
+    )
+    assert probabilities.distribution.probs.shape == (1, 4)
+
+
+def test_every_edit_that_is_looked_at_counts(codes: CodeModel) -> None:
+    env = single(codes, every=40, horizon=1, shown="edit")
+    before = env.unwrapped.usage.snapshot()
+    env.reset(seed=0)
+    assert (env.unwrapped.usage.snapshot() - before).calls == 4
+    env.step(0)
+    assert (env.unwrapped.usage.snapshot() - before).calls <= 5  # the rewrite, if the edit can be asked for
+
+
+def test_branches_read_as_rows_of_their_own(codes: CodeModel) -> None:
+    prompts = [codes.format.encode(Prompt("propose", text=text, profile=""))[0] for text in ("A drama.", "A dark war.")]
+    with torch.no_grad():
+        branches = Branches(Reader(codes.base, prompts, codes.stop[0]))
+        branches.keep(torch.tensor([0, 0, 1]))
+        branches.add(torch.tensor([3, 4, 5]))
+        branches.keep(torch.tensor([1, 1, 2]))  # the first token 4 goes on in two ways
+        branches.add(torch.tensor([9, 10, 11]))
+        branches.keep(torch.tensor([0, 1]))  # of the first prompt only
+        branches.add(torch.tensor([6, 7]))
+        alone = Reader(codes.base, [[*prompts[0], 4, 9, 6], [*prompts[0], 4, 10, 7]], codes.stop[0])
+    torch.testing.assert_close(branches.hidden, alone.hidden, atol=1e-4, rtol=1e-4)

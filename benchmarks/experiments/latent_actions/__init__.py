@@ -2,11 +2,10 @@
 
 Five questions follow the paper's claims: do codes carry information about the next token; are texts under codes more
 diverse than sampled ones, and as good; does GRPO over codes gain more than GRPO over tokens from equally many rewrites;
-does a tree search over codes find better texts than as many samples; and how much computing does a gain take. A sixth
-question is about codes as actions of the environment: what does PPO learn with them, and with K edits, from equally
-many rewrites? Text quality always stands next to diversity and to gain: the share of texts that parse, and the share
-that do what their edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users'
-true taste.
+does a tree search over codes find better texts than as many samples; and how much computing does a gain take. Text
+quality always stands next to diversity and to gain: the share of texts that parse, and the share that do what their
+edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users' true taste. Codes as
+actions of the environment are another experiment, `code_actions`.
 
 Each seed is a chain of pieces, which write a file each; a run that was stopped goes on with what is missing, and the
 page is written from what is done.

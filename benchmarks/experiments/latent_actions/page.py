@@ -19,7 +19,6 @@ NOTE = (
     "CoLA on Plots, {seeds} training seed{plural}. Intervals are 95 %, bootstrapped over seeds and users (or answers, "
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
-    "Stage 3: {guidance_steps} updates of the base model, and as many of the policy. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
     "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens; "
@@ -32,8 +31,6 @@ TESTED = {
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
-WHOLE = ("ppo_codes", "prior_codes", "uniform_codes")  # where one code decides an edit
-LEARNT = ("ppo_codes", "ppo_edits")
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
 AFTER = {
     "tested_slow": {"slow": "codes, after GRPO with the step size of tokens"},
@@ -48,13 +45,6 @@ RUNS = {
     "rl_tokens": "tokens",
     "rl_long_codes": "codes, step size of tokens, long",
     "rl_long_tokens": "tokens, long",
-}
-ACTIONS = {
-    "ppo_codes": "PPO on codes",
-    "prior_codes": "codes of the code model's own policy",
-    "uniform_codes": "uniform codes",
-    "ppo_edits": "PPO on K edits",
-    "uniform_edits": "uniform edits",
 }
 DRAWN = {"codes": "codes of the policy", "uniform_codes": "uniform codes", "tokens": "tokens, temperature 1"}
 
@@ -79,7 +69,7 @@ def write_page(folder: Path, size: Mapping[str, Any]) -> str:
         table, numbers = make(found.get(kind, []), found)
         parts += [f"## {title}", table or "Not run."]
         compact[kind] = numbers
-    write_json(compact, folder / "latent_actions.json")
+    write_json(compact, folder / "latent_actions.json", compact=True)
     (folder / "SUMMARY.md").write_text((parts[parts.index("## RL over codes and over tokens") + 1]) + "\n")
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
@@ -118,11 +108,13 @@ def diversity(pieces: Found, found: Mapping[str, Found]) -> Section:
     return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
 
 
-def guidance(pieces: Found, _: Mapping[str, Found]) -> Section:
+def guidance(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Stage 3: with and without."""
     table, numbers = rows_of(pieces, {"unguided": "stages 1 and 2", "guided": "stages 1 to 3"}, QUALITY)
     if pieces:
         numbers["with minus without"] = contrast(pieces, "guided", "unguided")
+        steps = sum("guidance/nll" in row for row in found["guided"][0]["found"]["curve"]) if "guided" in found else 0
+        table += f"\n\nStage 3 made {steps} updates of the base model, and as many of the policy."
         table += f"\n\nGain on the same states, with stage 3 minus without: {numbers['with minus without']}."
     return table, numbers
 
@@ -168,48 +160,6 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     return table, numbers
 
 
-def steered(pieces: Found, found: Mapping[str, Found]) -> Section:
-    """Codes as actions against K edits."""
-    names = {"gain": "gain", "judge": "judge", "parses": "parses"}
-    long, whole = found.get("steered_long", []), found.get("steered_whole", [])
-    body, numbers = body_of(pieces, ACTIONS, names)
-    more, own = body_of(whole, {name: f"{ACTIONS[name]}, one for an edit" for name in WHOLE}, names)
-    body, numbers = body + more, numbers | own
-    more, own = body_of(long, {name: f"{ACTIONS[name]}, long" for name in LEARNT}, names)
-    body, numbers = body + more, numbers | own
-    table = aligned(["", "seeds", *names.values()], body) if body else ""
-    for kind, words in ((pieces, ""), (long, ", long")):
-        for other in ("uniform_codes", "prior_codes", "ppo_edits") if kind else ():
-            name = f"PPO on codes{words}, minus {ACTIONS[other]}{words if other in LEARNT else ''}"
-            numbers[name] = contrast(kind, "ppo_codes", other)
-            table += f"\n\nGain on the same users and texts, {name}: {numbers[name]}."
-    for other in WHOLE[1:] if whole else ():
-        name = f"PPO on codes, one for an edit, minus {ACTIONS[other]}, one for an edit"
-        numbers[name] = contrast(whole, "ppo_codes", other)
-        table += f"\n\nGain on the same users and texts, {name}: {numbers[name]}."
-    spent = []
-    for kind, words in ((pieces, ""), (long, ", long")):
-        for method in LEARNT if kind else ():
-            counts = {
-                name: spread([piece["found"][method][name] for piece in kind]) for name in ("steps", "generations")
-            }
-            spent.append([ACTIONS[method] + words, *counts.values()])
-            numbers[f"training, {ACTIONS[method]}{words}"] = counts
-    if whole:
-        learnt = [piece["found"]["ppo_codes"] for piece in whole]
-        counts = {name: spread([one[name] for one in learnt]) for name in ("steps", "generations")}
-        spent.append([f"{ACTIONS['ppo_codes']}, one for an edit", *counts.values()])
-        numbers["training, PPO on codes, one for an edit"] = counts
-    head = ["training", "environment steps", "generations"]
-    return table + (f"\n\n{aligned(head, spent)}" if spent else ""), numbers
-
-
-def reached(pieces: Found, _: Mapping[str, Found]) -> Section:
-    """What a choice can change in one rewrite."""
-    names = {"mean": "mean gain", "best": "best gain", "spread": "standard deviation", "distinct": "different texts"}
-    return rows_of(pieces, {"codes": "codes, one for an edit", "edits": "K edits"}, names)
-
-
 def computing(_: Found, found: Mapping[str, Found]) -> Section:
     """What a gain took: the mean gain of the rewrites over the updates of stage 4."""
     body, numbers = [], {}
@@ -236,8 +186,6 @@ SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Sectio
     ("RL over codes and over tokens", "tested", reinforced),
     ("Search", "search", search),
     ("Computing", "computing", computing),
-    ("Codes as actions of the environment", "steered", steered),
-    ("What a choice can change in one rewrite", "reach", reached),
 )
 
 

@@ -16,7 +16,6 @@ from baselines.cola import CoLAAgent, CoLAConfig, train
 from baselines.cola.mcts import fit_q
 from baselines.evaluate import make_envs
 from benchmarks.experiments.latent_actions import measures
-from benchmarks.experiments.latent_actions.steered import on_codes, reach, steered
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 
@@ -86,10 +85,6 @@ def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
         guided,
         Piece("tested_guided", out, seed, codes, (first, guided.name)),
         Piece("search", out, seed, codes, (first,)),
-        Piece("steered", out, seed, codes),
-        Piece("steered_whole", out, seed, codes),
-        Piece("reach", out, seed, codes),
-        Piece("steered_long", out, seed, codes),
         slow,
         Piece("tested_slow", out, seed, codes, (slow.name,)),
         *long,
@@ -221,21 +216,6 @@ def measure_search(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # n
     return measures.searched(agent, world, q, size["searched"], piece.seed)
 
 
-def measure_steered(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """PPO on codes against PPO on edits."""
-    return steered({**size, **size["long_ppo"]} if piece.kind == "steered_long" else size, piece.seed)
-
-
-def measure_whole(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """PPO on codes that decide a whole edit each."""
-    return on_codes({**size, "ppo_envs": size["whole_envs"]}, piece.seed, whole=True)
-
-
-def measure_reach(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """What codes and edits can change in one rewrite."""
-    return reach(size, piece.seed)
-
-
 WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyType(
     {
         "codes": train_codes,
@@ -249,9 +229,5 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "tested_slow": measure_after,
         "tested_long": measure_after,
         "search": measure_search,
-        "steered": measure_steered,
-        "steered_whole": measure_whole,
-        "reach": measure_reach,
-        "steered_long": measure_steered,
     }
 )

@@ -29,12 +29,6 @@ SMALL: dict[str, Any] = {
     "searched": 6,
     "simulations": 8,
     "q_steps": 200,
-    "rewrites": 2_560,
-    "ppo_envs": 32,
-    "ppo_tested": 64,
-    "whole_envs": 64,
-    "reached": 48,
-    "long_ppo": {"rewrites": 8_192, "ppo_envs": 64},
 }
 TINY_TRAINING = TRAINING | {
     "pairs": 16, "batch_size": 8, "dynamics_steps": 2, "policy_steps": 2, "prompts": 1, "group_size": 2,
@@ -44,8 +38,6 @@ TINY = {
     "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "guidance_steps": 1, "rl_steps": 1, "long_steps": 1,
     "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
-    "rewrites": 10, "ppo_envs": 2, "ppo_tested": 2, "whole_envs": 2, "reached": 2,
-    "long_ppo": {"rewrites": 10, "ppo_envs": 2},
 }  # fmt: skip
 LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}
 SIZES: dict[str, dict[str, Any]] = {
@@ -54,6 +46,5 @@ SIZES: dict[str, dict[str, Any]] = {
     "reference": SMALL
     | {"training": TRAINING | LONG, "guidance_steps": 300}
     | {"rl_steps": 100, "long_steps": 400, "texts": 64, "samples": 8, "tested": 128}
-    | {"searched": 32, "rewrites": 20_480, "ppo_envs": 64, "ppo_tested": 128}
-    | {"long_ppo": {"rewrites": 102_400, "ppo_envs": 64}},
+    | {"searched": 32},
 }

@@ -8,6 +8,7 @@ prompt says reaches them through x_t.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.codes.networks import CodeHead, WorldModel
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.transformers import TransformersModel
@@ -42,6 +43,8 @@ class CodeSettings:
         every: Tokens for which a code holds.
         layers: Causal blocks of the policy.
         inner: Width inside the world model's gated layers.
+        prompt_set: Words in which the language model is asked, as `prompts` of `load_language_model`; "" takes what it
+            understands.
     """
 
     base: str = "embedded"
@@ -49,6 +52,7 @@ class CodeSettings:
     every: int = 1
     layers: int = 1
     inner: int = 320
+    prompt_set: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ class CodeModel(nn.Module):
 
     def __init__(self, settings: CodeSettings) -> None:
         super().__init__()
-        source = load_language_model(settings.base)
+        source = load_language_model(settings.base, prompts=settings.prompt_set or None)
         if not isinstance(source, TransformersModel):
             raise ConfigurationError(
                 f"expected a base model with weights of its own, got {settings.base!r}: choose 'embedded' or "
@@ -153,8 +157,7 @@ def load_codes(place: str | Path = SHIPPED) -> CodeModel:
         restore(model, safetensors.torch.load_file(folder / WEIGHTS))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise PreparationError(
-            f"{folder} holds no code model that can be read ({error}): make one with "
-            "python -m baselines train cola"
+            f"{folder} holds no code model that can be read ({error}): make one with python -m baselines train cola"
         ) from error
     return model
 
@@ -184,6 +187,27 @@ def padded_left(prompts: Sequence[Sequence[int]], pad: int, device: torch.device
     return ids.to(device), mask.to(device)
 
 
+def context_of(base: Any) -> int:  # noqa: ANN401 - a causal language model of transformers
+    """The most tokens that a model reads; very many if it does not say."""
+    found = getattr(base.config.get_text_config(), "max_position_embeddings", None)
+    return sys.maxsize if found is None else int(found)
+
+
+def room(base: Any, prompts: Sequence[Sequence[int]]) -> int:  # noqa: ANN401
+    """How many tokens may follow the longest of some prompts.
+
+    Raises:
+        LanguageModelError: None may.
+    """
+    context, longest = context_of(base), max(map(len, prompts))
+    if longest >= context:
+        raise LanguageModelError(
+            f"expected prompts that leave room for an answer in the base model's context of {context} tokens, got one "
+            f"of {longest}: take prompts without examples (prompt_set='plain'), or a model with a longer context"
+        )
+    return context - longest
+
+
 class Reader:
     """Reads prompts with the base model, then one token of each row at a time.
 
@@ -191,30 +215,39 @@ class Reader:
         base: A causal language model of `transformers`.
         prompts: Token ids of B prompts.
         pad: A token to pad with.
+
+    Attributes:
+        hidden: `[B, D]` hidden states of the last tokens.
+        mask: `[B, L]` 1 where there is a token, 0 in the padding on the left.
+        cache: Keys and values of all tokens so far.
+
+    Raises:
+        LanguageModelError: A prompt fills the base model's context.
     """
 
     def __init__(self, base: Any, prompts: Sequence[Sequence[int]], pad: int) -> None:  # noqa: ANN401
-        self._base, self._cache = base, DynamicCache()
-        ids, self._mask = padded_left(prompts, pad, base.device)
-        self.hidden = self._read(ids, (self._mask.cumsum(dim=1) - 1).clamp_min(0))
+        room(base, prompts)
+        self.base, self.cache = base, DynamicCache()
+        ids, self.mask = padded_left(prompts, pad, base.device)
+        self.hidden = self._read(ids, (self.mask.cumsum(dim=1) - 1).clamp_min(0))
 
     def add(self, tokens: Tensor) -> None:
         """Read a token `[B]` of each row."""
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
-        self.hidden = self._read(tokens[:, None], self._mask.sum(dim=1, keepdim=True) - 1)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
+        self.hidden = self._read(tokens[:, None], self.mask.sum(dim=1, keepdim=True) - 1)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some rows only."""
-        self._cache.batch_select_indices(rows)
-        self._mask, self.hidden = self._mask[rows], self.hidden[rows]
+        self.cache.batch_select_indices(rows)
+        self.mask, self.hidden = self.mask[rows], self.hidden[rows]
 
     def _read(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Hidden states of the last position, `[B, D]`."""
-        found = self._base.base_model(
+        found = self.base.base_model(
             input_ids=ids,
-            attention_mask=self._mask,
+            attention_mask=self.mask,
             position_ids=positions,
-            past_key_values=self._cache,
+            past_key_values=self.cache,
             use_cache=True,
         )
         last: Tensor = found.last_hidden_state[:, -1]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
-from eagle_gym.language.codes.model import CodeModel, Codes, Reader, Written
+from eagle_gym.language.codes.model import CodeModel, Codes, Reader, Written, room
 from eagle_gym.language.decode import sample_tokens
 
 Floats = NDArray[np.float64]
@@ -114,11 +114,15 @@ def write(
         prompts: Token ids of B prompts.
         chooser: Chooses the tokens.
         stop: Tokens that end an answer.
-        max_tokens: Longest answer.
+        max_tokens: Longest answer; shorter where the base model's context ends before.
 
     Returns:
         `[B]` answers.
+
+    Raises:
+        LanguageModelError: A prompt fills the base model's context.
     """
+    max_tokens = min(max_tokens, room(base, prompts))
     reader = Reader(base, prompts, stop[0])
     rows, going = np.arange(len(prompts)), np.ones(len(prompts), np.bool_)
     steps: list[tuple[NDArray[np.int64], Tensor, Tensor, Tensor]] = []

@@ -50,7 +50,7 @@ def test_the_page_says_what_is_done(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     size = SIZES["small"]
     names = list(plan(tmp_path, size))
-    assert len(names) == len(set(names)) == size["seeds"] * 23
+    assert len(names) == len(set(names)) == size["seeds"] * 19
     made_piece(tmp_path, "diversity", 1, {})
     assert set(names) - set(plan(tmp_path, size)) == {"diversity-16-1"}
 
@@ -61,5 +61,5 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     assert "Not run." not in page
-    assert len(list((tmp_path / "pieces").iterdir())) == 19
+    assert len(list((tmp_path / "pieces").iterdir())) == 15
     assert plan(tmp_path, SIZES["smoke"]) == {}
