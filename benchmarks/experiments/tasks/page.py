@@ -203,9 +203,9 @@ def checks(run: Run, catalog: str, task: str, size: Mapping[str, Any]) -> list[C
     if task == "default":
         found = default_checks(usual, steps, stock="ppo-stock" in budgets)
     elif task == "plan":
-        found = plan_checks(usual, max(steps))
+        found = plan_checks(usual, max(steps, default=0))
     elif task == "hidden":
-        found = hidden_checks(usual, max(steps))
+        found = hidden_checks(usual, steps)
     if task == "hidden" and catalog == PLOTS and size["shown"]:
         some = max(number for number in steps if number <= SOME)
         less = difference_of(sets["shown"].get(f"ppo-{some}"), usual.get(f"ppo-{some}"))
@@ -223,10 +223,10 @@ def default_checks(methods: Methods, steps: Sequence[int], *, stock: bool) -> li
     def at(name: str) -> Interval | None:
         return placed(methods, name)
 
-    most = max(steps)
-    early, best = f"ppo-{min(steps)}", f"ppo-{most}"
+    most, least = max(steps, default=0), min(steps, default=FIRST)
+    early, best = f"ppo-{least}", f"ppo-{most}"
     found = [Check("User-blind greedy, at most 0.5", at("user_blind"), 0.5, at_most=True)]
-    if min(steps) < FIRST:
+    if least < FIRST:
         found.append(Check(f"{worded(early)}, at most 0.5", at(early), 0.5, at_most=True))
     if most >= MANY:
         found.append(Check(f"{worded(best)}, at least 0.8", at(best), 0.8))
@@ -248,17 +248,18 @@ def plan_checks(methods: Methods, most: int) -> list[Check]:
     return [Check("Privileged greedy, at most 0.65", placed(methods, "optimistic"), 0.65, at_most=True), *learnt]
 
 
-def hidden_checks(methods: Methods, most: int) -> list[Check]:
+def hidden_checks(methods: Methods, steps: Sequence[int]) -> list[Check]:
     """The hidden task asks for memory: there is something to infer within an episode, and memory infers it."""
-    memory, twin = methods.get(f"recurrent_ppo-{most}"), methods.get(f"ppo-{most}")
-    return [
+    blind, bandit = methods.get("user_blind"), methods.get("linucb")
+    found = [
         Check("User-blind greedy, at most 0.4", placed(methods, "user_blind"), 0.4, at_most=True),
-        Check(f"{worded(f'ppo-{most}')}, at most 0.4", placed(methods, f"ppo-{most}"), 0.4, at_most=True),
-        Check(
-            "LinUCB minus user-blind greedy, above 0", difference_of(methods.get("linucb"), methods.get("user_blind"))
-        ),
-        Check("RecurrentPPO minus PPO, above 0", difference_of(memory, twin)),
+        Check("LinUCB minus user-blind greedy, above 0", difference_of(bandit, blind)),
     ]
+    if steps:
+        twin, memory = f"ppo-{max(steps)}", methods.get(f"recurrent_ppo-{max(steps)}")
+        found.insert(1, Check(f"{worded(twin)}, at most 0.4", placed(methods, twin), 0.4, at_most=True))
+        found.append(Check("RecurrentPPO minus PPO, above 0", difference_of(memory, methods.get(twin))))
+    return found
 
 
 def placed(methods: Methods, name: str) -> Interval | None:

@@ -143,6 +143,15 @@ def test_few_steps_are_not_held_to_what_many_are_wanted_to_reach(tmp_path: Path)
     assert "the first 2 of the 4 episodes" in text
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_a_preset_may_be_without_learners(task: str, tmp_path: Path) -> None:
+    write_run(tmp_path, {"uniform": [0.0] * 4, "user_blind": [0.3] * 4, "beam": [1.0] * 4}, f"plots-{task}")
+    size = sized(task, (20,)) | {"learners": {f"plots-{task}": {}}, "compared": (), "shown": False}
+    text = pages.write_page(tmp_path, ["plots"], size)
+    assert "| user-blind greedy | " in text
+    assert "PPO" not in text.replace("RecurrentPPO", "")
+
+
 @pytest.mark.slow
 def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "tasks", "--size", "smoke", "--out", str(tmp_path)]) == 0
