@@ -20,8 +20,9 @@ FORMS = (".1%", ".2f", ".2f")  # of the measures
 NOTE = (
     "Coverage: share of the catalog's items that are nearest to some visited point. Log-volume: half the log "
     "determinant of the covariance of all visited points. Best: highest utility among a user's texts so far, less that "
-    "of the first, mean over users, in catalog standard deviations. Each entry is the mean over seeds with the lowest "
-    "and the highest seed. The texts of a seed are counted together, so coverage grows with the number of users."
+    "of the first, mean over users, in catalog standard deviations. Each entry is the mean over seeds, each of which "
+    "draws its own episodes, with Student's 95 % interval of this mean. The texts of a seed are counted together, so "
+    "coverage grows with the number of users."
 )
 
 
@@ -37,7 +38,9 @@ def write_page(folder: Path) -> str:
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
     numbers = {name: {item.method: as_json(item) for item in some} for name, some in traces.items()}
-    write_json({"experiment": run.experiment, "size": run.size, "traces": numbers}, folder / "exploration.json")
+    write_json(
+        {"experiment": run.experiment, "size": run.size, "traces": numbers}, folder / "exploration.json", compact=True
+    )
     draw(traces, folder / "exploration.png")
     return text
 
@@ -68,8 +71,18 @@ def table(traces: Sequence[Trace]) -> str:
 
 
 def spread(values: Floats, form: str) -> str:
-    """The mean over seeds, with the lowest and the highest seed."""
-    return f"{values.mean():{form}} [{values.min():{form}}, {values.max():{form}}]"
+    """The mean over seeds with its interval."""
+    low, high = interval(values)
+    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
+
+
+def interval(values: Floats) -> tuple[Floats, Floats]:
+    """Student's 95 % interval of the mean over seeds, of `[S, ...]`; of a single seed, its value."""
+    from scipy.stats import t
+
+    seeds, mean = len(values), values.mean(axis=0)
+    half = t.ppf(0.975, seeds - 1) * values.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros_like(mean)
+    return mean - half, mean + half
 
 
 def draw(traces: dict[str, list[Trace]], path: Path) -> None:
@@ -84,8 +97,8 @@ def draw(traces: dict[str, list[Trace]], path: Path) -> None:
                 values = getattr(item, measure)
                 axes.plot(item.calls, values.mean(axis=0), color=colour(item.method), label=title(item.method))
                 if np.isfinite(values).all():
-                    axes.fill_between(item.calls, values.min(axis=0), values.max(axis=0), color=colour(item.method),
-                                      alpha=0.2, linewidth=0)  # fmt: skip
+                    shade = {"color": colour(item.method), "alpha": 0.2, "linewidth": 0}
+                    axes.fill_between(item.calls, *interval(values), **shade)
             axes.set_xlabel("language-model calls, all users of a seed")
             axes.set_title(f"{name}: {words}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)

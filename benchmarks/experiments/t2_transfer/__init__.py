@@ -1,12 +1,12 @@
-"""Agents trained with one language model, tested with another of different grammar, size and training seed (T2).
+"""Agents trained with one language model, tested with others: of different wording and size, and without weights (T2).
 
-Both environments share encoder, reward and action sets; the expected effects of edits are those of the default model.
-On Plots and, with `--data`, on MovieLens. The page reports the distance between the two, as total variation.
+The environments share encoder, reward, action sets and expected effects. The page reports the distances between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 from baselines.reference import REFERENCES
@@ -15,7 +15,7 @@ from benchmarks.experiments.t2_transfer.page import section
 from benchmarks.reporting.build import write_page
 from benchmarks.running import Cell, Options, environments, run_cells
 
-MODELS = {"plain": "embedded", "pitch": "embedded:pitch"}
+MODELS = {"plain": "embedded", "pitch": "embedded:pitch", "grammar": "grammar"}
 SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
@@ -26,7 +26,7 @@ LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"r
 
 
 def cells(options: Options) -> list[Cell]:
-    """For each seed and environment: the reference policies, its own learners and those of the other environment."""
+    """For each seed and environment: the reference policies, its own learners and those of the other environments."""
     size = SIZES[options.size]
     return [
         cell
@@ -46,14 +46,14 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
         for method, (agent, own) in LEARNERS.items():
             training, recorded = own | {"total_timesteps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
             yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
-    for home, model in (("plain", "pitch"), ("pitch", "plain")):
+    for home, model in permutations(MODELS, 2):
         here = common | {"environment": f"{name}-{model}", "env_kwargs": there[home], "test_env_kwargs": there[model]}
         for method, (agent, _) in LEARNERS.items():
             yield Cell(agent=agent, label=f"{method}-{home}", agent_of=f"{name}-{home}-{method}-{home}-{seed}", **here)
 
 
 def run(options: Options) -> None:
-    """Run the cells, measure the distance of the environments, write and print the report."""
+    """Run the cells, measure the distances of the environments, write and print the report."""
     found, size = run_cells(cells(options), options), SIZES[options.size]
-    far = distances(environments(options), list(MODELS.values()), size["cases"], size["samples"])
+    far = distances(environments(options), MODELS, size["cases"], size["samples"])
     print(write_page(found, more=lambda run, where: section(run, where, list(MODELS), list(LEARNERS), far)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -111,35 +112,38 @@ def draw_prompts(world: World, cases: int, rng: np.random.Generator) -> list[Pro
     return found
 
 
-def describe(found: Variation) -> str:
-    """The distance as a paragraph."""
+def describe(found: Variation, one: str, other: str) -> str:
+    """The distance between the environments of two language models, given their names, as a paragraph."""
 
     def shown(interval: Interval) -> str:
         return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
     return (
-        f"Total variation between the two environments, over {found.cases} start texts of test episodes with one edit "
+        f"Total variation between {one} and {other}, over {found.cases} start texts of test episodes with one edit "
         f"each and {found.samples} answers of each model: {shown(found.attributes)} between the sets of attributes "
-        f"that the answers name, against {shown(found.sampling)} between two samples of one model; "
-        f"{shown(found.texts)} between the texts, since each model writes its own dialect. In the latent space the "
+        f"that the answers name, against {shown(found.sampling)} between two samples of {one}; "
+        f"{shown(found.texts)} between the texts, since each model has its own wording. In the latent space the "
         f"mean answers are {shown(found.shift)} apart, and a step is {shown(found.move)} long."
     )
 
 
 def distances(
-    where: Sequence[tuple[str, str, Mapping[str, Any]]], models: Sequence[str], cases: int, samples: int
+    where: Sequence[tuple[str, str, Mapping[str, Any]]], models: Mapping[str, str], cases: int, samples: int
 ) -> dict[str, str]:
-    """The distance between environments that differ only in their language models: a paragraph for each catalog.
+    """The distances between environments that differ only in their language models: paragraphs for each catalog.
 
     Args:
         where: Name, id and arguments of the environments, for each catalog.
-        models: Specs of the two models; effects of edits are those expected for the first.
+        models: Specs of the models by their names; effects of edits are those expected for the first.
         cases: See `measure`.
         samples: See `measure`.
     """
     found = {}
     for name, _, arguments in where:
-        kwargs = {"catalog": name, "split": "test", "effects_model": models[0], **arguments}
-        one, other = (make_world(language_model=spec, **kwargs) for spec in models)
-        found[name] = describe(measure(one, other, cases=cases, samples=samples, seed=0))
+        kwargs = {"catalog": name, "split": "test", "effects_model": next(iter(models.values())), **arguments}
+        worlds = {model: make_world(language_model=spec, **kwargs) for model, spec in models.items()}
+        found[name] = "\n\n".join(
+            describe(measure(worlds[one], worlds[other], cases=cases, samples=samples, seed=0), one, other)
+            for one, other in combinations(worlds, 2)
+        )
     return found

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--calls", type=int, default=80, help="that lookahead imagines in an episode (%(default)s)")
     options = parser.parse_args(arguments)
     worlds = [make_world(split="test", language_model=model, effects_model=MODELS[0]) for model in MODELS]
-    print(describe(measure(*worlds, cases=options.cases, samples=options.samples, seed=0)))
+    print(describe(measure(*worlds, cases=options.cases, samples=options.samples, seed=0), *MODELS))
     print(flush=True)
     found = [gains(model, options.episodes, options.calls) for model in MODELS]
     print(f"Gains over {options.episodes} test episodes:\n\n{table(*found)}")

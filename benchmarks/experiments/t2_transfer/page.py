@@ -1,4 +1,4 @@
-"""The page's part on transfer: what agents lose that were trained with the other language model."""
+"""The page's part on transfer: what agents lose that were trained with another language model."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from benchmarks.running.runs import Run, by_method
 
 
 def section(run: Run, environment: str, models: Sequence[str], learners: Sequence[str], far: Mapping[str, str]) -> str:
-    """The page's section of an environment: the losses, and once for each catalog the distance of its environments.
+    """The page's section of an environment: the losses, and once for each catalog the distances of its environments.
 
     Args:
         run: The run of the experiment.
         environment: Name of the environment: that of the catalog, then that of a model.
-        models: Names of the two models.
+        models: Names of the models.
         learners: Names of the learners.
-        far: Paragraphs on the distance, by catalog (see `distance.distances`).
+        far: Paragraphs on the distances, by catalog (see `distance.distances`).
     """
     catalog, _, here = environment.rpartition("-")
-    (there,) = set(models) - {here}
-    trained = {f"{name}-{there}": f"{name}-{here}" for name in learners}
+    trained = {f"{name}-{there}": f"{name}-{here}" for name in learners for there in models if there != here}
     said = [far[catalog]] if here == models[0] and catalog in far else []
     return "\n\n".join([losses(run, environment, trained), *said])
 

@@ -12,7 +12,7 @@ The page ends with what a preset is wanted to show, and whether it does.
 
 from __future__ import annotations
 
-from benchmarks.experiments.tasks.methods import methods
+from benchmarks.experiments.tasks.methods import methods, presets
 from benchmarks.experiments.tasks.page import write_page
 from benchmarks.experiments.tasks.sizes import SIZES
 from benchmarks.running import Cell, Options, environments, grid, run_cells
@@ -24,7 +24,7 @@ def cells(options: Options) -> list[Cell]:
     usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
     found: list[Cell] = []
     for name, env_id, kwargs in environments(options):
-        for task in size["tasks"]:
+        for task in presets(name, size):
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
             found += grid([(f"{name}-{task}", env_id, arguments)], list(methods(name, task, size)), **usual)
     # The page of an interrupted run lacks the hidden task, whose episodes are long, and those who learn most.
@@ -37,5 +37,4 @@ def cells(options: Options) -> list[Cell]:
 def run(options: Options) -> None:
     """Run the cells, write and print the page."""
     run_cells(cells(options), options)
-    size, names = SIZES[options.size], [name for name, _, _ in environments(options)]
-    print(write_page(options.out, names, size["tasks"], size["steps"]))
+    print(write_page(options.out, [name for name, _, _ in environments(options)], SIZES[options.size]))

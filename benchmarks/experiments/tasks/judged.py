@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.experiments.tasks.methods import COMPARED, SETS
+from benchmarks.experiments.tasks.methods import SETS
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.standings import Cells, Methods, average, judged_mean
 from benchmarks.reporting.verdicts import HEAD, judged, judged_difference, rows, verdict
@@ -82,13 +82,13 @@ def verdicts(run: Run, compared: Iterable[Comparison]) -> str:
     return aligned(HEAD, rows(found)) if found else ""
 
 
-def comparisons(run: Run, place: str, task: str, pairs: Sequence[tuple[str, str, str]]) -> Iterator[Comparison]:
-    """The comparisons of a preset: pairs of methods with their name, then designed sets and others."""
+def comparisons(run: Run, place: str, pairs: Sequence[tuple[str, str, str]], *, sets: bool) -> Iterator[Comparison]:
+    """The comparisons of a preset: pairs of methods with their name, then designed sets and others if `sets`."""
     usual = by_method(run.of(place))
     for name, one, other in pairs:
         if one in usual and other in usual:
             yield Comparison(name, usual[one], usual[other])
-    for kind in SETS if task in COMPARED else ():
+    for kind in SETS if sets else ():
         others = by_method(run.of(f"{place}-{kind}"))
         for method in ("optimistic", "beam"):
             if method in usual and method in others:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from baselines import registry
 from benchmarks.experiments.tasks.judged import ROWS, comparisons, scores, verdicts
-from benchmarks.experiments.tasks.methods import COMPARED, LEARNERS, PLOTS, SETS, SOME, learners
+from benchmarks.experiments.tasks.methods import MANY, PLOTS, SETS, SOME, learners, presets
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, Methods, average, compare, difference, score
@@ -27,6 +28,10 @@ NOTE = (
     "generations for one episode and for all of the training. The surrogate behind designed and longest sets and "
     "behind expected utilities took {surrogate:,} more generations, once. Intervals are 95 %, over users and "
     "{seeds} training seed{plural}: with one seed, they cover users only."
+)
+SEARCHED = (
+    "Searches play the first {searched} of the {episodes} episodes of a seed. Scores and differences are taken over "
+    "the episodes that all compared policies have played."
 )
 JUDGED = (
     "The judge is the true taste behind the ratings on Plots, and elsewhere a second factorisation, of ratings that no "
@@ -58,14 +63,13 @@ class Row:
     reads: str
 
 
-def write_page(folder: Path, names: Sequence[str], tasks: Sequence[str], steps: Sequence[int]) -> str:
+def write_page(folder: Path, names: Sequence[str], size: Mapping[str, Any]) -> str:
     """Write `REPORT.md` and `tasks.json` of the cells that are done.
 
     Args:
         folder: Folder of the run.
         names: Short names of the catalogs.
-        tasks: The presets.
-        steps: The budgets of the agents that learn, ascending.
+        size: One of `SIZES`.
 
     Returns:
         The page.
@@ -73,56 +77,66 @@ def write_page(folder: Path, names: Sequence[str], tasks: Sequence[str], steps: 
     run = read_run(folder)
     seeds = len({cell.seed for cell in run.done})
     parts, found = [NOTE.format(seeds=seeds, plural="s" * (seeds != 1), surrogate=SURROGATE)], {}
+    if size["searched"]:
+        parts.append(SEARCHED.format(**size))
     parts.append(JUDGED if run.judgements else UNJUDGED)
     for name in names:
-        for task in tasks:
+        for task in presets(name, size):
             place = f"{name}-{task}"
             parts += [f"## {name}, {task}", table(run, place)]
-            checked = checks(run, name, task, steps)
+            checked = checks(run, name, task, size)
             parts.append("\n".join(f"- {said(check)}" for check in checked))
             if run.judgements:
-                parts += judged_tables(run, name, task, steps)
+                parts += judged_tables(run, name, task, size)
             found[place] = {check.name: [check.found and str(check.found), check.verdict] for check in checked}
     write_json(found, folder / "tasks.json")
-    (folder / "SUMMARY.md").write_text(summary(run, names, steps))
+    (folder / "SUMMARY.md").write_text(summary(run, names, size))
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "REPORT.md").write_text(text)
     return text
 
 
-def judged_tables(run: Run, catalog: str, task: str, steps: Sequence[int]) -> list[str]:
+def judged_tables(run: Run, catalog: str, task: str, size: Mapping[str, Any]) -> list[str]:
     """Gains by the judge, and comparisons by reward and by judge."""
     place = f"{catalog}-{task}"
-    best = best_of(by_method(run.of(place)), catalog, task, steps)
+    best = best_of(by_method(run.of(place)), catalog, task, size)
     pairs = [("Privileged greedy minus user-blind greedy", "optimistic", "user_blind")]
     for name in best:
         pairs += [(f"{worded(name)} minus {words}", name, other) for words, other in OPPONENTS.items()]
-    if task == "hidden" and len(best) == len(LEARNERS["hidden"]):
-        pairs.append((f"{worded(best[1])} minus {worded(best[0])}", best[1], best[0]))
+    pairs += [(f"{worded(name)} minus {worded(twin)}", name, twin) for name, twin in twins(best)]
     named = [worded(name) for name in (*ROWS, *best)]
-    return [scores(run, place, best, named), verdicts(run, comparisons(run, place, task, pairs))]
+    found = comparisons(run, place, pairs, sets=task in size["compared"])
+    return [scores(run, place, best, named), verdicts(run, found)]
 
 
-def best_of(methods: Methods, catalog: str, task: str, steps: Sequence[int]) -> list[str]:
+def twins(best: Sequence[str]) -> list[tuple[str, str]]:
+    """Learners with the PPO that had as many steps, as far as there is one."""
+    pairs = [(name, f"ppo-{name.rpartition('-')[2]}") for name in best]
+    return [(name, twin) for name, twin in pairs if twin in best and twin != name]
+
+
+def best_of(methods: Methods, catalog: str, task: str, size: Mapping[str, Any]) -> list[str]:
     """The learners of a preset, each with the largest budget that is done."""
-    budgets = learners(catalog, task, steps).items()
+    budgets = learners(catalog, task, size).items()
     done = {name: [number for number in numbers if f"{name}-{number}" in methods] for name, numbers in budgets}
     return [f"{name}-{max(numbers)}" for name, numbers in done.items() if numbers]
 
 
+FIRST = 10_000  # steps, fewer than which an agent is wanted not to have solved the default task
 OPPONENTS = {"uniform": "uniform", "user-blind greedy": "user_blind", "privileged greedy": "optimistic"}
 SHOWN = ("default", "plan", "hidden")  # presets of the summary on Plots
 SHOWN_ELSEWHERE = ("default", "plan")
 BRIEF = ("linucb", "user_blind", "optimistic", "beam")  # policies of the summary after those that learn
 
 
-def summary(run: Run, names: Sequence[str], steps: Sequence[int]) -> str:
+def summary(run: Run, names: Sequence[str], size: Mapping[str, Any]) -> str:
     """Normalised scores of a few policies, presets next to each other; of a learner, the largest budget."""
     shown = {}
     for name in names:
-        for task in SHOWN if name == PLOTS else SHOWN_ELSEWHERE:
+        shown_here = SHOWN if name == PLOTS else SHOWN_ELSEWHERE
+        for task in (task for task in presets(name, size) if task in shown_here):
             if methods := by_method(run.of(f"{name}-{task}")):
-                best = best_of(methods, name, task, steps)
+                best = best_of(methods, name, task, size)
                 keys = ("uniform", *best, *BRIEF)
                 shown[f"{name}-{task}"] = {key: methods[key] for key in keys if key in methods}
     learnt = dict.fromkeys(key for methods in shown.values() for key in methods if key not in (*BRIEF, "uniform"))
@@ -180,42 +194,42 @@ def worded(method: str) -> str:
     return f"{title(name)}{kind}, {int(steps):,} steps"
 
 
-def checks(run: Run, catalog: str, task: str, steps: Sequence[int]) -> list[Check]:
+def checks(run: Run, catalog: str, task: str, size: Mapping[str, Any]) -> list[Check]:
     """What a preset is wanted to show, of the agents that learn on the catalog."""
-    place, budgets = f"{catalog}-{task}", learners(catalog, task, steps)
-    usual = by_method(run.of(place))
+    place, budgets = f"{catalog}-{task}", learners(catalog, task, size)
+    usual, steps = by_method(run.of(place)), budgets.get("ppo", ())
     sets = {kind: by_method(run.of(f"{place}-{kind}")) for kind in (*SETS, "shown")}
-    least, most = min(steps), max(budgets.get("ppo", steps))
     found: list[Check] = []
     if task == "default":
-        found = default_checks(usual, least, most, stock="ppo-stock" in budgets)
+        found = default_checks(usual, steps, stock="ppo-stock" in budgets)
     elif task == "plan":
-        found = plan_checks(usual, most)
+        found = plan_checks(usual, max(steps, default=0))
     elif task == "hidden":
-        found = hidden_checks(usual, most)
-    if task == "hidden" and catalog == PLOTS:
+        found = hidden_checks(usual, steps)
+    if task == "hidden" and catalog == PLOTS and size["shown"]:
         some = max(number for number in steps if number <= SOME)
         less = difference_of(sets["shown"].get(f"ppo-{some}"), usual.get(f"ppo-{some}"))
         found.append(Check(f"{worded(f'ppo-{some}')}: taste shown minus hidden, above 0", less))
-    for kind in SETS if task in COMPARED else ():
+    for kind in SETS if task in size["compared"] else ():
         for method in ("optimistic", "beam"):
             less = difference_of(usual.get(method), sets[kind].get(method))
             found.append(Check(f"{title(method)}: designed set minus {kind} set, above 0", less))
     return found
 
 
-def default_checks(methods: Methods, least: int, most: int, *, stock: bool) -> list[Check]:
-    """The default task asks who the user is, and what edits do."""
+def default_checks(methods: Methods, steps: Sequence[int], *, stock: bool) -> list[Check]:
+    """The default task asks who the user is, and what edits do. What is wanted of many steps is not asked of few."""
 
     def at(name: str) -> Interval | None:
         return placed(methods, name)
 
+    most, least = max(steps, default=0), min(steps, default=FIRST)
     early, best = f"ppo-{least}", f"ppo-{most}"
-    found = [
-        Check("User-blind greedy, at most 0.5", at("user_blind"), 0.5, at_most=True),
-        Check(f"{worded(early)}, at most 0.5", at(early), 0.5, at_most=True),
-        Check(f"{worded(best)}, at least 0.8", at(best), 0.8),
-    ]
+    found = [Check("User-blind greedy, at most 0.5", at("user_blind"), 0.5, at_most=True)]
+    if least < FIRST:
+        found.append(Check(f"{worded(early)}, at most 0.5", at(early), 0.5, at_most=True))
+    if most >= MANY:
+        found.append(Check(f"{worded(best)}, at least 0.8", at(best), 0.8))
     if stock:
         ratio = compare(
             lambda one, other, low: normalised(one, other, fresh(), bottom=low),
@@ -227,26 +241,25 @@ def default_checks(methods: Methods, least: int, most: int, *, stock: bool) -> l
 
 
 def plan_checks(methods: Methods, most: int) -> list[Check]:
-    """The planning task asks for more than one step of greed."""
+    """The planning task asks for more than one step of greed, and for many steps of training."""
     best = f"ppo-{most}"
     less = difference_of(methods.get(best), methods.get("optimistic"))
-    return [
-        Check("Privileged greedy, at most 0.65", placed(methods, "optimistic"), 0.65, at_most=True),
-        Check(f"{worded(best)} minus privileged greedy, above 0", less),
-    ]
+    learnt = [Check(f"{worded(best)} minus privileged greedy, above 0", less)] if most >= MANY else []
+    return [Check("Privileged greedy, at most 0.65", placed(methods, "optimistic"), 0.65, at_most=True), *learnt]
 
 
-def hidden_checks(methods: Methods, most: int) -> list[Check]:
+def hidden_checks(methods: Methods, steps: Sequence[int]) -> list[Check]:
     """The hidden task asks for memory: there is something to infer within an episode, and memory infers it."""
-    memory, twin = methods.get(f"recurrent_ppo-{most}"), methods.get(f"ppo-{most}")
-    return [
+    blind, bandit = methods.get("user_blind"), methods.get("linucb")
+    found = [
         Check("User-blind greedy, at most 0.4", placed(methods, "user_blind"), 0.4, at_most=True),
-        Check(f"{worded(f'ppo-{most}')}, at most 0.4", placed(methods, f"ppo-{most}"), 0.4, at_most=True),
-        Check(
-            "LinUCB minus user-blind greedy, above 0", difference_of(methods.get("linucb"), methods.get("user_blind"))
-        ),
-        Check("RecurrentPPO minus PPO, above 0", difference_of(memory, twin)),
+        Check("LinUCB minus user-blind greedy, above 0", difference_of(bandit, blind)),
     ]
+    if steps:
+        twin, memory = f"ppo-{max(steps)}", methods.get(f"recurrent_ppo-{max(steps)}")
+        found.insert(1, Check(f"{worded(twin)}, at most 0.4", placed(methods, twin), 0.4, at_most=True))
+        found.append(Check("RecurrentPPO minus PPO, above 0", difference_of(memory, methods.get(twin))))
+    return found
 
 
 def placed(methods: Methods, name: str) -> Interval | None:

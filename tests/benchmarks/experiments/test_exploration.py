@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from benchmarks.__main__ import main
+from benchmarks.experiments.exploration.page import interval
 from benchmarks.experiments.exploration.traces import follow, log_volume, nearest
 from benchmarks.running.files import read_json
 from tests.benchmarks.made_runs import finished
@@ -35,6 +36,14 @@ def test_nearest_and_volume(rng: np.random.Generator) -> None:
     distances = np.linalg.norm(points[:, None] - ITEMS[None], axis=2)
     assert nearest(points, ITEMS).tolist() == distances.argmin(axis=1).tolist()
     assert log_volume(3 * points) - log_volume(points) == pytest.approx(2 * np.log(3))
+
+
+def test_an_interval_over_seeds_by_hand() -> None:
+    low, high = interval(np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]))
+    half = 4.302653 / np.sqrt(3)  # Student's t with two degrees of freedom; the deviation is 1
+    assert low == pytest.approx([2 - half, 0.0], abs=1e-5)
+    assert high == pytest.approx([2 + half, 0.0], abs=1e-5)
+    assert interval(np.array([[5.0]])) == (5.0, 5.0)
 
 
 def test_exploration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

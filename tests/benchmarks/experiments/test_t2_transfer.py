@@ -28,7 +28,7 @@ def test_an_environment_is_no_further_from_itself_than_sampling_says() -> None:
     found = measure(world, world, cases=6, samples=6, seed=0)
     assert found.attributes.low <= found.sampling.estimate <= found.attributes.high
     assert found.shift.estimate < found.move.estimate
-    assert "over 6 start texts" in describe(found)
+    assert describe(found, "one", "other").startswith("Total variation between one and other, over 6 start texts")
     again = measure(world, world, cases=6, samples=6, seed=0)
     assert again == found
 
@@ -38,8 +38,12 @@ def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["run", "t2_transfer", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
-    assert page.count("| trained elsewhere ") == 2
-    assert page.count("Total variation between the two environments, over 2 start texts") == 1
+    assert page.count("| trained elsewhere ") == 3
+    for pair in ("plain and pitch", "plain and grammar", "pitch and grammar"):
+        assert page.count(f"Total variation between {pair}, over 2 start texts") == 1
+    for method in ("PPO (SB3, grammar)", "EAGLE (G-optimal, pitch)"):
+        rows = [line for line in page.splitlines() if line.startswith(f"| {method} ") and line.count("|") == 4]
+        assert len(rows) == 2, "every agent is tested with the two other models"
     taken = read_json(tmp_path / "cells/plots-pitch-ppo-plain-0/run.json")
     own = read_json(tmp_path / "cells/plots-plain-ppo-plain-0/run.json")
     assert taken["cost"]["training"] == own["cost"]["training"], "it was trained once"
@@ -47,7 +51,7 @@ def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for part in ("catalog", "split", "space", "effects"):
         assert taken["hashes"][part] == own["hashes"][part], part
     first = [read_rows(path)[0].texts[0] for path in tmp_path.glob("cells/*/episodes.parquet")]
-    assert len(set(first)) == 1, "both environments begin from the same texts"
+    assert len(set(first)) == 1, "all environments begin from the same texts"
 
 
 def test_t2_and_t1_give_learners_one_budget() -> None:
@@ -59,6 +63,6 @@ def test_t2_and_t1_give_learners_one_budget() -> None:
 def test_the_grammar_is_compared_with_the_embedded_model(capsys: pytest.CaptureFixture[str]) -> None:
     grammar.main(["--cases", "2", "--samples", "2", "--episodes", "2", "--calls", "5"])
     shown = capsys.readouterr().out
-    assert "Total variation between the two environments, over 2 start texts" in shown
+    assert "Total variation between embedded and grammar, over 2 start texts" in shown
     for policy in grammar.policies(5):
         assert f"| {policy} | " in shown
