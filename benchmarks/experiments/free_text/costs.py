@@ -47,9 +47,10 @@ def watched(owner: Any, name: str) -> Iterator[Watch]:  # noqa: ANN401 - any obj
         delattr(owner, name)
 
 
-def measure(where: Sequence[tuple[str, str, dict[str, Any]]], num_envs: int, out: Path) -> None:
+def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str, Any], out: Path) -> None:
     """Measure every environment, and write `costs.json`."""
-    write_json({name: costs(env_id, kwargs, num_envs, out / "record") for name, env_id, kwargs in where}, out / FILE)
+    num_envs = size["num_envs"]
+    write_json({name: costs(env_id, kwargs, num_envs, out / "record") for name, env_id, kwargs in places}, out / FILE)
 
 
 def costs(env_id: str, kwargs: Mapping[str, Any], num_envs: int, folder: Path) -> dict[str, Any]:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from benchmarks.running import Cell, Options, grid
+from benchmarks.experiments.free_text.served import adopt_pools
+from benchmarks.products import write_products
+from benchmarks.running import Cell, Options, grid, opened
 
-USUAL: dict[str, Any] = {"pool": 16, "actions": 8, "effects": "words"}
-FREE: dict[str, Any] = {"language_model": "smollm2"}
-LEAST_RATINGS = 150  # of a film: leaves 43 of ml-latest-small, so that pools are soon made
+FREE: Final[dict[str, Any]] = {"language_model": "smollm2", "dtype": "bfloat16"}
+USERS: Final = 80  # of the invented catalog
+Place = tuple[str, str, dict[str, Any]]
+"""Short name, id and arguments of an environment."""
 
 
 def methods(size: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Policies without training, PPO and EAGLE."""
-    steps, per_env = size["steps"], max(1, size["steps"] // size["num_envs"] // 2)
+    """Policies without training, PPO and EAGLE; both learn for as many steps."""
+    steps = size["steps"]
+    horizon = size["env_kwargs"]["horizon"]
     return [
-        *({"agent": name} for name in ("no_op", "uniform", "optimistic")),
-        {"agent": "ppo", "training": {"total_timesteps": steps, "n_steps": per_env}},
-        {
-            "agent": "eagle",
-            "recorded": size["recorded"],
-            "training": {"reference": "uniform", "total_timesteps": steps},
-        },
+        *({"agent": name} for name in ("no_op", "uniform", "user_blind", "optimistic")),
+        {"agent": "ppo", "training": {"total_timesteps": steps, "n_steps": horizon}},
+        {"agent": "eagle", "training": {"reference": "uniform", "total_timesteps": steps}},
     ]
 
 
-def environments(options: Options, size: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+def environments(options: Options, size: Mapping[str, Any]) -> list[Place]:
     """Films and products in free text, then films in plot English."""
-    usual = USUAL | size.get("env_kwargs", {})
+    usual = {**size["env_kwargs"], "effects": "words"}
     kept = {name: str(options.out.resolve() / f"pools-{name}.jsonl") for name in ("movielens", "products")}
-    films = {"root": str(options.data), "texts": "free", "min_ratings": LEAST_RATINGS}
-    products = {"root": str(options.out.resolve() / "products")}
+    films = {"root": str(options.data), "texts": "free", "min_ratings": size["least"], "pools": kept["movielens"]}
+    products = {"root": str(options.out.resolve() / "products"), "pools": kept["products"]}
+    if not (options.out / "products" / "meta_Invented.jsonl.gz").exists():
+        write_products(options.out / "products", size["products"], USERS)
     return [
-        ("movielens", "EagleGym/MovieLens-v0", films | FREE | usual | {"pools": kept["movielens"]}),
-        ("products", "EagleGym/Amazon-v0", products | FREE | usual | {"pools": kept["products"]}),
+        ("movielens", "EagleGym/MovieLens-v0", usual | FREE | films),
+        ("products", "EagleGym/Amazon-v0", usual | FREE | products),
         ("plots", "EagleGym/Plots-v0", {**usual, "personalised": 0.0}),
     ]
 
@@ -51,8 +54,22 @@ def cells(options: Options, size: Mapping[str, Any]) -> list[Cell]:
 def through(options: Options, found: list[Cell]) -> Iterator[Cell]:
     """The same episodes of the uniform policy and of PPO through `--language-model`."""
     for cell in found:
-        if cell.environment in ("movielens", "products") and cell.method in ("uniform", "ppo"):
+        if "pools" in cell.env_kwargs and cell.method in ("uniform", "ppo"):
             pools = str(Path(str(cell.env_kwargs["pools"])).with_suffix(".served.jsonl"))
             other = {"language_model": options.language_model, "pools": pools}
             agent_of = cell.name if cell.learns else ""
             yield replace(cell, environment=f"{cell.environment}-served", test_env_kwargs=other, agent_of=agent_of)
+
+
+@contextmanager
+def kept_open(places: Sequence[Place], options: Options) -> Iterator[None]:
+    """Make the pools, and keep the environments open, so that a model is loaded once for all cells of a process."""
+    with ExitStack() as stack:
+        for _, env_id, kwargs in () if options.report_only else places:
+            envs = stack.enter_context(opened(env_id, 1, **kwargs))
+            if "pools" in kwargs:
+                world = envs.unwrapped.world
+                world.resources.action_sets.candidates.make(world.catalog.texts, progress=True)
+                if options.language_model:
+                    adopt_pools(env_id, kwargs, options.language_model)
+        yield

@@ -9,9 +9,11 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
-from benchmarks.experiments.free_text.page import followed
+from benchmarks.experiments.free_text import effects, served
+from benchmarks.experiments.free_text.page import followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.language.installed import installed_file
+from tests.benchmarks.made_runs import rows
 
 FILMS = Path(__file__).parents[4] / "shared" / "data" / "ml-latest-small"
 
@@ -45,6 +47,29 @@ def test_a_server_plays_the_episodes_of_the_same_agents(tmp_path: Path) -> None:
 )
 def test_followed(edit: str, after: str, found: bool | None) -> None:
     assert followed("A film about a baker.", edit, after) is found
+
+
+def test_what_a_text_says_is_kept_or_not() -> None:
+    before = "Genres: Comedy. Year: 1994. Tags: quirky. A baker falls in love."
+    texts = (before, before.replace("1994", "1950"), "A baker falls.")
+    (row,) = rows("ppo", 0, [1.0])
+    row = replace(row, texts=texts, edits=("Set it in 1950.", "Cut."))
+    assert kept_labels([row]) == {"genres": 0.5, "year": 0.0, "tags": 0.5}
+
+
+def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path) -> None:
+    options = Options("small", tmp_path, data=tmp_path, language_model="llama.cpp", report_only=True)
+    with served.running(options) as found:
+        assert found.language_model == f"openai:smollm2@http://127.0.0.1:{served.PORT}/v1?timeout=600&prompts=chat"
+    with served.running(replace(options, language_model="openai:other@http://there/v1")) as found:
+        assert found.language_model == "openai:other@http://there/v1"
+
+
+def test_edits_of_all_pools_are_drawn_by_seed() -> None:
+    edits = effects.KnownEdits([f"Edit {number}." for number in range(50)])
+    first, second, again = edits.propose(["a", "b", "c"], ["", "", ""], 8, [1, 2, 1])
+    assert first == again != second
+    assert len(set(first)) == 8
 
 
 @pytest.mark.slow
