@@ -1,10 +1,10 @@
 """Reference policies, PPO and EAGLE where a general language model rewrites free text; needs MovieLens (`--data`).
 
-The environments are MovieLens with `texts="free"`, an invented catalog of products in Amazon's format, and Plots in
-plot English with the same settings. The language model is `"smollm2"`, in this process. With `--language-model
-llama.cpp`, the uniform policy and the trained PPO are also tested through llama.cpp's server with the same model, or
-through another one that `openai:MODEL@URL` names. Pools are kept for each item and effects are the edits' own words, so
-a step costs one rewrite.
+The environments are MovieLens with `texts="free"`, whose candidates come from the lexicon, an invented catalog of
+products in Amazon's format, whose candidates the language model proposes once for each product, and Plots in plot
+English. The language model of the first two is `"smollm2"`, in this process. With `--language-model llama.cpp`, the
+uniform policy and the trained PPO are also tested through llama.cpp's server with the same model, or through another
+one that `openai:MODEL@URL` names. Effects are the edits' own words, so a step costs one rewrite.
 
 ELM does not take part: it would have to train a decoder of free text. The optimistic policy is greedy for one step on
 what the edits' words are expected to add, and the user-blind one does the same for users drawn at random.
@@ -18,16 +18,15 @@ from benchmarks.experiments.free_text import costs, effects, methods, served, st
 from benchmarks.experiments.free_text.page import write_page
 from benchmarks.running import Cell, Options, run_cells
 
-TINY: dict[str, Any] = {"horizon": 2, "pool": 4, "actions": 3, "dim": 3, "placebo": "allow"}
-USUAL: dict[str, Any] = {"horizon": 3, "pool": 16, "actions": 8}
-SMALL: dict[str, Any] = {"seeds": 1, "episodes": 8, "num_envs": 8, "steps": 96, "trials": 64, "env_kwargs": USUAL}
-FEW = {"least": 200, "products": 14, "episodes": 2, "num_envs": 2, "steps": 4, "trials": 8, "env_kwargs": TINY}
-MORE = {"least": 100, "products": 60}  # ratings of a film in the catalog, and products
+FEW = {"episodes": 2, "num_envs": 2, "steps": 2, "horizon": 1, "trials": 8, "products": 6, "pool": 3, "actions": 2}
+TINY = {"placebo": "allow", "dim": 3, "utility_kwargs": {"neighbours": 2}}
+SHORT = {"min_ratings": 100, "fields": ["genres", "year", "tags"]}
+SMALL: dict[str, Any] = {"seeds": 1, "episodes": 8, "num_envs": 8, "steps": 96, "horizon": 3, "trials": 64}
 SIZES: dict[str, dict[str, Any]] = {
-    "smoke": SMALL | FEW,
-    "small": SMALL | MORE,
-    "reference": SMALL | MORE | {"seeds": 3, "episodes": 24, "num_envs": 24, "steps": 432, "trials": 480},
+    "smoke": SMALL | FEW | {"films": SHORT, "env_kwargs": TINY},
+    "small": SMALL | {"films": {"min_ratings": 20}, "products": 40, "pool": 8, "actions": 6, "env_kwargs": {}},
 }
+SIZES["reference"] = SIZES["small"] | {"seeds": 3, "trials": 160}
 
 
 def cells(options: Options) -> list[Cell]:

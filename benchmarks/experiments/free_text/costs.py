@@ -12,9 +12,11 @@ import numpy as np
 
 from benchmarks.running import opened
 from benchmarks.running.files import write_json
+from eagle_gym.actions.proposals import ModelCandidates
 
 FILE = "costs.json"
 STEPS = 5
+PROPOSED = 8  # edits of a pool whose time is taken
 
 
 class Watch:
@@ -60,6 +62,7 @@ def costs(env_id: str, kwargs: Mapping[str, Any], num_envs: int, folder: Path) -
     record.unlink(missing_ok=True)
     with opened(env_id, num_envs, **kwargs, record=str(record)) as envs:
         found, texts = _play(envs)
+        found["pool"] = _pool(envs.unwrapped.world)
     with opened(env_id, num_envs, **{**kwargs, "language_model": f"replay:{record}"}) as envs:
         _, again = _play(envs)
     return {**found, "replayed": texts == again}
@@ -77,14 +80,13 @@ def _play(envs: Any) -> tuple[dict[str, float], list[Any]]:  # noqa: ANN401 - an
     steps = min(STEPS, world.settings.horizon) * envs.num_envs
     parts = {"rewriting": generate.seconds, "encoding": encode.seconds}
     parts["other"] = total - sum(parts.values())
-    return {name: seconds / steps for name, seconds in parts.items()} | {"pool": _pool(world)}, texts
+    return {name: seconds / steps for name, seconds in parts.items()}, texts
 
 
 def _pool(world: Any) -> float:  # noqa: ANN401
-    """Seconds that it takes to propose a pool, for an item whose pool is asked for once more."""
-    candidates = world.resources.action_sets.candidates
-    fresh = getattr(candidates, "candidates", candidates)
-    texts = [world.catalog.texts[0]]
+    """Seconds that the language model takes to propose a pool of edits, asked for one item."""
+    language = world.model.language
+    candidates = ModelCandidates(world.model, language=language, personalised=0.0)
     begin = time.perf_counter()
-    fresh.propose(texts, [""], world.settings.pool, [0])
+    candidates.propose([world.catalog.texts[0]], [""], PROPOSED, [0])
     return time.perf_counter() - begin

@@ -21,9 +21,9 @@ Place = tuple[str, str, dict[str, Any]]
 def methods(size: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Policies without training, PPO and EAGLE; both learn for as many steps."""
     steps = size["steps"]
-    horizon = size["env_kwargs"]["horizon"]
+    horizon = size["horizon"]
     return [
-        *({"agent": name} for name in ("no_op", "uniform", "user_blind", "optimistic")),
+        *({"agent": name} for name in ("uniform", "optimistic", "user_blind", "no_op")),
         {"agent": "ppo", "training": {"total_timesteps": steps, "n_steps": horizon}},
         {"agent": "eagle", "training": {"reference": "uniform", "total_timesteps": steps}},
     ]
@@ -31,16 +31,16 @@ def methods(size: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def environments(options: Options, size: Mapping[str, Any]) -> list[Place]:
     """Films and products in free text, then films in plot English."""
-    usual = {**size["env_kwargs"], "effects": "words"}
-    kept = {name: str(options.out.resolve() / f"pools-{name}.jsonl") for name in ("movielens", "products")}
-    films = {"root": str(options.data), "texts": "free", "min_ratings": size["least"], "pools": kept["movielens"]}
-    products = {"root": str(options.out.resolve() / "products"), "pools": kept["products"]}
-    if not (options.out / "products" / "meta_Invented.jsonl.gz").exists():
-        write_products(options.out / "products", size["products"], USERS)
+    folder, kept = options.out.resolve() / "products", str(options.out.resolve() / "pools-products.jsonl")
+    if not (folder / "meta_Invented.jsonl.gz").exists():
+        write_products(folder, size["products"], USERS)
+    usual = {"horizon": size["horizon"], "effects": "words", **size["env_kwargs"]}
+    films = {"root": str(options.data), "texts": "free", "candidates": "lexicon", **size["films"]}
+    products = {"root": str(folder), "pools": kept, "pool": size["pool"], "actions": size["actions"]}
     return [
         ("movielens", "EagleGym/MovieLens-v0", usual | FREE | films),
         ("products", "EagleGym/Amazon-v0", usual | FREE | products),
-        ("plots", "EagleGym/Plots-v0", {**usual, "personalised": 0.0}),
+        ("plots", "EagleGym/Plots-v0", {"horizon": size["horizon"], "effects": "words"}),
     ]
 
 
@@ -54,9 +54,10 @@ def cells(options: Options, size: Mapping[str, Any]) -> list[Cell]:
 def through(options: Options, found: list[Cell]) -> Iterator[Cell]:
     """The same episodes of the uniform policy and of PPO through `--language-model`."""
     for cell in found:
-        if "pools" in cell.env_kwargs and cell.method in ("uniform", "ppo"):
-            pools = str(Path(str(cell.env_kwargs["pools"])).with_suffix(".served.jsonl"))
-            other = {"language_model": options.language_model, "pools": pools}
+        if "language_model" in cell.env_kwargs and cell.method in ("uniform", "ppo"):
+            other = {"language_model": options.language_model}
+            if "pools" in cell.env_kwargs:
+                other["pools"] = str(Path(str(cell.env_kwargs["pools"])).with_suffix(".served.jsonl"))
             agent_of = cell.name if cell.learns else ""
             yield replace(cell, environment=f"{cell.environment}-served", test_env_kwargs=other, agent_of=agent_of)
 

@@ -153,7 +153,7 @@ def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
          f"{one['pool']:.2f}", "yes" if one["replayed"] else "NO"]
         for name, one in found.items()
     ]  # fmt: skip
-    head = ["environment", "rewriting, ms", "encoding, ms", "all else, ms", "a pool of edits, s", "replay is equal"]
+    head = ["environment", "rewriting, ms", "encoding, ms", "all else, ms", "eight proposals, s", "replay is equal"]
     return aligned(head, body)
 
 

@@ -21,8 +21,8 @@ from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Scorer
 
 FILE: Final = "strangers.json"
-LEAST: Final = (150, 100, 50)  # ratings of the films that a space is fitted to
-STRANGERS: Final = (20, 50)  # from how many ratings to fewer than how many films have that no space is fitted to
+LEAST: Final = (150, 50, 20)  # ratings of the films that a space is fitted to
+STRANGERS: Final = (10, 20)  # from how many ratings to fewer than how many films have that no space is fitted to
 DRAWS: Final = 2_000  # pairs of a test user and a film
 TOLD: Final[Mapping[str, Callable[[Described], Described]]] = {
     "whole": lambda film: film,

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
-from benchmarks.experiments.free_text import effects, served
+from benchmarks.experiments.free_text import served
 from benchmarks.experiments.free_text.page import followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.language.installed import installed_file
@@ -63,13 +63,6 @@ def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path
         assert found.language_model == f"openai:smollm2@http://127.0.0.1:{served.PORT}/v1?timeout=600&prompts=chat"
     with served.running(replace(options, language_model="openai:other@http://there/v1")) as found:
         assert found.language_model == "openai:other@http://there/v1"
-
-
-def test_edits_of_all_pools_are_drawn_by_seed() -> None:
-    edits = effects.KnownEdits([f"Edit {number}." for number in range(50)])
-    first, second, again = edits.propose(["a", "b", "c"], ["", "", ""], 8, [1, 2, 1])
-    assert first == again != second
-    assert len(set(first)) == 8
 
 
 @pytest.mark.slow
