@@ -14,6 +14,7 @@ from benchmarks.running import Cell, Options, grid, opened
 
 FREE: Final[dict[str, Any]] = {"language_model": "smollm2", "dtype": "bfloat16"}
 USERS: Final = 80  # of the invented catalog
+DIM: Final = 4  # of its latent space: pools are small, and a design needs more edits than dimensions
 Place = tuple[str, str, dict[str, Any]]
 """Short name, id and arguments of an environment."""
 
@@ -36,10 +37,10 @@ def environments(options: Options, size: Mapping[str, Any]) -> list[Place]:
         write_products(folder, size["products"], USERS)
     usual = {"horizon": size["horizon"], "effects": "words", **size["env_kwargs"]}
     films = {"root": str(options.data), "texts": "free", "candidates": "lexicon", **size["films"]}
-    products = {"root": str(folder), "pools": kept, "pool": size["pool"], "actions": size["actions"]}
+    products = {"root": str(folder), "pools": kept, "pool": size["pool"], "actions": size["actions"], "dim": DIM}
     return [
         ("movielens", "EagleGym/MovieLens-v0", usual | FREE | films),
-        ("products", "EagleGym/Amazon-v0", usual | FREE | products),
+        ("products", "EagleGym/Amazon-v0", FREE | products | usual),
         ("plots", "EagleGym/Plots-v0", {"horizon": size["horizon"], "effects": "words"}),
     ]
 
