@@ -157,7 +157,7 @@ def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
     return aligned(head, body)
 
 
-def stranger_table(found: Sequence[Mapping[str, Any]]) -> str:
+def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Utilities of films by the number of films that a space was fitted to."""
     body = [
         [
@@ -166,7 +166,7 @@ def stranger_table(found: Sequence[Mapping[str, Any]]) -> str:
             *(f"{row[part]:+.2f}" for part in ("total", "affinity", "novelty")),
             f"{row['length']:.2f}",
         ]
-        for one in found
+        for one in found["spaces"]
         for name, row in one["rows"].items()
     ]
     return aligned(["films in the catalog", "text", "utility", "affinity", "novelty", "length of z"], body)

@@ -21,7 +21,6 @@ from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Scorer
 
 FILE: Final = "strangers.json"
-LEAST: Final = (150, 50, 20)  # ratings of the films that a space is fitted to
 STRANGERS: Final = (10, 20)  # from how many ratings to fewer than how many films have that no space is fitted to
 DRAWS: Final = 2_000  # pairs of a test user and a film
 TOLD: Final[Mapping[str, Callable[[Described], Described]]] = {
@@ -38,7 +37,8 @@ def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str
     """Measure films by the number of films that a space was fitted to, and write `strangers.json`."""
     ((_, _, kwargs), *_) = places
     few, many = (set(load_movielens(kwargs["root"], "free", min_ratings=least).texts) for least in STRANGERS)
-    write_json([fitted(kwargs, least, sorted(few - many)) for least in LEAST], out / FILE)
+    found = [fitted(kwargs, least, sorted(few - many)) for least in size["spaces"]]
+    write_json({"spaces": found}, out / FILE)
 
 
 def fitted(kwargs: Mapping[str, Any], least: int, strangers: Sequence[str]) -> dict[str, Any]:

@@ -415,7 +415,8 @@ def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
     moved = after.reshape(len(z), samples, -1) - z[:, None]
     noise = moved.var(axis=1, ddof=1).sum() / samples
     seen = moved.mean(axis=1)
-    return float(1.0 - noise / np.square(seen - seen.mean(axis=0)).sum())
+    spread = np.square(seen - seen.mean(axis=0)).sum()
+    return float(1.0 - noise / max(float(spread), 1e-300))
 
 
 def r_squared_interval(

@@ -12,7 +12,10 @@ from benchmarks.experiments import free_text
 from benchmarks.experiments.free_text import served
 from benchmarks.experiments.free_text.page import followed, kept_labels
 from benchmarks.running import Options
+from eagle_gym.envs import opening
 from eagle_gym.language.installed import installed_file
+from eagle_gym.language.model import LanguageModel
+from tests.benchmarks.experiments.test_t4_products import Clerk
 from tests.benchmarks.made_runs import rows
 
 FILMS = Path(__file__).parents[4] / "shared" / "data" / "ml-latest-small"
@@ -63,6 +66,27 @@ def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path
         assert found.language_model == f"openai:smollm2@http://127.0.0.1:{served.PORT}/v1?timeout=600&prompts=chat"
     with served.running(replace(options, language_model="openai:other@http://there/v1")) as found:
         assert found.language_model == "openai:other@http://there/v1"
+
+
+@pytest.mark.skipif(not FILMS.is_dir(), reason=f"{FILMS} is absent")
+def test_a_run_with_a_scripted_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = opening.load_language_model
+    scripted = ("smollm2", "openai", "replay")
+    monkeypatch.setattr(
+        opening,
+        "load_language_model",
+        lambda spec, **more: Clerk() if spec.startswith(scripted) else real(spec, **more),
+    )
+    given = ["--data", str(FILMS), "--language-model", "openai:clerk@http://there/v1"]
+    assert main(["run", "free_text", "--size", "smoke", *given, "--out", str(tmp_path)]) == 0
+    page = capsys.readouterr().out
+    for name in ("movielens", "products", "plots", "movielens-served", "products-served"):
+        assert f"## {name}\n" in page
+    assert page.count("- ppo minus uniform: ") == 5
+    own, adopted = ((tmp_path / f"pools-products{kind}.jsonl").read_text().splitlines() for kind in ("", ".served"))
+    assert own[1:] == adopted[1:]
 
 
 @pytest.mark.slow
