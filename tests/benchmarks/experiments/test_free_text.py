@@ -14,7 +14,6 @@ from benchmarks.experiments.free_text.page import followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.envs import opening
 from eagle_gym.language.installed import installed_file
-from eagle_gym.language.model import LanguageModel
 from tests.benchmarks.experiments.test_t4_products import Clerk
 from tests.benchmarks.made_runs import rows
 
