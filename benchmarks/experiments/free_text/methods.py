@@ -65,13 +65,15 @@ def through(options: Options, found: list[Cell]) -> Iterator[Cell]:
 
 @contextmanager
 def kept_open(places: Sequence[Place], options: Options) -> Iterator[None]:
-    """Make the pools, and keep the environments open, so that a model is loaded once for all cells of a process."""
+    """Keep the environments open, so that a model is loaded once for all cells of a process.
+
+    Where another language model is tested, all pools are made first, since it adopts them.
+    """
     with ExitStack() as stack:
         for _, env_id, kwargs in () if options.report_only else places:
             envs = stack.enter_context(opened(env_id, 1, **kwargs))
-            if "pools" in kwargs:
+            if "pools" in kwargs and options.language_model:
                 world = envs.unwrapped.world
                 world.resources.action_sets.candidates.make(world.catalog.texts, progress=True)
-                if options.language_model:
-                    adopt_pools(env_id, kwargs, options.language_model)
+                adopt_pools(env_id, kwargs, options.language_model)
         yield
