@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.experiments.free_text.served import adopt_pools
+from benchmarks.pools import make_pools
 from benchmarks.products import write_products
 from benchmarks.running import Cell, Options, grid, opened
 
 FREE: Final[dict[str, Any]] = {"language_model": "smollm2", "dtype": "bfloat16"}
 USERS: Final = 80  # of the invented catalog
+POOLS: Final = "pools-cost.json"
 DIM: Final = 4  # of its latent space: pools are small, and a design needs more edits than dimensions
 Place = tuple[str, str, dict[str, Any]]
 """Short name, id and arguments of an environment."""
@@ -65,15 +67,12 @@ def through(options: Options, found: list[Cell]) -> Iterator[Cell]:
 
 @contextmanager
 def kept_open(places: Sequence[Place], options: Options) -> Iterator[None]:
-    """Keep the environments open, so that a model is loaded once for all cells of a process.
-
-    Where another language model is tested, all pools are made first, since it adopts them.
-    """
+    """Make the pools, and keep the environments open, so that a model is loaded once for all cells of a process."""
     with ExitStack() as stack:
         for _, env_id, kwargs in () if options.report_only else places:
-            envs = stack.enter_context(opened(env_id, 1, **kwargs))
-            if "pools" in kwargs and options.language_model:
-                world = envs.unwrapped.world
-                world.resources.action_sets.candidates.make(world.catalog.texts, progress=True)
-                adopt_pools(env_id, kwargs, options.language_model)
+            stack.enter_context(opened(env_id, 1, **kwargs))
+            if "pools" in kwargs:
+                make_pools(env_id, kwargs, options.out / POOLS)
+                if options.language_model:
+                    adopt_pools(env_id, kwargs, options.language_model)
         yield

@@ -10,23 +10,34 @@ from typing import Any, Final
 import numpy as np
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.experiments.free_text import costs, effects, strangers
+from benchmarks.experiments.editing.check import mentions
+from benchmarks.experiments.free_text import costs, effects, methods, strangers
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.names import title
+from benchmarks.reporting.paper import verdict
+from benchmarks.reporting.standings import given
 from benchmarks.running.files import read_json, write_json
-from benchmarks.running.runs import by_method, read_run, rows_of
+from benchmarks.running.runs import FinishedCell, by_method, read_run, rows_of
 from benchmarks.stats import Interval, Keyed, bootstrap, paired_difference
 from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
 from eagle_gym.catalog.fields import read_description
-from eagle_gym.language.change import CHANGES, change, words
+from eagle_gym.language.change import CHANGES, LEAST_KEPT, change, kept, words
 
+SHORT: Final = (
+    "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
+    "RL learns here.**"
+)
 NOTE: Final = (
     "Gains are in standard deviations over the catalog, on test users; *affinity* and *novelty* are their parts. "
-    "Intervals are 95 %, over users and {seeds} training seed(s). *Valid* is the share of episodes in which every text "
-    "is a proper rewrite. Of the single rewrites, *copied*, *edited*, *rewritten*, *summarised* and *rambled* are "
-    "found by overlap of words, and *followed* is a rough rule: the answer has at least half of the edit's content "
-    "words that the text lacked. Edits without such words are left out. `-served` goes through the server that "
-    "`--language-model` names. PPO and EAGLE are small networks on latent observations, {steps} training steps each."
+    "Intervals are 95 %, over users and {seeds} training seed(s). *Reads* marks what is privileged: what an agent was "
+    "given besides observations and rewards. *Calls* are generations of the language model, for an episode and for the "
+    "training. *Valid* is the share of episodes in which every text is a proper rewrite. Of the single rewrites, "
+    "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words, and *followed* is a "
+    "rough rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of "
+    "the text, does not repeat the edit, and no longer has what the edit replaces. Edits without such words are left "
+    "out. `-served` goes through the server that `--language-model` names."
 )
+NAMES: Final = {"eagle": "EAGLE (latent)", "ppo": "PPO (SB3)"}
 LEARNT: Final = ("ppo", "eagle")
 RIVALS: Final = ("no_op", "uniform", "user_blind", "optimistic")
 _EMPTY: Final = (
@@ -34,15 +45,28 @@ _EMPTY: Final = (
     "so than that the them then there this to turn with without remove replace instead"
 )
 EMPTY: Final = frozenset(words(_EMPTY))
-Found = Mapping[str, tuple[EpisodeRow, ...]]
-"""Episodes by method."""
+_REPLACED: Final = re.compile(
+    r"(?i)\s*(?:replace|change|swap|turn)\s+(?:the\s+|an?\s+)?(.+?)\s+(?:with|by|to|for|into)\s"
+)
+Found = Mapping[str, Sequence[FinishedCell]]
+"""Finished cells by method."""
 
 
 def followed(before: str, edit: str, after: str) -> bool | None:
-    """Whether an answer has at least half of the words that an edit brings; None if it brings none."""
+    """Whether an answer has at least half of the words that an edit brings; None if it brings none.
+
+    A copy, a rambling answer, one that repeats the edit or that has less than half of the text is never counted, nor
+    one that still has what the edit replaces.
+    """
     wanted = set(words(edit)) - EMPTY - set(words(before))
     if not wanted or re.match(r"(?i)\s*(remove|delete|take out)", edit):
         return None
+    echoed = edit.rstrip(".?! ").lower() in after.lower()
+    if echoed or change(before, after) in ("copied", "rambled") or kept(before, after) < LEAST_KEPT:
+        return False
+    replaced = _REPLACED.match(edit)
+    if replaced and mentions(before, replaced[1]) and mentions(after, replaced[1]):
+        return False
     return len(wanted & set(words(after))) >= len(wanted) / 2
 
 
@@ -87,16 +111,16 @@ def write_page(folder: Path) -> str:
     run = read_run(folder)
     seeds = len({cell.seed for cell in run.done})
     steps = max((cell.steps for cell in run.done), default=0)
-    blocks, numbers = ["# A language model on free text", NOTE.format(seeds=seeds, steps=steps)], {}
+    blocks, numbers = ["# A language model on free text", SHORT.format(steps=steps), NOTE.format(seeds=seeds)], {}
     for environment in run.environments:
-        found = {method: tuple(rows_of(cells)) for method, cells in by_method(run.of(environment)).items()}
+        found = by_method(run.of(environment))
         if found:
             table, numbers[environment] = section(found)
             blocks += [f"## {environment}", table, *contests(found)]
-    for title, file, table_of in MEASURED:
+    for heading, file, table_of in MEASURED:
         if (folder / file).exists():
             numbers[file.removesuffix(".json")] = read_json(folder / file)
-            blocks += [f"## {title}", table_of(numbers[file.removesuffix(".json")])]
+            blocks += [f"## {heading}", table_of(numbers[file.removesuffix(".json")])]
     if run.missing or run.failed:
         blocks.append(f"{len(run.missing)} cells are missing and {len(run.failed)} failed.")
     text = "\n\n".join(blocks) + "\n"
@@ -108,14 +132,24 @@ def write_page(folder: Path) -> str:
 def section(found: Found) -> tuple[str, dict[str, Any]]:
     """The table of an environment, and its numbers."""
     body, numbers = [], {}
-    for method, rows in found.items():
+    for method, cells in found.items():
+        rows = rows_of(cells)
         parts = [str(average(keyed(rows, part))) for part in (_gain, _affinity, _novelty)]
         valid, shares = float(np.mean([row.valid for row in rows])), fates(rows)
+        calls = sum(cell.evaluation.calls for cell in cells) / len(rows)
+        trained = float(np.mean([cell.training.calls if cell.training else 0 for cell in cells]))
         facts = dict(zip(("gain", "affinity", "novelty"), parts, strict=True))
-        numbers[method] = {**facts, "valid": valid, "episodes": len(rows), **shares, "labels": kept_labels(rows)}
-        body.append([method, str(len(rows)), *parts, percent(valid), *map(percent, shares.values())])
-    head = ["agent", "episodes", "gain", "affinity", "novelty", "valid", *CHANGES, "followed"]
-    return aligned(head, body), numbers
+        counts = {"valid": valid, "episodes": len(rows), "calls": calls, "training calls": trained}
+        numbers[method] = {**facts, **counts, **shares, "labels": kept_labels(rows)}
+        said = [named(method), given(cells[0]), str(len(rows)), *parts, f"{calls:.1f}", f"{trained:,.0f}"]
+        body.append([*said, percent(valid), *map(percent, shares.values())])
+    head = ["agent", "reads", "episodes", "gain", "affinity", "novelty", "calls", "in training", "valid"]
+    return aligned([*head, *CHANGES, "followed"], body), numbers
+
+
+def named(method: str) -> str:
+    """A method's name: EAGLE here is the small network."""
+    return NAMES.get(method, title(method))
 
 
 def contests(found: Found) -> list[str]:
@@ -123,9 +157,9 @@ def contests(found: Found) -> list[str]:
     lines = []
     for method in (name for name in LEARNT if name in found):
         for rival in (name for name in RIVALS if name in found):
-            gap = paired_difference(keyed(found[method], _gain), keyed(found[rival], _gain), np.random.default_rng(0))
-            verdict = "above" if gap.low > 0 else "below" if gap.high < 0 else "undecided"
-            lines.append(f"- {method} minus {rival}: {gap}, {verdict}")
+            one, other = (keyed(rows_of(found[name]), _gain) for name in (method, rival))
+            gap = paired_difference(one, other, np.random.default_rng(0))
+            lines.append(f"- {named(method)} minus {named(rival)}, above 0: {gap}, {verdict(gap)}")
     return ["\n".join(lines)] if lines else []
 
 
@@ -158,18 +192,31 @@ def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Utilities of films by the number of films that a space was fitted to."""
+    """Utilities of films by the number of films in the catalog."""
     body = [
-        [
-            str(one["films"]),
-            name,
-            *(f"{row[part]:+.2f}" for part in ("total", "affinity", "novelty")),
-            f"{row['length']:.2f}",
-        ]
+        [str(one["films"]), name, str(row["texts"]),
+         *(f"{row[part]:+.2f}" for part in ("total", "affinity", "novelty")),
+         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*row["difference"])]
         for one in found["spaces"]
         for name, row in one["rows"].items()
+    ]  # fmt: skip
+    head = [
+        "films in the catalog",
+        "text",
+        "texts",
+        "utility",
+        "affinity",
+        "novelty",
+        "minus whole films that it knows",
     ]
-    return aligned(["films in the catalog", "text", "utility", "affinity", "novelty", "length of z"], body)
+    return aligned(head, body)
+
+
+def pools_table(found: Mapping[str, Any]) -> str:
+    """What the pools of products cost; cells do not pay for it."""
+    cost = found["cost"]
+    numbers = [str(found["pools"]), f"{cost['calls']:,}", f"{cost['completion_tokens']:,}", f"{cost['seconds']:.0f}"]
+    return aligned(["environment", "pools", "calls", "tokens written", "seconds"], [["products", *numbers]])
 
 
 def surrogate_table(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -189,6 +236,7 @@ def surrogate_table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 MEASURED: Final[Sequence[tuple[str, str, Callable[[Any], str]]]] = (
     ("What a step costs", costs.FILE, cost_table),
-    ("What a text is worth that a space was not fitted to", strangers.FILE, stranger_table),
+    ("What the pools of products cost, before the cells", methods.POOLS, pools_table),
+    ("What a film is worth that a space was not fitted to, or that is told in part", strangers.FILE, stranger_table),
     ("A surrogate of the rewrites, on texts that it has not seen", effects.FILE, surrogate_table),
 )

@@ -1,8 +1,8 @@
 """Reference policies and EAGLE on products (T4): Amazon reviews (`--data`), or invented ones (`benchmarks.products`).
 
-The language model is `"smollm2"`, or another general one (`--language-model`). It proposes the edits too, once for each
-product, and effects are the edits' own words, so a step costs one rewrite. Judges read the texts later (`python -m
-benchmarks judge`).
+The language model is `"smollm2"`, or another general one (`--language-model`). It also proposes the edits, once for
+each product and before the cells (`pools-cost.json` says what that took). Effects are the edits' own words, so a step
+costs one rewrite. Judges read the texts later (`python -m benchmarks judge`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from baselines.reference import REFERENCES
+from benchmarks.pools import make_pools
 from benchmarks.products import write_products
 from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
@@ -42,4 +43,7 @@ def run(options: Options) -> None:
     folder = options.out / "products"
     if options.data is None and not folder.exists():
         write_products(folder, PRODUCTS, USERS)
-    print(write_page(run_cells(cells(options), options), eagle_targets()))
+    planned = cells(options)
+    if not options.report_only:
+        make_pools(planned[0].env_id, planned[0].env_kwargs, options.out / "pools-cost.json")
+    print(write_page(run_cells(planned, options), eagle_targets()))

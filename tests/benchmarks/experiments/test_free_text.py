@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from benchmarks.experiments.free_text.page import followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.envs import opening
 from eagle_gym.language.installed import installed_file
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.replay import RecordedModel
 from tests.benchmarks.experiments.test_t4_products import Clerk
 from tests.benchmarks.made_runs import rows
 
@@ -45,6 +48,11 @@ def test_a_server_plays_the_episodes_of_the_same_agents(tmp_path: Path) -> None:
         ("Add a ghost.", "A film about a baker.", False),
         ("Make it a film.", "A film about a baker.", None),
         ("Remove the oven.", "A film about a baker.", None),
+        ("Add a ghost.", "A film about a baker. Add a ghost.", False),
+        ("Add a ghost.", "A ghost.", False),
+        ("Add a ghost.", "A film about a baker and a ghost." + " The ghost is lonely." * 8, False),
+        ("Replace the baker with a pilot.", "A film about a pilot.", True),
+        ("Replace the baker with a pilot.", "A film about a baker and a pilot.", False),
     ],
 )
 def test_followed(edit: str, after: str, found: bool | None) -> None:
@@ -72,18 +80,20 @@ def test_a_run_with_a_scripted_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = opening.load_language_model
-    scripted = ("smollm2", "openai", "replay")
-    monkeypatch.setattr(
-        opening,
-        "load_language_model",
-        lambda spec, **more: Clerk() if spec.startswith(scripted) else real(spec, **more),
-    )
+
+    def load(spec: str, record: str | None = None, **more: Any) -> LanguageModel:
+        if not spec.startswith(("smollm2", "openai")):
+            return real(spec, record=record, **more)
+        return Clerk() if record is None else RecordedModel(Clerk(), record)
+
+    monkeypatch.setattr(opening, "load_language_model", load)
     given = ["--data", str(FILMS), "--language-model", "openai:clerk@http://there/v1"]
     assert main(["run", "free_text", "--size", "smoke", *given, "--out", str(tmp_path)]) == 0
     page = capsys.readouterr().out
     for name in ("movielens", "products", "plots", "movielens-served", "products-served"):
         assert f"## {name}\n" in page
-    assert page.count("- ppo minus uniform: ") == 5
+    assert page.count("- PPO (SB3) minus uniform, above 0: ") == 5
+    assert "NO" not in page.split(), "a recording is replayed"
     own, adopted = ((tmp_path / f"pools-products{kind}.jsonl").read_text().splitlines() for kind in ("", ".served"))
     assert own[1:] == adopted[1:]
 
