@@ -226,11 +226,10 @@ def surrogate_table(found: Mapping[str, Mapping[str, float]]) -> str:
         for suffix, what in (("", "all"), (UNSEEN, "unseen in the fit")):
             if f"r2{suffix}" in one:
                 r2, low, high = (one[f"{part}{suffix}"] for part in ("r2", "r2_low", "r2_high"))
-                ceiling, pairs = one.get(f"r2_ceiling{suffix}", float("nan")), one[f"pairs{suffix}"]
-                advised = "yes" if r2 < LEAST_R2 else "no"
-                body.append(
-                    [name, what, f"{pairs:.0f}", f"{r2:.2f} [{low:.2f}, {high:.2f}]", f"{ceiling:.2f}", advised]
-                )
+                best, advised = one.get(f"r2_ceiling{suffix}"), "yes" if r2 < LEAST_R2 else "no"
+                ceiling = "n/a" if best is None else f"{best:.2f}"
+                pairs = f"{one[f'pairs{suffix}']:.0f}"
+                body.append([name, what, pairs, f"{r2:.2f} [{low:.2f}, {high:.2f}]", ceiling, advised])
     return aligned(["environment", "edits", "pairs", "R²", "ceiling", "rollouts advised"], body)
 
 
