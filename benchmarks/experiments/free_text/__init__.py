@@ -22,7 +22,7 @@ FEW = {"episodes": 2, "num_envs": 2, "steps": 2, "horizon": 1, "trials": 8, "pro
 TINY = {"placebo": "allow", "dim": 2, "utility_kwargs": {"neighbours": 2}}
 SHORT = {"min_ratings": 100, "fields": ["genres", "year", "tags"]}
 MORE = {"films": {"min_ratings": 20}, "spaces": (150, 50, 20), "products": 20, "pool": 9, "actions": 6}
-SMALL: dict[str, Any] = {"seeds": 1, "episodes": 8, "num_envs": 8, "steps": 96, "horizon": 3, "trials": 64}
+SMALL: dict[str, Any] = {"seeds": 1, "episodes": 8, "num_envs": 8, "steps": 48, "horizon": 3, "trials": 64}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": SMALL | FEW | {"films": SHORT, "spaces": (150,), "env_kwargs": TINY},
     "small": SMALL | MORE | {"env_kwargs": {}},
