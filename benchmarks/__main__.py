@@ -161,7 +161,7 @@ def add_run(runner: Parser) -> None:
     some = runner.add_argument_group("options of single experiments")
     some.add_argument("--device", default="cpu", help="throughput: device, such as cuda (default: cpu)")
     some.add_argument("--figure", action="store_true", help="design: draw the figure and measure nothing")
-    some.add_argument("--language-model", help="t4_products, editing: a general language model")
+    some.add_argument("--language-model", help="t4_products, free_text, editing: a general language model")
     some.add_argument("--judge", help="editing: language models that say whether edits were carried out")
 
 

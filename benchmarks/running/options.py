@@ -13,7 +13,7 @@ class Options:
     Attributes:
         size: One of the experiment's `SIZES`.
         out: Folder for everything that the experiment writes.
-        data: Folder of a data set (MovieLens; Amazon for `t4_products`), or None.
+        data: Folder of a data set (MovieLens; Amazon for `t4_products`, which invents some by default), or None.
         fresh: Repeat cells that are done.
         resume: Repeat cells that have failed.
         jobs: Number of cells done at a time.
@@ -25,7 +25,8 @@ class Options:
             `throughput`, only these sections; of `editing`, only these texts; of `serving`, only these models.
         report_only: Do no cell; report on the finished ones and list the missing ones.
         judge: Specs of language models that judge edits, with commas between them. Only `editing` uses it.
-        language_model: Spec of a general language model, for `t4_products`; one or several, for `editing`.
+        language_model: Spec of a general language model, for `t4_products` and `free_text`; for `editing`, one or
+            several.
     """
 
     size: str

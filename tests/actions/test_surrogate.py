@@ -162,6 +162,14 @@ def test_r_squared_on_states_and_edits_never_seen(fitted: PlotSurrogate, held_ou
     assert fitting.r_squared(full, seen) < fitting.noise_ceiling(SPACE, checks) + 0.02
 
 
+def test_where_nothing_moves_there_is_no_ceiling(fitted: PlotSurrogate) -> None:
+    texts = CATALOG.texts[:4]
+    still = fitting.Trials(tuple(texts), ("Make it darker.",) * 4, tuple((text, text) for text in texts), (0, 1, 2, 3))
+    measured = making.measure(fitted, SPACE, still)
+    assert "r2" in measured
+    assert "r2_ceiling" not in measured
+
+
 def test_no_trial_has_a_held_out_edit(trials: fitting.Trials) -> None:
     assert not any(fitting.is_held_out(edit) for edit in trials.edits)
     plan = fitting.Plan(40, held_out=True)

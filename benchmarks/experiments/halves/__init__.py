@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from benchmarks.experiments.halves.measure import Size, compare, write_page
-from benchmarks.experiments.halves.server import llama_cpp
+from benchmarks.llama_cpp import llama_cpp
 from benchmarks.running import Options
 
 SIZES = {

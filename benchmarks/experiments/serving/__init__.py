@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 
-from benchmarks.experiments.halves.server import llama_cpp
 from benchmarks.experiments.serving.measure import SLOTS, Row, Size, time_model
 from benchmarks.experiments.serving.models import served
 from benchmarks.experiments.serving.page import write_page
+from benchmarks.llama_cpp import llama_cpp
 from benchmarks.running import Options
 
 SIZES: Mapping[str, Size] = {

@@ -408,14 +408,15 @@ def r_squared(predicted: Floats, seen: Floats) -> float:
 
 
 def noise_ceiling(space: LatentSpace, trials: Trials) -> float:
-    """R² of perfect predictions on these trials, given the noise of their mean results."""
+    """R² of perfect predictions on these trials, given the noise of their mean results; NaN where nothing moved."""
     z = encode_distinct(space, trials.texts)
     samples = len(trials.results[0])
     after = encode_distinct(space, [text for results in trials.results for text in results])
     moved = after.reshape(len(z), samples, -1) - z[:, None]
     noise = moved.var(axis=1, ddof=1).sum() / samples
     seen = moved.mean(axis=1)
-    return float(1.0 - noise / np.square(seen - seen.mean(axis=0)).sum())
+    spread = np.square(seen - seen.mean(axis=0)).sum()
+    return float(1.0 - noise / spread) if spread > 0 else float("nan")
 
 
 def r_squared_interval(

@@ -275,8 +275,8 @@ def measure(
     predicted = surrogate.displacements(trials.texts, [[edit] for edit in trials.edits], z)
     low, high = fitting.r_squared_interval(predicted, displacement, trials.roots)
     numbers = {"r2": fitting.r_squared(predicted, displacement), "r2_low": low, "r2_high": high}
-    if len(trials.results[0]) > 1:
-        numbers["r2_ceiling"] = fitting.noise_ceiling(space, trials)
+    if len(trials.results[0]) > 1 and np.isfinite(ceiling := fitting.noise_ceiling(space, trials)):
+        numbers["r2_ceiling"] = ceiling
     numbers |= {"pairs": len(trials.texts), "start_texts": len(set(trials.roots))}
     return {f"{name}{suffix}": round(value, 4) for name, value in numbers.items()}
 

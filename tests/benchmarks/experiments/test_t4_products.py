@@ -1,4 +1,4 @@
-"""T4 runs on products, or says what is missing."""
+"""T4 runs on products: given ones, or invented ones."""
 
 from __future__ import annotations
 
@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.products import BRANDS
 from benchmarks.reporting.names import title
+from benchmarks.running.files import read_rows
 from eagle_gym.envs import opening
 from eagle_gym.language.prompts import Prompt
 from tests.fake_worlds import ScriptedModel
-
-
-def test_t4_products_without_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, lacking in (
-        ([], "--data AMAZON_FOLDER and --language-model SPEC"),
-        (["--data", str(tmp_path)], "--language-model SPEC"),
-        (["--language-model", "replay:somewhere"], "--data AMAZON_FOLDER"),
-    ):
-        assert main(["run", "t4_products", "--out", str(tmp_path / "out"), *arguments]) == 0
-        said = f"not run: {lacking} not given\n"
-        assert capsys.readouterr().out == said == (tmp_path / "out" / "REPORT.md").read_text()
-        assert not (tmp_path / "out" / "cells").exists()
 
 
 @dataclass
@@ -39,22 +29,32 @@ class Clerk(ScriptedModel):
         return f"{prompt.text} {prompt.edit}."
 
 
-def test_t4_products(
-    tmp_path: Path, amazon: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The specs of the language models that were opened."""
+    specs: list[str] = []
+    monkeypatch.setattr(opening, "load_language_model", lambda spec, **more: specs.append(spec) or Clerk())
+    return specs
+
+
+def test_given_products_and_a_given_model(
+    tmp_path: Path, amazon: Path, asked: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(opening, "load_language_model", lambda spec, **more: asked.append(spec) or Clerk())
-    arguments = [
-        "--data",
-        str(amazon),
-        "--language-model",
-        "openai:clerk@http://there/v1",
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    assert main(["run", "t4_products", "--size", "smoke", *arguments]) == 0
-    assert set(asked) == {"openai:clerk@http://there/v1"}
+    spec, out = "openai:clerk@http://there/v1", tmp_path / "out"
+    given = ["--data", str(amazon), "--language-model", spec]
+    assert main(["run", "t4_products", "--size", "smoke", *given, "--out", str(out)]) == 0
+    assert set(asked) == {spec}
+    assert not (out / "products").exists()
     page = capsys.readouterr().out
     for name in ("optimistic", "eagle-optimistic", "supervised-g_optimal"):
         assert f"| {title(name)} " in page
     assert page.count("minus its reference policy, above 0") == 3
+
+
+def test_where_nothing_is_given_products_are_invented(tmp_path: Path, asked: list[str]) -> None:
+    arguments = ["run", "t4_products", "--size", "smoke", "--only", "amazon-uniform-0", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert set(asked) == {"smollm2"}
+    (episodes,) = tmp_path.glob("cells/*/episodes.parquet")
+    texts = [text for row in read_rows(episodes) for text in row.texts]
+    assert any(brand in text for text in texts for brand in BRANDS)

