@@ -84,13 +84,7 @@ TRAITS = {
 }
 COLOURS = ("red", "dark green", "navy blue", "yellow", "black", "white", "orange", "grey")
 BRANDS = ("Larkholm", "Ottavia", "Brindle & Co", "Nordfell", "Quill House", "Mosspond")
-REMARKS = {
-    1: "Not for me at all.",
-    2: "I expected more.",
-    3: "It does what it should.",
-    4: "I like it.",
-    5: "I love it!",
-}
+REMARKS = {1: "Not for me at all.", 2: "I expected more.", 3: "It does what it should.", 4: "I like it.", 5: "I love it!"}
 
 
 def write_products(folder: Path, products: int = 150, users: int = 80, seed: int = 0) -> Path:
@@ -180,9 +174,7 @@ def _write(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.products", description="Write an invented category of products."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.products", description="Write an invented category of products.")
     parser.add_argument("folder", type=Path, help="where to write the two files")
     parser.add_argument("--products", type=int, default=150)
     parser.add_argument("--users", type=int, default=80)

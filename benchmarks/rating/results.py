@@ -139,7 +139,9 @@ class Results:
         ]
         before = {(item.rater, item.task.id): item.value for item in first}
         again = [
-            item.value == before[key] for item in found if item.again and (key := (item.rater, item.task.id)) in before
+            item.value == before[key]
+            for item in found
+            if item.again and (key := (item.rater, item.task.id)) in before
         ]
         return Bias(
             preferred(decided, self._rng(name), self.replicates),

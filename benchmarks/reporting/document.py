@@ -132,7 +132,6 @@ def quoted(lines: Sequence[tuple[str, str]]) -> str:
 
 # HTML
 
-
 def write_html(blocks: Sequence[Block], path: Path) -> None:
     """Write one self-contained HTML file."""
     path.parent.mkdir(parents=True, exist_ok=True)

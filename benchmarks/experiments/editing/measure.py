@@ -71,7 +71,9 @@ def measure(model: LanguageModel, spec: str, name: str, cases: Sequence[Case], t
         answers += ask(model, cases[start : start + BATCH], temperature)
     verdicts = tuple(check(case, answer) for case, answer in zip(cases, answers, strict=True))
     seconds = time.perf_counter() - began
-    return Measured(spec, name, temperature, tuple(cases), tuple(answers), verdicts, model.usage.calls - calls, seconds)
+    return Measured(
+        spec, name, temperature, tuple(cases), tuple(answers), verdicts, model.usage.calls - calls, seconds
+    )
 
 
 def ask(model: LanguageModel, cases: Sequence[Case], temperature: float) -> list[str | None]:

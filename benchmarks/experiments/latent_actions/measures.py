@@ -79,7 +79,9 @@ def held(codes: Tensor, every: int) -> Tensor:
 
 def under(learning: Learning, answers: Answers, codes: Tensor) -> Tensor:
     """Logits `[B, T, V]` under codes `[B, T]`."""
-    return learning.model.next_logits(answers.hidden[:, :-1], functional.one_hot(codes, learning.config.codes).float())
+    return learning.model.next_logits(
+        answers.hidden[:, :-1], functional.one_hot(codes, learning.config.codes).float()
+    )
 
 
 def each(logits: Tensor, answers: Answers) -> list[float]:
@@ -109,7 +111,9 @@ def plain_information(codes: NDArray[np.int64], tokens: NDArray[np.int64]) -> fl
     return (own + said - both) / float(np.log(2))
 
 
-def written(agent: CoLAAgent, world: World, states: Sequence[RawState], make: ChooserMaker) -> list[Rewrite]:
+def written(
+    agent: CoLAAgent, world: World, states: Sequence[RawState], make: ChooserMaker
+) -> list[Rewrite]:
     """Rewrites of the texts of some states."""
     model = agent.model
     texts, profiles = [state.text for state in states], [profile_of(world, state.user) for state in states]

@@ -88,7 +88,10 @@ class Row:
         """The scores of counted errors."""
         users = sorted({user for split in text.rows for user in split})
         sums = np.array(
-            [[[split.get(user, (0.0, 0.0)) for split in errors.rows] for user in users] for errors in (text, placebo)]
+            [
+                [[split.get(user, (0.0, 0.0)) for split in errors.rows] for user in users]
+                for errors in (text, placebo)
+            ]
         )  # [2, users, splits, 2]
         draws = np.random.default_rng(0).multinomial(len(users), np.full(len(users), 1 / len(users)), size=DRAWS)
         gains = _gains(np.einsum("du,wusk->dwsk", draws, sums))

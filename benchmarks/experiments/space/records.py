@@ -40,7 +40,9 @@ def read(kind: type[T], records: Records) -> dict[str, T]:
     return {name: kind(**record) for name, record in records.items()}
 
 
-def choices(found: Mapping[str, Catalog], readings: Mapping[str, Reading], splits: int, parts: Parts) -> Iterator[str]:
+def choices(
+    found: Mapping[str, Catalog], readings: Mapping[str, Reading], splits: int, parts: Parts
+) -> Iterator[str]:
     """The tables on how parameters were chosen."""
     gains = {name: parts.part(f"{name} choices", partial(tables.cross_validated, c)) for name, c in found.items()}
     yield tables.choices_table(gains)

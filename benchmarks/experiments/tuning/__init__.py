@@ -6,8 +6,8 @@ of T1's budget, and are tested on episodes of train users and train items: no te
 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all trials, and
 T1 reads it. EAGLE is a small network on latent observations.
 
-A second table says what half of T1's budget costs EAGLE, and which of its parts does: without the imitation that it starts with, with constant step
-sizes, and without the KL.
+A second table says what half of T1's budget costs EAGLE, and which of its parts does: the imitation that it starts
+with, the step sizes that fall to 0, or the KL.
 """
 
 from __future__ import annotations
