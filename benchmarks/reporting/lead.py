@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from benchmarks.reporting import paper, plots
 from benchmarks.reporting.document import Block, Heading, Picture, Text
 from benchmarks.reporting.names import PAPER, title
-from benchmarks.reporting.standings import UNIFORM, Cells, Methods, average, difference, judged_mean, keyed, oracle
+from benchmarks.reporting.standings import (
+    UNIFORM,
+    Cells,
+    Methods,
+    Reader,
+    average,
+    difference,
+    is_privileged,
+    judged_mean,
+    keyed,
+    oracle,
+)
 from benchmarks.reporting.tables import named
-from benchmarks.reporting.verdicts import judged, judged_difference, side
+from benchmarks.reporting.verdicts import judge_of, judged_difference, side
 from benchmarks.running.runs import Run, by_method, rows_of
-from benchmarks.stats import Interval, Keyed, normalised, shared
+from benchmarks.stats import Interval, normalised, shared
 from eagle_gym.errors import ConfigurationError
 
-SHOWN = ("no_op", "user_blind", "optimistic", *PAPER, "ppo", "mcts", "beam")
+SHOWN = ("no_op", "user_blind", "optimistic", *PAPER, "ppo", "ppo-bc-optimistic", "mcts", "beam")
 """Methods of the picture and of the paragraph, if they were run."""
 CAPTION = (
     "Normalised score of each method: 0 is the uniform policy, 1 is beam search. Left by the reward, right by a judge "
-    "that took no part in training. Bars are 95 % intervals over seeds and users. Greedy policies named *optimistic* "
-    "and user-blind read expected utilities; beam search and MCTS try rewrites in the environment's own model."
+    "that took no part in training. Bars are 95 % intervals over seeds and users. Methods with a dagger were given "
+    "more than anybody who plays can read: what edits are expected to do or to be worth, or what any point is worth."
 )
 Scores = Mapping[str, Mapping[str, Interval]]
 """Intervals by environment, then by method."""
@@ -34,18 +45,17 @@ def lead(runs: Sequence[Run]) -> list[Block]:
         places = [name for name in run.environments if run.experiment == "t1_methods" and run.of(name)]
         if places:
             blocks += [Text(findings(run, name)) for name in places]
-            drawn = plots.lead({words: scores(run, places, read) for words, read in readers(run).items()})
+            panels = {words: scores(run, places, read) for words, read in readers(run).items()}
+            marked = [cell.method for name in places for cell in run.of(name) if is_privileged([cell])]
+            drawn = plots.lead(panels, marked)
             blocks.append(Picture(f"{run.folder.name}-scores", drawn, CAPTION))
     return [Heading("Findings"), *blocks] if blocks else []
-
-
-Reader = Callable[[Cells], Keyed]
 
 
 def readers(run: Run) -> dict[str, Reader]:
     """What is drawn: gains by reward, and by judge if the run is judged."""
     by_reward: dict[str, Reader] = {"by reward": keyed}
-    return by_reward | ({"by judge": lambda cells: judged(run, cells)} if run.judgements else {})
+    return by_reward | ({"by judge": judge_of(run)} if run.judgements else {})
 
 
 def scores(run: Run, places: Sequence[str], read: Reader) -> Scores:
@@ -71,7 +81,7 @@ def findings(run: Run, environment: str) -> str:
     methods = {name: some for name, some in by_method(cells).items() if name in SHOWN}
     found = paper.findings(by_method(cells), run)
     sentences = [*disagreements(run, methods), most(run, methods), paper.counts(found)]
-    return f"**{cells[0].env_id}**: {' '.join(sentences)}"
+    return f"**{cells[0].where}**: {' '.join(sentences)}"
 
 
 def disagreements(run: Run, methods: Methods) -> Iterator[str]:

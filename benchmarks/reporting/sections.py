@@ -20,11 +20,13 @@ from benchmarks.reporting.tables import (
     claims,
     contests,
     cost_table,
+    decoder,
     gains_table,
     ill_formed,
     left_out,
     named,
     paper_table,
+    rivals,
     settings_table,
     warnings,
 )
@@ -46,7 +48,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
     label = run.folder.name
     for environment in tqdm(run.environments, desc=label, unit="environment", delay=2.0, leave=False, disable=None):
         cells = run.of(environment)
-        where = cells[0].env_id if cells else environment
+        where = cells[0].where if cells else environment
         blocks += [Heading(f"{name}, {where}"), *([Text(words)] if words else []), *left_out(run, [environment])]
         if not cells:
             blocks.append(Text(NO_NUMBERS))
@@ -55,7 +57,8 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         blocks += [paper_table(found, run.holes(environment), expected), Text(LEGEND), *warnings(methods)]
         blocks += unjudged(run)
         blocks += claims(methods, run) if expected else []
-        blocks += [*contests(methods, found), gains_table(found)]
+        blocks += rivals(methods, run) if expected else []
+        blocks += [*contests(methods, found), gains_table(found), *decoder(methods)]
         blocks += pictures(run, environment, methods, found)
         blocks += judges(run, environment, methods, found, each=False) if run.judgements else []
         blocks += people(run, environment)
@@ -83,7 +86,7 @@ def in_short(runs: Sequence[Run]) -> list[Block]:
         for environment in run.environments if run.experiment == "t1_methods" else ():
             cells = run.of(environment)
             if cells:
-                lines.append(f"{cells[0].env_id}: {shortly(by_method(cells), run)}")
+                lines.append(f"{cells[0].where}: {shortly(by_method(cells), run)}")
     return [Heading("In short"), Bullets(lines)] if lines else []
 
 
@@ -137,7 +140,7 @@ def own_section(
         return [*blocks, Text(NO_NUMBERS)]
     methods, found = by_method(cells), standings(run, environment)
     blocks += [Text(f"{found[0].seeds} seeds. Code: {', '.join(run.commits)}."), gains_table(found, caption="")]
-    lines = [str(check) for check in checks(methods, targets)]
+    lines = [str(check) for check in checks(methods, targets, run)]
     blocks += [Bullets(lines)] if lines else []
     if draw:
         blocks += pictures(run, environment, methods, found)

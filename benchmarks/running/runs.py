@@ -51,6 +51,12 @@ class FinishedCell:
         return str(self.header["cell"]["env_id"])
 
     @property
+    def where(self) -> str:
+        """Id and task of its environment, in words."""
+        task = self.header["cell"].get("env_kwargs", {}).get("task")
+        return f"{self.env_id}, task {task}" if task else self.env_id
+
+    @property
     def method(self) -> str:
         """Name of its method."""
         return method_of(self.header["cell"])
@@ -70,6 +76,11 @@ class FinishedCell:
     def steps(self) -> int:
         """Environment steps of its training."""
         return int(self.header["cost"]["steps"])
+
+    @property
+    def surrogate(self) -> int:
+        """Generations that the fit of its environment's surrogate took, once for all; 0 if they were not counted."""
+        return int(self.header["cost"].get("surrogate", 0))
 
     @property
     def evaluation(self) -> Cost:
