@@ -23,16 +23,20 @@ Floats = NDArray[np.float64]
 INK, FAINT, ACCENT = "#222222", "#999999", "#2166ac"
 WIDTH = 5.4  # inches; small, so that the labels stay legible on a phone
 DPI = 130
+COLOURS = 128
 THRESHOLDS = 41
 WRITTEN = 12  # largest number of methods for which probabilities of improvement are written as numbers
 LINE = 105  # characters of a line of text in the plot of an episode
 
 
 def png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib has no types
-    """A figure as bytes; equal figures give equal bytes."""
-    memory = io.BytesIO()
+    """A figure as bytes, with few colours, which makes it small; equal figures give equal bytes."""
+    from PIL import Image
+
+    memory, small = io.BytesIO(), io.BytesIO()
     figure.savefig(memory, dpi=DPI, facecolor="white", metadata={"Software": None})
-    return memory.getvalue()
+    Image.open(memory).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def write(figure: Any, path: Path) -> None:  # noqa: ANN401

@@ -19,6 +19,7 @@ from benchmarks.running.records import Judgement, LatentMap
 from eagle_gym.errors import PreparationError
 
 PACKED = "packed.json"
+MADE = ("hashes", "versions", "commit", "command", "machine")  # parts of headers that a packed run holds once
 OWN_PAGE = "own.md"  # the experiment's own page in a packed run, whose REPORT.md is the report
 Content = tuple[Mapping[str, Any], list["FinishedCell"], dict[str, str]]
 """Plan, finished cells and errors of a run."""
@@ -280,7 +281,10 @@ def read_packed(folder: Path) -> Content:
     done = []
     for name, found in packed["done"].items():
         where = f"{folder / PACKED}, {name}"
-        header, curve = part(found, "header", where), part(found, "curve", where)
+        header, curve = dict(part(found, "header", where)), part(found, "curve", where)
+        made = header.pop("made", None)
+        if isinstance(made, int) and made < len(packed.get("made", ())):
+            header |= packed["made"][made]
         check_header(header, where)
         cell = header["cell"]
         own = tuple(rows.get((cell["environment"], method_of(cell), cell["seed"]), ()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -265,7 +267,8 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     assert "Best: **beam search (budget=640)**" in page
     line = next(line for line in page.splitlines() if line.startswith("| EAGLE (latent, G-optimal)"))
     lost = "beam search (budget=640) -2.00; PPO (SB3) -1.00; supervised (latent, G-optimal) -0.50"
-    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["EAGLE (latent, G-optimal)", "100.0%", "2", "0", "3", lost]
+    name, *others = (cell.strip() for cell in line.split("|")[1:-1])
+    assert (name, others) == ("EAGLE (latent, G-optimal)", ["100.0%", "2", "0", "3", lost])
 
 
 def test_in_short(run: Path) -> None:
@@ -410,6 +413,13 @@ def test_a_packed_run_says_the_same_without_what_is_not_ours(tmp_path: Path) -> 
     for path in packed.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path.name
         assert b"/home/" not in path.read_bytes(), path.name
+    pictures = {path.name for path in packed.glob("*.png")}
+    assert pictures == {f"reference-{name}.png" for name in ("scores", "plots-gain", "plots-judges", "plots-map")}
+    page = (packed / "REPORT.md").read_text()
+    assert set(re.findall(r"\]\(([\w-]+\.png)\)", page)) == pictures
+    lines = [line for line in page.splitlines() if line]
+    empty = [one for one, other in pairwise(lines) if one.startswith("### ") and other.startswith(("### ", "## "))]
+    assert empty == [], "headings of pictures that were left out"
     pack(folder, packed)  # again, over itself
     assert sum(path.stat().st_size for path in packed.iterdir()) < 1e6
 
