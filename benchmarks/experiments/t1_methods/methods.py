@@ -23,11 +23,12 @@ def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[
     recorded, ppo = size["recorded"], chosen.get("ppo", {})
     yield from fixed(size)
     yield from imitators(steps, recorded, half=True, chosen=chosen)
-    yield from (learner(name, steps, chosen) for name in size["learners"])
-    yield from rivals(steps, recorded, cloned=("optimistic", "g_optimal"), chosen=ppo)
+    for name in size["learners"]:
+        yield learner(name, steps, chosen) | seeds(name, size)
+    yield from rivals(steps, recorded, cloned=("optimistic",), chosen=ppo)
     vas = {"reference": "uniform", **chosen.get("vas", {})}
     yield {"agent": "vas", "training": vas, "recorded": steps // 5}
-    yield {"agent": "elm", "training": size["elm"], "seeds": size["elm_seeds"], "episodes": size["elm_episodes"]}
+    yield {"agent": "elm", "training": size["elm"], "episodes": size["elm_episodes"]} | seeds("elm", size)
     yield {"agent": "profile"}
     yield from code_writers(size["cola"]) if size["cola"] is not None else ()
     few = {"episodes": size["searched"]}
@@ -48,6 +49,11 @@ def fixed(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from ({"agent": name} for name in FIXED)
     beam = f"beam:budget={size['oracle']},width=8"
     yield {"agent": beam, "label": "beam", "episodes": size["searched"]}
+
+
+def seeds(name: str, size: Mapping[str, Any]) -> dict[str, int]:
+    """The number of seeds of a method that has fewer than the others."""
+    return {"seeds": size["fewer"][name]} if name in size["fewer"] else {}
 
 
 def learner(name: str, steps: int, chosen: Chosen) -> dict[str, Any]:

@@ -14,11 +14,12 @@ USUAL: dict[str, Any] = {
     "elsewhere": {"default": 4_480},
     "learners": ("ppo", "ppo-stock", "a2c", "dqn"),
     "elm": {"adapter_steps": 150, "joint_steps": 150},
-    **{"elm_seeds": 1, "elm_episodes": 64, "cola": None, "reads": {}, "language_model": "grammar"},
+    **{"fewer": {"elm": 1}, "elm_episodes": 64, "cola": None, "reads": {}, "language_model": "grammar"},
 }
 """`searched` episodes are played by each search with `budget` calls, and by the oracle with `oracle` calls; `steps` are
 those of learners on each task of Plots, `elsewhere` those on other catalogs; `reads` are updates of the language models
-that read text, by reference policy; `cola` are hyperparameters of CoLA, None for no such cells.
+that read text, by reference policy; `cola` are hyperparameters of CoLA, None for no such cells; `fewer` are seeds of
+methods that are expensive.
 """
 TINY: dict[str, Any] = {
     **{"seeds": 1, "episodes": 2, "num_envs": 2, "recorded": 2, "searched": 2, "budget": 5, "oracle": 10},
@@ -33,8 +34,8 @@ SIZES: dict[str, dict[str, Any]] = {
     | {
         **{"seeds": 5, "episodes": 128, "recorded": 128, "searched": 48},
         "steps": {"default": 10_240, "plan": 5_120, "easy": 2_560},
-        "elsewhere": {"default": 5_120},
-        **{"elm": {"adapter_steps": 200, "joint_steps": 200}, "elm_seeds": 2},
+        "elsewhere": {"default": 3_840},
+        **{"elm": {"adapter_steps": 200, "joint_steps": 200}, "fewer": {"elm": 2, "dqn": 3}},
     },
     "full": USUAL
     | {
@@ -42,7 +43,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "steps": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "elsewhere": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "learners": ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo"),
-        **{"elm": {}, "elm_seeds": 10, "elm_episodes": 128, "cola": {}},
+        **{"elm": {}, "fewer": {}, "elm_episodes": 128, "cola": {}},
         **{"reads": dict.fromkeys(REFERENCES, 400), "language_model": "embedded"},
     },
 }

@@ -33,12 +33,12 @@ PARTS = (
     "weight of the KL, is constant. The last column is the mean paired difference to EAGLE as it is."
 )
 WORDS = {
-    "ablated-whole": "EAGLE (uniform), as it is",
+    "ablated-whole": "EAGLE (latent, uniform), as it is",
     "ablated-no_imitation": "without imitation",
     "ablated-constant": "with constant step sizes",
     "ablated-neither": "without imitation, with constant step sizes",
     "ablated-no_kl": "without imitation and KL",
-    "ablated-g_optimal": "EAGLE (G-optimal), as it is",
+    "ablated-g_optimal": "EAGLE (latent, G-optimal), as it is",
     "ablated-ppo": "PPO with the same budget",
 }
 
