@@ -22,7 +22,8 @@ from benchmarks.reporting.judged import Parting
 from benchmarks.reporting.names import PAPER, colour, is_oracle, title
 from benchmarks.reporting.reference import pack, without_paths
 from benchmarks.reporting.standings import keyed, standings
-from benchmarks.reporting.tables import contests, paper_table
+from benchmarks.reporting.tables import contests, paper_table, rivals
+from benchmarks.reporting.targets import checks, eagle_targets
 from benchmarks.running.files import read_json, read_rows, write_json, write_rows
 from benchmarks.running.runs import by_method, read_run
 from benchmarks.stats import Interval
@@ -246,6 +247,23 @@ def test_a_claim_holds_where_reward_and_judge_agree(reward: float, judge: float,
     assert paper.Finding(paper.Claim("eagle-optimistic", "elm"), reward_says, judge_says).verdict == expected
     found = paper.Finding(paper.Claim("eagle-uniform", "supervised-uniform"), reward_says, judge_says)
     assert found.verdict == "not counted", "an imitator of the uniform policy cannot move"
+
+
+def test_rivals_of_the_paper_and_targets_are_judged_too(run: Path) -> None:
+    judge(run, confirmed=-0.5)
+    found = read_run(run)
+    methods = by_method(found.of("plots"))
+    (table,) = rivals(methods, found)
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.body] == [
+        *(f"EAGLE (latent, {name}) minus PPO (SB3)" for name in ("uniform", "G-optimal")),
+        "EAGLE (latent, uniform) minus uniform",
+    ]
+    assert all(row[-1].startswith("**reward and judge disagree**: ") for row in table.body)
+    line = str(checks(methods, eagle_targets(), found)[0])
+    assert line.startswith("EAGLE (latent, uniform) minus its reference policy, above 0: 0.50 [")
+    assert ", met; by judge -0.25 [" in line
+    assert line.endswith(", MISSED.")
 
 
 def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
