@@ -12,7 +12,7 @@ USUAL: dict[str, Any] = {
     **{"searched": 16, "budget": 320, "oracle": 640},
     "steps": {"default": 4_480, "plan": 4_480},
     "elsewhere": {"default": 4_480},
-    "learners": ("ppo", "ppo-stock", "a2c", "dqn"),
+    "learners": ("ppo", "ppo-stock", "a2c"),
     "elm": {"adapter_steps": 150, "joint_steps": 150},
     **{"fewer": {"elm": 1}, "elm_episodes": 64, "cola": None, "reads": {}, "language_model": "grammar"},
 }
@@ -35,7 +35,7 @@ SIZES: dict[str, dict[str, Any]] = {
         **{"seeds": 5, "episodes": 128, "recorded": 128, "searched": 48},
         "steps": {"default": 10_240, "plan": 5_120, "easy": 2_560},
         "elsewhere": {"default": 3_840},
-        **{"elm": {"adapter_steps": 200, "joint_steps": 200}, "fewer": {"elm": 2, "dqn": 3}},
+        **{"elm": {"adapter_steps": 200, "joint_steps": 200}, "fewer": {"elm": 2}},
     },
     "full": USUAL
     | {

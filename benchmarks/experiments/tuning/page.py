@@ -23,8 +23,8 @@ NOTE = (
     "T1's budget, and are tested on {episodes} episodes of *train* users and items. Their {seeds} seeds, from 1,000 "
     "on, are in no other table. The largest mean gain is chosen, however small its lead. What is chosen for PPO holds "
     "for PPO that clones first, MaskablePPO and RecurrentPPO too, and what is chosen for EAGLE, with the uniform "
-    "policy as its reference, for all three references. ELM, CoLA and GRPO over tokens keep their defaults: a trial of "
-    "theirs takes as long as all of these together. Gains are in standard deviations of utility over the catalog; "
+    "policy as its reference, for all three references. ELM, DQN, CoLA and GRPO over tokens keep their defaults: their "
+    "trials would take several times as long as all of these together. Gains are in standard deviations of utility over the catalog; "
     "intervals are 95 %, over users and seeds."
 )
 PARTS = (

@@ -60,7 +60,6 @@ def learners(steps: int, recorded: int) -> dict[str, Tuned]:
         "ppo": Tuned("ppo", rate, more, budget),
         "ppo-stock": Tuned("ppo-stock", rate, more, budget),
         "a2c": Tuned("a2c", rate, more, budget),
-        "dqn": Tuned("dqn", rate, {"exploration_fraction": 0.6}, budget),
         "eagle": Tuned(
             "eagle",
             ("policy_learning_rate", "value_learning_rate"),

@@ -49,7 +49,7 @@ def test_t1_has_the_chosen_settings(tmp_path: Path) -> None:
     settings, cells = chosen(), t1_methods.cells(Options("reference", tmp_path))
     assert set(settings) == set(learners(1, 1))
     training = {cell.method: cell.training for cell in cells}
-    pairs = {"ppo": "ppo", "ppo-half": "ppo", "ppo-bc-optimistic": "ppo", "ppo-stock": "ppo-stock", "dqn": "dqn"}
+    pairs = {"ppo": "ppo", "ppo-half": "ppo", "ppo-bc-optimistic": "ppo", "ppo-stock": "ppo-stock"}
     pairs |= {"eagle-g_optimal-half": "eagle", "supervised-optimistic": "supervised", "vas": "vas", "a2c": "a2c"}
     for method, name in pairs.items():
         assert settings[name].items() <= training[method].items(), method
@@ -64,7 +64,7 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.count("\n| EAGLE (latent, ") == 2
     found = read_json(tmp_path / "tuning.json")
     assert found["chosen"] == chosen(tmp_path)
-    assert len(found["trials"]) == 28
+    assert len(found["trials"]) == 24
     world = make_world(split="train", language_model="grammar")
     met = {row.user for path in tmp_path.glob("cells/*/episodes.parquet") for row in read_rows(path)}
     assert met <= {str(world.catalog.users[user]) for user in world.users}
