@@ -24,8 +24,8 @@ NOTE = (
     "on, are in no other table. The largest mean gain is chosen, however small its lead. What is chosen for PPO holds "
     "for PPO that clones first, MaskablePPO and RecurrentPPO too, and what is chosen for EAGLE, with the uniform "
     "policy as its reference, for all three references. ELM, DQN, CoLA and GRPO over tokens keep their defaults: their "
-    "trials would take several times as long as all of these together. Gains are in standard deviations of utility over the catalog; "
-    "intervals are 95 %, over users and seeds."
+    "trials would take several times as long as all of these together. Gains are in standard deviations of utility "
+    "over the catalog; intervals are 95 %, over users and seeds."
 )
 PARTS = (
     "EAGLE with half of T1's budget, {seeds} seeds, tested like the trials. As it is, it imitates the uniform policy "
