@@ -32,10 +32,10 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": USUAL,
     "reference": USUAL
     | {
-        **{"seeds": 5, "episodes": 128, "recorded": 128, "searched": 48},
-        "steps": {"default": 10_240, "plan": 5_120, "easy": 2_560},
-        "elsewhere": {"default": 3_840},
-        **{"elm": {"adapter_steps": 200, "joint_steps": 200}, "fewer": {"elm": 2}},
+        **{"seeds": 5, "episodes": 128, "searched": 48},
+        "steps": {"default": 7_680, "plan": 3_840, "easy": 2_560},
+        "elsewhere": {"default": 2_560},
+        **{"fewer": {"elm": 2}, "elm_episodes": 48},
     },
     "full": USUAL
     | {
