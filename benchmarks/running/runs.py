@@ -15,7 +15,7 @@ from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.running.files import read_json, read_rows, read_table
 from benchmarks.running.headers import EPISODES, check_cell, check_header, check_own, check_part, part, read_header
 from benchmarks.running.provenance import commits
-from benchmarks.running.records import Judgement, LatentMap
+from benchmarks.running.records import Judgement, LatentMap, Place, read_judgements
 from eagle_gym.errors import PreparationError
 
 PACKED = "packed.json"
@@ -115,7 +115,7 @@ class Run:
     failed: Mapping[str, str]
     missing: tuple[str, ...]
     left_out: tuple[int, ...]
-    judgements: Mapping[tuple[str, str, int, int], Judgement]
+    judgements: Mapping[Place, Judgement]
     facts: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -229,7 +229,9 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(folder, done),
+        read_judgements(
+            folder, {(c.environment, row.method, row.seed, row.episode): row for c in done for row in c.rows}
+        ),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 
@@ -291,21 +293,3 @@ def read_packed(folder: Path) -> Content:
         check_own(name, header, own)
         done.append(FinishedCell(name, header, own, curve))
     return packed["plan"], done, packed["failed"]
-
-
-def read_judgements(folder: Path, done: Iterable[FinishedCell]) -> dict[tuple[str, str, int, int], Judgement]:
-    """Judgements by (environment, method, seed, episode); none if the run is not judged.
-
-    Judgements of other episodes than those in `done` are left out: cells may be repeated after a run was judged. Their
-    episodes then count as not judged.
-    """
-    path = folder / "judgements.parquet"
-    found = read_table(path, Judgement, "environment") if path.exists() else []
-    episodes = {(cell.environment, row.method, row.seed, row.episode): row for cell in done for row in cell.rows}
-    judgements = {}
-    for row in found:
-        where, item = row.pop("environment"), Judgement(**row)
-        key = (where, item.method, item.seed, item.episode)
-        if key in episodes and item.is_of(episodes[key]):
-            judgements[key] = item
-    return judgements
