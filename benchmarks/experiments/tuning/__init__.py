@@ -20,11 +20,12 @@ from benchmarks.running import Cell, Options, grid, run_cells
 
 FIRST_SEED = 1_000
 USUAL: dict[str, Any] = {
-    **{"seeds": 2, "episodes": 128, "num_envs": 64, "steps": 5_120, "recorded": 64},
-    **{"half": 3_840, "ablated": 3},
+    **{"seeds": 2, "episodes": 128, "num_envs": 64, "steps": 5_120, "recorded": 128},
+    **{"half": 3_840, "imitated": 64, "ablated": 3},
 }
 SIZES: dict[str, dict[str, Any]] = {
-    "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "half": 20, "ablated": 1},
+    "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2}
+    | {"half": 20, "imitated": 2, "ablated": 1},
     "small": USUAL | {"seeds": 1, "ablated": 1},
     "reference": USUAL,
 }
@@ -36,7 +37,7 @@ def cells(options: Options) -> list[Cell]:
     place = ("plots", "EagleGym/Plots-v0", {"task": "default", "language_model": "grammar"})
     usual = {"episodes": size["episodes"], "num_envs": size["num_envs"], "first_seed": FIRST_SEED}
     found = grid([place], list(trials(size["steps"], size["recorded"])), seeds=size["seeds"], **usual)
-    return found + grid([place], list(ablations(size["half"], size["recorded"])), seeds=size["ablated"], **usual)
+    return found + grid([place], list(ablations(size["half"], size["imitated"])), seeds=size["ablated"], **usual)
 
 
 def run(options: Options) -> None:
