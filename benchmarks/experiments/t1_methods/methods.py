@@ -26,8 +26,8 @@ def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[
     for name in size["learners"]:
         yield learner(name, steps, chosen) | seeds(name, size)
     yield from rivals(steps, recorded, cloned=("optimistic",), chosen=ppo)
-    vas = {"reference": "uniform", **chosen.get("vas", {})}
-    yield {"agent": "vas", "training": vas, "recorded": steps // 5}
+    if size["vas"]:
+        yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
     yield {"agent": "elm", "training": size["elm"], "episodes": size["elm_episodes"]} | seeds("elm", size)
     yield {"agent": "profile"}
     yield from code_writers(size["cola"]) if size["cola"] is not None else ()

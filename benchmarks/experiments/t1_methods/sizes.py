@@ -14,18 +14,19 @@ USUAL: dict[str, Any] = {
     "elsewhere": {"default": 4_480},
     "learners": ("ppo", "ppo-stock", "a2c"),
     "elm": {"adapter_steps": 150, "joint_steps": 150},
-    **{"fewer": {"elm": 1}, "elm_episodes": 64, "cola": None, "reads": {}, "language_model": "grammar"},
+    **{"fewer": {"elm": 1}, "elm_episodes": 64, "vas": False, "cola": None, "reads": {}},
+    "language_model": "grammar",
 }
 """`searched` episodes are played by each search with `budget` calls, and by the oracle with `oracle` calls; `steps` are
-those of learners on each task of Plots, `elsewhere` those on other catalogs; `reads` are updates of the language models
-that read text, by reference policy; `cola` are hyperparameters of CoLA, None for no such cells; `fewer` are seeds of
-methods that are expensive.
+those of learners on each task of Plots, `elsewhere` those on other catalogs; `vas` adds value-augmented sampling;
+`cola` are hyperparameters of CoLA, None for no such cells; `reads` are updates of the language models that read text,
+by reference policy; `fewer` are seeds of methods that are expensive.
 """
 TINY: dict[str, Any] = {
     **{"seeds": 1, "episodes": 2, "num_envs": 2, "recorded": 2, "searched": 2, "budget": 5, "oracle": 10},
     **{"steps": {"default": 20, "plan": 20}, "elsewhere": {"default": 20}, "elm_episodes": 2},
     "elm": {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8},
-    **{"cola": BRIEF, "reads": {"g_optimal": 1}},
+    **{"vas": True, "cola": BRIEF, "reads": {"g_optimal": 1}},
 }
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | TINY,
@@ -33,8 +34,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "reference": USUAL
     | {
         **{"seeds": 5, "episodes": 128, "searched": 48},
-        "steps": {"default": 7_680, "plan": 3_840, "easy": 2_560},
-        "elsewhere": {"default": 2_560},
+        "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
+        "elsewhere": {"default": 5_120},
         **{"fewer": {"elm": 2}, "elm_episodes": 48},
     },
     "full": USUAL
@@ -43,7 +44,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "steps": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "elsewhere": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "learners": ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo"),
-        **{"elm": {}, "fewer": {}, "elm_episodes": 128, "cola": {}},
+        **{"elm": {}, "fewer": {}, "elm_episodes": 128, "vas": True, "cola": {}},
         **{"reads": dict.fromkeys(REFERENCES, 400), "language_model": "embedded"},
     },
 }

@@ -19,14 +19,14 @@ from benchmarks.stats import Interval
 
 NOTE = (
     "Every learner gets the same four trials: its defaults, its step sizes times three and divided by three, and one "
-    "change of its own. They train on Plots, the default task, with the grammar as the language model, with two thirds "
-    "of the steps that T1 gives on this task, and are tested on {episodes} episodes of *train* users and items. Their "
+    "change of its own. They train on Plots, the default task, with the grammar as the language model, with the steps "
+    "that T1 gives on this task, and are tested on {episodes} episodes of *train* users and items. Their "
     "{seeds} seeds, from 1,000 on, are in no other table. The largest mean gain is chosen, however small its lead. No "
     "step size beyond the three was tried, even where the largest won. What is chosen for PPO holds "
     "for PPO that clones first, MaskablePPO and RecurrentPPO too, and what is chosen for EAGLE, with the uniform "
-    "policy as its reference, for all three references. ELM, DQN, CoLA and GRPO over tokens keep their defaults: their "
-    "trials would take several times as long as all of these together. Gains are in standard deviations of utility "
-    "over the catalog; intervals are 95 %, over users and seeds."
+    "policy as its reference, for all three references. ELM, DQN, value-augmented sampling, CoLA and GRPO over tokens "
+    "keep their defaults: their trials would take several times as long as all of these together. Gains are in "
+    "standard deviations of utility over the catalog; intervals are 95 %, over users and seeds."
 )
 PARTS = (
     "EAGLE with half of T1's budget, {seeds} seeds, tested like the trials. As it is, it imitates the uniform policy "

@@ -70,7 +70,6 @@ def learners(steps: int, recorded: int) -> dict[str, Tuned]:
         "supervised": Tuned(
             "eagle", ("policy_learning_rate",), {"imitation_epochs": 90}, imitation, recorded=recorded, sample=True
         ),
-        "vas": Tuned("vas", rate, {"beta": 0.6}, {"reference": "uniform"}, recorded=steps // 5),
     }
 
 

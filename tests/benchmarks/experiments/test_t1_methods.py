@@ -25,8 +25,9 @@ def test_the_default_task_of_plots_has_all_methods_and_the_others_the_papers(tmp
     for name, methods in found.items():
         assert {*PAPER} - {"elm"} <= methods, name
         assert {*FIXED, "beam", "ppo", "ppo-bc-optimistic"} <= methods <= whole, name
-    assert {"elm", "eagle-uniform-half", "ppo-half", "vas", "mcts", "best_of_n", "lookahead", "profile"} <= whole
-    assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
+    assert {"elm", "eagle-uniform-half", "ppo-half", "mcts", "best_of_n", "lookahead", "profile"} <= whole
+    beside = [cell.seed for cell in cells if cell.environment != "plots-default"]
+    assert beside == sorted(beside)
     fewer = {cell.method: cell.seed for cell in cells if cell.environment == "plots-default"}  # the last seed
     assert {name for name, seed in fewer.items() if seed < 4} == {"elm"}
 

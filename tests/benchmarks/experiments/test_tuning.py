@@ -37,12 +37,12 @@ def test_trials_meet_train_users_and_seeds_that_no_table_has(tmp_path: Path) -> 
 
 def test_the_largest_mean_gain_is_chosen_once_all_trials_are_done() -> None:
     methods = {
-        f"vas-{trial}": [finished(f"vas-{trial}", 1_000, [gain, gain])]
+        f"a2c-{trial}": [finished(f"a2c-{trial}", 1_000, [gain, gain])]
         for trial, gain in {"default": 1.0, "larger": 2.0, "smaller": 0.0}.items()
     }
-    assert [trial["chosen"] for trial in trials_of(methods, "vas")] == [False] * 3
-    methods["vas-other"] = [finished("vas-other", 1_000, [1.5, 1.5])]
-    assert [trial["trial"] for trial in trials_of(methods, "vas") if trial["chosen"]] == ["larger"]
+    assert [trial["chosen"] for trial in trials_of(methods, "a2c")] == [False] * 3
+    methods["a2c-other"] = [finished("a2c-other", 1_000, [1.5, 1.5])]
+    assert [trial["trial"] for trial in trials_of(methods, "a2c") if trial["chosen"]] == ["larger"]
 
 
 def test_t1_has_the_chosen_settings(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_t1_has_the_chosen_settings(tmp_path: Path) -> None:
     assert set(settings) == set(learners(1, 1))
     training = {cell.method: cell.training for cell in cells}
     pairs = {"ppo": "ppo", "ppo-half": "ppo", "ppo-bc-optimistic": "ppo", "ppo-stock": "ppo-stock"}
-    pairs |= {"eagle-g_optimal-half": "eagle", "supervised-optimistic": "supervised", "vas": "vas", "a2c": "a2c"}
+    pairs |= {"eagle-g_optimal-half": "eagle", "supervised-optimistic": "supervised", "a2c": "a2c"}
     for method, name in pairs.items():
         assert settings[name].items() <= training[method].items(), method
 
@@ -64,7 +64,7 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert page.count("\n| EAGLE (latent, ") == 2
     found = read_json(tmp_path / "tuning.json")
     assert found["chosen"] == chosen(tmp_path)
-    assert len(found["trials"]) == 24
+    assert len(found["trials"]) == 20
     world = make_world(split="train", language_model="grammar")
     met = {row.user for path in tmp_path.glob("cells/*/episodes.parquet") for row in read_rows(path)}
     assert met <= {str(world.catalog.users[user]) for user in world.users}
