@@ -21,7 +21,7 @@ from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 
 def cells(options: Options) -> list[Cell]:
-    """Every method with every seed in every environment; an interrupted run lacks the last seeds beside Plots' default."""
+    """Every method with every seed; first those of Plots' default task, of which ELM is the last."""
     size, settings = SIZES[options.size], chosen()
     usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
     found: list[Cell] = []
@@ -31,7 +31,7 @@ def cells(options: Options) -> list[Cell]:
             methods = (everything if whole else main_ones)(steps, size, settings)
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
             found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), **usual)
-    return sorted(found, key=lambda cell: (cell.environment != "plots-default", cell.seed))
+    return sorted(found, key=lambda cell: (cell.environment != "plots-default", cell.agent == "elm", cell.seed))
 
 
 def run(options: Options) -> None:

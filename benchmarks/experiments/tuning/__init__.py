@@ -1,10 +1,10 @@
 """Which settings do learners get in T1? The same four trials for each, on train users.
 
 On Plots, the default task, with the grammar as the language model. Every learner gets its defaults, a step size three
-times as large, one three times as small, and one change of its own, such as more exploration. Trials have the steps that
-T1 gives on this task, and are tested on episodes of train users and train items: no test user is met. Their seeds begin
-at 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all trials,
-and T1 reads it. EAGLE is a small network on latent observations.
+times as large, one three times as small, and one change of its own, such as more exploration. Trials have the steps
+that T1 gives on this task, and are tested on episodes of train users and train items: no test user is met. Their seeds
+begin at 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all
+trials, and T1 reads it. EAGLE is a small network on latent observations.
 
 A second table says what half of T1's budget costs EAGLE, and which of its parts does: the imitation that it starts
 with, the step sizes that fall to 0, or the KL.
