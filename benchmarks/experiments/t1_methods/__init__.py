@@ -12,7 +12,7 @@ and writers sample, like the policy that they imitate; other trained agents act 
 
 from __future__ import annotations
 
-from benchmarks.experiments.t1_methods.methods import everything, main_ones
+from benchmarks.experiments.t1_methods.methods import EVERYWHERE, everything, main_ones
 from benchmarks.experiments.t1_methods.sizes import SIZES
 from benchmarks.experiments.tuning.trials import chosen
 from benchmarks.reporting.build import write_page
@@ -21,7 +21,7 @@ from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 
 def cells(options: Options) -> list[Cell]:
-    """Every method with every seed; first those of Plots' default task, of which ELM is the last."""
+    """Every method with every seed; first Plots' default task, and there first the methods that all tasks have."""
     size, settings = SIZES[options.size], chosen()
     usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
     found: list[Cell] = []
@@ -31,7 +31,7 @@ def cells(options: Options) -> list[Cell]:
             methods = (everything if whole else main_ones)(steps, size, settings)
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
             found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), **usual)
-    return sorted(found, key=lambda cell: (cell.environment != "plots-default", cell.agent == "elm", cell.seed))
+    return sorted(found, key=lambda cell: (cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.seed))
 
 
 def run(options: Options) -> None:

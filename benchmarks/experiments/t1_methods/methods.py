@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from baselines.reference import FIXED
+from benchmarks.reporting.names import PAPER
 from benchmarks.running import imitators, language_agents, rivals
 from benchmarks.running.grid import Chosen, code_writers
 
+EVERYWHERE = (*FIXED, "beam", *PAPER[1:], "ppo", "ppo-bc-optimistic")  # all but ELM of the paper's
 SEARCH = ("lookahead", "mcts", "best_of_n")
 
 
