@@ -31,7 +31,12 @@ def cells(options: Options) -> list[Cell]:
             methods = (everything if whole else main_ones)(steps, size, settings)
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
             found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), **usual)
-    return sorted(found, key=lambda cell: (cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.seed))
+    return sorted(found, key=order)
+
+
+def order(cell: Cell) -> tuple[bool, bool, int]:
+    """What comes first."""
+    return cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.seed
 
 
 def run(options: Options) -> None:
