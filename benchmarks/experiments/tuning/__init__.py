@@ -12,10 +12,11 @@ with, the step sizes that fall to 0, or the KL.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.experiments.tuning.page import write_page
-from benchmarks.experiments.tuning.trials import ablations, trials
+from benchmarks.experiments.tuning.trials import ablations, chosen, trials
 from benchmarks.running import Cell, Options, grid, run_cells
 
 FIRST_SEED = 1_000
@@ -32,15 +33,27 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def cells(options: Options) -> list[Cell]:
-    """Every trial of every learner, then the parts of EAGLE."""
+    """Every trial of every learner."""
     size = SIZES[options.size]
+    return placed(trials(size["steps"], size["recorded"]), size, size["seeds"])
+
+
+def parts(options: Options) -> list[Cell]:
+    """EAGLE with half of T1's budget and one part less, with the settings that the trials of this run chose."""
+    size, settings = SIZES[options.size], chosen(options.out)
+    return placed(ablations(size["half"], size["imitated"], settings), size, size["ablated"])
+
+
+def placed(methods: Iterable[dict[str, Any]], size: dict[str, Any], seeds: int) -> list[Cell]:
+    """Cells on Plots."""
     place = ("plots", "EagleGym/Plots-v0", {"task": "default", "language_model": "grammar"})
     usual = {"episodes": size["episodes"], "num_envs": size["num_envs"], "first_seed": FIRST_SEED}
-    found = grid([place], list(trials(size["steps"], size["recorded"])), seeds=size["seeds"], **usual)
-    return found + grid([place], list(ablations(size["half"], size["imitated"])), seeds=size["ablated"], **usual)
+    return grid([place], list(methods), seeds=seeds, **usual)
 
 
 def run(options: Options) -> None:
-    """Run the cells, write and print the page."""
+    """Run the trials, then the parts of EAGLE; write and print the page."""
     run_cells(cells(options), options)
+    write_page(options.out)
+    run_cells([*cells(options), *parts(options)], options)
     print(write_page(options.out))

@@ -9,6 +9,7 @@ from typing import Any
 
 from baselines import registry
 from benchmarks.running.files import REFERENCE, read_json
+from benchmarks.running.grid import Chosen
 
 TRAIN: Mapping[str, Any] = MappingProxyType({"split": "train"})  # of the test episodes
 FACTORS: Mapping[str, float] = MappingProxyType({"larger": 3.0, "smaller": 1 / 3})  # of the step sizes
@@ -96,12 +97,18 @@ ABLATED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """Changes of EAGLE with the uniform policy as its reference."""
 
 
-def ablations(steps: int, recorded: int) -> Iterator[dict[str, Any]]:
-    """EAGLE with half of T1's budget and with one part less, and PPO with the same budget."""
+def ablations(steps: int, recorded: int, settings: Chosen) -> Iterator[dict[str, Any]]:
+    """EAGLE with half of T1's budget and with one part less, and PPO with the same budget.
+
+    Args:
+        steps: Environment steps, recorded ones included.
+        recorded: Recorded episodes of those that imitate.
+        settings: The settings that were chosen.
+    """
     usual = {"test_env_kwargs": dict(TRAIN)}
-    yield {"agent": "ppo", "label": "ablated-ppo", "training": {"total_timesteps": steps}, **usual}
+    yield {"agent": "ppo", "label": "ablated-ppo", "training": {**settings["ppo"], "total_timesteps": steps}, **usual}
     for label, changes in ABLATED.items():
-        own = {"reference": "uniform", "total_timesteps": steps, **changes}
+        own = {"reference": "uniform", **settings["eagle"], "total_timesteps": steps, **changes}
         imitates = own.pop("imitates", True)
         yield {"agent": "eagle", "label": label, "training": own, "recorded": recorded if imitates else 0, **usual}
 

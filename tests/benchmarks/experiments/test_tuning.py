@@ -11,7 +11,7 @@ from benchmarks.__main__ import main
 from benchmarks.experiments import t1_methods, tuning
 from benchmarks.experiments.tuning.page import said, trials_of
 from benchmarks.experiments.tuning.trials import chosen, learners
-from benchmarks.running.files import read_json, read_rows
+from benchmarks.running.files import read_json, read_rows, write_json
 from benchmarks.running.options import Options
 from eagle_gym.envs.opening import make_world
 from tests.benchmarks.made_runs import finished
@@ -27,7 +27,9 @@ def test_every_learner_has_the_same_number_of_trials_its_defaults_among_them() -
 
 
 def test_trials_meet_train_users_and_seeds_that_no_table_has(tmp_path: Path) -> None:
-    cells = tuning.cells(Options("reference", tmp_path))
+    write_json({"chosen": dict.fromkeys(("ppo", "eagle"), {"gamma": 0.9})}, tmp_path / "tuning.json")
+    cells = [*tuning.cells(Options("reference", tmp_path)), *(parts := tuning.parts(Options("reference", tmp_path)))]
+    assert {cell.training["gamma"] for cell in parts} == {0.9}
     assert {cell.test_env_kwargs["split"] for cell in cells} == {"train"}
     assert {cell.seed for cell in cells} == {1_000, 1_001, 1_002}
     trials = Counter(cell.method.rpartition("-")[0] for cell in cells if not cell.method.startswith("ablated"))
