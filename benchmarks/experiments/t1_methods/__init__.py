@@ -23,14 +23,15 @@ from benchmarks.running import Cell, Options, environments, grid, run_cells
 def cells(options: Options) -> list[Cell]:
     """Every method with every seed; first Plots' default task, and there first the methods that all tasks have."""
     size, settings = SIZES[options.size], chosen()
-    usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
+    usual = {name: size[name] for name in ("episodes", "num_envs")}
     found: list[Cell] = []
     for name, env_id, kwargs in environments(options):
         for task, steps in size["steps" if name == "plots" else "elsewhere"].items():
             whole = (name, task) == ("plots", "default")
             methods = (everything if whole else main_ones)(steps, size, settings)
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
-            found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), **usual)
+            seeds = size["seeds" if whole else "beside"]
+            found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), seeds=seeds, **usual)
     return sorted(found, key=order)
 
 
