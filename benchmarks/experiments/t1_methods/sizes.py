@@ -17,11 +17,11 @@ USUAL: dict[str, Any] = {
     **{"fewer": {"elm": 1}, "elm_episodes": 64, "vas": False, "cola": None, "reads": {}},
     "language_model": "grammar",
 }
-"""`beside` are the seeds of all environments but Plots' default task; `searched` episodes are played by each search with
-`budget` calls, and by the oracle with `oracle` calls; `steps` are those of learners on each task of Plots, `elsewhere`
-those on other catalogs; `vas` adds value-augmented sampling; `cola` are hyperparameters of CoLA, None for no such cells;
-`reads` are updates of the language models that read text, by reference policy; `fewer` are seeds of methods that are
-expensive.
+"""`beside` are the seeds of all environments but Plots' default task; `searched` episodes are played by each search,
+with `budget` calls, and by the oracle, with `oracle` calls; `steps` are those of learners on each task of Plots,
+`elsewhere` those on other catalogs; `vas` adds value-augmented sampling; `cola` are hyperparameters of CoLA, None for
+no such cells; `reads` are updates of the language models that read text, by reference policy; `fewer` are seeds of
+methods that are expensive.
 """
 TINY: dict[str, Any] = {
     **{"seeds": 1, "beside": 1, "episodes": 2, "num_envs": 2, "recorded": 2},
