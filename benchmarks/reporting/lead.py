@@ -109,7 +109,8 @@ def reached(methods: Methods, by: Mapping[str, Mapping[str, Interval]]) -> Itera
         yield f"{words} {named(best, methods)}, at {said(best)}."
     if eagles:
         best = max(eagles, key=lambda name: first[name].estimate)
-        yield f"The best EAGLE is {named(best, methods)}, at {said(best)}."
+        more = ", which was shown more," if is_privileged(methods[best]) else ""
+        yield f"The best EAGLE is {named(best, methods)}{more} at {said(best)}."
     if "optimistic" in first and "user_blind" in first:
         greedy = f"Greed with expected utilities, which nobody who plays is shown, is at {said('optimistic')};"
         yield f"{greedy} for the mean user in place of the own one, at {said('user_blind')}."
