@@ -35,9 +35,9 @@ def cells(options: Options) -> list[Cell]:
     return sorted(found, key=order)
 
 
-def order(cell: Cell) -> tuple[bool, bool, int]:
+def order(cell: Cell) -> tuple[bool, bool, bool, int]:
     """What comes first."""
-    return cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.seed
+    return cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.agent == "elm", cell.seed
 
 
 def run(options: Options) -> None:

@@ -37,8 +37,8 @@ SIZES: dict[str, dict[str, Any]] = {
     | {
         **{"seeds": 5, "beside": 3, "episodes": 128, "searched": 48},
         "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
-        "elsewhere": {"default": 5_120},
-        **{"fewer": {"elm": 2}, "elm_episodes": 48},
+        "elsewhere": {"default": 2_560},
+        **{"fewer": {"elm": 1}, "elm_episodes": 48},
     },
     "full": USUAL
     | {
