@@ -44,7 +44,7 @@ def judge_run(folder: Path, *, language_model: str | None = None) -> None:
             continue
         cell = Cell(**cells[0].header["cell"])
         (env_id, kwargs), *_ = cell.environments()
-        with opened(env_id, 1, **TESTED | kwargs) as envs:
+        with opened(env_id, 1, **{**TESTED, **kwargs}) as envs:
             check_made_of(folder / cell.place, Fingerprints().of(cell))
             world, rows = envs.unwrapped.world, rows_of(cells)
             key = (world.catalog.hash, world.resources.split.hash)

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.reporting import paper
 from benchmarks.reporting.document import Block, Bullets, Table, Text
-from benchmarks.reporting.names import is_partial, title
+from benchmarks.reporting.names import REFERENCES, is_partial, title
 from benchmarks.reporting.standings import UNIFORM, Cells, Methods, Standing, difference, mean_cost
 from benchmarks.reporting.verdicts import HEAD, rows, verdict
 from benchmarks.running.runs import Run, by_method, rows_of
@@ -203,11 +203,11 @@ def claims(methods: Methods, run: Run) -> list[Block]:
 
 
 RIVALS = (
-    *((f"eagle-{name}", "ppo") for name in paper.REFERENCES),
-    *((f"eagle-{name}-half", "ppo-half") for name in paper.REFERENCES),
-    *((f"eagle-{name}", f"ppo-bc-{name}") for name in paper.REFERENCES),
-    *((f"eagle-{name}", name) for name in paper.REFERENCES),
-    *((name, "user_blind") for name in ("ppo", "optimistic", *(f"eagle-{name}" for name in paper.REFERENCES))),
+    *((f"eagle-{name}", "ppo") for name in REFERENCES),
+    *((f"eagle-{name}-half", "ppo-half") for name in REFERENCES),
+    *((f"eagle-{name}", f"ppo-bc-{name}") for name in REFERENCES),
+    *((f"eagle-{name}", name) for name in REFERENCES),
+    *((name, "user_blind") for name in ("ppo", "optimistic", *(f"eagle-{name}" for name in REFERENCES))),
     *((name, "uniform") for name in ("g_optimal", "user_blind", "no_op")),
 )
 """Pairs of methods that the paper does not compare, or that say what a task asks for."""

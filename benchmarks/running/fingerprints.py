@@ -73,7 +73,7 @@ class Fingerprints:
         for known_id, known_kwargs, found in self._known:
             if (known_id, known_kwargs) == (env_id, kwargs):
                 return found
-        with opened(env_id, 1, **TESTED | kwargs) as envs:
+        with opened(env_id, 1, **{**TESTED, **kwargs}) as envs:
             self._known.append((env_id, kwargs, hashes(envs)))
         return self._known[-1][2]
 

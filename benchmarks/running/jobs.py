@@ -46,7 +46,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
         (folder / name).unlink(missing_ok=True)
     agent, training = train_cell(cell, out, label) if cell.learns else (None, UNTRAINED)
     (env_id, kwargs), *_ = cell.environments()
-    with opened(env_id, cell.num_envs, **TESTED | kwargs) as envs:
+    with opened(env_id, cell.num_envs, **{**TESTED, **kwargs}) as envs:
         if agent is None:
             made = str(out / "cells" / cell.agent_of / "agent") if cell.agent_of else cell.agent
             agent = registry.make(made, envs, np.random.default_rng(cell.seed))
