@@ -30,7 +30,7 @@ from benchmarks.reporting.tables import (
     settings_table,
     warnings,
 )
-from benchmarks.reporting.targets import Target, checks
+from benchmarks.reporting.targets import Target, checks, eagle_targets
 from benchmarks.running.runs import Run, by_method, rows_of
 
 TABLES = {
@@ -57,7 +57,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         blocks += [paper_table(found, run.holes(environment), expected), Text(LEGEND), *warnings(methods)]
         blocks += unjudged(run)
         blocks += claims(methods, run) if expected else []
-        blocks += rivals(methods, run) if expected else []
+        blocks += [*rivals(methods, run), *targets_of(methods, run)] if expected else []
         blocks += [*contests(methods, found), gains_table(found), *decoder(methods)]
         blocks += pictures(run, environment, methods, found)
         blocks += judges(run, environment, methods, found, each=False) if run.judgements else []
@@ -65,6 +65,12 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         blocks += latent_map(run, environment, methods)
         blocks += side_by_side(run, environment, methods, found)
     return blocks
+
+
+def targets_of(methods: Methods, run: Run) -> list[Block]:
+    """Targets of EAGLE, met or missed, by reward and by judge."""
+    found = checks(methods, [*eagle_targets(), *eagle_targets("reads-")], run)
+    return [Text("Targets of EAGLE:"), Bullets([str(check) for check in found])] if found else []
 
 
 def settings_section(run: Run, name: str, words: str) -> list[Block]:
