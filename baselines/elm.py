@@ -5,8 +5,9 @@ prompt. Training has two stages on the (z, text) pairs of the catalog: the adapt
 
 For a user, z* maximises the utility that rewards EAGLE, over the same ball, by projected gradient ascent from several
 starts. z* is decoded as many times as an episode has steps, and the text with the highest re-encoded utility is
-returned. The gap between U(z*) and U(E(decode(z*))) is what the decoder cannot write; `quality` measures it, and how
-well unseen texts are reconstructed.
+returned, well-formed ones first. A decode that is not well-formed is drawn again, as rewrites are. The gap between
+U(z*) and U(E(decode(z*))) is what the decoder cannot write; `quality` measures it, and how well unseen texts are
+reconstructed.
 
 Differences from the paper: the model is small; the utility may be any function, so its gradient is taken by central
 differences (a point has few dimensions); and the best of several decodes is kept.
@@ -38,7 +39,7 @@ from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.model import Completion, FinishReason
-from eagle_gym.language.rewriting import carried_tags, visible
+from eagle_gym.language.rewriting import ATTEMPTS, carried_tags, visible
 from eagle_gym.language.transformers import TransformersModel
 from eagle_gym.latent.geometry import central_differences, project_to_ball
 
@@ -261,17 +262,29 @@ class ELMAgent:
         return [Trajectory((old, new), ("decode z*",)) for old, new in zip(states, after, strict=True)]
 
     def decode(self, z: Floats, states: Sequence[State]) -> dict[int, RawState]:
-        """A text for each point, without rows whose text is empty; each row counts as one generation.
+        """A text for each point, without rows whose text is empty; each attempt at a row counts as one generation.
 
-        A decoder of plot English writes no tags: the text has those that the state carries.
+        The rule is that of rewrites: plot English that does not parse is drawn again, as often as there, and the last
+        attempt counts whatever it is. A decoder of plot English writes no tags: the text has those that the state
+        carries.
         """
-        world, config = self.world, self.config
-        points = torch.as_tensor(z, dtype=torch.float32, device=config.device)
+        written = self._draw(z, states, range(len(states)))
+        parses = self.decoder.language == "plot_english" and self.world.resources.speaks_plot_english
+        for _ in range(1, ATTEMPTS if parses and self.config.temperature > 0 else 1):
+            failed = [i for i in range(len(states)) if i not in written or not written[i].valid]
+            if failed:
+                self.world.model.usage.retries += len(failed)
+                written |= self._draw(z, states, failed)
+        return written
+
+    def _draw(self, z: Floats, states: Sequence[State], rows: Sequence[int]) -> dict[int, RawState]:
+        """One attempt at the texts of some rows."""
+        config = self.config
+        points = torch.as_tensor(z[list(rows)], dtype=torch.float32, device=config.device)
         seed = int(self._rng.integers(2**63))
         written = self.decoder.write(points, seed, temperature=config.temperature, max_tokens=config.max_tokens)
-        world.model.usage.add(written)
-        rows = enumerate(zip(written, states, strict=True))
-        return {i: self._next(said.text, old) for i, (said, old) in rows if said.text}
+        self.world.model.usage.add(written)
+        return {i: self._next(said.text, states[i]) for i, said in zip(rows, written, strict=True) if said.text}
 
     def _next(self, written: str, old: State) -> RawState:
         text = plot_english.with_tags(written, carried_tags(old.text, self.decoder.language))

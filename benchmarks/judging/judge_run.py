@@ -11,7 +11,7 @@ from benchmarks.judging.latent_map import draw_map
 from benchmarks.judging.second_opinion import SecondOpinion
 from benchmarks.running.cells import Cell
 from benchmarks.running.files import write_json, write_table
-from benchmarks.running.fingerprints import Fingerprints, check_alike, check_made_of, opened
+from benchmarks.running.fingerprints import TESTED, Fingerprints, check_alike, check_made_of, opened
 from benchmarks.running.runs import read_run, rows_of
 from eagle_gym.errors import PreparationError
 from eagle_gym.language.loading import load_language_model
@@ -44,7 +44,7 @@ def judge_run(folder: Path, *, language_model: str | None = None) -> None:
             continue
         cell = Cell(**cells[0].header["cell"])
         (env_id, kwargs), *_ = cell.environments()
-        with opened(env_id, 1, split="test", **kwargs) as envs:
+        with opened(env_id, 1, **{**TESTED, **kwargs}) as envs:
             check_made_of(folder / cell.place, Fingerprints().of(cell))
             world, rows = envs.unwrapped.world, rows_of(cells)
             key = (world.catalog.hash, world.resources.split.hash)

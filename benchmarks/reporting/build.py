@@ -132,6 +132,6 @@ def write_judges_page(folder: Path) -> str:
         cells = run.of(environment)
         if cells:
             found = standings(run, environment)
-            blocks += [Heading(cells[0].env_id), *judges(run, environment, by_method(cells), found, each=True)]
+            blocks += [Heading(cells[0].where), *judges(run, environment, by_method(cells), found, each=True)]
             blocks += people(run, environment)
     return write_markdown(blocks, folder / "JUDGES.md")

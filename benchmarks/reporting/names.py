@@ -7,9 +7,9 @@ from typing import Any
 REFERENCES = {"uniform": "uniform", "optimistic": "optimistic", "g_optimal": "G-optimal"}
 FAMILIES = {
     "elm": ("ELM", "#cb181d"),
-    "supervised": ("supervised", "#238b45"),
+    "supervised": ("supervised (latent)", "#238b45"),
     "reads": ("supervised (reads text)", "#74a832"),
-    "eagle": ("EAGLE", "#08519c"),
+    "eagle": ("EAGLE (latent)", "#08519c"),
     "vas": ("value-augmented sampling", "#d94801"),
     "cola": ("CoLA", "#e6ab02"),
     "grpo_tokens": ("GRPO (tokens)", "#66a61e"),
@@ -54,7 +54,9 @@ def title(method: str) -> str:
     if not variant:
         return FAMILIES[family][0] if family in FAMILIES else family
     name, _, kind = FAMILIES[family][0].rstrip(")").partition(" (")
-    return f"{name} ({', '.join([*([kind] if kind else []), *(WORDS.get(word, word) for word in variant.split('-'))])})"
+    words = variant.split("-")
+    known = [] if not kind or (kind == "latent" and "reads" in words) else [kind]
+    return f"{name} ({', '.join([*known, *(WORDS.get(word, word) for word in words)])})"
 
 
 def colour(method: str) -> str:

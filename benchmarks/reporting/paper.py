@@ -22,7 +22,9 @@ CITATION = "[arXiv 2406.00024](https://arxiv.org/abs/2406.00024)"
 
 T1 = (
     f"The paper ({CITATION}) ranks EAGLE above agents that imitate a reference policy, and these above ELM, which "
-    "decodes the best point of the latent space. Of the three reference policies, it finds the G-optimal one best."
+    "decodes the best point of the latent space. Of the three reference policies, it finds the G-optimal one best. Its "
+    "agents are language models that read text; the rows marked *latent* are small networks in their place, which read "
+    "latent observations."
 )
 T2 = (
     f"The paper ({CITATION}) trains agents in the environment of one language model and tests them in that of another, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,20 @@ Floats = NDArray[np.float64]
 INK, FAINT, ACCENT = "#222222", "#999999", "#2166ac"
 WIDTH = 5.4  # inches; small, so that the labels stay legible on a phone
 DPI = 130
+COLOURS = 128
 THRESHOLDS = 41
 WRITTEN = 12  # largest number of methods for which probabilities of improvement are written as numbers
 LINE = 105  # characters of a line of text in the plot of an episode
 
 
 def png(figure: Any) -> bytes:  # noqa: ANN401 - matplotlib has no types
-    """A figure as bytes; equal figures give equal bytes."""
-    memory = io.BytesIO()
+    """A figure as bytes, with few colours, which makes it small; equal figures give equal bytes."""
+    from PIL import Image
+
+    memory, small = io.BytesIO(), io.BytesIO()
     figure.savefig(memory, dpi=DPI, facecolor="white", metadata={"Software": None})
-    return memory.getvalue()
+    Image.open(memory).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def write(figure: Any, path: Path) -> None:  # noqa: ANN401
@@ -72,11 +76,12 @@ def bars(standings: Sequence[Standing]) -> bytes:
     return png(figure)
 
 
-def lead(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> bytes:
+def lead(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], marked: Collection[str] = ()) -> bytes:
     """Scores of methods: a panel for each way to judge, a marker for each environment, the best method on top.
 
     Args:
         panels: Intervals by title of the panel, then by environment, then by method.
+        marked: Methods whose names get a dagger.
     """
     from matplotlib.figure import Figure
 
@@ -89,7 +94,8 @@ def lead(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> bytes:
     for axes, (words, found) in zip(drawn, panels.items(), strict=True):
         for i, scores in enumerate(found.values()):
             draw_scores(axes, scores, order, MARKERS[i % len(MARKERS)], 0.16 * (i - (len(found) - 1) / 2))
-        axes.set_yticks(range(len(order)), [title(name) for name in order], fontsize=9)
+        names = [f"{title(name)} †" if name in marked else title(name) for name in order]
+        axes.set_yticks(range(len(order)), names, fontsize=9)
         for place in (0, 1):
             axes.axvline(place, color=FAINT, linewidth=0.8, linestyle=":")
         axes.set_title(words, fontsize=11)

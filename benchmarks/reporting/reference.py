@@ -1,7 +1,8 @@
-"""Packs a run for the repository: what a report needs, in a few files of a few megabytes.
+"""Packs a run for the repository: what its tables need, in a few files of a megabyte or two.
 
-Texts are only kept of Plots, and there only of the episode that the latent map shows. Users of other catalogs are
-renumbered. Paths of the machine are cut down to their last part.
+Texts and the utilities between the first and the last are only kept of the episode that the latent map shows, texts
+only on Plots. Users of other catalogs are renumbered. Paths of the machine are cut down to their last part. The page
+has the pictures of the first environment only.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.reporting.build import write_report
+from benchmarks.reporting.build import report
+from benchmarks.reporting.document import Block, Heading, Picture, PictureRow, write_markdown
 from benchmarks.reporting.episodes import PLOTS
 from benchmarks.running.files import schema, write_json, write_table
 from benchmarks.running.headers import unsealed
 from benchmarks.running.people import PEOPLE
 from benchmarks.running.records import Judgement
-from benchmarks.running.runs import OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
+from benchmarks.running.runs import MADE, OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
 from eagle_gym.errors import PreparationError
 
-PLACES = 4  # decimals of utilities, judgements, learning curves and maps
+PLACES = 3  # decimals of gains, utilities, judgements, learning curves and maps
+SHOWN = ("scores", "gain", "steps", "judges", "map")  # last words of the names of pictures that a packed run has
+REALS = ("gain", "affinity_gain", "novelty_gain", "drift", "cost", "start_percentile", "percentile")
 _PATH = re.compile(r"(?<![\w.:/])(?:\.{1,2})?/(?:[\w.-]+/)+([\w.-]+)")
 
 
@@ -46,9 +50,11 @@ def pack(folder: Path, out: Path) -> None:
     numbers = UserNumbers()
     if out.exists():
         shutil.rmtree(out)
+    made: list[dict[str, Any]] = []
     packed = {
         "plan": plan,
-        "done": {cell.name: {"header": unsealed(cell.header), "curve": rounded(cell.curve)} for cell in kept},
+        "done": {cell.name: {"header": shortened(cell, made), "curve": curve(cell)} for cell in kept},
+        "made": made,
         "failed": failed,
     }
     write_json(json.loads(without_paths(json.dumps(packed))), out / PACKED, compact=True)
@@ -61,7 +67,46 @@ def pack(folder: Path, out: Path) -> None:
         shutil.copyfile(folder / PEOPLE, out / PEOPLE)
     if run.page is not None:
         copy_page(run.page, out)
-    write_report([out], out, html=False)
+    first = f"{out.name}-{run.environments[0]}-"
+    write_markdown(list(with_few_pictures(report([out]), first)), out / "REPORT.md")
+
+
+def shortened(cell: FinishedCell, made: list[dict[str, Any]]) -> dict[str, Any]:
+    """A header in which the number of an entry of `made` stands for what many cells share; it is added if missing."""
+    header = unsealed(cell.header)
+    common = {name: header.pop(name) for name in MADE if name in header}
+    if common not in made:
+        made.append(common)
+    return {**header, "made": made.index(common)}
+
+
+def curve(cell: FinishedCell) -> list[dict[str, float]]:
+    """A learning curve with only what is drawn."""
+    rows = ({name: row[name] for name in ("steps", "return") if name in row} for row in cell.curve)
+    return [rounded(row) for row in rows]
+
+
+def with_few_pictures(blocks: Sequence[Block], first: str) -> Iterator[Block]:
+    """The blocks of a report without the pictures of environments but the first, whose names begin with `first`.
+
+    A heading under which nothing is left is left out too.
+    """
+
+    def kept(picture: Picture) -> bool:
+        name, _, kind = picture.name.rpartition("-")
+        return kind == "scores" or (f"{name}-" == first and kind in SHOWN)
+
+    heading: Heading | None = None
+    for block in blocks:
+        if isinstance(block, PictureRow):
+            few: list[Block] = [picture for picture in block.pictures if kept(picture)]
+        else:
+            few = [] if isinstance(block, Picture) and not kept(block) else [block]
+        if few and heading and not (isinstance(few[0], Heading) and few[0].level <= heading.level):
+            yield heading
+        if few:
+            heading = few[0] if isinstance(few[0], Heading) else None
+            yield from few if heading is None else ()
 
 
 def without_paths(text: str) -> str:
@@ -92,7 +137,8 @@ def reduced(cell: FinishedCell, run: Run, numbers: UserNumbers) -> list[EpisodeR
                 row,
                 user=row.user if ours else numbers.of(cell.environment, row.user),
                 item=row.item if ours else "",
-                utilities=tuple(round(value, PLACES) for value in row.utilities),
+                **{name: round(getattr(row, name), PLACES) for name in REALS},
+                utilities=tuple(round(value, PLACES) for value in row.utilities[:: 1 if shown else row.steps]),
                 texts=row.texts if ours and shown else (),
                 edits=row.edits if ours and shown else (),
                 z=row.z if shown else (),

@@ -20,15 +20,17 @@ from benchmarks.reporting.tables import (
     claims,
     contests,
     cost_table,
+    decoder,
     gains_table,
     ill_formed,
     left_out,
     named,
     paper_table,
+    rivals,
     settings_table,
     warnings,
 )
-from benchmarks.reporting.targets import Target, checks
+from benchmarks.reporting.targets import Target, checks, eagle_targets
 from benchmarks.running.runs import Run, by_method, rows_of
 
 TABLES = {
@@ -46,7 +48,7 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
     label = run.folder.name
     for environment in tqdm(run.environments, desc=label, unit="environment", delay=2.0, leave=False, disable=None):
         cells = run.of(environment)
-        where = cells[0].env_id if cells else environment
+        where = cells[0].where if cells else environment
         blocks += [Heading(f"{name}, {where}"), *([Text(words)] if words else []), *left_out(run, [environment])]
         if not cells:
             blocks.append(Text(NO_NUMBERS))
@@ -55,13 +57,20 @@ def methods_section(run: Run, name: str, words: str, expected: Sequence[str]) ->
         blocks += [paper_table(found, run.holes(environment), expected), Text(LEGEND), *warnings(methods)]
         blocks += unjudged(run)
         blocks += claims(methods, run) if expected else []
-        blocks += [*contests(methods, found), gains_table(found)]
+        blocks += [*rivals(methods, run), *targets_of(methods, run)] if expected else []
+        blocks += [*contests(methods, found), gains_table(found), *decoder(methods)]
         blocks += pictures(run, environment, methods, found)
         blocks += judges(run, environment, methods, found, each=False) if run.judgements else []
         blocks += people(run, environment)
         blocks += latent_map(run, environment, methods)
         blocks += side_by_side(run, environment, methods, found)
     return blocks
+
+
+def targets_of(methods: Methods, run: Run) -> list[Block]:
+    """Targets of EAGLE, met or missed, by reward and by judge."""
+    found = checks(methods, [*eagle_targets(), *eagle_targets("reads-")], run)
+    return [Text("Targets of EAGLE:"), Bullets([str(check) for check in found])] if found else []
 
 
 def settings_section(run: Run, name: str, words: str) -> list[Block]:
@@ -83,7 +92,7 @@ def in_short(runs: Sequence[Run]) -> list[Block]:
         for environment in run.environments if run.experiment == "t1_methods" else ():
             cells = run.of(environment)
             if cells:
-                lines.append(f"{cells[0].env_id}: {shortly(by_method(cells), run)}")
+                lines.append(f"{cells[0].where}: {shortly(by_method(cells), run)}")
     return [Heading("In short"), Bullets(lines)] if lines else []
 
 
@@ -137,7 +146,7 @@ def own_section(
         return [*blocks, Text(NO_NUMBERS)]
     methods, found = by_method(cells), standings(run, environment)
     blocks += [Text(f"{found[0].seeds} seeds. Code: {', '.join(run.commits)}."), gains_table(found, caption="")]
-    lines = [str(check) for check in checks(methods, targets)]
+    lines = [str(check) for check in checks(methods, targets, run)]
     blocks += [Bullets(lines)] if lines else []
     if draw:
         blocks += pictures(run, environment, methods, found)

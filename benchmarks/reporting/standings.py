@@ -54,6 +54,7 @@ class Standing:
         percentile: Mean percentile of the last text's predicted rating.
         valid: Share of the episodes in which all texts are well-formed.
         steps: Environment steps of training, mean over seeds.
+        fit: Generations of the surrogate's fit, for methods that read what it predicts; 0 for the others.
         training: Cost of training, mean over seeds.
         evaluation: Cost of an episode, mean.
     """
@@ -79,6 +80,7 @@ class Standing:
     percentile: float
     valid: float
     steps: float
+    fit: int
     training: Cost
     evaluation: Cost
 
@@ -120,6 +122,7 @@ def standing(
         percentile=float(np.mean([row.percentile for row in rows])),
         valid=float(np.mean([row.valid for row in rows])),
         steps=float(np.mean([cell.steps for cell in cells])),
+        fit=cells[0].surrogate if predicts(given(cells[0])) else 0,
         training=mean_cost(trained, len(trained)),
         evaluation=mean_cost([cell.evaluation for cell in cells], len(rows)),
     )
@@ -132,6 +135,16 @@ def given(cell: FinishedCell) -> str:
         return registry.reads(spec["agent"], spec.get("training", {}))
     except EagleError:
         return "unknown"
+
+
+def predicts(reads: str) -> bool:
+    """Whether one of the words of `registry.reads` is what the surrogate predicts of edits."""
+    return bool({"effects", "expected"} & set(reads.split(", ")))
+
+
+def is_privileged(cells: Cells) -> bool:
+    """Whether a method was given more than anybody who plays can read; trial rewrites are not more."""
+    return given(cells[0]) not in ("", "rewrites", "unknown")
 
 
 R = TypeVar("R", EpisodeRow, Judgement)
@@ -211,15 +224,20 @@ def keyed(cells: Cells) -> Keyed:
     return [(row.seed, row.episode, row.user, row.gain) for row in rows_of(cells)]
 
 
-def compare(estimate: Callable[..., T], *methods: Cells | None, **options: object) -> T | None:
+Reader = Callable[[Cells], Keyed]
+"""From cells to gains by episode: `keyed` reads the reward; a judge has its own."""
+
+
+def compare(estimate: Callable[..., T], *methods: Cells | None, read: Reader = keyed, **options: object) -> T | None:
     """An estimate from the gains of several methods on the episodes that all of them share; None if it is undefined.
 
     Args:
         estimate: A function of `benchmarks.stats` that takes one `Keyed` for each method.
         methods: Cells of each method, None for one that is absent.
+        read: Whose gains.
         options: Further arguments of `estimate`.
     """
-    present = [keyed(cells) for cells in methods if cells is not None]
+    present = [read(cells) for cells in methods if cells is not None]
     if len(present) < len(methods):
         return None
     try:
@@ -228,14 +246,16 @@ def compare(estimate: Callable[..., T], *methods: Cells | None, **options: objec
         return None
 
 
-def difference(cells: Cells, other: Cells | None, rng: np.random.Generator) -> Interval | None:
+def difference(cells: Cells, other: Cells | None, rng: np.random.Generator, read: Reader = keyed) -> Interval | None:
     """Mean difference of gains over shared episodes; None without any."""
-    return compare(paired_difference, cells, other, rng=rng)
+    return compare(paired_difference, cells, other, read=read, rng=rng)
 
 
-def score(cells: Cells, top: Cells | None, bottom: Cells | None, rng: np.random.Generator) -> Interval | None:
+def score(
+    cells: Cells, top: Cells | None, bottom: Cells | None, rng: np.random.Generator, read: Reader = keyed
+) -> Interval | None:
     """Normalised score over shared episodes; None if it is undefined."""
-    return compare(lambda method, high, low: normalised(method, high, rng, bottom=low), cells, top, bottom)
+    return compare(lambda method, high, low: normalised(method, high, rng, bottom=low), cells, top, bottom, read=read)
 
 
 def win_rate(cells: Cells, other: Cells) -> float | None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.reporting import paper
 from benchmarks.reporting.document import Block, Bullets, Table, Text
-from benchmarks.reporting.names import is_partial, title
+from benchmarks.reporting.names import REFERENCES, is_partial, title
 from benchmarks.reporting.standings import UNIFORM, Cells, Methods, Standing, difference, mean_cost
+from benchmarks.reporting.verdicts import HEAD, rows, verdict
 from benchmarks.running.runs import Run, by_method, rows_of
 from benchmarks.stats import Interval
 
@@ -38,15 +39,19 @@ COLUMNS: Mapping[str, Callable[[Standing], str]] = {
     "well-formed": lambda item: f"{item.valid:.1%}",
     "steps to train": lambda item: f"{item.steps:,.0f}",
     "calls to train": lambda item: f"{item.training.calls:,.0f}",
+    "calls of the surrogate": lambda item: f"{item.fit:,}" if item.fit else "",
     "calls per episode": lambda item: f"{item.evaluation.calls:,.1f}",
     "seeds": lambda item: f"{item.seeds}",
     "episodes": lambda item: f"{item.episodes:,}",
 }
-PAPER_COLUMNS = ("method", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance")
+PAPER_COLUMNS = (
+    *("method", "reads", "U(z)", "normalised score", "user utility", "rater utility", "language model", "distance"),
+)
 PRICES = ("drift", "cost")  # columns of the parts of a gain that are there only where they are charged
 GAIN_COLUMNS = (
     *("method", "reads", "gain", "IQM", "affinity", "novelty", *PRICES, "normalised score", "beats uniform"),
-    *("percentile", "well-formed", "steps to train", "calls to train", "calls per episode", "seeds", "episodes"),
+    *("percentile", "well-formed", "steps to train", "calls to train", "calls of the surrogate", "calls per episode"),
+    *("seeds", "episodes"),
 )
 SETTING_COLUMNS = (
     *("environment", "method", "gain", "U(z)", "normalised score", "user utility", "rater utility", "distance"),
@@ -58,7 +63,8 @@ LEGEND = (
     "user of the episode, for a panel of other users, and by a language model's rating from 1 to 10. The judges know "
     "the true tastes on Plots, and a second factorisation and encoder elsewhere. *Distance* is the distance in Z from "
     "the first text. The *normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes "
-    "that all three share. Intervals are 95 % bootstrap intervals over seeds and users."
+    "that all three share. Rows with a word under *reads*, except for `rewrites` only, are privileged (see the gains "
+    "below). Intervals are 95 % bootstrap intervals over seeds and users."
 )
 GAIN_LEGEND = (
     "*Gain* is the gain in utility of the last text over the first, in standard deviations of the catalog (*IQM*: its "
@@ -66,7 +72,9 @@ GAIN_LEGEND = (
     "*normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three share. "
     "*Beats uniform* is the probability of a gain above the uniform policy's. *Percentile* is that of the last text's "
     "predicted rating in the catalog. *Well-formed* is the share of episodes with only well-formed texts. Steps and "
-    "calls include recorded episodes and warm starts. *Reads* marks what is privileged: who was shown, in use or in "
+    "calls include recorded episodes, warm starts and texts that were drawn again. *Calls of the surrogate* are those "
+    "of its fit, once for all methods, given to those that read what it predicts; the action sets that everyone is "
+    "offered were designed with it too. *Reads* marks what is privileged: who was shown, in use or in "
     "training, what edits are expected to do (`effects`) or to be worth (`expected`), trial rewrites, or the utility "
     "of any point. Intervals are 95 % bootstrap intervals over seeds and users."
 )
@@ -192,6 +200,49 @@ def claims(methods: Methods, run: Run) -> list[Block]:
     )
     body = [paper.cells(finding) for finding in paper.findings(methods, run)]
     return [Table(["claim of the paper", "by reward", "by judge", "verdict"], body, caption)]
+
+
+RIVALS = (
+    *((f"eagle-{name}", "ppo") for name in REFERENCES),
+    *((f"eagle-{name}-half", "ppo-half") for name in REFERENCES),
+    *((f"eagle-{name}", f"ppo-bc-{name}") for name in REFERENCES),
+    *((f"eagle-{name}", name) for name in REFERENCES),
+    *((name, "user_blind") for name in ("ppo", "optimistic", *(f"eagle-{name}" for name in REFERENCES))),
+    *((name, "uniform") for name in ("g_optimal", "user_blind", "no_op")),
+)
+"""Pairs of methods that the paper does not compare, or that say what a task asks for."""
+
+
+def rivals(methods: Methods, run: Run) -> list[Block]:
+    """Verdicts by reward and by judge on pairs of methods that were both run."""
+    pairs = [(one, other) for one, other in RIVALS if one in methods and other in methods]
+    found = [verdict(run, f"{title(a)} minus {title(b)}", methods[a], methods[b]) for a, b in pairs]
+    caption = "Mean paired differences of gains; a claim that the first gains more holds where reward and judge say so."
+    return [Table(HEAD, rows(found), caption)] if found else []
+
+
+def decoder(methods: Methods) -> list[Block]:
+    """How well decoders write the text of a point, from what their agents measured after training."""
+    body = []
+    for name, cells in methods.items():
+        found = [cell.header["quality"] for cell in cells if cell.header.get("quality")]
+        if found:
+            parts = ([quality[key] for quality in found] for key in DECODER)
+            numbers = (f"{np.mean(part):.2f} ({min(part):.2f} to {max(part):.2f})" for part in parts)
+            body.append([title(name), str(len(found)), *numbers])
+    caption = (
+        "What the decoder can write, on test items and test users: mean and range over seeds. *Reconstruction* is the "
+        "distance from an item's point to the re-encoded text that is written for it; *nearest item* and *random item* "
+        "are the distances to other items. *Best point* is the utility of the point that is decoded, *its text* that "
+        "of the text returned for it, and *lost* the difference."
+    )
+    return [Table(["method", "seeds", *DECODER.values()], body, caption)] if body else []
+
+
+DECODER: Mapping[str, str] = {
+    **{"reconstruction": "reconstruction", "nearest": "nearest item", "random": "random item"},
+    **{"optimum": "best point", "achieved": "its text", "gap": "lost"},
+}
 
 
 def cost_table(runs: Sequence[Run]) -> Table:

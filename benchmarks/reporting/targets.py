@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.reporting.names import REFERENCES, title
-from benchmarks.reporting.standings import UNIFORM, Cells, Methods, average, compare, difference, oracle, score
-from benchmarks.reporting.verdicts import is_trivial
-from benchmarks.running.runs import rows_of
+from benchmarks.reporting.standings import (
+    UNIFORM,
+    Cells,
+    Methods,
+    Reader,
+    average,
+    compare,
+    difference,
+    keyed,
+    oracle,
+    score,
+)
+from benchmarks.reporting.verdicts import is_trivial, judge_of
+from benchmarks.running.runs import Run, rows_of
 from benchmarks.stats import Interval, normalised
 
 
@@ -23,12 +34,14 @@ class Check:
         found: The number and its interval; None if it was not measured.
         target: The bound. None asks for an interval above 0.
         at_most: Whether the target is an upper bound; otherwise it is a lower one.
+        judge: The number by a judge and its interval; None if it is not judged.
     """
 
     name: str
     found: Interval | None
     target: float | None = None
     at_most: bool = False
+    judge: Interval | None = None
 
     @property
     def met(self) -> bool:
@@ -52,11 +65,16 @@ class Check:
         return value <= target if self.at_most else value >= target
 
     def __str__(self) -> str:
-        return f"{self.name}: not measured." if self.found is None else f"{self.name}: {self.found}, {self.verdict}."
+        if self.found is None:
+            return f"{self.name}: not measured."
+        by_reward = f"{self.name}: {self.found}, {self.verdict}"
+        if self.judge is None:
+            return f"{by_reward}."
+        return f"{by_reward}; by judge {self.judge}, {replace(self, found=self.judge).verdict}."
 
 
-Measure = Callable[[Cells, Methods, np.random.Generator], Interval | None]
-"""From the cells of a method and those of all methods to a number."""
+Measure = Callable[[Cells, Methods, np.random.Generator, Reader], Interval | None]
+"""From the cells of a method, those of all methods and a reader of gains to a number."""
 
 
 @dataclass(frozen=True)
@@ -75,37 +93,40 @@ class Target:
     measure: Measure
     least: float | None = None
 
-    def check(self, methods: Methods, rng: np.random.Generator) -> Check:
-        """The number of a run; the method is one of its `methods`."""
-        return Check(self.name, self.measure(methods[self.method], methods, rng), self.least)
+    def check(self, methods: Methods, rng: np.random.Generator, judge: Reader | None = None) -> Check:
+        """The number of a run, and the same by judge if there is one; the method is one of its `methods`."""
+        cells = methods[self.method]
+        judged = self.measure(cells, methods, rng, judge) if judge else None
+        return Check(self.name, self.measure(cells, methods, rng, keyed), self.least, judge=judged)
 
 
-def checks(methods: Methods, targets: Sequence[Target], seed: int = 0) -> list[Check]:
-    """One check for each target whose method was run."""
+def checks(methods: Methods, targets: Sequence[Target], run: Run | None = None, seed: int = 0) -> list[Check]:
+    """One check for each target whose method was run; by judge too, if a judged run is given."""
     rng = np.random.default_rng(seed)
-    return [target.check(methods, rng) for target in targets if target.method in methods]
+    judge = judge_of(run) if run is not None and run.judgements else None
+    return [target.check(methods, rng, judge) for target in targets if target.method in methods]
 
 
 def less(other: str) -> Measure:
     """Mean paired difference of gains to another method."""
-    return lambda cells, methods, rng: difference(cells, methods.get(other), rng)
+    return lambda cells, methods, rng, read: difference(cells, methods.get(other), rng, read)
 
 
 def share_of(other: str) -> Measure:
     """Gain as a share of another method's."""
-    return lambda cells, methods, rng: compare(normalised, cells, methods.get(other), rng=rng)
+    return lambda cells, methods, rng, read: compare(normalised, cells, methods.get(other), read=read, rng=rng)
 
 
-def normalised_score(cells: Cells, methods: Methods, rng: np.random.Generator) -> Interval | None:
+def normalised_score(cells: Cells, methods: Methods, rng: np.random.Generator, read: Reader) -> Interval | None:
     """Score between the uniform policy (0) and the beam oracle (1)."""
-    return score(cells, oracle(methods), methods.get(UNIFORM), rng)
+    return score(cells, oracle(methods), methods.get(UNIFORM), rng, read)
 
 
 def clear_of(other: str) -> Measure:
-    """Difference of mean gains, with an interval above 0 only if the two intervals do not overlap."""
+    """Difference of mean gains, with an interval above 0 only if the two intervals do not overlap; by reward only."""
 
-    def measure(cells: Cells, methods: Methods, rng: np.random.Generator) -> Interval | None:
-        if other not in methods:
+    def measure(cells: Cells, methods: Methods, rng: np.random.Generator, read: Reader) -> Interval | None:
+        if other not in methods or read is not keyed:
             return None
         own, theirs = (average(rows_of(some), lambda row: row.gain, rng) for some in (cells, methods[other]))
         return own - theirs

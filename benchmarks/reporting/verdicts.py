@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.reporting.standings import Cells, difference
+from benchmarks.reporting.standings import Cells, Reader, difference
 from benchmarks.running.runs import Run
-from benchmarks.stats import Interval, Keyed, paired_difference, shared
-from eagle_gym.errors import ConfigurationError
+from benchmarks.stats import Interval, Keyed
 
 IMITATORS = ("supervised", "reads")
 
@@ -69,13 +68,14 @@ def judged(run: Run, cells: Cells) -> Keyed:
     return [row for row in found if np.isfinite(row[-1])]
 
 
+def judge_of(run: Run) -> Reader:
+    """Reads gains by the judge."""
+    return lambda cells: judged(run, cells)
+
+
 def judged_difference(run: Run, one: Cells, other: Cells) -> Interval | None:
     """Mean paired difference by the judge; None without shared judged episodes."""
-    try:
-        ours, theirs = shared(judged(run, one), judged(run, other))
-        return paired_difference(ours, theirs, np.random.default_rng(0))
-    except ConfigurationError:
-        return None
+    return difference(one, other, np.random.default_rng(0), judge_of(run))
 
 
 def is_trivial(above: str, below: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
 
 OF_TRAINING = " of training"  # ends the names of fingerprints of an environment used only for training
+TESTED: Mapping[str, Any] = MappingProxyType({"split": "test"})  # unless a cell's own `test_env_kwargs` say otherwise
 
 
 class CellsDiffer(ConfigurationError):
@@ -71,7 +73,7 @@ class Fingerprints:
         for known_id, known_kwargs, found in self._known:
             if (known_id, known_kwargs) == (env_id, kwargs):
                 return found
-        with opened(env_id, 1, split="test", **kwargs) as envs:
+        with opened(env_id, 1, **{**TESTED, **kwargs}) as envs:
             self._known.append((env_id, kwargs, hashes(envs)))
         return self._known[-1][2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from baselines.reference import REFERENCES
@@ -28,7 +29,13 @@ def environments(options: Options) -> list[Environment]:
 
 
 def grid(
-    where: Sequence[Environment], methods: Sequence[Mapping[str, Any]], *, seeds: int, episodes: int, num_envs: int
+    where: Sequence[Environment],
+    methods: Sequence[Mapping[str, Any]],
+    *,
+    seeds: int,
+    episodes: int,
+    num_envs: int,
+    first_seed: int = 0,
 ) -> list[Cell]:
     """One cell for each method, environment and seed.
 
@@ -38,18 +45,26 @@ def grid(
         where: The environments (see `environments`).
         methods: Fields of `Cell` in which the cells of a seed differ. `begins_as` and `agent_of` name methods of the
             same seed and environment. `env_kwargs` are added to those of the environment. `setting` is appended to
-            the environment's name if they make it a different environment.
+            the environment's name if they make it a different environment. `seeds` is the number of seeds of a method
+            that has fewer than the others.
         seeds: Number of seeds.
         episodes: Number of test episodes, unless a method says otherwise.
         num_envs: Copies of the environment, unless a method says otherwise; at most the number of episodes.
+        first_seed: The first seed.
     """
-    usual = {"episodes": episodes, "num_envs": num_envs}
-    return [_cell(place, usual | dict(method), seed) for seed in range(seeds) for place in where for method in methods]
+    usual = {"episodes": episodes, "num_envs": num_envs, "seeds": seeds}
+    return [
+        _cell(place, usual | dict(method), first_seed + number)
+        for number in range(seeds)
+        for place in where
+        for method in methods
+        if number < method.get("seeds", seeds)
+    ]
 
 
 def _cell(place: Environment, method: dict[str, Any], seed: int) -> Cell:
     name, env_id, kwargs = place
-    setting = method.pop("setting", "")
+    setting, _ = method.pop("setting", ""), method.pop("seeds")
     environment = f"{name}-{setting}" if setting else name
     method["num_envs"] = min(method["num_envs"], method["episodes"])
     method["env_kwargs"] = {**kwargs, **method.get("env_kwargs", {})}
@@ -57,7 +72,13 @@ def _cell(place: Environment, method: dict[str, Any], seed: int) -> Cell:
     return Cell(environment, env_id, seed=seed, **method)
 
 
-def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict[str, Any]]:
+Chosen = Mapping[str, Mapping[str, Any]]
+"""Hyperparameters that were chosen for learners, by their names."""
+
+
+def imitators(
+    steps: int, recorded: int, *, half: bool = False, chosen: Chosen = MappingProxyType({})
+) -> Iterator[dict[str, Any]]:
     """Supervised and EAGLE agents for each reference policy: small networks on latent observations.
 
     Supervised agents sample their actions, as the policy that they imitate does.
@@ -66,26 +87,39 @@ def imitators(steps: int, recorded: int, *, half: bool = False) -> Iterator[dict
         steps: EAGLE's budget of environment steps.
         recorded: Recorded episodes of the reference policy that both learn from.
         half: Whether to add EAGLE with half of the budget.
+        chosen: Hyperparameters of `supervised` and `eagle`.
     """
     for ref in REFERENCES:
         eagle: dict[str, Any] = {"agent": "eagle", "recorded": recorded}
-        imitator = {"label": f"supervised-{ref}", "training": {"reference": ref, "total_timesteps": 1}, "sample": True}
-        yield eagle | imitator
-        yield eagle | {"label": f"eagle-{ref}", "training": {"reference": ref, "total_timesteps": steps}}
+        own = {"reference": ref, **chosen.get("supervised", {}), "total_timesteps": 1}
+        yield eagle | {"label": f"supervised-{ref}", "training": own, "sample": True}
+        own = {"reference": ref, **chosen.get("eagle", {})}
+        yield eagle | {"label": f"eagle-{ref}", "training": {**own, "total_timesteps": steps}}
         if half:
-            yield eagle | {"label": f"eagle-{ref}-half", "training": {"reference": ref, "total_timesteps": steps // 2}}
+            yield eagle | {"label": f"eagle-{ref}-half", "training": {**own, "total_timesteps": steps // 2}}
 
 
-def rivals(steps: int, recorded: int) -> Iterator[dict[str, Any]]:
-    """PPO with half the budget, and PPO that first clones each reference policy: what EAGLE is to be compared with.
+def rivals(
+    steps: int,
+    recorded: int,
+    *,
+    half: bool = True,
+    cloned: Sequence[str] = REFERENCES,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[dict[str, Any]]:
+    """PPO with half the budget, and PPO that first clones a reference policy: what EAGLE is to be compared with.
 
     Args:
         steps: Budget of environment steps, recorded ones included.
         recorded: Recorded episodes of the reference policy.
+        half: Whether to add PPO with half of the budget.
+        cloned: The reference policies that are cloned.
+        chosen: Hyperparameters of PPO.
     """
-    yield {"agent": "ppo", "label": "ppo-half", "training": {"total_timesteps": steps // 2}}
-    for ref in REFERENCES:
-        own: dict[str, Any] = {"reference": ref, "total_timesteps": steps}
+    if half:
+        yield {"agent": "ppo", "label": "ppo-half", "training": {**chosen, "total_timesteps": steps // 2}}
+    for ref in cloned:
+        own: dict[str, Any] = {"reference": ref, **chosen, "total_timesteps": steps}
         yield {"agent": "ppo", "label": f"ppo-bc-{ref}", "training": own, "recorded": recorded}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from tqdm import tqdm
@@ -17,11 +17,12 @@ from baselines.agent import Agent, Writer
 from baselines.evaluate import FIRST_SEED, Cost, CostMeter, evaluate
 from benchmarks.running.cells import Cell, RecordedEpisodes, as_header
 from benchmarks.running.files import write_json, write_rows
-from benchmarks.running.fingerprints import Fingerprints, hashes, opened
+from benchmarks.running.fingerprints import TESTED, Fingerprints, hashes, opened
 from benchmarks.running.headers import EPISODES, files_below, read_header, read_recording_header, sealed
 from benchmarks.running.plan import Task
 from benchmarks.running.provenance import circumstances
 from benchmarks.running.runs import total
+from eagle_gym.actions.surrogate.model import Surrogate
 from eagle_gym.envs.world import World
 
 UNTRAINED: Mapping[str, Any] = MappingProxyType({"training": None, "parts": {}, "steps": 0})
@@ -45,7 +46,7 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
         (folder / name).unlink(missing_ok=True)
     agent, training = train_cell(cell, out, label) if cell.learns else (None, UNTRAINED)
     (env_id, kwargs), *_ = cell.environments()
-    with opened(env_id, cell.num_envs, split="test", **kwargs) as envs:
+    with opened(env_id, cell.num_envs, **{**TESTED, **kwargs}) as envs:
         if agent is None:
             made = str(out / "cells" / cell.agent_of / "agent") if cell.agent_of else cell.agent
             agent = registry.make(made, envs, np.random.default_rng(cell.seed))
@@ -62,11 +63,26 @@ def run_cell(cell: Cell, out: Path, *, label: str) -> None:
                 deterministic=cell.learns and not cell.sample,
                 bar=bar,
             )
-        fingerprints = Fingerprints().of(cell)
+        fingerprints, fit = Fingerprints().of(cell), calls_of_fit(envs)
     write_rows(done.rows, folder / EPISODES)
-    cost = {"evaluation": asdict(done.cost), **training}
-    header = as_header(cell) | {"cost": cost, "hashes": fingerprints} | circumstances()
+    cost = {"evaluation": asdict(done.cost), **training, "surrogate": fit}
+    measured = {"quality": dict(agent.quality)} if isinstance(agent, Measured) else {}
+    header = as_header(cell) | {"cost": cost, **measured, "hashes": fingerprints} | circumstances()
     write_json(sealed(header, folder, (EPISODES,)), folder / "run.json")
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An agent that measured itself after its training, such as ELM its decoder."""
+
+    quality: Mapping[str, float]
+
+
+def calls_of_fit(envs: Any) -> int:  # noqa: ANN401 - any vector environment
+    """Generations that the fit of an environment's surrogate took, once for all that use it; 0 without one."""
+    world = getattr(envs.unwrapped, "world", None)
+    effects = world.resources.action_sets.effects if isinstance(world, World) else None
+    return int(effects.cost["calls"]) if isinstance(effects, Surrogate) else 0
 
 
 def horizon(envs: Any) -> int:  # noqa: ANN401 - any vector environment

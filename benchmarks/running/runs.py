@@ -15,10 +15,11 @@ from baselines.evaluate import Cost, EpisodeRow
 from benchmarks.running.files import read_json, read_rows, read_table
 from benchmarks.running.headers import EPISODES, check_cell, check_header, check_own, check_part, part, read_header
 from benchmarks.running.provenance import commits
-from benchmarks.running.records import Judgement, LatentMap
+from benchmarks.running.records import Judgement, LatentMap, Place, read_judgements
 from eagle_gym.errors import PreparationError
 
 PACKED = "packed.json"
+MADE = ("hashes", "versions", "commit", "command", "machine")  # parts of headers that a packed run holds once
 OWN_PAGE = "own.md"  # the experiment's own page in a packed run, whose REPORT.md is the report
 Content = tuple[Mapping[str, Any], list["FinishedCell"], dict[str, str]]
 """Plan, finished cells and errors of a run."""
@@ -51,6 +52,12 @@ class FinishedCell:
         return str(self.header["cell"]["env_id"])
 
     @property
+    def where(self) -> str:
+        """Id and task of its environment, in words."""
+        task = self.header["cell"].get("env_kwargs", {}).get("task")
+        return f"{self.env_id}, task {task}" if task else self.env_id
+
+    @property
     def method(self) -> str:
         """Name of its method."""
         return method_of(self.header["cell"])
@@ -70,6 +77,11 @@ class FinishedCell:
     def steps(self) -> int:
         """Environment steps of its training."""
         return int(self.header["cost"]["steps"])
+
+    @property
+    def surrogate(self) -> int:
+        """Generations that the fit of its environment's surrogate took, once for all; 0 if they were not counted."""
+        return int(self.header["cost"].get("surrogate", 0))
 
     @property
     def evaluation(self) -> Cost:
@@ -103,7 +115,7 @@ class Run:
     failed: Mapping[str, str]
     missing: tuple[str, ...]
     left_out: tuple[int, ...]
-    judgements: Mapping[tuple[str, str, int, int], Judgement]
+    judgements: Mapping[Place, Judgement]
     facts: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -217,7 +229,9 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(folder, done),
+        read_judgements(
+            folder, {(c.environment, row.method, row.seed, row.episode): row for c in done for row in c.rows}
+        ),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 
@@ -269,28 +283,13 @@ def read_packed(folder: Path) -> Content:
     done = []
     for name, found in packed["done"].items():
         where = f"{folder / PACKED}, {name}"
-        header, curve = part(found, "header", where), part(found, "curve", where)
+        header, curve = dict(part(found, "header", where)), part(found, "curve", where)
+        made = header.pop("made", None)
+        if isinstance(made, int) and made < len(packed.get("made", ())):
+            header |= packed["made"][made]
         check_header(header, where)
         cell = header["cell"]
         own = tuple(rows.get((cell["environment"], method_of(cell), cell["seed"]), ()))
         check_own(name, header, own)
         done.append(FinishedCell(name, header, own, curve))
     return packed["plan"], done, packed["failed"]
-
-
-def read_judgements(folder: Path, done: Iterable[FinishedCell]) -> dict[tuple[str, str, int, int], Judgement]:
-    """Judgements by (environment, method, seed, episode); none if the run is not judged.
-
-    Judgements of other episodes than those in `done` are left out: cells may be repeated after a run was judged. Their
-    episodes then count as not judged.
-    """
-    path = folder / "judgements.parquet"
-    found = read_table(path, Judgement, "environment") if path.exists() else []
-    episodes = {(cell.environment, row.method, row.seed, row.episode): row for cell in done for row in cell.rows}
-    judgements = {}
-    for row in found:
-        where, item = row.pop("environment"), Judgement(**row)
-        key = (where, item.method, item.seed, item.episode)
-        if key in episodes and item.is_of(episodes[key]):
-            judgements[key] = item
-    return judgements

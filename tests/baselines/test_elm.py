@@ -29,6 +29,8 @@ from eagle_gym.envs import transition
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import RawState, State, World
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.language.model import Completion
+from eagle_gym.language.rewriting import ATTEMPTS
 from eagle_gym.latent.geometry import central_differences
 from tests.fake_worlds import Parts, make_tiny_world
 from tests.fakes import KnownVectorEnv
@@ -162,11 +164,37 @@ def test_drafts_are_counted_and_scored(config: ELMConfig) -> None:
     envs = make_envs()
     agent = train(envs, config, progress=False)
     done = evaluate(agent, envs, method="elm", episodes=4)
-    assert done.cost.calls == 4 * 3  # as many decodes as an episode has steps
+    assert done.cost.calls == 4 * 3 * ATTEMPTS  # as many decodes as an episode has steps; none of them parses
     for row in done.rows:
         assert (row.steps, row.edits) == (1, ("decode z*",))
         assert row.gain == pytest.approx(row.utilities[1] - row.utilities[0])
         assert row.texts[1]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_does_not_parse_is_drawn_again_as_rewrites_are(
+    config: ELMConfig, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(replace(config, temperature=temperature), 4)
+    agent.bind(make_envs())
+    proper, drawn = agent.world.catalog.items[0].text, []
+
+    def write(self: EmbeddingDecoder, z: torch.Tensor, seed: int, **_: object) -> list[Completion]:
+        drawn.append(z[:, 0].tolist())
+        texts = {0.0: proper, 1.0: proper if len(drawn) == 3 else "no plot", 2.0: "never", 3.0: ""}
+        return [Completion(texts[row], 1, 1, "stop") for row in drawn[-1]]
+
+    monkeypatch.setattr(EmbeddingDecoder, "write", write)
+    usage = agent.world.model.usage
+    calls, retries = usage.calls, usage.retries
+    written = agent.decode(np.arange(4.0)[:, None] * np.eye(4)[0], states_of(agent.world, 4))
+    if temperature == 0:
+        assert drawn == [[0, 1, 2, 3]], "another draw cannot differ"
+        return
+    assert drawn == [[0, 1, 2, 3], *[[1, 2, 3]] * 2, *[[2, 3]] * (ATTEMPTS - 3)]
+    assert {i: raw.valid for i, raw in written.items()} == {0: True, 1: True, 2: False}
+    again = sum(map(len, drawn[1:]))
+    assert (usage.calls, usage.retries) == (calls + 4 + again, retries + again)
 
 
 def test_the_best_decode_is_handed_in(config: ELMConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,56 +1,43 @@
 """Every method under one budget of environment steps: ELM, supervised, EAGLE, SB3, search and reference policies (T1).
 
-On Plots and, with `--data`, on MovieLens. Recorded episodes and warm starts count towards the budget; CoLA and GRPO
-over tokens have their own. Search is expensive: it runs only on each seed's first episodes and is compared over these.
-EAGLE and supervised agents are small networks on latent observations; those that read text run only in `--size full`.
-Supervised agents and writers sample, like the policy that they imitate; other trained agents act greedily.
+On Plots and, with `--data`, on MovieLens: all methods on the default task of Plots, the paper's agents and their rivals
+on its other tasks and on MovieLens. The language model is the grammar, in `--size full` the embedded one. Recorded
+episodes and warm starts count towards the budget. Learners have the settings that the experiment `tuning` chose on
+train users. Search is expensive: it runs only on each seed's first episodes and is compared over these.
+
+EAGLE and supervised agents are small networks on latent observations (*latent*); those that are language models and
+read text, and CoLA and GRPO over tokens, which have budgets of their own, run only in `--size full`. Supervised agents
+and writers sample, like the policy that they imitate; other trained agents act greedily.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from baselines.reference import FIXED, REFERENCES
+from benchmarks.experiments.t1_methods.methods import EVERYWHERE, everything, main_ones
+from benchmarks.experiments.t1_methods.sizes import SIZES
+from benchmarks.experiments.tuning.trials import chosen
 from benchmarks.reporting.build import write_page
 from benchmarks.reporting.targets import eagle_targets
-from benchmarks.running import Cell, Options, environments, grid, imitators, language_agents, rivals, run_cells
-from benchmarks.running.grid import BRIEF, code_writers
-
-LEARNERS = ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo")
-SEARCH = ("lookahead", "mcts", "best_of_n")
-SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "steps": 4_480, "recorded": 64, "searched": 16, "budget": 320}
-LARGE = SMALL | {"episodes": 128, "steps": 8_960, "recorded": 128, "searched": 64}
-TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2, "searched": 2, "budget": 5}
-HASTY = {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8}  # ELM
-SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the language models that read text, by reference policy
-    "smoke": {**TINY, "elm": HASTY, "cola": BRIEF, "reads": {"g_optimal": 1}},
-    "small": {**SMALL, "elm": {"adapter_steps": 150, "joint_steps": 150}, "cola": {"rl_steps": 20}, "reads": {}},
-    "reference": {**SMALL, "seeds": 5, "episodes": 128, "elm": {}, "cola": {}, "reads": {}},
-    "full": {**LARGE, "seeds": 10, "elm": {}, "cola": {}, "reads": dict.fromkeys(REFERENCES, 400)},
-}
-
-
-def methods(size: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The methods of a seed, in the order in which they run: fields of `Cell` that differ from the defaults."""
-    steps, few = size["steps"], {"episodes": size["searched"]}
-    yield from ({"agent": name} for name in FIXED)
-    yield {"agent": f"beam:budget={2 * size['budget']},width=8", "label": "beam", **few}
-    yield from imitators(steps, size["recorded"], half=True)
-    yield from ({"agent": name, "training": {"total_timesteps": steps}} for name in LEARNERS)
-    yield from rivals(steps, size["recorded"])
-    yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
-    yield from ({"agent": "elm", "training": size["elm"]}, {"agent": "profile"})
-    yield from code_writers(size["cola"])
-    yield from ({"agent": f"{name}:budget={size['budget']}", "label": name, **few} for name in SEARCH)
-    yield from language_agents(size["reads"], steps, size["recorded"])
+from benchmarks.running import Cell, Options, environments, grid, run_cells
 
 
 def cells(options: Options) -> list[Cell]:
-    """Every method with every seed."""
-    size = SIZES[options.size]
-    usual = {name: size[name] for name in ("seeds", "episodes", "num_envs")}
-    return grid(environments(options), list(methods(size)), **usual)
+    """Every method with every seed; first Plots' default task, and there first the methods that all tasks have."""
+    size, settings = SIZES[options.size], chosen()
+    usual = {name: size[name] for name in ("episodes", "num_envs")}
+    found: list[Cell] = []
+    for name, env_id, kwargs in environments(options):
+        for task, steps in size["steps" if name == "plots" else "elsewhere"].items():
+            whole = (name, task) == ("plots", "default")
+            methods = (everything if whole else main_ones)(steps, size, settings)
+            arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
+            seeds = size["seeds" if whole else "beside"]
+            found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), seeds=seeds, **usual)
+    return sorted(found, key=order)
+
+
+def order(cell: Cell) -> tuple[bool, bool, bool, int]:
+    """What comes first."""
+    return cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.agent == "elm", cell.seed
 
 
 def run(options: Options) -> None:

@@ -190,8 +190,7 @@ def worded(method: str) -> str:
     name, _, steps = method.rpartition("-")
     if not steps.isdigit():
         return title(method)
-    kind = " (latent)" if name == "eagle" else ""  # the small network, not the language model of the paper
-    return f"{title(name)}{kind}, {int(steps):,} steps"
+    return f"{title(name)}, {int(steps):,} steps"
 
 
 def checks(run: Run, catalog: str, task: str, size: Mapping[str, Any]) -> list[Check]:

@@ -6,30 +6,53 @@ from pathlib import Path
 
 import pytest
 
+from baselines.reference import FIXED
 from benchmarks.__main__ import main
+from benchmarks.experiments import t1_methods
+from benchmarks.reporting.names import PAPER
+from benchmarks.reporting.tables import DECODER
 from benchmarks.running.files import read_json
+from benchmarks.running.options import Options
 
 
-@pytest.mark.timeout(900)  # over thirty cells, each with a model
+def test_the_default_task_of_plots_has_all_methods_and_the_others_the_papers(tmp_path: Path) -> None:
+    cells = t1_methods.cells(Options("reference", tmp_path, data=tmp_path))
+    found: dict[str, set[str]] = {}
+    for cell in cells:
+        found.setdefault(cell.environment, set()).add(cell.method)
+    assert list(found) == ["plots-default", "plots-plan", "plots-easy", "movielens-default"]
+    whole = found["plots-default"]
+    for name, methods in found.items():
+        assert {*PAPER} - {"elm"} <= methods, name
+        assert {*FIXED, "beam", "ppo", "ppo-bc-optimistic"} <= methods <= whole, name
+    assert {"elm", "eagle-uniform-half", "ppo-half", "mcts", "best_of_n", "lookahead", "profile"} <= whole
+    beside = [cell.seed for cell in cells if cell.environment != "plots-default"]
+    assert beside == sorted(beside)
+    fewer = {cell.method: cell.seed for cell in cells if cell.environment == "plots-default"}  # the last seed
+    assert {name for name, seed in fewer.items() if seed < 4} == {"elm"}
+
+
+@pytest.mark.timeout(900)  # over forty cells, some with a model
 @pytest.mark.slow
 def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "t1_methods", "--size", "smoke", "--out", str(tmp_path)]) == 0
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| method")]
-    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 35
+    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 45
     beam = next(row for row in rows if row.startswith("| beam search"))
     head = next(line for line in page.splitlines() if line.startswith("| method"))
     cells = dict(zip(*([cell.strip() for cell in line.split("|")] for line in (head, beam)), strict=True))
     assert cells["normalised score"] in ("1.00 [1.00, 1.00]", "n/a")
-    spent = {path.parent.name: read_json(path)["cost"] for path in tmp_path.glob("cells/*/run.json")}
-    assert {
-        spent[f"plots-{name}-0"]["steps"] for name in ("eagle-optimistic", "ppo", "vas", "eagle-reads-g_optimal")
-    } == {20}
-    assert spent["plots-supervised-uniform-0"]["steps"] == 10
-    assert len(spent["plots-eagle-reads-g_optimal-0"]["parts"]) == 3
-    assert len(list((tmp_path / "recorded").iterdir())) == 4, (
-        "of each policy once, and once more for value-augmented sampling"
+    assert cells["calls of the surrogate"] == "5,440"
+    headers = {path.parent.name: read_json(path) for path in tmp_path.glob("cells/*/run.json")}
+    spent = {name.removeprefix("plots-default-"): header["cost"] for name, header in headers.items()}
+    assert {spent[f"{name}-0"]["steps"] for name in ("eagle-optimistic", "ppo", "vas", "eagle-reads-g_optimal")} == {20}
+    assert spent["supervised-uniform-0"]["steps"] == 10
+    assert len(spent["eagle-reads-g_optimal-0"]["parts"]) == 3
+    assert set(headers["plots-default-elm-0"]["quality"]) == {*DECODER}
+    assert len(list((tmp_path / "recorded").iterdir())) == 7, (
+        "of each policy once on each task, and once more for value-augmented sampling"
     )
     verdicts = [line for line in page.splitlines() if line.endswith((", met.", ", MISSED.", ": not measured."))]
-    assert len(verdicts) == 14  # an imitator of the uniform policy is not compared with it
+    assert len(verdicts) == 14 + 8  # an imitator of the uniform policy is not compared with it

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from benchmarks.reporting.judged import Parting
 from benchmarks.reporting.names import PAPER, colour, is_oracle, title
 from benchmarks.reporting.reference import pack, without_paths
 from benchmarks.reporting.standings import keyed, standings
-from benchmarks.reporting.tables import contests, paper_table
+from benchmarks.reporting.tables import contests, paper_table, rivals
+from benchmarks.reporting.targets import checks, eagle_targets
 from benchmarks.running.files import read_json, read_rows, write_json, write_rows
 from benchmarks.running.runs import by_method, read_run
 from benchmarks.stats import Interval
@@ -204,7 +207,7 @@ def test_rows_of_the_paper_that_were_not_run_are_shown_as_such(run: Path) -> Non
     assert names[:7] == [title(name) for name in PAPER]
     assert names[7] == title("beam:budget=640")
     shown = {row[0]: row[1] for row in table.body}
-    assert (shown["ELM"], shown["supervised (uniform)"]) == ("failed", "not run")
+    assert (shown["ELM"], shown["supervised (latent, uniform)"]) == ("failed", "not run")
     page = text_of([run])
     for experiment in ("t2_transfer", "t3_action_sets", "t4_products"):
         assert f"Not run: `python -m benchmarks run {experiment}`." in page
@@ -246,6 +249,23 @@ def test_a_claim_holds_where_reward_and_judge_agree(reward: float, judge: float,
     assert found.verdict == "not counted", "an imitator of the uniform policy cannot move"
 
 
+def test_rivals_of_the_paper_and_targets_are_judged_too(run: Path) -> None:
+    judge(run, confirmed=-0.5)
+    found = read_run(run)
+    methods = by_method(found.of("plots"))
+    (table,) = rivals(methods, found)
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.body] == [
+        *(f"EAGLE (latent, {name}) minus PPO (SB3)" for name in ("uniform", "G-optimal")),
+        "EAGLE (latent, uniform) minus uniform",
+    ]
+    assert all(row[-1].startswith("**reward and judge disagree**: ") for row in table.body)
+    line = str(checks(methods, eagle_targets(), found)[0])
+    assert line.startswith("EAGLE (latent, uniform) minus its reference policy, above 0: 0.50 [")
+    assert ", met; by judge -0.25 [" in line
+    assert line.endswith(", MISSED.")
+
+
 def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
     title_, heading, words, picture, *rest = report([run])
     assert isinstance(title_, Heading)
@@ -263,9 +283,10 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     methods = by_method(found.of("plots"))
     page = "\n".join(markdown(block) for block in contests(methods, standings(found, "plots")))
     assert "Best: **beam search (budget=640)**" in page
-    line = next(line for line in page.splitlines() if line.startswith("| EAGLE (G-optimal)"))
-    lost = "beam search (budget=640) -2.00; PPO (SB3) -1.00; supervised (G-optimal) -0.50"
-    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["EAGLE (G-optimal)", "100.0%", "2", "0", "3", lost]
+    line = next(line for line in page.splitlines() if line.startswith("| EAGLE (latent, G-optimal)"))
+    lost = "beam search (budget=640) -2.00; PPO (SB3) -1.00; supervised (latent, G-optimal) -0.50"
+    name, *others = (cell.strip() for cell in line.split("|")[1:-1])
+    assert (name, others) == ("EAGLE (latent, G-optimal)", ["100.0%", "2", "0", "3", lost])
 
 
 def test_in_short(run: Path) -> None:
@@ -282,14 +303,14 @@ def test_a_winner_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> N
         write_rows([replace(row, valid=i % 2 == 0) for i, row in enumerate(read_rows(path))], path)
     page = text_of([run])
     said = "only 50.0% of its episodes are well-formed"
-    better = "among learners with well-formed texts, **supervised (G-optimal)**"
+    better = "among learners with well-formed texts, **supervised (latent, G-optimal)**"
     assert f"has the largest gain; among learners, **PPO (SB3)** ({said}); {better}. 6 claims" in page
     assert f"- PPO (SB3): {said}" in page
     lines = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
     head = next(line for line in lines if line[3].strip() == "above")
     rows = {line[1].strip(): line[2].strip() for line in lines[lines.index(head) + 1 :][:2]}
     assert head[2].strip() == "well-formed"
-    assert rows == {"PPO (SB3)": "50.0%", "supervised (G-optimal)": "100.0%"}
+    assert rows == {"PPO (SB3)": "50.0%", "supervised (latent, G-optimal)": "100.0%"}
 
 
 def test_a_best_method_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> None:
@@ -349,11 +370,11 @@ def test_experiments_with_a_page_of_their_own_are_taken_over(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        ("eagle-g_optimal", "EAGLE (G-optimal)"),
+        ("eagle-g_optimal", "EAGLE (latent, G-optimal)"),
         ("ppo-stock", "PPO (SB3, stock policy)"),
         ("beam:budget=640", "beam search (budget=640)"),
         ("elm", "ELM"),
-        ("eagle-g_optimal-half", "EAGLE (G-optimal, half the budget)"),
+        ("eagle-g_optimal-half", "EAGLE (latent, G-optimal, half the budget)"),
         ("eagle-reads-uniform", "EAGLE (reads text, uniform)"),
         ("reads-uniform", "supervised (reads text, uniform)"),
         ("my-own", "my-own"),
@@ -410,6 +431,13 @@ def test_a_packed_run_says_the_same_without_what_is_not_ours(tmp_path: Path) -> 
     for path in packed.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path.name
         assert b"/home/" not in path.read_bytes(), path.name
+    pictures = {path.name for path in packed.glob("*.png")}
+    assert pictures == {f"reference-{name}.png" for name in ("scores", "plots-gain", "plots-judges", "plots-map")}
+    page = (packed / "REPORT.md").read_text()
+    assert set(re.findall(r"\]\(([\w-]+\.png)\)", page)) == pictures
+    lines = [line for line in page.splitlines() if line]
+    empty = [one for one, other in pairwise(lines) if one.startswith("### ") and other.startswith(("### ", "## "))]
+    assert empty == [], "headings of pictures that were left out"
     pack(folder, packed)  # again, over itself
     assert sum(path.stat().st_size for path in packed.iterdir()) < 1e6
 

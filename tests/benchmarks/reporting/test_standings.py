@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from baselines.evaluate import Cost
-from benchmarks.reporting.document import aligned, markdown
+from benchmarks.reporting.document import Table, aligned, markdown
 from benchmarks.reporting.episodes import transcript, typical
 from benchmarks.reporting.plots import growth
-from benchmarks.reporting.standings import difference, scale, standings
-from benchmarks.reporting.tables import gains_table
+from benchmarks.reporting.standings import difference, is_privileged, scale, standings
+from benchmarks.reporting.tables import decoder, gains_table
 from benchmarks.running.runs import FinishedCell, Run, by_method
 from benchmarks.stats import Interval
 from tests.benchmarks.made_runs import finished
@@ -42,6 +42,44 @@ def test_standings_by_hand(rng: np.random.Generator) -> None:
     lines = markdown(gains_table([ppo, uniform], caption="")).splitlines()
     assert lines[2].startswith("| PPO (SB3) |       | 2.00 [1.00, 3.00] | ")
     assert len({len(line) for line in lines}) == 1
+
+
+def test_the_surrogate_is_charged_to_those_that_read_what_it_predicts() -> None:
+    def built(method: str, agent: str, **training: str) -> FinishedCell:
+        cell = finished(method, 0, [1.0, 1.0])
+        header = {"cell": {**cell.header["cell"], "agent": agent, "label": method, "training": training},
+                  "cost": {**cell.header["cost"], "surrogate": 5_440}}  # fmt: skip
+        return replace(cell, header={**cell.header, **header})
+
+    some = [built("uniform", "uniform"), built("optimistic", "optimistic"), built("no_op", "no_op")]
+    some += [built(f"eagle-{name}", "eagle", reference=name) for name in ("optimistic", "uniform")]
+    some += [built("beam", "beam:budget=640"), built("best_of_n", "best_of_n"), built("elm", "elm")]
+    found = standings(run_of(some), "w")
+    assert {item.method for item in found if item.fit == 5_440} == {"optimistic", "no_op", "eagle-optimistic", "beam"}
+    assert {item.fit for item in found} == {0, 5_440}
+    privileged = {name for name, cells in by_method(some).items() if is_privileged(cells)}
+    assert privileged == {"optimistic", "no_op", "eagle-optimistic", "beam", "elm"}
+    table = gains_table(found)
+    shown = {row[0]: row[list(table.head).index("calls of the surrogate")] for row in table.body}
+    assert (shown["optimistic"], shown["uniform"]) == ("5,440", "")
+
+
+def test_what_a_decoder_measured_of_itself_is_reported() -> None:
+    names = ("reconstruction", "nearest", "random", "optimum", "achieved", "gap")
+    some = []
+    for seed in (0, 1):
+        cell, quality = finished("elm", seed, [1.0]), {name: place + seed for place, name in enumerate(names)}
+        some.append(replace(cell, header={**cell.header, "quality": quality}))
+    (table,) = decoder(by_method(some))
+    assert isinstance(table, Table)
+    assert table.body == [["ELM", "2", *(f"{k + 0.5:.2f} ({k:.2f} to {k + 1:.2f})" for k in range(6))]]
+    assert decoder(by_method([finished("ppo", 0, [1.0])])) == []
+
+
+def test_an_environment_is_named_with_its_task() -> None:
+    cell = finished("ppo", 0, [1.0])
+    plan = replace(cell, header={"cell": {**cell.header["cell"], "env_kwargs": {"task": "plan"}}})
+    assert (cell.where, plan.where) == ("W-v0", "W-v0, task plan")
 
 
 def test_a_price_has_a_column_where_somebody_paid_it() -> None:

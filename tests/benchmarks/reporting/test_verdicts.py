@@ -32,5 +32,5 @@ def test_an_imitator_of_the_uniform_policy_is_no_opponent() -> None:
     assert is_trivial("eagle-uniform", "supervised-uniform")
     assert not is_trivial("eagle-optimistic", "supervised-optimistic")
     names = [target.name for target in eagle_targets()]
-    assert "EAGLE (optimistic) minus supervised (optimistic), above 0" in names
-    assert not any("minus supervised (uniform)" in name for name in names)
+    assert "EAGLE (latent, optimistic) minus supervised (latent, optimistic), above 0" in names
+    assert not any("minus supervised (latent, uniform)" in name for name in names)

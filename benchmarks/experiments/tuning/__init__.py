@@ -1,0 +1,59 @@
+"""Which settings do learners get in T1? The same four trials for each, on train users.
+
+On Plots, the default task, with the grammar as the language model. Every learner gets its defaults, a step size three
+times as large, one three times as small, and one change of its own, such as more exploration. Trials have the steps
+that T1 gives on this task, and are tested on episodes of train users and train items: no test user is met. Their seeds
+begin at 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all
+trials, and T1 reads it. EAGLE is a small network on latent observations.
+
+A second table says what half of T1's budget costs EAGLE, and which of its parts does: the imitation that it starts
+with, the step sizes that fall to 0, or the KL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.experiments.tuning.page import write_page
+from benchmarks.experiments.tuning.trials import ablations, chosen, trials
+from benchmarks.running import Cell, Options, grid, run_cells
+
+FIRST_SEED = 1_000
+USUAL: dict[str, Any] = {
+    **{"seeds": 2, "episodes": 128, "num_envs": 64, "steps": 5_120, "recorded": 128},
+    **{"half": 2_560, "imitated": 64, "ablated": 3},
+}
+SIZES: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2}
+    | {"half": 20, "imitated": 2, "ablated": 1},
+    "small": USUAL | {"seeds": 1, "ablated": 1},
+    "reference": USUAL,
+}
+
+
+def cells(options: Options) -> list[Cell]:
+    """Every trial of every learner."""
+    size = SIZES[options.size]
+    return placed(trials(size["steps"], size["recorded"]), size, size["seeds"])
+
+
+def parts(options: Options) -> list[Cell]:
+    """EAGLE with half of T1's budget and one part less, with the settings that the trials of this run chose."""
+    size, settings = SIZES[options.size], chosen(options.out)
+    return placed(ablations(size["half"], size["imitated"], settings), size, size["ablated"])
+
+
+def placed(methods: Iterable[dict[str, Any]], size: dict[str, Any], seeds: int) -> list[Cell]:
+    """Cells on Plots."""
+    place = ("plots", "EagleGym/Plots-v0", {"task": "default", "language_model": "grammar"})
+    usual = {"episodes": size["episodes"], "num_envs": size["num_envs"], "first_seed": FIRST_SEED}
+    return grid([place], list(methods), seeds=seeds, **usual)
+
+
+def run(options: Options) -> None:
+    """Run the trials, then the parts of EAGLE; write and print the page."""
+    run_cells(cells(options), options)
+    write_page(options.out)
+    run_cells([*cells(options), *parts(options)], options)
+    print(write_page(options.out))

@@ -1,0 +1,72 @@
+"""The trials of the learners: equally many for each, on train users only, and the largest mean gain is chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.experiments import t1_methods, tuning
+from benchmarks.experiments.tuning.page import said, trials_of
+from benchmarks.experiments.tuning.trials import chosen, learners
+from benchmarks.running.files import read_json, read_rows, write_json
+from benchmarks.running.options import Options
+from eagle_gym.envs.opening import make_world
+from tests.benchmarks.made_runs import finished
+
+
+def test_every_learner_has_the_same_number_of_trials_its_defaults_among_them() -> None:
+    for name, tuned in learners(5_120, 128).items():
+        changes = tuned.changes()
+        assert len(changes) == 4, name
+        assert changes["default"] == {}
+        assert len({said(change) for change in changes.values()}) == 4
+    assert learners(1, 1)["ppo"].changes()["larger"] == {"learning_rate": 0.003}
+
+
+def test_trials_meet_train_users_and_seeds_that_no_table_has(tmp_path: Path) -> None:
+    write_json({"chosen": {name: {"gamma": 0.9} for name in ("ppo", "eagle")}}, tmp_path / "tuning.json")
+    cells = [*tuning.cells(Options("reference", tmp_path)), *(parts := tuning.parts(Options("reference", tmp_path)))]
+    assert {cell.training["gamma"] for cell in parts} == {0.9}
+    assert {cell.test_env_kwargs["split"] for cell in cells} == {"train"}
+    assert {cell.seed for cell in cells} == {1_000, 1_001, 1_002}
+    trials = Counter(cell.method.rpartition("-")[0] for cell in cells if not cell.method.startswith("ablated"))
+    assert set(trials.values()) == {8}
+    assert not {cell.seed for cell in cells} & {cell.seed for cell in t1_methods.cells(Options("full", tmp_path))}
+
+
+def test_the_largest_mean_gain_is_chosen_once_all_trials_are_done() -> None:
+    methods = {
+        f"a2c-{trial}": [finished(f"a2c-{trial}", 1_000, [gain, gain])]
+        for trial, gain in {"default": 1.0, "larger": 2.0, "smaller": 0.0}.items()
+    }
+    assert [trial["chosen"] for trial in trials_of(methods, "a2c")] == [False] * 3
+    methods["a2c-other"] = [finished("a2c-other", 1_000, [1.5, 1.5])]
+    assert [trial["trial"] for trial in trials_of(methods, "a2c") if trial["chosen"]] == ["larger"]
+
+
+def test_t1_has_the_chosen_settings(tmp_path: Path) -> None:
+    settings, cells = chosen(), t1_methods.cells(Options("reference", tmp_path))
+    assert set(settings) == set(learners(1, 1))
+    training = {cell.method: cell.training for cell in cells}
+    pairs = {"ppo": "ppo", "ppo-half": "ppo", "ppo-bc-optimistic": "ppo", "ppo-stock": "ppo-stock"}
+    pairs |= {"eagle-g_optimal-half": "eagle", "supervised-optimistic": "supervised", "a2c": "a2c"}
+    for method, name in pairs.items():
+        assert settings[name].items() <= training[method].items(), method
+
+
+@pytest.mark.slow
+def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "tuning", "--size", "smoke", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page in capsys.readouterr().out
+    assert page.count("| chosen |") == len(learners(1, 1))
+    assert page.count("\n| EAGLE (latent, ") == 2
+    found = read_json(tmp_path / "tuning.json")
+    assert found["chosen"] == chosen(tmp_path)
+    assert len(found["trials"]) == 20
+    world = make_world(split="train", language_model="grammar")
+    met = {row.user for path in tmp_path.glob("cells/*/episodes.parquet") for row in read_rows(path)}
+    assert met <= {str(world.catalog.users[user]) for user in world.users}
