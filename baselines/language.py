@@ -5,9 +5,9 @@ as branches: the tokens of an edit attend to the prefix and to their own edit, a
 of the prefix. Each edit is therefore scored as if it were the only one, and the order of the edits has no influence.
 The idea is that of Hydragen [1], written as an attention mask, which every model of `transformers` accepts.
 
-A batch goes through the model in parts of similar length: short rows are not padded to the longest one, and a part's
-activations stay in the processor's cache. With `precision="bfloat16"`, matrix products take half of the bytes. Attention
-keeps 32 bits there, since its gradient is slower in bfloat16 on a CPU than in float32.
+A batch goes through the model in parts of similar length. Short rows are not padded to the longest one, and a part's
+activations stay in the processor's cache. With `precision="bfloat16"`, the matrix products use 16 bits. Attention keeps
+32, because on a CPU its gradient is slower in bfloat16 than in float32.
 
 An edit's score is either a head on the hidden state of its last token, or its log-likelihood.
 
@@ -325,7 +325,12 @@ class LanguagePolicy(nn.Module):
 
 
 def float32_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, **settings: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    **settings: Any,  # noqa: ANN401
 ) -> tuple[Tensor, None]:
     """Scaled dot-product attention in 32 bits, also under autocast."""
     with torch.autocast(query.device.type, enabled=False):
