@@ -23,7 +23,7 @@ USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "steps": 5
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2}
 SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the supervised language models, by reference policy
     "smoke": USUAL | TINY | {"reads": {"uniform": 1, "optimistic": 1}},
-    "reference": USUAL | {"reads": {"uniform": 10, "optimistic": 120, "g_optimal": 120}},
+    "reference": USUAL | {"reads": {"uniform": 10, "optimistic": 120, "g_optimal": 60}},
 }
 
 
