@@ -38,7 +38,6 @@ from eagle_gym.language.transformers import TransformersModel
 
 PAD = -1  # segment of an empty slot
 ROWS: Final = 16  # observations that go through the model together, at most
-FILL: Final = 16  # lengths are multiples of it: oneDNN builds a kernel for each new number of rows
 FLOAT32_ATTENTION: Final = "eagle_gym_float32_attention"  # name in transformers
 Precision = Literal["float32", "bfloat16"]
 NUMBERS = 2  # that the heads are given besides hidden states: time and last reward
@@ -158,7 +157,7 @@ def pack(rows: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]], seen: Se
         seen: `[B]` observations that they are made of.
     """
     laid = [_lay_out(prefix, edits) for prefix, edits in rows]
-    length = -(-max(len(tokens) for tokens, *_ in laid) // FILL) * FILL
+    length = max(len(tokens) for tokens, *_ in laid)
     tokens, positions = (np.zeros((len(laid), length), np.int64) for _ in range(2))
     segments = np.full((len(laid), length), PAD)
     for i, (ids, places, parts, _) in enumerate(laid):
