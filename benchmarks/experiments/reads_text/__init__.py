@@ -19,7 +19,7 @@ from benchmarks.running import Cell, Options, grid, imitators, language_agents, 
 
 POLICIES = ("uniform", "user_blind", "optimistic", "g_optimal")
 PLACE = ("plots", "EagleGym/Plots-v0", {"language_model": "grammar"})
-USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "steps": 5_120, "recorded": 256}
+USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "steps": 3_840, "recorded": 256}
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2}
 SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the supervised language models, by reference policy
     "smoke": USUAL | TINY | {"reads": {"uniform": 1, "optimistic": 1}},
