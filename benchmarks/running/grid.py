@@ -91,7 +91,7 @@ def rivals(steps: int, recorded: int) -> Iterator[dict[str, Any]]:
 
 READERS: Mapping[str, Mapping[str, Any]] = {
     "supervised": {"precision": "bfloat16", "learning_rate": 1e-3},
-    "eagle": {"policy": "language", "policy_learning_rate": 3e-4, "n_epochs": 2, "batch_size": 32},
+    "eagle": {"policy": "language", "policy_learning_rate": 1e-3, "n_epochs": 1, "batch_size": 32},
 }
 """Hyperparameters of agents that read text: `benchmarks/experiments/reads_text/README.md` has their trials."""
 
