@@ -28,7 +28,7 @@ def draw(methods: Methods, path: Path) -> bool:
             drawn = True
     for name in LEVELS:
         if name in methods:
-            level = np.mean([row.gain for row in rows_of(methods[name])])
+            level = float(np.mean([row.gain for row in rows_of(methods[name])]))
             axes.axhline(level, color=colour(name), linewidth=1, label=title(name))
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return of training episodes")
