@@ -123,6 +123,13 @@ def rivals(
         yield {"agent": "ppo", "label": f"ppo-bc-{ref}", "training": own, "recorded": recorded}
 
 
+READERS: Mapping[str, Mapping[str, Any]] = {
+    "supervised": {"precision": "bfloat16", "learning_rate": 1e-3},
+    "eagle": {"policy": "language", "policy_learning_rate": 1e-3, "n_epochs": 1, "batch_size": 32},
+}
+"""Hyperparameters of agents that read text: `benchmarks/experiments/reads_text/README.md` has their trials."""
+
+
 def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> Iterator[dict[str, Any]]:
     """Supervised and EAGLE agents that are language models and read text.
 
@@ -132,9 +139,9 @@ def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> It
         recorded: Recorded episodes of the reference policy that the supervised agent learns from.
     """
     for ref, count in updates.items():
-        own: dict[str, Any] = {"reference": ref, "training_steps": count}
+        own: dict[str, Any] = {**READERS["supervised"], "reference": ref, "training_steps": count}
         yield {"agent": "supervised", "label": f"reads-{ref}", "training": own, "sample": True, "recorded": recorded}
-        own = {"policy": "language", "reference": ref, "total_timesteps": steps}
+        own = {**READERS["eagle"], "reference": ref, "total_timesteps": steps}
         yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}
 
 

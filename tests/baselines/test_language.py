@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.language import LanguagePolicy, ParsedObservation, read_text, read_texts
+from baselines.language import ROWS, LanguagePolicy, ParsedObservation, read_text, read_texts
 from baselines.networks import MASKED
 from eagle_gym.envs import transition
 from eagle_gym.envs.observation import observe_text
@@ -102,6 +102,68 @@ def test_a_row_does_not_depend_on_its_batch(spec: str) -> None:
     single, value = judge(policy, READING)
     np.testing.assert_allclose(scores[:1], single, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(values[:1], value, rtol=1e-4)
+
+
+def test_a_shared_prefix_is_read_as_whole_sequences_are(spec: str) -> None:
+    policy = make_policy(spec)
+    (packed,) = policy.pack([READING]).packed
+    prefix, edits = policy._row(READING)
+    seen = []
+    policy.score_head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        policy(policy.pack([READING]))
+        for place in (0, 2, 3):
+            whole = policy.model.base_model(input_ids=torch.tensor([[*prefix, *edits[place]]])).last_hidden_state[0]
+            width = whole.shape[-1]
+            np.testing.assert_allclose(seen[0][0, place, :width], whole[-1], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                seen[0][0, place, width : 2 * width], whole[len(prefix) - 1], rtol=1e-4, atol=1e-4
+            )
+    assert (packed.segments >= 0).sum() == len(prefix) + sum(map(len, edits)), "the prefix is there once"
+
+
+def many() -> list[ParsedObservation]:
+    """More observations than go through the model together, longer and shorter ones in turn."""
+    parts = ("text", "profile", "time", "edits")
+    kept = {name: getattr(READING, name) for name in parts}
+    return [ParsedObservation(**kept | {"text": READING.text * (1 + i % 3), "time": i / 64}) for i in range(ROWS + 5)]
+
+
+def test_a_batch_in_parts_is_read_as_its_rows_are(spec: str) -> None:
+    policy, readings = make_policy(spec), many()
+    parts = policy.pack(readings).packed
+    assert len(parts) == 2
+    assert parts[0].tokens.shape[1] < parts[1].tokens.shape[1], "short rows are not padded to the longest"
+    scores, values = judge(policy, *readings)
+    for i, reading in enumerate(readings):
+        single, value = judge(policy, reading)
+        np.testing.assert_allclose(scores[i], single[0], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(values[i], value[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("score", ["head", "likelihood"])
+def test_bfloat16_is_near_float32(spec: str, score: str) -> None:
+    exact, rounded = make_policy(spec, score), make_policy(spec, score, precision="bfloat16")
+    rounded.restore(exact.trained())
+    scores, values = judge(exact, READING)
+    near, near_values = judge(rounded, READING)
+    assert (near.dtype, near_values.dtype) == (np.float32, np.float32)
+    assert 0 < np.abs(near - scores).max() < 0.05 * (1 + np.abs(scores[0, [0, 2, 3]]).max())
+    np.testing.assert_allclose(near_values, values, rtol=0.05, atol=0.05)
+
+
+def test_bfloat16_keeps_attention_in_32_bits(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, kinds = make_policy(spec, precision="bfloat16"), []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def watched(query: torch.Tensor, *given: object, **more: object) -> torch.Tensor:
+        kinds.append(query.dtype)
+        return attend(query, *given, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
+    policy(policy.pack([READING]))[0][0, 0].backward()
+    assert set(kinds) == {torch.float32}
+    assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in policy.parameters())
 
 
 def test_likelihoods_are_those_of_the_language_model(spec: str) -> None:
