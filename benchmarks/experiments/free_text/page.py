@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.experiments.editing.check import mentions
 from benchmarks.experiments.free_text import costs, effects, methods, strangers
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
@@ -21,7 +20,7 @@ from benchmarks.running.runs import FinishedCell, by_method, read_run, rows_of
 from benchmarks.stats import Interval, Keyed, bootstrap, paired_difference
 from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
 from eagle_gym.catalog.fields import read_description
-from eagle_gym.language.change import CHANGES, LEAST_KEPT, change, kept, words
+from eagle_gym.language.change import CHANGES, LEAST_KEPT, change, kept, mentions, words
 
 SHORT: Final = (
     "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
