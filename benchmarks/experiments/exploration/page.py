@@ -21,8 +21,9 @@ NOTE = (
     "Coverage: share of the catalog's items that are nearest to some visited point. Log-volume: half the log "
     "determinant of the covariance of all visited points. Best: highest utility among a user's texts so far, less that "
     "of the first, mean over users, in catalog standard deviations. Each entry is the mean over seeds, each of which "
-    "draws its own episodes, with Student's 95 % interval of this mean. The texts of a seed are counted together, so "
-    "coverage grows with the number of users."
+    "draws its own episodes, with Student's 95 % interval of this mean. Seeds draw on the same test users, so the "
+    "intervals hold for these users and say nothing of others. The texts of a seed are counted together, so coverage "
+    "grows with the number of users."
 )
 
 
@@ -71,7 +72,9 @@ def table(traces: Sequence[Trace]) -> str:
 
 
 def spread(values: Floats, form: str) -> str:
-    """The mean over seeds with its interval."""
+    """The mean over seeds, with its interval if there are several."""
+    if len(values) == 1:
+        return f"{values.mean():{form}}"
     low, high = interval(values)
     return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
 
