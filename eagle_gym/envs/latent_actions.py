@@ -47,8 +47,9 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
 
     With `action_features="edit"`, `actions` [N·m] embeds the words of these edits, as the environment's own part of
     this name does for K edits; `match` [N] says how far what they ask for points in the direction of the taste, where
-    it is shown; `weights` [N] repeats `prior`, and `mask` [N] is 1. Policies for K edits can then choose codes. The
-    text observation lists the edits. Each of the N edits counts as a generation, at every step.
+    it is shown; `weights` [N] repeats `prior`; `mask` [N] is 1 for edits that can change the text, or for all if none
+    can. Policies for K edits can then choose codes. The text observation lists the edits. Each of the N edits counts
+    as a generation, at every step.
 
     Raises:
         ConfigurationError: An argument does not fit, or it is another environment.

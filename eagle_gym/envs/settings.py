@@ -30,6 +30,7 @@ Placebo = Literal["refuse", "allow"]
 
 OF_CONTENT_GAP: Final = ("affinity", "interests")  # arguments that are keyword arguments of ContentGap too
 
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All arguments of an environment, checked; every one is a JSON value, so that a spec round-trips.
@@ -167,9 +168,7 @@ class Settings:
         help="Whether episodes start from train or test users and items.",
         applies_to="episode",
     )
-    horizon: int = argument(
-        None, of=int, by_task=True, at_least=1, help="Steps in an episode.", applies_to="episode"
-    )
+    horizon: int = argument(None, of=int, by_task=True, at_least=1, help="Steps in an episode.", applies_to="episode")
     reward: str = argument(
         "improvement",
         choices=("improvement", "terminal"),

@@ -255,10 +255,18 @@ class Steering:
         if self.looks_ahead:
             edits = [ahead.said(self.model) for ahead in self._ahead[row]]
             words = self._words.of(edits).astype(np.float32)
-            parts |= {"actions": words.reshape(-1), "weights": prior, "mask": np.ones_like(prior)}
+            parts |= {"actions": words.reshape(-1), "weights": prior, "mask": self._changing(edits, row)}
             if self.world.settings.shows_taste:
                 parts["match"] = self._match(edits, self.envs[row].state.user)
         return parts
+
+    def _changing(self, edits: Sequence[str], row: int) -> Floats:
+        """1 for edits that can change the text, `[N]`, as all of K edits can; 1 for every edit if none can."""
+        if self.model.format.language != "plot_english":
+            return np.ones(len(edits), np.float32)
+        now = plot_english.read(self.envs[row].state.text)
+        found = np.array([self._is_edit(edit) and not _is_noop(now, edit) for edit in edits])
+        return (found if found.any() else ~found).astype(np.float32)
 
     def _match(self, edits: Sequence[str], user: int) -> Floats:
         """How far what edits ask for points in the direction of a user's taste, `[N]`, as the environment shows it."""
@@ -281,6 +289,10 @@ class Steering:
         if not 0 <= code < self.model.settings.codes:
             raise EpisodeError(f"expected a code from 0 to {self.model.settings.codes - 1}, got {code}")
         return code
+
+
+def _is_noop(now: plot_english.Attributes, edit: str) -> bool:
+    return plot_english.is_noop(now, plot_english.parse_edit(edit))
 
 
 def of_unit_size(x: Floats) -> Floats:

@@ -202,14 +202,10 @@ def chosen_edits(states: Sequence[State], actions: Sequence[int]) -> list[str]:
     Raises:
         EpisodeError: A state does not offer its action.
     """
-    return [
-        state.action_set.edits[check_action(state, action)] for state, action in zip(states, actions, strict=True)
-    ]
+    return [state.action_set.edits[check_action(state, action)] for state, action in zip(states, actions, strict=True)]
 
 
-def rewrite_with(
-    world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]
-) -> list[RawState]:
+def rewrite_with(world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]) -> list[RawState]:
     """Do what `rewrite` does, with [B] edits that the states need not offer."""
     if not states:
         return []

@@ -11,6 +11,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from baselines.policy import EquivariantPolicy
+from eagle_gym import plot_english
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.latent_actions import LatentActions, VectorLatentActions
 from eagle_gym.envs.spaces import LatentLayout
@@ -206,6 +207,30 @@ def test_what_is_shown_of_codes_is_their_edits_words(codes: CodeModel) -> None:
         {name: torch.as_tensor(part[None]) for name, part in seen.items()}
     )
     assert probabilities.distribution.probs.shape == (1, 4)
+
+
+def test_edits_that_change_nothing_are_masked(codes: CodeModel) -> None:
+    env = single(codes, shown="edit")
+    seen, _ = env.reset(seed=3)
+    now = plot_english.read(env.unwrapped.state.text)
+    slot, value = now.pairs()[0]
+    idle = plot_english.render_edit((plot_english.Change("add" if slot == "genres" else "set", slot, value),))
+    steering = env._steering
+    assert steering._changing([idle, "Give it a jazz style.", "Change it in no way.", offered(now)], 0).tolist() == [
+        0,
+        0,
+        0,
+        1,
+    ]
+    assert steering._changing([idle, "Give it a jazz style."], 0).tolist() == [1, 1], "something has to be offered"
+    edits = [draft.said(codes) for draft in steering._ahead[0]]
+    np.testing.assert_array_equal(seen["mask"], steering._changing(edits, 0))
+
+
+def offered(now: plot_english.Attributes) -> str:
+    """An edit that changes a text with these attributes."""
+    tone = next(value for value in ("dark", "funny") if value not in now.values("tone"))
+    return plot_english.render_edit((plot_english.Change("set", "tone", tone),))
 
 
 def test_every_edit_that_is_looked_at_counts(codes: CodeModel) -> None:

@@ -18,8 +18,9 @@ NOTE = (
     "Codes as actions on Plots, default task, {seeds} training seed{plural}. Gains are in standard deviations over the "
     "catalog. Intervals are 95 %, bootstrapped over seeds and users. Numbers in brackets behind a mean over seeds only "
     "are the smallest and the largest. A code decides a whole edit; the grammar makes the rewrites. *Shown words* are "
-    "those of the edit to which each code leads, or of each of the K edits, with their match with the taste. gamma is "
-    "the discount of PPO, 1 where a row does not say it; with 0 only the next rewrite counts."
+    "those of the edit to which each code leads, or of each of the K edits, with their match with the taste and, for "
+    "codes, a mask of those whose edits can change the text; K edits always can. gamma is the discount of PPO, 1 where "
+    "a row does not say it; with 0 only the next rewrite counts."
 )
 TESTED = (  # kind, method, title
     ("words", "ppo", "PPO on codes, shown words"),
@@ -28,6 +29,7 @@ TESTED = (  # kind, method, title
     ("words_next", "ppo_{mark}", "the same, gamma = 0, after {mark:,} rewrites"),
     ("plain", "ppo", "PPO on codes, not shown words"),
     ("untrained", "match", "codes of the best match"),
+    ("untrained", "changing", "uniform codes among those that change something"),
     ("untrained", "prior", "codes of the code model's own policy"),
     ("untrained", "uniform", "uniform codes"),
     ("edits", "ppo", "PPO on K edits"),
@@ -40,6 +42,7 @@ CONTRASTS = (
     (("words", "ppo"), ("untrained", "uniform")),
     (("words_next", "ppo"), ("untrained", "uniform")),
     (("words_next", "ppo"), ("untrained", "prior")),
+    (("words_next", "ppo"), ("untrained", "changing")),
     (("words_next", "ppo"), ("untrained", "match")),
     (("words_next", "ppo"), ("plain", "ppo")),
     (("words", "ppo"), ("edits", "ppo")),

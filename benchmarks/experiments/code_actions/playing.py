@@ -93,14 +93,20 @@ def greedy(model: Any) -> Choose:  # noqa: ANN401 - an algorithm of SB3
 
 
 def untrained(size: Size, seed: int) -> dict[str, Any]:
-    """Codes that need no training: `uniform`, `prior` (the code model's own policy) and `match`, the best match."""
+    """Codes that need no training.
+
+    `uniform`; `prior`, the code model's own policy; and among the codes whose edits can change the text `changing`, at
+    random, and `match`, the best match.
+    """
     rng = np.random.default_rng([seed, 31])
     choosers: dict[str, Choose] = {
         "uniform": lambda seen: rng.integers(seen["prior"].shape[1], size=len(seen["prior"])),
         "prior": lambda seen: sample(seen["prior"].astype(np.float64), rng),
-        "match": lambda seen: seen["match"].argmax(axis=1),
+        "changing": lambda seen: (seen["mask"] * rng.random(seen["mask"].shape)).argmax(axis=1),
+        "match": lambda seen: np.where(seen["mask"] > 0, seen["match"], -np.inf).argmax(axis=1),
     }
-    return {name: played(own, size["tested"], seed, words=name == "match") for name, own in choosers.items()}
+    shown = ("changing", "match")
+    return {name: played(own, size["tested"], seed, words=name in shown) for name, own in choosers.items()}
 
 
 def spent(envs: VectorEnv, work: Callable[[], Any]) -> dict[str, float]:
