@@ -106,6 +106,9 @@ class LinearEncoder:
         z = np.array(rows).reshape(len(texts), -1)
         return z * np.minimum(1.0, self.radius / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9))
 
+    def movement(self, before: Sequence[str], after: Sequence[str]) -> np.ndarray:
+        return np.minimum(2.0, np.linalg.norm(self.encode(after) - self.encode(before), axis=1))
+
 
 @dataclass(frozen=True, eq=False)
 class Space:

@@ -206,7 +206,7 @@ def test_requests_outside_plot_english_are_typed_errors() -> None:
         model.generate([Prompt("rewrite", text="A film.", edit="Please do something.")], [0])
     with pytest.raises(TextError, match="expected attributes such as"):
         model.generate([Prompt("write", text="tone: fluffy")], [0])
-    with pytest.raises(ConfigurationError, match="rates no texts"):
+    with pytest.raises(ConfigurationError, match="judges no texts"):
         model.generate([Prompt("rate", text="A film.", profile="No particular taste.")], [0])
     with pytest.raises(ConfigurationError, match="one seed per prompt"):
         model.generate([drawn_prompt(0)], [])
