@@ -35,8 +35,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": USUAL,
     "reference": USUAL
     | {
-        **{"seeds": 5, "beside": 1, "rest": 3, "episodes": 128, "searched": 48},
-        "steps": {"default": 5_120, "plan": 2_560},
+        **{"seeds": 5, "beside": 3, "rest": 3, "episodes": 128, "searched": 48},
+        "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
         "elsewhere": {"default": 2_560},
         **{"elm_episodes": 48},
     },

@@ -21,7 +21,7 @@ def test_the_default_task_of_plots_has_all_methods_and_the_others_the_papers(tmp
     found: dict[str, set[str]] = {}
     for cell in cells:
         found.setdefault(cell.environment, set()).add(cell.method)
-    assert list(found) == ["plots-default", "plots-plan", "movielens-default"]
+    assert list(found) == ["plots-default", "plots-plan", "plots-easy", "movielens-default"]
     whole = found["plots-default"]
     for name, methods in found.items():
         assert {*PAPER} - {"elm"} <= methods, name
