@@ -15,6 +15,14 @@ SEARCH = ("lookahead", "mcts", "best_of_n")
 
 
 def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[dict[str, Any]]:
+    """All methods, with fewer seeds for those that only Plots' default task has; arguments as for `all_methods`."""
+    for method in all_methods(steps, size, chosen):
+        name = method.get("label", method["agent"])
+        seeds = size["seeds"] if name in EVERYWHERE else size["elm_seeds"] if name == "elm" else size["rest"]
+        yield method | {"seeds": seeds}
+
+
+def all_methods(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[dict[str, Any]]:
     """All methods, in the order in which they run: fields of `Cell` that differ from the defaults.
 
     Args:
@@ -26,11 +34,11 @@ def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[
     yield from fixed(size)
     yield from imitators(steps, recorded, half=True, chosen=chosen)
     for name in size["learners"]:
-        yield learner(name, steps, chosen) | seeds(name, size)
+        yield learner(name, steps, chosen)
     yield from rivals(steps, recorded, cloned=("optimistic",), chosen=ppo)
     if size["vas"]:
         yield {"agent": "vas", "training": {"reference": "uniform"}, "recorded": steps // 5}
-    yield {"agent": "elm", "training": size["elm"], "episodes": size["elm_episodes"]} | seeds("elm", size)
+    yield {"agent": "elm", "training": size["elm"], "episodes": size["elm_episodes"]}
     yield {"agent": "profile"}
     yield from code_writers(size["cola"]) if size["cola"] is not None else ()
     few = {"episodes": size["searched"]}
@@ -51,11 +59,6 @@ def fixed(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from ({"agent": name} for name in FIXED)
     beam = f"beam:budget={size['oracle']},width=8"
     yield {"agent": beam, "label": "beam", "episodes": size["searched"]}
-
-
-def seeds(name: str, size: Mapping[str, Any]) -> dict[str, int]:
-    """The number of seeds of a method that has fewer than the others."""
-    return {"seeds": size["fewer"][name]} if name in size["fewer"] else {}
 
 
 def learner(name: str, steps: int, chosen: Chosen) -> dict[str, Any]:
