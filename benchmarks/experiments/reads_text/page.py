@@ -31,8 +31,8 @@ NOTE = (
 )
 COST = (
     "*Steps* are environment steps: EAGLE's include the recorded ones, and supervised agents use only these. *Calls* "
-    "are generations of an episode and of the training. *Seconds* are those of one seed's training on one core, recorded "
-    "episodes and the supervised agent that EAGLE starts from included; other work ran on the machine at the same time."
+    "are generations of an episode and of the training. *Seconds* are those of one seed's training on one core, with "
+    "recorded episodes and the supervised agent that EAGLE starts from; other work ran on the machine at the same time."
 )
 
 
