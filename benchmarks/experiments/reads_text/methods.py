@@ -20,7 +20,12 @@ def methods(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         *language_agents(size["reads"], size["steps"], size["recorded"]),
     ]
     yield from learners
-    yield from map(twin, learners)
+    yield from (twin(method) for method in learners if not is_still(method))
+
+
+def is_still(method: Mapping[str, Any]) -> bool:
+    """Whether it imitates the uniform policy: the most probable of equally probable actions says nothing."""
+    return bool(method.get("sample")) and method["training"]["reference"] == "uniform"
 
 
 def twin(method: Mapping[str, Any]) -> dict[str, Any]:
