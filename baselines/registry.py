@@ -129,6 +129,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "lookahead": Method("greedy lookahead", "baselines.search", "LookaheadConfig", "Lookahead", SEARCH),
         "beam": Method("beam search", "baselines.search", "BeamConfig", "Beam", SEARCH),
         "mcts": Method("Monte-Carlo tree search", "baselines.search", "MCTSConfig", "MCTS", SEARCH),
+        "first": Method("the first offered edit", "baselines.first", "FirstConfig", "First"),
         "linucb": Method("LinUCB, which learns within an episode", "baselines.linucb", "LinUCBConfig", "LinUCB"),
         "best_of_n": Method("best of N whole episodes", "baselines.writers", "BestOfNConfig", "BestOfN", "rewrites"),
         "profile": Method("one rewrite from the profile", "baselines.writers", "ProfileConfig", "ProfileRewrite"),

@@ -25,6 +25,7 @@ FAMILIES = {
     "best_of_n": ("best of N", "#01857a"),
     "profile": ("one rewrite with the profile", "#80cdc1"),
     "no_op": ("no-op", "#bbbbbb"),
+    "first": ("first offered edit", "#525252"),
     "user_blind": ("user-blind greedy", "#8c510a"),
     "uniform": ("uniform", "#777777"),
     "optimistic": ("optimistic", "#bf812d"),

@@ -2,22 +2,22 @@
 
 On the default task of Plots, with the grammar as the environment's language model, so that the cost is that of the
 agents. The agents are the embedded language model: it reads the user's profile and the state's text, and scores the
-offered edits. All learners have the same number of environment steps, recorded ones included. An imitator of the
-uniform policy cannot move: it is where EAGLE with that reference policy starts, and is compared with nothing.
+offered edits. EAGLE has a budget of environment steps, recorded ones included; supervised agents use only the recorded
+ones. An imitator of the uniform policy cannot move: it is where EAGLE with that reference policy starts, and is
+compared with nothing.
 
-Supervised agents sample their actions, as the policy that they imitate does; EAGLE takes the most probable one.
-`README.md` has the trials behind the settings, which were made on train users.
+Every learner is tested twice, sampling its actions and taking the most probable one, and compared with others that
+choose in the same way. `README.md` has the trials behind the settings, which were made on train users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.experiments.reads_text.methods import methods
 from benchmarks.experiments.reads_text.page import write_page
-from benchmarks.running import Cell, Options, grid, imitators, language_agents, run_cells
+from benchmarks.running import Cell, Options, grid, run_cells
 
-POLICIES = ("uniform", "user_blind", "optimistic", "g_optimal")
 PLACE = ("plots", "EagleGym/Plots-v0", {"language_model": "grammar"})
 USUAL: dict[str, Any] = {"seeds": 3, "episodes": 128, "num_envs": 64, "steps": 3_840, "recorded": 256}
 TINY = {"seeds": 1, "episodes": 2, "num_envs": 2, "steps": 20, "recorded": 2}
@@ -25,13 +25,6 @@ SIZES: dict[str, dict[str, Any]] = {  # "reads": updates of the supervised langu
     "smoke": USUAL | TINY | {"reads": {"uniform": 1, "optimistic": 1}},
     "reference": USUAL | {"reads": {"uniform": 10, "optimistic": 120, "g_optimal": 60}},
 }
-
-
-def methods(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The methods of a seed: fields of `Cell` that differ from the defaults."""
-    yield from ({"agent": name} for name in POLICIES)
-    yield from imitators(size["steps"], size["recorded"])
-    yield from language_agents(size["reads"], size["steps"], size["recorded"])
 
 
 def cells(options: Options) -> list[Cell]:

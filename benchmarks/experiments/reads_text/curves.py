@@ -1,4 +1,4 @@
-"""Training curves: mean return of the episodes that EAGLE plays, against environment steps."""
+"""Training curves: mean return of the episodes that EAGLE plays with train users, sampling, against steps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import numpy as np
 from benchmarks.reporting import plots
 from benchmarks.reporting.names import colour, style, title
 from benchmarks.reporting.standings import Cells, Methods
-from benchmarks.running.runs import rows_of
-
-LEVELS = ("uniform", "user_blind", "optimistic")
 
 
 def draw(methods: Methods, path: Path) -> bool:
-    """Draw the curves, means over seeds, and the gains of policies that do not learn; False if there is no curve."""
+    """Draw the curves, means over seeds; False if there is none."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
@@ -26,12 +23,8 @@ def draw(methods: Methods, path: Path) -> bool:
         if len(steps):
             axes.plot(steps, returns, color=colour(name), linestyle=style(name), label=title(name))
             drawn = True
-    for name in LEVELS:
-        if name in methods:
-            level = float(np.mean([row.gain for row in rows_of(methods[name])]))
-            axes.axhline(level, color=colour(name), linewidth=1, label=title(name))
     axes.set_xlabel("environment steps")
-    axes.set_ylabel("return of training episodes")
+    axes.set_ylabel("return, train users, sampled")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     if drawn:
