@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.running import opened
-from benchmarks.running.files import write_json
+from benchmarks.running.files import read_json, write_json
 from eagle_gym.actions.proposals import ModelCandidates
 
 FILE = "costs.json"
 STEPS = 5
+ENVS = 4  # in a batch
 PROPOSED = 8  # edits of a pool whose time is taken
 
 
@@ -50,9 +51,12 @@ def watched(owner: Any, name: str) -> Iterator[Watch]:  # noqa: ANN401 - any obj
 
 
 def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str, Any], out: Path) -> None:
-    """Measure every environment, and write `costs.json`."""
-    num_envs = size["num_envs"]
-    write_json({name: costs(env_id, kwargs, num_envs, out / "record") for name, env_id, kwargs in places}, out / FILE)
+    """Measure every environment that is not in `costs.json` yet, and add it there."""
+    found = read_json(out / FILE) if (out / FILE).exists() else {}
+    for name, env_id, kwargs in places:
+        if name not in found:
+            found[name] = costs(env_id, kwargs, min(ENVS, size["num_envs"]), out / "record")
+            write_json(found, out / FILE)
 
 
 def costs(env_id: str, kwargs: Mapping[str, Any], num_envs: int, folder: Path) -> dict[str, Any]:

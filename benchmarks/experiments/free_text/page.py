@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,10 +35,12 @@ NOTE: Final = (
     "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words, and *followed* is a "
     "rough rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of "
     "the text, does not repeat the edit, and no longer has what the edit replaces. Edits without such words are left "
-    "out. `-served` goes through the server that `--language-model` names."
+    "out. For films, a table says what rewrites that keep genres, year and tags are paid, and what others are, over "
+    "all agents. `-served` goes through the server that `--language-model` names."
 )
 NAMES: Final = {"eagle": "EAGLE (latent)", "ppo": "PPO (SB3)"}
 LEARNT: Final = ("ppo", "eagle")
+STILL: Final = 0.05  # standard deviations: a rewrite that changes utility by less is as good as not read
 RIVALS: Final = ("no_op", "uniform", "user_blind", "optimistic")
 _EMPTY: Final = (
     "a add and as at be by change for from give have in into is it its let like make more move of on or put set some "
@@ -105,6 +108,30 @@ def kept_labels(rows: Sequence[EpisodeRow]) -> dict[str, float]:
     }
 
 
+def by_labels(rows: Sequence[EpisodeRow]) -> dict[str, dict[str, Any]]:
+    """What rewrites of films are paid that keep genres, year and tags, and what others are paid."""
+    groups: dict[str, list[tuple[int, str, float]]] = {"kept": [], "changed": []}
+    for row in rows:
+        paid = np.diff(row.utilities).tolist()
+        for before, after, change_in_utility in zip(row.texts, row.texts[1:], paid, strict=False):
+            same = replace(read_description(before), overview="") == replace(read_description(after), overview="")
+            groups["kept" if same else "changed"].append((row.seed, row.user, change_in_utility))
+    found = {}
+    for name, steps in groups.items():
+        if steps:
+            seeds, users, values = zip(*steps, strict=True)
+            still = float(np.mean(np.abs(values) < STILL))
+            mean = bootstrap(values, seeds, users, np.random.default_rng(0))
+            found[name] = {"rewrites": len(steps), "change": str(mean), "still": still}
+    return found
+
+
+def labels_table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """What rewrites are paid by what they do to the labels, over all agents."""
+    body = [[name, str(one["rewrites"]), one["change"], percent(one["still"])] for name, one in found.items()]
+    return aligned(["genres, year and tags", "rewrites", "change in utility", f"less than {STILL:g}"], body)
+
+
 def write_page(folder: Path) -> str:
     """Write `REPORT.md` and `free_text.json` of the cells that are done."""
     run = read_run(folder)
@@ -116,6 +143,10 @@ def write_page(folder: Path) -> str:
         if found:
             table, numbers[environment] = section(found)
             blocks += [f"## {environment}", table, *contests(found)]
+            rows = [row for cells in found.values() for row in rows_of(cells)]
+            if kept_labels(rows):
+                numbers[environment]["by labels"] = by_labels(rows)
+                blocks += [labels_table(numbers[environment]["by labels"])]
     for heading, file, table_of in MEASURED:
         if (folder / file).exists():
             numbers[file.removesuffix(".json")] = read_json(folder / file)

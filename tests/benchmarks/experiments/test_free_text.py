@@ -11,7 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
 from benchmarks.experiments.free_text import served
-from benchmarks.experiments.free_text.page import followed, kept_labels
+from benchmarks.experiments.free_text.page import by_labels, followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.envs import opening
 from eagle_gym.language.installed import installed_file
@@ -63,8 +63,12 @@ def test_what_a_text_says_is_kept_or_not() -> None:
     before = "Genres: Comedy. Year: 1994. Tags: quirky. A baker falls in love."
     texts = (before, before.replace("1994", "1950"), "A baker falls.")
     (row,) = rows("ppo", 0, [1.0])
-    row = replace(row, texts=texts, edits=("Set it in 1950.", "Cut."))
+    row = replace(row, texts=texts, edits=("Set it in 1950.", "Cut."), utilities=(0.0, 1.0, 0.5))
     assert kept_labels([row]) == {"genres": 0.5, "year": 0.0, "tags": 0.5}
+    assert by_labels([row])["changed"]["rewrites"] == 2
+    same = replace(row, texts=(before, f"{before} And bread.", before), utilities=(0.0, 0.01, 1.0))
+    assert by_labels([same])["kept"]["still"] == 0.5
+    assert "changed" not in by_labels([same])
 
 
 def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path) -> None:
