@@ -139,6 +139,7 @@ def write_page(folder: Path) -> str:
     seeds = len({cell.seed for cell in run.done})
     steps = max((cell.steps for cell in run.done), default=0)
     blocks, numbers = ["# A language model on free text", SHORT.format(steps=steps), NOTE.format(seeds=seeds)], {}
+    blocks.append(f"Size {run.size}. Code: {', '.join(run.commits)}.")
     for environment in run.environments:
         found = by_method(run.of(environment))
         if found:
