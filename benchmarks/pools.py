@@ -30,6 +30,7 @@ def make_pools(env_id: str, kwargs: Mapping[str, Any], cost: Path) -> None:
             meter = CostMeter(envs.unwrapped.usage)
             made = pools.make(texts[begin : begin + BATCH])
             if made:
-                before: Any = read_json(cost) if cost.exists() else {"pools": 0, "cost": asdict(Cost())}
+                nothing: dict[str, Any] = {"pools": 0, "cost": asdict(Cost())}
+                before = read_json(cost) if cost.exists() else nothing
                 spent = total([read_cost(before["cost"]), meter.cost()])
                 write_json({"pools": before["pools"] + made, "cost": asdict(spent)}, cost)

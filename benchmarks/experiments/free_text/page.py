@@ -138,6 +138,7 @@ def write_page(folder: Path) -> str:
     seeds = len({cell.seed for cell in run.done})
     steps = max((cell.steps for cell in run.done), default=0)
     blocks, numbers = ["# A language model on free text", SHORT.format(steps=steps), NOTE.format(seeds=seeds)], {}
+    blocks.append(f"Size {run.size}. Code: {', '.join(run.commits)}.")
     for environment in run.environments:
         found = by_method(run.of(environment))
         if found:
@@ -153,6 +154,7 @@ def write_page(folder: Path) -> str:
             blocks += [f"## {heading}", table_of(numbers[file.removesuffix(".json")])]
     if run.missing or run.failed:
         blocks.append(f"{len(run.missing)} cells are missing and {len(run.failed)} failed.")
+        blocks += [f"- {name} failed: {error}" for name, error in run.failed.items()]
     text = "\n\n".join(blocks) + "\n"
     (folder / "REPORT.md").write_text(text)
     write_json(numbers, folder / "free_text.json")
@@ -218,7 +220,7 @@ def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
         for name, one in found.items()
     ]  # fmt: skip
     head = ["environment", "rewriting, ms", "encoding, ms", "all else, ms", "eight proposals, s", "replay is equal"]
-    return aligned(head, body)
+    return aligned(head, body) + "\n\nSeconds are wall-clock time: on a busy machine they are upper bounds."
 
 
 def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

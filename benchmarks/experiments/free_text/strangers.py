@@ -113,5 +113,5 @@ def means(found: Floats) -> dict[str, Any]:
 
 def resampled(values: Floats, rng: np.random.Generator) -> Floats:
     """[DRAWS] Means of films drawn with replacement."""
-    found: Floats = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(axis=1)
-    return found
+    drawn: Floats = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(axis=1)
+    return drawn
