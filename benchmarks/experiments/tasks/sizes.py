@@ -32,7 +32,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "learners": {
             "plots-default": {"eagle": (102_400,), "ppo": (102_400,)},
             "plots-easy": {"ppo": (5_120, 20_480)},
-            "movielens-default": {"ppo-stock": (20_480,), "ppo": (20_480,), "eagle": (20_480,)},
+            "movielens-default": {"ppo-stock": (20_480,), "ppo": (20_480,)},
         },
     },
     "embedded": REFERENCE  # a call of this model takes 15 times as long
