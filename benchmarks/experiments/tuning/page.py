@@ -25,7 +25,7 @@ NOTE = (
     "step size beyond the three was tried, even where the largest won. What is chosen for PPO holds "
     "for PPO that clones first, MaskablePPO and RecurrentPPO too, and what is chosen for EAGLE, with the uniform "
     "policy as its reference, for all three references. ELM, DQN, value-augmented sampling, CoLA and GRPO over tokens "
-    "keep their defaults: their trials would take several times as long as all of these together. Gains are in "
+    "keep their defaults: they train for longer. Gains are in "
     "standard deviations of utility over the catalog; intervals are 95 %, over users and seeds."
 )
 PARTS = (
