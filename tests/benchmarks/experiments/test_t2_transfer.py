@@ -41,7 +41,7 @@ def test_t2_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert page.count("| trained elsewhere ") == 3
     for pair in ("plain and pitch", "plain and grammar", "pitch and grammar"):
         assert page.count(f"Total variation between {pair}, over 2 start texts") == 1
-    for method in ("PPO (SB3, grammar)", "EAGLE (G-optimal, pitch)"):
+    for method in ("PPO (SB3, grammar)", "EAGLE (latent, G-optimal, pitch)"):
         rows = [line for line in page.splitlines() if line.startswith(f"| {method} ") and line.count("|") == 4]
         assert len(rows) == 2, "every agent is tested with the two other models"
     taken = read_json(tmp_path / "cells/plots-pitch-ppo-plain-0/run.json")
