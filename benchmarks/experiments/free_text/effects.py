@@ -16,7 +16,7 @@ FILE: Final = "surrogate.json"
 def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str, Any], out: Path) -> None:
     """Fit and measure a surrogate for films in free text, and write `surrogate.json`; the model's answers are kept.
 
-    Products are left out: their edits would have to be proposed anew for every rewritten text.
+    Products are left out, because every rewritten text would need new proposals.
     """
     ((name, env_id, kwargs), *_) = places
     budget = Budget(size["trials"], max(2, size["trials"] // 8))

@@ -26,11 +26,11 @@ def cells(options: Options) -> list[Cell]:
     usual = {name: size[name] for name in ("episodes", "num_envs")}
     found: list[Cell] = []
     for name, env_id, kwargs in environments(options):
-        for task, steps in size["steps" if name == "plots" else "elsewhere"].items():
+        for task, steps in size["steps" if name == "plots" else "steps_elsewhere"].items():
             whole = (name, task) == ("plots", "default")
             methods = (everything if whole else main_ones)(steps, size, settings)
             arguments = {**kwargs, "task": task, "language_model": size["language_model"]}
-            seeds = size["seeds" if whole else "beside"]
+            seeds = size["seeds" if whole else "seeds_elsewhere"]
             found += grid([(f"{name}-{task}", env_id, arguments)], list(methods), seeds=seeds, **usual)
     return sorted(found, key=order)
 

@@ -18,7 +18,7 @@ def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[
     """All methods, with fewer seeds for those that only Plots' default task has; arguments as for `all_methods`."""
     for method in all_methods(steps, size, chosen):
         name = method.get("label", method["agent"])
-        seeds = size["seeds"] if name in EVERYWHERE else size["elm_seeds"] if name == "elm" else size["rest"]
+        seeds = size["seeds"] if name in EVERYWHERE else size["elm_seeds"] if name == "elm" else size["seeds_of_extras"]
         yield method | {"seeds": seeds}
 
 
