@@ -133,9 +133,10 @@ def left_out(run: Run, environments: Sequence[str]) -> list[Block]:
         for environment in environments
         for name, why in run.holes(environment).items()
     ]
-    if run.left_out:
-        seeds = ", ".join(map(str, run.left_out))
-        items.append(f"seed {seeds}: not finished ({len(run.missing)} cells are missing), left out for every method")
+    for environment in environments:
+        if seeds := run.left_out.get(environment):
+            words = f"not finished ({len(run.missing)} cells of the run are missing), left out for every method"
+            items.append(f"seed {', '.join(map(str, seeds))} in {environment}: {words}")
     return [Text("Not in the numbers:"), Bullets(items)] if items else []
 
 

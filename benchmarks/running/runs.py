@@ -101,7 +101,7 @@ class Run:
         done: Finished cells that count: none of a seed in `left_out`.
         failed: Errors of failed cells, by name.
         missing: Names of cells that neither finished nor failed.
-        left_out: Unfinished seeds of a run with finished ones, so that all methods are averaged over the same seeds.
+        left_out: By environment, the unfinished seeds where others are finished, so that its methods share their seeds.
         judgements: Of the episodes that it holds now, by (environment, method, seed, episode); empty if the run is not
             judged.
         facts: About its judges, by environment.
@@ -114,7 +114,7 @@ class Run:
     done: tuple[FinishedCell, ...]
     failed: Mapping[str, str]
     missing: tuple[str, ...]
-    left_out: tuple[int, ...]
+    left_out: Mapping[str, tuple[int, ...]]
     judgements: Mapping[Place, Judgement]
     facts: Mapping[str, Mapping[str, Any]]
 
@@ -142,7 +142,7 @@ class Run:
         """Incomplete methods of an environment, and why; no table shows numbers of them."""
         found: dict[str, str] = {}
         for name, cell in self.plan.items():
-            if cell["environment"] != environment or cell["seed"] in self.left_out:
+            if cell["environment"] != environment or cell["seed"] in self.left_out.get(environment, ()):
                 continue
             if name in self.failed:
                 found[method_of(cell)] = f"failed (seed {cell['seed']}): {self.failed[name]}"
@@ -225,7 +225,7 @@ def read_run(folder: Path) -> Run:
         str(plan.get("experiment") or guess_experiment(done)),
         str(plan.get("size", "")),
         cells,
-        tuple(cell for cell in done if cell.seed not in left_out and cell.name in cells),
+        tuple(cell for cell in done if cell.seed not in left_out.get(cell.environment, ()) and cell.name in cells),
         failed,
         missing,
         left_out,
@@ -242,11 +242,18 @@ def guess_experiment(done: Sequence[FinishedCell]) -> str:
     return words[words.index("run") + 1] if "run" in words[:-1] else ""
 
 
-def unfinished_seeds(cells: Mapping[str, Mapping[str, Any]], missing: Sequence[str]) -> tuple[int, ...]:
-    """Seeds with missing cells; none if no seed is complete."""
-    seeds = {int(cell["seed"]) for cell in cells.values()}
-    lacking = {int(cells[name]["seed"]) for name in missing}
-    return tuple(sorted(lacking)) if lacking < seeds else ()
+def unfinished_seeds(cells: Mapping[str, Mapping[str, Any]], missing: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Seeds with missing cells, by environment; not of environments where no seed is complete."""
+    seeds, lacking = seeds_of(cells.values()), seeds_of(cells[name] for name in missing)
+    return {name: tuple(sorted(some)) for name, some in lacking.items() if some < seeds[name]}
+
+
+def seeds_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
+    """The seeds of planned cells, by environment."""
+    found: dict[str, set[int]] = {}
+    for cell in cells:
+        found.setdefault(str(cell["environment"]), set()).add(int(cell["seed"]))
+    return found
 
 
 def read_folders(folder: Path) -> Content:

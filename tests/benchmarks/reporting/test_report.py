@@ -25,7 +25,7 @@ from benchmarks.reporting.standings import keyed, standings
 from benchmarks.reporting.tables import contests, paper_table, rivals
 from benchmarks.reporting.targets import checks, eagle_targets
 from benchmarks.running.files import read_json, read_rows, write_json, write_rows
-from benchmarks.running.runs import by_method, read_run
+from benchmarks.running.runs import by_method, read_run, unfinished_seeds
 from benchmarks.stats import Interval
 from eagle_gym.errors import PreparationError
 from tests.benchmarks.made_runs import GAINS, SECRET, judge, planned, write_cell, write_plan
@@ -182,16 +182,23 @@ def test_a_method_that_failed_stands_in_no_number(run: Path) -> None:
 def test_seeds_that_are_not_finished_are_left_out_for_all(run: Path) -> None:
     (run / "cells" / "plots-ppo-1" / "run.json").unlink()
     found = read_run(run)
-    assert (found.missing, found.left_out, found.holes("plots")) == (("plots-ppo-1",), (1,), {})
+    assert (found.missing, found.left_out, found.holes("plots")) == (("plots-ppo-1",), {"plots": (1,)}, {})
     assert {cell.seed for cell in found.of("plots")} == {0}
-    assert "seed 1: not finished (1 cells are missing)" in text_of([run])
+    assert "seed 1 in plots: not finished (1 cells of the run are missing)" in text_of([run])
+
+
+def test_seeds_are_left_out_of_their_own_environment_only() -> None:
+    cells = {f"{where}-{seed}": {"environment": where, "seed": seed} for where in ("here", "there") for seed in (0, 1)}
+    assert unfinished_seeds(cells, ["there-1"]) == {"there": (1,)}
+    assert unfinished_seeds(cells, ["there-0", "there-1", "here-0"]) == {"here": (0,)}
+    assert unfinished_seeds(cells, []) == {}
 
 
 def test_where_no_seed_is_finished_the_methods_that_lack_cells_are_listed(run: Path) -> None:
     for seed in (0, 1):
         (run / "cells" / f"plots-ppo-{seed}" / "run.json").unlink()
     found = read_run(run)
-    assert found.left_out == ()
+    assert found.left_out == {}
     assert found.holes("plots") == {"ppo": "not finished (seed 0 is missing)"}
     assert len(by_method(found.of("plots"))) == 5
 
