@@ -392,8 +392,8 @@ def run_experiment(options: argparse.Namespace) -> None:
       python -m benchmarks run t1_methods --size small --jobs 2
       python -m benchmarks run t1_methods --size small --report-only        (on the finished cells, while it runs)
 
-    Finished cells are not repeated: to continue an interrupted run, start it again with the same --out. All cells of a
-    seed come before those of the next, so that an interrupted run is a smaller run. Exit status 1 means that cells
+    Finished cells are not repeated: to continue a run that was stopped, start it again with its --out. Most experiments
+    do all cells of a seed before the next, so that an interrupted run is a smaller one. Exit status 1 means that cells
     failed. The page lists them and the cells that need them, and leaves them out of averages; --resume repeats them.
     """
     module = experiment(options.name)
