@@ -145,10 +145,10 @@ def language_agents(updates: Mapping[str, int], steps: int, recorded: int) -> It
         yield {"agent": "eagle", "label": f"eagle-reads-{ref}", "training": own, "begins_as": f"reads-{ref}"}
 
 
-def code_writers(training: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def code_writers(training: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """CoLA and GRPO over tokens, which write their texts themselves.
 
     Args:
-        training: Hyperparameters of both.
+        training: Hyperparameters, by the name of the agent: `cola` or `grpo_tokens`.
     """
-    yield from ({"agent": name, "training": dict(training)} for name in ("cola", "grpo_tokens"))
+    yield from ({"agent": name, "training": dict(own)} for name, own in training.items())

@@ -102,8 +102,7 @@ class Run:
         failed: Errors of failed cells, by name.
         missing: Names of cells that neither finished nor failed.
         left_out: By environment, the unfinished seeds where others are finished, so that its methods share their seeds.
-        judgements: Of the episodes that it holds now, by (environment, method, seed, episode); empty if the run is not
-            judged.
+        judgements: Of its present episodes, by (environment, method, seed, episode); empty if it is not judged.
         facts: About its judges, by environment.
     """
 
@@ -220,6 +219,7 @@ def read_run(folder: Path) -> Run:
     failed = {name: error for name, error in failed.items() if name not in finished}
     missing = tuple(name for name in cells if name not in finished and name not in failed)
     left_out = unfinished_seeds(cells, missing)
+    rows = {(cell.environment, row.method, row.seed, row.episode): row for cell in done for row in cell.rows}
     return Run(
         folder,
         str(plan.get("experiment") or guess_experiment(done)),
@@ -229,9 +229,7 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(
-            folder, {(c.environment, row.method, row.seed, row.episode): row for c in done for row in c.rows}
-        ),
+        read_judgements(folder, rows),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 

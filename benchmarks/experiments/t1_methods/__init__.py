@@ -6,13 +6,14 @@ episodes and warm starts count towards the budget. Learners have the settings th
 train users. Search is expensive: it runs only on each seed's first episodes and is compared over these.
 
 EAGLE and supervised agents are small networks on latent observations (*latent*); those that are language models and
-read text, and CoLA and GRPO over tokens, which have budgets of their own, run only in `--size full`. Supervised agents
-and writers sample, like the policy that they imitate; other trained agents act greedily.
+read text run only in `--size full`. CoLA and GRPO over tokens write texts themselves and have budgets of their own, in
+`--size reference` those of the experiment `latent_actions`. Supervised agents and writers sample, like the policy that
+they imitate; other trained agents act greedily.
 """
 
 from __future__ import annotations
 
-from benchmarks.experiments.t1_methods.methods import EVERYWHERE, everything, main_ones
+from benchmarks.experiments.t1_methods.methods import EVERYWHERE, SLOW, everything, main_ones
 from benchmarks.experiments.t1_methods.sizes import SIZES
 from benchmarks.experiments.tuning.trials import chosen
 from benchmarks.reporting.build import write_page
@@ -35,9 +36,10 @@ def cells(options: Options) -> list[Cell]:
     return sorted(found, key=order)
 
 
-def order(cell: Cell) -> tuple[bool, bool, bool, int]:
+def order(cell: Cell) -> tuple[bool, bool, bool, bool, int]:
     """What comes first."""
-    return cell.environment != "plots-default", cell.method not in EVERYWHERE, cell.agent == "elm", cell.seed
+    slow, elsewhere = cell.agent in SLOW, cell.environment != "plots-default"
+    return slow, elsewhere, cell.method not in EVERYWHERE, cell.agent == "elm", cell.seed
 
 
 def run(options: Options) -> None:

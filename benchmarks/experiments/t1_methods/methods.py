@@ -10,7 +10,8 @@ from benchmarks.reporting.names import PAPER
 from benchmarks.running import imitators, language_agents, rivals
 from benchmarks.running.grid import Chosen, code_writers
 
-EVERYWHERE = (*FIXED, "beam", *PAPER[1:], "ppo", "ppo-bc-optimistic")  # all but ELM of the paper's
+EVERYWHERE = (*FIXED, "first", "beam", *PAPER[1:], "ppo", "ppo-bc-optimistic")  # all but ELM of the paper's
+SLOW = ("cola", "grpo_tokens", "elm")  # they write texts with a language model of their own
 SEARCH = ("lookahead", "mcts", "best_of_n")
 
 
@@ -18,8 +19,8 @@ def everything(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[
     """All methods, with fewer seeds for those that only Plots' default task has; arguments as for `all_methods`."""
     for method in all_methods(steps, size, chosen):
         name = method.get("label", method["agent"])
-        seeds = size["seeds"] if name in EVERYWHERE else size["elm_seeds"] if name == "elm" else size["seeds_of_extras"]
-        yield method | {"seeds": seeds}
+        kind = "seeds" if name in EVERYWHERE else f"seeds_of_{name}" if name in SLOW else "seeds_of_extras"
+        yield method | {"seeds": size[kind]}
 
 
 def all_methods(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[dict[str, Any]]:
@@ -56,7 +57,7 @@ def main_ones(steps: int, size: Mapping[str, Any], chosen: Chosen) -> Iterator[d
 
 def fixed(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Policies that need no training, and the oracle."""
-    yield from ({"agent": name} for name in FIXED)
+    yield from ({"agent": name} for name in (*FIXED, "first"))
     beam = f"beam:budget={size['oracle']},width=8"
     yield {"agent": beam, "label": "beam", "episodes": size["searched"]}
 

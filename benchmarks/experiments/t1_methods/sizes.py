@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from baselines.reference import REFERENCES
+from benchmarks.experiments.latent_actions.sizes import TRAINING
 from benchmarks.running.grid import BRIEF
 
 USUAL: dict[str, Any] = {
@@ -14,34 +15,40 @@ USUAL: dict[str, Any] = {
     "steps_elsewhere": {"default": 4_480},
     "learners": ("ppo", "ppo-stock", "a2c"),
     "elm": {"adapter_steps": 150, "joint_steps": 150},
-    **{"elm_seeds": 1, "elm_episodes": 64, "vas": False, "cola": None, "reads": {}},
+    **{"seeds_of_elm": 1, "elm_episodes": 64, "seeds_of_cola": 2, "seeds_of_grpo_tokens": 2},
+    **{"vas": False, "cola": None, "reads": {}},
     "language_model": "grammar",
 }
 """The keys are:
 
-- `seeds`, `seeds_elsewhere`, `seeds_of_extras`, `elm_seeds`: number of seeds on the default task of Plots; in the other
-  environments; of methods that only the default task of Plots has; and of ELM.
+- `seeds`, `seeds_elsewhere`, `seeds_of_extras`: number of seeds on the default task of Plots; in the other
+  environments; and of methods that only the default task of Plots has. `seeds_of_elm`, `seeds_of_cola` and
+  `seeds_of_grpo_tokens` are those of the slow ones among them.
 - `steps`, `steps_elsewhere`: environment steps of every learner, by task of Plots and by task of other catalogs.
 - `searched`, `budget`, `oracle`: episodes that a search plays, and calls of a search and of the oracle in each of them.
-- `vas`: whether value-augmented sampling takes part. `cola`: hyperparameters of CoLA, None for no such cells.
+- `vas`: whether value-augmented sampling takes part. `cola`: hyperparameters of CoLA and of GRPO over
+  tokens, by their names; None for no such cells.
 - `reads`: updates of the language models that read text, by reference policy.
 """
 TINY: dict[str, Any] = {
     **{"seeds": 1, "seeds_elsewhere": 1, "seeds_of_extras": 1, "episodes": 2, "num_envs": 2, "recorded": 2},
+    **{"seeds_of_cola": 1, "seeds_of_grpo_tokens": 1},
     **{"searched": 2, "budget": 5, "oracle": 10},
     **{"steps": {"default": 20, "plan": 20}, "steps_elsewhere": {"default": 20}, "elm_episodes": 2},
     "elm": {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8},
-    **{"vas": True, "cola": BRIEF, "reads": {"g_optimal": 1}},
+    **{"vas": True, "cola": {"cola": BRIEF, "grpo_tokens": BRIEF}, "reads": {"g_optimal": 1}},
 }
+GRPO: dict[str, Any] = TRAINING | {"rl_steps": 16}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | TINY,
     "small": USUAL,
     "reference": USUAL
     | {
-        **{"seeds": 5, "seeds_elsewhere": 3, "seeds_of_extras": 3, "episodes": 128, "searched": 48},
+        **{"seeds": 5, "seeds_elsewhere": 5, "seeds_of_extras": 5, "episodes": 128, "searched": 48},
         "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
-        "steps_elsewhere": {"default": 2_560},
-        **{"elm_episodes": 48},
+        "steps_elsewhere": {"default": 5_120, "plan": 2_560, "easy": 2_560},
+        **{"elm": {}, "elm_episodes": 48, "seeds_of_cola": 3, "seeds_of_grpo_tokens": 3},
+        "cola": {"cola": GRPO, "grpo_tokens": GRPO | {"rl_learning_rate": 3e-4}},
     },
     "full": USUAL
     | {
@@ -49,7 +56,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "steps": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "steps_elsewhere": {"default": 20_480, "plan": 20_480, "easy": 10_240},
         "learners": ("ppo", "ppo-stock", "a2c", "dqn", "maskable_ppo", "recurrent_ppo"),
-        **{"elm": {}, "elm_seeds": 10, "elm_episodes": 128, "vas": True, "cola": {}},
+        **{"elm": {}, "elm_episodes": 128, "seeds_of_elm": 10, "seeds_of_cola": 10, "seeds_of_grpo_tokens": 10},
+        **{"vas": True, "cola": {"cola": {}, "grpo_tokens": {}}},
         **{"reads": dict.fromkeys(REFERENCES, 400), "language_model": "embedded"},
     },
 }

@@ -21,7 +21,7 @@ from tests.benchmarks.made_runs import finished
 
 def run_of(cells: list[FinishedCell]) -> Run:
     plan = {cell.name: cell.header["cell"] for cell in cells}
-    return Run(Path("run"), "", "", plan, tuple(cells), {}, (), (), {}, {})
+    return Run(Path("run"), "", "", plan, tuple(cells), {}, (), {}, {}, {})
 
 
 def test_standings_by_hand(rng: np.random.Generator) -> None:
