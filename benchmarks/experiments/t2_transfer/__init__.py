@@ -16,7 +16,7 @@ from benchmarks.reporting.build import write_page
 from benchmarks.running import Cell, Options, environments, run_cells
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch", "grammar": "grammar"}
-SMALL = {"seeds": 2, "steps": 4_480, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
+SMALL = {"seeds": 2, "steps": 2_560, "recorded": 64, "episodes": 64, "num_envs": 64, "cases": 32, "samples": 16}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
     "small": SMALL,
