@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.experiments.tuning.trials import chosen
 from benchmarks.running import imitators, language_agents
 
 FIXED = ("uniform", "first", "user_blind", "optimistic", "g_optimal")
@@ -16,7 +17,7 @@ def methods(size: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The methods of a seed: fields of `Cell` that differ from the defaults."""
     yield from ({"agent": name} for name in FIXED)
     learners = [
-        *imitators(size["steps"], size["recorded"]),
+        *imitators(size["steps"], size["recorded"], chosen=chosen()),
         *language_agents(size["reads"], size["steps"], size["recorded"]),
     ]
     yield from learners
