@@ -20,7 +20,7 @@ SMALL = {"seeds": 2, "steps": 2_560, "recorded": 64, "episodes": 64, "num_envs":
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"seeds": 1, "steps": 20, "recorded": 2, "episodes": 2, "num_envs": 2, "cases": 2, "samples": 2},
     "small": SMALL,
-    "reference": SMALL | {"seeds": 5, "steps": 5_120, "episodes": 128, "cases": 64, "samples": 32},
+    "reference": SMALL | {"seeds": 5},
 }
 LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"reference": "g_optimal"})}
 
