@@ -21,16 +21,18 @@ def test_the_default_task_of_plots_has_all_methods_and_the_others_the_papers(tmp
     found: dict[str, set[str]] = {}
     for cell in cells:
         found.setdefault(cell.environment, set()).add(cell.method)
-    assert list(found) == ["plots-default", "plots-plan", "plots-easy", "movielens-default"]
+    assert list(found) == [f"{name}-{task}" for name in ("plots", "movielens") for task in ("default", "plan", "easy")]
     whole = found["plots-default"]
     for name, methods in found.items():
         assert {*PAPER} - {"elm"} <= methods, name
-        assert {*FIXED, "beam", "ppo", "ppo-bc-optimistic"} <= methods <= whole, name
+        assert {*FIXED, "first", "beam", "ppo", "ppo-bc-optimistic"} <= methods <= whole, name
     assert {"elm", "eagle-uniform-half", "ppo-half", "mcts", "best_of_n", "lookahead", "profile"} <= whole
     beside = [cell.seed for cell in cells if cell.environment != "plots-default"]
     assert beside == sorted(beside)
-    fewer = {cell.method: cell.seed for cell in cells if cell.environment == "plots-default"}  # the last seed
-    assert {name for name, seed in fewer.items() if seed == 4} == {*EVERYWHERE}
+    last = {cell.method: cell.seed for cell in cells if cell.environment == "plots-default"}
+    fewer = {name: seed + 1 for name, seed in last.items() if seed != 4}
+    assert fewer == {"elm": 1, "cola": 3, "grpo_tokens": 3}
+    assert {*EVERYWHERE} == found["plots-plan"]
 
 
 @pytest.mark.timeout(900)  # over forty cells, some with a model
@@ -40,7 +42,7 @@ def test_t1_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| method")]
-    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 44
+    assert len(rows) == len(list((tmp_path / "cells").iterdir())) == 46
     beam = next(row for row in rows if row.startswith("| beam search"))
     head = next(line for line in page.splitlines() if line.startswith("| method"))
     cells = dict(zip(*([cell.strip() for cell in line.split("|")] for line in (head, beam)), strict=True))
