@@ -90,13 +90,16 @@ LEARNERS: Mapping[str, Learner] = MappingProxyType(
         "elm": Learner(
             "ELM, a decoder of the best point", "baselines.elm", "ELMConfig", "ELMAgent", reads="utility"
         ),
-        "cola": Learner("CoLA, a language model steered by codes", "baselines.cola", "CoLAConfig", "CoLAAgent"),
+        "cola": Learner(
+            "CoLA, a language model steered by codes", "baselines.cola", "CoLAConfig", "CoLAAgent", reads="rewrites"
+        ),
         "grpo_tokens": Learner(
             "GRPO over the language model's own tokens",
             "baselines.cola",
             "CoLAConfig",
             "CoLAAgent",
             MappingProxyType({"acts": "tokens"}),
+            reads="rewrites",
         ),
         "vas": Learner("value-augmented sampling", "baselines.vas", "VASConfig", "VASAgent"),
         **_sb3_learners(),
@@ -317,8 +320,6 @@ def reads(spec: str, settings: Mapping[str, Any] = MappingProxyType({})) -> str:
     learner = find(name)
     config = make_config(name, {**dict(read_setting(name, text) for text in own.split(",") if text), **settings})
     found = {learner.reads, READS.get(getattr(config, "reference", ""), "")}
-    if getattr(config, "search", 0):  # CoLA's tree search tries rewrites, and sees what they are paid
-        found.add("rewrites")
     if getattr(config, "supervised", ""):
         found.add(_reads_of_folder(Path(config.supervised)))
     return ", ".join(sorted({word for words in found for word in words.split(", ") if word}))

@@ -8,7 +8,8 @@ Each says what was expected, what it got and what to do. None is ever turned int
         - NotShownError    an attribute that this task does not show; also an AttributeError
     - CatalogError         bad data: names the file, the row and the value
     - TextError            a text or edit outside plot English
-    - LanguageModelError   a model call that failed, came back empty or was cut off
+    - LanguageModelError   a model call that failed or came back empty
+        - CutOffError      answers that reached the limit of tokens at every attempt
     - DesignError          features that have no design, or a solver that could not be certified
     - PreparationError     an artefact (latent space, surrogate, weights) is absent, broken or does not match
     - EpisodeError         a call out of order: step before reset, an action outside the action set
@@ -61,6 +62,18 @@ class LanguageModelError(EagleError, RuntimeError):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.answered: dict[int, Any] = {}
+
+
+class CutOffError(LanguageModelError):
+    """Answers that reached the limit of tokens at every attempt, in a call in which nothing else went wrong.
+
+    Attributes:
+        cut: the last answers of the rows that were cut off, by row.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.cut: dict[int, Any] = {}
 
 
 class DesignError(EagleError, ValueError):

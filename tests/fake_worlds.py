@@ -5,8 +5,8 @@ The scripted model does what edits ask through the grammar, with the faults a re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from eagle_gym.actions.effects import Rollout
 from eagle_gym.catalog import Catalog, Item, Ratings, split_catalog
 from eagle_gym.envs.settings import Settings
 from eagle_gym.envs.world import Resources, World
-from eagle_gym.errors import LanguageModelError, TextError
+from eagle_gym.errors import CutOffError, LanguageModelError, TextError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.latent.features import AttributeFeatures, Bag
@@ -38,6 +38,7 @@ class ScriptedModel:
         lazy: whether texts come back as they are.
         garble_greedy: whether answers at temperature 0 are not.
         language: what it says that it writes.
+        cut: edits that it never finishes.
     """
 
     fidelity: float = 0.95
@@ -53,6 +54,7 @@ class ScriptedModel:
     usage: Usage = field(default_factory=Usage)
     batches: list[int] = field(default_factory=list)
     closed: bool = False
+    cut: Collection[str] = ()
 
     def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0):
         self.batches.append(len(prompts))
@@ -61,7 +63,16 @@ class ScriptedModel:
         answers = [self._answer(p, np.random.default_rng(s), temperature) for p, s in zip(prompts, seeds, strict=True)]
         completions = [Completion(answer, 10, len(answer.split()), "stop") for answer in answers]
         self.usage.add(completions)
+        cut = {row: replace(completions[row], finish_reason="length") for row in self._cut(prompts)}
+        if cut:
+            error = CutOffError("the scripted answers were cut off")
+            error.cut = cut
+            error.answered = {row: said for row, said in enumerate(completions) if row not in cut}
+            raise error
         return completions
+
+    def _cut(self, prompts: Sequence[Prompt]) -> list[int]:
+        return [row for row, prompt in enumerate(prompts) if prompt.edit in self.cut]
 
     def _answer(self, prompt: Prompt, rng: np.random.Generator, temperature: float) -> str:
         attributes = plot_english.read(prompt.text)

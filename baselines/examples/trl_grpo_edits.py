@@ -22,7 +22,7 @@ from baselines.worlds import fresh_seeds
 from eagle_gym.envs.world import RawState, World
 from eagle_gym.language.loading import load_language_model
 from eagle_gym.language.prompts import Prompt, control_text
-from eagle_gym.language.rewriting import rewrite, visible
+from eagle_gym.language.rewriting import next_texts, visible
 
 Reward = Callable[..., list[float]]
 
@@ -61,7 +61,7 @@ def make_reward(world: World, seed: int) -> Reward:
         asked = [row for row, edit in enumerate(completions) if edit.strip()]
         prompts = [Prompt("rewrite", text=text[row], edit=completions[row].strip()) for row in asked]
         seeds = fresh_seeds(rng, len(asked))
-        texts = rewrite(world.model, prompts, seeds, temperature=world.settings.temperature) if asked else []
+        texts = next_texts(world.model, prompts, seeds, temperature=world.settings.temperature) if asked else []
         states = [RawState(text[row], user[row], item[row]) for row in asked]
         after = [Rewrite(prompt.edit, said, (), parses=True) for prompt, said in zip(prompts, texts, strict=True)]
         proper = [is_proper(world, state.text, new) for state, new in zip(states, after, strict=True)]

@@ -1,42 +1,57 @@
-"""How a report on methods begins: a paragraph of findings, and one picture of scores by reward and by judge."""
+"""How a report on methods begins: findings on each environment, and one picture of scores by reward and by judge."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
-from benchmarks.reporting import paper, plots
-from benchmarks.reporting.document import Block, Heading, Picture, Text
-from benchmarks.reporting.names import PAPER, title
+from benchmarks.reporting import paper, score_picture
+from benchmarks.reporting.document import Block, Bullets, Heading, Picture, Table, Text
+from benchmarks.reporting.names import PAPER, is_writer, title
+from benchmarks.reporting.score_picture import Scores
 from benchmarks.reporting.standings import (
     UNIFORM,
-    Cells,
     Methods,
     Reader,
     average,
-    difference,
     is_privileged,
     judged_mean,
     keyed,
     oracle,
+    score,
 )
-from benchmarks.reporting.tables import named
-from benchmarks.reporting.verdicts import judge_of, judged_difference, side
+from benchmarks.reporting.tables import ill_formed, named, number
+from benchmarks.reporting.verdicts import Verdict, cannot_move, judge_of, side, verdict
 from benchmarks.running.runs import Run, by_method, rows_of
-from benchmarks.stats import Interval, normalised, shared
-from eagle_gym.errors import ConfigurationError
+from benchmarks.stats import Interval
 
-SHOWN = ("no_op", "user_blind", "optimistic", *PAPER, "ppo", "ppo-bc-optimistic", "mcts", "beam")
-"""Methods of the picture and of the paragraph, if they were run."""
-NAMED = 2  # largest number of methods of which the pairs are named on which reward and judge disagree
-CAPTION = (
-    "Normalised score of each method: 0 is the uniform policy, 1 is beam search. Left by the reward, right by a judge "
-    "that took no part in training. Bars are 95 % intervals over seeds and users. Methods with a dagger were given "
-    "more than anybody who plays can read: what edits are expected to do or to be worth, or what any point is worth."
+SHOWN = (
+    *("no_op", "first", "user_blind", "optimistic", *PAPER, "cola", "grpo_tokens"),
+    *("ppo", "ppo-bc-optimistic", "mcts", "beam"),
 )
-Scores = Mapping[str, Mapping[str, Interval]]
-"""Intervals by environment, then by method."""
+"""Methods of the picture, if they were run; tables and texts are about all methods."""
+NAMED = 2  # largest number of pairs that are named on which reward and judge contradict each other
+CAPTION = (
+    "Normalised scores of the main methods: 0 is the uniform policy, 1 is beam search. The judge took no part in "
+    "training. Bars are 95 % intervals over seeds and users; those that reach the edge go on beyond it, and an arrow "
+    "is a score beyond the edge. Methods with a dagger were given more than anybody who plays can read: what edits are "
+    "expected to do or to be worth, or what any point is worth."
+)
+WORDS = (
+    "Scores run from the uniform policy (0) to beam search (1), with 95 % intervals over seeds and users. *Best* is "
+    "the largest score by reward on these episodes, among all learners that were run; the picture shows only the main "
+    "methods. Methods with † were given more than anybody who plays can read. *Optimistic* takes the edit with the "
+    "highest expected utility for the user, *user-blind greedy* that for the mean user."
+)
+JUDGED = (
+    "Two methods are in order by reward, or by judge, if the 95 % interval of the mean paired difference of their "
+    "gains does not contain 0. If no two methods differed, about 5 % of the pairs would still be in order by chance, "
+    "half of them in the opposite order. All methods that were run are compared, but for imitators of the uniform "
+    "policy, which cannot move."
+)
+UNJUDGED = "No judge has read the episodes: everything is by reward."
 
 
 def lead(runs: Sequence[Run]) -> list[Block]:
@@ -45,99 +60,90 @@ def lead(runs: Sequence[Run]) -> list[Block]:
     for run in runs:
         places = [name for name in run.environments if run.experiment == "t1_methods" and run.of(name)]
         if places:
-            panels = {words: scores(run, places, read) for words, read in readers(run).items()}
-            for name in places:
-                by = {words: found[name] for words, found in panels.items()}
-                blocks.append(Text(findings(run, name, by)))
-            marked = [cell.method for name in places for cell in run.of(name) if is_privileged([cell])]
-            drawn = plots.lead(panels, marked)
-            blocks.append(Picture(f"{run.folder.name}-scores", drawn, CAPTION))
+            found = {words: scores(run, places, read) for words, read in readers(run).items()}
+            blocks += [Text(WORDS), *table(run, found), *picture(run, found)]
+            blocks += [Text(JUDGED if run.judgements else UNJUDGED), Bullets([findings(run, name) for name in places])]
     return [Heading("Findings"), *blocks] if blocks else []
 
 
 def readers(run: Run) -> dict[str, Reader]:
-    """What is drawn: gains by reward, and by judge if the run is judged."""
+    """How gains are read: by reward, and by judge if the run is judged."""
     by_reward: dict[str, Reader] = {"by reward": keyed}
     return by_reward | ({"by judge": judge_of(run)} if run.judgements else {})
 
 
 def scores(run: Run, places: Sequence[str], read: Reader) -> Scores:
-    """Normalised scores in each environment."""
+    """Normalised scores in each environment, of every method for which they are defined."""
     return {name: dict(scored(by_method(run.of(name)), read)) for name in places}
 
 
 def scored(methods: Methods, read: Reader) -> Iterator[tuple[str, Interval]]:
-    """The normalised score of every shown method for which it is defined."""
+    """The normalised scores of an environment: none if nothing is judged, or beam search is not above uniform."""
     top, bottom = oracle(methods), methods.get(UNIFORM)
-    for name in SHOWN if top and bottom else ():
-        if name in methods:
-            try:
-                one, high, low = shared(*(read(cells) for cells in (methods[name], top, bottom) if cells))
-                yield name, normalised(one, high, np.random.default_rng(0), bottom=low)
-            except ConfigurationError:  # nothing is judged, or beam search is not above uniform
-                continue
+    for name, cells in methods.items() if top and bottom else ():
+        found = score(cells, top, bottom, np.random.default_rng(0), read)
+        if found is not None:
+            yield name, found
 
 
-def findings(run: Run, environment: str, by: Mapping[str, Mapping[str, Interval]]) -> str:
-    """A paragraph on an environment: where reward and judge disagree, what reaches which score, the paper's claims.
-
-    Args:
-        run: The run.
-        environment: One of its environments.
-        by: Scores by title of the panel, then by method.
-    """
-    cells = run.of(environment)
-    methods = {name: some for name, some in by_method(cells).items() if name in SHOWN}
-    found = paper.findings(by_method(cells), run)
-    sentences = [*disagreements(run, methods), *reached(methods, by), most(run, methods), paper.counts(found)]
-    return f"**{cells[0].where}**: {' '.join(sentences)}"
+def picture(run: Run, found: Mapping[str, Scores]) -> list[Block]:
+    """The picture of the main methods' scores."""
+    shown = {
+        words: {place: {name: some[name] for name in SHOWN if name in some} for place, some in by_place.items()}
+        for words, by_place in found.items()
+    }
+    if not any(some for by_place in shown.values() for some in by_place.values()):
+        return []
+    marked = {cell.method for cell in run.done if is_privileged([cell])}
+    return [Picture(f"{run.folder.name}-scores", score_picture.draw(shown, marked), CAPTION)]
 
 
-def reached(methods: Methods, by: Mapping[str, Mapping[str, Interval]]) -> Iterator[str]:
-    """Scores of the best learner that is not privileged, of EAGLE, and of greed with and without the user's taste."""
-    first = next(iter(by.values()))
-    learnt = [name for name in first if any(cell.training for cell in methods[name])]
+def table(run: Run, found: Mapping[str, Scores]) -> list[Block]:
+    """Scores of the best learners and of simple policies in each environment."""
+    body: list[list[str]] = []
+    for place, first in next(iter(found.values())).items():
+        methods = by_method(run.of(place))
+        chosen = {**best_learners({name: methods[name] for name in first}, first), **simple(first)}
+        where = methods[next(iter(methods))][0].where
+        for words, name in chosen.items():
+            marked = named(name, methods) + (" †" if is_privileged(methods[name]) else "")
+            numbers = [number(some[place].get(name)) for some in found.values()]
+            body.append([where, words, marked, str(len(methods[name])), *numbers])
+            where = ""
+    return [Table(["environment", "", "method", "seeds", *found], body)] if body else []
+
+
+def simple(scores: Mapping[str, Interval]) -> dict[str, str]:
+    """The policies without training that show what is to be won."""
+    words = {"greed": "optimistic", "greed without the user's taste": "user_blind", "the order of the edits": "first"}
+    return {role: name for role, name in words.items() if name in scores}
+
+
+def best_learners(methods: Methods, scores: Mapping[str, Interval]) -> dict[str, str]:
+    """The learners with the largest scores, by what they are the best of; each is named once."""
+    learnt = [name for name, cells in methods.items() if any(cell.training for cell in cells)]
     fair = [name for name in learnt if not is_privileged(methods[name])]
-    eagles = [name for name in learnt if name.startswith("eagle")]
-
-    def said(name: str) -> str:
-        return " and ".join(f"{found[name]} {words}" for words, found in by.items() if name in found)
-
-    if fair:
-        best = max(fair, key=lambda name: first[name].estimate)
-        words = "From the uniform policy (0) to beam search (1), the best learner that reads no more than a player is"
-        yield f"{words} {named(best, methods)}, at {said(best)}."
-    if eagles:
-        best = max(eagles, key=lambda name: first[name].estimate)
-        more = ", which was shown more," if is_privileged(methods[best]) else ""
-        yield f"The best EAGLE is {named(best, methods)}{more} at {said(best)}."
-    if "optimistic" in first and "user_blind" in first:
-        greedy = f"Greed with expected utilities, which nobody who plays is shown, is at {said('optimistic')};"
-        yield f"{greedy} for the mean user in place of the own one, at {said('user_blind')}."
+    groups = {
+        "best learner": learnt,
+        "best with well-formed texts": [name for name in learnt if not ill_formed(methods[name])],
+        "best without †": fair,
+        "best without † that chooses offered edits": [name for name in fair if not is_writer(name)],
+        "best EAGLE": [name for name in learnt if name.startswith("eagle")],
+    }
+    best: dict[str, str] = {}
+    for words, some in groups.items():
+        name = max(some, key=lambda name: scores[name].estimate, default="")
+        if name and name not in best.values():
+            best[words] = name
+    return best
 
 
-def disagreements(run: Run, methods: Methods) -> Iterator[str]:
-    """Pairs of methods of which the judge says something that the reward does not, of few methods by name."""
-    if not run.judgements:
-        yield "No judge has read the episodes: everything below is by reward."
-        return
-    found = {name: [other for other in methods if parted(run, methods[name], methods[other])] for name in methods}
-    order = sorted((name for name in found if found[name]), key=lambda name: -len(found[name]))
-    if not order:
-        yield "By the judge, no method gains more than another one that it does not beat by reward."
-    for name in order[:NAMED]:
-        words = ", ".join(title(other) for other in found[name])
-        yield f"By the judge, {named(name, methods)} gains more than {words}; by reward, it does not."
-    if len(order) > NAMED:
-        pairs = sum(len(found[name]) for name in order[NAMED:])
-        yield f"The same holds of {pairs} more pairs of methods in the picture."
-
-
-def parted(run: Run, one: Cells, other: Cells) -> bool:
-    """Whether a method is above another one by judge and not by reward."""
-    if side(judged_difference(run, one, other)) != "above":
-        return False
-    return side(difference(one, other, np.random.default_rng(0))) != "above"
+def findings(run: Run, environment: str) -> str:
+    """A paragraph on an environment: the largest gains, where reward and judge part, and the paper's claims."""
+    cells = run.of(environment)
+    methods = by_method(cells)
+    sentences = [most(run, methods), *parted(run, methods), paper.counts(paper.findings(methods, run))]
+    return f"**{cells[0].where}** ({len(methods)} methods): {' '.join(sentences)}"
 
 
 def most(run: Run, methods: Methods) -> str:
@@ -148,9 +154,44 @@ def most(run: Run, methods: Methods) -> str:
         name: judged_mean(run.judged(cells), lambda item: item.confirmed, rng) for name, cells in methods.items()
     }
     parts = []
-    for words, gains in (("by reward", by_reward), ("by the judge", opinions)):
+    for words, gains in (("by reward", by_reward), ("by judge", opinions)):
         some = {name: gain for name, gain in gains.items() if gain is not None}
         if some:
             best = max(some, key=lambda name: some[name].estimate)
             parts.append(f"{named(best, methods)} {words} ({some[best]})")
-    return f"The largest gain: {' and '.join(parts)}."
+    return f"largest gain: {' and '.join(parts)}."
+
+
+def parted(run: Run, methods: Methods) -> Iterator[str]:
+    """How many pairs of methods are in order by reward and by judge, and which are in opposite orders."""
+    compared = compare_all(run, methods)
+    if not compared:
+        return
+    sides = [(side(item.reward), side(item.judge)) for item in compared]
+    by_reward, by_judge = (sum(pair[i] != "undecided" for pair in sides) for i in (0, 1))
+    only = sum(reward == "undecided" != judge for reward, judge in sides)
+    numbers = f"{by_reward} are in order by reward and {by_judge} by judge, of these {only} by judge only"
+    yield f"Of {len(compared)} pairs, {numbers} and {opposed(compared)}"
+
+
+def compare_all(run: Run, methods: Methods) -> list[Verdict]:
+    """Both differences of every judged pair of methods that can move; by judge, the first gains more."""
+    moving = [name for name in methods if not cannot_move(name)]
+    found = []
+    for one, other in combinations(moving, 2):
+        item = verdict(run, f"{title(one)} gains more than {title(other)}", methods[one], methods[other])
+        if item.reward is not None and item.judge is not None:
+            turned = Verdict(f"{title(other)} gains more than {title(one)}", -item.reward, -item.judge)
+            found.append(item if item.judge.estimate >= 0 else turned)
+    return found
+
+
+def opposed(compared: Sequence[Verdict]) -> str:
+    """The pairs that reward and judge put in opposite orders, the largest difference by judge first."""
+    found = [item for item in compared if (side(item.judge), side(item.reward)) == ("above", "below")]
+    if not found:
+        return "none in the opposite order."
+    found.sort(key=lambda item: -item.judge.estimate if item.judge else 0.0)
+    names = [f"{item.claim} ({item.judge}; by reward {item.reward})" for item in found[:NAMED]]
+    more = [f"{len(found) - NAMED} more"] if len(found) > NAMED else []
+    return f"{len(found)} in the opposite order. By judge, {'; '.join([*names, *more])}."

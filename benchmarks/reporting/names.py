@@ -33,6 +33,8 @@ FAMILIES = {
 }
 """Name and colour of each family of methods."""
 WORDS = REFERENCES | {"stock": "stock policy", "half": "half the budget", "reads": "reads text", "bc": "cloned first"}
+WRITERS = ("elm", "cola", "grpo_tokens", "profile")
+"""Families that write their texts themselves, instead of choosing among the offered edits."""
 PAPER = ("elm", *(f"{family}-{name}" for family in ("supervised", "eagle") for name in REFERENCES))
 """Methods of the paper's main table, in its order."""
 
@@ -82,10 +84,15 @@ def is_partial(method: str) -> bool:
 
 
 def is_blind(method: str) -> bool:
-    """Whether it ignores the reward, and so cannot hack it: it follows chance, a design or a profile."""
+    """Whether it ignores the reward, and so cannot hack it: it follows chance, a design, a profile or an order."""
     family, variant = parts(method)
     policy = variant.split("-")[0] if family in ("supervised", "reads") else family
-    return policy in ("uniform", "g_optimal", "no_op", "profile")
+    return policy in ("uniform", "g_optimal", "no_op", "profile", "first")
+
+
+def is_writer(method: str) -> bool:
+    """Whether it writes its texts itself, instead of choosing among the offered edits."""
+    return parts(method)[0] in WRITERS
 
 
 def is_oracle(method: str) -> bool:

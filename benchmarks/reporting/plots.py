@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from benchmarks.reporting.names import colour, is_partial, style, title
 from benchmarks.reporting.standings import Cells, Methods, Standing, columns, win_rate
 from benchmarks.running.records import LatentMap
 from benchmarks.running.runs import rows_of
-from benchmarks.stats import Interval, performance_profile
+from benchmarks.stats import performance_profile
 
 Floats = NDArray[np.float64]
 
@@ -74,56 +74,6 @@ def bars(standings: Sequence[Standing]) -> bytes:
     axes.set_axisbelow(True)
     axes.set_xlabel("gain in utility, 95 % interval")
     return png(figure)
-
-
-def lead(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], marked: Collection[str] = ()) -> bytes:
-    """Scores of methods: a panel for each way to judge, a marker for each environment, the best method on top.
-
-    Args:
-        panels: Intervals by title of the panel, then by environment, then by method.
-        marked: Methods whose names get a dagger.
-    """
-    from matplotlib.figure import Figure
-
-    first = next(iter(panels.values()))
-    named = {name for found in first.values() for name in found}
-    means = {name: np.mean([found[name].estimate for found in first.values() if name in found]) for name in named}
-    order = sorted(named, key=lambda name: (means[name], name))
-    figure = Figure(figsize=(WIDTH + 3.2, 1.3 + 0.3 * len(order)), layout="constrained")
-    drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (words, found) in zip(drawn, panels.items(), strict=True):
-        for i, scores in enumerate(found.values()):
-            draw_scores(axes, scores, order, MARKERS[i % len(MARKERS)], 0.16 * (i - (len(found) - 1) / 2))
-        names = [f"{title(name)} †" if name in marked else title(name) for name in order]
-        axes.set_yticks(range(len(order)), names, fontsize=9)
-        for place in (0, 1):
-            axes.axvline(place, color=FAINT, linewidth=0.8, linestyle=":")
-        axes.set_title(words, fontsize=11)
-        axes.set_xlabel("normalised score: uniform 0, beam search 1", fontsize=8)
-        axes.grid(axis="x", color="#eeeeee")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    marks = [drawn[0].plot([], [], MARKERS[i % len(MARKERS)], color=INK, label=name)[0] for i, name in enumerate(first)]
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    return png(figure)
-
-
-MARKERS = "osD^v"  # of environments
-
-
-def draw_scores(
-    axes: Any,  # noqa: ANN401
-    scores: Mapping[str, Interval],
-    order: Sequence[str],
-    marker: str,
-    shift: float,
-) -> None:
-    """The scores of one environment in a panel."""
-    for place, name in enumerate(order):
-        if name in scores:
-            item, height = scores[name], place + shift
-            axes.plot([item.low, item.high], [height, height], color=colour(name), linewidth=2)
-            axes.plot([item.estimate], [height], marker, color=colour(name), markersize=6, markeredgecolor="white")
 
 
 def curves(methods: Methods, standings: Sequence[Standing], across: str) -> bytes:

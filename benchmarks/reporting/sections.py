@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from tqdm import tqdm
 
 from benchmarks.reporting import paper
 from benchmarks.reporting.document import Block, Bullets, Heading, Table, Text, read_page
 from benchmarks.reporting.episodes import latent_map, side_by_side
 from benchmarks.reporting.judged import judges, unjudged
-from benchmarks.reporting.names import PAPER, is_partial
+from benchmarks.reporting.names import PAPER
 from benchmarks.reporting.people import people
 from benchmarks.reporting.pictures import pictures
 from benchmarks.reporting.standings import Methods, standings
@@ -22,16 +21,14 @@ from benchmarks.reporting.tables import (
     cost_table,
     decoder,
     gains_table,
-    ill_formed,
     left_out,
-    named,
     paper_table,
     rivals,
     settings_table,
     warnings,
 )
 from benchmarks.reporting.targets import Target, checks, eagle_targets
-from benchmarks.running.runs import Run, by_method, rows_of
+from benchmarks.running.runs import Run, by_method
 
 TABLES = {
     "t1_methods": ("T1: methods", paper.T1),
@@ -85,34 +82,9 @@ def settings_section(run: Run, name: str, words: str) -> list[Block]:
     return [*blocks, *(read_page(run.page, 2) if run.page else [])]
 
 
-def in_short(runs: Sequence[Run]) -> list[Block]:
-    """The main table in a few lines."""
-    lines = []
-    for run in runs:
-        for environment in run.environments if run.experiment == "t1_methods" else ():
-            cells = run.of(environment)
-            if cells:
-                lines.append(f"{cells[0].where}: {shortly(by_method(cells), run)}")
-    return [Heading("In short"), Bullets(lines)] if lines else []
-
-
-def shortly(methods: Methods, run: Run) -> str:
-    """The methods with the largest gains in an environment, and counts of the paper's claims by verdict."""
-    whole = [name for name in methods if not is_partial(name)]
-    ranked = sorted(whole, key=lambda name: -np.mean([row.gain for row in rows_of(methods[name])]))
-    best = f"{named(ranked[0], methods)} has the largest gain"
-    learnt = [name for name in ranked if any(cell.training and cell.training.calls for cell in methods[name])]
-    if learnt and learnt[0] != ranked[0]:
-        best += f"; among learners, {named(learnt[0], methods)}"
-    proper = [name for name in learnt if not ill_formed(methods[name])]
-    if proper and proper[0] != learnt[0]:
-        best += f"; among learners with well-formed texts, {named(proper[0], methods)}"
-    return f"{best}. {paper.counts(paper.findings(methods, run))}"
-
-
 def paper_sections(runs: Sequence[Run]) -> list[Block]:
     """T1 to T4, and other runs that compare methods."""
-    blocks = in_short(runs)
+    blocks: list[Block] = []
     for experiment, (name, words) in TABLES.items():
         some = [run for run in runs if run.experiment == experiment]
         for run in some:

@@ -72,7 +72,8 @@ GAIN_LEGEND = (
     "*normalised score* is 0 for the uniform policy and 1 for the beam oracle, over the episodes that all three share. "
     "*Beats uniform* is the probability of a gain above the uniform policy's. *Percentile* is that of the last text's "
     "predicted rating in the catalog. *Well-formed* is the share of episodes with only well-formed texts. Steps and "
-    "calls include recorded episodes, warm starts and texts that were drawn again. *Calls of the surrogate* are those "
+    "calls include recorded episodes, warm starts and texts that were drawn again; of CoLA and GRPO (tokens), steps "
+    "are the rewrites that training draws, each of them two calls. *Calls of the surrogate* are those "
     "of its fit, once for all methods, given to those that read what it predicts; the action sets that everyone is "
     "offered were designed with it too. *Reads* marks what is privileged: who was shown, in use or in "
     "training, what edits are expected to do (`effects`) or to be worth (`expected`), trial rewrites, or the utility "
@@ -203,13 +204,15 @@ def claims(methods: Methods, run: Run) -> list[Block]:
     return [Table(["claim of the paper", "by reward", "by judge", "verdict"], body, caption)]
 
 
+EAGLES = tuple(f"eagle-{name}" for name in REFERENCES)
 RIVALS = (
     *((f"eagle-{name}", "ppo") for name in REFERENCES),
     *((f"eagle-{name}-half", "ppo-half") for name in REFERENCES),
     *((f"eagle-{name}", f"ppo-bc-{name}") for name in REFERENCES),
     *((f"eagle-{name}", name) for name in REFERENCES),
-    *((name, "user_blind") for name in ("ppo", "optimistic", *(f"eagle-{name}" for name in REFERENCES))),
-    *((name, "uniform") for name in ("g_optimal", "user_blind", "no_op")),
+    *((name, below) for below in ("user_blind", "first") for name in ("ppo", "optimistic", *EAGLES)),
+    *(("cola", "grpo_tokens"), ("cola", "ppo"), ("grpo_tokens", "ppo")),
+    *((name, "uniform") for name in ("g_optimal", "user_blind", "first", "no_op")),
 )
 """Pairs of methods that the paper does not compare, or that say what a task asks for."""
 
@@ -252,6 +255,7 @@ def cost_table(runs: Sequence[Run]) -> Table:
     head += ["calls per episode", "tokens per episode", "seconds per episode"]
     caption = (
         "Mean over seeds of the training (recorded episodes and earlier agents included), and of a test episode. "
+        "Tokens are those of the language model that writes: of ELM, CoLA and GRPO (tokens), their own. "
         "Dollars are 0 for a model that runs on this machine or has no known price."
     )
     return Table(head, [

@@ -80,7 +80,12 @@ def judged_difference(run: Run, one: Cells, other: Cells) -> Interval | None:
 
 def is_trivial(above: str, below: str) -> bool:
     """Whether a comparison cannot fail, or cannot be failed, since one side imitates a policy that knows nothing."""
-    return any(f"{name}-uniform" in (above, below) for name in IMITATORS)
+    return cannot_move(above) or cannot_move(below)
+
+
+def cannot_move(method: str) -> bool:
+    """Whether a method imitates the uniform policy."""
+    return method in [f"{name}-uniform" for name in IMITATORS]
 
 
 def rows(verdicts: Sequence[Verdict]) -> list[list[str]]:

@@ -17,7 +17,7 @@ from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.language.rewriting import rewrite
+from eagle_gym.language.rewriting import next_texts
 from eagle_gym.latent.geometry import project_to_ball
 from eagle_gym.seeding import stable_seed
 
@@ -85,7 +85,7 @@ class Rollout:
                 own_seeds += [stable_seed(seed, candidate, j) for j in range(self.samples)]
         if not asked:
             return [np.zeros((0, z.shape[1])) for _ in texts]
-        means = encode_distinct(self.space, rewrite(self.model, asked, own_seeds, temperature=self.temperature))
+        means = encode_distinct(self.space, next_texts(self.model, asked, own_seeds, temperature=self.temperature))
         means = means.reshape(len(asked) // self.samples, self.samples, -1).mean(axis=1)
         return np.split(means, np.cumsum([len(candidates) for candidates in edits])[:-1])
 

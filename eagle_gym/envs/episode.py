@@ -20,7 +20,7 @@ from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.transition import score
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, NotShownError
-from eagle_gym.language.change import CHANGES
+from eagle_gym.language.change import CHANGES, CUT_OFF
 from eagle_gym.language.model import Usage, masked
 
 METADATA: Final[Mapping[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
@@ -140,7 +140,7 @@ def _is_whole(world: World, state: object) -> bool:
     return (
         state.text in FreeText()
         and isinstance(state.valid, bool)
-        and state.rewrite in ("", *CHANGES)
+        and state.rewrite in ("", CUT_OFF, *CHANGES)
         and 0 <= state.movement <= 2
         and 0 <= state.user < len(world.catalog.users)
         and -1 <= state.item < len(world.catalog.items)

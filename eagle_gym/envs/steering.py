@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.observation import make_info, make_observation
 from eagle_gym.envs.render import Frame
 from eagle_gym.envs.spaces import FreeText
-from eagle_gym.envs.world import RawState, State, World
+from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError
 from eagle_gym.language import rewriting
 from eagle_gym.language.codes import CodeModel, load_codes
@@ -162,17 +163,17 @@ class Steering:
         for row, state in zip(rows, before, strict=True):
             _, text, proper = texts[row]
             tags = rewriting.carried_tags(state.text, self.model.format.language)
-            said = written.get(row) or (plot_english.with_tags(text, tags) if text else state.text)
+            said = written[row] if row in written else plot_english.with_tags(text, tags) if text else state.text
             after = transition.next_text(world, state, said)
-            raw.append(RawState(said, state.user, state.item, after.step, after.valid and proper, state.start))
+            raw.append(dataclasses.replace(after, valid=after.valid and proper, rewrite=""))
         states = transition.with_rewards(world, before, transition.make_states(world, raw))
         for row, state in zip(rows, states, strict=True):
             self.envs[row].append(Frame(state, texts[row][0], state.reward))
         self.begin([row for row, state in zip(rows, states, strict=True) if not transition.is_over(world, state)])
         return {row: (state, state.reward) for row, state in zip(rows, states, strict=True)}
 
-    def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str]:
-        """Rewrites by the environment's own language model, as edits ask."""
+    def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str | None]:
+        """Rewrites by the environment's own language model, as edits ask; None for one that was cut off."""
         if not edits:
             return {}
         world = self.world

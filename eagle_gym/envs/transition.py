@@ -24,7 +24,7 @@ from eagle_gym.envs.spaces import FreeText
 from eagle_gym.envs.world import Pays, RawState, State, World
 from eagle_gym.errors import ConfigurationError, EpisodeError, TextError, suggest
 from eagle_gym.language import rewriting
-from eagle_gym.language.change import change
+from eagle_gym.language.change import CUT_OFF, change
 from eagle_gym.language.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def score(
 def rewrite(world: World, states: Sequence[State], actions: Sequence[int], seeds: Sequence[int]) -> list[RawState]:
     """Let the language model rewrite the texts as the chosen edits ask, in one batched call.
 
-    Plot English that does not parse is drawn again, as `eagle_gym.language.rewriting` describes.
+    Plot English that does not parse is drawn again, as `eagle_gym.language.rewriting` describes. Where every answer was
+    cut off at the limit of tokens, the text stays, and is not valid.
 
     Args:
         world: The world.
@@ -215,8 +216,11 @@ def rewrite_with(world: World, states: Sequence[State], edits: Sequence[str], se
     return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
 
 
-def next_text(world: World, state: State, text: str) -> RawState:
-    """A text that follows another in its episode."""
+def next_text(world: World, state: State, text: str | None) -> RawState:
+    """A text that follows another in its episode; the same text where the answer was cut off (None)."""
+    if text is None:
+        found = "" if world.resources.speaks_plot_english else CUT_OFF
+        return RawState(state.text, state.user, state.item, state.step + 1, False, state.start, found)
     proper = is_proper(world, state.text, text)
     found = "" if world.resources.speaks_plot_english else change(state.text, text)
     return RawState(text, state.user, state.item, state.step + 1, proper, state.start, found)

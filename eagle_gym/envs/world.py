@@ -296,7 +296,8 @@ class State:
         start: [n] Embedding of the episode's first text.
         reward: Reward of the step that led here, 0 at the start.
         change: [n] Displacement of the embedding in that step, 0 at the start.
-        rewrite: What that step made of a free text (`eagle_gym.language.change`); "" at the start, and in plot English.
+        rewrite: What that step made of a free text (`eagle_gym.language.change`), "cut off" if no answer was finished;
+            "" at the start, and in plot English.
         movement: Cosine distance between what the encoder reads in the text and in the one before it; 0 at the start,
             and in plot English.
     """

@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 Change = Literal["copied", "edited", "rewritten", "summarised", "rambled"]
 CHANGES: Final[tuple[str, ...]] = get_args(Change)
+CUT_OFF: Final = "cut off"  # in place of a change where no answer was finished, and the text stays
 LEAST_KEPT: Final = 0.5  # share of the words, in their order, that an edited text keeps
 SHORTER: Final = 0.6  # a text that keeps less and has fewer words than this multiple is a summary
 LONGER: Final = 1.5, 12  # a text with more words than this multiple, and so many more, rambles

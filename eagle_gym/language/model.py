@@ -2,7 +2,8 @@
 
 A *generation* is one sampled text for one prompt. Each has its own seed, so a row's text does not depend on the other
 rows of its batch. A generation that holds no text or is cut off is drawn again, with seeds derived from its own. If
-that does not help, `LanguageModelError` is raised. No unfinished text leaves this package.
+that does not help, `LanguageModelError` is raised, of the kind `CutOffError` where texts were cut off. No unfinished
+text leaves this package.
 """
 
 from __future__ import annotations
@@ -119,6 +120,8 @@ class Usage:
             `LanguageModelError` if a budget does not allow them.
         listener: Is told every call while it is set (see `calls.record_calls`). Models that have token ids and
             log-probabilities then add them to their completions.
+        rewrites: Whether the model has finished a rewrite. Until then, a batch of answers that are all cut off means
+            that the limit of tokens is too low.
     """
 
     calls: int = 0
@@ -129,6 +132,7 @@ class Usage:
     cost: float = 0.0
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
     listener: Callable[[Sequence[Call]], None] | None = field(default=None, repr=False, compare=False)
+    rewrites: bool = field(default=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:
@@ -223,7 +227,8 @@ class LanguageModel(Protocol):
 
         Raises:
             ConfigurationError: The arguments do not match.
-            LanguageModelError: A row failed, or still held no finished text after its retries.
+            CutOffError: Rows still reached the limit of tokens after their retries.
+            LanguageModelError: A row failed, or still held no text after its retries.
         """
         ...
 

@@ -25,10 +25,11 @@ import numpy as np
 from filelock import FileLock
 
 from eagle_gym.cache import drop_cut_line
-from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.errors import ConfigurationError, CutOffError, LanguageModelError, PreparationError
 from eagle_gym.language.metering import load_inner
 from eagle_gym.language.model import Completion, Language, LanguageModel, Tokens, Usage, check_request
 from eagle_gym.language.prompts import Prompt
+from eagle_gym.language.sampling import is_finished
 
 FORMAT = "eagle_gym recording 5"
 NEAREST_AMONG = 2000  # at most so many recorded questions are compared with one that was not recorded
@@ -239,17 +240,22 @@ class RecordedModel:
         """Answer recorded questions from the file and the others in one batched call; see the protocol."""
         questions = _questions(prompts, seeds, temperature)
         new = [question for question in dict.fromkeys(questions) if question not in self._recording.answers]
+        complaint = ""
         if new:
             own_seeds = [cast("int", question.seed) for question in new]
             try:
                 answers = self.inner.generate([question.prompt for question in new], own_seeds, temperature=temperature)
+            except CutOffError as error:
+                self._recording.add((new[row], answer) for row, answer in (error.answered | error.cut).items())
+                complaint = str(error)
             except LanguageModelError as error:
                 self._recording.add((new[row], answer) for row, answer in error.answered.items())
                 raise
-            self._recording.add(zip(new, answers, strict=True))
+            else:
+                self._recording.add(zip(new, answers, strict=True))
         answers = [cast("Completion", self._recording.find(question)) for question in questions]
         _tell_recorded(self.usage, questions, answers, leave_out=set(new))
-        return answers
+        return _finished(answers, complaint)
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """Take recorded scores from the file and the others from one call; see the protocol."""
@@ -290,6 +296,7 @@ class ReplayedModel:
         """The recorded answers.
 
         Raises:
+            CutOffError: Recorded answers were cut off, at every attempt that the model made.
             LanguageModelError: A question was not recorded.
         """
         began = time.perf_counter()
@@ -297,7 +304,7 @@ class ReplayedModel:
         answers = [cast("Completion", self._recording.find(question)) for question in questions]
         self.usage.add(answers, seconds=time.perf_counter() - began)
         self.usage.tell(prompts, seeds, temperature, answers)
-        return answers
+        return _finished(answers)
 
     def score(self, prompt: Prompt, continuations: Sequence[str]) -> np.ndarray:
         """The recorded log-probabilities; raises like `generate`."""
@@ -319,6 +326,19 @@ def _tell_recorded(
             usage.tell([question.prompt], [seed], temperature, [answer], recorded=True)
 
 
+def _finished(answers: Sequence[Completion], complaint: str = "") -> list[Completion]:
+    """Recorded answers, if none of them was cut off; otherwise raise as the model did, with its complaint."""
+    cut = {row: answer for row, answer in enumerate(answers) if not is_finished(answer)}
+    if cut:
+        tokens = next(iter(cut.values())).completion_tokens
+        known = f"{len(cut)} of {len(answers)} recorded answers were cut off, the first at {tokens} tokens"
+        error = CutOffError(complaint or known)
+        error.cut = cut
+        error.answered = {row: answer for row, answer in enumerate(answers) if row not in cut}
+        raise error
+    return list(answers)
+
+
 def _questions(prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float) -> list[Question]:
     check_request(prompts, seeds, temperature)
     return [Question(prompt, int(seed), float(temperature)) for prompt, seed in zip(prompts, seeds, strict=True)]
@@ -336,7 +356,7 @@ def _question(fields: dict[str, Any]) -> Question:
 
 
 def _answer(found: object, *, is_score: bool) -> RecordedAnswer:
-    """A recorded score, or a recorded completion: a finished text with its tokens."""
+    """A recorded score, or a recorded completion: a finished text, or one that was cut off, with its tokens."""
     if is_score:
         _check("answer", found, int, float)
         if math.isnan(score := float(cast("float", found))):
@@ -351,8 +371,8 @@ def _answer(found: object, *, is_score: bool) -> RecordedAnswer:
     _check("text", answer.text, str)
     for name in ("prompt_tokens", "completion_tokens"):
         _check(name, getattr(answer, name), int)
-    if not answer.text or answer.finish_reason != "stop":
-        raise ValueError(f"expected a finished text, got {answer.text[:40]!r} with {answer.finish_reason!r}")
+    if answer.finish_reason not in ("stop", "length") or (answer.finish_reason == "stop" and not answer.text):
+        raise ValueError(f"expected a text or a cut one, got {answer.text[:40]!r} with {answer.finish_reason!r}")
     return answer
 
 

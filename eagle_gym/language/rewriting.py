@@ -5,6 +5,10 @@ parses samples from the model's distribution, conditional on parsing. For some t
 writes plot English. Its last answer then counts although it does not parse. Each row has its own seeds, so its text
 does not depend on other rows.
 
+An answer that reaches the limit of tokens at every attempt is no failed call: the model was asked and rambled. It is
+None here, and the text that should have been rewritten stays. Only where a model has not yet finished a single rewrite
+and all of a batch are cut off, that is an error, since then the limit is too low.
+
 A model of plot English never sees the tags that a text carries: they are taken off before it is asked and put back onto
 its answer. A general model sees the whole text.
 """
@@ -16,6 +20,7 @@ from dataclasses import replace
 from typing import Final
 
 from eagle_gym import plot_english
+from eagle_gym.errors import CutOffError
 from eagle_gym.language import sampling
 from eagle_gym.language.model import Completion, Language, LanguageModel
 from eagle_gym.language.prompts import Prompt
@@ -30,7 +35,17 @@ def seeds_of(seed: int) -> list[int]:
     return [seed, *(sampling.derived_seed(seed, attempt) for attempt in _NUMBERS)]
 
 
-def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float) -> list[str]:
+def next_texts(
+    model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float
+) -> list[str]:
+    """The texts after some rewrites: those of `rewrite`, and the texts before where they are None."""
+    texts = rewrite(model, prompts, seeds, temperature=temperature)
+    return [prompt.text if text is None else text for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def rewrite(
+    model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float
+) -> list[str | None]:
     """Rewrite texts in one batched call, and in further calls those that should be plot English and do not parse.
 
     Args:
@@ -40,10 +55,11 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
         temperature: Sampling temperature.
 
     Returns:
-        [B] texts. If the model writes plot English, nearly all of them parse.
+        [B] texts, None where every answer was cut off. If the model writes plot English, nearly all texts parse.
 
     Raises:
         LanguageModelError: A call failed.
+        CutOffError: All answers were cut off, and the model has not finished a rewrite before.
     """
     carried = [carried_tags(prompt.text, model.language) for prompt in prompts]
     prompts = [replace(prompt, text=visible(prompt.text, model.language)) for prompt in prompts]
@@ -51,14 +67,29 @@ def rewrite(model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int
     def again(rows: Sequence[int], attempt: int) -> list[Completion]:
         model.usage.retries += len(rows)  # the call checks the budget: recorded answers are free
         fresh = [sampling.derived_seed(seeds[row], attempt) for row in rows]
-        return model.generate([prompts[row] for row in rows], fresh, temperature=temperature)
+        return _ask(model, [prompts[row] for row in rows], fresh, temperature)
 
-    completions = model.generate(prompts, seeds, temperature=temperature)
+    completions = _ask(model, prompts, seeds, temperature)
+    model.usage.rewrites |= bool(prompts)
     if model.language == "plot_english" and temperature > 0:
-        completions = sampling.draw_again(completions, _parses, again, _NUMBERS)
+        completions = sampling.draw_again(completions, _may_stay, again, _NUMBERS)
     return [
-        plot_english.with_tags(completion.text, tags) for completion, tags in zip(completions, carried, strict=True)
+        plot_english.with_tags(completion.text, tags) if sampling.is_finished(completion) else None
+        for completion, tags in zip(completions, carried, strict=True)
     ]
+
+
+def _ask(
+    model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float
+) -> list[Completion]:
+    """Answers, some of which may be cut off."""
+    try:
+        return model.generate(prompts, seeds, temperature=temperature)
+    except CutOffError as error:
+        if not error.answered and not model.usage.rewrites:
+            raise
+        found = {**error.answered, **error.cut}
+        return [found[row] for row in range(len(prompts))]
 
 
 def visible(text: str, language: Language) -> str:
@@ -71,5 +102,6 @@ def carried_tags(text: str, language: Language) -> tuple[str, ...]:
     return plot_english.split_tags(text)[1] if language == "plot_english" else ()
 
 
-def _parses(completion: Completion) -> bool:
-    return plot_english.parses(completion.text)
+def _may_stay(completion: Completion) -> bool:
+    """Whether a row is not drawn again: it parses, or it was drawn often enough to see that it rambles."""
+    return not sampling.is_finished(completion) or plot_english.parses(completion.text)

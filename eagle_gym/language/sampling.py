@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from eagle_gym.errors import LanguageModelError
+from eagle_gym.errors import CutOffError, LanguageModelError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
 
@@ -37,7 +37,8 @@ def draw_until_finished(
     At temperature 0 there is one attempt, since another draw cannot differ.
 
     Raises:
-        LanguageModelError: A row has no finished text after the last attempt, or a budget allows no further attempt.
+        CutOffError: Rows have no finished text after the last attempt, since they reach the limit of tokens.
+        LanguageModelError: A row has no text after the last attempt, or a budget allows no further attempt.
     """
     attempts = ATTEMPTS if temperature > 0 else 1
 
@@ -57,9 +58,9 @@ def draw_until_finished(
         completions = draw(prompts, seeds)
         usage.tell(prompts, seeds, temperature, completions)
         completions = draw_again(completions, is_finished, again, range(1, attempts))
-        for prompt, completion in zip(prompts, completions, strict=True):
-            if not is_finished(completion):
-                raise LanguageModelError(_failure(prompt, completion, attempts))
+        unfinished = {row: said for row, said in enumerate(completions) if not is_finished(said)}
+        if unfinished:
+            raise _failure(prompts, unfinished, attempts)
     except LanguageModelError as error:
         answered = dict(enumerate(completions)) | error.answered
         error.answered = {row: completion for row, completion in answered.items() if is_finished(completion)}
@@ -99,7 +100,19 @@ def is_finished(completion: Completion) -> bool:
     return completion.finish_reason == "stop" and bool(completion.text)
 
 
-def _failure(prompt: Prompt, completion: Completion, attempts: int) -> str:
+def _failure(prompts: Sequence[Prompt], unfinished: dict[int, Completion], attempts: int) -> LanguageModelError:
+    """The error of rows without a finished text: of those without any text, if there are such."""
+    empty = {row: said for row, said in unfinished.items() if said.finish_reason != "length"}
+    row, said = next(iter((empty or unfinished).items()))
+    message = _complaint(prompts[row], said, attempts)
+    if empty:
+        return LanguageModelError(message)
+    error = CutOffError(message)
+    error.cut = unfinished
+    return error
+
+
+def _complaint(prompt: Prompt, completion: Completion, attempts: int) -> str:
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     asked = f"{prompt.task} prompt {prompt.edit or prompt.text[:80]!r}"
     if completion.finish_reason == "length":

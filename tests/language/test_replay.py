@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
+from eagle_gym.errors import ConfigurationError, CutOffError, LanguageModelError, PreparationError
 from eagle_gym.language import Prompt, load_language_model
 from eagle_gym.language.replay import FORMAT, Origin, RecordedModel, Recording, ReplayedModel, _record
+from tests import fake_worlds
 from tests.language.tiny import WORDS, ScriptedModel
 
 PROMPTS = [Prompt("rewrite", text, "add a robot") for text in WORDS]
@@ -153,6 +154,20 @@ def test_what_was_answered_is_kept_where_another_row_failed(control_folder: Path
     replayed = load_language_model(f"replay:{path}")
     for row, answer in kept.items():
         assert replayed.generate([(PROMPTS * 8)[row]], [row]) == [answer]
+    with pytest.raises(CutOffError, match="of 32 recorded answers were cut off, the first at 12 tokens") as again:
+        replayed.generate(PROMPTS * 8, range(32))
+    assert (again.value.answered, again.value.cut) == (kept, caught.value.cut)
+
+
+def test_an_answer_that_was_cut_off_is_not_asked_for_again(tmp_path: Path):
+    prompts = [Prompt("rewrite", "A film.", edit) for edit in ("Ramble.", "Make it dark.")]
+    inner = fake_worlds.ScriptedModel(cut=("Ramble.",))
+    model = RecordedModel(inner, tmp_path / "calls.jsonl")
+    for _ in range(2):
+        with pytest.raises(CutOffError) as caught:
+            model.generate(prompts, [0, 1])
+        assert (list(caught.value.cut), list(caught.value.answered)) == ([0], [1])
+    assert len(inner.batches) == 1
 
 
 @pytest.mark.parametrize("left", [None, b""])
@@ -210,11 +225,11 @@ def with_line(path: Path, question: object, answer: object) -> Path:
 @pytest.mark.parametrize(
     ("question", "answer", "message"),
     [
-        (ASKED, {**ANSWER, "text": ""}, "expected a finished text, got ''"),
+        (ASKED, {**ANSWER, "text": ""}, "expected a text or a cut one, got ''"),
         (ASKED, {**ANSWER, "text": 7}, "expected str as text, got int"),
         (ASKED, {**ANSWER, "prompt_tokens": "1"}, "expected int as prompt_tokens, got str"),
         (ASKED, {**ANSWER, "completion_tokens": None}, "expected int as completion_tokens, got NoneType"),
-        (ASKED, {**ANSWER, "finish_reason": "length"}, "expected a finished text, got 'A film.' with 'length'"),
+        (ASKED, {**ANSWER, "finish_reason": "why"}, "expected a text or a cut one, got 'A film.' with 'why'"),
         (ASKED, {**ANSWER, "mood": 1}, "unexpected keyword argument"),
         (ASKED, -1.0, "expected dict as answer, got float"),
         ({**ASKED, "seed": None}, ANSWER, "expected int as seed"),

@@ -10,8 +10,9 @@ import pytest
 from eagle_gym import plot_english
 from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.errors import CutOffError
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.language.rewriting import carried_tags, rewrite, visible
+from eagle_gym.language.rewriting import carried_tags, next_texts, rewrite, visible
 from tests.fake_worlds import ScriptedModel, make_tiny_world
 
 TEXT = "A western film. Tags: quirky, dark comedy."
@@ -50,6 +51,43 @@ def test_a_general_model_sees_the_whole_text() -> None:
     assert rewrite(model, [Prompt("rewrite", text=TEXT, edit="Make it odd.")], [0], temperature=1.0) == [TEXT]
     assert model.seen[0].text == TEXT
     assert (visible(TEXT, "free"), carried_tags(TEXT, "free")) == (TEXT, ())
+
+
+@pytest.mark.parametrize("language", ["free", "plot_english"])
+def test_answers_that_are_cut_off_are_none_and_leave_the_others(language: Any) -> None:
+    model = Spy(language=language, fidelity=1.0, invent=0.0, cut=("Ramble.",))
+    prompts = [Prompt("rewrite", text=TEXT, edit=edit) for edit in ("Ramble.", "Make the tone dark.")]
+    cut, whole = rewrite(model, prompts, [0, 1], temperature=1.0)
+    assert cut is None
+    assert whole is not None
+    assert "dark" in whole
+    assert len(model.seen) == 2, "the model itself has drawn it several times"
+    assert next_texts(model, prompts, [0, 1], temperature=1.0) == [TEXT, whole]
+    assert rewrite(model, prompts[:1], [0], temperature=1.0) == [None], "it has finished a rewrite before"
+
+
+def test_a_model_that_has_finished_nothing_yet_has_too_low_a_limit() -> None:
+    model = Spy(language="free", cut=("Ramble.",))
+    prompts = [Prompt("rewrite", text=TEXT, edit=edit) for edit in ("Ramble.", "Ramble.", "Make it odd.")]
+    for _ in range(2):
+        with pytest.raises(CutOffError):
+            rewrite(model, prompts[:2], [0, 1], temperature=1.0)
+    assert rewrite(model, prompts, [0, 1, 2], temperature=1.0)[:2] == [None, None]
+    assert rewrite(model, prompts[:2], [0, 1], temperature=1.0) == [None, None]
+
+
+def test_a_text_that_left_the_language_stays_where_it_is_cut_off_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Spy(garble=1.0)
+    prompts = [Prompt("rewrite", text="A western film.", edit="Blend in comedy.")]
+    drawn = model.generate
+
+    def generate(prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0) -> Any:
+        model.cut = ("Blend in comedy.",) if model.usage.retries == 3 else ()
+        return drawn(prompts, seeds, temperature=temperature)
+
+    monkeypatch.setattr(model, "generate", generate)
+    assert rewrite(model, prompts, [0], temperature=1.0) == [None]
+    assert len(model.batches) == 4
 
 
 @pytest.mark.parametrize(("language", "seen"), [("plot_english", "A western film."), ("free", TEXT)])

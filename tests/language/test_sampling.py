@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_gym.errors import LanguageModelError
+from eagle_gym.errors import CutOffError, LanguageModelError
 from eagle_gym.language import Completion, Prompt, Usage
 from eagle_gym.language.sampling import derived_seed, draw_until_finished, row_uniforms
 
@@ -58,14 +58,30 @@ def test_only_unfinished_rows_are_drawn_again():
     assert usage.retries == 2
 
 
-@pytest.mark.parametrize(
-    ("bad", "message"), [(Completion("", 3, 1, "stop"), "empty"), (Completion("cut", 3, 4, "length"), "cut off at 4")]
-)
+EMPTY, CUT = Completion("", 3, 1, "stop"), Completion("cut", 3, 4, "length")
+
+
+def always(seed: int, answer: Completion) -> dict[int, Completion]:
+    return dict.fromkeys((seed, derived_seed(seed, 1), derived_seed(seed, 2)), answer)
+
+
+@pytest.mark.parametrize(("bad", "message"), [(EMPTY, "empty"), (CUT, "cut off at 4")])
 def test_a_row_that_stays_unfinished_is_an_error(bad: Completion, message: str):
-    script = Script(dict.fromkeys((7, derived_seed(7, 1), derived_seed(7, 2)), bad))
-    with pytest.raises(LanguageModelError, match=message):
+    script = Script(always(7, bad))
+    with pytest.raises(LanguageModelError, match=message) as caught:
         run(script, [1, 7])
     assert len(script.asked) == 3
+    assert [completion.text for completion in caught.value.answered.values()] == ["fine"]
+    assert isinstance(caught.value, CutOffError) == (bad is CUT)
+
+
+def test_rows_that_were_cut_off_are_told_apart_from_those_without_an_answer():
+    with pytest.raises(CutOffError) as caught:
+        run(Script(always(7, CUT) | always(9, CUT)), [7, 1, 9])
+    assert (caught.value.cut, list(caught.value.answered)) == ({0: CUT, 2: CUT}, [1])
+    with pytest.raises(LanguageModelError, match="it was empty") as other:
+        run(Script(always(7, CUT) | always(9, EMPTY)), [7, 1, 9])
+    assert not isinstance(other.value, CutOffError)
 
 
 def test_greedy_rows_are_not_drawn_again():

@@ -27,7 +27,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "smoke": SMALL | FEW | {"films": SHORT, "spaces": (150,), "env_kwargs": TINY},
     "small": SMALL | MORE | {"env_kwargs": {}},
 }
-SIZES["reference"] = SIZES["small"] | {"seeds": 3, "trials": 160}
+SIZES["reference"] = SIZES["small"] | {"seeds": 3, "steps": 96, "trials": 160}
 
 
 def cells(options: Options) -> list[Cell]:

@@ -33,7 +33,7 @@ from eagle_gym.actions.surrogate.model import (
 )
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.prompts import Prompt
-from eagle_gym.language.rewriting import rewrite
+from eagle_gym.language.rewriting import next_texts
 from eagle_gym.plot_english import arrays
 from eagle_gym.seeding import stable_seed
 
@@ -201,7 +201,7 @@ def _answers(
     for begin in range(0, len(prompts), _BATCH):
         part = prompts[begin : begin + _BATCH]
         seeds = [stable_seed(seed, begin + row) for row in range(len(part))]
-        results += rewrite(model, part, seeds, temperature=temperature)
+        results += next_texts(model, part, seeds, temperature=temperature)
         if bar is not None:
             bar.update(len(part))
     return [tuple(results[row : row + samples]) for row in range(0, len(results), samples)]

@@ -17,7 +17,7 @@ import eagle_gym.envs.opening
 from benchmarks.__main__ import main
 from benchmarks.reporting import paper, plots
 from benchmarks.reporting.build import report, write_report
-from benchmarks.reporting.document import Heading, Picture, Table, Text, markdown
+from benchmarks.reporting.document import Bullets, Heading, Picture, Table, Text, markdown
 from benchmarks.reporting.judged import Parting
 from benchmarks.reporting.names import PAPER, colour, is_oracle, title
 from benchmarks.reporting.reference import pack, without_paths
@@ -274,14 +274,19 @@ def test_rivals_of_the_paper_and_targets_are_judged_too(run: Path) -> None:
 
 
 def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
-    title_, heading, words, picture, *rest = report([run])
+    title_, heading, words, table, picture, unjudged, findings, *rest = report([run])
     assert isinstance(title_, Heading)
     assert heading == Heading("Findings")
     assert isinstance(words, Text)
-    assert "No judge has read the episodes" in words.text
-    assert "The largest gain: **PPO (SB3)** by reward" in words.text
+    assert isinstance(table, Table)
     assert isinstance(picture, Picture)
     assert picture.png.startswith(b"\x89PNG")
+    assert unjudged == Text("No judge has read the episodes: everything is by reward.")
+    assert isinstance(findings, Bullets)
+    assert findings.items == [
+        "**EagleGym/Plots-v0** (6 methods): largest gain: **beam search (budget=640)** by reward (4.55 [4.00, 5.10]). "
+        "6 claims of the paper: agrees 1, contradicts 1, not measured 4."
+    ]
     assert Heading("Findings") not in rest
 
 
@@ -296,9 +301,7 @@ def test_a_method_that_loses_is_reported_as_lost(run: Path) -> None:
     assert (name, others) == ("EAGLE (latent, G-optimal)", ["100.0%", "2", "0", "3", lost])
 
 
-def test_in_short(run: Path) -> None:
-    line = "- EagleGym/Plots-v0: **beam search (budget=640)** has the largest gain; among learners, **PPO (SB3)**. "
-    assert f"{line}6 claims of the paper: agrees 1, contradicts 1, not measured 4." in text_of([run])
+def test_claims_are_counted_by_verdict(run: Path) -> None:
     table = next(block for block in report([run]) if isinstance(block, Table) and block.head[-1] == "verdict")
     verdicts = ["**contradicts**", "agrees", *["not counted"] * 2, *["not measured"] * 4]
     assert sorted(row[-1] for row in table.body) == verdicts
@@ -310,8 +313,11 @@ def test_a_winner_whose_texts_are_badly_formed_is_said_to_be_one(run: Path) -> N
         write_rows([replace(row, valid=i % 2 == 0) for i, row in enumerate(read_rows(path))], path)
     page = text_of([run])
     said = "only 50.0% of its episodes are well-formed"
-    better = "among learners with well-formed texts, **supervised (latent, G-optimal)**"
-    assert f"has the largest gain; among learners, **PPO (SB3)** ({said}); {better}. 6 claims" in page
+    best = next(block for block in report([run]) if isinstance(block, Table))
+    assert [row[1:3] for row in best.body][:2] == [
+        ["best learner", f"**PPO (SB3)** ({said})"],
+        ["best with well-formed texts", "**supervised (latent, G-optimal)**"],
+    ]
     assert f"- PPO (SB3): {said}" in page
     lines = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
     head = next(line for line in lines if line[3].strip() == "above")
