@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from tqdm import tqdm
+
 from benchmarks.running.engines import make_engine
 from benchmarks.running.options import Options
 from benchmarks.running.plan import matching
@@ -53,7 +55,7 @@ def run_pieces(do: Callable[[P], None], pieces: Sequence[P], options: Options, p
     needs = {name: piece.needs for name, piece in work.items()}
     done = make_engine(options.engine, options.jobs)(do, work, needs)
     failed = [f"{name}: {error}" for name, error in done if error is not None]
-    print(page())
+    tqdm.write(page())
     if failed:
         raise PreparationError("pieces failed; start the run again to repeat them\n" + "\n".join(failed))
 
