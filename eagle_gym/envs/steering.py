@@ -216,13 +216,13 @@ class Steering:
     def _boxes(self) -> dict[str, gym.spaces.Box]:
         """The parts of the latent observation that are about codes, the offered ones as those of K edits."""
         world, codes, width = self.world, self.model.settings.codes, self.model.width
-        boxes = {
+        boxes: dict[str, Any] = {  # of `Box`
             "hidden": gym.spaces.Box(-(width**0.5), width**0.5, (width,), np.float32),
             "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
             "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
         }
         if self.looks_ahead:
-            shown = {"width": self._words.width, "effects": False, "match": world.settings.shows_taste}
+            shown: dict[str, Any] = {"width": self._words.width, "effects": False, "match": world.settings.shows_taste}
             parts = world.latent_space(replace(world.layout, actions=codes, **shown), self._words.bounds)
             boxes |= {name: part for name, part in parts.spaces.items() if name in OFFERED}
         return boxes
