@@ -7,6 +7,10 @@ quality always stands next to diversity and to gain: the share of texts that par
 edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users' true taste. Codes as
 actions of the environment are another experiment, `code_actions`.
 
+The step sizes of GRPO are chosen first: as many trials over codes as over tokens, with a training seed of their own,
+judged by rewrites for train users. `--only 'trial_*'` does only these, and what they chose at size `small` stands in
+`sizes`.
+
 Each seed is a chain of pieces, which write a file each; a run that was stopped goes on with what is missing, and the
 page is written from what is done.
 """

@@ -173,7 +173,7 @@ STAGE_4: Mapping[str, Reinforced] = MappingProxyType(
         "rl_codes": Reinforced("codes", "codes_rate"),
         "rl_tokens": Reinforced("tokens", "tokens_rate"),
         "rl_slow": Reinforced("codes", "tokens_rate"),
-        "rl_long_codes": Reinforced("codes", "tokens_rate", "long_steps"),
+        "rl_long_codes": Reinforced("codes", "codes_rate", "long_steps"),
         "rl_long_tokens": Reinforced("tokens", "tokens_rate", "long_steps"),
     }
 )

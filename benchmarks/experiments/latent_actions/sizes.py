@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
     "long_steps": 48,
     "codes_rate": 1e-3,
     "tokens_rate": 3e-4,
-    "trial_rates": (1e-4, 3e-4, 1e-3, 3e-3),
+    "trial_rates": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
     "trial_seed": 100,
     "trial_tested": 192,
     "held_out": 192,
