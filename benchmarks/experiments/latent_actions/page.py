@@ -23,7 +23,7 @@ NOTE = (
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
     "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens, "
-    "chosen in trials on train users; codes are run with both."
+    "chosen in trials on train users with as many updates as the short runs; codes are run with both."
 )
 Found = list[Mapping[str, Any]]
 TESTED = {
@@ -48,9 +48,10 @@ RUNS = {
     "rl_long_tokens": "tokens, long",
 }
 TRIED = (
-    "Trials with one training seed that no other table has, and as many updates as the short runs. The rewrites are "
-    "for train users, the same ones in all trials. The largest mean gain is chosen, however small its lead and large "
-    "its KL. Four step sizes were tried first; the fifth, 0.01, was added for both because 0.003 won over codes."
+    "Trials with one training seed that no other table has, and as many updates as the short runs; the long runs have "
+    "no trials of their own. The rewrites are for train users, the same ones in all trials. The largest mean gain is "
+    "chosen, however small its lead and large its KL. Four step sizes were tried first; the fifth, 0.01, was added for "
+    "both because 0.003 won over codes."
 )
 DRAWN = {"codes": "codes of the policy", "uniform_codes": "uniform codes", "tokens": "tokens, temperature 1"}
 
