@@ -2,7 +2,7 @@
 
 `options` and `cells` say what is to be done, `grid` lists it, `plan` finds what is left to do, `run` does it with an
 engine of `engines`, `jobs` does one piece of it. `files`, `provenance` and `fingerprints` are what is written; `runs`
-reads it again.
+reads it again. `pieces` runs experiments that are made of other work than cells.
 """
 
 from benchmarks.running.cells import Cell

@@ -21,8 +21,8 @@ class Options:
         device: Device of language models. Only experiments on speed use it.
         figure: Draw the figure and measure nothing. Only `design` uses it.
         experiment: Name of the experiment.
-        only: Do only the cells whose names match this pattern, such as `plots-plan-*`, and what they need; of
-            `throughput`, only these sections; of `editing`, only these texts; of `serving`, only these models.
+        only: Do only the cells (or pieces) whose names match this pattern, such as `plots-plan-*`, and what they
+            need; of `throughput`, only these sections; of `editing`, only these texts; of `serving`, only these models.
         report_only: Do no cell; report on the finished ones and list the missing ones.
         judge: Specs of language models that judge edits, with commas between them. Only `editing` uses it.
         language_model: Spec of a general language model, for `t4_products` and `free_text`; for `editing`, one or

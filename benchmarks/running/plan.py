@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.running.cells import Cell, Job, as_header
@@ -71,6 +72,20 @@ def plan(jobs: Mapping[str, Job], options: Options) -> tuple[dict[str, Task], di
             tasks[name] = task
     needed = {need for task in tasks.values() for need in task.job.needs}
     return {n: task for n, task in tasks.items() if isinstance(task.job, Cell) or n in needed}, failed
+
+
+def matching(needs: Mapping[str, Sequence[str]], pattern: str) -> set[str]:
+    """Names that match a pattern such as `plots-plan-*`, with those that they need.
+
+    Args:
+        needs: What each name needs; a name comes after those that it needs.
+        pattern: The pattern.
+    """
+    chosen: set[str] = set()
+    for name in reversed(list(needs)):
+        if fnmatch(name, pattern) or name in chosen:
+            chosen |= {name, *needs[name]}
+    return chosen
 
 
 def write_plan(cells: Sequence[Cell], options: Options) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from fnmatch import fnmatch
 from typing import Any
 
 from tqdm import tqdm
@@ -15,7 +14,7 @@ from benchmarks.running.files import write_json
 from benchmarks.running.fingerprints import check_alike, opened
 from benchmarks.running.jobs import do
 from benchmarks.running.options import Options
-from benchmarks.running.plan import Task, failure, gather, is_done, plan, write_plan
+from benchmarks.running.plan import Task, failure, gather, is_done, matching, plan, write_plan
 from benchmarks.running.runs import Run, read_run
 from eagle_gym.errors import EagleError, PreparationError
 
@@ -43,9 +42,10 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
     else:
         engine = make_engine(options.engine, options.jobs)
         tasks, failed = plan(jobs, options)
-        tasks = matching(tasks, options.only)
-        write_plan(cells, options)
         needs = {name: task.job.needs for name, task in tasks.items()}
+        chosen = matching(needs, options.only)
+        tasks = {name: task for name, task in tasks.items() if name in chosen}
+        write_plan(cells, options)
         hidden = True if options.jobs == 1 else None
         with prepared(tasks.values()), tqdm(total=len(tasks), desc="cells", disable=hidden) as bar:
             for name, error in engine(do, tasks, needs):
@@ -62,15 +62,6 @@ def run_cells(cells: Sequence[Cell], options: Options) -> Run:
     if len(run.commits) > 1:
         tqdm.write(f"the cells in {options.out} come from {len(run.commits)} commits: {', '.join(run.commits)}")
     return run
-
-
-def matching(tasks: Mapping[str, Task], pattern: str) -> dict[str, Task]:
-    """The tasks whose names match a pattern such as `plots-plan-*`, with those that they need."""
-    chosen: set[str] = set()
-    for name in reversed(list(tasks)):  # a task comes after those that it needs
-        if fnmatch(name, pattern) or name in chosen:
-            chosen |= {name, *tasks[name].job.needs}
-    return {name: task for name, task in tasks.items() if name in chosen}
 
 
 def list_missing(cells: Sequence[Cell], options: Options) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import gymnasium as gym
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from eagle_gym import plot_english
 from eagle_gym.actions.edit_features import EditFeatures
 from eagle_gym.envs import transition
-from eagle_gym.envs.drafts import Draft, finished, priors, write_on
 from eagle_gym.envs.eagle import EagleEnv, as_index
 from eagle_gym.envs.episode import SEEDS
 from eagle_gym.envs.observation import make_info, make_observation
@@ -26,6 +26,7 @@ from eagle_gym.language import rewriting
 from eagle_gym.language.codes import CodeModel, load_codes
 from eagle_gym.language.codes.branches import Branches
 from eagle_gym.language.codes.model import Reader
+from eagle_gym.language.codes.partial import PartialAnswer, finished, priors, write_on
 from eagle_gym.language.prompts import Prompt
 
 STEERED: Final = ("edit", "both")
@@ -34,8 +35,23 @@ OFFERED: Final = ("effects", "actions", "match", "weights", "mask")  # parts of 
 Floats = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A rewrite for which all codes have been chosen.
+
+    Attributes:
+        edit: What the first turn wrote.
+        text: The next text; None if the environment's language model is to write it.
+        proper: Whether codes wrote what they had to: an edit that can be asked for, and a text that ends.
+    """
+
+    edit: str
+    text: str | None = None
+    proper: bool = True
+
+
 class Steering:
-    """What the single and the vector wrapper share: the drafts of some environments, moved on together.
+    """What the single and the vector wrapper share: the rewrites of some environments, written on together.
 
     Args:
         envs: The single environments.
@@ -68,8 +84,8 @@ class Steering:
             )
         self.envs, self.model, self.every, self.steer = envs, model, every, steer
         self.looks_ahead = action_features == "edit"
-        self.drafts: dict[int, Draft] = {}
-        self._ahead: dict[int, list[Draft]] = {}  # row -> the whole edit that each code leads to
+        self.answers: dict[int, PartialAnswer] = {}  # row -> the present turn's answer
+        self._ahead: dict[int, list[PartialAnswer]] = {}  # row -> the whole edit that each code leads to
         self._reader: tuple[list[int], Reader] | None = None
 
     @property
@@ -81,12 +97,18 @@ class Steering:
         """Begin a rewrite in some environments."""
         for row in rows:
             self._ahead.pop(row, None)
-            state = self.envs[row].state
-            text, profile = rewriting.visible(state.text, self.model.format.language), ""
-            if self.world.settings.shows_taste:
-                profile = self.world.resources.profile(state.user)
-            self.drafts[row] = Draft(self.model.format.encode(Prompt("propose", text=text, profile=profile))[0])
+            self.answers[row] = self._begun(row)
         self._reader = None
+
+    def _begun(self, row: int, edit: str | None = None) -> PartialAnswer:
+        """The first turn of a rewrite, or the second one, which does what an edit asks."""
+        state, shown = self.envs[row].state, self.world.settings.shows_taste
+        text = rewriting.visible(state.text, self.model.format.language)
+        if edit is None:
+            prompt = Prompt("propose", text=text, profile=self.world.resources.profile(state.user) if shown else "")
+        else:
+            prompt = Prompt("rewrite", text=text, edit=edit)
+        return PartialAnswer(self.model.format.encode(prompt)[0], edit)
 
     def advance(self, codes: Mapping[int, int]) -> dict[int, tuple[State, float]]:
         """Write the next tokens of some environments; returns the states and rewards of finished rewrites."""
@@ -94,12 +116,12 @@ class Steering:
         if self.looks_ahead:
             self._reader = None
             for row, code in codes.items():
-                self.drafts[row] = self._ahead.pop(row)[code].cut(len(self.drafts[row].tokens) + self.every)
+                self.answers[row] = self._ahead.pop(row)[code].cut(len(self.answers[row].tokens) + self.every)
         else:
             reader = self._read(rows)
             chosen = torch.tensor(list(codes.values()), device=self.model.device)
-            write_on(self.model, reader, [self.drafts[row] for row in rows], chosen, self.every)
-        ended = [row for row in rows if self.drafts[row].done]
+            write_on(self.model, reader, [self.answers[row] for row in rows], chosen, self.every)
+        ended = [row for row in rows if self.answers[row].done]
         if ended:
             self._reader = None
         return self._finish(ended)
@@ -109,39 +131,43 @@ class Steering:
         if not rows:
             return
         count = self.model.settings.codes
-        drafts = [self.drafts[row].copy() for row in rows for _ in range(count)]
-        ahead = finished(self.model, Branches(self._read(rows)), drafts, count)
+        answers = [self.answers[row].copy() for row in rows for _ in range(count)]
+        ahead = finished(self.model, Branches(self._read(rows)), answers, count)
         self._ahead |= {row: ahead[place * count :][:count] for place, row in enumerate(rows)}
-        begun = [len(self.drafts[row].tokens) for row in rows for _ in range(count)]
+        begun = [len(self.answers[row].tokens) for row in rows for _ in range(count)]
         self.world.model.usage.add([one.completion(self.model, t) for one, t in zip(ahead, begun, strict=True)])
 
     def _read(self, rows: list[int]) -> Reader:
-        """A reader of the drafts of some rows; the last one if it is of these rows."""
+        """A reader of the answers of some rows; the last one if it is of these rows."""
         if self._reader is None or self._reader[0] != rows:
-            asked = [[*self.drafts[row].prompt, *self.drafts[row].tokens] for row in rows]
+            asked = [[*self.answers[row].prompt, *self.answers[row].tokens] for row in rows]
             with torch.no_grad():
                 self._reader = rows, Reader(self.model.base, asked, self.model.stop[0])
         return self._reader[1]
 
-    def _finish(self, ended: Sequence[int]) -> dict[int, tuple[State, float]]:
+    def _finish(self, rows: Sequence[int]) -> dict[int, tuple[State, float]]:
         """Go on where a turn has ended: to the second turn, or to the next state."""
-        texts: dict[int, tuple[str, str, bool]] = {}  # row -> edit, text, whether it was finished
-        for row in ended:
-            draft = self.drafts[row]
-            stopped, said = draft.tokens[-1] in self.model.stop, draft.said(self.model)
+        ended: dict[int, Ended] = {}
+        for row in rows:
+            answer = self.answers[row]
+            said = answer.said(self.model)
             if not self.looks_ahead:
-                self.world.model.usage.add([draft.completion(self.model)])
-            if draft.edit is not None:
-                texts[row] = draft.edit, said, stopped
+                self.world.model.usage.add([answer.completion(self.model)])
+            if answer.edit is not None:
+                ended[row] = Ended(answer.edit, self._tagged(row, said), bool(said) and answer.stopped(self.model))
             elif not self._is_edit(said):
-                texts[row] = said, "", False
+                ended[row] = Ended(said, self.envs[row].state.text, proper=False)
             elif self.steer == "both":
-                text = rewriting.visible(self.envs[row].state.text, self.model.format.language)
-                prompt = Prompt("rewrite", text=text, edit=said)
-                self.drafts[row] = Draft(self.model.format.encode(prompt)[0], edit=said)
+                self.answers[row] = self._begun(row, said)
             else:
-                texts[row] = said, "", True
-        return self._arrive(texts)
+                ended[row] = Ended(said)
+        return self._arrive(ended)
+
+    def _tagged(self, row: int, said: str) -> str:
+        """The text that codes wrote, with the tags of the text before it; that text itself if they wrote nothing."""
+        before = self.envs[row].state.text
+        tags = rewriting.carried_tags(before, self.model.format.language)
+        return plot_english.with_tags(said, tags) if said else before
 
     def _is_edit(self, said: str) -> bool:
         """Whether an edit can be asked for. Codes may write words that plot English does not have."""
@@ -153,24 +179,21 @@ class Steering:
             return False
         return True
 
-    def _arrive(self, texts: Mapping[int, tuple[str, str, bool]]) -> dict[int, tuple[State, float]]:
-        if not texts:
+    def _arrive(self, ended: Mapping[int, Ended]) -> dict[int, tuple[State, float]]:
+        if not ended:
             return {}
-        world, rows = self.world, list(texts)
-        before = [self.envs[row].state for row in rows]
-        written = self._rewritten({row: edit for row, (edit, text, proper) in texts.items() if proper and not text})
+        world = self.world
+        before = [self.envs[row].state for row in ended]
+        written = self._rewritten({row: one.edit for row, one in ended.items() if one.text is None})
         raw = []
-        for row, state in zip(rows, before, strict=True):
-            _, text, proper = texts[row]
-            tags = rewriting.carried_tags(state.text, self.model.format.language)
-            said = written[row] if row in written else plot_english.with_tags(text, tags) if text else state.text
-            after = transition.next_text(world, state, said)
-            raw.append(dataclasses.replace(after, valid=after.valid and proper, rewrite=""))
+        for (row, one), state in zip(ended.items(), before, strict=True):
+            after = transition.next_text(world, state, written[row] if one.text is None else one.text)
+            raw.append(replace(after, valid=after.valid and one.proper))
         states = transition.with_rewards(world, before, transition.make_states(world, raw))
-        for row, state in zip(rows, states, strict=True):
-            self.envs[row].append(Frame(state, texts[row][0], state.reward))
-        self.begin([row for row, state in zip(rows, states, strict=True) if not transition.is_over(world, state)])
-        return {row: (state, state.reward) for row, state in zip(rows, states, strict=True)}
+        for (row, one), state in zip(ended.items(), states, strict=True):
+            self.envs[row].append(Frame(state, one.edit, state.reward))
+        self.begin([row for row, state in zip(ended, states, strict=True) if not transition.is_over(world, state)])
+        return {row: (state, state.reward) for row, state in zip(ended, states, strict=True)}
 
     def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str | None]:
         """Rewrites by the environment's own language model, as edits ask; None for one that was cut off."""
@@ -186,24 +209,23 @@ class Steering:
         """The observation space, given that of the environment."""
         if not isinstance(single, gym.spaces.Dict):
             return FreeText()
-        width, codes = self.model.width, self.model.settings.codes
-        parts = dict(single.spaces)
+        kept = {name: part for name, part in single.spaces.items() if name not in self._left_out}
+        return gym.spaces.Dict({**kept, **self._boxes})
+
+    @cached_property
+    def _boxes(self) -> dict[str, gym.spaces.Box]:
+        """The parts of the latent observation that are about codes, the offered ones as those of K edits."""
+        world, codes, width = self.world, self.model.settings.codes, self.model.width
+        boxes: dict[str, Any] = {  # of `Box`
+            "hidden": gym.spaces.Box(-(width**0.5), width**0.5, (width,), np.float32),
+            "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
+            "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
+        }
         if self.looks_ahead:
-            low, high = (np.tile(end, codes).astype(np.float32) for end in self._words.bounds)
-            parts = {name: part for name, part in parts.items() if name not in OFFERED}
-            parts |= {"actions": gym.spaces.Box(low, high, dtype=np.float32)}
-            parts |= {name: gym.spaces.Box(0.0, 1.0, (codes,), np.float32) for name in ("weights", "mask")}
-            if self.world.settings.shows_taste:
-                reach = 2.0 * self.world.space.radius
-                parts["match"] = gym.spaces.Box(-reach, reach, (codes,), np.float32)
-        return gym.spaces.Dict(
-            {
-                **parts,
-                "hidden": gym.spaces.Box(-(width**0.5), width**0.5, (width,), np.float32),
-                "prior": gym.spaces.Box(0.0, 1.0, (codes,), np.float32),
-                "turn": gym.spaces.Box(0.0, 1.0, (2,), np.float32),
-            }
-        )
+            shown: dict[str, Any] = {"width": self._words.width, "effects": False, "match": world.settings.shows_taste}
+            parts = world.latent_space(replace(world.layout, actions=codes, **shown), self._words.bounds)
+            boxes |= {name: part for name, part in parts.spaces.items() if name in OFFERED}
+        return boxes
 
     @property
     def _words(self) -> EditFeatures:
@@ -224,16 +246,16 @@ class Steering:
             seen[row] |= self._nothing()
         if open_rows:
             reader = self._read(open_rows)
-            drafts = [self.drafts[row] for row in open_rows]
-            own = priors(self.model, drafts, reader.hidden).cpu().numpy()
+            answers = [self.answers[row] for row in open_rows]
+            own = priors(self.model, answers, reader.hidden).cpu().numpy()
             for row, x, prior in zip(open_rows, reader.hidden, own, strict=True):
                 seen[row] |= self._parts(row, x.float().cpu().numpy(), prior)
         return [seen[row] for row in rows]
 
     def _so_far(self, row: int) -> str:
-        draft = self.drafts[row]
-        said = draft.said(self.model)
-        written = f"Edit so far: {said}" if draft.edit is None else f"Edit: {draft.edit}\nText so far: {said}"
+        answer = self.answers[row]
+        said = answer.said(self.model)
+        written = f"Edit so far: {said}" if answer.edit is None else f"Edit: {answer.edit}\nText so far: {said}"
         offered = [f"{code}. {ahead.said(self.model)}" for code, ahead in enumerate(self._ahead.get(row, []))]
         return "\n".join([written, "Codes:", *offered]) if offered else written
 
@@ -242,16 +264,11 @@ class Steering:
         return OFFERED if self.looks_ahead else ()
 
     def _nothing(self) -> dict[str, Floats]:
-        codes = self.model.settings.codes
-        sizes = {"hidden": self.model.width, "prior": codes, "turn": 2}
-        if self.looks_ahead:
-            sizes |= {"actions": codes * self._words.width, "weights": codes, "mask": codes}
-            sizes |= {"match": codes} if self.world.settings.shows_taste else {}
-        return {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+        return {name: np.zeros(box.shape, np.float32) for name, box in self._boxes.items()}
 
     def _parts(self, row: int, x: Floats, prior: Floats) -> dict[str, Floats]:
-        draft = self.drafts[row]
-        turn = np.array([draft.edit is not None, len(draft.tokens) / draft.longest], np.float32)
+        answer = self.answers[row]
+        turn = np.array([answer.edit is not None, len(answer.tokens) / answer.longest], np.float32)
         parts = {"hidden": of_unit_size(x), "prior": prior, "turn": turn}
         if self.looks_ahead:
             edits = [ahead.said(self.model) for ahead in self._ahead[row]]
@@ -271,9 +288,9 @@ class Steering:
 
     def _match(self, edits: Sequence[str], user: int) -> Floats:
         """How far what edits ask for points in the direction of a user's taste, `[N]`, as the environment shows it."""
-        found = self._words.asked(edits) @ self.world.resources.tastes[user, :-1]
-        reach = 2.0 * self.world.space.radius
-        return np.clip(found, -reach, reach).astype(np.float32)
+        found = transition.along_taste(self.world, self._words.asked(edits), user)
+        box = self._boxes["match"]
+        return np.clip(found.astype(np.float32), box.low, box.high)
 
     def info(self, row: int) -> dict[str, Any]:
         """The info of an environment, with what is written so far as `draft`."""

@@ -157,6 +157,11 @@ def match(world: World, chosen: ActionSet, user: int) -> NDArray[np.float64]:
         towards = chosen.features
     else:
         towards = world.resources.edit_features.asked(chosen.edits)
+    return along_taste(world, towards, user)
+
+
+def along_taste(world: World, towards: NDArray[np.float64], user: int) -> NDArray[np.float64]:
+    """[K] How far displacements [K, n] point in the direction of a user's taste."""
     return np.asarray((towards * world.resources.tastes[user, :-1]).sum(axis=1))
 
 

@@ -210,12 +210,14 @@ class World:
         """A new observation space for one environment."""
         if self.settings.observation == "text":
             return FreeText()
-        return latent_space(
-            self.layout,
-            radius=self.space.radius,
-            strength=self.resources.strength,
-            action_bounds=self._action_bounds,
-        )
+        return self.latent_space(self.layout, self._action_bounds)
+
+    def latent_space(
+        self, layout: LatentLayout, action_bounds: tuple[NDArray[np.float64], NDArray[np.float64]]
+    ) -> gym.spaces.Dict:
+        """The space of latent observations of a layout, whose actions have features [m] within bounds."""
+        radius, strength = self.space.radius, self.resources.strength
+        return latent_space(layout, radius=radius, strength=strength, action_bounds=action_bounds)
 
     @cached_property
     def layout(self) -> LatentLayout:

@@ -109,12 +109,26 @@ def test_generations_are_counted(codes: CodeModel) -> None:
 def test_an_edit_that_plot_english_does_not_have_leaves_the_text(codes: CodeModel) -> None:
     env = single(codes, horizon=2)
     _, before = env.reset(seed=0)
-    draft = env._steering.drafts[0]
+    draft = env._steering.answers[0]
     draft.tokens, draft.done = codes.format.encode_answer("Give it a jazz style."), True
     ((state, reward),) = env._steering._finish([0]).values()
     assert (state.text, state.step, state.valid) == (before["text"], 1, False)
     assert reward <= 0
     assert env.unwrapped.frames[-1].edit == "Give it a jazz style."
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_leaves_the_text(codes: CodeModel, text: str) -> None:
+    env = single(codes, horizon=2, steer="both")
+    _, before = env.reset(seed=0)
+    steering, calls = env._steering, env.unwrapped.usage.calls
+    answer = steering.answers[0]
+    answer.edit, answer.tokens, answer.done = "Make the tone dark.", codes.format.encode_answer(text), True
+    assert answer.stopped(codes)
+    ((state, reward),) = steering._finish([0]).values()
+    assert (state.text, state.step, state.valid) == (before["text"], 1, False)
+    assert reward <= 0
+    assert env.unwrapped.usage.calls - calls == 1, "the environment's own language model is not asked"
 
 
 @pytest.mark.parametrize("shown", ["none", "edit"])
@@ -188,7 +202,7 @@ def test_a_code_writes_the_edit_that_is_shown_of_it(codes: CodeModel, every: int
             if every == 40:
                 assert env.unwrapped.frames[-1].edit == shown[code]
             else:
-                begun = env._steering.drafts[0]
+                begun = env._steering.answers[0]
                 assert len(begun.tokens) == 4
                 assert shown[code].startswith(begun.said(codes))
     assert len(found) > 1
@@ -201,12 +215,19 @@ def test_what_is_shown_of_codes_is_their_edits_words(codes: CodeModel) -> None:
     words = env.unwrapped.world.resources.edit_features.of(shown)
     np.testing.assert_allclose(seen["actions"].reshape(4, -1), words, atol=1e-6)
     np.testing.assert_array_equal(seen["weights"], seen["prior"])
+    np.testing.assert_allclose(seen["match"], along_taste(env, shown), atol=1e-6)
     layout = LatentLayout.of(env.observation_space)
     assert (layout.actions, layout.width, layout.effects) == (4, words.shape[1], False)
     probabilities = EquivariantPolicy(env.observation_space, env.action_space, lambda _: 1e-3).get_distribution(
         {name: torch.as_tensor(part[None]) for name, part in seen.items()}
     )
     assert probabilities.distribution.probs.shape == (1, 4)
+
+
+def along_taste(env: LatentActions, edits: list[str]) -> np.ndarray[Any, Any]:
+    """How far what edits ask for points in the direction of the taste."""
+    parts = env.unwrapped.world.resources
+    return parts.edit_features.asked(edits) @ parts.tastes[env.unwrapped.state.user, :-1]
 
 
 def test_edits_that_change_nothing_are_masked(codes: CodeModel) -> None:

@@ -17,10 +17,9 @@ from functools import partial
 from typing import Any
 
 from benchmarks.experiments.code_actions.page import write_page
-from benchmarks.experiments.code_actions.pieces import Piece, do, plan
+from benchmarks.experiments.code_actions.pieces import do, plan
 from benchmarks.running import Options
-from benchmarks.running.engines import make_engine
-from eagle_gym.errors import PreparationError
+from benchmarks.running.pieces import run_pieces
 
 SMALL: dict[str, Any] = {
     "seeds": 3, "rewrites": 5_120, "marks": (1_280,), "long": 20_480, "envs": 64, "tested": 64,
@@ -32,16 +31,6 @@ SIZES: dict[str, dict[str, Any]] = {"smoke": TINY, "small": SMALL, "reference": 
 
 
 def run(options: Options) -> None:
-    """Do the pieces that are not done, write and print the page.
-
-    Raises:
-        PreparationError: Nothing is done, or pieces failed; the page is written all the same if something is.
-    """
+    """Do the pieces that are not done, write and print the page."""
     size = SIZES[options.size]
-    pieces: dict[str, Piece] = {} if options.report_only else plan(options.out, size, fresh=options.fresh)
-    engine = make_engine(options.engine, options.jobs)
-    done = engine(partial(do, size), pieces, dict.fromkeys(pieces, ()))
-    failed = [f"{name}: {error}" for name, error in done if error is not None]
-    print(write_page(options.out, size))
-    if failed:
-        raise PreparationError("pieces failed; start the run again to repeat them\n" + "\n".join(failed))
+    run_pieces(partial(do, size), plan(options.out, size), options, partial(write_page, options.out, size))

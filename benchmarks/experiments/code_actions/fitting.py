@@ -113,7 +113,11 @@ def gathered(envs: VectorEnv, states: int, first: int) -> Tried:
 
 
 def with_words(data: Tried, features: Any) -> Tried:  # noqa: ANN401 - EditFeatures
-    """Codes with the words of the edits to which they lead, as `VectorLatentActions` shows them."""
+    """Observations in which every code has the words of the edit to which it leads, and every code is offered.
+
+    The parts are those that `ActionValues` reads, as `VectorLatentActions` shows them with `action_features="edit"`,
+    but for the mask. It is 1 everywhere here, since the gains of all codes are to be predicted.
+    """
     words = np.stack([features.of(edits).reshape(-1) for edits in data.edits]).astype(np.float32)
     asked = np.stack([features.asked(edits) for edits in data.edits])
     match = (asked * data.seen["user"][:, None, :-1]).sum(axis=2).astype(np.float32)

@@ -19,7 +19,8 @@ NOTE = (
     "catalog. Intervals are 95 %, bootstrapped over seeds and users. Numbers in brackets behind a mean over seeds only "
     "are the smallest and the largest. A code decides a whole edit; the grammar makes the rewrites. *Shown words* are "
     "those of the edit to which each code leads, or of each of the K edits, with their match with the taste and, for "
-    "codes, a mask of those whose edits can change the text; K edits always can. gamma is the discount of PPO, 1 where "
+    "codes, a mask of those whose edits can change the text; K edits always can. K edits come in an arbitrary order "
+    '(`order="pool"`), so the place of an edit says nothing of the taste. gamma is the discount of PPO, 1 where '
     "a row does not say it; with 0 only the next rewrite counts."
 )
 TESTED = (  # kind, method, title

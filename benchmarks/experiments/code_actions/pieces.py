@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,19 +37,22 @@ class Piece:
     kind: str
     out: Path
     seed: int
+    needs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name, and that of its file."""
+        return f"{self.kind}-{self.seed}"
 
     @property
     def file(self) -> Path:
         """What it writes."""
-        return self.out / "pieces" / f"{self.kind}-{self.seed}.json"
+        return self.out / "pieces" / f"{self.name}.json"
 
 
-def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
-    """The pieces that are not done, those of a seed before those of the next."""
-    if fresh:
-        shutil.rmtree(out, ignore_errors=True)
-    found = {f"{kind}-{seed}": Piece(kind, out, seed) for seed in range(size["seeds"]) for kind in WORK}
-    return {name: piece for name, piece in found.items() if not piece.file.exists()}
+def plan(out: Path, size: Size) -> list[Piece]:
+    """All pieces, those of a seed before those of the next."""
+    return [Piece(kind, out, seed) for seed in range(size["seeds"]) for kind in WORK]
 
 
 def do(size: Size, piece: Piece) -> None:

@@ -154,22 +154,20 @@ def on_edits(size: Size, seed: int, rewrites: int, gamma: float = 1.0) -> dict[s
     used = spent(train, lambda: agents.update(ppo=registry.train("ppo", train, settings, progress=False)))
     test = make_envs(ENV_ID, size["tested"], split="test", **EDITS)
     agents["uniform"] = registry.make("uniform", test, np.random.default_rng(seed))
-    found = {name: evaluated(agent, test, size["tested"], seed, name == "ppo") for name, agent in agents.items()}
+    found = {
+        name: evaluated(agent, test, size["tested"], seed, deterministic=name == "ppo")
+        for name, agent in agents.items()
+    }
     found["ppo"] |= {"rewrites": agents["ppo"].steps, **used}
     train.close()
     test.close()
     return found
 
 
-def evaluated(
-    agent: Any,  # noqa: ANN401
-    test: VectorEnv,
-    episodes: int,
-    seed: int,
-    greedy: bool,
-) -> dict[str, Any]:
+def evaluated(agent: Any, test: VectorEnv, episodes: int, seed: int, *, deterministic: bool) -> dict[str, Any]:  # noqa: ANN401
     """Test episodes of an agent on K edits, as of `played`."""
-    done = evaluate(agent, test, method="", episodes=episodes, first_seed=FIRST_SEED * (1 + seed), deterministic=greedy)
+    settings: dict[str, Any] = {"first_seed": FIRST_SEED * (1 + seed), "deterministic": deterministic}
+    done = evaluate(agent, test, method="", episodes=episodes, **settings)
     users = [row.user for row in done.rows]
     first, last = ([row.texts[end] for row in done.rows] for end in (0, -1))
     gain, valid = [row.gain for row in done.rows], [float(row.valid) for row in done.rows]

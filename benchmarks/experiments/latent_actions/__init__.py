@@ -7,6 +7,10 @@ quality always stands next to diversity and to gain: the share of texts that par
 edit asks and change nothing else. N, the number of codes, is 4, 16 and 64. The judge is the users' true taste. Codes as
 actions of the environment are another experiment, `code_actions`.
 
+The step sizes of GRPO are chosen first: as many trials over codes as over tokens, with a training seed of their own,
+judged by rewrites for train users. `--only 'trial_*'` does only these, and what they chose at size `small` stands in
+`sizes`.
+
 Each seed is a chain of pieces, which write a file each; a run that was stopped goes on with what is missing, and the
 page is written from what is done.
 """
@@ -16,26 +20,13 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.experiments.latent_actions.page import write_page
-from benchmarks.experiments.latent_actions.pieces import Piece, do, plan
+from benchmarks.experiments.latent_actions.pieces import do, plan
 from benchmarks.experiments.latent_actions.sizes import SIZES
 from benchmarks.running import Options
-from benchmarks.running.engines import make_engine
-from eagle_gym.errors import PreparationError
+from benchmarks.running.pieces import run_pieces
 
 
 def run(options: Options) -> None:
-    """Do the pieces that are not done, write and print the page.
-
-    Raises:
-        PreparationError: Nothing is done, or pieces failed; the page is written all the same if something is.
-    """
+    """Do the pieces that are not done, write and print the page."""
     size = SIZES[options.size]
-    pieces: dict[str, Piece] = {} if options.report_only else plan(options.out, size, fresh=options.fresh)
-    failed = []
-    engine = make_engine(options.engine, options.jobs)
-    for name, error in engine(partial(do, size), pieces, {name: piece.needs for name, piece in pieces.items()}):
-        if error is not None:
-            failed.append(f"{name}: {error}")
-    print(write_page(options.out, size))
-    if failed:
-        raise PreparationError("pieces failed; start the run again to repeat them\n" + "\n".join(failed))
+    run_pieces(partial(do, size), plan(options.out, size), options, partial(write_page, options.out, size))

@@ -57,19 +57,22 @@ class Piece:
         return self.out / "agents" / f"{kind}{self.codes}-{self.seed}"
 
 
-def plan(out: Path, size: Size, *, fresh: bool = False) -> dict[str, Piece]:
-    """The pieces that are not done, in order: those of a seed before those of the next, and the main ones first."""
-    if fresh:
-        shutil.rmtree(out, ignore_errors=True)
-    found: list[Piece] = []
+def plan(out: Path, size: Size) -> list[Piece]:
+    """All pieces in order: trials of step sizes, then those of a seed before those of the next, the main ones first."""
     main = MAIN if MAIN in size["codes"] else size["codes"][0]
+    found = _trial_pieces(out, size["trial_seed"], main)
     for seed in range(size["seeds"]):
         for codes in size["codes"]:
             codes_piece = Piece("codes", out, seed, codes)
             found += [codes_piece, Piece("information", out, seed, codes, (codes_piece.name,))]
             if codes == main:
                 found += _main_pieces(out, seed, codes, codes_piece.name)
-    return {piece.name: piece for piece in found if not piece.file.exists()}
+    return found
+
+
+def _trial_pieces(out: Path, seed: int, codes: int) -> list[Piece]:
+    first = Piece("codes", out, seed, codes)
+    return [first, Piece("trial_codes", out, seed, codes, (first.name,)), Piece("trial_tokens", out, seed, codes)]
 
 
 def _main_pieces(out: Path, seed: int, codes: int, first: str) -> list[Piece]:
@@ -170,20 +173,51 @@ STAGE_4: Mapping[str, Reinforced] = MappingProxyType(
         "rl_codes": Reinforced("codes", "codes_rate"),
         "rl_tokens": Reinforced("tokens", "tokens_rate"),
         "rl_slow": Reinforced("codes", "tokens_rate"),
-        "rl_long_codes": Reinforced("codes", "tokens_rate", "long_steps"),
+        "rl_long_codes": Reinforced("codes", "codes_rate", "long_steps"),
         "rl_long_tokens": Reinforced("tokens", "tokens_rate", "long_steps"),
     }
 )
 
 
 def reinforce(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Stage 4: over codes from the agent of stage 2, or over tokens from the base model."""
-    kind, folder = STAGE_4[piece.kind], piece.agent(piece.kind)
-    if kind.acts == "codes" and not folder.exists():
+    """Stage 4."""
+    kind = STAGE_4[piece.kind]
+    agent = reinforced(size, piece, piece.agent(piece.kind), kind.acts, size[kind.steps], size[kind.rate])
+    return {"curve": rl_curve(agent), "config": asdict(agent.config)}
+
+
+def reinforced(size: Size, piece: Piece, folder: Path, acts: str, steps: int, rate: float) -> CoLAAgent:
+    """An agent of stage 4: over codes from the agent of stage 2, or over tokens from the base model."""
+    if acts == "codes" and not folder.exists():
         shutil.copytree(piece.agent("codes"), folder)
-    config = config_of(size, piece, acts=kind.acts, rl_steps=size[kind.steps], rl_learning_rate=size[kind.rate])
-    agent = trained(config, folder)
-    return {"curve": [row for row in agent.curve if "rl/return" in row], "config": asdict(agent.config)}
+    return trained(config_of(size, piece, acts=acts, rl_steps=steps, rl_learning_rate=rate), folder)
+
+
+def rl_curve(agent: CoLAAgent) -> list[dict[str, Any]]:
+    """The updates of stage 4."""
+    return [row for row in agent.curve if "rl/return" in row]
+
+
+TRIALS: Mapping[str, str] = MappingProxyType({"trial_codes": "codes", "trial_tokens": "tokens"})
+
+
+def try_rates(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Stage 4 with each step size, and rewrites for train users, who are the same for all of them.
+
+    Returns:
+        By step size, the curve and what `measures.tested` returns.
+    """
+    envs = make_envs(ENV_ID, 4, split="train", observation="text")
+    acts, found = TRIALS[piece.kind], {}
+    try:
+        for rate in size["trial_rates"]:
+            folder = piece.agent(f"{piece.kind}_{rate:g}_")
+            agent = reinforced(size, piece, folder, acts, size["rl_steps"], rate)
+            rows = measures.tested(agent, envs.unwrapped.world, size["trial_tested"], piece.seed)  # type: ignore[attr-defined]
+            found[f"{rate:g}"] = {"curve": rl_curve(agent), **rows}
+    finally:
+        envs.close()
+    return found
 
 
 def measure_tested(size: Size, piece: Piece, world: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -224,6 +258,7 @@ WORK: Mapping[str, Callable[[Size, Piece, Any], dict[str, Any]]] = MappingProxyT
         "random": measure_random,
         "guided": train_guided,
         "tested_guided": measure_guided,
+        **dict.fromkeys(TRIALS, try_rates),
         **dict.fromkeys(STAGE_4, reinforce),
         "tested": measure_tested,
         "tested_slow": measure_after,

@@ -20,8 +20,11 @@ SMALL: dict[str, Any] = {
     "guidance_steps": 60,
     "rl_steps": 16,
     "long_steps": 48,
-    "codes_rate": 1e-3,
-    "tokens_rate": 3e-4,
+    "codes_rate": 3e-3,  # chosen in the trials of this size, as is the next
+    "tokens_rate": 1e-3,
+    "trial_rates": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "trial_seed": 100,
+    "trial_tested": 192,
     "held_out": 192,
     "texts": 10,
     "samples": 6,
@@ -36,7 +39,7 @@ TINY_TRAINING = TRAINING | {
 }  # fmt: skip
 TINY = {
     "seeds": 1, "codes": (4,), "training": TINY_TRAINING, "guidance_steps": 1, "rl_steps": 1, "long_steps": 1,
-    "held_out": 8, "texts": 2, "samples": 2,
+    "trial_rates": (1e-4, 1e-3), "trial_tested": 2, "held_out": 8, "texts": 2, "samples": 2,
     "tested": 2, "searched": 1, "simulations": 2, "q_steps": 2,
 }  # fmt: skip
 LONG = {"pairs": 8_000, "batch_size": 64, "dynamics_steps": 1_000, "policy_steps": 600, "prompts": 4}

@@ -3,6 +3,7 @@
 - `networks`: causal blocks, world model, policy.
 - `model`: `CodeModel`, its files, and the base model's reading of tokens.
 - `writing`: answers under codes.
+- `partial`: answers that are written a few tokens at a time, `branches`: under many codes at once.
 
 A small code model for the embedded model ships with the package: `load_codes()`. `baselines.cola` trains others.
 

@@ -11,7 +11,8 @@ from benchmarks.__main__ import main
 from benchmarks.experiments.latent_actions import SIZES, measures
 from benchmarks.experiments.latent_actions.page import write_page
 from benchmarks.experiments.latent_actions.pieces import plan
-from benchmarks.running.files import read_json, write_json
+from benchmarks.running.files import REFERENCE, read_json, write_json
+from benchmarks.running.pieces import left
 from eagle_gym.errors import PreparationError
 
 
@@ -47,12 +48,37 @@ def test_the_page_says_what_is_done(tmp_path: Path) -> None:
     assert read_json(tmp_path / "latent_actions.json")["search"]["search minus samples"] == "1.00 [1.00, 1.00]"
 
 
+def test_the_trial_with_the_largest_gain_is_chosen(tmp_path: Path) -> None:
+    def trial(gains: list[float], kl: float) -> dict[str, object]:
+        return {
+            "users": ["a", "b"],
+            "gain": gains,
+            "followed": [1.0, 0.0],
+            "curve": [{"rl/kl": 9.0}, *[{"rl/kl": kl}] * 3],
+        }
+
+    made_piece(tmp_path, "codes", 100, {})
+    made_piece(tmp_path, "trial_codes", 100, {"0.001": trial([1.0, 2.0], 0.5), "0.003": trial([1.0, 3.0], 4.0)})
+    made_piece(tmp_path, "trial_tokens", 100, {"0.001": trial([1.0, 2.0], 0.5), "0.003": trial([0.0, 0.0], 60.0)})
+    made_piece(tmp_path, "codes", 0, {})
+    page = write_page(tmp_path, SIZES["small"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "chosen |" in line]
+    assert [(row[0], row[1], row[4]) for row in rows] == [("codes", "0.003", "4.00"), ("tokens", "0.001", "0.50")]
+    assert "1 training seed." in page, "the seed of the trials is in no other table"
+
+
+def test_the_chosen_step_sizes_are_those_of_the_committed_trials() -> None:
+    chosen = read_json(REFERENCE / "latent_actions" / "latent_actions.json")["trials"]
+    assert float(chosen["codes"]) == SIZES["small"]["codes_rate"]
+    assert float(chosen["tokens"]) == SIZES["small"]["tokens_rate"]
+
+
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     size = SIZES["small"]
-    names = list(plan(tmp_path, size))
-    assert len(names) == len(set(names)) == size["seeds"] * 19
+    names = list(left(plan(tmp_path, size)))
+    assert len(names) == len(plan(tmp_path, size)) == size["seeds"] * 19 + 3
     made_piece(tmp_path, "diversity", 1, {})
-    assert set(names) - set(plan(tmp_path, size)) == {"diversity-16-1"}
+    assert set(names) - set(left(plan(tmp_path, size))) == {"diversity-16-1"}
 
 
 @pytest.mark.slow
@@ -61,5 +87,5 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     assert "Not run." not in page
-    assert len(list((tmp_path / "pieces").iterdir())) == 15
-    assert plan(tmp_path, SIZES["smoke"]) == {}
+    assert len(list((tmp_path / "pieces").iterdir())) == 18
+    assert left(plan(tmp_path, SIZES["smoke"])) == {}
