@@ -122,7 +122,8 @@ def open_world(model: Served, address: str, cache: str, catalog: Mapping[str, st
     """The world of the invented catalog, behind the server."""
     options = {"prompts": model.prompts, "timeout": "600", "concurrency": "64", **CACHE[cache]}
     query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
-    return make_world(**SETTINGS, **catalog, language_model=f"openai:smollm2@{address}/v1?{query}")
+    arguments = SETTINGS | dict(catalog)
+    return make_world(**arguments, language_model=f"openai:smollm2@{address}/v1?{query}")
 
 
 def write_catalog(folder: Path) -> dict[str, str]:

@@ -71,7 +71,7 @@ def measure(one: World, other: World, *, cases: int, samples: int, seed: int) ->
 
     def answers(world: World) -> list[str]:
         seeds = rng.integers(2**62, size=len(asked)).tolist()
-        return rewriting.rewrite(world.model, asked, seeds, temperature=world.settings.temperature)
+        return rewriting.next_texts(world.model, asked, seeds, temperature=world.settings.temperature)
 
     here, again, there = answers(one), answers(one), answers(other)
     before = one.space.encoder.encode([prompt.text for prompt in prompts])
