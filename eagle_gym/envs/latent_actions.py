@@ -4,8 +4,8 @@ A rewrite has two turns: the language model writes an edit for the user, then th
 the code of the next `every` tokens; given the code, they are the most likely ones. With `steer="edit"` codes steer the
 first turn, and the environment's language model makes the rewrite as ever. With `steer="both"` codes steer the text
 too, so that the agent's choices are the only randomness. A rewrite therefore takes several steps, and an episode
-`horizon` rewrites. Codes can write an edit that plot English does not have, or no text; the text then stays as it is,
-and that is no proper rewrite.
+`horizon` rewrites. Codes can write an edit that plot English does not have, or a text that is empty or cut off at the
+limit of tokens; the text then stays as it is, and that is no proper rewrite.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -33,21 +33,6 @@ STEERED: Final = ("edit", "both")
 SHOWN: Final = ("none", "edit")  # of a code
 OFFERED: Final = ("effects", "actions", "match", "weights", "mask")  # parts of an observation that describe actions
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A rewrite for which all codes have been chosen.
-
-    Attributes:
-        edit: What the first turn wrote.
-        text: The next text; None if the environment's language model is to write it.
-        proper: Whether codes wrote what they had to: an edit that can be asked for, and a text that ends.
-    """
-
-    edit: str
-    text: str | None = None
-    proper: bool = True
 
 
 class Steering:
@@ -147,27 +132,29 @@ class Steering:
 
     def _finish(self, rows: Sequence[int]) -> dict[int, tuple[State, float]]:
         """Go on where a turn has ended: to the second turn, or to the next state."""
-        ended: dict[int, Ended] = {}
+        edits: dict[int, str] = {}  # of rewrites that have ended
+        texts: dict[int, str | None] = {}  # of those that codes wrote or spoilt; None for no finished text
         for row in rows:
             answer = self.answers[row]
             said = answer.said(self.model)
             if not self.looks_ahead:
                 self.world.model.usage.add([answer.completion(self.model)])
             if answer.edit is not None:
-                ended[row] = Ended(answer.edit, self._tagged(row, said), bool(said) and answer.stopped(self.model))
+                edits[row] = answer.edit
+                texts[row] = self._tagged(row, said) if said and answer.stopped(self.model) else None
             elif not self._is_edit(said):
-                ended[row] = Ended(said, self.envs[row].state.text, proper=False)
+                edits[row], texts[row] = said, None
             elif self.steer == "both":
                 self.answers[row] = self._begun(row, said)
             else:
-                ended[row] = Ended(said)
-        return self._arrive(ended)
+                edits[row] = said
+        texts |= self._rewritten({row: edit for row, edit in edits.items() if row not in texts})
+        return self._arrive(edits, texts)
 
     def _tagged(self, row: int, said: str) -> str:
-        """The text that codes wrote, with the tags of the text before it; that text itself if they wrote nothing."""
-        before = self.envs[row].state.text
-        tags = rewriting.carried_tags(before, self.model.format.language)
-        return plot_english.with_tags(said, tags) if said else before
+        """A text that codes wrote, with the tags of the text before it."""
+        tags = rewriting.carried_tags(self.envs[row].state.text, self.model.format.language)
+        return plot_english.with_tags(said, tags)
 
     def _is_edit(self, said: str) -> bool:
         """Whether an edit can be asked for. Codes may write words that plot English does not have."""
@@ -179,21 +166,17 @@ class Steering:
             return False
         return True
 
-    def _arrive(self, ended: Mapping[int, Ended]) -> dict[int, tuple[State, float]]:
-        if not ended:
+    def _arrive(self, edits: Mapping[int, str], texts: Mapping[int, str | None]) -> dict[int, tuple[State, float]]:
+        """The next states, and their rewards; where there is no text, the text stays and is not valid."""
+        if not edits:
             return {}
-        world = self.world
-        before = [self.envs[row].state for row in ended]
-        written = self._rewritten({row: one.edit for row, one in ended.items() if one.text is None})
-        raw = []
-        for (row, one), state in zip(ended.items(), before, strict=True):
-            after = transition.next_text(world, state, written[row] if one.text is None else one.text)
-            raw.append(replace(after, valid=after.valid and one.proper))
-        states = transition.with_rewards(world, before, transition.make_states(world, raw))
-        for (row, one), state in zip(ended.items(), states, strict=True):
-            self.envs[row].append(Frame(state, one.edit, state.reward))
-        self.begin([row for row, state in zip(ended, states, strict=True) if not transition.is_over(world, state)])
-        return {row: (state, state.reward) for row, state in zip(ended, states, strict=True)}
+        world, before = self.world, {row: self.envs[row].state for row in edits}
+        raw = [transition.next_text(world, state, texts[row]) for row, state in before.items()]
+        states = transition.with_rewards(world, list(before.values()), transition.make_states(world, raw))
+        for (row, edit), state in zip(edits.items(), states, strict=True):
+            self.envs[row].append(Frame(state, edit, state.reward))
+        self.begin([row for row, state in zip(edits, states, strict=True) if not transition.is_over(world, state)])
+        return {row: (state, state.reward) for row, state in zip(edits, states, strict=True)}
 
     def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str | None]:
         """Rewrites by the environment's own language model, as edits ask; None for one that was cut off."""

@@ -117,14 +117,14 @@ def test_an_edit_that_plot_english_does_not_have_leaves_the_text(codes: CodeMode
     assert env.unwrapped.frames[-1].edit == "Give it a jazz style."
 
 
-@pytest.mark.parametrize("text", ["", " "])
-def test_an_empty_text_leaves_the_text(codes: CodeModel, text: str) -> None:
+@pytest.mark.parametrize(("text", "ends"), [("", True), (" ", True), ("A dark drama about a", False)])
+def test_a_text_that_is_empty_or_cut_off_leaves_the_text(codes: CodeModel, text: str, ends: bool) -> None:
     env = single(codes, horizon=2, steer="both")
     _, before = env.reset(seed=0)
     steering, calls = env._steering, env.unwrapped.usage.calls
-    answer = steering.answers[0]
-    answer.edit, answer.tokens, answer.done = "Make the tone dark.", codes.format.encode_answer(text), True
-    assert answer.stopped(codes)
+    answer, tokens = steering.answers[0], codes.format.encode_answer(text)
+    answer.edit, answer.tokens, answer.done = "Make the tone dark.", tokens if ends else tokens[:-1], True
+    assert answer.stopped(codes) == ends
     ((state, reward),) = steering._finish([0]).values()
     assert (state.text, state.step, state.valid) == (before["text"], 1, False)
     assert reward <= 0
