@@ -33,6 +33,7 @@ TESTED = {
     "tokens_after": "tokens, after GRPO",
 }
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
+COMPARED = {name: QUALITY[name] for name in ("gain", "judge", "followed")}
 AFTER = {
     "tested_slow": {"slow": "codes, after GRPO with the step size of tokens"},
     "tested_long": {
@@ -119,10 +120,10 @@ def guidance(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Stage 3: with and without."""
     table, numbers = rows_of(pieces, {"unguided": "stages 1 and 2", "guided": "stages 1 to 3"}, QUALITY)
     if pieces:
-        numbers["with minus without"] = contrast(pieces, "guided", "unguided")
+        line, less = compared(pieces, "with stage 3 minus without", "guided", "unguided")
         steps = sum("guidance/nll" in row for row in found["guided"][0]["found"]["curve"]) if "guided" in found else 0
         table += f"\n\nStage 3 made {steps} updates of the base model, and as many of the policy."
-        table += f"\n\nGain on the same states, with stage 3 minus without: {numbers['with minus without']}."
+        table, numbers = table + line, numbers | less
     return table, numbers
 
 
@@ -133,16 +134,15 @@ def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
         more, own = body_of(found.get(kind, []), methods, QUALITY)
         body, numbers = body + more, numbers | own
     table = aligned(["", "seeds", *QUALITY.values()], body) if body else ""
-    compared = [
+    pairs = [
         ("codes, after minus before", pieces, "codes_after", "codes_before"),
         ("tokens, after minus before", pieces, "tokens_after", "tokens_before"),
         ("codes minus tokens, after", pieces, "codes_after", "tokens_after"),
         ("codes minus tokens, after the long GRPO", found.get("tested_long", []), "long_codes", "long_tokens"),
     ]
-    for name, own_pieces, one, other in compared:
-        if own_pieces:
-            numbers[f"gain, {name}"] = contrast(own_pieces, one, other)
-            table += f"\n\nGain on the same states, {name}: {numbers[f'gain, {name}']}."
+    for name, own_pieces, one, other in pairs:
+        line, less = compared(own_pieces, name, one, other)
+        table, numbers = table + line, numbers | less
     after = []
     for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
@@ -183,11 +183,8 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     """Tree search against as many samples."""
     methods = {"search": "tree search over codes", "samples": "best of as many samples"}
     table, numbers = rows_of(pieces, methods, QUALITY)
-    difference = contrast(pieces, "search", "samples")
-    if difference:
-        numbers["search minus samples"] = difference
-        table += f"\n\nGain, search minus samples, on the same states: {difference}."
-    return table, numbers
+    line, less = compared(pieces, "search minus samples", "search", "samples")
+    return table + line, numbers | less
 
 
 def computing(_: Found, found: Mapping[str, Found]) -> Section:
@@ -256,13 +253,20 @@ def over(pieces: Found, column: Callable[[Any], Sequence[float]], method: str = 
     return bootstrap(values, seeds, users, np.random.default_rng(0))
 
 
-def contrast(pieces: Found, one: str, other: str) -> str:
-    """Paired difference of two methods' gains; "" without pieces."""
+def compared(pieces: Found, name: str, one: str, other: str) -> Section:
+    """Paired differences of two methods, as a paragraph and by name; nothing without pieces."""
     if not pieces:
-        return ""
+        return "", {}
+    less = {title: contrast(pieces, one, other, column) for column, title in COMPARED.items()}
+    said = ", ".join(f"{title} {value}" for title, value in less.items())
+    return f"\n\nOn the same states, {name}: {said}.", {f"{title}, {name}": value for title, value in less.items()}
+
+
+def contrast(pieces: Found, one: str, other: str, name: str) -> str:
+    """Paired difference of two methods in a column."""
 
     def less(found: Any) -> list[float]:  # noqa: ANN401 - a piece's content
-        return [a - b for a, b in zip(found[one]["gain"], found[other]["gain"], strict=True)]
+        return [a - b for a, b in zip(found[one][name], found[other][name], strict=True)]
 
     return str(over(pieces, less, one))
 

@@ -43,9 +43,11 @@ def test_the_page_says_what_is_done(tmp_path: Path) -> None:
         )  # fmt: skip
     page = write_page(tmp_path, SIZES["small"])
     assert "2 training seeds" in page
-    assert "Gain, search minus samples, on the same states: 1.00 [1.00, 1.00]." in page
+    zero = "0.00 [0.00, 0.00]"
+    line = f"On the same states, search minus samples: gain 1.00 [1.00, 1.00], judge {zero}, edit followed {zero}."
+    assert line in page
     assert "## Diversity and quality\n\nNot run." in page
-    assert read_json(tmp_path / "latent_actions.json")["search"]["search minus samples"] == "1.00 [1.00, 1.00]"
+    assert read_json(tmp_path / "latent_actions.json")["search"]["gain, search minus samples"] == "1.00 [1.00, 1.00]"
 
 
 def test_the_trial_with_the_largest_gain_is_chosen(tmp_path: Path) -> None:
