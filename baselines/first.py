@@ -1,7 +1,7 @@
 """The first offered edit: what the order of the edits is worth.
 
-Where edits are offered in the order of their match with the user's taste (`order="match"`), this is the best match of
-an edit's words, without any training.
+With `order="match"`, edits that go with the user's taste come first, in an arbitrary order among themselves. So this is
+one of them, not the best match, and it takes no training. With `order="pool"` it is any edit.
 """
 
 from __future__ import annotations

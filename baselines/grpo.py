@@ -631,7 +631,7 @@ def _references(envs: EagleVectorEnv, config: GRPOConfig) -> dict[str, Any]:
 
 
 class First:
-    """Always takes the first edit on offer, which the default task ranks highest for the user."""
+    """Always takes the first edit on offer, on the default task one of those that go with the taste."""
 
     def predict(
         self,

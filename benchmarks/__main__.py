@@ -151,7 +151,10 @@ def add_run(runner: Parser) -> None:
         "--engine", choices=ENGINES, default="local", help="local processes, or a Ray cluster (default: %(default)s)"
     )
     cells.add_argument(
-        "--only", default="*", help="do only the cells (throughput: sections) that match, such as 'plots-plan-*'"
+        "--only",
+        default="*",
+        help="do only the cells that match, such as 'plots-plan-*', and what they need; of throughput, editing and "
+        "serving, only these sections, texts or models",
     )
     cells.add_argument("--resume", action="store_true", help="repeat failed cells")
     cells.add_argument("--fresh", action="store_true", help="repeat finished cells")

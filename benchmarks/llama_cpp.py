@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from eagle_gym.errors import PreparationError
-from eagle_gym.language.editor.smollm2 import base_file
+from eagle_gym.language.editor.export import export
+from eagle_gym.language.editor.smollm2 import ADAPTER, SHARPNESS, base_file
 
 CONTEXT: Final = 2048  # tokens of a request and its answer
 PROGRAM: Final = """
@@ -24,6 +25,19 @@ server = xllamacpp.Server(settings)
 print(server.listening_address, flush=True)
 sys.stdin.read()
 """
+
+
+def editor_file(folder: Path) -> Path:
+    """The GGUF file in a folder of SmolLM2 tuned to edit; made where it is absent.
+
+    Raises:
+        PreparationError: A package is not installed.
+    """
+    file = folder / "smollm2-editor.gguf"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        export(base_file(), ADAPTER, file, SHARPNESS)
+    return file
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def table(run: Run, found: Mapping[str, Scores]) -> list[Block]:
 
 def simple(scores: Mapping[str, Interval]) -> dict[str, str]:
     """The policies without training that show what is to be won."""
-    words = {"greed": "optimistic", "greed without the user's taste": "user_blind", "the order of the edits": "first"}
+    words = {"greed": "optimistic", "greed without the user's taste": "user_blind", "no choice": "first"}
     return {role: name for role, name in words.items() if name in scores}
 
 
@@ -153,12 +153,13 @@ def most(run: Run, methods: Methods) -> str:
     opinions = {
         name: judged_mean(run.judged(cells), lambda item: item.confirmed, rng) for name, cells in methods.items()
     }
-    parts = []
+    parts: list[str] = []
     for words, gains in (("by reward", by_reward), ("by judge", opinions)):
         some = {name: gain for name, gain in gains.items() if gain is not None}
         if some:
             best = max(some, key=lambda name: some[name].estimate)
-            parts.append(f"{named(best, methods)} {words} ({some[best]})")
+            who = f"{named(best, methods)} "
+            parts.append(f"{'' if parts and parts[0].startswith(who) else who}{words} ({some[best]})")
     return f"largest gain: {' and '.join(parts)}."
 
 

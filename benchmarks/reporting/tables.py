@@ -86,6 +86,11 @@ def number(found: Interval | None) -> str:
     return "n/a" if found is None else str(found)
 
 
+def percent(share: float) -> str:
+    """A share as a percentage."""
+    return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
 def line(item: Standing, columns: Sequence[str]) -> list[str]:
     """A row of a table."""
     return [COLUMNS[name](item) for name in columns]

@@ -66,8 +66,8 @@ class EagleEnv(WorldMixin, gym.Env[Any, np.int64]):
 
     The language model rewrites the text as the chosen edit asks. It samples with a seed drawn from `np_random`, so the
     seed of `reset` and the actions determine the episode. If texts are plot English and the answer does not parse, it
-    is sampled again a few times; the last answer then stands, with `info["valid"]` False. Where every answer is cut off
-    at the limit of tokens, the text stays, with `info["valid"]` False. A generation that fails raises
+    is sampled again a few times; the last answer then stands, with `info["valid"]` False. Where every answer reaches
+    the limit of tokens, the text stays, with `info["valid"]` False. A generation that fails raises
     `LanguageModelError` and leaves the episode where it was.
 
     ## Observation Space

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from eagle_gym.language import LanguageModel, edits_done
 from eagle_gym.language.change import change
 from eagle_gym.language.checking import says_yes
 from eagle_gym.latent.encoder import cosine_distance
-from eagle_gym.latent.features import WordFeatures
+from eagle_gym.latent.features import Features, VectorFeatures, WordFeatures
 from eagle_gym.latent.text_encoders import open_text_encoder
 from eagle_gym.progress import progress_bar
 
@@ -119,15 +120,13 @@ def movements(one: Measured, *, sentences: bool = True) -> list[Moved]:
     """
     rows = finished(one)
     before, after = [row[0] for row in rows], [row[2] for row in rows]
-    words = WordFeatures.of(sorted({*before, *after}), seen=1)
-    pairs = zip(words.bags(before), words.bags(after), strict=True)
-    found = [Moved(one, "words", tuple(cosine_distance(*pair) for pair in pairs))]
-    if not (sentences and rows):
-        return found
-    try:
-        vectors = np.asarray(open_text_encoder("minilm").encode([*before, *after]), np.float64)
-    except PreparationError:
-        return found
-    old, new = vectors[: len(rows)], vectors[len(rows) :]
-    cosines = np.sum(old * new, axis=1) / (np.linalg.norm(old, axis=1) * np.linalg.norm(new, axis=1))
-    return [*found, Moved(one, "minilm", tuple((1.0 - cosines).tolist()))]
+
+    def moved(name: str, features: Features) -> Moved:
+        return Moved(one, name, tuple(map(cosine_distance, features.bags(before), features.bags(after))))
+
+    found = [moved("words", WordFeatures.of(sorted({*before, *after}), seen=1))]
+    if sentences and rows:
+        with suppress(PreparationError):
+            encoder = open_text_encoder("minilm")
+            found.append(moved("minilm", VectorFeatures(encoder, encoder.dim)))
+    return found

@@ -14,6 +14,7 @@ from benchmarks.experiments.editing.check import Verdict
 from benchmarks.experiments.editing.judges import OVERLAP, Judged, Moved, by_model, by_overlap, movements
 from benchmarks.experiments.editing.measure import Measured
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.tables import percent
 from benchmarks.running.files import write_json
 from benchmarks.running.provenance import circumstances
 from benchmarks.stats import Interval
@@ -193,11 +194,6 @@ def _movements(moved: Sequence[Moved]) -> str:
         for one in moved
     ]  # fmt: skip
     return aligned(head, body)
-
-
-def percent(share: float) -> str:
-    """A share as a percentage."""
-    return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"
 
 
 def spanned(found: Interval | None) -> str:

@@ -9,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.llama_cpp import llama_cpp
+from benchmarks.llama_cpp import editor_file, llama_cpp
 from benchmarks.running import Options, opened
-from eagle_gym.language.editor.export import export
-from eagle_gym.language.editor.smollm2 import ADAPTER, SHARPNESS, base_file
 
 LLAMA_CPP: Final = "llama.cpp"  # value of --language-model
 PORT: Final = 18_791  # always the same, because finished cells name the server
@@ -26,11 +24,7 @@ def running(options: Options) -> Iterator[Options]:
     elif options.report_only:
         yield replace(options, language_model=spec_at(f"http://127.0.0.1:{PORT}"))
     else:
-        file = options.out / "smollm2-editor.gguf"
-        if not file.exists():
-            options.out.mkdir(parents=True, exist_ok=True)
-            export(base_file(), ADAPTER, file, SHARPNESS)
-        with llama_cpp(file, port=PORT) as address:
+        with llama_cpp(editor_file(options.out), port=PORT) as address:
             yield replace(options, language_model=spec_at(address))
 
 

@@ -28,6 +28,7 @@ ENOUGH: Final = 80  # held-out films; a larger catalog is not held out in all of
 USERS: Final = 50  # test users over whom a film's utility is averaged
 DRAWS: Final = 2_000  # of the bootstrap over films
 Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
 TOLD: Final[Mapping[str, Callable[[Described], Described]]] = {
     "whole": lambda film: film,
     "without its genres": lambda film: replace(film, genres=()),
@@ -50,36 +51,53 @@ def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str
 
 def worth(catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Utilities of films: whole and in part, and held out. Each has its difference from whole films of the catalog."""
-    rng = np.random.default_rng(0)
-    told: dict[str, list[Floats]] = {name: [] for name in TOLD}
-    away: list[Floats] = []
-    for space, utility, films, strangers, users in fitted(catalog):
-        own = np.arange(len(films))
+    told, away = {name: Mean(len(catalog.items)) for name in TOLD}, Mean(len(catalog.items))
+    for space, utility, known, strangers, users in fitted(catalog):
+        own = np.arange(len(known))
         for name, change in TOLD.items():
-            texts = [describe(change(read_description(film))) for film in films]
-            told[name].append(scored(space, utility, texts, users, own))
-        away.append(scored(space, utility, strangers, users, np.full(len(strangers), -1)))
-    whole = np.concatenate(told["whole"])
-    rows = {name: row(np.concatenate(parts), np.concatenate(parts) - whole, rng) for name, parts in told.items()}
-    held = np.concatenate(away)
-    draws = resampled(held[:, 0], rng) - resampled(whole[:, 0], rng)
-    gap = [float(held[:, 0].mean() - whole[:, 0].mean()), *np.quantile(draws, [0.025, 0.975]).tolist()]
-    return {**rows, "held out, whole": means(held) | {"difference": [round(value, 3) for value in gap]}}
+            texts = [describe(change(read_description(catalog.texts[film]))) for film in known]
+            told[name].add(known, scored(space, utility, texts, users, own))
+        texts = [catalog.texts[film] for film in strangers]
+        away.add(strangers, scored(space, utility, texts, users, np.full(len(strangers), -1)))
+    whole = told["whole"].of_films()
+    return {name: row(part.of_films(), whole) for name, part in {**told, "held out, whole": away}.items()}
 
 
-def fitted(catalog: Catalog) -> Iterator[tuple[LatentSpace, ContentGap, list[str], list[str], NDArray[np.intp]]]:
+class Mean:
+    """Utilities of films, averaged over the spaces in which a film is met: films are the units of the intervals.
+
+    Args:
+        films: Number of films in the catalog.
+    """
+
+    def __init__(self, films: int) -> None:
+        self._sums, self._times = np.zeros((films, 3)), np.zeros((films, 1))
+
+    def add(self, films: Rows, values: Floats) -> None:
+        """Add values [B, 3] of some films, each named once."""
+        self._sums[films] += values
+        self._times[films] += 1
+
+    def of_films(self) -> Floats:
+        """[films, 3] Means; nan for a film that was never met."""
+        found: Floats = np.divide(self._sums, self._times, out=np.full_like(self._sums, np.nan), where=self._times > 0)
+        return found
+
+
+def fitted(catalog: Catalog) -> Iterator[tuple[LatentSpace, ContentGap, Rows, Rows, Rows]]:
     """Spaces fitted without a fold, with utility, films that they were fitted to, films of the fold, and test users."""
     split = split_catalog(catalog)
-    order = np.random.default_rng(0).permutation(len(catalog.items))
+    everything = np.arange(len(catalog.items))
+    order = np.random.default_rng(0).permutation(len(everything))
     seen = 0
-    for fold in np.array_split(order, FOLDS):
+    for fold in map(np.sort, np.array_split(order, FOLDS)):
         if seen >= ENOUGH:
             return
         seen += len(fold)
-        held = hold_out(catalog, split, np.sort(fold))
+        held = hold_out(catalog, split, fold)
         space = fit(held.catalog, held.split)
         utility = ContentGap(space, affinity="personal", catalog=held.catalog, split=held.split)
-        yield space, utility, held.catalog.texts, list(held.texts), held.split.test_users[:USERS].astype(np.intp)
+        yield space, utility, np.setdiff1d(everything, fold), fold, held.split.test_users[:USERS].astype(np.intp)
 
 
 def fit(catalog: Catalog, split: Split) -> LatentSpace:
@@ -90,7 +108,7 @@ def fit(catalog: Catalog, split: Split) -> LatentSpace:
 
 
 def scored(
-    space: LatentSpace, utility: ContentGap, texts: Sequence[str], users: NDArray[np.intp], exclude: NDArray[np.intp]
+    space: LatentSpace, utility: ContentGap, texts: Sequence[str], users: Rows, exclude: Rows
 ) -> Floats:
     """[B, 3] Utility, affinity and novelty of texts, averaged over users."""
     z, each = space.encoder.encode(texts), len(users)
@@ -99,19 +117,24 @@ def scored(
     return np.stack(columns, axis=1)
 
 
-def row(found: Floats, change: Floats, rng: np.random.Generator) -> dict[str, Any]:
-    """Means over films, and the paired difference in utility with its interval over films."""
-    low, high = np.quantile(resampled(change[:, 0], rng), [0.025, 0.975]).tolist()
-    return means(found) | {"difference": [round(value, 3) for value in (float(change[:, 0].mean()), low, high)]}
+def row(found: Floats, whole: Floats) -> dict[str, Any]:
+    """Means over films, and the difference in utility from whole films that a space knows, with its interval.
+
+    Args:
+        found: [films, 3] Utility, affinity and novelty; nan for films that were not met so.
+        whole: [films, 3] The same of whole films.
+    """
+    named = zip(("total", "affinity", "novelty"), np.nanmean(found, axis=0).tolist(), strict=True)
+    means = {name: round(value, 3) for name, value in named}
+    difference = [round(value, 3) for value in gap(found[:, 0], whole[:, 0])]
+    return means | {"films": int(np.isfinite(found[:, 0]).sum()), "difference": difference}
 
 
-def means(found: Floats) -> dict[str, Any]:
-    """Means over films."""
-    named = zip(("total", "affinity", "novelty"), found.mean(axis=0).tolist(), strict=True)
-    return {name: round(value, 3) for name, value in named} | {"texts": len(found)}
+def gap(found: Floats, whole: Floats) -> tuple[float, float, float]:
+    """Difference of two means over films [films], nan where a film is not met, and its bootstrap interval over films.
 
-
-def resampled(values: Floats, rng: np.random.Generator) -> Floats:
-    """[DRAWS] Means of films drawn with replacement."""
-    drawn: Floats = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(axis=1)
-    return drawn
+    All values of a film are drawn together, so that a film met both ways is compared with itself.
+    """
+    drawn = np.random.default_rng(0).integers(len(found), size=(DRAWS, len(found)))
+    low, high = np.quantile(np.nanmean(found[drawn], axis=1) - np.nanmean(whole[drawn], axis=1), [0.025, 0.975])
+    return float(np.nanmean(found) - np.nanmean(whole)), float(low), float(high)

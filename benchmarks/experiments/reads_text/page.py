@@ -26,8 +26,10 @@ NOTE = (
     "*Reads* says what an agent was given, in use or in training: `expected` is the expected utility of the edits. "
     "Learners are tested twice: *chosen by* sampling, and by taking the most probable action. Intervals are 95 %, over "
     "{seeds} training seed{plural} and users. Agents *(reads text)* are the embedded language model on text "
-    "observations; agents *(latent)* are small networks on latent observations. The first offered edit is the one "
-    "whose words match the taste best, since edits are offered in this order."
+    "observations; agents *(latent)* are small networks on latent observations. Edits that "
+    "go with the taste are offered first, in an arbitrary order among themselves: the first offered edit is one of "
+    "them, not the best match. Neither the agents that read text nor the latent networks are told the order: both "
+    "score every edit regardless of its place."
 )
 COST = (
     "*Steps* are environment steps: EAGLE's include the recorded ones, and supervised agents use only these. *Calls* "

@@ -9,9 +9,10 @@ one rewrite and nothing else. Needs `make models`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.experiments.serving.measure import SLOTS, Row, Size, time_model
+from benchmarks.experiments.serving.measure import SLOTS, Row, Size, time_model, write_catalog
 from benchmarks.experiments.serving.models import served
 from benchmarks.experiments.serving.page import write_page
 from benchmarks.llama_cpp import llama_cpp
@@ -28,12 +29,14 @@ def run(options: Options) -> None:
     """Serve one model after the other; measure; write the page after each cell, and print it."""
     rows: list[Row] = []
     page = ""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        catalog = write_catalog(folder)
         for model in served(folder, options.only):
             on, off = (llama_cpp(model.file, slots=SLOTS, threads=1) for _ in range(2))
             with on as first, off as second:
                 found: list[Row] = []
-                for found in time_model(model, {"on": first, "off": second}, SIZES[options.size], folder):
+                for found in time_model(model, {"on": first, "off": second}, SIZES[options.size], catalog):
                     page = write_page([*rows, *found], options.out, options.size)
             rows += found
     print(page)

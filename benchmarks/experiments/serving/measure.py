@@ -85,7 +85,9 @@ class Cell:
     failed: int
 
 
-def time_model(model: Served, addresses: Mapping[str, str], size: Size, folder: str) -> Iterator[list[Row]]:
+def time_model(
+    model: Served, addresses: Mapping[str, str], size: Size, catalog: Mapping[str, str]
+) -> Iterator[list[Row]]:
     """Time every number of environments with the cache on and off; yields all rows after each cell.
 
     Both are timed in equal episodes, each on a server of its own; which is first alternates.
@@ -94,9 +96,9 @@ def time_model(model: Served, addresses: Mapping[str, str], size: Size, folder: 
         model: What is served.
         addresses: Of a server for `"on"` and one for `"off"`.
         size: What is measured.
-        folder: Where the catalog is written.
+        catalog: The catalog's files, as `write_catalog` returns them.
     """
-    worlds = {cache: open_world(model, addresses[cache], cache, Path(folder)) for cache in CACHE}
+    worlds = {cache: open_world(model, addresses[cache], cache, catalog) for cache in CACHE}
     cells: dict[tuple[int, str], list[Cell]] = {(envs, cache): [] for envs in size.envs for cache in CACHE}
     seeds = iter(range(0, 10**9, max(size.envs)))
     for cache, world in worlds.items():
@@ -116,11 +118,11 @@ def row_of(model: str, envs: int, cache: str, cells: Sequence[Cell]) -> Row:
     return Row(model, envs, cache, rates=rates, read=read, asked=asked, failed=sum(failed))
 
 
-def open_world(model: Served, address: str, cache: str, folder: Path) -> World:
+def open_world(model: Served, address: str, cache: str, catalog: Mapping[str, str]) -> World:
     """The world of the invented catalog, behind the server."""
     options = {"prompts": model.prompts, "timeout": "600", "concurrency": "64", **CACHE[cache]}
     query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
-    arguments = SETTINGS | write_catalog(folder)
+    arguments = SETTINGS | dict(catalog)
     return make_world(**arguments, language_model=f"openai:smollm2@{address}/v1?{query}")
 
 

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from benchmarks.llama_cpp import editor_file
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language.editor.export import export
-from eagle_gym.language.editor.smollm2 import ADAPTER, SHARPNESS, base_file
+from eagle_gym.language.editor.smollm2 import base_file
 
 NAMES: Final = ("plain", "tuned")
 
@@ -30,7 +30,7 @@ class Served:
     prompts: str
 
 
-def served(folder: str, only: str = "*") -> Iterator[Served]:
+def served(folder: Path, only: str = "*") -> Iterator[Served]:
     """The models that a pattern names, of `"plain"` and `"tuned"`, each made when its turn comes.
 
     Args:
@@ -47,6 +47,4 @@ def served(folder: str, only: str = "*") -> Iterator[Served]:
     if "plain" in names:
         yield Served("SmolLM2 as it is", base_file(), "few_shot")
     if "tuned" in names:
-        file = Path(folder) / "smollm2-editor.gguf"
-        export(base_file(), ADAPTER, file, SHARPNESS)
-        yield Served("SmolLM2, tuned", file, "chat")
+        yield Served("SmolLM2, tuned", editor_file(folder), "chat")

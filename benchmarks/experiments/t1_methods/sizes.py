@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from baselines.reference import REFERENCES
-from benchmarks.experiments.latent_actions.sizes import TRAINING
+from benchmarks.experiments.latent_actions.sizes import SMALL
 from benchmarks.running.grid import BRIEF
 
 USUAL: dict[str, Any] = {
@@ -38,7 +38,11 @@ TINY: dict[str, Any] = {
     "elm": {"adapter_steps": 1, "joint_steps": 1, "starts": 1, "ascent_steps": 1, "decodes": 4, "max_tokens": 8},
     **{"vas": True, "cola": {"cola": BRIEF, "grpo_tokens": BRIEF}, "reads": {"g_optimal": 1}},
 }
-GRPO: dict[str, Any] = TRAINING | {"rl_steps": 16}
+WRITERS: dict[str, dict[str, Any]] = {
+    name: SMALL["training"] | {"codes": 16, "rl_steps": SMALL["rl_steps"], "rl_learning_rate": SMALL[rate]}
+    for name, rate in {"cola": "codes_rate", "grpo_tokens": "tokens_rate"}.items()
+}
+"""CoLA and GRPO over tokens, with the step sizes that were chosen in the trials of `latent_actions`."""
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | TINY,
     "small": USUAL,
@@ -48,7 +52,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
         "steps_elsewhere": {"default": 5_120, "plan": 2_560, "easy": 2_560},
         **{"elm": {}, "elm_episodes": 48, "seeds_of_cola": 3, "seeds_of_grpo_tokens": 3},
-        "cola": {"cola": GRPO, "grpo_tokens": GRPO | {"rl_learning_rate": 3e-4}},
+        "cola": WRITERS,
     },
     "full": USUAL
     | {

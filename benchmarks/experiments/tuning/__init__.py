@@ -6,8 +6,8 @@ that T1 gives on this task, and are tested on episodes of train users and train 
 begin at 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all
 trials, and T1 reads it. EAGLE is a small network on latent observations.
 
-A second table says what half of T1's budget costs EAGLE, and which of its parts does: the imitation that it starts
-with, the step sizes that fall to 0, or the KL.
+An ablation asks what half of T1's budget costs EAGLE without the imitation that it starts with, without step sizes
+that fall to 0, and without the KL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def cells(options: Options) -> list[Cell]:
     return placed(trials(size["steps"], size["recorded"]), size, size["seeds"])
 
 
-def parts(options: Options) -> list[Cell]:
+def ablated(options: Options) -> list[Cell]:
     """EAGLE with half of T1's budget and one part less, with the settings that the trials of this run chose."""
     size, settings = SIZES[options.size], chosen(options.out)
     return placed(ablations(size["half"], size["imitated"], settings), size, size["ablated"])
@@ -52,8 +52,8 @@ def placed(methods: Iterable[dict[str, Any]], size: dict[str, Any], seeds: int) 
 
 
 def run(options: Options) -> None:
-    """Run the trials, then the parts of EAGLE; write and print the page."""
+    """Run the trials, then the ablation of EAGLE; write and print the page."""
     run_cells(cells(options), options)
     write_page(options.out)
-    run_cells([*cells(options), *parts(options)], options)
+    run_cells([*cells(options), *ablated(options)], options)
     print(write_page(options.out))

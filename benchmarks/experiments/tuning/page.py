@@ -1,4 +1,4 @@
-"""The page of the trials: what each changes, what it gains on train users, what is chosen, and the parts of EAGLE."""
+"""The page of the trials: what each changes, what it gains on train users, what is chosen; the ablation of EAGLE."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTE = (
     "keep their defaults: they train for longer. Gains are in "
     "standard deviations of utility over the catalog; intervals are 95 %, over users and seeds."
 )
-PARTS = (
+ABLATION = (
     "EAGLE with half of T1's budget, {seeds} seeds, tested like the trials. As it is, it imitates the uniform policy "
     "first, at the cost of {steps:,} of its {budget:,} steps, and its step sizes fall to 0 over the rest; alpha, the "
     "weight of the KL, is constant. The last column is the mean paired difference to EAGLE as it is."
@@ -59,7 +59,7 @@ def write_page(folder: Path) -> str:
         "## Trials",
         trials_table(trials),
         "## What half a budget costs EAGLE",
-        *ablation(methods),
+        *ablated(methods),
         f"Code: {', '.join(run.commits)}.",
     ]
     text = "\n\n".join(parts) + "\n"
@@ -107,7 +107,7 @@ def said(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"`{name}={value}`" for name, value in changes.items()) or "defaults"
 
 
-def ablation(methods: Mapping[str, Cells]) -> list[str]:
+def ablated(methods: Mapping[str, Cells]) -> list[str]:
     """What EAGLE gains with half of the budget, without each of its parts."""
     whole = methods.get("ablated-whole")
     if not whole:
@@ -115,7 +115,7 @@ def ablation(methods: Mapping[str, Cells]) -> list[str]:
     recorded = next(
         iter(part["calls"] for name, part in whole[0].header["cost"]["parts"].items() if "episodes" in name)
     )
-    note = PARTS.format(seeds=len(whole), steps=recorded, budget=whole[0].steps)
+    note = ABLATION.format(seeds=len(whole), steps=recorded, budget=whole[0].steps)
     body = []
     for name in ("ablated-ppo", *ABLATED):
         if name in methods:
@@ -132,5 +132,5 @@ def as_json(run: Run, methods: Mapping[str, Cells], trials: Sequence[Mapping[str
         "machine": first.get("machine", {}),
         "chosen": {item["learner"]: item["changes"] for item in trials if item["chosen"]},
         "trials": list(trials),
-        "ablation": {name: gains(cells) for name, cells in methods.items() if name.startswith("ablated")},
+        "ablated": {name: gains(cells) for name, cells in methods.items() if name.startswith("ablated")},
     }

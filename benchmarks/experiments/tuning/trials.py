@@ -1,4 +1,4 @@
-"""The trials of the learners, the parts of EAGLE that are left out, and the settings that were chosen."""
+"""The trials of the learners, the ablation of EAGLE, and the settings that were chosen."""
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
-from benchmarks.experiments.free_text import served
+from benchmarks.experiments.free_text import served, strangers
 from benchmarks.experiments.free_text.page import by_labels, followed, kept_labels
 from benchmarks.running import Options
 from eagle_gym.envs import opening
@@ -71,6 +72,31 @@ def test_what_a_text_says_is_kept_or_not() -> None:
     assert "changed" not in by_labels([same])
 
 
+def test_a_film_counts_once_however_many_spaces_know_it() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(20, 3))
+    often, once = (strangers.Mean(25) for _ in range(2))
+    for _ in range(4):
+        often.add(np.arange(20), values)
+    once.add(np.arange(20), values)
+    none = np.zeros((25, 3))
+    assert strangers.row(often.of_films(), none) == strangers.row(once.of_films(), none)
+    assert strangers.row(often.of_films(), none)["films"] == 20
+    estimate, low, high = strangers.gap(once.of_films()[:, 0], none[:, 0])
+    assert estimate == pytest.approx(values[:, 0].mean())
+    assert (high - low) / 2 == pytest.approx(1.96 * values[:, 0].std() / 20**0.5, rel=0.15)
+
+
+def test_a_film_that_is_held_out_is_compared_with_itself_where_a_space_knows_it() -> None:
+    levels = np.arange(40.0)
+    estimate, low, high = strangers.gap(levels - 0.5, levels)
+    assert (estimate, low, high) == (-0.5, -0.5, -0.5)
+    apart = np.where(np.arange(40) % 2, levels, np.nan), np.where(np.arange(40) % 2, np.nan, levels)
+    estimate, low, high = strangers.gap(*apart)
+    assert estimate == 1.0
+    assert low < 0 < high
+
+
 def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path) -> None:
     options = Options("small", tmp_path, data=tmp_path, language_model="llama.cpp", report_only=True)
     with served.running(options) as found:
@@ -96,7 +122,8 @@ def test_a_run_with_a_scripted_model(
     page = capsys.readouterr().out
     for name in ("movielens", "products", "plots", "movielens-served", "products-served"):
         assert f"## {name}\n" in page
-    assert page.count("- PPO (SB3) minus uniform, above 0: ") == 5
+    assert page.count("- PPO (SB3) minus uniform: ") == 5
+    assert page.count(" by reward, not judged") == 2 * 4 * 3 + 2, "both learners, and PPO through the server"
     assert "NO" not in page.split(), "a recording is replayed"
     own, adopted = ((tmp_path / f"pools-products{kind}.jsonl").read_text().splitlines() for kind in ("", ".served"))
     assert own[1:] == adopted[1:]

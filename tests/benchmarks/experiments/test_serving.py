@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments.serving import SIZES, measure
-from benchmarks.experiments.serving.measure import Row, computed, open_world, timed
+from benchmarks.experiments.serving.measure import Row, computed, open_world, timed, write_catalog
 from benchmarks.experiments.serving.models import Served, served
 from benchmarks.experiments.serving.page import page
 from benchmarks.running.files import read_json
@@ -34,7 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("cache", ["on", "off"])
 def test_the_cache_is_refused_where_it_is_off(cache: str, server: Server, tmp_path: Path) -> None:
-    world = open_world(MODEL, server.url.removesuffix("/v1"), cache, tmp_path)
+    world = open_world(MODEL, server.url.removesuffix("/v1"), cache, write_catalog(tmp_path))
     cell = timed(world, "", 3, 2, 0)
     assert len(server.requests) == 6, "a step is one request"
     assert [request.get("cache_prompt") for request in server.requests] == [None if cache == "on" else False] * 6
@@ -43,7 +43,7 @@ def test_the_cache_is_refused_where_it_is_off(cache: str, server: Server, tmp_pa
 
 
 def test_failed_steps_are_counted_and_then_given_up(server: Server, tmp_path: Path) -> None:
-    world = open_world(MODEL, server.url.removesuffix("/v1"), "on", tmp_path)
+    world = open_world(MODEL, server.url.removesuffix("/v1"), "on", write_catalog(tmp_path))
     none = answer(chat("I am sorry, but I cannot help with that."))
     server.plan[:] = [none] * 3 + [answer(chat(TEXT))] * 5
     assert timed(world, "", 1, 1, 0).failed == 1
@@ -55,7 +55,7 @@ def test_failed_steps_are_counted_and_then_given_up(server: Server, tmp_path: Pa
 def test_caches_take_turns_in_equal_episodes(server: Server, tmp_path: Path) -> None:
     address = server.url.removesuffix("/v1")
     size = measure.Size(envs=(2,), repeats=2, steps=1)
-    *_, rows = measure.time_model(MODEL, {"on": address, "off": address}, size, str(tmp_path))
+    *_, rows = measure.time_model(MODEL, {"on": address, "off": address}, size, write_catalog(tmp_path))
     assert [(row.envs, row.cache, len(row.rates)) for row in rows] == [(2, "on", 2), (2, "off", 2)]
     asked = [(r.get("cache_prompt", True), r["messages"][-1]["content"]) for r in server.requests[2:]]
     on, off = (
@@ -92,7 +92,7 @@ def test_the_page_compares_repeat_by_repeat() -> None:
 
 def test_a_model_that_is_not_served_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="plain, tuned"):
-        list(served(str(tmp_path), "tune"))
+        list(served(tmp_path, "tune"))
 
 
 @pytest.mark.slow

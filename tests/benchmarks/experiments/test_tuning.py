@@ -28,8 +28,9 @@ def test_every_learner_has_the_same_number_of_trials_its_defaults_among_them() -
 
 def test_trials_meet_train_users_and_seeds_that_no_table_has(tmp_path: Path) -> None:
     write_json({"chosen": {name: {"gamma": 0.9} for name in ("ppo", "eagle")}}, tmp_path / "tuning.json")
-    cells = [*tuning.cells(Options("reference", tmp_path)), *(parts := tuning.parts(Options("reference", tmp_path)))]
-    assert {cell.training["gamma"] for cell in parts} == {0.9}
+    ablated = tuning.ablated(Options("reference", tmp_path))
+    cells = [*tuning.cells(Options("reference", tmp_path)), *ablated]
+    assert {cell.training["gamma"] for cell in ablated} == {0.9}
     assert {cell.test_env_kwargs["split"] for cell in cells} == {"train"}
     assert {cell.seed for cell in cells} == {1_000, 1_001, 1_002}
     trials = Counter(cell.method.rpartition("-")[0] for cell in cells if not cell.method.startswith("ablated"))

@@ -273,6 +273,32 @@ def test_rivals_of_the_paper_and_targets_are_judged_too(run: Path) -> None:
     assert line.endswith(", MISSED.")
 
 
+def test_text_writers_and_the_first_edit_stand_in_every_table(run: Path) -> None:
+    for seed in (0, 1):
+        write_cell(run, "first", seed, [1.0, 2.0, 1.0, 2.0])
+        write_cell(run, "cola", seed, [1.5, 2.5, 1.5, 2.5], trained=64)
+        path = run / "cells" / f"plots-cola-{seed}" / "run.json"
+        header = read_json(path)
+        header["cell"]["training"] = {}
+        header["cost"]["training"] |= {"prompt_tokens": 4000, "completion_tokens": 1000}
+        header["cost"]["evaluation"] |= {"prompt_tokens": 700, "completion_tokens": 100}
+        write_json(header, path)
+    write_plan(run, planned(methods=[*GAINS, "first", "cola"]))  # type: ignore[arg-type]
+    tables = [block for block in report([run]) if isinstance(block, Table)]
+    of = {table.head[-1]: {row[head_of(table)]: row for row in table.body} for table in tables}
+    assert "CoLA minus PPO (SB3)" in of["verdict"]
+    assert "PPO (SB3) minus first offered edit" in of["verdict"]
+    assert of["episodes"]["CoLA"][1] == "rewrites"
+    assert of["episodes"]["first offered edit"][1] == ""
+    costs = of["seconds per episode"]["CoLA"]
+    assert costs[3:7] == ["20", "64", "4,000", "1,000"]  # steps, calls, tokens read and written
+    assert costs[10] == "200", "tokens of an episode"
+
+
+def head_of(table: Table) -> int:
+    return list(table.head).index("method") if "method" in table.head else 0
+
+
 def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
     title_, heading, words, table, picture, unjudged, findings, *rest = report([run])
     assert isinstance(title_, Heading)
@@ -355,7 +381,7 @@ def test_hacking_is_a_reward_that_the_judges_do_not_see(
 ) -> None:
     found = Parting("ppo", rewarded, confirmed, gap)
     assert (found.hacked, found.cells[3], found.cells[5]) == (hacked, share, "hacking" if hacked else "")
-    for blind in ("uniform", "no_op", "supervised-g_optimal", "reads-uniform"):  # they do not look at the reward
+    for blind in ("uniform", "no_op", "first", "supervised-g_optimal", "reads-uniform"):  # no reward is read
         assert not replace(found, method=blind).hacked
     assert replace(found, method="supervised-optimistic").hacked == hacked
 
@@ -390,6 +416,9 @@ def test_experiments_with_a_page_of_their_own_are_taken_over(tmp_path: Path) -> 
         ("eagle-g_optimal-half", "EAGLE (latent, G-optimal, half the budget)"),
         ("eagle-reads-uniform", "EAGLE (reads text, uniform)"),
         ("reads-uniform", "supervised (reads text, uniform)"),
+        ("first", "first offered edit"),
+        ("cola", "CoLA"),
+        ("grpo_tokens", "GRPO (tokens)"),
         ("my-own", "my-own"),
     ],
 )
