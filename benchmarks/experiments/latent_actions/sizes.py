@@ -11,7 +11,6 @@ TRAINING: dict[str, Any] = {  # of `CoLAConfig`; the same for every number of co
     "policy_steps": 100,
     "prompts": 2,
     "rl_epochs": 1,
-    "rl_learning_rate": 1e-3,
 }
 SMALL: dict[str, Any] = {
     "seeds": 3,
