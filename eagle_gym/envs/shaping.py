@@ -17,9 +17,11 @@ The shapes, with references g_1 ... g_M, which are returns of a reference policy
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Final
 
 import gymnasium as gym
@@ -30,9 +32,13 @@ from numpy.typing import ArrayLike, NDArray
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.episode import Snapshot
 from eagle_gym.envs.vector import EagleVectorEnv
+from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
 
 KINDS: Final = ("par", "log_sigmoid", "min_max", "clip")
+RANGED: Final = ("min_max", "clip")  # shapes that need a low and a high reference
+NARROWEST: Final = 1e-6  # range of references, in units of utility: equal returns differ by less, in their rounding
+UNKNOWN: Final = (0.0, 1.0)  # references until the first reset asks a function for them
 Floats = NDArray[np.float64]
 References = Sequence[float] | Callable[[Any], ArrayLike]
 
@@ -46,7 +52,7 @@ class Shape:
         unit: τ, in units of utility.
 
     Raises:
-        ConfigurationError: There is no such kind, or the unit is not positive.
+        ConfigurationError: There is no such kind, or the unit is not a positive finite number.
     """
 
     kind: str = "par"
@@ -55,15 +61,34 @@ class Shape:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ConfigurationError(f"expected a shape among {', '.join(KINDS)}, got {self.kind!r}")
-        if not self.unit > 0:
-            raise ConfigurationError(f"expected a positive unit, got {self.unit}")
+        if not isinstance(self.unit, Real) or not 0 < self.unit < math.inf:
+            raise ConfigurationError(f"expected a positive finite unit, got {self.unit!r}")
+
+    def checked(self, references: ArrayLike) -> Floats:
+        """References as numbers, with a range in each row if the shape needs one.
+
+        Args:
+            references: One number, `[M]` or `[B, M]`.
+
+        Raises:
+            ConfigurationError: They are not finite numbers, or some row has no range.
+        """
+        known = _as_array(references)
+        if known.size == 0 or known.dtype.kind not in "iuf" or not np.isfinite(known).all():
+            raise ConfigurationError(f"expected reference returns as finite numbers, got {references!r}")
+        if self.kind in RANGED and np.ptp(np.atleast_1d(known), axis=-1).min() < NARROWEST:
+            raise ConfigurationError(
+                f"expected references of different size for {self.kind!r}, got {references!r}: give a low and a high "
+                "return, more samples, or kind='par'"
+            )
+        return known.astype(np.float64)
 
     def __call__(self, returns: ArrayLike, references: ArrayLike) -> Floats:
         """What returns are worth.
 
         Args:
             returns: `[B]`.
-            references: `[M]` or `[B, M]`.
+            references: `[M]` or `[B, M]`, as `checked` takes them.
 
         Returns:
             `[B]`.
@@ -76,7 +101,16 @@ class Shape:
         low, high = known.min(axis=1), known.max(axis=1)
         if self.kind == "clip":
             return np.clip(gained[:, 0], low, high)
-        return np.asarray((gained[:, 0] - low) / np.maximum(high - low, 1e-9))
+        return np.asarray((gained[:, 0] - low) / (high - low))
+
+
+def _as_array(references: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(references)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"expected reference returns as an array, got {references!r}: give rows of equal length"
+        ) from error
 
 
 class Shaper:
@@ -92,27 +126,43 @@ class Shaper:
     """
 
     def __init__(self, shape: Shape, references: ArrayLike, num_envs: int) -> None:
+        known = shape.checked(references)
+        if known.ndim > 1:
+            raise ConfigurationError(f"expected reference returns [M], got shape {known.shape}: give one list for all")
         self._shape, self._returns = shape, np.zeros(num_envs)
-        self._references = np.tile(self._checked(references), (num_envs, 1))
-
-    def _checked(self, references: ArrayLike) -> Floats:
-        known = np.asarray(references, np.float64)
-        if known.size == 0 or not np.isfinite(known).all():
-            raise ConfigurationError(f"expected reference returns as finite numbers, got {references!r}")
-        if self._shape.kind in ("min_max", "clip") and known.ndim == 1 and np.ptp(known) == 0:
-            raise ConfigurationError(
-                f"expected references of different size for {self._shape.kind!r}, got {references!r}: give a low and "
-                "a high return"
-            )
-        return known
+        self._references = np.tile(known, (num_envs, 1))
 
     def begin(self, rows: NDArray[np.bool_], references: ArrayLike | None = None) -> None:
-        """Start episodes in some rows, with references of their own `[N, M]` if they are given."""
-        self._returns[rows] = 0.0
+        """Start episodes in some rows.
+
+        Args:
+            rows: `[N]` where episodes start.
+            references: `[N, M]` references of these episodes, of which the other rows are not read; for one row also
+                `[M]`. None keeps those that each row has.
+
+        Raises:
+            ConfigurationError: The references do not fit, or are refused as by `Shaper`. Nothing has changed then.
+        """
         if references is not None:
-            fresh = np.asarray(references, np.float64).reshape(len(rows), -1)
-            same = fresh.shape == self._references.shape
-            self._references = np.where(rows[:, None], fresh, self._references) if same else fresh
+            self._references = self._renewed(rows, references)
+        self._returns[rows] = 0.0
+
+    def _renewed(self, rows: NDArray[np.bool_], references: ArrayLike) -> Floats:
+        given = np.atleast_1d(_as_array(references))
+        fresh = given[None] if len(rows) == 1 and given.ndim == 1 else given
+        if fresh.ndim != 2 or len(fresh) != len(rows):
+            raise ConfigurationError(
+                f"expected reference returns [{len(rows)}, M], one row for each episode, got shape {given.shape}"
+            )
+        own = self._shape.checked(fresh[rows])
+        if not rows.all() and fresh.shape != self._references.shape:
+            raise ConfigurationError(
+                f"expected {self._references.shape[1]} references as in the other episodes, got {fresh.shape[1]}: "
+                "return the same number for every start"
+            )
+        renewed = np.empty(fresh.shape) if rows.all() else self._references.copy()
+        renewed[rows] = own
+        return renewed
 
     def __call__(self, rewards: ArrayLike, over: NDArray[np.bool_]) -> Floats:
         """Shaped rewards `[N]`; the episodes that are over start again at 0."""
@@ -121,6 +171,15 @@ class Shaper:
         shaped: Floats = self._shape(self._returns, self._references) - before
         self._returns[over] = 0.0
         return shaped
+
+
+def _checked_function(shape: Shape, function: Callable[[Any], ArrayLike]) -> Callable[[Any], ArrayLike]:
+    """The function, unless it is known to return references that the shape cannot use."""
+    if isinstance(function, RolloutReferences) and function.samples < 2 and shape.kind in RANGED:
+        raise ConfigurationError(
+            f"expected at least 2 samples for {shape.kind!r}, which needs a low and a high return, got {function}"
+        )
+    return function
 
 
 class ShapedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -134,7 +193,7 @@ class ShapedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         unit: τ, in units of utility.
 
     Raises:
-        ConfigurationError: As in `Shape` and `Shaper`.
+        ConfigurationError: As in `Shape` and `Shaper`. `reset` raises it too, for what a function returns.
     """
 
     def __init__(
@@ -142,8 +201,9 @@ class ShapedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, kind=kind, references=references, unit=unit)
         super().__init__(env)
-        self._own = references if callable(references) else None
-        self._shaper = Shaper(Shape(kind, unit), [0.0, 1.0] if callable(references) else references, 1)
+        shape = Shape(kind, unit)
+        self._own = _checked_function(shape, references) if callable(references) else None
+        self._shaper = Shaper(shape, UNKNOWN if callable(references) else references, 1)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
@@ -165,11 +225,12 @@ class VectorShapedReward(VectorWrapper):
         env: The vector environment.
         kind: One of `KINDS`.
         references: As in `ShapedReward`; a function returns `[N, M]` and needs the autoreset mode `"Disabled"`, since
-            in the other modes episodes start without a reset.
+            in the other modes episodes start without a reset. Only the rows that start are read, and
+            `RolloutReferences` plays only these.
         unit: τ, in units of utility.
 
     Raises:
-        ConfigurationError: As in `Shape` and `Shaper`, or a function with another autoreset mode.
+        ConfigurationError: As in `ShapedReward`, or a function with another autoreset mode.
     """
 
     def __init__(self, env: VectorEnv, kind: str = "par", references: References = (0.0,), unit: float = 1.0) -> None:
@@ -179,9 +240,9 @@ class VectorShapedReward(VectorWrapper):
                 "expected autoreset_mode='Disabled' with references for each start, which only a reset computes: "
                 "make the environment with it, or give numbers"
             )
-        self._own = references if callable(references) else None
-        known = [0.0, 1.0] if callable(references) else references
-        self._shaper = Shaper(Shape(kind, unit), known, env.num_envs)
+        shape = Shape(kind, unit)
+        self._own = _checked_function(shape, references) if callable(references) else None
+        self._shaper = Shaper(shape, UNKNOWN if callable(references) else references, env.num_envs)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -190,8 +251,13 @@ class VectorShapedReward(VectorWrapper):
         found = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # seeds may be a sequence
         mask = (options or {}).get("reset_mask")
         rows = np.ones(self.num_envs, np.bool_) if mask is None else np.asarray(mask, np.bool_)
-        self._shaper.begin(rows, self._own(self.env) if self._own else None)
+        self._shaper.begin(rows, self._references(rows))
         return found
+
+    def _references(self, rows: NDArray[np.bool_]) -> ArrayLike | None:
+        if isinstance(self._own, RolloutReferences):
+            return self._own(self.env, rows)
+        return self._own(self.env) if self._own else None
 
     def step(self, actions: Any) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:  # noqa: ANN401
         """Take a step in every environment."""
@@ -210,34 +276,68 @@ class RolloutReferences:
     Args:
         samples: M.
         seed: Seed of the choices and of the rewrites.
+
+    Raises:
+        ConfigurationError: `samples` is not an integer of at least 1, or `seed` not one of at least 0.
     """
 
     samples: int = 1
     seed: int = 0
 
-    def __call__(self, env: Any) -> Floats:  # noqa: ANN401 - a single or a vector environment of eagle_gym
-        """`[N, M]` returns."""
+    def __post_init__(self) -> None:
+        for name, low in (("samples", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+                raise ConfigurationError(f"expected {name} to be an integer of at least {low}, got {value!r}")
+
+    def __call__(self, env: Any, rows: NDArray[np.bool_] | None = None) -> Floats:  # noqa: ANN401
+        """Play from the present states.
+
+        Args:
+            env: A single or a vector environment of eagle_gym.
+            rows: `[N]` which of its episodes are asked for; None for all.
+
+        Returns:
+            `[N, M]` returns; NaN in rows that are not asked for, and 0 in those whose episode is over.
+        """
         base = env.unwrapped
         held: list[Snapshot] = [base.get_state()] if isinstance(base, EagleEnv) else list(base.get_state())
+        asked = range(len(held)) if rows is None else np.flatnonzero(rows).tolist()
+        found = np.full((len(held), self.samples), np.nan)
+        found[list(asked)] = self._played(base.world, [held[row] for row in asked])
+        return found
+
+    def _played(self, world: World, held: Sequence[Snapshot]) -> Floats:
         starts = [snapshot for snapshot in held for _ in range(self.samples)]
         states = [snapshot.state for snapshot in held]
         texts = [zlib.crc32(b"" if state is None else state.text.encode()) for state in states]
         rng = np.random.default_rng([self.seed, *texts])
-        with_own = EagleVectorEnv.from_world(base.world, len(starts), autoreset_mode="Disabled")
-        with_own.set_state(starts, seed=[int(seed) for seed in rng.integers(2**31, size=len(starts))])
-        return uniform_returns(with_own, rng).reshape(len(held), self.samples)
+        seeds = [int(seed) for seed in rng.integers(2**31, size=len(starts))]
+        return uniform_returns(_branched(world, starts, seeds), rng).reshape(len(held), self.samples)
+
+
+def _branched(
+    world: World, starts: Sequence[Snapshot], seeds: Sequence[int] | None = None, limit: int | None = None
+) -> EagleVectorEnv:
+    """Environments that continue from snapshots."""
+    envs = EagleVectorEnv.from_world(world, len(starts), autoreset_mode="Disabled", max_episode_steps=limit)
+    envs.set_state(list(starts), seed=None if seeds is None else list(seeds))
+    return envs
 
 
 def uniform_returns(envs: EagleVectorEnv, rng: np.random.Generator) -> Floats:
-    """Play the episodes that have begun to their end with the uniform policy; returns `[N]`."""
-    returns = np.zeros(envs.num_envs)
-    over = np.zeros(envs.num_envs, np.bool_)
-    while not over.all():
+    """Play the episodes that have begun to their end with the uniform policy; returns `[N]`, 0 where one was over."""
+    returns, over = np.zeros(envs.num_envs), envs.over
+    while not over.any():
         masks = envs.action_masks()
         draws = rng.random(masks.shape) * masks
         _, rewards, terminated, truncated, _ = envs.step(draws.argmax(axis=1))
-        returns += np.where(over, 0.0, rewards)
-        over |= terminated | truncated
+        returns += rewards
+        over = terminated | truncated
+    if not over.all():  # a batch steps all of its episodes, so those that go on get one of their own
+        held = envs.get_state()
+        left = _branched(envs.world, [held[row] for row in np.flatnonzero(~over)], limit=envs.max_episode_steps)
+        returns[~over] += uniform_returns(left, rng)
     return returns
 
 

@@ -151,6 +151,15 @@ class EagleVectorEnv(WorldMixin, gym.vector.VectorEnv[Any, Any, Any]):
         """
         return [env.state for env in self.envs]
 
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """Which episodes are over, at the horizon or cut off by `max_episode_steps`, [N].
+
+        Raises:
+            EpisodeError: There was no `reset` yet.
+        """
+        return np.array([self._ended(state) for state in self.states])
+
     @property  # type: ignore[misc]  # Gymnasium's can be set; these belong to the single environments
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The environments' generators."""

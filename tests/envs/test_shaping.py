@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.shaping import (
@@ -17,6 +20,7 @@ from eagle_gym.envs.shaping import (
     Shaper,
     VectorShapedReward,
     reference_returns,
+    uniform_returns,
 )
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError
@@ -120,6 +124,117 @@ def test_sb3_gets_shaped_rewards() -> None:
     )
 
 
+@given(
+    st.sampled_from(KINDS),
+    arrays(np.float64, (3, 2), elements=st.one_of(numbers, st.sampled_from([1.0, np.nan, np.inf]))),
+    arrays(np.bool_, 3).filter(np.any),
+)
+def test_references_of_a_start_are_used_or_refused(kind: str, drawn: np.ndarray, rows: np.ndarray) -> None:
+    """Rows that start pay by their own references, the others as before; what is refused changes nothing."""
+    shaper, same = (Shaper(Shape(kind), REFERENCES[:2], 3) for _ in range(2))
+    for one in (shaper, same):
+        one(np.ones(3), np.zeros(3, np.bool_))
+    own = drawn[rows]
+    fits = np.isfinite(own).all() and (kind in ("par", "log_sigmoid") or (np.ptp(own, axis=1) >= 1e-6).all())
+    expected = same(np.full(3, 0.5), np.zeros(3, np.bool_))
+    if not fits:
+        with pytest.raises(ConfigurationError, match="expected ref"):
+            shaper.begin(rows, drawn)
+        np.testing.assert_array_equal(shaper(np.full(3, 0.5), np.zeros(3, np.bool_)), expected)
+        return
+    shaper.begin(rows, drawn)
+    paid = shaper(np.full(3, 0.5), np.zeros(3, np.bool_))
+    np.testing.assert_array_equal(paid[~rows], expected[~rows])
+    np.testing.assert_allclose(paid[rows], Shape(kind)([0.5] * len(own), own) - Shape(kind)([0.0] * len(own), own))
+
+
+@pytest.mark.parametrize("kind", ["min_max", "clip"])
+@pytest.mark.parametrize(
+    "references", [0.5, [0.5, 0.5], [1.0, 1.0 + 1e-12], RolloutReferences(), lambda _: [0.5, 0.5], lambda _: 0.5]
+)
+def test_a_shape_that_needs_a_range_gets_one(kind: str, references: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"different size|at least 2 samples"):
+        ShapedReward(EagleEnv.from_world(make_tiny_world()), kind, references).reset(seed=0)
+
+
+def test_a_function_returns_finite_rows_of_one_length() -> None:
+    env = EagleEnv.from_world(make_tiny_world())
+    for wrong in ([np.nan], [[0.0], [1.0]], [[0.0], [1.0, 2.0]], ["a"], []):
+        with pytest.raises(ConfigurationError, match="expected reference returns"):
+            ShapedReward(env, references=lambda _, wrong=wrong: wrong).reset(seed=0)
+    shaper = Shaper(Shape(), [0.0, 1.0], 2)
+    with pytest.raises(ConfigurationError, match="2 references as in the other episodes"):
+        shaper.begin(np.array([True, False]), [[0.0], [0.0]])
+
+
+class Counting(RolloutReferences):
+    """Rollouts that say how many starts they play from."""
+
+    def _played(self, world: Any, held: Any) -> np.ndarray:
+        PLAYED.append(len(held))
+        return super()._played(world, held)
+
+
+PLAYED: list[int] = []
+
+
+def test_references_are_drawn_for_the_rows_that_start() -> None:
+    """Row 0 starts again while row 1 is in the middle and row 2 is over."""
+    world = make_tiny_world(horizon=3)
+    base = EagleVectorEnv.from_world(world, 3, autoreset_mode="Disabled")
+    envs = VectorShapedReward(base, references=Counting(samples=2))
+    PLAYED.clear()
+    envs.reset(seed=0)
+    for _ in range(2):
+        envs.step(np.zeros(3, np.int64))
+    held = envs._shaper._references.copy()
+    envs.reset(options={"reset_mask": np.array([False, True, False])})
+    envs.step(np.zeros(3, np.int64))
+    assert base.over.tolist() == [True, False, True]
+    before = envs._shaper._references.copy()
+    np.testing.assert_array_equal(before[[0, 2]], held[[0, 2]])
+    envs.reset(options={"reset_mask": np.array([True, False, False])})
+    np.testing.assert_array_equal(envs._shaper._references[1:], before[1:])
+    assert PLAYED == [3, 1, 1]
+    assert base.states[1].step == 1, "the episode at hand is left alone"
+    found = RolloutReferences(samples=2)(base)
+    assert found[2].tolist() == [0.0, 0.0], "an episode that is over gains nothing more"
+    assert (found[:2] != 0).any()
+    alone = RolloutReferences(samples=2)(base, np.array([True, False, False]))
+    assert np.isnan(alone[1:]).all()
+    assert np.isfinite(alone[0]).all()
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_uniform_returns_are_those_of_each_episode(mode: str) -> None:
+    """Episodes of different lengths to go: each is paid until its own end."""
+    world = make_tiny_world(horizon=3)
+    single = EagleEnv.from_world(world)
+    snapshots = []
+    for steps in (0, 1, 3, 2):
+        single.reset(seed=steps)
+        for _ in range(steps):
+            single.step(0)
+        snapshots.append(single.get_state())
+    envs = EagleVectorEnv.from_world(world, 4, autoreset_mode=mode)
+    envs.set_state(snapshots)
+    paid: list[float] = []
+    plain = EagleVectorEnv.transition
+
+    def counted(self: EagleVectorEnv, actions: Any) -> Any:
+        result = plain(self, actions)
+        paid.append(float(result.rewards.sum()))
+        assert not (result.rewards == 0).all()
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EagleVectorEnv, "transition", counted)
+        returns = uniform_returns(envs, np.random.default_rng(0))
+    assert returns[2] == 0
+    assert returns.sum() == pytest.approx(sum(paid))
+    assert len(paid) == 3
+
+
 def test_what_cannot_be_shaped_is_refused() -> None:
     env = EagleEnv.from_world(make_tiny_world())
     with pytest.raises(ConfigurationError, match="a shape among"):
@@ -128,8 +243,16 @@ def test_what_cannot_be_shaped_is_refused() -> None:
         ShapedReward(env, references=[float("nan")])
     with pytest.raises(ConfigurationError, match="different size"):
         ShapedReward(env, "clip", references=[1.0])
-    with pytest.raises(ConfigurationError, match="positive unit"):
-        Shape(unit=0.0)
+    with pytest.raises(ConfigurationError, match="finite numbers"):
+        ShapedReward(env, references=["a"])
+    with pytest.raises(ConfigurationError, match="one list for all"):
+        ShapedReward(env, references=[[0.0, 1.0], [1.0, 2.0]])
+    for unit in (0.0, -1.0, np.inf, np.nan, "1"):
+        with pytest.raises(ConfigurationError, match="positive finite unit"):
+            Shape(unit=unit)
+    for wrong in ({"samples": 0}, {"samples": 1.5}, {"samples": True}, {"seed": -1}):
+        with pytest.raises(ConfigurationError, match="an integer of at least"):
+            RolloutReferences(**wrong)
     with pytest.raises(ConfigurationError, match="Disabled"):
         VectorShapedReward(EagleVectorEnv.from_world(make_tiny_world(), 2), references=RolloutReferences())
 
