@@ -11,21 +11,24 @@ limit of tokens; the text then stays as it is, and that is no proper rewrite.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
-from eagle_gym.envs import transition
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.steering import Steering, as_codes
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
 from eagle_gym.language.codes import CodeModel
 from eagle_gym.language.codes.model import SHIPPED
+
+BOOKKEEPING: Final = (PassiveEnvChecker, OrderEnforcing, TimeLimit)  # wrappers of `gym.make`, which change no step
 
 
 class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -36,8 +39,13 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     that the code model's policy gives; and `turn` [2], which says whether the second turn has begun, and how long the
     present one is, as a share of the longest. The text observation ends with what is written so far.
 
+    `action_masks()` and `info["action_mask"]` [N] say which codes are offered: those of `mask` if there is one, else
+    all. `info["edits"]` and `info["design"]` are the environment's own. A snapshot holds no draft: after
+    `env.unwrapped.set_state`, the rewrite begins afresh.
+
     Args:
-        env: An environment of eagle_gym.
+        env: An environment of eagle_gym. Other wrappers belong around this one, since codes go past their `step`.
+            `gym.make`'s own may be there; a `TimeLimit` then truncates after as many rewrites.
         model: A code model, its folder, or `"plain"` for the one that ships with the package.
         every: Tokens for which an action's code holds; None for as many as in the model's training. Where it is a
             multiple, the model's policy chooses the codes of the others.
@@ -52,14 +60,14 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     as a generation, at every step.
 
     Raises:
-        ConfigurationError: An argument does not fit, or it is another environment.
+        ConfigurationError: An argument does not fit, or it is another environment or in another wrapper.
         PreparationError: The code model cannot be read.
     """
 
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        model: CodeModel | str = SHIPPED,
+        model: CodeModel | str | Path = SHIPPED,
         every: int | None = None,
         steer: str = "both",
         action_features: str = "none",
@@ -71,8 +79,8 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         base = env.unwrapped
         if not isinstance(base, EagleEnv):
             raise ConfigurationError(f"expected an environment of eagle_gym, got {type(base).__name__}")
-        codes = as_codes(model)
-        self._steering = Steering([base], codes, every or codes.settings.every, steer, action_features)
+        limit, codes = _time_limit(env), as_codes(model)
+        self._steering = Steering([base], codes, every, steer, action_features, limit)
         self.action_space = gym.spaces.Discrete(codes.settings.codes)
         self.observation_space = self._steering.space(env.observation_space)
 
@@ -89,20 +97,42 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
             EpisodeError: There is no episode, it is over, or the action is no code.
         """
         steering = self._steering
-        state = steering.envs[0].state
-        if transition.is_over(steering.world, state):
-            raise EpisodeError(f"the episode is over after {steering.world.settings.horizon} rewrites: call reset()")
+        if any(steering.ends(0)):
+            raise EpisodeError(f"the episode is over after {steering.envs[0].state.step} rewrites: call reset()")
         finished = steering.advance({0: steering.check(action)})
-        after, reward = finished.get(0, (state, 0.0))
-        over = transition.is_over(steering.world, after)
-        return steering.observe([0])[0], float(reward), over, False, steering.info(0)
+        reward = finished[0][1] if finished else 0.0
+        return steering.observe([0])[0], float(reward), *steering.ends(0), steering.info(0)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which codes are offered, [N].
+
+        Raises:
+            EpisodeError: There was no `reset` yet.
+        """
+        return self._steering.mask(0)
+
+
+def _time_limit(env: gym.Env[Any, Any]) -> int | None:
+    """Steps after which the wrappers of an environment truncate its episodes; None for no limit."""
+    limits = []
+    while isinstance(env, gym.Wrapper):
+        if type(env) not in BOOKKEEPING:
+            raise ConfigurationError(
+                f"expected an environment without wrappers, got {type(env).__name__}, whose step() codes go past: put "
+                f"LatentActions first, then {type(env).__name__} around it"
+            )
+        if isinstance(env, TimeLimit):
+            limits.append(env._max_episode_steps)
+        env = env.env
+    return min(limits, default=None)
 
 
 class VectorLatentActions(VectorWrapper):
     """`LatentActions` for a vector environment: one batched pass of the code model writes the tokens of all.
 
     Args:
-        env: A vector environment of eagle_gym. Its autoreset mode is kept.
+        env: A vector environment of eagle_gym, without wrappers. Its autoreset mode and `max_episode_steps` are kept;
+            these steps are rewrites.
         model: As in `LatentActions`.
         every: As in `LatentActions`.
         steer: As in `LatentActions`.
@@ -116,7 +146,7 @@ class VectorLatentActions(VectorWrapper):
     def __init__(
         self,
         env: VectorEnv,
-        model: CodeModel | str = SHIPPED,
+        model: CodeModel | str | Path = SHIPPED,
         every: int | None = None,
         steer: str = "both",
         action_features: str = "none",
@@ -125,9 +155,14 @@ class VectorLatentActions(VectorWrapper):
         base = env.unwrapped
         if not isinstance(base, EagleVectorEnv):
             raise ConfigurationError(f"expected a vector environment of eagle_gym, got {type(base).__name__}")
+        if base is not env:
+            raise ConfigurationError(
+                f"expected a vector environment without wrappers, got {type(env).__name__}, whose step() codes go "
+                f"past: put VectorLatentActions first, then {type(env).__name__} around it"
+            )
         codes = as_codes(model)
         self._base, self._mode = base, base.autoreset_mode
-        self._steering = Steering(base.envs, codes, every or codes.settings.every, steer, action_features)
+        self._steering = Steering(base.envs, codes, every, steer, action_features, base.max_episode_steps)
         self.single_action_space = gym.spaces.Discrete(codes.settings.codes)
         self.action_space = batch_space(self.single_action_space, env.num_envs)
         self.single_observation_space = self._steering.space(env.single_observation_space)
@@ -152,19 +187,27 @@ class VectorLatentActions(VectorWrapper):
         chosen, steering = np.asarray(actions), self._steering
         if chosen.shape != (self.num_envs,):
             raise EpisodeError(f"expected {self.num_envs} codes, one per environment, got shape {chosen.shape}")
-        over = self._over()
+        over = self._base.over
         if over.any() and self._mode is AutoresetMode.DISABLED:
             raise EpisodeError(
                 f"episodes {np.flatnonzero(over).tolist()} are over: reset them with options={{'reset_mask': ...}}"
             )
+        moving = {int(row): steering.check(chosen[row]) for row in np.flatnonzero(~over)}
         if over.any():
             self._restart(over)
-        moving = {int(row): steering.check(chosen[row]) for row in np.flatnonzero(~over)}
         finished = steering.advance(moving) if moving else {}
         rewards = np.array([finished[row][1] if row in finished else 0.0 for row in range(self.num_envs)])
-        ended = self._over()
-        last = self._last(ended) if self._mode is AutoresetMode.SAME_STEP else {}
-        return self._observe(), rewards, ended, np.zeros(self.num_envs, np.bool_), {**self._infos(), **last}
+        terminated, truncated = np.array([steering.ends(row) for row in range(self.num_envs)]).T.copy()
+        last = self._last(terminated | truncated) if self._mode is AutoresetMode.SAME_STEP else {}
+        return self._observe(), rewards, terminated, truncated, {**self._infos(), **last}
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which codes each environment offers, [N, codes].
+
+        Raises:
+            EpisodeError: There was no `reset` yet.
+        """
+        return np.stack([self._steering.mask(row) for row in range(self.num_envs)])
 
     def _last(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """The last observations and infos of episodes that ended, which start again."""
@@ -180,10 +223,6 @@ class VectorLatentActions(VectorWrapper):
     def _restart(self, rows: NDArray[np.bool_]) -> None:
         self._base.reset(options={"reset_mask": rows})
         self._steering.begin(np.flatnonzero(rows).tolist())
-
-    def _over(self) -> NDArray[np.bool_]:
-        world = self._steering.world
-        return np.array([transition.is_over(world, env.state) for env in self._steering.envs])
 
     def _observe(self) -> Any:  # noqa: ANN401 - a tuple of strings or a dict of arrays
         seen = self._steering.observe(range(self.num_envs))

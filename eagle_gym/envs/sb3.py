@@ -265,7 +265,10 @@ class WrappedVecEnv(VecEnv):
         indices: Indices = None,
         **method_kwargs: Any,  # noqa: ANN401
     ) -> list[Any]:
-        """Refused: single environments cannot be reached through the wrappers."""
+        """`action_masks`, where the wrappers have it; other methods of single environments cannot be reached."""
+        if method_name == "action_masks" and hasattr(self.envs, method_name):
+            masks = self.envs.action_masks()
+            return [masks[row] for row in self._get_indices(indices)]
         raise AttributeError(f"wrapped environments have no method {method_name!r}")
 
     def env_is_wrapped(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import gymnasium as gym
@@ -41,13 +42,23 @@ class Steering:
     Args:
         envs: The single environments.
         model: The code model.
-        every: Tokens for which an action's code holds.
+        every: Tokens for which an action's code holds; None for as many as in the model's training.
         steer: One of `STEERED`.
         action_features: One of `SHOWN`.
+        limit: Rewrites after which an episode is truncated; None for no limit.
+
+    Raises:
+        ConfigurationError: An argument does not fit.
     """
 
     def __init__(
-        self, envs: Sequence[EagleEnv], model: CodeModel, every: int, steer: str, action_features: str = "none"
+        self,
+        envs: Sequence[EagleEnv],
+        model: CodeModel,
+        every: int | None,
+        steer: str,
+        action_features: str = "none",
+        limit: int | None = None,
     ) -> None:
         if steer not in STEERED:
             raise ConfigurationError(f"expected steer among {', '.join(STEERED)}, got {steer!r}")
@@ -57,20 +68,23 @@ class Steering:
             raise ConfigurationError(
                 f"expected steer='edit' with action_features='edit', got {steer!r}: codes of a text lead to no edit"
             )
-        if every < 1 or every % model.settings.every:
+        held = model.settings.every
+        span = held if every is None else every
+        if not isinstance(span, int | np.integer) or isinstance(span, bool) or span < 1 or span % held:
             raise ConfigurationError(
-                f"expected every to be a multiple of {model.settings.every}, the tokens for which the model's codes "
-                f"hold, got {every}"
+                f"expected every to be a positive integer and a multiple of {held}, the tokens for which the model's "
+                f"codes hold, got {every!r}: choose such a number, or None for {held}"
             )
         if model.format.language != envs[0].world.model.language:
             raise ConfigurationError(
                 f"expected a code model of {envs[0].world.model.language!r}, as the environment's language model, got "
                 f"one of {model.format.language!r}"
             )
-        self.envs, self.model, self.every, self.steer = envs, model, every, steer
+        self.envs, self.model, self.every, self.steer, self.limit = envs, model, int(span), steer, limit
         self.looks_ahead = action_features == "edit"
         self.answers: dict[int, PartialAnswer] = {}  # row -> the present turn's answer
         self._ahead: dict[int, list[PartialAnswer]] = {}  # row -> the whole edit that each code leads to
+        self._begun_at: dict[int, tuple[State, np.random.Generator]] = {}  # row -> where its rewrite began
         self._reader: tuple[list[int], Reader] | None = None
 
     @property
@@ -83,7 +97,23 @@ class Steering:
         for row in rows:
             self._ahead.pop(row, None)
             self.answers[row] = self._begun(row)
+            self._begun_at[row] = self._place(row)
         self._reader = None
+
+    def _place(self, row: int) -> tuple[State, np.random.Generator]:
+        """Objects of an environment that `set_state` replaces: a snapshot may hold the same state, but no generator."""
+        return self.envs[row].state, self.envs[row].np_random
+
+    def _follow(self, rows: Sequence[int]) -> None:
+        """Begin afresh where an episode was moved in between, as by `set_state`: the answer was to another moment."""
+        moved = [row for row in rows if not _are_same(self._begun_at.get(row, ()), self._place(row))]
+        if moved:
+            self.begin(moved)
+
+    def ends(self, row: int) -> tuple[bool, bool]:
+        """Whether an episode is at its horizon (terminated), and whether it is at the limit (truncated)."""
+        state = self.envs[row].state
+        return transition.is_over(self.world, state), self.limit is not None and state.step >= self.limit
 
     def _begun(self, row: int, edit: str | None = None) -> PartialAnswer:
         """The first turn of a rewrite, or the second one, which does what an edit asks."""
@@ -98,7 +128,9 @@ class Steering:
     def advance(self, codes: Mapping[int, int]) -> dict[int, tuple[State, float]]:
         """Write the next tokens of some environments; returns the states and rewards of finished rewrites."""
         rows = list(codes)
+        self._follow(rows)
         if self.looks_ahead:
+            self._look_ahead(rows)
             self._reader = None
             for row, code in codes.items():
                 self.answers[row] = self._ahead.pop(row)[code].cut(len(self.answers[row].tokens) + self.every)
@@ -111,8 +143,10 @@ class Steering:
             self._reader = None
         return self._finish(ended)
 
-    def _look_ahead(self, rows: list[int]) -> None:
+    @torch.no_grad()
+    def _look_ahead(self, rows: Sequence[int]) -> None:
         """Write the edit that each code leads to where the model's own policy goes on; every one is counted."""
+        rows = [row for row in rows if row not in self._ahead]
         if not rows:
             return
         count = self.model.settings.codes
@@ -220,8 +254,9 @@ class Steering:
         latent = self.world.settings.observation == "latent"
         seen: dict[int, Any] = {row: make_observation(self.world, self.envs[row].state) for row in rows}
         open_rows = [row for row in rows if not transition.is_over(self.world, self.envs[row].state)]
+        self._follow(open_rows)
         if self.looks_ahead:
-            self._look_ahead([row for row in open_rows if row not in self._ahead])
+            self._look_ahead(open_rows)
         if not latent:
             return [f"{seen[row]}\n{self._so_far(row)}" for row in rows]
         for row in rows:
@@ -275,9 +310,23 @@ class Steering:
         box = self._boxes["match"]
         return np.clip(found.astype(np.float32), box.low, box.high)
 
+    def mask(self, row: int) -> NDArray[np.bool_]:
+        """Which codes are offered, `[N]`: as the observation shows it, or all of them.
+
+        Raises:
+            EpisodeError: There was no `reset` yet.
+        """
+        if not self.looks_ahead or self.ends(row)[0]:
+            _ = self.envs[row].state
+            return np.ones(self.model.settings.codes, np.bool_)
+        self._follow([row])
+        self._look_ahead([row])
+        return self._changing([ahead.said(self.model) for ahead in self._ahead[row]], row).astype(np.bool_)
+
     def info(self, row: int) -> dict[str, Any]:
-        """The info of an environment, with what is written so far as `draft`."""
+        """The info of an environment, with the mask of the codes, and with what is written so far as `draft`."""
         found = make_info(self.world, self.envs[row].state)
+        found["action_mask"] = self.mask(row).astype(np.int8)
         return found if self.world.settings.infos == "arrays" else {**found, "draft": self._so_far(row)}
 
     def check(self, action: Any) -> int:  # noqa: ANN401
@@ -303,6 +352,22 @@ def of_unit_size(x: Floats) -> Floats:
     return found
 
 
-def as_codes(model: CodeModel | str) -> CodeModel:
-    """A code model, read from its folder if it is a path."""
-    return load_codes(model) if isinstance(model, str) else model
+def _are_same(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Whether both hold the same objects."""
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def as_codes(model: CodeModel | str | Path) -> CodeModel:
+    """A code model, read from its folder if it is a path.
+
+    Raises:
+        ConfigurationError: It is neither.
+        PreparationError: It cannot be read.
+    """
+    if isinstance(model, str | Path):
+        return load_codes(model)
+    if not isinstance(model, CodeModel):
+        raise ConfigurationError(
+            f"expected a code model, its folder or 'plain', got {model!r}: make one with python -m baselines train cola"
+        )
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -9,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baselines.policy import EquivariantPolicy
 from eagle_gym import plot_english
 from eagle_gym.envs.eagle import EagleEnv
 from eagle_gym.envs.latent_actions import LatentActions, VectorLatentActions
+from eagle_gym.envs.sb3 import WrappedVecEnv
+from eagle_gym.envs.shaping import ShapedReward, VectorShapedReward
 from eagle_gym.envs.spaces import LatentLayout
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
@@ -167,6 +173,11 @@ def test_what_does_not_fit_is_refused(codes: CodeModel) -> None:
     env = EagleEnv.from_world(make_tiny_world(horizon=1))
     with pytest.raises(ConfigurationError, match="multiple of 4"):
         LatentActions(env, codes, every=6)
+    for every in (0, -4, 8.0, True, "8"):
+        with pytest.raises(ConfigurationError, match="positive integer"):
+            LatentActions(env, codes, every=every)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="a code model, its folder"):
+        LatentActions(env, 3)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="steer among"):
         LatentActions(env, codes, steer="all")
     with pytest.raises(ConfigurationError, match="eagle_gym"):
@@ -181,6 +192,136 @@ def test_what_does_not_fit_is_refused(codes: CodeModel) -> None:
         LatentActions(env, codes, steer="edit", action_features="effect")
     with pytest.raises(ConfigurationError, match="steer='edit'"):
         LatentActions(env, codes, action_features="edit")
+
+
+def test_a_code_model_is_read_from_a_path(codes: CodeModel, tmp_path: Path) -> None:
+    codes.save(tmp_path)
+    env = EagleEnv.from_world(make_tiny_world(horizon=1, observation="latent"))
+    for place in (tmp_path, str(tmp_path)):
+        seen = LatentActions(env, place, np.int64(8), "edit").reset(seed=0)[0]
+        np.testing.assert_array_equal(seen["prior"], single(codes, horizon=1).reset(seed=0)[0]["prior"])
+
+
+def test_wrappers_that_change_steps_belong_around(codes: CodeModel) -> None:
+    world = make_tiny_world(horizon=1)
+    for wrapper in (ShapedReward, RecordEpisodeStatistics, lambda env: single(codes)):
+        with pytest.raises(ConfigurationError, match="put LatentActions first"):
+            LatentActions(wrapper(EagleEnv.from_world(world)), codes)
+    with pytest.raises(ConfigurationError, match="put VectorLatentActions first"):
+        VectorLatentActions(VectorShapedReward(EagleVectorEnv.from_world(world, 2)), codes)
+    env = ShapedReward(single(codes, horizon=1), "clip", references=[0.0, 0.1])
+    total = play(env, seed=2)[1]  # type: ignore[arg-type]
+    assert total == pytest.approx(np.clip(play(single(codes, horizon=1), seed=2)[1], 0.0, 0.1))
+
+
+@pytest.mark.parametrize(("limit", "rewrites"), [(1, 1), (2, 2), (3, 2)])
+def test_a_time_limit_counts_rewrites(codes: CodeModel, limit: int, rewrites: int) -> None:
+    plain = EagleEnv.from_world(make_tiny_world(horizon=2, observation="latent"))
+    env = LatentActions(TimeLimit(OrderEnforcing(PassiveEnvChecker(plain)), limit), codes, 8, "edit")
+    env.reset(seed=1)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        seen, _, terminated, truncated, info = env.step(0)
+    assert (terminated, truncated, info["step"]) == (rewrites == 2, limit <= 2, rewrites)
+    assert seen["prior"].sum() == pytest.approx(0.0 if terminated else 1.0), "a cut episode could have gone on"
+    with pytest.raises(EpisodeError, match=f"over after {rewrites} rewrites"):
+        env.step(0)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_a_batch_is_cut_as_single_environments_are(codes: CodeModel, mode: str) -> None:
+    world = make_tiny_world(horizon=2, observation="latent")
+    base = EagleVectorEnv.from_world(world, 2, autoreset_mode=mode, max_episode_steps=1)
+    batch = VectorLatentActions(base, codes, 8, "edit")
+    alone = [LatentActions(TimeLimit(EagleEnv.from_world(world), 1), codes, 8, "edit") for _ in range(2)]
+    batch.reset(seed=3)
+    for row, env in enumerate(alone):
+        env.reset(seed=3 + row)
+    going = np.ones(2, np.bool_)
+    while going.any():
+        _, rewards, terminated, truncated, infos = batch.step(np.array([1, 2]))
+        assert not terminated.any()
+        for row in np.flatnonzero(going):
+            _, reward, _, cut, info = alone[row].step(1 + row)
+            assert (rewards[row], truncated[row]) == (pytest.approx(reward), cut)
+            last = infos["final_info"] if cut and mode == "SameStep" else infos
+            assert last["step"][row] == info["step"]
+        going &= ~truncated
+        if mode == "Disabled" and truncated.any():
+            with pytest.raises(EpisodeError, match="are over"):
+                batch.step(np.array([0, 0]))
+            batch.reset(options={"reset_mask": truncated})
+
+
+def test_an_action_that_does_not_fit_changes_nothing(codes: CodeModel) -> None:
+    """Row 0 is over and would start again in this step."""
+    base = EagleVectorEnv.from_world(make_tiny_world(horizon=1), 2)
+    batch = VectorLatentActions(base, codes, 4, "edit")
+    batch.reset(seed=0)
+    while not base.over[0]:
+        base.envs[0].step(0)
+    over = base.envs[0].state
+    with pytest.raises(EpisodeError, match="a code from 0 to 3"):
+        batch.step(np.array([0, 4]))
+    assert base.envs[0].state is over
+
+
+@pytest.mark.parametrize("shown", ["none", "edit"])
+def test_masks_are_those_of_codes(codes: CodeModel, shown: str) -> None:
+    """Four codes and four edits: masks of the edits would fit, and be wrong."""
+    four = {"horizon": 1, "observation": "latent", "actions": 4}
+    env = single(codes, shown=shown, **four)
+    envs = EagleVectorEnv.from_world(make_tiny_world(**four), 2, autoreset_mode="SameStep")
+    batch = VectorLatentActions(envs, codes, 8, "edit", shown)
+    venv = WrappedVecEnv(batch)
+    with pytest.raises(EpisodeError, match="no episode yet"):
+        env.action_masks()
+    seen, info = env.reset(seed=3)
+    batch.reset(seed=3)
+    for inner in (env.unwrapped, *envs.envs):  # the edits' mask says something else
+        object.__setattr__(inner.state.action_set, "mask", np.array([0, 1, 0, 0], np.int8))
+    expected = seen["mask"] if shown == "edit" else np.ones(4)
+    np.testing.assert_array_equal(env.get_wrapper_attr("action_masks")(), expected)
+    np.testing.assert_array_equal(info["action_mask"], expected)
+    assert info["action_mask"].dtype == np.int8
+    np.testing.assert_array_equal(batch.action_masks()[0], expected)
+    np.testing.assert_array_equal(venv.env_method("action_masks", indices=[0])[0], expected)
+    play(env, seed=3)
+    assert env.action_masks().all(), "an episode that is over masks nothing"
+
+
+@settings(max_examples=8, deadline=None)
+@given(before=st.lists(st.integers(0, 3), max_size=2), after=st.lists(st.integers(0, 3), min_size=1, max_size=2))
+@pytest.mark.parametrize("shown", ["none", "edit"])
+def test_a_snapshot_begins_the_rewrite_afresh(
+    codes: CodeModel, shown: str, before: list[int], after: list[int]
+) -> None:
+    """Whatever was written since, the codes after `set_state` write what they write after a reset."""
+    env = single(codes, shown=shown, every=4, horizon=2)
+    env.reset(seed=1)
+    start = env.unwrapped.get_state()
+    fresh = [env.step(code) for code in after]
+    env.reset(seed=2)
+    for moved in ([], before):
+        env.unwrapped.set_state(start)
+        for code in moved:
+            env.step(code)
+        env.unwrapped.set_state(start)
+        again = [env.step(code) for code in after]
+        for one, other in zip(fresh, again, strict=True):
+            assert one[4]["draft"] == other[4]["draft"]
+            assert one[1:4] == other[1:4]
+            for name in one[0]:
+                np.testing.assert_allclose(one[0][name], other[0][name], atol=1e-5)
+    env.unwrapped.set_state(start)
+    np.testing.assert_array_equal(env.action_masks(), single_mask(codes, shown))
+
+
+def single_mask(codes: CodeModel, shown: str) -> np.ndarray[Any, Any]:
+    """The mask at the start of the episode with seed 1."""
+    env = single(codes, shown=shown, every=4, horizon=2)
+    env.reset(seed=1)
+    return env.action_masks()
 
 
 def listed(text: str) -> list[str]:
