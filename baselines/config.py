@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import pairwise
+from numbers import Real
 from typing import Any, TypeVar
 
 from eagle_gym.errors import ConfigurationError, suggest
@@ -71,6 +73,22 @@ def check_above(config: Any, low: float, *names: str) -> None:  # noqa: ANN401
     for name in names:
         if not getattr(config, name) > low:
             raise ConfigurationError(f"{name}: expected more than {low}, got {getattr(config, name)}")
+
+
+def check_integers(config: Any) -> None:  # noqa: ANN401
+    """Raise `ConfigurationError` unless each hyperparameter whose default is an integer is one."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if type(item.default) is int and type(value) is not int:
+            raise ConfigurationError(f"{item.name}: expected an integer, got {value!r}")
+
+
+def check_finite(config: Any, *names: str) -> None:  # noqa: ANN401
+    """Raise `ConfigurationError` unless each named hyperparameter is a finite number."""
+    for name in names:
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ConfigurationError(f"{name}: expected a finite number, got {value!r}")
 
 
 def check_choice(config: Any, name: str, choices: Sequence[str]) -> None:  # noqa: ANN401

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from baselines.config import check_above, check_at_least, check_choice
+from baselines.config import check_above, check_at_least, check_choice, check_finite, check_integers
+from eagle_gym.errors import ConfigurationError
 from eagle_gym.language.codes import CodeSettings
 
 
@@ -73,7 +75,7 @@ class CoLAConfig:
     max_tokens: int = 120
     """Longest answer, in tokens."""
     max_grad_norm: float = 1.0
-    """Norm to which gradients are clipped."""
+    """Norm to which gradients are clipped; infinity for no clipping."""
     seed: int = 0
     """Seed of weights, training stream, states and draws."""
     device: str = "cpu"
@@ -81,11 +83,29 @@ class CoLAConfig:
 
     def __post_init__(self) -> None:
         check_choice(self, "acts", ("codes", "tokens"))
+        check_integers(self)
+        check_finite(self, "gumbel_temperature", "entropy_weight", "marginal_weight", "kl_weight", "temperature")
+        check_finite(self, "learning_rate", "guidance_learning_rate", "rl_learning_rate", "clip_range")
+        if self.max_grad_norm != math.inf:
+            check_finite(self, "max_grad_norm")
         check_at_least(self, 1, "every", "layers", "inner", "pairs", "batch_size", "prompts", "rl_epochs", "max_tokens")
         check_at_least(self, 2, "codes", "group_size")
-        check_at_least(self, 0, *(f"{name}_steps" for name in ("dynamics", "policy", "guidance", "rl", "q")), "search")
-        check_at_least(self, 0, "entropy_weight", "marginal_weight", "kl_weight", "temperature")
+        check_at_least(self, 0, *(f"{name}_steps" for name in ("dynamics", "policy", "guidance", "rl", "q")))
+        check_at_least(self, 0, "entropy_weight", "marginal_weight", "kl_weight", "temperature", "search", "seed")
         check_above(self, 0, "gumbel_temperature", "learning_rate", "guidance_learning_rate", "rl_learning_rate")
+        check_above(self, 0, "clip_range", "max_grad_norm")
+        self._check_search()
+
+    def _check_search(self) -> None:
+        if self.search and self.acts == "tokens":
+            raise ConfigurationError(
+                f"search: expected 0 with acts='tokens', got {self.search}: no codes are trained that it could try; "
+                "choose acts='codes'"
+            )
+        if self.search and not self.q_steps:
+            raise ConfigurationError(
+                f"q_steps: expected at least 1 with search={self.search}, got 0: train the Q functions"
+            )
 
     @property
     def sizes(self) -> CodeSettings:
