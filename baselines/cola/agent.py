@@ -24,7 +24,7 @@ from baselines.cola.turns import Rewrite, by_codes, by_tokens, next_state, profi
 from baselines.worlds import fresh_seeds, world_of
 from eagle_gym.envs import transition
 from eagle_gym.envs.world import State, World
-from eagle_gym.errors import ConfigurationError
+from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.codes import CodeModel, make_codes
 
 ALGORITHM = "cola"
@@ -124,23 +124,29 @@ class CoLAAgent:
 
     def save(self, folder: Path, extra: dict[str, dict[str, Tensor]]) -> None:
         """Write a checkpoint; `extra` is what a resumed run needs besides."""
-        run.save(folder, ALGORITHM, self.config, self.tensors() | extra, self.curve, steps=self.steps)
+        facts = {"steps": self.steps, "base": self.model.fingerprint}
+        run.save(folder, ALGORITHM, self.config, self.tensors() | extra, self.curve, **facts)
 
     @classmethod
     def load(cls, folder: Path) -> CoLAAgent:
         """Read a checkpoint.
 
         Raises:
-            PreparationError: A file is missing, broken or of another format.
+            PreparationError: A file is missing, broken or of another format, or the base model is another one now.
         """
-        header = run.read_header(folder, steps=int, tensors=dict)
+        header = run.read_header(folder, steps=int, tensors=dict, base=str)
         agent = make_agent(run.read_config(CoLAConfig, header, folder))
+        if header["base"] != agent.model.fingerprint:
+            raise PreparationError(
+                f"{folder / run.HEADER}: expected the base model {header['base']}, got {agent.model.fingerprint} from "
+                f"{agent.config.model!r}: put back the base model that it was trained on, or train the agent again"
+            )
         run.load_weights(lambda own: agent.model.load_state_dict(own, strict=False), folder, "codes")
         run.load_weights(agent.learning.inverse.load_state_dict, folder, "inverse")
         if agent.changes_base:
             run.load_weights(lambda own: agent.model.base.load_state_dict(own, strict=False), folder, "base")
         if "q" in header["tensors"]:
-            agent.q = DoubleQ(agent.model.width, agent.config.codes)
+            agent.q = DoubleQ(agent.model.width, agent.config.codes).to(agent.model.device).eval().requires_grad_(False)
             run.load_weights(agent.q.load_state_dict, folder, "q")
         agent.steps, agent.curve = header["steps"], run.read_checkpoint_curve(folder)
         return agent
@@ -162,6 +168,7 @@ class Training:
         world: World of the train users.
         folder: Where checkpoints go; None for none.
         log: Curve, bar and events.
+        accelerator: Of one process, as from `one_process`.
         every: Updates between checkpoints.
         stream: The training stream, if there is one already.
     """
@@ -172,13 +179,13 @@ class Training:
         world: World,
         folder: Path | None,
         log: run.TrainingLog,
+        accelerator: Accelerator,
         *,
         every: int,
         stream: Stream | None,
     ) -> None:
         self.agent, self.world, self.folder, self._log, self._every = agent, world, folder, log, every
-        self._stream = stream
-        self._accelerator = Accelerator(cpu=agent.config.device == "cpu")
+        self._stream, self._accelerator = stream, accelerator
         self._extra: dict[str, dict[str, Tensor]] = {}
         self._kept: dict[str, dict[str, Tensor]] = {}  # beside the agent: what a longer training goes on from
 
@@ -258,6 +265,20 @@ def before_rl(config: CoLAConfig) -> int:
     return config.dynamics_steps + config.policy_steps + guided if config.acts == "codes" else 0
 
 
+def one_process(config: CoLAConfig) -> Accelerator:
+    """What places and scales gradients.
+
+    Raises:
+        ConfigurationError: There are several processes: each would train a model of its own.
+    """
+    accelerator = Accelerator(cpu=config.device == "cpu")
+    if accelerator.num_processes > 1:
+        raise ConfigurationError(
+            f"expected one process for CoLA, got {accelerator.num_processes}: start it with --num_processes 1"
+        )
+    return accelerator
+
+
 def train(
     envs: gym.vector.VectorEnv[Any, Any, Any],
     config: CoLAConfig | None = None,
@@ -282,11 +303,12 @@ def train(
         stream: The training stream of an agent with the same base model and seed, to save its time.
 
     Raises:
-        ConfigurationError: The environment or the base model is of another kind, or `resume` finds another run.
+        ConfigurationError: The environment or the base model is of another kind, `resume` finds another run, or there
+            are several processes.
         PreparationError: The checkpoint is broken or cannot be written.
     """
     config = config or CoLAConfig()
-    world = world_of(envs)
+    accelerator, world = one_process(config), world_of(envs)
     earlier = run.resumable(folder, resume)
     agent = CoLAAgent.load(earlier) if earlier else make_agent(config)
     if earlier:
@@ -294,10 +316,8 @@ def train(
         run.check_same_run(earlier, agent.config, config, growing=OF_RL if untouched else ("rl_steps", "search"))
         agent.config = agent.learning.config = config
     total = before_rl(config) + config.rl_steps
-    with run.TrainingLog(
-        total, len(agent.curve), label, folder, agent.curve, progress=progress, unit="update"
-    ) as log:
-        Training(agent, world, folder, log, every=checkpoint_every, stream=stream).run()
+    with run.TrainingLog(total, len(agent.curve), label, folder, agent.curve, progress=progress, unit="update") as log:
+        Training(agent, world, folder, log, accelerator, every=checkpoint_every, stream=stream).run()
     agent.learning.eval()
     agent.bind(envs)
     return agent

@@ -90,16 +90,17 @@ class Steps:
 
 
 def steps_of(model: CodeModel, found: Sequence[Rewrite], gained: Floats) -> Steps:
-    """The code steps of rewrites; the second turn follows the first."""
+    """The code steps of rewrites, on the model's device; the second turn follows the first."""
+    device = model.device
     columns: list[tuple[Tensor, ...]] = []
     for rewrite, gain in zip(found, gained, strict=True):
         kept = slice(None, None, model.settings.every)
         hidden = torch.cat([turn.written.hidden[kept] for turn in rewrite.turns])
-        codes = torch.cat([torch.as_tensor(turn.written.codes[kept]) for turn in rewrite.turns])
+        codes = torch.cat([torch.as_tensor(turn.written.codes[kept], device=device) for turn in rewrite.turns])
         with torch.no_grad():
             scores = [model.policy(turn.written.hidden[None])[0][kept] for turn in rewrite.turns]
         likely = torch.cat(scores).softmax(dim=-1) >= 1 / (4 * model.settings.codes)
-        rewards, over = torch.zeros(len(codes)), torch.zeros(len(codes), dtype=torch.bool)
+        rewards, over = (torch.zeros(len(codes), dtype=kind, device=device) for kind in (torch.float32, torch.bool))
         rewards[-1], over[-1] = float(gain), True
         following = torch.cat([hidden[1:], hidden[-1:]])
         columns.append((hidden, codes, following, torch.cat([likely[1:], likely[-1:]]), rewards, over))
@@ -123,7 +124,7 @@ def fit_q(model: CodeModel, config: CoLAConfig, world: World, batches: int = 4) 
         q = DoubleQ(model.width, config.codes).to(model.device)
     optimizer = torch.optim.AdamW(q.heads.parameters(), lr=RATE, weight_decay=1e-2)
     for _ in range(config.q_steps):
-        rows = torch.as_tensor(rng.integers(len(steps.codes), size=min(512, len(steps.codes))))
+        rows = torch.as_tensor(rng.integers(len(steps.codes), size=min(512, len(steps.codes))), device=model.device)
         aims = q.aims(steps.rewards[rows], steps.following[rows], steps.likely[rows], steps.over[rows])
         chosen = steps.codes[rows][:, None]
         losses = [functional.mse_loss(head(steps.hidden[rows]).gather(1, chosen)[:, 0], aims) for head in q.heads]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,24 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from baselines import registry
 from baselines.cola import CoLAAgent, CoLAConfig, make_agent, train
 from baselines.cola.grpo import GRPO, make_actor
-from baselines.cola.mcts import DoubleQ, Node, Steps, td_errors
+from baselines.cola.mcts import DoubleQ, Node, Steps, steps_of, td_errors
 from baselines.cola.pairs import IGNORED, Answers, Stream, draw_pairs
 from baselines.cola.stages import Learning, Updater, policy_loss, stages, straight_through
-from baselines.cola.turns import by_codes, by_tokens, first_states, gains, is_followed, rewrites
+from baselines.cola.turns import Rewrite, Turn, by_codes, by_tokens, first_states, gains, is_followed, rewrites
 from baselines.evaluate import evaluate
 from baselines.run import TrainingLog
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
-from eagle_gym.language.codes import ByCodes, CodeSettings, make_codes, write
+from eagle_gym.language.codes import ByCodes, CodeSettings, Written, make_codes, write
+from eagle_gym.language.codes.networks import CodeHead
 from eagle_gym.language.embedded import weights_path
 from tests.fake_worlds import make_tiny_world
 
@@ -203,6 +208,40 @@ def test_double_q_learns_the_gain_of_a_choice() -> None:
     assert td_errors(q, steps).max() < 0.1
 
 
+def test_a_search_stays_on_the_models_device(agent: CoLAAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the device "meta", which has shapes only, tensors of the CPU do not pass."""
+    monkeypatch.setattr(CodeHead, "forward", lambda head, x, cache=None: head.head(x))  # its blocks look at values
+    learning = make_agent(agent.config).learning.to("meta")
+    q = DoubleQ(learning.model.width, 4).to("meta")
+    written = Written([3, 5], True, np.array([1, 2]), torch.zeros(2, learning.model.width, device="meta"), 2)
+    found = [Rewrite("edit", "text", (Turn([1], written), Turn([1], written)), parses=True)] * 2
+    steps = steps_of(learning.model, found, np.array([0.5, -0.5]))
+    assert {getattr(steps, name).device.type for name in Steps.__dataclass_fields__} == {"meta"}
+    assert td_errors(q, steps).shape == (8,)
+
+
+@pytest.mark.filterwarnings("ignore:.*which is a no-op")  # nothing can be copied to "meta"
+def test_a_loaded_search_is_on_the_models_device(
+    agent: CoLAAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = make_agent(agent.config)
+    kept.q = DoubleQ(kept.model.width, agent.config.codes)
+    kept.save(tmp_path, {})
+    loaded = CoLAAgent.load(tmp_path)
+    assert loaded.q is not None
+    assert not any(weight.requires_grad for weight in loaded.q.parameters())
+    monkeypatch.setattr("baselines.cola.agent.make_agent", lambda config: on_meta(make_agent(config)))
+    moved = CoLAAgent.load(tmp_path)
+    assert moved.q is not None
+    assert {weight.device.type for weight in moved.q.parameters()} == {"meta"}
+
+
+def on_meta(agent: CoLAAgent) -> CoLAAgent:
+    """The agent on another device than the CPU."""
+    agent.learning.to("meta")
+    return agent
+
+
 def test_puct_tries_the_likely_first_and_a_closed_code_once() -> None:
     nothing = (np.empty(0, np.int64),) * 2
     node = Node((0, 0), nothing, np.array([0.7, 0.3]), np.zeros(2), np.zeros(2))
@@ -307,7 +346,51 @@ def test_any_causal_model_can_be_the_base(envs: Any, tmp_path: Path) -> None:
     torch.testing.assert_close(again.model.base.lm_head.weight, learnt.model.base.lm_head.weight)
 
 
+def test_an_agent_of_another_base_model_is_refused(envs: Any, tmp_path: Path) -> None:
+    """The folder of the base model holds other weights than in the training, of the same shapes."""
+    base = tmp_path / "base"
+    shutil.copytree(weights_path(), base)
+    settings = {**TINY, "model": f"transformers:{base}", "rl_steps": 0}
+    learnt = registry.train("cola", envs, settings, folder=tmp_path / "run", progress=False)
+    assert isinstance(registry.load(tmp_path / "run"), CoLAAgent)
+    del learnt
+    (file,) = base.glob("*.safetensors")
+    weights = load_file(file)
+    save_file({name: weight * 1.01 for name, weight in weights.items()}, file, metadata={"format": "pt"})
+    for again in (
+        lambda: registry.load(tmp_path / "run"),
+        lambda: registry.train("cola", envs, settings, folder=tmp_path / "run", resume=True, progress=False),
+    ):
+        gc.collect()  # weights are shared as long as someone holds them
+        with pytest.raises(PreparationError, match=r"expected the base model .* train the agent again"):
+            again()
+
+
+def test_several_processes_are_refused(envs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "num_processes", property(lambda _: 2))
+    with pytest.raises(ConfigurationError, match="one process for CoLA, got 2"):
+        train(envs, CoLAConfig(**TINY), folder=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+NUMBERS = [item.name for item in fields(CoLAConfig) if type(item.default) in (int, float)]
+
+
+@given(st.sampled_from(NUMBERS), st.sampled_from([-1, -0.5, float("nan"), float("inf"), -float("inf"), True, "1"]))
+def test_no_number_may_be_negative_or_no_number(name: str, value: Any) -> None:
+    if (name, value) == ("max_grad_norm", float("inf")):
+        assert CoLAConfig(max_grad_norm=value).max_grad_norm == value  # gradients are not clipped
+        return
+    with pytest.raises(ConfigurationError, match=f"{name}: expected"):
+        CoLAConfig(**{name: value})
+
+
 def test_what_cannot_be_trained_is_refused(envs: Any) -> None:
+    for wrong in ({"max_grad_norm": 0.0}, {"clip_range": 0.0}, {"rl_steps": 2.5}, {"search": 4, "q_steps": 0}):
+        with pytest.raises(ConfigurationError, match=next(reversed(wrong))):
+            CoLAConfig(**wrong)
+    with pytest.raises(ConfigurationError, match="search: expected 0 with acts='tokens'"):
+        CoLAConfig(acts="tokens", search=4)
     with pytest.raises(ConfigurationError, match="weights of its own"):
         train(envs, CoLAConfig(**{**TINY, "model": "grammar"}), progress=False)
     with pytest.raises(ConfigurationError, match="acts"):
