@@ -75,7 +75,7 @@ class CoLAConfig:
     max_tokens: int = 120
     """Longest answer, in tokens."""
     max_grad_norm: float = 1.0
-    """Norm to which gradients are clipped; infinity for no clipping."""
+    """Norm to which gradients are clipped."""
     seed: int = 0
     """Seed of weights, training stream, states and draws."""
     device: str = "cpu"

@@ -267,7 +267,7 @@ class WrappedVecEnv(VecEnv):
     ) -> list[Any]:
         """`action_masks`, where the wrappers have it; other methods of single environments cannot be reached."""
         if method_name == "action_masks" and hasattr(self.envs, method_name):
-            masks = self.envs.action_masks()
+            masks: Any = getattr(self.envs, method_name)()
             return [masks[row] for row in self._get_indices(indices)]
         raise AttributeError(f"wrapped environments have no method {method_name!r}")
 

@@ -61,8 +61,9 @@ class Shape:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ConfigurationError(f"expected a shape among {', '.join(KINDS)}, got {self.kind!r}")
-        if not isinstance(self.unit, Real) or not 0 < self.unit < math.inf:
-            raise ConfigurationError(f"expected a positive finite unit, got {self.unit!r}")
+        unit: Any = self.unit
+        if not isinstance(unit, Real) or not 0 < float(unit) < math.inf:
+            raise ConfigurationError(f"expected a positive finite unit, got {unit!r}")
 
     def checked(self, references: ArrayLike) -> Floats:
         """References as numbers, with a range in each row if the shape needs one.

@@ -17,6 +17,7 @@ from baselines.reference import Optimistic
 from baselines.registry import LEARNERS, METHODS, Learner
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, PreparationError
+from eagle_gym.language.loading import load_language_model
 from tests.fake_worlds import make_tiny_world
 from tests.fakes import KnownVectorEnv
 
@@ -87,6 +88,7 @@ def test_weights_that_are_absent_or_broken_are_named(name: str, tmp_path: Path) 
     config = dataclasses.asdict(registry.make_config(name, {}))
     layout = {"n": 2, "actions": 3, "width": 2}
     shapes = {"layout": layout, "actions": 3, "dim": 2, "steps": 4, "language": {}, "quality": {}}
+    shapes["base"] = load_language_model("embedded").fingerprint
     sums = dict.fromkeys(("agent", "policy", "codes"), hashlib.sha256(b"not tensors").hexdigest())
     header = {"format": 2, "algorithm": name.partition("-")[0], **shapes, "config": config, "tensors": sums}
     (tmp_path / "agent.json").write_text(json.dumps(header))
