@@ -94,9 +94,14 @@ class CoLAConfig:
         check_at_least(self, 0, "entropy_weight", "marginal_weight", "kl_weight", "temperature", "search", "seed")
         check_above(self, 0, "gumbel_temperature", "learning_rate", "guidance_learning_rate", "rl_learning_rate")
         check_above(self, 0, "clip_range", "max_grad_norm")
-        self._check_search()
+        self._check_stages()
 
-    def _check_search(self) -> None:
+    def _check_stages(self) -> None:
+        if self.guidance_steps and self.batch_size < 2:
+            raise ConfigurationError(
+                f"batch_size: expected at least 2 with guidance_steps={self.guidance_steps}, got {self.batch_size}: "
+                "an update of stage 3 takes half of it"
+            )
         if self.search and self.acts == "tokens":
             raise ConfigurationError(
                 f"search: expected 0 with acts='tokens', got {self.search}: no codes are trained that it could try; "

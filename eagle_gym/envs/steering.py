@@ -316,8 +316,8 @@ class Steering:
         Raises:
             EpisodeError: There was no `reset` yet.
         """
-        if not self.looks_ahead or self.ends(row)[0]:
-            _ = self.envs[row].state
+        terminated, _ = self.ends(row)
+        if terminated or not self.looks_ahead:
             return np.ones(self.model.settings.codes, np.bool_)
         self._follow([row])
         self._look_ahead([row])

@@ -386,7 +386,13 @@ def test_no_number_may_be_negative_or_no_number(name: str, value: Any) -> None:
 
 
 def test_what_cannot_be_trained_is_refused(envs: Any) -> None:
-    for wrong in ({"max_grad_norm": 0.0}, {"clip_range": 0.0}, {"rl_steps": 2.5}, {"search": 4, "q_steps": 0}):
+    for wrong in (
+        {"max_grad_norm": 0.0},
+        {"clip_range": 0.0},
+        {"rl_steps": 2.5},
+        {"search": 4, "q_steps": 0},
+        {"guidance_steps": 1, "batch_size": 1},
+    ):
         with pytest.raises(ConfigurationError, match=next(reversed(wrong))):
             CoLAConfig(**wrong)
     with pytest.raises(ConfigurationError, match="search: expected 0 with acts='tokens'"):
