@@ -235,8 +235,3 @@ def searched(agent: CoLAAgent, world: World, q: DoubleQ, count: int, seed: int) 
     gained = gains(world, rows, said).reshape(count, tries)
     best = [said[row * tries + int(place)] for row, place in enumerate(gained.argmax(axis=1))]
     return {"search": facts(world, states, found), "samples": facts(world, states, best)}
-
-
-def mean_of(found: Mapping[str, Sequence[float]], name: str) -> float:
-    """Mean of one column."""
-    return float(np.mean(found[name]))
