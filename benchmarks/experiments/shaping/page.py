@@ -107,11 +107,17 @@ def columns(judged: Judged) -> list[str]:
     affinity = judged.keyed(lambda row: row.affinity_gain)
     scores = (judged.keyed(lambda row: row.gain), affinity, judged.keyed(), judged.keyed(lambda row: float(row.valid)))
     gain, liked, judge, valid = (str(average(keyed)) for keyed in scores)
-    try:
-        confirmed = str(normalised(judged.keyed(), affinity, np.random.default_rng(0)))
-    except ConfigurationError:
-        confirmed = "n/a"
+    confirmed = share(judged.keyed(), affinity)
     return [str(len({row.seed for row in judged.rows})), gain, liked, judge, confirmed, valid]
+
+
+def share(judge: Keyed, affinity: Keyed) -> str:
+    """The judge's gain for one unit of affinity; n/a where the affinity is not above 0, or its interval is not."""
+    try:
+        found = normalised(judge, affinity, np.random.default_rng(0))
+    except ConfigurationError:
+        return "n/a"
+    return str(found) if np.isfinite([found.low, found.high]).all() else "n/a"
 
 
 def average(keyed: Keyed) -> Interval:
