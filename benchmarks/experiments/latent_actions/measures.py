@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributions import Categorical
 from torch.nn import functional
 
 from baselines.cola import CoLAAgent
@@ -68,8 +67,8 @@ def information(learning: Learning, count: int) -> dict[str, Any]:
         "base": lost(base, answers),
         "inferred": lost(under(learning, answers, codes), answers),
         "policy": lost(policy, answers),
-        "base_entropy": each(Categorical(logits=base).entropy(), answers),
-        "policy_entropy": each(Categorical(logits=policy).entropy(), answers),
+        "base_entropy": each(uncertainty(base), answers),
+        "policy_entropy": each(uncertainty(policy), answers),
         "base_right": each(base.argmax(-1) == answers.tokens, answers),
         "policy_right": each(policy.argmax(-1) == answers.tokens, answers),
         "accuracy": float((scores.argmax(-1) == codes)[starts].float().mean()),
@@ -99,6 +98,12 @@ def lost(logits: Tensor, answers: Answers) -> list[float]:
 def each(values: Tensor, answers: Answers) -> list[float]:
     """Mean of `values` `[B, T]` over the tokens of each answer, `[B]`."""
     return [float(value) for value in (values * answers.inside).sum(dim=1) / answers.inside.sum(dim=1)]
+
+
+def uncertainty(logits: Tensor) -> Tensor:
+    """Entropy of distributions `[..., V]` in nats, `[...]`."""
+    logs = logits.log_softmax(dim=-1)
+    return -(logs.exp() * logs).sum(dim=-1)
 
 
 def entropy(counts: NDArray[Any]) -> float:

@@ -267,7 +267,7 @@ def spent_before(found: Mapping[str, Found], piece: Mapping[str, Any]) -> float:
     if RUNS[piece["kind"]].startswith("tokens"):
         return 0.0
     same = (piece["seed"], piece["codes"])
-    return sum(own["cpu_seconds"] for own in found.get("codes", []) if (own["seed"], own["codes"]) == same)
+    return sum(float(own["cpu_seconds"]) for own in found.get("codes", []) if (own["seed"], own["codes"]) == same)
 
 
 SECONDS = (

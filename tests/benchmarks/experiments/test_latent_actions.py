@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.__main__ import main
 from benchmarks.experiments.latent_actions import SIZES, measures
@@ -24,6 +25,7 @@ def test_information_of_codes_by_hand() -> None:
     assert np.mean([measures.plain_information(codes, tokens) for codes in chance]) > 0.1  # few samples inflate it
     assert abs(np.mean([measures.corrected_information(codes, tokens) for codes in chance])) < 0.05
     assert measures.entropy(np.array([2, 2, 0])) == pytest.approx(np.log(2))
+    assert measures.uncertainty(torch.zeros(3, 4)).numpy() == pytest.approx(np.log(4))
 
 
 def made_piece(folder: Path, kind: str, seed: int, found: dict[str, object]) -> None:
