@@ -21,8 +21,9 @@ from eagle_gym.errors import ConfigurationError
 NOTE = (
     "Gains are in standard deviations over the catalog, on test users, of the plain reward. *Judge* is the gain by the "
     "users' true taste, in standard deviations of the user's ratings, less the mean of other test users. *Confirmed* "
-    "is the judge's gain for one unit of rewarded affinity. Intervals are 95 %, over users and {seeds} training "
-    "seed{plural}. *Shaped minus plain* compares the same episodes of the same agent and budget."
+    "is the judge's gain for one unit of rewarded affinity, n/a where the affinity may be 0. Intervals are 95 %, over "
+    "users and {seeds} training seed{plural}. *Shaped minus plain* compares the same episodes of the same agent and "
+    "budget."
 )
 RATERS = 64  # test users whose mean is subtracted
 Floats = NDArray[np.float64]
