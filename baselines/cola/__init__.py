@@ -22,6 +22,7 @@ Differences from the paper:
 - The gated layers start at 0, so that the world model starts as the base model.
 - Stage 3 infers codes from the hidden states of the base model before it was tuned.
 - The KL to the start policy is summed over a rewrite and subtracted from its reward.
+- Stage 4 rewrites only texts with which episodes start; an agent that plays an episode goes on from its own texts.
 - In the tree search the likely codes of the policy bound the maximum in double Q-learning, and the threshold of the TD
   error is a quantile of those in the recorded rewrites.
 

@@ -28,7 +28,7 @@ TESTED = (  # kind, method, title
     ("words", "ppo_{mark}", "the same after {mark:,} rewrites"),
     ("words_next", "ppo", "PPO on codes, shown words, gamma = 0"),
     ("words_next", "ppo_{mark}", "the same, gamma = 0, after {mark:,} rewrites"),
-    ("plain", "ppo", "PPO on codes, not shown words"),
+    ("plain", "ppo", "PPO on codes, words not shown"),
     ("untrained", "match", "codes of the best match"),
     ("untrained", "changing", "uniform codes among those that change something"),
     ("untrained", "prior", "codes of the code model's own policy"),
@@ -51,7 +51,7 @@ CONTRASTS = (
 )
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses"}
 CHANGES = {"mean": "mean gain", "best": "best gain", "spread": "standard deviation", "distinct": "different edits"}
-SHOWN = {"codes": "codes, not shown words", "words": "codes, shown words", "edits": "K edits"}
+SHOWN = {"codes": "codes, words not shown", "words": "codes, shown words", "edits": "K edits"}
 SPENT = ("rewrites", "generations", "tokens", "seconds")
 Found = Mapping[str, Mapping[int, Any]]  # kind -> seed -> what it found
 

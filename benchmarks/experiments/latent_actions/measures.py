@@ -47,9 +47,11 @@ def information(learning: Learning, count: int) -> dict[str, Any]:
 
     Returns:
         For each answer, its nats a token under the base model (`base`), with inferred codes (`inferred`) and with the
-        policy's most probable codes (`policy`); and `accuracy` of the policy, `perplexity` of the use of inferred
-        codes, and bits: `information` between code and token less its mean under permuted codes, and `tokens`, the
-        entropy of the tokens.
+        policy's most probable codes (`policy`); under the first and the last of these the mean entropy of the next
+        token in nats (`base_entropy`, `policy_entropy`) and the share of tokens that are the most probable ones
+        (`base_right`, `policy_right`). Also `accuracy` of the policy, `perplexity` of the use of inferred codes, and
+        bits: `information` between code and token less its mean under permuted codes, and `tokens`, the entropy of the
+        tokens.
     """
     model = learning.model
     stream = Stream(model, draw_pairs(model.format, count, UNSEEN))
@@ -60,10 +62,15 @@ def information(learning: Learning, count: int) -> dict[str, Any]:
     chosen = held(scores.argmax(dim=-1), spans)
     starts = learning.starts(answers)
     said, used = answers.tokens[inside].numpy(), codes[inside].numpy()
+    base, policy = model.output(answers.hidden[:, :-1]), under(learning, answers, chosen)
     return {
-        "base": each(model.output(answers.hidden[:, :-1]), answers),
-        "inferred": each(under(learning, answers, codes), answers),
-        "policy": each(under(learning, answers, chosen), answers),
+        "base": lost(base, answers),
+        "inferred": lost(under(learning, answers, codes), answers),
+        "policy": lost(policy, answers),
+        "base_entropy": each(uncertainty(base), answers),
+        "policy_entropy": each(uncertainty(policy), answers),
+        "base_right": each(base.argmax(-1) == answers.tokens, answers),
+        "policy_right": each(policy.argmax(-1) == answers.tokens, answers),
         "accuracy": float((scores.argmax(-1) == codes)[starts].float().mean()),
         "perplexity": float(np.exp(entropy(np.bincount(codes[starts].numpy(), minlength=learning.config.codes)))),
         "information": corrected_information(used, said),
@@ -82,10 +89,21 @@ def under(learning: Learning, answers: Answers, codes: Tensor) -> Tensor:
     return learning.model.next_logits(answers.hidden[:, :-1], functional.one_hot(codes, learning.config.codes).float())
 
 
-def each(logits: Tensor, answers: Answers) -> list[float]:
+def lost(logits: Tensor, answers: Answers) -> list[float]:
     """Nats a token of each answer, `[B]`."""
-    lost = functional.cross_entropy(logits.transpose(1, 2), answers.tokens, ignore_index=-100, reduction="none")
-    return [float(value) for value in lost.sum(dim=1) / answers.inside.sum(dim=1)]
+    nats = functional.cross_entropy(logits.transpose(1, 2), answers.tokens, ignore_index=-100, reduction="none")
+    return each(nats, answers)
+
+
+def each(values: Tensor, answers: Answers) -> list[float]:
+    """Mean of `values` `[B, T]` over the tokens of each answer, `[B]`."""
+    return [float(value) for value in (values * answers.inside).sum(dim=1) / answers.inside.sum(dim=1)]
+
+
+def uncertainty(logits: Tensor) -> Tensor:
+    """Entropy of distributions `[..., V]` in nats, `[...]`."""
+    logs = logits.log_softmax(dim=-1)
+    return -(logs.exp() * logs).sum(dim=-1)
 
 
 def entropy(counts: NDArray[Any]) -> float:
@@ -222,8 +240,3 @@ def searched(agent: CoLAAgent, world: World, q: DoubleQ, count: int, seed: int) 
     gained = gains(world, rows, said).reshape(count, tries)
     best = [said[row * tries + int(place)] for row, place in enumerate(gained.argmax(axis=1))]
     return {"search": facts(world, states, found), "samples": facts(world, states, best)}
-
-
-def mean_of(found: Mapping[str, Sequence[float]], name: str) -> float:
-    """Mean of one column."""
-    return float(np.mean(found[name]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -11,29 +11,47 @@ from typing import Any
 import numpy as np
 
 from benchmarks.experiments.latent_actions.pieces import TRIALS
+from benchmarks.experiments.latent_actions.tables import (
+    QUALITY,
+    Found,
+    Section,
+    body_of,
+    by_codes,
+    cell,
+    compared,
+    fine,
+    joined,
+    minus,
+    over,
+    rows_of,
+    spread,
+)
 from benchmarks.reporting.document import aligned
 from benchmarks.running.files import read_json, write_json
-from benchmarks.stats import Interval, bootstrap
 from eagle_gym.errors import PreparationError
 
 NOTE = (
     "CoLA on Plots, {seeds} training seed{plural}. Intervals are 95 %, bootstrapped over seeds and users (or answers, "
     "or texts). Numbers in brackets behind a mean over seeds only are the smallest and the largest. "
+    "*Gain* is what one rewrite adds to the utility, in standard deviations over the catalog. *Judge* is the gain by "
+    "the users' true taste, in standard deviations of the user's ratings. *Parses* is the share of the texts that are "
+    "finished and plot English, *edit followed* the share that also do what their edit asks and change nothing else. "
+    "*Similarity* is the mean cosine between the embeddings of different rewrites of one text, *distinct* how many "
+    "different sets of attributes they have, as a share of their number. Each seed has {tested} test states "
+    "({searched} in the search), {texts} texts with {samples} rewrites each for diversity, and {held_out} unseen "
+    "answers. "
     "Stage 1: {dynamics_steps} updates of {batch_size} answers; stage 2: {policy_steps}; {pairs} different answers. "
     "Stage 4: {rl_steps} updates of {prompts} states with {group_size} rewrites each; {long_steps} updates in the long "
     "runs. "
     "Seconds are those of one processor core. Step sizes of GRPO: {codes_rate} over codes, {tokens_rate} over tokens, "
     "chosen in trials on train users with as many updates as the short runs; codes are run with both."
 )
-Found = list[Mapping[str, Any]]
 TESTED = {
     "codes_before": "codes, before RL",
     "codes_after": "codes, after GRPO",
     "tokens_before": "tokens, before RL",
     "tokens_after": "tokens, after GRPO",
 }
-QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses", "followed": "edit followed"}
-COMPARED = {name: QUALITY[name] for name in ("gain", "judge", "followed")}
 AFTER = {
     "tested_slow": {"slow": "codes, after GRPO with the step size of tokens"},
     "tested_long": {
@@ -84,9 +102,6 @@ def write_page(folder: Path, size: Mapping[str, Any]) -> str:
     return text
 
 
-Section = tuple[str, dict[str, Any]]
-
-
 def information(pieces: Found, _: Mapping[str, Found]) -> Section:
     """What codes say, by N."""
     body, numbers = [], {}
@@ -95,10 +110,28 @@ def information(pieces: Found, _: Mapping[str, Found]) -> Section:
         single = {name: spread([p["found"][name] for p in own]) for name in SINGLE}
         body.append([str(codes), str(len(own)), *(fine(nats[name]) for name in nats), *single.values()])
         numbers[str(codes)] = {**{name: fine(value) for name, value in nats.items()}, **single}
+    if not body:
+        return "", {}
     head = ["N", "seeds", "nats a token, base", "inferred codes", "policy's codes", *SINGLE.values()]
-    return (aligned(head, body) if body else ""), numbers
+    sharp, more = sharpness(pieces)
+    return f"{aligned(head, body)}\n\n{sharp}", {codes: own | more[codes] for codes, own in numbers.items()}
 
 
+def sharpness(pieces: Found) -> Section:
+    """How sure the next token is under the policy's most probable codes, and how often that is right, by N."""
+    body, numbers = [], {}
+    for codes, own in by_codes(pieces):
+        numbers[str(codes)] = {name: fine(over(own, itemgetter(name))) for name in SHARP}
+        body.append([str(codes), *numbers[str(codes)].values()])
+    return aligned(["N", *SHARP.values()], body), numbers
+
+
+SHARP = {
+    "base_entropy": "entropy of the next token in nats, base",
+    "policy_entropy": "entropy, policy's codes",
+    "base_right": "most probable token right, base",
+    "policy_right": "most probable token right, policy's codes",
+}
 SINGLE = {
     "accuracy": "policy's accuracy",
     "perplexity": "perplexity of use",
@@ -113,14 +146,22 @@ def diversity(pieces: Found, found: Mapping[str, Found]) -> Section:
     body, numbers = body_of(pieces, DRAWN, names)
     more, own = body_of(found.get("random", []), {"random_tokens": "random tokens"}, names)
     body, numbers = body + more, numbers | own
-    return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
+    table = aligned(["", "seeds", *names.values()], body) if body else ""
+    for name, signs in {
+        "codes of the policy minus tokens": minus("codes", "tokens"),
+        "uniform codes minus codes of the policy": minus("uniform_codes", "codes"),
+        "uniform codes minus tokens": minus("uniform_codes", "tokens"),
+    }.items():
+        line, less = compared(pieces, name, signs, names)
+        table, numbers = table + line, numbers | less
+    return table, numbers
 
 
 def guidance(pieces: Found, found: Mapping[str, Found]) -> Section:
     """Stage 3: with and without."""
     table, numbers = rows_of(pieces, {"unguided": "stages 1 and 2", "guided": "stages 1 to 3"}, QUALITY)
     if pieces:
-        line, less = compared(pieces, "with stage 3 minus without", "guided", "unguided")
+        line, less = compared(pieces, "with stage 3 minus without", minus("guided", "unguided"))
         steps = sum("guidance/nll" in row for row in found["guided"][0]["found"]["curve"]) if "guided" in found else 0
         table += f"\n\nStage 3 made {steps} updates of the base model, and as many of the policy."
         table, numbers = table + line, numbers | less
@@ -134,26 +175,36 @@ def reinforced(pieces: Found, found: Mapping[str, Found]) -> Section:
         more, own = body_of(found.get(kind, []), methods, QUALITY)
         body, numbers = body + more, numbers | own
     table = aligned(["", "seeds", *QUALITY.values()], body) if body else ""
-    pairs = [
-        ("codes, after minus before", pieces, "codes_after", "codes_before"),
-        ("tokens, after minus before", pieces, "tokens_after", "tokens_before"),
-        ("codes minus tokens, after", pieces, "codes_after", "tokens_after"),
-        ("codes minus tokens, after the long GRPO", found.get("tested_long", []), "long_codes", "long_tokens"),
-    ]
-    for name, own_pieces, one, other in pairs:
-        line, less = compared(own_pieces, name, one, other)
+    everything = joined(pieces, *(found.get(kind, []) for kind in AFTER))
+    start = minus("tokens_before", "codes_before")
+    for name, signs in {
+        "codes, after minus before": minus("codes_after", "codes_before"),
+        "tokens, after minus before": minus("tokens_after", "tokens_before"),
+        "codes minus tokens, before": minus("codes_before", "tokens_before"),
+        "codes minus tokens, after": (after := minus("codes_after", "tokens_after")),
+        "change of codes minus change of tokens": after | start,
+        "codes minus tokens, after the long GRPO": (long := minus("long_codes", "long_tokens")),
+        "change of codes minus change of tokens, in the long GRPO": long | start,
+    }.items():
+        line, less = compared(everything, name, signs)
         table, numbers = table + line, numbers | less
-    after = []
+    trainings, own = trained(found)
+    return table + trainings, numbers | own
+
+
+def trained(found: Mapping[str, Found]) -> Section:
+    """What the runs of GRPO ended with, and what they took."""
+    body, numbers = [], {}
     for kind, name in RUNS.items():
         curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
         if curves:
             kl = spread([final_kl(curve) for curve in curves])
             seconds = spread([piece["cpu_seconds"] for piece in found[kind]])
             passes = spread([sum(row["rl/passes"] for row in curve) for curve in curves])
-            after.append([name, str(len(curves)), kl, seconds, passes])
+            body.append([name, str(len(curves)), kl, seconds, passes])
             numbers[f"training, {name}"] = {"kl": kl, "seconds": seconds, "tokens written": passes}
-    head = ["GRPO over", "seeds", "KL at the end, nats a rewrite", "seconds", "tokens written"]
-    return table + (f"\n\n{aligned(head, after)}" if after else ""), numbers
+    head = ["GRPO over", "seeds", "KL at the end, nats a rewrite", "seconds of GRPO", "tokens written"]
+    return (f"\n\n{aligned(head, body)}" if body else ""), numbers
 
 
 def tried(_: Found, found: Mapping[str, Found]) -> Section:
@@ -183,7 +234,7 @@ def search(pieces: Found, _: Mapping[str, Found]) -> Section:
     """Tree search against as many samples."""
     methods = {"search": "tree search over codes", "samples": "best of as many samples"}
     table, numbers = rows_of(pieces, methods, QUALITY)
-    line, less = compared(pieces, "search minus samples", "search", "samples")
+    line, less = compared(pieces, "search minus samples", minus("search", "samples"))
     return table + line, numbers | less
 
 
@@ -191,21 +242,38 @@ def computing(_: Found, found: Mapping[str, Found]) -> Section:
     """What a gain took: the mean gain of the rewrites over the updates of stage 4."""
     body, numbers = [], {}
     for kind, name in RUNS.items():
-        curves = [piece["found"]["curve"] for piece in found.get(kind, [])]
-        if not curves:
-            continue
-        length = min(map(len, curves))
+        pieces = found.get(kind, [])
+        curves = [piece["found"]["curve"] for piece in pieces]
+        length = min(map(len, curves), default=0)
         edges = sorted({0, length // 4, length // 2, 3 * length // 4})
-        ends = [*edges[1:], length]
-        for begin, end in zip(edges, ends, strict=True):
+        for begin, end in zip(edges, [*edges[1:], length], strict=True) if length else ():
             gain = spread([np.mean([row["rl/return"] for row in curve[begin:end]]) for curve in curves])
             passes = spread([sum(row["rl/passes"] for row in curve[:end]) for curve in curves])
-            body.append([name, f"{begin + 1} to {end}", gain, passes])
-            numbers[f"{name}, {begin + 1} to {end}"] = {"gain": gain, "tokens written": passes}
-    head = ["GRPO over", "updates", "gain of a rewrite in training", "tokens written until then"]
-    return (aligned(head, body) if body else ""), numbers
+            seconds = spread([piece["cpu_seconds"] * end / length + spent_before(found, piece) for piece in pieces])
+            body.append([name, f"{begin + 1} to {end}", gain, passes, seconds])
+            numbers[f"{name}, {begin + 1} to {end}"] = {"gain": gain, "tokens written": passes, "seconds": seconds}
+    if not body:
+        return "", {}
+    earlier = [spent_before(found, piece) for piece in found.get("rl_codes", [])]
+    if any(earlier):
+        numbers["codes, stages 1 and 2"] = {"seconds": spread(earlier)}
+        body.insert(0, ["codes, stages 1 and 2", "n/a", "n/a", "0", spread(earlier)])
+    head = ["GRPO over", "updates", "gain of a rewrite in training", "tokens written until then", "seconds until then"]
+    return f"{aligned(head, body)}\n\n{SECONDS}", numbers
 
 
+def spent_before(found: Mapping[str, Found], piece: Mapping[str, Any]) -> float:
+    """Seconds of stages 1 and 2 from which a run of GRPO over codes started; 0 for one over tokens."""
+    if RUNS[piece["kind"]].startswith("tokens"):
+        return 0.0
+    same = (piece["seed"], piece["codes"])
+    return sum(float(own["cpu_seconds"]) for own in found.get("codes", []) if (own["seed"], own["codes"]) == same)
+
+
+SECONDS = (
+    "Seconds of codes include stages 1 and 2, which write no text. The seconds of a run of GRPO were measured as a "
+    "whole and are divided equally among its updates."
+)
 SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Section]]] = (
     ("What codes say about the next token", "information", information),
     ("Diversity and quality", "diversity", diversity),
@@ -215,75 +283,3 @@ SECTIONS: Sequence[tuple[str, str, Callable[[Found, Mapping[str, Found]], Sectio
     ("Search", "search", search),
     ("Computing", "computing", computing),
 )
-
-
-def rows_of(pieces: Found, methods: Mapping[str, str], names: Mapping[str, str]) -> Section:
-    """A table with a row for each method and an interval for each column."""
-    body, numbers = body_of(pieces, methods, names)
-    return (aligned(["", "seeds", *names.values()], body) if body else ""), numbers
-
-
-def body_of(
-    pieces: Found, methods: Mapping[str, str], names: Mapping[str, str]
-) -> tuple[list[list[str]], dict[str, Any]]:
-    """The rows of such a table."""
-    body, numbers = [], {}
-    for method, title in methods.items() if pieces else ():
-        own = {name: over(pieces, partial(cell, method, name), method) for name in names}
-        body.append([title, str(len(pieces)), *map(str, own.values())])
-        numbers[title] = {name: str(value) for name, value in own.items()}
-    return body, numbers
-
-
-def cell(method: str, name: str, found: Mapping[str, Any]) -> Sequence[float]:
-    """One column of one method of a piece."""
-    column: Sequence[float] = found[method][name]
-    return column
-
-
-def over(pieces: Found, column: Callable[[Any], Sequence[float]], method: str = "") -> Interval:
-    """Mean of a column over seeds and users; texts and answers stand for users where there are none."""
-    values, seeds, users = [], [], []
-    for piece in pieces:
-        own = column(piece["found"])
-        known = piece["found"].get(method, {}).get("users") if method else None
-        values += list(own)
-        seeds += [piece["seed"]] * len(own)
-        users += list(known or range(len(own)))
-    return bootstrap(values, seeds, users, np.random.default_rng(0))
-
-
-def compared(pieces: Found, name: str, one: str, other: str) -> Section:
-    """Paired differences of two methods, as a paragraph and by name; nothing without pieces."""
-    if not pieces:
-        return "", {}
-    less = {title: contrast(pieces, one, other, column) for column, title in COMPARED.items()}
-    said = ", ".join(f"{title} {value}" for title, value in less.items())
-    return f"\n\nOn the same states, {name}: {said}.", {f"{title}, {name}": value for title, value in less.items()}
-
-
-def contrast(pieces: Found, one: str, other: str, name: str) -> str:
-    """Paired difference of two methods in a column."""
-
-    def less(found: Any) -> list[float]:  # noqa: ANN401 - a piece's content
-        return [a - b for a, b in zip(found[one][name], found[other][name], strict=True)]
-
-    return str(over(pieces, less, one))
-
-
-def by_codes(pieces: Found) -> Iterable[tuple[int, Found]]:
-    """Pieces by N, ascending."""
-    for codes in sorted({piece["codes"] for piece in pieces}):
-        yield codes, [piece for piece in pieces if piece["codes"] == codes]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean over seeds, and the smallest and the largest."""
-    if max(values) >= 100:
-        return f"{np.mean(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def fine(value: Interval) -> str:
-    """An interval of small numbers."""
-    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]"

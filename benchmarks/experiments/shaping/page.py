@@ -21,8 +21,9 @@ from eagle_gym.errors import ConfigurationError
 NOTE = (
     "Gains are in standard deviations over the catalog, on test users, of the plain reward. *Judge* is the gain by the "
     "users' true taste, in standard deviations of the user's ratings, less the mean of other test users. *Confirmed* "
-    "is the judge's gain for one unit of rewarded affinity. Intervals are 95 %, over users and {seeds} training "
-    "seed{plural}. *Shaped minus plain* compares the same episodes of the same agent and budget."
+    "is the judge's gain for one unit of rewarded affinity, n/a where the affinity may be 0. Intervals are 95 %, over "
+    "users and {seeds} training seed{plural}. *Shaped minus plain* compares the same episodes of the same agent and "
+    "budget."
 )
 RATERS = 64  # test users whose mean is subtracted
 Floats = NDArray[np.float64]
@@ -107,11 +108,17 @@ def columns(judged: Judged) -> list[str]:
     affinity = judged.keyed(lambda row: row.affinity_gain)
     scores = (judged.keyed(lambda row: row.gain), affinity, judged.keyed(), judged.keyed(lambda row: float(row.valid)))
     gain, liked, judge, valid = (str(average(keyed)) for keyed in scores)
-    try:
-        confirmed = str(normalised(judged.keyed(), affinity, np.random.default_rng(0)))
-    except ConfigurationError:
-        confirmed = "n/a"
+    confirmed = share(judged.keyed(), affinity)
     return [str(len({row.seed for row in judged.rows})), gain, liked, judge, confirmed, valid]
+
+
+def share(judge: Keyed, affinity: Keyed) -> str:
+    """The judge's gain for one unit of affinity; n/a where the affinity is not above 0, or its interval is not."""
+    try:
+        found = normalised(judge, affinity, np.random.default_rng(0))
+    except ConfigurationError:
+        return "n/a"
+    return str(found) if np.isfinite([found.low, found.high]).all() else "n/a"
 
 
 def average(keyed: Keyed) -> Interval:

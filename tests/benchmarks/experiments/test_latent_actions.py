@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.__main__ import main
 from benchmarks.experiments.latent_actions import SIZES, measures
@@ -24,6 +25,7 @@ def test_information_of_codes_by_hand() -> None:
     assert np.mean([measures.plain_information(codes, tokens) for codes in chance]) > 0.1  # few samples inflate it
     assert abs(np.mean([measures.corrected_information(codes, tokens) for codes in chance])) < 0.05
     assert measures.entropy(np.array([2, 2, 0])) == pytest.approx(np.log(2))
+    assert measures.uncertainty(torch.zeros(3, 4)).numpy() == pytest.approx(np.log(4))
 
 
 def made_piece(folder: Path, kind: str, seed: int, found: dict[str, object]) -> None:
@@ -48,6 +50,69 @@ def test_the_page_says_what_is_done(tmp_path: Path) -> None:
     assert line in page
     assert "## Diversity and quality\n\nNot run." in page
     assert read_json(tmp_path / "latent_actions.json")["search"]["gain, search minus samples"] == "1.00 [1.00, 1.00]"
+
+
+def test_codes_and_tokens_are_paired_before_and_after(tmp_path: Path) -> None:
+    def rows(gain: float, followed: float = 1.0) -> dict[str, object]:
+        return {
+            "users": ["a", "b"],
+            "gain": [gain, gain + 1],
+            "judge": [0.0, 0.0],
+            "parses": [1.0, 1.0],
+            "followed": [followed] * 2,
+        }
+
+    for seed in (0, 1):
+        start = {"codes_before": rows(1.0), "tokens_before": rows(3.0)}
+        made_piece(tmp_path, "tested", seed, {**start, "codes_after": rows(2.0), "tokens_after": rows(3.5, 0.5)})
+    made_piece(tmp_path, "tested_long", 0, {"long_codes": rows(4.0), "long_tokens": rows(3.0)})
+    write_page(tmp_path, SIZES["small"])
+    numbers = read_json(tmp_path / "latent_actions.json")["tested"]
+    assert numbers["gain, codes minus tokens, before"] == "-2.00 [-2.00, -2.00]"
+    assert numbers["gain, codes minus tokens, after"] == "-1.50 [-1.50, -1.50]"
+    assert numbers["gain, change of codes minus change of tokens"] == "0.50 [0.50, 0.50]"
+    assert numbers["edit followed, change of codes minus change of tokens"] == "0.50 [0.50, 0.50]"
+    long = numbers["gain, change of codes minus change of tokens, in the long GRPO"]
+    assert long == "3.00 [3.00, 3.00]", "only the seed with a long run counts"
+
+
+def test_diversity_is_paired_by_text(tmp_path: Path) -> None:
+    def rows(similarity: list[float]) -> dict[str, list[float]]:
+        return {"similarity": similarity, "distinct": [0.5] * 2, "parses": [1.0] * 2, "followed": [1.0] * 2}
+
+    found = {"codes": rows([0.5, 0.75]), "uniform_codes": rows([0.75, 1.0]), "tokens": rows([0.25, 0.5])}
+    made_piece(tmp_path, "diversity", 0, dict(found))
+    page = write_page(tmp_path, SIZES["small"])
+    assert "codes of the policy minus tokens: similarity 0.25 [0.25, 0.25], distinct 0.00 [0.00, 0.00]" in page
+    assert "uniform codes minus codes of the policy: similarity 0.25 [0.25, 0.25]" in page
+
+
+def test_seconds_of_codes_include_stages_1_and_2(tmp_path: Path) -> None:
+    curve = [{"rl/return": 1.0, "rl/kl": 0.0, "rl/passes": 100.0}] * 4
+    made_piece(tmp_path, "codes", 0, {})
+    made_piece(tmp_path, "codes", 100, {})
+    for kind in ("rl_codes", "rl_tokens"):
+        made_piece(tmp_path, kind, 0, {"curve": curve})
+    write_page(tmp_path, SIZES["small"])
+    seconds = {name: row["seconds"] for name, row in read_json(tmp_path / "latent_actions.json")["computing"].items()}
+    assert seconds["codes, stages 1 and 2"] == "2.00 (2.00 to 2.00)"
+    assert seconds["codes, 3 to 3"] == "3.50 (3.50 to 3.50)"
+    assert seconds["tokens, 3 to 3"] == "1.50 (1.50 to 1.50)"
+
+
+def test_how_sure_a_token_is_stands_next_to_what_it_costs(tmp_path: Path) -> None:
+    sure = {
+        "base_entropy": [0.25] * 2,
+        "policy_entropy": [0.125] * 2,
+        "base_right": [1.0] * 2,
+        "policy_right": [0.5] * 2,
+    }
+    nats = {"base": [0.25] * 2, "inferred": [0.125] * 2, "policy": [0.5] * 2}
+    single = {"accuracy": 0.5, "perplexity": 8.0, "information": 1.0, "tokens": 7.0}
+    made_piece(tmp_path, "information", 0, {**nats, **sure, **single})
+    write_page(tmp_path, SIZES["small"])
+    numbers = read_json(tmp_path / "latent_actions.json")["information"]["16"]
+    assert (numbers["policy"], numbers["policy_entropy"]) == ("0.500 [0.500, 0.500]", "0.125 [0.125, 0.125]")
 
 
 def test_the_trial_with_the_largest_gain_is_chosen(tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def test_names_and_verdicts() -> None:
     assert pages.verdict(Interval(0.0, -0.1, 0.1)) == "undecided"
 
 
+def test_a_share_of_nothing_is_not_available() -> None:
+    def keyed(*scores: float) -> list[tuple[int, int, str, float]]:
+        return [(0, row, str(row), score) for row, score in enumerate(scores)]
+
+    assert pages.share(keyed(1.0, 1.0), keyed(2.0, 2.0)) == "0.50 [0.50, 0.50]"
+    assert pages.share(keyed(1.0, 1.0), keyed(-1.0, -1.0)) == "n/a"
+    assert pages.share(keyed(1.0, 1.0), keyed(-2.0, 3.0)) == "n/a", "its interval has no ends"
+
+
 @pytest.mark.slow
 def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "shaping", "--size", "smoke", "--out", str(tmp_path)]) == 0
