@@ -61,7 +61,7 @@ def lead(runs: Sequence[Run]) -> list[Block]:
         places = [name for name in run.environments if run.experiment == "t1_methods" and run.of(name)]
         if places:
             found = {words: scores(run, places, read) for words, read in readers(run).items()}
-            blocks += [Text(WORDS), *table(run, found), *picture(run, found)]
+            blocks += [*picture(run, found), Text(WORDS), *table(run, found)]
             blocks += [Text(JUDGED if run.judgements else UNJUDGED), Bullets([findings(run, name) for name in places])]
     return [Heading("Findings"), *blocks] if blocks else []
 
@@ -78,11 +78,11 @@ def scores(run: Run, places: Sequence[str], read: Reader) -> Scores:
 
 
 def scored(methods: Methods, read: Reader) -> Iterator[tuple[str, Interval]]:
-    """The normalised scores of an environment: none if nothing is judged, or beam search is not above uniform."""
+    """The normalised scores of an environment: none without judgements, or where beam search may equal uniform."""
     top, bottom = oracle(methods), methods.get(UNIFORM)
     for name, cells in methods.items() if top and bottom else ():
         found = score(cells, top, bottom, np.random.default_rng(0), read)
-        if found is not None:
+        if found is not None and np.isfinite([found.low, found.high]).all():
             yield name, found
 
 
