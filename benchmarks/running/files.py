@@ -27,7 +27,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path, columns: Any = No
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist(list(rows), schema=columns)
-    replace(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    replace(path, lambda temporary: pq.write_table(table, temporary, compression="zstd", compression_level=19))
 
 
 def read_rows(path: Path) -> list[EpisodeRow]:

@@ -300,7 +300,7 @@ def head_of(table: Table) -> int:
 
 
 def test_the_report_leads_with_findings_and_a_picture(run: Path) -> None:
-    title_, heading, words, table, picture, unjudged, findings, *rest = report([run])
+    title_, heading, picture, words, table, unjudged, findings, *rest = report([run])
     assert isinstance(title_, Heading)
     assert heading == Heading("Findings")
     assert isinstance(words, Text)
