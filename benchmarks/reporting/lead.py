@@ -37,7 +37,8 @@ CAPTION = (
     "Normalised scores of the main methods: 0 is the uniform policy, 1 is beam search. The judge took no part in "
     "training. Bars are 95 % intervals over seeds and users; those that reach the edge go on beyond it, and an arrow "
     "is a score beyond the edge. Methods with a dagger were given more than anybody who plays can read: what edits are "
-    "expected to do or to be worth, or what any point is worth."
+    "expected to do or to be worth, or what any point is worth. Where there is no diamond, beam search may equal the "
+    "uniform policy by judge, or no judge read the episodes."
 )
 WORDS = (
     "Scores run from the uniform policy (0) to beam search (1), with 95 % intervals over seeds and users. *Best* is "
@@ -47,9 +48,8 @@ WORDS = (
 )
 JUDGED = (
     "Two methods are in order by reward, or by judge, if the 95 % interval of the mean paired difference of their "
-    "gains does not contain 0. If no two methods differed, about 5 % of the pairs would still be in order by chance, "
-    "half of them in the opposite order. All methods that were run are compared, but for imitators of the uniform "
-    "policy, which cannot move."
+    "gains does not contain 0. If no two methods differed, about 5 % of the pairs would still be in order by chance. "
+    "All methods that were run are compared, but for imitators of the uniform policy, which cannot move."
 )
 UNJUDGED = "No judge has read the episodes: everything is by reward."
 
@@ -115,7 +115,7 @@ def table(run: Run, found: Mapping[str, Scores]) -> list[Block]:
 
 def simple(scores: Mapping[str, Interval]) -> dict[str, str]:
     """The policies without training that show what is to be won."""
-    words = {"greed": "optimistic", "greed without the user's taste": "user_blind", "no choice": "first"}
+    words = {"greed": "optimistic", "greed without the user's taste": "user_blind", "first in the order": "first"}
     return {role: name for role, name in words.items() if name in scores}
 
 

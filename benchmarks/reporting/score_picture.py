@@ -77,7 +77,7 @@ def lay_out(axes: Any, place: str, order: Sequence[str], marked: Collection[str]
     axes.set_ylim(-0.6, len(order) - 0.4)
     for end in (0, 1):
         axes.axvline(end, color=FAINT, linewidth=0.8, linestyle=":")
-    axes.set_title(place, fontsize=10)
+    axes.set_title(place.replace("-", ", "), fontsize=10)
     axes.tick_params(axis="x", labelsize=8, labelbottom=True)
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)

@@ -57,7 +57,9 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """`"met"` or `"MISSED"`."""
+        """`"met"` or `"MISSED"`; `"undecided"` if an end of the interval is infinite."""
+        if self.found is not None and not np.isfinite([self.found.low, self.found.high]).all():
+            return "undecided"
         return "met" if self.met else "MISSED"
 
     def _reached(self, value: float) -> bool:
