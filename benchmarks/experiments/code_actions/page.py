@@ -36,6 +36,7 @@ TESTED = (  # kind, method, title
     ("edits", "ppo", "PPO on K edits"),
     ("edits_next", "ppo", "PPO on K edits, gamma = 0"),
     ("edits_long", "ppo", "PPO on K edits, long"),
+    ("edits", "match", "edits of the best match"),
     ("edits", "uniform", "uniform edits"),
 )
 TITLES = {(kind, method): title for kind, method, title in TESTED}
@@ -48,6 +49,8 @@ CONTRASTS = (
     (("words_next", "ppo"), ("plain", "ppo")),
     (("words", "ppo"), ("edits", "ppo")),
     (("words_next", "ppo"), ("edits_next", "ppo")),
+    (("edits_next", "ppo"), ("edits", "match")),
+    (("plain", "ppo"), ("untrained", "uniform")),
 )
 QUALITY = {"gain": "gain", "judge": "judge", "parses": "parses"}
 CHANGES = {"mean": "mean gain", "best": "best gain", "spread": "standard deviation", "distinct": "different edits"}

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from baselines import registry
-from baselines.agent import sample
+from baselines.agent import Probabilities, StochasticAgent, read_latent, sample
 from baselines.evaluate import FIRST_SEED, evaluate, make_envs
+from baselines.reference import offered
 from baselines.sb3 import PPOConfig, make_model
 from benchmarks.judging.true_taste import TrueTaste
 from eagle_gym.envs.latent_actions import VectorLatentActions
@@ -146,14 +147,26 @@ def judged(base: Any, users: list[str], before: list[str], after: list[str]) -> 
     return gains
 
 
+class BestMatch(StochasticAgent):
+    """Takes the edit of the best match with the taste, which PPO on K edits is shown too."""
+
+    def probabilities(self, observation: object) -> Probabilities:
+        """1 on the offered edit of the best match, `[B, K]`."""
+        seen = read_latent(observation)
+        match = np.where(offered(seen), seen.parts["match"], -np.inf)
+        probabilities: Probabilities = np.eye(match.shape[1])[match.argmax(axis=1)]
+        return probabilities
+
+
 def on_edits(size: Size, seed: int, rewrites: int, gamma: float = 1.0) -> dict[str, Any]:
-    """PPO on K edits, and uniform edits, on the same test episodes."""
+    """PPO on K edits, the edits of the best match, and uniform edits, on the same test episodes."""
     train: VectorEnv = make_envs(ENV_ID, size["envs"], split="train", **EDITS)
     settings = {"total_timesteps": rewrites, "gamma": gamma, "seed": seed}
     agents: dict[str, Any] = {}
     used = spent(train, lambda: agents.update(ppo=registry.train("ppo", train, settings, progress=False)))
     test = make_envs(ENV_ID, size["tested"], split="test", **EDITS)
     agents["uniform"] = registry.make("uniform", test, np.random.default_rng(seed))
+    agents["match"] = BestMatch(np.random.default_rng(seed))
     found = {
         name: evaluated(agent, test, size["tested"], seed, deterministic=name == "ppo")
         for name, agent in agents.items()
