@@ -1,6 +1,7 @@
 """Agents trained with one language model, tested with others: of different wording and size, and without weights (T2).
 
 The environments share encoder, reward, action sets and expected effects. The page reports the distances between them.
+Learners have default settings, and in `reference` as many seeds as in T1 and half of its steps.
 """
 
 from __future__ import annotations
