@@ -1,7 +1,7 @@
 """Agents trained with one language model, tested with others: of different wording and size, and without weights (T2).
 
-The environments share encoder, reward, action sets and expected effects. The page reports the distances between them.
-Learners have default settings, and in `reference` as many seeds as in T1 and half of its steps.
+The environments share encoder, reward, action sets and expected effects. Learners have default settings, and in
+`reference` the seeds of T1 and half of its steps. The page reports the distances between the environments.
 """
 
 from __future__ import annotations
@@ -29,12 +29,9 @@ LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"r
 def cells(options: Options) -> list[Cell]:
     """For each seed and environment: the reference policies, its own learners and those of the other environments."""
     size = SIZES[options.size]
-    return [
-        cell
-        for seed in range(size["seeds"])
-        for name, env_id, kwargs in environments(options)
-        for cell in of_seed(name, env_id, kwargs | {"effects_model": MODELS["plain"]}, seed, size)
-    ]
+    shared = {"effects_model": MODELS["plain"]}
+    places = [(name, env_id, kwargs | shared) for name, env_id, kwargs in environments(options)]
+    return [cell for seed in range(size["seeds"]) for place in places for cell in of_seed(*place, seed, size)]
 
 
 def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dict[str, Any]) -> Iterator[Cell]:
