@@ -214,12 +214,9 @@ class Steering:
 
     def _rewritten(self, edits: Mapping[int, str]) -> dict[int, str | None]:
         """Rewrites by the environment's own language model, as edits ask; None for one that was cut off."""
-        if not edits:
-            return {}
-        world = self.world
-        prompts = [Prompt("rewrite", text=self.envs[row].state.text, edit=edit) for row, edit in edits.items()]
+        states = [self.envs[row].state for row in edits]
         seeds = [int(self.envs[row].np_random.integers(SEEDS)) for row in edits]
-        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
+        texts = transition.texts_with(self.world, states, list(edits.values()), seeds)
         return dict(zip(edits, texts, strict=True))
 
     def space(self, single: gym.Space[Any]) -> gym.Space[Any]:

@@ -213,12 +213,17 @@ def chosen_edits(states: Sequence[State], actions: Sequence[int]) -> list[str]:
 
 def rewrite_with(world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]) -> list[RawState]:
     """Do what `rewrite` does, with [B] edits that the states need not offer."""
+    texts = texts_with(world, states, edits, seeds)
+    return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
+
+
+def texts_with(world: World, states: Sequence[State], edits: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
+    """[B] The language model's rewrites of states by edits; None where every answer was cut off."""
     if not states:
         return []
     prompts = [Prompt("rewrite", text=state.text, edit=edit) for state, edit in zip(states, edits, strict=True)]
     with world.resources.asking:
-        texts = rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
-    return [next_text(world, state, text) for state, text in zip(states, texts, strict=True)]
+        return rewriting.rewrite(world.model, prompts, seeds, temperature=world.settings.temperature)
 
 
 def next_text(world: World, state: State, text: str | None) -> RawState:

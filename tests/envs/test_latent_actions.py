@@ -233,16 +233,16 @@ def test_a_batch_is_cut_as_single_environments_are(codes: CodeModel, mode: str) 
     world = make_tiny_world(horizon=2, observation="latent")
     base = EagleVectorEnv.from_world(world, 2, autoreset_mode=mode, max_episode_steps=1)
     batch = VectorLatentActions(base, codes, 8, "edit")
-    alone = [LatentActions(TimeLimit(EagleEnv.from_world(world), 1), codes, 8, "edit") for _ in range(2)]
+    singles = [LatentActions(TimeLimit(EagleEnv.from_world(world), 1), codes, 8, "edit") for _ in range(2)]
     batch.reset(seed=3)
-    for row, env in enumerate(alone):
+    for row, env in enumerate(singles):
         env.reset(seed=3 + row)
     going = np.ones(2, np.bool_)
     while going.any():
         _, rewards, terminated, truncated, infos = batch.step(np.array([1, 2]))
         assert not terminated.any()
         for row in np.flatnonzero(going):
-            _, reward, _, cut, info = alone[row].step(1 + row)
+            _, reward, _, cut, info = singles[row].step(1 + row)
             assert (rewards[row], truncated[row]) == (pytest.approx(reward), cut)
             last = infos["final_info"] if cut and mode == "SameStep" else infos
             assert last["step"][row] == info["step"]

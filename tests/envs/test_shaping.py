@@ -196,13 +196,13 @@ def test_references_are_drawn_for_the_rows_that_start() -> None:
     envs.reset(options={"reset_mask": np.array([True, False, False])})
     np.testing.assert_array_equal(envs._shaper._references[1:], before[1:])
     assert PLAYED == [3, 1, 1]
-    assert base.states[1].step == 1, "the episode at hand is left alone"
+    assert base.states[1].step == 1, "the present episode has not moved"
     found = RolloutReferences(samples=2)(base)
     assert found[2].tolist() == [0.0, 0.0], "an episode that is over gains nothing more"
     assert (found[:2] != 0).any()
-    alone = RolloutReferences(samples=2)(base, np.array([True, False, False]))
-    assert np.isnan(alone[1:]).all()
-    assert np.isfinite(alone[0]).all()
+    found = RolloutReferences(samples=2)(base, np.array([True, False, False]))
+    assert np.isnan(found[1:]).all()
+    assert np.isfinite(found[0]).all()
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
