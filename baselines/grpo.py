@@ -44,6 +44,7 @@ from baselines.agent import AgentState, is_batched
 from baselines.agent import sample as sample_actions
 from baselines.config import check_at_least, check_choice
 from baselines.evaluate import evaluate
+from baselines.first import First, FirstConfig
 from baselines.language import ParsedObservation, likelihoods, pack, read_texts
 from baselines.reference import make_reference
 from baselines.rolling import ELSEWHERE
@@ -627,21 +628,8 @@ def _chances(chooser: Chooser, choices: Sequence[Choice], log: Callable[[str], N
 
 def _references(envs: EagleVectorEnv, config: GRPOConfig) -> dict[str, Any]:
     rng = np.random.default_rng([config.seed, 3])
-    return {name: make_reference(name, envs, rng) for name in ("uniform", "optimistic")} | {"first edit": First()}
-
-
-class First:
-    """Always takes the first edit on offer, on the default task one of those that go with the taste."""
-
-    def predict(
-        self,
-        observation: Any,  # noqa: ANN401
-        state: AgentState = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], AgentState]:
-        """The first offered action of each row."""
-        return np.asarray(observation["mask"]).argmax(axis=1), state
+    first = First(envs, FirstConfig(), np.random.default_rng(0))
+    return {name: make_reference(name, envs, rng) for name in ("uniform", "optimistic")} | {"first edit": first}
 
 
 def train(chooser: Chooser, envs: EagleVectorEnv, out: Path, config: GRPOConfig, log: Callable[[str], None]) -> None:

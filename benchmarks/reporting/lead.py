@@ -44,7 +44,8 @@ WORDS = (
     "Scores run from the uniform policy (0) to beam search (1), with 95 % intervals over seeds and users. *Best* is "
     "the largest score by reward on these episodes, among all learners that were run; the picture shows only the main "
     "methods. Methods with † were given more than anybody who plays can read. *Optimistic* takes the edit with the "
-    "highest expected utility for the user, *user-blind greedy* that for the mean user."
+    "highest expected utility for the user, *user-blind greedy* that for the mean user. Where a score is n/a, beam "
+    "search may equal the uniform policy."
 )
 JUDGED = (
     "Two methods are in order by reward, or by judge, if the 95 % interval of the mean paired difference of their "

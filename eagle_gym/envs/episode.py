@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from eagle_gym.envs.opening import make_world
@@ -293,3 +295,16 @@ def check_render_mode(render_mode: object) -> None:
         raise ConfigurationError(
             f"expected render_mode=None or one of {METADATA['render_modes']}, got render_mode={render_mode!r}"
         )
+
+
+def wrappers(env: gym.Env[Any, Any]) -> Iterator[gym.Wrapper[Any, Any, Any, Any]]:
+    """The wrappers of an environment, from the outermost one."""
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
+
+
+def time_limit(env: gym.Env[Any, Any]) -> int | None:
+    """Steps after which the wrappers of an environment truncate its episodes; None for no limit."""
+    limits = [wrapper._max_episode_steps for wrapper in wrappers(env) if isinstance(wrapper, TimeLimit)]
+    return min(limits, default=None)

@@ -22,6 +22,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs.eagle import EagleEnv
+from eagle_gym.envs.episode import time_limit, wrappers
 from eagle_gym.envs.steering import Steering, as_codes
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, EpisodeError
@@ -79,8 +80,9 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         base = env.unwrapped
         if not isinstance(base, EagleEnv):
             raise ConfigurationError(f"expected an environment of eagle_gym, got {type(base).__name__}")
-        limit, codes = _time_limit(env), as_codes(model)
-        self._steering = Steering([base], codes, every, steer, action_features, limit)
+        _check_wrappers(env)
+        codes = as_codes(model)
+        self._steering = Steering([base], codes, every, steer, action_features, time_limit(env))
         self.action_space = gym.spaces.Discrete(codes.settings.codes)
         self.observation_space = self._steering.space(env.observation_space)
 
@@ -112,19 +114,13 @@ class LatentActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         return self._steering.mask(0)
 
 
-def _time_limit(env: gym.Env[Any, Any]) -> int | None:
-    """Steps after which the wrappers of an environment truncate its episodes; None for no limit."""
-    limits = []
-    while isinstance(env, gym.Wrapper):
-        if type(env) not in BOOKKEEPING:
+def _check_wrappers(env: gym.Env[Any, Any]) -> None:
+    for wrapper in wrappers(env):
+        if type(wrapper) not in BOOKKEEPING:
             raise ConfigurationError(
-                f"expected an environment without wrappers, got {type(env).__name__}, whose step() codes go past: put "
-                f"LatentActions first, then {type(env).__name__} around it"
+                f"expected an environment without wrappers, got {type(wrapper).__name__}, whose step() codes go past: "
+                f"put LatentActions first, then {type(wrapper).__name__} around it"
             )
-        if isinstance(env, TimeLimit):
-            limits.append(env._max_episode_steps)
-        env = env.env
-    return min(limits, default=None)
 
 
 class VectorLatentActions(VectorWrapper):

@@ -30,7 +30,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import ArrayLike, NDArray
 
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.envs.episode import Snapshot
+from eagle_gym.envs.episode import Snapshot, time_limit
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.envs.world import World
 from eagle_gym.errors import ConfigurationError
@@ -272,7 +272,8 @@ class VectorShapedReward(VectorWrapper):
 class RolloutReferences:
     """Returns of the uniform policy from the start at hand, a function for the `references` of both wrappers.
 
-    Each costs the generations of one episode. The episode at hand is not touched.
+    Each costs the generations of one episode, which ends where those of the environment do. The present episode is not
+    touched. Rows that start together share a generator, so their references depend on which rows these are.
 
     Args:
         samples: M.
@@ -305,16 +306,17 @@ class RolloutReferences:
         held: list[Snapshot] = [base.get_state()] if isinstance(base, EagleEnv) else list(base.get_state())
         asked = range(len(held)) if rows is None else np.flatnonzero(rows).tolist()
         found = np.full((len(held), self.samples), np.nan)
-        found[list(asked)] = self._played(base.world, [held[row] for row in asked])
+        limit = time_limit(env) if isinstance(base, EagleEnv) else base.max_episode_steps
+        found[list(asked)] = self._played(base.world, [held[row] for row in asked], limit)
         return found
 
-    def _played(self, world: World, held: Sequence[Snapshot]) -> Floats:
+    def _played(self, world: World, held: Sequence[Snapshot], limit: int | None) -> Floats:
         starts = [snapshot for snapshot in held for _ in range(self.samples)]
         states = [snapshot.state for snapshot in held]
         texts = [zlib.crc32(b"" if state is None else state.text.encode()) for state in states]
         rng = np.random.default_rng([self.seed, *texts])
         seeds = [int(seed) for seed in rng.integers(2**31, size=len(starts))]
-        return uniform_returns(_branched(world, starts, seeds), rng).reshape(len(held), self.samples)
+        return uniform_returns(_branched(world, starts, seeds, limit), rng).reshape(len(held), self.samples)
 
 
 def _branched(
@@ -345,6 +347,7 @@ def uniform_returns(envs: EagleVectorEnv, rng: np.random.Generator) -> Floats:
 def reference_returns(envs: VectorEnv, episodes: int, seed: int = 0) -> Floats:
     """Returns of the uniform policy in fresh episodes of an environment's world, `[episodes]`."""
     base: Any = envs.unwrapped
-    fresh = EagleVectorEnv.from_world(base.world, episodes, autoreset_mode="Disabled")
+    limit = base.max_episode_steps
+    fresh = EagleVectorEnv.from_world(base.world, episodes, autoreset_mode="Disabled", max_episode_steps=limit)
     fresh.reset(seed=seed)
     return uniform_returns(fresh, np.random.default_rng([seed, 3]))

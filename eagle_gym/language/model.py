@@ -120,8 +120,6 @@ class Usage:
             `LanguageModelError` if a budget does not allow them.
         listener: Is told every call while it is set (see `calls.record_calls`). Models that have token ids and
             log-probabilities then add them to their completions.
-        rewrites: Whether the model has finished a rewrite. Until then, a batch of answers that are all cut off means
-            that the limit of tokens is too low.
     """
 
     calls: int = 0
@@ -132,7 +130,6 @@ class Usage:
     cost: float = 0.0
     guard: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
     listener: Callable[[Sequence[Call]], None] | None = field(default=None, repr=False, compare=False)
-    rewrites: bool = field(default=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def begin_again(self, rows: int) -> None:

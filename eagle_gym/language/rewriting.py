@@ -6,8 +6,8 @@ writes plot English. Its last answer then counts although it does not parse. Eac
 does not depend on other rows.
 
 An answer that reaches the limit of tokens at every attempt is no failed call: the model was asked and rambled. It is
-None here, and the text that should have been rewritten stays. Only where a model has not yet finished a single rewrite
-and all of a batch are cut off, that is an error, since then the limit is too low.
+None here, and the text that should have been rewritten stays. Where all answers of a call are cut off, a warning says
+that the limit may be too low. It is no error: what becomes of a row must not depend on other rows or on earlier calls.
 
 A model of plot English never sees the tags that a text carries: they are taken off before it is asked and put back onto
 its answer. A general model sees the whole text.
@@ -15,6 +15,7 @@ its answer. A general model sees the whole text.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -28,6 +29,10 @@ from eagle_gym.language.prompts import Prompt
 ATTEMPTS: Final = 8
 # The language model itself derives the seeds of attempts below its own limit.
 _NUMBERS: Final = range(sampling.ATTEMPTS, sampling.ATTEMPTS + ATTEMPTS - 1)
+ALL_CUT: Final = (
+    "every answer of a call was cut off at the limit of tokens, so the texts stay as they are: raise max_new_tokens if "
+    "this goes on"
+)
 
 
 def seeds_of(seed: int) -> list[int]:
@@ -59,7 +64,6 @@ def rewrite(
 
     Raises:
         LanguageModelError: A call failed.
-        CutOffError: All answers were cut off, and the model has not finished a rewrite before.
     """
     carried = [carried_tags(prompt.text, model.language) for prompt in prompts]
     prompts = [replace(prompt, text=visible(prompt.text, model.language)) for prompt in prompts]
@@ -70,7 +74,6 @@ def rewrite(
         return _ask(model, [prompts[row] for row in rows], fresh, temperature)
 
     completions = _ask(model, prompts, seeds, temperature)
-    model.usage.rewrites |= bool(prompts)
     if model.language == "plot_english" and temperature > 0:
         completions = sampling.draw_again(completions, _may_stay, again, _NUMBERS)
     return [
@@ -82,12 +85,12 @@ def rewrite(
 def _ask(
     model: LanguageModel, prompts: Sequence[Prompt], seeds: Sequence[int], temperature: float
 ) -> list[Completion]:
-    """Answers, some of which may be cut off."""
+    """Answers, some of which may be cut off; warns if all are."""
     try:
         return model.generate(prompts, seeds, temperature=temperature)
     except CutOffError as error:
-        if not error.answered and not model.usage.rewrites:
-            raise
+        if not error.answered:
+            warnings.warn(ALL_CUT, RuntimeWarning, stacklevel=3)
         found = {**error.answered, **error.cut}
         return [found[row] for row in range(len(prompts))]
 

@@ -170,9 +170,9 @@ def test_a_function_returns_finite_rows_of_one_length() -> None:
 class Counting(RolloutReferences):
     """Rollouts that say how many starts they play from."""
 
-    def _played(self, world: Any, held: Any) -> np.ndarray:
+    def _played(self, world: Any, held: Any, limit: int | None) -> np.ndarray:
         PLAYED.append(len(held))
-        return super()._played(world, held)
+        return super()._played(world, held, limit)
 
 
 PLAYED: list[int] = []
@@ -260,3 +260,20 @@ def test_what_cannot_be_shaped_is_refused() -> None:
 def test_the_wrapper_keeps_the_spec_of_a_made_environment() -> None:
     env = ShapedReward(gym.make("EagleGym/Plots-v0", language_model="grammar"), references=[0.0])
     assert env.spec is not None
+
+
+@pytest.mark.parametrize("vector", [False, True])
+def test_references_end_where_the_episodes_do(*, vector: bool) -> None:
+    world = make_tiny_world()
+
+    def found(limit: int | None) -> Any:
+        if vector:
+            env: Any = EagleVectorEnv.from_world(world, 1, autoreset_mode="Disabled", max_episode_steps=limit)
+        else:
+            env = EagleEnv.from_world(world)
+            env = env if limit is None else gym.wrappers.TimeLimit(env, limit)
+        env.reset(seed=0)
+        return RolloutReferences(samples=4)(env)
+
+    assert not np.array_equal(found(1), found(None))
+    assert np.array_equal(found(world.settings.horizon), found(None))

@@ -10,7 +10,6 @@ import pytest
 from eagle_gym import plot_english
 from eagle_gym.actions.proposals import ModelCandidates
 from eagle_gym.envs.eagle import EagleEnv
-from eagle_gym.errors import CutOffError
 from eagle_gym.language.prompts import Prompt
 from eagle_gym.language.rewriting import carried_tags, next_texts, rewrite, visible
 from tests.fake_worlds import ScriptedModel, make_tiny_world
@@ -63,17 +62,18 @@ def test_answers_that_are_cut_off_are_none_and_leave_the_others(language: Any) -
     assert "dark" in whole
     assert len(model.seen) == 2, "the model itself has drawn it several times"
     assert next_texts(model, prompts, [0, 1], temperature=1.0) == [TEXT, whole]
-    assert rewrite(model, prompts[:1], [0], temperature=1.0) == [None], "it has finished a rewrite before"
 
 
-def test_a_model_that_has_finished_nothing_yet_has_too_low_a_limit() -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_what_is_cut_off_depends_on_no_other_row_and_no_earlier_call(*, earlier: bool, rows: int) -> None:
     model = Spy(language="free", cut=("Ramble.",))
-    prompts = [Prompt("rewrite", text=TEXT, edit=edit) for edit in ("Ramble.", "Ramble.", "Make it odd.")]
-    for _ in range(2):
-        with pytest.raises(CutOffError):
-            rewrite(model, prompts[:2], [0, 1], temperature=1.0)
-    assert rewrite(model, prompts, [0, 1, 2], temperature=1.0)[:2] == [None, None]
-    assert rewrite(model, prompts[:2], [0, 1], temperature=1.0) == [None, None]
+    ramble, odd = (Prompt("rewrite", text=TEXT, edit=edit) for edit in ("Ramble.", "Make it odd."))
+    if earlier:
+        rewrite(model, [odd], [5], temperature=1.0)
+    with pytest.warns(RuntimeWarning, match="raise max_new_tokens"):
+        assert rewrite(model, [ramble] * rows, list(range(rows)), temperature=1.0) == [None] * rows
+    assert rewrite(model, [ramble, odd], [0, 1], temperature=1.0)[0] is None
 
 
 def test_a_text_that_left_the_language_stays_where_it_is_cut_off_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,8 @@ def test_a_text_that_left_the_language_stays_where_it_is_cut_off_next(monkeypatc
         return drawn(prompts, seeds, temperature=temperature)
 
     monkeypatch.setattr(model, "generate", generate)
-    assert rewrite(model, prompts, [0], temperature=1.0) == [None]
+    with pytest.warns(RuntimeWarning, match="raise max_new_tokens"):
+        assert rewrite(model, prompts, [0], temperature=1.0) == [None]
     assert len(model.batches) == 4
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from eagle_gym.errors import LanguageModelError
+from eagle_gym.errors import CutOffError, LanguageModelError
 from eagle_gym.language.model import Completion, check_request
 from eagle_gym.language.prompts import Prompt, PromptSource, load_prompts
 from eagle_gym.language.transformers import TransformersModel
@@ -69,6 +69,8 @@ class TunedModel(TransformersModel):
                 found |= zip(rows, generate(*asked, temperature=heat), strict=True)
             except LanguageModelError as error:
                 error.answered = found | {rows[at]: said for at, said in error.answered.items()}
+                if isinstance(error, CutOffError):
+                    error.cut = {rows[at]: said for at, said in error.cut.items()}
                 raise
         return [found[row] for row in range(len(prompts))]
 
