@@ -55,6 +55,7 @@ class EpisodeRow:
         texts: `T + 1` texts.
         edits: The `T` chosen edits.
         z: `T + 1` embeddings of the texts, n numbers each.
+        rewrites: What became of the text in each of the `T` steps, as in `State.rewrite`; empty in plot English.
     """
 
     method: str
@@ -75,6 +76,7 @@ class EpisodeRow:
     texts: tuple[str, ...]
     edits: tuple[str, ...]
     z: tuple[tuple[float, ...], ...]
+    rewrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,5 +274,6 @@ def make_row(catalog: Catalog, states: Sequence[State], edits: tuple[str, ...], 
         texts=tuple(state.text for state in states),
         edits=edits,
         z=tuple(tuple(np.asarray(state.z, np.float32).tolist()) for state in states),
+        rewrites=tuple(state.rewrite for state in states[1:] if state.rewrite),
         **facts,
     )

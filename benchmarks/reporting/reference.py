@@ -142,6 +142,7 @@ def reduced(cell: FinishedCell, run: Run, numbers: UserNumbers) -> list[EpisodeR
                 texts=row.texts if ours and shown else (),
                 edits=row.edits if ours and shown else (),
                 z=row.z if shown else (),
+                rewrites=(),
             )
         )
     return kept

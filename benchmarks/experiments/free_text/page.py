@@ -23,7 +23,7 @@ from benchmarks.running.runs import FinishedCell, by_method, read_run, rows_of
 from benchmarks.stats import bootstrap
 from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
 from eagle_gym.catalog.fields import read_description
-from eagle_gym.language.change import CHANGES, LEAST_KEPT, change, kept, mentions, words
+from eagle_gym.language.change import CHANGES, CUT_OFF, LEAST_KEPT, change, kept, mentions, words
 
 SHORT: Final = (
     "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
@@ -34,11 +34,12 @@ NOTE: Final = (
     "Intervals are 95 %, over users and {seeds} training seed(s). *Reads* marks what is privileged: what an agent was "
     "given besides observations and rewards. *Calls* are generations of the language model, for an episode and for the "
     "training. *Valid* is the share of episodes in which every text is a proper rewrite. Of the single rewrites, "
-    "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words, and *followed* is a "
-    "rough rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of "
-    "the text, does not repeat the edit, and no longer has what the edit replaces. Edits without such words are left "
-    "out. For films, a table says what rewrites that keep genres, year and tags are paid, and what others are, over "
-    "all agents. `-served` goes through the server that `--language-model` names."
+    "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words; *cut off* are those of "
+    "which no answer was finished, so that the text stayed. *Followed* is a rough rule: the answer has at least half "
+    "of the edit's content words that the text lacked, keeps at least half of the text, does not repeat the edit, and "
+    "no longer has what the edit replaces. Edits without such words are left out. For films, a table says what "
+    "rewrites that keep genres, year and tags are paid, and what others are, over all agents. `-served` goes through "
+    "the server that `--language-model` names."
 )
 PAID: Final = ("gain", "affinity_gain", "novelty_gain")
 LEARNT: Final = ("ppo", "eagle")
@@ -83,12 +84,17 @@ def steps_of(rows: Sequence[EpisodeRow]) -> list[tuple[str, str, str]]:
     return [step for row in rows for step in zip(row.texts, row.edits, row.texts[1:], strict=False)]
 
 
+def kinds_of(row: EpisodeRow) -> list[str]:
+    """What each step made of the text: as the environment says, in plot English by its words."""
+    return list(row.rewrites) or [change(before, after) for before, _, after in steps_of([row])]
+
+
 def fates(rows: Sequence[EpisodeRow]) -> dict[str, float]:
-    """Shares of the rewrites that were copied, edited and so on, and the share of edits followed."""
+    """Shares of the rewrites that were copied, edited and so on, or cut off, and the share of edits followed."""
     steps = steps_of(rows)
-    kinds: list[str] = [change(before, after) for before, _, after in steps]
+    kinds = [kind for row in rows for kind in kinds_of(row)]
     done = [found for step in steps if (found := followed(*step)) is not None]
-    shares = {kind: kinds.count(kind) / len(kinds) if kinds else float("nan") for kind in CHANGES}
+    shares = {kind: kinds.count(kind) / len(kinds) if kinds else float("nan") for kind in (*CHANGES, CUT_OFF)}
     return {**shares, "followed": float(np.mean(done)) if done else float("nan")}
 
 
@@ -171,7 +177,7 @@ def section(found: Found) -> tuple[str, dict[str, Any]]:
         said = [title(method), given(cells[0]), str(len(rows)), *parts, f"{calls:.1f}", f"{trained:,.0f}"]
         body.append([*said, percent(valid), *map(percent, shares.values())])
     head = ["agent", "reads", "episodes", "gain", "affinity", "novelty", "calls", "in training", "valid"]
-    return aligned([*head, *CHANGES, "followed"], body), numbers
+    return aligned([*head, *CHANGES, CUT_OFF, "followed"], body), numbers
 
 
 def contests(found: Found) -> list[str]:
