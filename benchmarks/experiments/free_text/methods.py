@@ -26,7 +26,7 @@ def methods(size: Mapping[str, Any]) -> list[dict[str, Any]]:
     steps = size["steps"]
     horizon = size["horizon"]
     return [
-        *({"agent": name} for name in ("uniform", "optimistic", "user_blind", "no_op")),
+        *({"agent": name} for name in ("uniform", "optimistic", "user_blind", "no_op", "first")),
         {"agent": "ppo", "training": {"total_timesteps": steps, "n_steps": horizon}},
         {"agent": "eagle", "training": {"reference": "uniform", "total_timesteps": steps}},
     ]

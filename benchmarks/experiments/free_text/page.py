@@ -44,7 +44,7 @@ NOTE: Final = (
 PAID: Final = ("gain", "affinity_gain", "novelty_gain")
 LEARNT: Final = ("ppo", "eagle")
 STILL: Final = 0.05  # standard deviations: a rewrite that changes utility by less is as good as not read
-RIVALS: Final = ("no_op", "uniform", "user_blind", "optimistic")
+RIVALS: Final = ("no_op", "first", "uniform", "user_blind", "optimistic")
 FILMS: Final = (
     "Spaces are fitted without a fifth of the films, in a small catalog once for each fifth; a film is averaged over "
     "them first. Intervals are 95 %, over films."
