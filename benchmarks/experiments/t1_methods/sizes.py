@@ -48,10 +48,10 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": USUAL,
     "reference": USUAL
     | {
-        **{"seeds": 5, "seeds_elsewhere": 5, "seeds_of_extras": 5, "episodes": 128, "searched": 48},
+        **{"seeds": 10, "seeds_elsewhere": 10, "seeds_of_extras": 10, "episodes": 128, "searched": 48},
         "steps": {"default": 5_120, "plan": 2_560, "easy": 2_560},
         "steps_elsewhere": {"default": 5_120, "plan": 2_560, "easy": 2_560},
-        **{"elm": {}, "elm_episodes": 48, "seeds_of_cola": 3, "seeds_of_grpo_tokens": 3},
+        **{"elm": {}, "elm_episodes": 48, "seeds_of_elm": 3, "seeds_of_cola": 3, "seeds_of_grpo_tokens": 3},
         "cola": WRITERS,
     },
     "full": USUAL
