@@ -53,8 +53,8 @@ def write_report(folders: Sequence[Path], out: Path, *, html: bool = True) -> li
     return [out / "REPORT.md", *([out / "report.html"] if html else [])]
 
 
-def report(folders: Sequence[Path]) -> list[Block]:
-    """The blocks of a report."""
+def report(folders: Sequence[Path], *, absent: bool = True) -> list[Block]:
+    """The blocks of a report; `absent`: say which experiments of the paper were not run."""
     runs = [read_run(folder) for folder in folders if has_cells(folder)]
     pages = [folder for folder in folders if not has_cells(folder)]
     blocks: list[Block] = [
@@ -67,7 +67,7 @@ def report(folders: Sequence[Path]) -> list[Block]:
             f"({paper.CITATION}) and stand next to its claims, whether the numbers agree or not."
         ),
         Bullets([summary(run) for run in runs] + [f"{path}: a page of its own, below" for path in pages]),
-        *paper_sections(runs),
+        *paper_sections(runs, absent=absent),
     ]
     for folder in pages:
         blocks += own_page(folder)

@@ -19,6 +19,7 @@ from baselines.evaluate import EpisodeRow
 from benchmarks.reporting.build import report
 from benchmarks.reporting.document import Block, Heading, Picture, PictureRow, write_markdown
 from benchmarks.reporting.episodes import PLOTS
+from benchmarks.reporting.sections import shows_page
 from benchmarks.running.files import schema, write_json, write_table
 from benchmarks.running.headers import unsealed
 from benchmarks.running.people import PEOPLE
@@ -65,10 +66,10 @@ def pack(folder: Path, out: Path) -> None:
     write_json(rounded(run.facts), out / "judges.json", compact=True)
     if (folder / PEOPLE).exists():
         shutil.copyfile(folder / PEOPLE, out / PEOPLE)
-    if run.page is not None:
+    if run.page is not None and shows_page(run):
         copy_page(run.page, out)
     first = f"{out.name}-{run.environments[0]}-"
-    write_markdown(list(with_few_pictures(report([out]), first)), out / "REPORT.md")
+    write_markdown(list(with_few_pictures(report([out], absent=False), first)), out / "REPORT.md")
 
 
 def shortened(cell: FinishedCell, made: list[dict[str, Any]]) -> dict[str, Any]:

@@ -82,17 +82,22 @@ def settings_section(run: Run, name: str, words: str) -> list[Block]:
     return [*blocks, *(read_page(run.page, 2) if run.page else [])]
 
 
-def paper_sections(runs: Sequence[Run]) -> list[Block]:
-    """T1 to T4, and other runs that compare methods."""
+def shows_page(run: Run) -> bool:
+    """Whether a report ends the section of a run with the experiment's own page."""
+    return run.experiment in TABLES and run.experiment != "t1_methods"
+
+
+def paper_sections(runs: Sequence[Run], *, absent: bool = True) -> list[Block]:
+    """T1 to T4, and other runs that compare methods; `absent`: say which of the four were not run."""
     blocks: list[Block] = []
     for experiment, (name, words) in TABLES.items():
         some = [run for run in runs if run.experiment == experiment]
         for run in some:
-            if experiment == "t1_methods":
-                blocks += methods_section(run, name, words, PAPER)
-            else:
+            if shows_page(run):
                 blocks += settings_section(run, name, words)
-        if not some:
+            else:
+                blocks += methods_section(run, name, words, PAPER)
+        if not some and absent:
             blocks += [Heading(name), Text(words), Text(f"Not run: `python -m benchmarks run {experiment}`.")]
     for run in runs:
         if run.experiment not in TABLES:

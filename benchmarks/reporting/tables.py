@@ -86,6 +86,12 @@ def number(found: Interval | None) -> str:
     return "n/a" if found is None else str(found)
 
 
+def spread(values: Sequence[float]) -> str:
+    """Mean over seeds, and the smallest and the largest; whole numbers from a hundred on."""
+    form = "{:,.0f}" if max(values) >= 100 else "{:.2f}"
+    return f"{form.format(np.mean(values))} ({form.format(min(values))} to {form.format(max(values))})"
+
+
 def percent(share: float) -> str:
     """A share as a percentage."""
     return "n/a" if np.isnan(share) else f"{100 * share:.0f} %"

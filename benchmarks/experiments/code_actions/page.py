@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.tables import spread
 from benchmarks.running.files import read_json, write_json
 from benchmarks.stats import bootstrap
 from eagle_gym.errors import PreparationError
@@ -168,9 +169,3 @@ def over(columns: Mapping[int, Sequence[float]], users: Mapping[int, Sequence[st
     rows = [(x, seed, user) for seed, own in columns.items() for x, user in zip(own, users[seed], strict=True)]
     values, seeds, who = (list(map(itemgetter(i), rows)) for i in range(3))
     return str(bootstrap(values, seeds, who, np.random.default_rng(0)))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean over seeds, and the smallest and the largest."""
-    form = "{:,.0f}" if max(values) >= 100 else "{:.2f}"
-    return f"{form.format(np.mean(values))} ({form.format(min(values))} to {form.format(max(values))})"

@@ -24,9 +24,9 @@ from benchmarks.experiments.latent_actions.tables import (
     minus,
     over,
     rows_of,
-    spread,
 )
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.tables import spread
 from benchmarks.running.files import read_json, write_json
 from eagle_gym.errors import PreparationError
 

@@ -94,13 +94,6 @@ def by_codes(pieces: Found) -> Iterable[tuple[int, Found]]:
         yield codes, [piece for piece in pieces if piece["codes"] == codes]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean over seeds, and the smallest and the largest."""
-    if max(values) >= 100:
-        return f"{np.mean(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
 def fine(value: Interval) -> str:
     """An interval of small numbers."""
     return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]"
