@@ -27,7 +27,7 @@ from benchmarks.running.records import Judgement
 from benchmarks.running.runs import MADE, OWN_PAGE, PACKED, FinishedCell, Run, read_folders, read_run
 from eagle_gym.errors import PreparationError
 
-PLACES = 3  # decimals of gains, utilities, judgements, learning curves and maps
+PLACES = 2  # decimals of gains, utilities, judgements, learning curves and maps
 SHOWN = ("scores", "gain", "steps", "judges", "map")  # last words of the names of pictures that a packed run has
 REALS = ("gain", "affinity_gain", "novelty_gain", "drift", "cost", "start_percentile", "percentile")
 _PATH = re.compile(r"(?<![\w.:/])(?:\.{1,2})?/(?:[\w.-]+/)+([\w.-]+)")

@@ -66,7 +66,7 @@ class Judgement:
     def is_of(self, row: EpisodeRow) -> bool:
         """Whether it is of this very episode: of its user, and of its gains up to the rounding of packed runs."""
         judged, played = (self.reward, self.affinity), (row.gain, row.affinity_gain)
-        return self.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1.1e-3, equal_nan=True))
+        return self.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1.1e-2, equal_nan=True))
 
 
 @dataclass(frozen=True)
