@@ -1,4 +1,4 @@
-"""The page: gains, what became of the texts, whether edits were followed, why, and what a step costs."""
+"""The page: gains by reward and judge, what became of the texts, whether edits were followed, and what a step costs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.experiments.free_text import costs, effects, methods, strangers
+from benchmarks.experiments.free_text import costs, effects, judged, methods, strangers
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
-from benchmarks.reporting.standings import average, difference, given
+from benchmarks.reporting.standings import average, given
 from benchmarks.reporting.tables import percent
-from benchmarks.reporting.verdicts import Verdict
 from benchmarks.running.files import read_json, write_json
-from benchmarks.running.runs import FinishedCell, by_method, read_run, rows_of
+from benchmarks.running.runs import FinishedCell, Run, by_method, read_run, rows_of
 from benchmarks.stats import bootstrap
 from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
 from eagle_gym.catalog.fields import read_description
@@ -27,7 +26,7 @@ from eagle_gym.language.change import CHANGES, CUT_OFF, LEAST_KEPT, change, kept
 
 SHORT: Final = (
     "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
-    "RL learns here, and gains are by reward only: no judge has read the texts.**"
+    "RL learns here{judges}.**"
 )
 NOTE: Final = (
     "Gains are in standard deviations over the catalog, on test users; *affinity* and *novelty* are their parts. "
@@ -42,9 +41,7 @@ NOTE: Final = (
     "the server that `--language-model` names."
 )
 PAID: Final = ("gain", "affinity_gain", "novelty_gain")
-LEARNT: Final = ("ppo", "eagle")
 STILL: Final = 0.05  # standard deviations: a rewrite that changes utility by less is as good as not read
-RIVALS: Final = ("no_op", "first", "uniform", "user_blind", "optimistic")
 FILMS: Final = (
     "Spaces are fitted without a fifth of the films, in a small catalog once for each fifth; a film is averaged over "
     "them first. Intervals are 95 %, over films."
@@ -138,13 +135,15 @@ def write_page(folder: Path) -> str:
     run = read_run(folder)
     seeds = len({cell.seed for cell in run.done})
     steps = max((cell.steps for cell in run.done), default=0)
-    blocks, numbers = ["# A language model on free text", SHORT.format(steps=steps), NOTE.format(seeds=seeds)], {}
+    short = SHORT.format(steps=steps, judges=judged.extent(run))
+    blocks, numbers = ["# A language model on free text", short, NOTE.format(seeds=seeds), judged.JUDGE], {}
     blocks.append(f"Size {run.size}. Code: {', '.join(run.commits)}.")
     for environment in run.environments:
         found = by_method(run.of(environment))
         if found:
-            table, numbers[environment] = section(found)
-            blocks += [f"## {environment}", table, *contests(found)]
+            table, numbers[environment] = section(run, found)
+            numbers[environment]["contests"] = judged.numbers(run, found)
+            blocks += [f"## {environment}", table, *judged.contests_of(run, environment, found)]
             rows = [row for cells in found.values() for row in rows_of(cells)]
             if kept_labels(rows):
                 numbers[environment]["by labels"] = by_labels(rows)
@@ -162,7 +161,7 @@ def write_page(folder: Path) -> str:
     return text
 
 
-def section(found: Found) -> tuple[str, dict[str, Any]]:
+def section(run: Run, found: Found) -> tuple[str, dict[str, Any]]:
     """The table of an environment, and its numbers."""
     body, numbers = [], {}
     for method, cells in found.items():
@@ -172,22 +171,13 @@ def section(found: Found) -> tuple[str, dict[str, Any]]:
         calls = sum(cell.evaluation.calls for cell in cells) / len(rows)
         trained = float(np.mean([cell.training.calls if cell.training else 0 for cell in cells]))
         facts = dict(zip(("gain", "affinity", "novelty"), parts, strict=True))
+        facts["by judge"] = judged.by_judge(run, cells)
         counts = {"valid": valid, "episodes": len(rows), "calls": calls, "training calls": trained}
         numbers[method] = {**facts, **counts, **shares, "labels": kept_labels(rows)}
-        said = [title(method), given(cells[0]), str(len(rows)), *parts, f"{calls:.1f}", f"{trained:,.0f}"]
+        said = [title(method), given(cells[0]), str(len(rows)), *facts.values(), f"{calls:.1f}", f"{trained:,.0f}"]
         body.append([*said, percent(valid), *map(percent, shares.values())])
-    head = ["agent", "reads", "episodes", "gain", "affinity", "novelty", "calls", "in training", "valid"]
+    head = ["agent", "reads", "episodes", "gain", "affinity", "novelty", "by judge", "calls", "in training", "valid"]
     return aligned([*head, *CHANGES, CUT_OFF, "followed"], body), numbers
-
-
-def contests(found: Found) -> list[str]:
-    """What each learnt policy gains more than each policy without training, over the same episodes."""
-    lines = []
-    for method in (name for name in LEARNT if name in found):
-        for rival in (name for name in RIVALS if name in found):
-            gap = difference(found[method], found[rival], np.random.default_rng(0))
-            lines.append(f"- {title(method)} minus {title(rival)}: {gap}, {Verdict('', gap, None).words}")
-    return ["\n".join(lines)] if lines else []
 
 
 def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:

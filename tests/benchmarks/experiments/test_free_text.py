@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
 from benchmarks.experiments.free_text import served, strangers
-from benchmarks.experiments.free_text.page import by_labels, followed, kept_labels
+from benchmarks.experiments.free_text.page import by_labels, followed, kept_labels, write_page
 from benchmarks.running import Options
+from benchmarks.running.files import read_json, write_json
 from eagle_gym.envs import opening
 from eagle_gym.language.installed import installed_file
 from eagle_gym.language.model import LanguageModel
 from eagle_gym.language.replay import RecordedModel
 from tests.benchmarks.experiments.test_t4_products import Clerk
-from tests.benchmarks.made_runs import rows
+from tests.benchmarks.made_runs import judge, rows, write_cell, write_plan
 
 FILMS = Path(__file__).parents[4] / "shared" / "data" / "ml-latest-small"
 
@@ -105,6 +108,54 @@ def test_llama_cpp_is_asked_at_one_address_whether_it_runs_or_not(tmp_path: Path
         assert found.language_model == "openai:other@http://there/v1"
 
 
+PLACES = {"movielens": "EagleGym/MovieLens-v0", "plots": "EagleGym/Plots-v0"}
+METHODS = {"uniform": [0.0, 1.0, 0.0, 1.0], "no_op": [0.0, 0.0, 0.0, 0.0], "ppo": [3.0, 4.0, 3.5, 4.5]}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Two environments with three methods of one seed."""
+    planned = {f"{place}-{name}-0": (name, 0, place) for place in PLACES for name in METHODS}
+    write_plan(tmp_path, planned, "free_text")
+    for place, env_id in PLACES.items():
+        for name, gains in METHODS.items():
+            trained = 20 * (name == "ppo")
+            write_cell(tmp_path, name, 0, gains, environment=place, env_id=env_id, trained=trained)
+    return tmp_path
+
+
+def test_an_unjudged_page_says_so(run: Path) -> None:
+    page = write_page(run)
+    assert "gains are by reward only: no judge has read the texts.**" in page
+    assert page.count(" by reward, not judged") == 4
+    assert "The judge is" not in page
+
+
+@pytest.mark.parametrize(("confirmed", "words"), [(0.5, " holds |"), (-0.5, "**reward and judge disagree**")])
+def test_verdicts_are_by_reward_and_by_judge(run: Path, confirmed: float, words: str) -> None:
+    judge(run, confirmed)
+    page = write_page(run)
+    assert "no judge has read" not in page
+    assert page.count("The judge is the true taste.") == 2
+    assert page.count(words) == 4, "PPO against two rivals in two environments"
+    found = read_json(run / "free_text.json")["plots"]
+    assert found["ppo"]["by judge"].startswith(f"{confirmed * 3.75:.2f} [")
+    assert found["contests"]["PPO (SB3) minus no-op"][2].startswith(words.strip(" |"))
+
+
+def test_a_page_says_who_judged_and_how_much(run: Path) -> None:
+    judge(run, float("nan"))
+    found = read_json(run / "judges.json")
+    found["movielens"]["second"] = "RMSE 0.8"
+    write_json(found, run / "judges.json")
+    table = pq.read_table(run / "judgements.parquet")
+    pq.write_table(table.filter(pc.equal(table["environment"], "movielens")), run / "judgements.parquet")
+    page = write_page(run)
+    assert "judges have read 12 of 24 episodes.**" in page
+    assert "The judge is a second opinion. Its RMSE 0.8." in page
+    assert page.count(" by reward, not judged") == 2
+
+
 @pytest.mark.skipif(not FILMS.is_dir(), reason=f"{FILMS} is absent")
 def test_a_run_with_a_scripted_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -122,8 +173,9 @@ def test_a_run_with_a_scripted_model(
     page = capsys.readouterr().out
     for name in ("movielens", "products", "plots", "movielens-served", "products-served"):
         assert f"## {name}\n" in page
-    assert page.count("- PPO (SB3) minus uniform: ") == 5
-    assert page.count(" by reward, not judged") == 2 * 4 * 3 + 2, "both learners, and PPO through the server"
+    assert page.count("| PPO (SB3) minus uniform ") == 5
+    assert page.count(" by reward, not judged") == 2 * 5 * 3 + 2, "both learners, and PPO through the server"
+    assert "no judge has read the texts" in page
     assert "NO" not in page.split(), "a recording is replayed"
     own, adopted = ((tmp_path / f"pools-products{kind}.jsonl").read_text().splitlines() for kind in ("", ".served"))
     assert own[1:] == adopted[1:]
