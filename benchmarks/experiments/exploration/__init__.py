@@ -16,6 +16,7 @@ from baselines.reference import FIXED
 from benchmarks.experiments.exploration.page import write_page
 from benchmarks.running import Cell, Options, environments, grid, run_cells
 
+POLICIES = (*FIXED, "first")
 SMALL = {"seeds": 2, "episodes": 64, "num_envs": 64, "horizon": 10, "language_model": "embedded"}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": SMALL | {"seeds": 1, "episodes": 2, "num_envs": 2, "horizon": 2},
@@ -30,7 +31,7 @@ def cells(options: Options) -> list[Cell]:
     """Every policy that needs no training, with every seed."""
     size = SIZES[options.size]
     arguments = {name: size[name] for name in ("horizon", "language_model")}
-    methods = [{"agent": name, "env_kwargs": arguments} for name in FIXED]
+    methods = [{"agent": name, "env_kwargs": arguments} for name in POLICIES]
     return grid(environments(options), methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
 
 

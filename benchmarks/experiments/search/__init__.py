@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.experiments.search.page import write_page
+from benchmarks.experiments.search.page import STILL, write_page
 from benchmarks.running import Cell, Options, grid, run_cells
 
 SEARCHES = ("lookahead", "beam", "mcts", "best_of_n")
@@ -33,7 +33,7 @@ def cells(options: Options) -> list[Cell]:
     size = SIZES[options.size]
     kept = {"language_model": size["language_model"]}
     places = [(f"plots-{task}", "EagleGym/Plots-v0", kept | {"task": task}) for task in size["tasks"]]
-    methods: list[dict[str, Any]] = [{"agent": name} for name in ("uniform", "optimistic")]
+    methods: list[dict[str, Any]] = [{"agent": name} for name in STILL]
     for calls in size["calls"]:
         methods += [
             {"agent": f"{name}:budget={calls}{SETTINGS.get(name, '')}", "label": f"{name}-{calls}"} for name in SEARCHES

@@ -20,7 +20,8 @@ NOTE = (
     "episode: imagined rewrites, redrawn ones, and the steps themselves. Intervals are 95 %, over users and "
     "two sets of episodes. The judge is the true taste, which knows nothing of novelty."
 )
-STILL = ("uniform", "optimistic")
+DRAWN = ("uniform", "optimistic")  # as lines
+STILL = ("no_op", "uniform", "first", "user_blind", "optimistic")  # policies that imagine nothing
 PANELS = {"reward": "gain by reward", "judge": "gain by judge"}
 
 
@@ -105,7 +106,7 @@ def figure(run: Run, methods: Methods, searches: Sequence[str], calls: Sequence[
     for key, axes in zip(wanted, panels, strict=True):
         for name in searches:
             curve(axes, [(spent(cells), gains(run, cells)[key]) for cells in found(methods, name, calls)], name)
-        for name in STILL:
+        for name in DRAWN:
             level = gains(run, methods[name])[key] if name in methods else None
             if level:
                 axes.axhline(level.estimate, color=colour(name), linestyle=":", label=title(name))
