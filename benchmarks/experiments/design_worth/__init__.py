@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.experiments.design_worth.page import write_page
+from benchmarks.experiments.design_worth.page import FURTHER, write_page
 from benchmarks.running import Cell, Options, grid, run_cells
 
 SETS = {"designed": "g_optimal", "random": "uniform", "longest": "longest", "unit-length": "g_optimal_unit"}
-FURTHER = ("no_op", "first", "user_blind", "optimistic")  # with designed sets; rows that were added after the run
 USUAL: dict[str, Any] = {"seeds": 4, "episodes": 256, "num_envs": 64, "actions": 8}
 SIZES: dict[str, dict[str, Any]] = {
     "smoke": USUAL | {"seeds": 1, "episodes": 2, "num_envs": 2},
@@ -25,13 +24,13 @@ def cells(options: Options) -> list[Cell]:
     """LinUCB and the uniform policy with every kind of set."""
     size = SIZES[options.size]
     kwargs = {"task": "hidden", "language_model": "grammar", "actions": size["actions"]}
-    methods = [
+    methods: list[dict[str, Any]] = [
         {"agent": agent, "setting": name, "env_kwargs": {"selection": selection}}
         for name, selection in SETS.items()
         for agent in ("linucb", "uniform")
     ]
-    usual = {"setting": "designed", "env_kwargs": {"selection": SETS["designed"]}}
-    methods += [usual | {"agent": agent} for agent in FURTHER]
+    designed = {"setting": "designed", "env_kwargs": {"selection": SETS["designed"]}}
+    methods += [designed | {"agent": agent} for agent in FURTHER]
     place = ("plots", "EagleGym/Plots-v0", kwargs)
     return grid([place], methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
 

@@ -3,9 +3,10 @@
 All policies play the same episodes of test users. Every item of the catalog has a cell: the points of the latent space
 that are nearer to it than to any other item. Coverage is the share of the cells that some text has reached. The other
 measures are the log-volume of all visited points (half the log determinant of their covariance) and the best utility
-that a user was offered so far, less that of the first text. Episodes have ten steps, twice the default. With twenty,
-texts outgrow the embedded model's training data: it failed to end one of them, which is an error and fails the cell.
-The size `grammar` takes the grammar as the language model, and so affords ten seeds in minutes.
+that a user was offered so far, less that of the first text, by reward and by judge (the text is chosen by reward).
+Episodes have ten steps, twice the default. With twenty, texts outgrow the embedded model's training data: it failed to
+end one of them, which is an error and fails the cell. The size `grammar` takes the grammar as the language model, and
+so affords ten seeds in minutes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What do more calls buy? Lookahead, beam search, MCTS and best-of-N, from 16 to 1,024 imagined rewrites an episode.
 
 On Plots with the grammar as the language model, so that hundreds of episodes take minutes. All methods play the same
-episodes of test users. Uniform and privileged greedy, which imagine nothing, are drawn as lines. None of the methods
-learns, so the two seeds are two sets of episodes. The page draws gain against calls, and names the strongest method at
-the largest budget, which is the oracle of normalised scores.
+episodes of test users. Policies that imagine nothing have rows in the table; uniform and privileged greedy are drawn as
+lines. None of the methods learns, so the two seeds are two sets of episodes. The page draws gain against calls, and
+names the strongest method at the largest budget, which is the oracle of normalised scores.
 """
 
 from __future__ import annotations

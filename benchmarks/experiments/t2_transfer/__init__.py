@@ -12,8 +12,9 @@ from typing import Any
 
 from baselines.reference import FIXED
 from benchmarks.experiments.t2_transfer.distance import distances
-from benchmarks.experiments.t2_transfer.page import section
+from benchmarks.experiments.t2_transfer.page import overall, section
 from benchmarks.reporting.build import write_page
+from benchmarks.reporting.verdicts import write_verdicts
 from benchmarks.running import Cell, Options, environments, run_cells
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch", "grammar": "grammar"}
@@ -28,7 +29,7 @@ LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"r
 
 
 def cells(options: Options) -> list[Cell]:
-    """For each seed and environment: the policies without training, its own learners and those of the other environments."""
+    """For each seed and environment: policies without training, its own learners, those of the other environments."""
     size = SIZES[options.size]
     shared = {"effects_model": MODELS["plain"]}
     places = [(name, env_id, kwargs | shared) for name, env_id, kwargs in environments(options)]
@@ -53,6 +54,7 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
 
 def run(options: Options) -> None:
     """Run the cells, measure the distances of the environments, write and print the report."""
-    found, size = run_cells(cells(options), options), SIZES[options.size]
-    far = distances(environments(options), MODELS, size["cases"], size["samples"])
+    found, size, places = run_cells(cells(options), options), SIZES[options.size], environments(options)
+    far = distances(places, MODELS, size["cases"], size["samples"])
+    write_verdicts({name: overall(found, name, list(MODELS), list(LEARNERS)) for name, _, _ in places}, options.out)
     print(write_page(found, more=lambda run, where: section(run, where, list(MODELS), list(LEARNERS), far)))

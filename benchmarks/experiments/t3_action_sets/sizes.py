@@ -14,6 +14,7 @@ SETS: dict[str, dict[str, Any]] = {
     "random": {"selection": "uniform"},
     "top-weight": {"selection": "top_weight"},
 }
+DESIGNED = "designed"  # the set that is compared with the others
 REDUNDANT = {"plan": ("not-personalised",)}  # sets that are the designed one of a task
 COMPARED = ("optimistic", "uniform")  # policies that use every set
 FURTHER = ("user_blind", "no_op", "first")  # policies that use the designed set only
@@ -42,7 +43,7 @@ def methods(task: str, size: dict[str, Any]) -> list[dict[str, Any]]:
             for name in sets_of(task)
             for agent in COMPARED
         ),
-        *({"agent": agent, "setting": "designed", "env_kwargs": usual} for agent in FURTHER),
+        *({"agent": agent, "setting": DESIGNED, "env_kwargs": usual} for agent in FURTHER),
         every | {"agent": f"beam:budget={size['budget']},width=8", "episodes": size["searched"]},
     ]
 
