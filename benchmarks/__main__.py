@@ -33,7 +33,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.experiments import find_experiments
-from benchmarks.reporting.readme import renew_episode, renew_latent, renew_results, renew_speed
+from benchmarks.reporting.readme import keep_tasks, renew_episode, renew_latent, renew_results, renew_speed
 from benchmarks.running.engines import NAMES as ENGINES
 from benchmarks.running.files import REFERENCE, ROOT
 from benchmarks.running.options import Options
@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     reference.add_argument("--out", type=Path, help="folder to write (default: benchmarks/reference/EXPERIMENT)")
     readme = add("readme", renew_pages)
     readme.add_argument("--demo", type=Path, help="a run of demo on Plots, for the episode of docs/introduction.md")
-    readme.add_argument("--tasks", type=Path, help="a run of tasks, for the README's table")
+    readme.add_argument("--tasks", type=Path, help="a run of tasks, for the README's first table")
     readme.add_argument("--space", type=Path, help="a run of space, for the tables of eagle_gym/latent/README.md")
     readme.add_argument("--throughput", type=Path, help="a run of throughput, for the tables of docs/speed.md")
     return top
@@ -171,15 +171,19 @@ def add_run(runner: Parser) -> None:
 def renew_pages(options: argparse.Namespace) -> None:
     """Write measured numbers into README and docs.
 
+    The README's tables always come from the committed runs in benchmarks/reference.
+
     Examples:
-      python -m benchmarks readme --tasks runs/tasks     the README's table, and the page in benchmarks/reference/tasks
+      python -m benchmarks readme                        the README's tables
+      python -m benchmarks readme --tasks runs/tasks     the page in benchmarks/reference/tasks, and the README's tables
       python -m benchmarks readme --demo runs/demo       the episode of docs/introduction.md
       python -m benchmarks readme --space runs/space     the tables of eagle_gym/latent/README.md
 
     No number on these pages is typed by hand, and a test fails if the README and the reference run disagree.
     """
     if options.tasks:
-        renew_results(ROOT / "README.md", options.tasks)
+        keep_tasks(options.tasks)
+    renew_results(ROOT / "README.md")
     if options.demo:
         renew_episode(ROOT / "docs" / "introduction.md", options.demo)
     if options.space:

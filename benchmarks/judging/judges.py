@@ -7,7 +7,7 @@ from other ratings, and a language model if one is named. Measures of the texts 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,21 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+Rate = Callable[[Sequence[str], Sequence[str]], Floats]
+"""Ratings of texts for users, [B]."""
+
 RATERS = 64  # test users on the panel
+
+
+def true_taste_of(catalog: Catalog) -> TrueTaste | None:
+    """The true tastes of a catalog's users; None where they are unknown."""
+    return TrueTaste(catalog) if catalog == load_plots() else None
+
+
+def rater(world: World) -> Rate:
+    """The judge that `Judgement.confirmed` follows: true taste where it is known, otherwise the second opinion."""
+    known = true_taste_of(world.catalog)
+    return known.standard if known else SecondOpinion(world.catalog, world.resources.split).standard
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +88,7 @@ class Judges:
             catalog=catalog,
             space=world.space,
             utility=parts.utility,
-            true_taste=TrueTaste(catalog) if catalog == load_plots() else None,
+            true_taste=true_taste_of(catalog),
             second=second,
             model=ModelJudge(model) if model else None,
             profiles=lambda user: parts.profile(catalog.user_index(user)),

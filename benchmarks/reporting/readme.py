@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reporting.document import aligned
 from benchmarks.reporting.episodes import PLOTS, transcript, typical
 from benchmarks.reporting.names import title
 from benchmarks.reporting.reference import without_paths
+from benchmarks.reporting.verdicts import VERDICTS
 from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.provenance import commits
 from benchmarks.running.runs import Run, read_run, rows_of
@@ -22,8 +25,45 @@ from eagle_gym.errors import ConfigurationError, PreparationError
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
 training seeds. Of each learner, it is the largest budget that was run. The language model is the grammar. *Optimistic*
 is greedy with the expected utility of each edit, which agents are not shown on the default task. *User-blind greedy*
-knows what edits do and not for whom. The [report](benchmarks/reference/tasks/REPORT.md) has action sets of other kinds,
-costs, verdicts by a judge, and what is wanted of each preset."""
+knows what edits do and not for whom. The [report](benchmarks/reference/tasks/REPORT.md) has costs, verdicts by a judge,
+and what is wanted of each preset ([commands and commits](benchmarks/reference/tasks/ORIGIN.md))."""
+COMPARED = """Differences of gains on Plots, default task. A finding *holds* where both intervals are above 0."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row of the README's second table.
+
+    Attributes:
+        words: What is compared, in words.
+        experiment: Name of the experiment, whose committed run has the verdict.
+        table, claim: Table of its `verdicts.json`, and the claim there.
+    """
+
+    words: str
+    experiment: str
+    table: str
+    claim: str
+
+
+FINDINGS = (
+    Finding(
+        "Transfer: agents trained with another language model less agents trained with this one",
+        *("t2_transfer", "plots", "All agents: trained elsewhere minus trained here"),
+    ),
+    Finding(
+        "Action sets: designed less random ones, optimistic policy",
+        *("t3_action_sets", "plots-default", "optimistic: designed minus random"),
+    ),
+    Finding(
+        "Action sets: designed less the longest edits, optimistic policy",
+        *("t3_action_sets", "plots-default", "optimistic: designed minus longest"),
+    ),
+    Finding(
+        "Exploration: best text of ten steps, G-optimal less uniform policy",
+        *("exploration", "plots", "G-optimal minus uniform"),
+    ),
+)
 
 
 def fill(page: str, mark: str, content: str) -> str:
@@ -56,21 +96,42 @@ def episode(demo: Path) -> str:
     )
 
 
-def results(tasks: Path) -> str:
-    """The README's results, from a run of the experiment on tasks, with the command that made it.
+def results(reference: Path) -> str:
+    """The README's results, from the committed runs: scores of policies, and findings of other experiments."""
+    scores = (reference / "tasks" / "SUMMARY.md").read_text()
+    head = ["finding", "by reward", "by judge", "verdict"]
+    found = [finding_row(item, reference) for item in FINDINGS]
+    return "\n\n".join(part.strip() for part in (RESULTS, scores, COMPARED, aligned(head, found)))
+
+
+def finding_row(item: Finding, reference: Path) -> list[str]:
+    """A row of the table of findings: its words with a link, and the verdict.
+
+    Raises:
+        PreparationError: The committed run has no such verdict.
+    """
+    path = reference / item.experiment / VERDICTS
+    rows = [row for row in read_json(path).get(item.table, ()) if row[0] == item.claim]
+    if not rows:
+        raise PreparationError(f"{path} should have a verdict on {item.claim!r} in {item.table!r}: commit a new run")
+    name, _, rest = item.words.partition(":")
+    return [f"[{name}](benchmarks/reference/{item.experiment}/REPORT.md):{rest}", *rows[0][1:]]
+
+
+def made(tasks: Path) -> str:
+    """How a run of the experiment on tasks was made, as a page.
 
     Raises:
         PreparationError: The run is not finished.
     """
-    path = tasks / "SUMMARY.md"
-    if not path.exists():
+    if not (tasks / "SUMMARY.md").exists():
         raise PreparationError(f"{tasks} holds no finished run; run the tasks experiment there first")
     run = read_run(tasks)
-    parts = [RESULTS, path.read_text(), commands(run), origin([cell.header for cell in run.done])]
+    parts = ["# Commands and commits", commands(run), origin([cell.header for cell in run.done])]
     for environment in run.environments:
         holes = [f"{title(name)} {why}" for name, why in run.holes(environment).items()]
         parts += [f"Not in the numbers of {environment}: {'; '.join(holes)}."] if holes else []
-    return "\n\n".join(part.strip() for part in parts)
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def commands(run: Run) -> str:
@@ -126,16 +187,26 @@ def renew_speed(page: Path, throughput: Path) -> None:
     log.write_text(fill(log.read_text(), mark, f"{tables}\n![Curves of these tables]({mark}.png)"))
 
 
-def renew_results(readme: Path, tasks: Path, reference: Path = REFERENCE / "tasks") -> None:
-    """Rewrite the README's results from a run of the experiment on tasks, and keep its page.
+def keep_tasks(tasks: Path, reference: Path = REFERENCE) -> None:
+    """Keep the page of a run of the experiment on tasks, and how it was made, among the committed runs.
 
     Raises:
         PreparationError: The run is not finished.
     """
-    readme.write_text(fill(readme.read_text(), "results", results(tasks)))
-    reference.mkdir(exist_ok=True)
+    text, folder = made(tasks), reference / "tasks"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ORIGIN.md").write_text(text)
     for name in ("REPORT.md", "SUMMARY.md", "tasks.json"):
-        shutil.copyfile(tasks / name, reference / name)
+        shutil.copyfile(tasks / name, folder / name)
+
+
+def renew_results(readme: Path, reference: Path = REFERENCE) -> None:
+    """Rewrite the README's results from the committed runs.
+
+    Raises:
+        PreparationError: One of them lacks a verdict.
+    """
+    readme.write_text(fill(readme.read_text(), "results", results(reference)))
 
 
 def renew_episode(page: Path, demo: Path) -> None:

@@ -20,6 +20,7 @@ from benchmarks.reporting.build import report
 from benchmarks.reporting.document import Block, Heading, Picture, PictureRow, write_markdown
 from benchmarks.reporting.episodes import PLOTS
 from benchmarks.reporting.sections import shows_page
+from benchmarks.reporting.verdicts import VERDICTS
 from benchmarks.running.files import schema, write_json, write_table
 from benchmarks.running.headers import unsealed
 from benchmarks.running.people import PEOPLE
@@ -64,8 +65,9 @@ def pack(folder: Path, out: Path) -> None:
     judged = [{"environment": key[0], **rounded(asdict(item))} for key, item in judgements(run, kept, numbers)]
     write_table(judged, out / "judgements.parquet", schema(Judgement, packed=True))
     write_json(rounded(run.facts), out / "judges.json", compact=True)
-    if (folder / PEOPLE).exists():
-        shutil.copyfile(folder / PEOPLE, out / PEOPLE)
+    for name in (PEOPLE, VERDICTS):
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, out / name)
     if run.page is not None and shows_page(run):
         copy_page(run.page, out)
     first = f"{out.name}-{run.environments[0]}-"

@@ -54,8 +54,8 @@ GAIN_COLUMNS = (
     *("seeds", "episodes"),
 )
 SETTING_COLUMNS = (
-    *("environment", "method", "gain", "U(z)", "normalised score", "user utility", "rater utility", "distance"),
-    "calls per episode",
+    *("environment", "method", "reads", "gain", "U(z)", "normalised score", "user utility", "rater utility"),
+    *("distance", "calls per episode"),
 )
 LEGEND = (
     "*U(z)* is the utility of the last text, in standard deviations of the catalog. *User utility*, *rater utility* "

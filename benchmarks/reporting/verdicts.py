@@ -6,15 +6,18 @@ imitator of the uniform policy says nothing, since that imitator cannot move, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.reporting.standings import Cells, Reader, difference
+from benchmarks.running.files import write_json
 from benchmarks.running.runs import Run
 from benchmarks.stats import Interval, Keyed
 
+VERDICTS = "verdicts.json"  # of a run whose verdicts stand in the README
 IMITATORS = ("supervised", "reads")
 
 
@@ -91,6 +94,11 @@ def cannot_move(method: str) -> bool:
 def rows(verdicts: Sequence[Verdict]) -> list[list[str]]:
     """Rows of a table with the columns `HEAD`."""
     return [[item.claim, str(item.reward or "n/a"), str(item.judge or "n/a"), item.words] for item in verdicts]
+
+
+def write_verdicts(found: Mapping[str, Sequence[Verdict]], folder: Path) -> None:
+    """Write the rows of some tables of verdicts, by their names, into the folder of a run."""
+    write_json({name: rows(some) for name, some in found.items()}, folder / VERDICTS, compact=True)
 
 
 WORDS = {"above": "holds", "below": "**contradicted**"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.experiments.design_worth.page import write_page
+from benchmarks.experiments.design_worth.page import FURTHER, write_page
 from benchmarks.running import Cell, Options, grid, run_cells
 
 SETS = {"designed": "g_optimal", "random": "uniform", "longest": "longest", "unit-length": "g_optimal_unit"}
@@ -24,11 +24,13 @@ def cells(options: Options) -> list[Cell]:
     """LinUCB and the uniform policy with every kind of set."""
     size = SIZES[options.size]
     kwargs = {"task": "hidden", "language_model": "grammar", "actions": size["actions"]}
-    methods = [
+    methods: list[dict[str, Any]] = [
         {"agent": agent, "setting": name, "env_kwargs": {"selection": selection}}
         for name, selection in SETS.items()
         for agent in ("linucb", "uniform")
     ]
+    designed = {"setting": "designed", "env_kwargs": {"selection": SETS["designed"]}}
+    methods += [designed | {"agent": agent} for agent in FURTHER]
     place = ("plots", "EagleGym/Plots-v0", kwargs)
     return grid([place], methods, **{name: size[name] for name in ("seeds", "episodes", "num_envs")})
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from baselines.evaluate import EpisodeRow
+from benchmarks.judging.judges import Rate, rater
 from benchmarks.running import Cell, opened
-from benchmarks.running.runs import FinishedCell, Run, by_method
+from benchmarks.running.runs import FinishedCell, Run, by_method, rows_of
+from benchmarks.stats import Keyed
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +28,9 @@ class Trace:
         coverage: Share of the catalog's cells that were visited, `[S, H + 1]`.
         volume: Log-volume, `[S, H + 1]`; -inf where the visited points lie in a subspace.
         best: Best utility less the first, `[S, H + 1]`.
+        judged: The judge's rating of the text with the best utility, less that of the first text, `[S, H + 1]`.
+        finds: `best` at the end of every episode.
+        opinions: `judged` at the end of every episode.
     """
 
     method: str
@@ -33,15 +38,29 @@ class Trace:
     coverage: Floats
     volume: Floats
     best: Floats
+    judged: Floats
+    finds: Keyed
+    opinions: Keyed
 
 
-def trace(cells: Sequence[FinishedCell], items: Floats) -> Trace:
-    """The trace of a policy, from its cells (one for each seed) and the embeddings of the catalog's items `[I, n]`."""
-    found = [follow(cell.rows, items) for cell in cells]
-    horizon = found[0].shape[1] - 1
+def trace(cells: Sequence[FinishedCell], items: Floats, rate: Rate) -> Trace:
+    """The trace of a policy, from its cells (one for each seed), the embeddings of all items `[I, n]` and a judge."""
+    coverage, volume, best = np.stack([follow(cell.rows, items) for cell in cells], 1)
+    horizon = best.shape[1] - 1
     calls = np.mean([cell.evaluation.calls for cell in cells]) * np.arange(horizon + 1) / horizon
-    coverage, volume, best = np.stack(found, 1)
-    return Trace(cells[0].method, calls, coverage, volume, best)
+    opinions = [opinions_of(cell.rows, rate) for cell in cells]
+    ends, rows = np.concatenate(opinions)[:, -1].tolist(), rows_of(cells)
+    keys = [(row.seed, row.episode, row.user) for row in rows]
+    return Trace(
+        cells[0].method,
+        calls,
+        coverage,
+        volume,
+        best,
+        judged=np.array([one.mean(axis=0) for one in opinions]),
+        finds=[(*key, max(row.utilities) - row.utilities[0]) for key, row in zip(keys, rows, strict=True)],
+        opinions=[(*key, end) for key, end in zip(keys, ends, strict=True)],
+    )
 
 
 def follow(rows: Sequence[EpisodeRow], items: Floats) -> Floats:
@@ -54,6 +73,19 @@ def follow(rows: Sequence[EpisodeRow], items: Floats) -> Floats:
     volume = [log_volume(z[:, :count].reshape(-1, z.shape[-1])) for count in steps]
     best = np.maximum.accumulate(utilities, axis=1).mean(axis=0) - utilities[:, 0].mean()
     return np.array([coverage, volume, best])
+
+
+def opinions_of(rows: Sequence[EpisodeRow], rate: Rate) -> Floats:
+    """The judge's rating of the text with the best utility so far, less that of the first text, `[E, H + 1]`.
+
+    The text is chosen by utility, as an agent would choose it; of equals it is the first.
+    """
+    utilities = np.array([row.utilities for row in rows])
+    users = [row.user for row in rows for _ in row.texts]
+    ratings = rate(users, [text for row in rows for text in row.texts]).reshape(utilities.shape)
+    best = [[int(np.argmax(own[: count + 1])) for count in range(len(own))] for own in utilities]
+    gains: Floats = np.take_along_axis(ratings, np.array(best), axis=1) - ratings[:, :1]
+    return gains
 
 
 def nearest(z: Floats, items: Floats) -> NDArray[np.intp]:
@@ -73,5 +105,6 @@ def traces_of(run: Run, environment: str) -> list[Trace]:
     cells = run.of(environment)
     (env_id, kwargs), *_ = Cell(**cells[0].header["cell"]).environments()
     with opened(env_id, 1, split="test", **kwargs) as envs:
-        items = np.asarray(envs.unwrapped.world.space.items, np.float64)
-    return [trace(some, items) for some in by_method(cells).values()]
+        world = envs.unwrapped.world
+        items, rate = np.asarray(world.space.items, np.float64), rater(world)
+    return [trace(some, items, rate) for some in by_method(cells).values()]

@@ -1,16 +1,16 @@
 """What do more calls buy? Lookahead, beam search, MCTS and best-of-N, from 16 to 1,024 imagined rewrites an episode.
 
 On Plots with the grammar as the language model, so that hundreds of episodes take minutes. All methods play the same
-episodes of test users. Uniform and privileged greedy, which imagine nothing, are drawn as lines. None of the methods
-learns, so the two seeds are two sets of episodes. The page draws gain against calls, and names the strongest method at
-the largest budget, which is the oracle of normalised scores.
+episodes of test users. Policies that imagine nothing have rows in the table; uniform and privileged greedy are drawn as
+lines. None of the methods learns, so the two seeds are two sets of episodes. The page draws gain against calls, and
+names the strongest method at the largest budget, which is the oracle of normalised scores.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.experiments.search.page import write_page
+from benchmarks.experiments.search.page import STILL, write_page
 from benchmarks.running import Cell, Options, grid, run_cells
 
 SEARCHES = ("lookahead", "beam", "mcts", "best_of_n")
@@ -33,7 +33,7 @@ def cells(options: Options) -> list[Cell]:
     size = SIZES[options.size]
     kept = {"language_model": size["language_model"]}
     places = [(f"plots-{task}", "EagleGym/Plots-v0", kept | {"task": task}) for task in size["tasks"]]
-    methods: list[dict[str, Any]] = [{"agent": name} for name in ("uniform", "optimistic")]
+    methods: list[dict[str, Any]] = [{"agent": name} for name in STILL]
     for calls in size["calls"]:
         methods += [
             {"agent": f"{name}:budget={calls}{SETTINGS.get(name, '')}", "label": f"{name}-{calls}"} for name in SEARCHES

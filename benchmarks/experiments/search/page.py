@@ -11,16 +11,18 @@ import numpy as np
 from benchmarks.reporting import plots
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import colour, title
-from benchmarks.reporting.standings import Cells, Methods, average, difference, judged_mean
+from benchmarks.reporting.standings import Cells, Methods, average, difference, given, judged_mean
 from benchmarks.running.runs import Run, by_method, read_run, rows_of
 from benchmarks.stats import Interval
 
 NOTE = (
     "Gains are in standard deviations of utility over the catalog, on test users. *Calls* are the generations of an "
     "episode: imagined rewrites, redrawn ones, and the steps themselves. Intervals are 95 %, over users and "
-    "two sets of episodes. The judge is the true taste, which knows nothing of novelty."
+    "two sets of episodes. The judge is the true taste, which knows nothing of novelty. *Reads* marks what is "
+    "privileged: what edits are expected to do (`effects`) or to be worth (`expected`), and trial rewrites."
 )
-STILL = ("uniform", "optimistic")
+DRAWN = ("uniform", "optimistic")  # as lines
+STILL = ("no_op", "uniform", "first", "user_blind", "optimistic")  # policies that imagine nothing, in the table
 PANELS = {"reward": "gain by reward", "judge": "gain by judge"}
 
 
@@ -88,11 +90,11 @@ def table(run: Run, methods: Methods, searches: Sequence[str], calls: Sequence[i
             found = gains(run, cells)
             valid = np.mean([row.valid for row in rows_of(cells)])
             body.append(
-                [words, f"{len(rows_of(cells))}", f"{spent(cells):,.0f}"]
+                [words, given(cells[0]), f"{len(rows_of(cells))}", f"{spent(cells):,.0f}"]
                 + [str(found[key] or "not judged") for key in PANELS]
                 + [f"{valid:.0%}"]
             )
-    return aligned(["method, budget", "episodes", "calls", *PANELS.values(), "well-formed"], body)
+    return aligned(["method, budget", "reads", "episodes", "calls", *PANELS.values(), "well-formed"], body)
 
 
 def figure(run: Run, methods: Methods, searches: Sequence[str], calls: Sequence[int]) -> Any:  # noqa: ANN401 - matplotlib has no types
@@ -105,7 +107,7 @@ def figure(run: Run, methods: Methods, searches: Sequence[str], calls: Sequence[
     for key, axes in zip(wanted, panels, strict=True):
         for name in searches:
             curve(axes, [(spent(cells), gains(run, cells)[key]) for cells in found(methods, name, calls)], name)
-        for name in STILL:
+        for name in DRAWN:
             level = gains(run, methods[name])[key] if name in methods else None
             if level:
                 axes.axhline(level.estimate, color=colour(name), linestyle=":", label=title(name))

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
-from baselines.reference import REFERENCES
+from baselines.reference import FIXED
 from benchmarks.experiments.t2_transfer.distance import distances
-from benchmarks.experiments.t2_transfer.page import section
+from benchmarks.experiments.t2_transfer.page import overall, section
 from benchmarks.reporting.build import write_page
+from benchmarks.reporting.verdicts import write_verdicts
 from benchmarks.running import Cell, Options, environments, run_cells
 
 MODELS = {"plain": "embedded", "pitch": "embedded:pitch", "grammar": "grammar"}
@@ -23,11 +24,12 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "reference": SMALL | {"seeds": 5},
 }
+POLICIES = (*FIXED, "first")
 LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"reference": "g_optimal"})}
 
 
 def cells(options: Options) -> list[Cell]:
-    """For each seed and environment: the reference policies, its own learners and those of the other environments."""
+    """For each seed and environment: policies without training, its own learners, those of the other environments."""
     size = SIZES[options.size]
     shared = {"effects_model": MODELS["plain"]}
     places = [(name, env_id, kwargs | shared) for name, env_id, kwargs in environments(options)]
@@ -40,7 +42,7 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
     common: dict[str, Any] = {"env_id": env_id, "seed": seed} | {key: size[key] for key in ("episodes", "num_envs")}
     for model, arguments in there.items():
         here: dict[str, Any] = common | {"environment": f"{name}-{model}", "env_kwargs": arguments}
-        yield from (Cell(agent=policy, **here) for policy in REFERENCES)
+        yield from (Cell(agent=policy, **here) for policy in POLICIES)
         for method, (agent, own) in LEARNERS.items():
             training, recorded = own | {"total_timesteps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
             yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
@@ -52,6 +54,7 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
 
 def run(options: Options) -> None:
     """Run the cells, measure the distances of the environments, write and print the report."""
-    found, size = run_cells(cells(options), options), SIZES[options.size]
-    far = distances(environments(options), MODELS, size["cases"], size["samples"])
+    found, size, places = run_cells(cells(options), options), SIZES[options.size], environments(options)
+    far = distances(places, MODELS, size["cases"], size["samples"])
+    write_verdicts({name: overall(found, name, list(MODELS), list(LEARNERS)) for name, _, _ in places}, options.out)
     print(write_page(found, more=lambda run, where: section(run, where, list(MODELS), list(LEARNERS), far)))

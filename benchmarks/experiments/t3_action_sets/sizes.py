@@ -14,7 +14,10 @@ SETS: dict[str, dict[str, Any]] = {
     "random": {"selection": "uniform"},
     "top-weight": {"selection": "top_weight"},
 }
+DESIGNED = "designed"  # the set that is compared with the others
 REDUNDANT = {"plan": ("not-personalised",)}  # sets that are the designed one of a task
+COMPARED = ("optimistic", "uniform")  # policies that use every set
+FURTHER = ("user_blind", "no_op", "first")  # policies that use the designed set only
 SMALL: dict[str, Any] = {
     **{"seeds": 2, "tasks": ("default", "plan"), "episodes": 64, "num_envs": 64, "searched": 16, "budget": 640},
     **{"language_model": "embedded", "env_kwargs": {}},
@@ -25,7 +28,7 @@ SIZES = {
     | {"seeds": 1, "episodes": 2, "num_envs": 2, "searched": 2, "budget": 12}
     | {"tasks": ("default",), "env_kwargs": TINY},
     "small": SMALL,
-    "reference": SMALL | {"seeds": 2, "episodes": 256, "searched": 128, "language_model": "grammar"},
+    "reference": SMALL | {"seeds": 5, "episodes": 128, "searched": 48, "language_model": "grammar"},
     "full": SMALL | {"seeds": 10, "episodes": 256, "searched": 64},
 }
 
@@ -38,8 +41,9 @@ def methods(task: str, size: dict[str, Any]) -> list[dict[str, Any]]:
         *(
             {"agent": agent, "setting": name, "env_kwargs": usual | SETS[name]}
             for name in sets_of(task)
-            for agent in ("optimistic", "uniform")
+            for agent in COMPARED
         ),
+        *({"agent": agent, "setting": DESIGNED, "env_kwargs": usual} for agent in FURTHER),
         every | {"agent": f"beam:budget={size['budget']},width=8", "episodes": size["searched"]},
     ]
 

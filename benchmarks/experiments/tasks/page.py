@@ -126,20 +126,24 @@ FIRST = 10_000  # steps, fewer than which an agent is wanted not to have solved 
 OPPONENTS = {"uniform": "uniform", "user-blind greedy": "user_blind", "privileged greedy": "optimistic"}
 SHOWN = ("default", "plan", "hidden")  # presets of the summary on Plots
 SHOWN_ELSEWHERE = ("default", "plan")
-BRIEF = ("linucb", "user_blind", "optimistic", "beam")  # policies of the summary after those that learn
+ENDS = ("uniform", "beam")  # of the scale: 0 and 1
+BRIEF = ("no_op", "user_blind", "optimistic")  # policies of the summary after those that learn
 
 
 def summary(run: Run, names: Sequence[str], size: Mapping[str, Any]) -> str:
-    """Normalised scores of a few policies, presets next to each other; of a learner, the largest budget."""
+    """Normalised scores of a few policies, presets next to each other; of a learner, the largest budget.
+
+    SB3's stock policy and LinUCB only stand on the page, so that the README's tables stay small.
+    """
     shown = {}
     for name in names:
         shown_here = SHOWN if name == PLOTS else SHOWN_ELSEWHERE
         for task in (task for task in presets(name, size) if task in shown_here):
             if methods := by_method(run.of(f"{name}-{task}")):
-                best = best_of(methods, name, task, size)
-                keys = ("uniform", *best, *BRIEF)
+                best = [key for key in best_of(methods, name, task, size) if "stock" not in key]
+                keys = (*ENDS, *best, *BRIEF)
                 shown[f"{name}-{task}"] = {key: methods[key] for key in keys if key in methods}
-    learnt = dict.fromkeys(key for methods in shown.values() for key in methods if key not in (*BRIEF, "uniform"))
+    learnt = dict.fromkeys(key for methods in shown.values() for key in methods if key not in (*BRIEF, *ENDS))
     body = [
         [worded(key), *(str((key in methods and placed(methods, key)) or "") for methods in shown.values())]
         for key in (*learnt, *BRIEF)

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.reporting.readme import commands, fill, renew_episode, renew_latent, renew_results, renew_speed, results
+from benchmarks.reporting.readme import (
+    FINDINGS,
+    commands,
+    fill,
+    keep_tasks,
+    made,
+    renew_episode,
+    renew_latent,
+    renew_results,
+    renew_speed,
+    results,
+)
 from benchmarks.running.files import REFERENCE, ROOT, read_json, write_json, write_rows
 from benchmarks.running.runs import read_run
 from eagle_gym.errors import ConfigurationError, PreparationError
@@ -39,24 +50,47 @@ def write_tasks(folder: Path) -> Path:
     return folder
 
 
+def write_reference(folder: Path, *, without: str = "") -> Path:
+    """Committed runs with all verdicts of the README but one."""
+    keep_tasks(write_tasks(folder.with_name("tasks")), folder)
+    for item in FINDINGS:
+        path = folder / item.experiment / "verdicts.json"
+        found = read_json(path) if path.exists() else {}
+        row = [item.claim, f"0.1 {item.claim}", "0.2", "holds"]
+        some = [*found.get(item.table, ()), *([] if item.claim == without else [row])]
+        write_json(found | {item.table: some}, path)
+    return folder
+
+
 def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     readme, demo = tmp_path / "README.md", tmp_path / "demo"
     readme.write_text(PAGE)
     write_demo(demo, "EagleGym/Plots-v0")
     renew_episode(readme, demo)
-    renew_results(readme, write_tasks(tmp_path / "tasks"), tmp_path / "reference")
+    renew_results(readme, write_reference(tmp_path / "reference"))
     page = readme.read_text()
     assert "old" not in page
     assert "+1.25  A dark film." in page
     assert "after 7,680 steps" in page
     assert "| PPO (SB3) | 0.5 |" in page
-    assert (tmp_path / "reference" / "REPORT.md").read_text() == "The page."
+    assert (tmp_path / "reference" / "tasks" / "REPORT.md").read_text() == "The page."
     renew_episode(readme, demo)
-    renew_results(readme, tmp_path / "tasks", tmp_path / "reference")
+    renew_results(readme, tmp_path / "reference")
     assert readme.read_text() == page
     with pytest.raises(PreparationError, match="run the tasks experiment"):
-        renew_results(readme, tmp_path / "absent", tmp_path / "reference")
-    assert readme.read_text() == page
+        keep_tasks(tmp_path / "absent", tmp_path / "reference")
+
+
+def test_findings_come_with_their_verdicts(tmp_path: Path) -> None:
+    page = results(write_reference(tmp_path / "reference"))
+    for item in FINDINGS:
+        name, _, rest = item.words.partition(":")
+        said = f"| [{name}](benchmarks/reference/{item.experiment}/REPORT.md):{rest} "
+        (line,) = [line for line in page.splitlines() if line.startswith(said)]
+        assert [word.strip() for word in line.split("|")[2:5]] == [f"0.1 {item.claim}", "0.2", "holds"]
+    absent = FINDINGS[-1].claim
+    with pytest.raises(PreparationError, match=f"verdict on '{absent}'"):
+        results(write_reference(tmp_path / "lacking", without=absent))
 
 
 def test_commands_name_one_folder(tmp_path: Path) -> None:
@@ -74,13 +108,19 @@ def test_results_name_what_is_not_in_them(tmp_path: Path) -> None:
     folder = write_tasks(tmp_path) / "cells" / "plots-ppo-0"
     (folder / "run.json").unlink()
     write_json({"error": "it broke"}, folder / "error.json")
-    assert "Not in the numbers of plots: PPO (SB3) failed (seed 0): it broke." in results(tmp_path)
+    assert "Not in the numbers of plots: PPO (SB3) failed (seed 0): it broke." in made(tmp_path)
 
 
 def test_the_readme_says_what_the_reference_says() -> None:
     page = (ROOT / "README.md").read_text()
-    for line in (REFERENCE / "tasks" / "SUMMARY.md").read_text().splitlines():
-        assert line in page, "run `python -m benchmarks readme --tasks RUN`"
+    found = results(REFERENCE)
+    assert found in page, "run `python -m benchmarks readme`"
+    rows = [line for line in found.splitlines() if line.startswith("|")]
+    assert len(rows) - 2 * 2 <= 10, "both tables together have at most ten rows besides their heads"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) < 1_000
 
 
 def test_the_page_of_the_latent_space_is_renewed(tmp_path: Path) -> None:
