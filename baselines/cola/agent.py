@@ -26,6 +26,8 @@ from eagle_gym.envs import transition
 from eagle_gym.envs.world import State, World
 from eagle_gym.errors import ConfigurationError, PreparationError
 from eagle_gym.language.codes import CodeModel, make_codes
+from eagle_gym.language.rewriting import ATTEMPTS
+from eagle_gym.language.sampling import derived_seed, draw_again
 
 ALGORITHM = "cola"
 EXPORTED = "codes"  # folder of the code model in that of a run
@@ -78,7 +80,7 @@ class CoLAAgent:
         return self._world
 
     def write(self, states: Sequence[State]) -> list[Trajectory]:
-        """Rewrite each state's text as many times as an episode has steps; every turn counts as a generation."""
+        """Rewrite each state's text as many times as an episode has steps; each turn drawn counts as a generation."""
         paths = [Trajectory((state,), ()) for state in states]
         while not transition.is_over(self.world, paths[0].states[-1]):
             before = [path.states[-1] for path in paths]
@@ -93,13 +95,30 @@ class CoLAAgent:
         return paths
 
     def rewrite(self, states: Sequence[State]) -> list[Rewrite]:
-        """One rewrite of each state's text, by search if there is one."""
+        """One rewrite of each state's text, by search if there is one.
+
+        Without a search the rule is that of environments: a rewrite in plot English that does not parse is drawn again,
+        both turns of it, as often as there. The last attempt counts whatever it is.
+        """
         config, world = self.config, self.world
-        texts = [state.text for state in states]
-        profiles = [profile_of(world, state.user) for state in states]
         if config.search and self.q is not None:
             return Tree(self.model, self.q, config, world).search(states, self._rng)
         seeds = fresh_seeds(self._rng, len(states))
+        parses = self.model.format.language == "plot_english" and world.resources.speaks_plot_english
+
+        def again(rows: Sequence[int], attempt: int) -> list[Rewrite]:
+            found = self._draw([states[row] for row in rows], [derived_seed(seeds[row], attempt) for row in rows])
+            world.model.usage.retries += sum(len(one.turns) for one in found)
+            return found
+
+        attempts = range(1, ATTEMPTS if parses and config.temperature > 0 else 1)
+        return draw_again(self._draw(states, seeds), lambda one: one.parses, again, attempts)
+
+    def _draw(self, states: Sequence[State], seeds: Sequence[int]) -> list[Rewrite]:
+        """One attempt at a rewrite of each state's text."""
+        config, world = self.config, self.world
+        texts = [state.text for state in states]
+        profiles = [profile_of(world, state.user) for state in states]
         if config.acts == "codes":
             chooser = by_codes(self.model, seeds, config.max_tokens, config.temperature)
         else:

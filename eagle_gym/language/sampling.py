@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from eagle_gym.language.prompts import Prompt
 
 ATTEMPTS = 3
 
+Drawn = TypeVar("Drawn")
 Draw = Callable[[Sequence[Prompt], Sequence[int]], list[Completion]]
 
 
@@ -69,29 +71,29 @@ def draw_until_finished(
 
 
 def draw_again(
-    completions: Sequence[Completion],
-    is_good: Callable[[Completion], bool],
-    draw: Callable[[Sequence[int], int], list[Completion]],
+    first: Sequence[Drawn],
+    is_good: Callable[[Drawn], bool],
+    draw: Callable[[Sequence[int], int], list[Drawn]],
     attempts: Iterable[int],
-) -> list[Completion]:
-    """Draw completions that are not good again, until all are good or no attempt is left.
+) -> list[Drawn]:
+    """Draw rows that are not good again, until all are good or no attempt is left.
 
     Args:
-        completions: [B] first draws.
-        is_good: Whether a completion may stay.
+        first: [B] first draws, such as completions.
+        is_good: Whether a draw may stay.
         draw: Draws some rows again in one call, given the rows and the number of the attempt.
         attempts: The numbers of the attempts.
 
     Returns:
-        [B] completions.
+        [B] draws.
     """
-    result = list(completions)
+    result = list(first)
     for attempt in attempts:
-        rows = [row for row, completion in enumerate(result) if not is_good(completion)]
+        rows = [row for row, drawn in enumerate(result) if not is_good(drawn)]
         if not rows:
             break
-        for row, completion in zip(rows, draw(rows, attempt), strict=True):
-            result[row] = completion
+        for row, drawn in zip(rows, draw(rows, attempt), strict=True):
+            result[row] = drawn
     return result
 
 

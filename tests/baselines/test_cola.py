@@ -28,11 +28,13 @@ from baselines.cola.stages import Learning, Updater, policy_loss, stages, straig
 from baselines.cola.turns import Rewrite, Turn, by_codes, by_tokens, first_states, gains, is_followed, rewrites
 from baselines.evaluate import evaluate
 from baselines.run import TrainingLog
+from baselines.worlds import fresh_seeds
 from eagle_gym.envs.vector import EagleVectorEnv
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.codes import ByCodes, CodeSettings, Written, make_codes, write
 from eagle_gym.language.codes.networks import CodeHead
 from eagle_gym.language.embedded import weights_path
+from eagle_gym.language.rewriting import ATTEMPTS
 from tests.fake_worlds import make_tiny_world
 
 TINY: dict[str, Any] = {
@@ -186,6 +188,52 @@ def test_a_rewrite_that_is_cut_off_gains_nothing(agent: CoLAAgent, envs: Any) ->
     cut = rewrites(model.base, model.format, texts, [""] * 3, by_tokens(model.base, [1, 2, 3], 3, 1.0), 3)
     assert not any(row.parses or is_followed(text, row) for text, row in zip(texts, cut, strict=True))
     assert (gains(envs.world, states, cut) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("acts", ["codes", "tokens"])
+def test_what_does_not_parse_is_drawn_again_as_in_environments(
+    agent: CoLAAgent, envs: Any, acts: str, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = CoLAAgent(agent.learning, replace(agent.config, acts=acts, temperature=temperature))
+    writer.bind(envs)
+    envs.reset(seed=0)
+    (first, second), drawn = envs.states, []
+    turns = (Turn([1, 2], Written([3], True, np.array([0]), torch.zeros(1, 1), 1)),) * 2
+
+    def scripted(base: Any, form: Any, texts: list[str], *_: Any) -> list[Rewrite]:
+        drawn.append(texts)
+        parses = [text == first.text and len(drawn) == 3 for text in texts]
+        return [
+            Rewrite("an edit", text if good else "no plot", turns, good)
+            for text, good in zip(texts, parses, strict=True)
+        ]
+
+    monkeypatch.setattr("baselines.cola.agent.rewrites", scripted)
+    before = writer.world.model.usage.snapshot()
+    one, other = (path.states[-1] for path in writer.write([first, second]))
+    used = writer.world.model.usage.snapshot() - before
+    if temperature == 0:
+        assert drawn == [[first.text, second.text]], "another draw cannot differ"
+        return
+    assert drawn == [[first.text, second.text]] * 3 + [[second.text]] * (ATTEMPTS - 3)
+    assert (one.text, one.valid) == (first.text, True)
+    assert (other.text, other.valid) == ("no plot", False)
+    again = 2 * sum(map(len, drawn[1:]))  # two turns each
+    assert (used.calls, used.retries, used.completion_tokens) == (4 + again, again, 4 + again)
+
+
+def test_a_first_draw_that_parses_stays(agent: CoLAAgent, envs: Any) -> None:
+    """Rows that are drawn again change no others: first draws are those of the generator that the agent has."""
+    writer = CoLAAgent(agent.learning, replace(agent.config, max_tokens=60))
+    writer.bind(envs)
+    envs.reset(seed=0)
+    writer.reseed(np.random.default_rng(3))
+    found = writer.rewrite(envs.states)
+    once = writer._draw(envs.states, fresh_seeds(np.random.default_rng(3), 2))
+    assert [new.text for new, old in zip(found, once, strict=True) if old.parses] == [
+        row.text for row in once if row.parses
+    ]
 
 
 def test_double_q_learns_the_gain_of_a_choice() -> None:

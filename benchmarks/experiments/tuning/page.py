@@ -36,10 +36,11 @@ ABLATION = (
 WORDS = {
     "ablated-whole": "EAGLE (latent, uniform), as it is",
     "ablated-no_imitation": "without imitation",
-    "ablated-constant": "with constant step sizes",
-    "ablated-neither": "without imitation, with constant step sizes",
     "ablated-no_kl": "without imitation and KL",
+    "ablated-shorter": "with shorter updates",
+    "ablated-both": "without imitation, with shorter updates",
     "ablated-g_optimal": "EAGLE (latent, G-optimal), as it is",
+    "ablated-g_optimal-shorter": "EAGLE (latent, G-optimal), with shorter updates",
     "ablated-ppo": "PPO with the same budget",
 }
 

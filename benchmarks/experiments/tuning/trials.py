@@ -88,13 +88,17 @@ ABLATED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "ablated-whole": {},
         "ablated-no_imitation": {"imitates": False},
-        "ablated-constant": {"anneal": False},
-        "ablated-neither": {"imitates": False, "anneal": False},
         "ablated-no_kl": {"imitates": False, "kl_weight": 0.0},
+        "ablated-shorter": {"trust_weight": 3.0},
+        "ablated-both": {"imitates": False, "trust_weight": 3.0},
         "ablated-g_optimal": {"reference": "g_optimal"},
+        "ablated-g_optimal-shorter": {"reference": "g_optimal", "trust_weight": 3.0},
     }
 )
-"""Changes of EAGLE with the uniform policy as its reference."""
+"""Changes of EAGLE with the uniform policy as its reference.
+
+With three times the default trust weight, an update moves the policy about as far as one of PPO does.
+"""
 
 
 def ablations(steps: int, recorded: int, settings: Chosen) -> Iterator[dict[str, Any]]:
