@@ -6,7 +6,8 @@ the answers, several with commas; the page says how well they, and measures with
 60 invented overviews, each with five edits: another name, profession, place and decade, and an object to add. Half of
 the requests are worded as an editor's training words them (`eagle_gym.language.editor`), half are not; neither the
 texts nor the words in them occur in training. With `--data` and a MovieLens folder that has overviews, real overviews
-are edited as well. Models are named with `--language-model`, several with commas between them.
+are edited as well. Models are named with `--language-model`, several with commas between them; `plain` is SmolLM2 as it
+is, and `plain?prompts=few_shot&dtype=bfloat16` says in which words and numbers.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from typing import Any, Final
 
 from benchmarks.experiments.editing.cases import invented_cases, open_cases, real_cases, spread
 from benchmarks.experiments.editing.measure import MAX_NEW_TOKENS, measure
-from benchmarks.experiments.editing.tables import Findings, public
+from benchmarks.experiments.editing.models import open_model, public
+from benchmarks.experiments.editing.tables import Findings
 from benchmarks.running import Options
 from eagle_gym.errors import ConfigurationError
-from eagle_gym.language import load_language_model
 
 SIZES: Mapping[str, dict[str, Any]] = {
     "smoke": {"cases": 10, "open": 2, "real": 4},
     "quick": {"cases": 100, "open": 12, "real": 50},
+    "medium": {"cases": 100, "open": 60, "real": 50},
     "greedy": {"cases": 300, "open": 60, "real": 150, "temperatures": (0.0,)},
     "small": {"cases": 300, "open": 60, "real": 150},
 }
@@ -43,13 +45,13 @@ def run(options: Options) -> None:
         raise ConfigurationError(f"expected --only to match invented, open or (with --data) real, got {options.only!r}")
     findings = Findings(options.out, sentences=options.size != "smoke")
     for spec in (options.language_model or "embedded").split(","):
-        model = load_language_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)
+        model = open_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)
         for name, cases in sets.items():
             for temperature in size.get("temperatures", TEMPERATURES):
                 findings.add(measure(model, public(spec), name, cases, temperature))
         model.close()
     for spec in filter(None, (options.judge or "").split(",")):
-        judge = load_language_model(spec, device=options.device, max_new_tokens=JUDGES_TOKENS)
+        judge = open_model(spec, device=options.device, max_new_tokens=JUDGES_TOKENS)
         findings.judge(judge, public(spec))
         judge.close()
     print(f"\n{findings.page()}\nREPORT.md, answers.json and run.json in {options.out}")

@@ -1,4 +1,4 @@
-"""How well something that needs no rule agrees with the rules, with intervals over texts."""
+"""Shares of edits, and how well something that needs no rule agrees with the rules, with intervals over texts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from benchmarks.stats import Interval, counts, percentiles
 
 Floats = NDArray[np.float64]
 REPLICATES: Final = 2000
+
+
+def mean(values: Sequence[float], texts: Sequence[str]) -> Interval:
+    """Mean of the values."""
+    return _over_texts(lambda a, _, w: w @ a / w.sum(axis=1), values, values, texts)
 
 
 def agreement(said: Sequence[bool], rule: Sequence[bool], texts: Sequence[str]) -> Interval:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.experiments.editing.agreement import mean
 from benchmarks.experiments.editing.cases import KINDS, Case
 from benchmarks.experiments.editing.check import Verdict
 from benchmarks.experiments.editing.judges import OVERLAP, Judged, Moved, by_model, by_overlap, movements
@@ -24,7 +25,11 @@ FOLLOWED = (
     "Edits by rule. Followed: what was asked for is there, what it replaces is gone, and at least half of the other "
     "words are kept. Rest kept: words that the edit did not concern, over answers that are not copies. Moved: cosine "
     "distance between the words (tf-idf) of text and answer. Calls: generations for each edit. A judge's column is the "
-    "share of answers of which it says that the edit is done."
+    "share of answers of which it says that the edit is done. Intervals of 95 % draw texts."
+)
+DIFFERENCES = (
+    "Edits followed, less those that the first model follows of the same edits, in points of 100; intervals of 95 % "
+    "draw texts:"
 )
 JUDGES = (
     "Judges, compared with the rule. *Overlap* calls an edit done if the answer is the text, edited: other words, at "
@@ -37,13 +42,6 @@ MOVED = (
 )
 
 
-def public(spec: str) -> str:
-    """A spec without a server's address."""
-    model, at, address = spec.partition("@")
-    prompts = [part for part in address.partition("?")[2].split("&") if part.startswith("prompts=")]
-    return "?".join([model, *prompts]) if at else spec
-
-
 def summary(one: Measured) -> dict[str, Any]:
     """The numbers of a row."""
     return {
@@ -52,6 +50,7 @@ def summary(one: Measured) -> dict[str, Any]:
         "temperature": one.temperature,
         "edits": len(one.cases),
         "followed": one.share("followed"),
+        "interval": [*asdict(followed(one)).values()][1:],
         "followed, familiar wording": one.share("followed", familiar=True),
         "followed, other wording": one.share("followed", familiar=False),
         "copied": one.share("copied"),
@@ -102,6 +101,7 @@ class Findings:
             "Edits followed by kind, and by wording (as in an editor's training, or not; of open edits: whether the "
             "word that is asked for occurs there):",
             _by_kind(self._measured),
+            *_differences(self._measured),
             JUDGES,
             _judges(judged),
             *[_unread(one) for one in judged if one.problem],
@@ -145,7 +145,7 @@ def _all_edits(found: Sequence[Measured], judged: Sequence[Judged], moved: Seque
         distances = next(each.distances for each in moved if each.of is one)
         yes = {each.judge: each.yes for each in judged if each.of is one}
         body.append([
-            one.model, one.name, f"{one.temperature:g}", str(len(one.cases)), percent(one.share("followed")),
+            one.model, one.name, f"{one.temperature:g}", str(len(one.cases)), in_percent(followed(one)),
             percent(one.share("copied")), percent(one.kept), percent(one.share("rambled")),
             f"{one.share('length'):.2f}", f"{one.calls / len(one.cases):.2f}",
             f"{np.mean(distances):.2f}" if distances else "n/a",
@@ -163,6 +163,32 @@ def _by_kind(found: Sequence[Measured]) -> str:
         for one in found
     ]  # fmt: skip
     return aligned(["model", "texts", "temperature", *KINDS, "familiar", "other"], body)
+
+
+def _differences(found: Sequence[Measured]) -> list[str]:
+    """What each model follows less or more often than the first, of the same edits; nothing of a single model."""
+    firsts = {(one.name, one.temperature): one for one in found if one.model == found[0].model}
+    body = []
+    for one in found:
+        first = firsts.get((one.name, one.temperature))
+        if first is not None and one.model != first.model and one.cases == first.cases:
+            gap = in_percent(followed(one, first)).replace(" %", "")
+            body.append([one.model, one.name, f"{one.temperature:g}", gap])
+    head = ["model", "texts", "temperature", f"less {found[0].model}" if found else ""]
+    return [DIFFERENCES, aligned(head, body)] if body else []
+
+
+def followed(one: Measured, less: Measured | None = None) -> Interval:
+    """Share of the edits that are followed, or its difference from another model's share of the same edits."""
+    values = np.array([float(verdict.followed) for verdict in one.verdicts])
+    if less is not None:
+        values = values - np.array([float(verdict.followed) for verdict in less.verdicts])
+    return mean(values.tolist(), [case.text for case in one.cases])
+
+
+def in_percent(found: Interval) -> str:
+    """A share with its interval, such as `90 % [85, 94]`."""
+    return f"{100 * found.estimate:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
 
 
 def _judges(judged: Sequence[Judged]) -> str:

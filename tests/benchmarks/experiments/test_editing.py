@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,14 @@ from benchmarks.experiments.editing.cases import (
 from benchmarks.experiments.editing.check import check
 from benchmarks.experiments.editing.judges import by_model, by_overlap, movements
 from benchmarks.experiments.editing.measure import Measured
-from benchmarks.experiments.editing.tables import public
+from benchmarks.experiments.editing.models import open_model, parsed, public
+from benchmarks.experiments.editing.tables import followed, in_percent
 from benchmarks.running.files import read_json
-from eagle_gym.errors import CatalogError
+from eagle_gym.errors import CatalogError, ConfigurationError
 from eagle_gym.language.change import mentions
 from eagle_gym.language.editor import OVERVIEWS, edits, words
 from eagle_gym.language.editor.requests import INSERTIONS, LEAD_SWAPS, SWAPS
+from eagle_gym.language.installed import installed_file
 from eagle_gym.plot_english import lexicon
 from tests.language.tiny import Saying
 
@@ -296,3 +299,27 @@ def test_no_address_is_published() -> None:
     assert public("openai:m@http://10.0.0.1:80/v1?timeout=9&prompts=few_shot&x=1") == "openai:m?prompts=few_shot"
     assert public("openai:m@http://10.0.0.1:80/v1") == "openai:m"
     assert public("transformers:here") == "transformers:here"
+
+
+def test_a_model_in_this_process_is_asked_in_words_that_its_spec_names() -> None:
+    assert parsed("plain?prompts=few_shot&dtype=bfloat16") == ("plain", {"prompts": "few_shot", "dtype": "bfloat16"})
+    assert parsed("smollm2") == ("smollm2", {})
+    served = "openai:m@http://10.0.0.1:80/v1?prompts=few_shot"
+    assert parsed(served) == (served, {})
+    with pytest.raises(ConfigurationError, match="expected the options prompts and dtype of 'plain', got device, x"):
+        parsed("plain?device=cuda&dtype=bfloat16&x=")
+
+
+@pytest.mark.skipif(installed_file("smollm2") is None or find_spec("gguf") is None, reason="needs make models")
+def test_smollm2_as_it_is() -> None:
+    model = open_model("plain?prompts=few_shot&dtype=bfloat16", device="cpu", max_new_tokens=4)
+    assert model.name.startswith("transformers:")
+    model.close()
+
+
+def test_models_are_compared_on_the_same_edits() -> None:
+    done = [case.text.replace(case.old, case.new) for case in invented_cases()[:2]]
+    both, one, neither = measured(done), measured([done[0], None]), measured([None, None])
+    assert in_percent(followed(one)) == "50 % [50, 50]", "one text"
+    assert followed(one, both).estimate == -0.5
+    assert followed(neither, both).estimate == -1.0
