@@ -1,7 +1,7 @@
 """Agents trained with one language model, tested with others: of different wording and size, and without weights (T2).
 
 The environments share encoder, reward, action sets and expected effects. Learners have default settings, and in
-`reference` the seeds of T1 and half of its steps. The page reports the distances between the environments.
+`reference` five seeds and half of the steps of T1. The page reports the distances between the environments.
 """
 
 from __future__ import annotations

@@ -34,3 +34,5 @@ def test_design_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert page in capsys.readouterr().out
     assert page.startswith("# What designed action sets are worth\n\n**LinUCB, designed minus random**: ")
     assert page.count("not judged") == 9 + 2, "nine comparisons, two of them in the first paragraph"
+    for policy in ("no-op", "first offered edit", "user-blind greedy", "optimistic"):
+        assert page.count(f"| {policy}, designed ") == 1, "added after the run, with designed sets only"

@@ -28,6 +28,7 @@ from benchmarks.running.records import LatentMap
 from benchmarks.running.run import run_cells
 from benchmarks.running.runs import read_run, rows_of
 from eagle_gym.catalog import Catalog, Split, load_plots, plots_world, split_catalog
+from eagle_gym.envs.opening import make_world
 from eagle_gym.errors import ConfigurationError, LanguageModelError, PreparationError
 from eagle_gym.language.model import Completion, Usage
 from eagle_gym.language.prompts import Prompt
@@ -245,6 +246,12 @@ def test_other_users_are_asked_by_both_judges(plots: Catalog, true_taste: TrueTa
     own = SecondOpinion(small, split_catalog(small))
     users, texts = list(own.users[:2]), small.texts[:3]
     np.testing.assert_allclose(own.panel(users, texts), [own.standard([user] * 3, texts) for user in users])
+
+
+def test_who_rates_is_whom_judgements_confirm_by(plots: Catalog, true_taste: TrueTaste) -> None:
+    users, texts = [plots.users[0]], [plots.texts[3]]
+    found = judges.rater(make_world(split="test"))(users, texts)
+    assert found.tolist() == true_taste.standard(users, texts).tolist()
 
 
 def test_a_panel_leaves_the_user_out(small: Catalog, space: LatentSpace) -> None:

@@ -69,7 +69,7 @@ def test_parts_are_renewed_and_the_rest_stays(tmp_path: Path) -> None:
     renew_episode(readme, demo)
     renew_results(readme, write_reference(tmp_path / "reference"))
     page = readme.read_text()
-    assert "old" not in page
+    assert "\nold\n" not in page
     assert "+1.25  A dark film." in page
     assert "after 7,680 steps" in page
     assert "| PPO (SB3) | 0.5 |" in page

@@ -455,10 +455,12 @@ def test_a_packed_run_says_the_same_without_what_is_not_ours(tmp_path: Path) -> 
     write_plan(folder, planned(methods=("uniform", "beam", "ppo"), seeds=1)  # type: ignore[arg-type]
                | planned("ml", methods=("uniform", "beam", "ppo"), seeds=1))  # type: ignore[arg-type]  # fmt: skip
     (folder / "REPORT.md").write_text("# Own\n\nin /home/somebody/runs/t1_methods\n")
+    write_json({"plots": [["one above another", "1", "1", "holds"]]}, folder / "verdicts.json")
     with pytest.raises(PreparationError, match="benchmarks judge"):
         pack(folder, packed)
     judge(folder)
     pack(folder, packed)
+    assert (packed / "verdicts.json").read_text() == (folder / "verdicts.json").read_text()
     before, after = read_run(folder), read_run(packed)
     assert (after.experiment, after.size, list(after.plan)) == (before.experiment, before.size, list(before.plan))
     for environment in ("plots", "ml"):
