@@ -23,11 +23,11 @@ from benchmarks.running.runs import Run, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
-training seeds. Of each learner, it is the largest budget that was run. The language model is the grammar. *Optimistic*
-is greedy with the expected utility of each edit, which agents are not shown on the default task. *User-blind greedy*
-knows what edits do and not for whom. The [report](benchmarks/reference/tasks/REPORT.md) has costs, verdicts by a judge,
-and what is wanted of each preset ([commands and commits](benchmarks/reference/tasks/ORIGIN.md))."""
-COMPARED = """Differences of gains on Plots, default task. A finding *holds* where both intervals are above 0."""
+training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit, which
+agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom, and *no-op* takes
+the edit that does least ([report](benchmarks/reference/tasks/REPORT.md),
+[commands](benchmarks/reference/tasks/ORIGIN.md))."""
+COMPARED = """Differences of gains on Plots' default task; the judge is the true taste:"""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Finding:
 
 FINDINGS = (
     Finding(
-        "Transfer: agents trained with another language model less agents trained with this one",
+        "Transfer: trained with another language model, less trained with this one",
         *("t2_transfer", "plots", "All agents: trained elsewhere minus trained here"),
     ),
     Finding(
-        "Action sets: designed less random ones, optimistic policy",
+        "Action sets: designed less random",
         *("t3_action_sets", "plots-default", "optimistic: designed minus random"),
     ),
     Finding(
-        "Action sets: designed less the longest edits, optimistic policy",
+        "Action sets: designed less longest edits",
         *("t3_action_sets", "plots-default", "optimistic: designed minus longest"),
     ),
     Finding(
-        "Exploration: best text of ten steps, G-optimal less uniform policy",
+        "Exploration: best text of ten steps, G-optimal less uniform",
         *("exploration", "plots", "G-optimal minus uniform"),
     ),
 )
