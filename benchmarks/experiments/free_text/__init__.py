@@ -24,10 +24,11 @@ SHORT = {"min_ratings": 100, "fields": ["genres", "year", "tags"]}
 MORE = {"films": {"min_ratings": 20}, "spaces": (150, 50, 20), "products": 20, "pool": 9, "actions": 6}
 SMALL: dict[str, Any] = {"seeds": 1, "episodes": 8, "num_envs": 8, "steps": 48, "horizon": 3, "trials": 64}
 SIZES: dict[str, dict[str, Any]] = {
-    "smoke": SMALL | FEW | {"films": SHORT, "spaces": (150,), "env_kwargs": TINY},
-    "small": SMALL | MORE | {"env_kwargs": {}},
+    "smoke": SMALL | FEW | {"films": SHORT, "spaces": (150,), "encoders": ("words",), "env_kwargs": TINY},
+    "small": SMALL | MORE | {"encoders": ("words",), "env_kwargs": {}},
 }
-SIZES["reference"] = SIZES["small"] | {"seeds": 3, "steps": 96, "trials": 160}
+READERS = ("words", "minilm", "words+minilm")
+SIZES["reference"] = SIZES["small"] | {"seeds": 3, "steps": 96, "trials": 160, "encoders": READERS}
 
 
 def cells(options: Options) -> list[Cell]:
