@@ -101,7 +101,7 @@ class Judges:
         bar = tqdm(rows, desc="judging", unit="episode", delay=2.0, leave=False, disable=None)
         gains = {
             "true_taste": self._gains(rows, self.true_taste.standard) if self.true_taste else None,
-            "second": self._gains(rows, self.second.standard) if self.second else None,
+            "second": self._second(rows),
             "raters": self._raters(rows) if self.raters else None,
             "model": self._gains(rows, self._model_rates) if self.model else None,
         }
@@ -117,6 +117,12 @@ class Judges:
         first, last = (rate(users, [row.texts[end] for row in rows]) for end in (0, -1))
         gains: Floats = last - first
         return gains
+
+    def _second(self, rows: Sequence[EpisodeRow]) -> Floats | None:
+        """The second opinion's gains, [B]; None if it has no ratings of some user, such as a train user."""
+        if self.second is None or not {row.user for row in rows} <= set(self.second.users):
+            return None
+        return self._gains(rows, self.second.standard)
 
     def _raters(self, rows: Sequence[EpisodeRow]) -> Floats | None:
         """Mean gains over the panel without the episode's own user, [B]."""

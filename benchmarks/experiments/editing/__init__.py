@@ -44,12 +44,12 @@ def run(options: Options) -> None:
     if not sets:
         raise ConfigurationError(f"expected --only to match invented, open or (with --data) real, got {options.only!r}")
     findings = Findings(options.out, sentences=options.size != "smoke")
-    for spec in (options.language_model or "embedded").split(","):
-        model = open_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)
-        for name, cases in sets.items():
-            for temperature in size.get("temperatures", TEMPERATURES):
+    for temperature in size.get("temperatures", TEMPERATURES):  # an interrupted run has all models at the first
+        for spec in (options.language_model or "embedded").split(","):
+            model = open_model(spec, device=options.device, max_new_tokens=MAX_NEW_TOKENS)
+            for name, cases in sets.items():
                 findings.add(measure(model, public(spec), name, cases, temperature))
-        model.close()
+            model.close()
     for spec in filter(None, (options.judge or "").split(",")):
         judge = open_model(spec, device=options.device, max_new_tokens=JUDGES_TOKENS)
         findings.judge(judge, public(spec))

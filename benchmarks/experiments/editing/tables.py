@@ -93,22 +93,29 @@ class Findings:
 
     def page(self) -> str:
         """All edits; edits followed by kind; and what judges and movements say, next to the rule."""
-        judged = sorted(self._judged, key=lambda one: self._measured.index(one.of))
+        measured = sorted(self._measured, key=self._place)
+        judged = sorted(self._judged, key=lambda one: self._place(one.of))
+        moved = sorted(self._moved, key=lambda one: self._place(one.of))
         parts = [
             "# Editing",
             FOLLOWED,
-            _all_edits(self._measured, judged, self._moved),
+            _all_edits(measured, judged, moved),
             "Edits followed by kind, and by wording (as in an editor's training, or not; of open edits: whether the "
             "word that is asked for occurs there):",
-            _by_kind(self._measured),
-            *_differences(self._measured),
+            _by_kind(measured),
+            *_differences(measured),
             JUDGES,
             _judges(judged),
             *[_unread(one) for one in judged if one.problem],
             MOVED,
-            _movements(self._moved),
+            _movements(moved),
         ]
         return "\n\n".join([*parts, ""])
+
+    def _place(self, one: Measured) -> tuple[int, int, float]:
+        """Where a row stands: by model and texts, in the order in which they were measured first, and temperature."""
+        models, names = ([*dict.fromkeys(getattr(each, what) for each in self._measured)] for what in ("model", "name"))
+        return models.index(one.model), names.index(one.name), one.temperature
 
     def _write(self) -> None:
         (self._out / "REPORT.md").write_text(self.page(), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.experiments.free_text.served import adopt_pools
+from benchmarks.experiments.free_text.strangers import WORDS
 from benchmarks.pools import make_pools
 from benchmarks.products import write_products
 from benchmarks.running import Cell, Options, grid, opened
@@ -33,15 +34,19 @@ def methods(size: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def environments(options: Options, size: Mapping[str, Any]) -> list[Place]:
-    """Films and products in free text, then films in plot English."""
+    """Films and products in free text, films also read by other encoders than the default; films in plot English."""
     folder, kept = options.out.resolve() / "products", str(options.out.resolve() / "pools-products.jsonl")
     if not (folder / "meta_Invented.jsonl.gz").exists():
         write_products(folder, size["products"], USERS)
     usual = {"horizon": size["horizon"], "effects": "words", **size["env_kwargs"]}
     films = {"root": str(options.data), "texts": "free", "candidates": "lexicon", **size["films"]}
     products = {"root": str(folder), "pools": kept, "pool": size["pool"], "actions": size["actions"], "dim": DIM}
+    read = {WORDS: {}, **{encoder: {"encoder": encoder} for encoder in size["readers"]}}
     return [
-        ("movielens", "EagleGym/MovieLens-v0", usual | FREE | films),
+        *(
+            (f"movielens-{name}" if own else "movielens", "EagleGym/MovieLens-v0", usual | FREE | films | own)
+            for name, own in read.items()
+        ),
         ("products", "EagleGym/Amazon-v0", FREE | products | usual),
         ("plots", "EagleGym/Plots-v0", {"horizon": size["horizon"], "effects": "words"}),
     ]

@@ -192,15 +192,15 @@ def cost_table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Utilities of films by the number of films in the catalog."""
+    """Utilities of films by the number of films in the catalog, and by what reads their texts."""
     body = [
-        [str(one["films"]), name, str(row["films"]),
+        [str(one["films"]), one["encoder"], name, str(row["films"]),
          *(f"{row[part]:+.2f}" for part in ("total", "affinity", "novelty")),
          "{:+.2f} [{:+.2f}, {:+.2f}]".format(*row["difference"])]
         for one in found["spaces"]
         for name, row in one["rows"].items()
     ]  # fmt: skip
-    head = ["films in the catalog", "text", "films", "utility", "affinity", "novelty", "minus films that it knows"]
+    head = ["films in the catalog", "read by", "text", "films", "utility", "affinity", "novelty", "minus whole films"]
     return f"{FILMS}\n\n{aligned(head, body)}"
 
 

@@ -2,7 +2,8 @@
 
 A space knows the words of its own catalog. In a small catalog, words and tags stand for single films: a fifth of the
 films, held out at random, may then be worth less than the others, and so may a film that loses a part of its text. Both
-are bounds on what a rewrite can lose without saying anything bad. No model is asked here.
+are bounds on what a rewrite can lose without saying anything bad. What a part of the text is worth to a space also
+depends on what reads it, so the largest catalog is read by several text encoders. No model is asked here.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from benchmarks.running.files import write_json
 from eagle_gym.catalog import Catalog, Split, load_movielens, split_catalog
 from eagle_gym.catalog.fields import Described, describe, read_description
-from eagle_gym.latent import ContentGap, LatentSpace
+from eagle_gym.latent import ContentGap, LatentSpace, Reading
+from eagle_gym.latent.prepare import open_reading
 from eagle_gym.latent.quality import hold_out
 from eagle_gym.latent.space import CatalogFeatures, SpaceParameters, complete, factor_items, fit_maps
 
 FILE: Final = "strangers.json"
+WORDS: Final = "words"  # the default encoder
 FOLDS: Final = 5
 ENOUGH: Final = 80  # held-out films; a larger catalog is not held out in all of its folds
 USERS: Final = 50  # test users over whom a film's utility is averaged
@@ -40,19 +43,26 @@ TOLD: Final[Mapping[str, Callable[[Described], Described]]] = {
 
 
 def measure(places: Sequence[tuple[str, str, dict[str, Any]]], size: Mapping[str, Any], out: Path) -> None:
-    """Measure films by the number of films that a space is fitted to, and write `strangers.json`."""
+    """Measure films by the number of films that a space is fitted to and by encoder, and write `strangers.json`."""
     ((_, _, kwargs), *_) = places
     found = []
     for least in size["spaces"]:
         catalog = load_movielens(kwargs["root"], "free", min_ratings=least)
-        found.append({"films": len(catalog.items), "rows": worth(catalog)})
-    write_json({"spaces": found}, out / FILE)
+        for encoder in size["encoders"] if least == min(size["spaces"]) else (WORDS,):
+            rows = worth(catalog, open_reading(encoder))
+            found.append({"films": len(catalog.items), "encoder": encoder, "rows": rows})
+            write_json({"spaces": found}, out / FILE)
 
 
-def worth(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Utilities of films: whole and in part, and held out. Each has its difference from whole films of the catalog."""
+def worth(catalog: Catalog, reading: Reading) -> dict[str, dict[str, Any]]:
+    """Utilities of films: whole and in part, and held out. Each has its difference from whole films of the catalog.
+
+    Args:
+        catalog: The films.
+        reading: What the features of their texts are.
+    """
     told, away = {name: Mean(len(catalog.items)) for name in TOLD}, Mean(len(catalog.items))
-    for space, utility, known, strangers, users in fitted(catalog):
+    for space, utility, known, strangers, users in fitted(catalog, reading):
         own = np.arange(len(known))
         for name, change in TOLD.items():
             texts = [describe(change(read_description(catalog.texts[film]))) for film in known]
@@ -84,7 +94,7 @@ class Mean:
         return found
 
 
-def fitted(catalog: Catalog) -> Iterator[tuple[LatentSpace, ContentGap, Rows, Rows, Rows]]:
+def fitted(catalog: Catalog, reading: Reading) -> Iterator[tuple[LatentSpace, ContentGap, Rows, Rows, Rows]]:
     """Spaces fitted without a fold, with utility, films that they were fitted to, films of the fold, and test users."""
     split = split_catalog(catalog)
     everything = np.arange(len(catalog.items))
@@ -95,14 +105,14 @@ def fitted(catalog: Catalog) -> Iterator[tuple[LatentSpace, ContentGap, Rows, Ro
             return
         seen += len(fold)
         held = hold_out(catalog, split, fold)
-        space = fit(held.catalog, held.split)
+        space = fit(held.catalog, held.split, reading)
         utility = ContentGap(space, affinity="personal", catalog=held.catalog, split=held.split)
         yield space, utility, np.setdiff1d(everything, fold), fold, held.split.test_users[:USERS].astype(np.intp)
 
 
-def fit(catalog: Catalog, split: Split) -> LatentSpace:
-    """The default space, without the measurement of its quality."""
-    parameters, features = SpaceParameters(), CatalogFeatures.of(catalog)
+def fit(catalog: Catalog, split: Split, reading: Reading) -> LatentSpace:
+    """The default space for what reads its texts, without the measurement of its quality."""
+    parameters, features = SpaceParameters(), CatalogFeatures.of(catalog, reading=reading)
     maps = fit_maps(features, factor_items(catalog, split, parameters), parameters)
     return complete(catalog, split, features, maps, parameters)
 

@@ -21,6 +21,7 @@ from benchmarks.running import Options
 SIZES: Mapping[str, Size] = {
     "smoke": Size(envs=(1, 2), repeats=1, steps=1),
     "small": Size(envs=(1, 4, 16, 64), repeats=1),
+    "medium": Size(envs=(1, 4, 16, 64), repeats=3, least=1),
     "reference": Size(envs=(1, 4, 16, 64), repeats=3),
 }
 

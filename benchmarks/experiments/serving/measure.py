@@ -40,16 +40,18 @@ class Size:
     Attributes:
         envs: Numbers of environments.
         repeats: Cells of each kind.
-        steps: Steps of each environment in a cell; 0 takes 8 for one environment and fewer for more, at least 2.
+        steps: Steps of each environment in a cell; 0 takes 8 for one environment and fewer for more.
+        least: The fewest of these.
     """
 
     envs: tuple[int, ...]
     repeats: int
     steps: int = 0
+    least: int = 2
 
     def steps_of(self, envs: int) -> int:
         """Steps of each environment in a cell."""
-        return self.steps or max(2, 8 // envs)
+        return self.steps or max(self.least, 8 // envs)
 
 
 @dataclass(frozen=True)

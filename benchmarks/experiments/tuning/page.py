@@ -1,72 +1,77 @@
-"""The page of the trials: what each changes, what it gains on train users, what is chosen; the ablation of EAGLE."""
+"""The page of the trials: the protocol, what each trial changes and gains, what is chosen; the ablation of EAGLE."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.experiments.tuning.trials import ABLATED, learners
+from benchmarks.experiments.tuning import ablation, protocol
+from benchmarks.experiments.tuning.ablation import by_seed, rounded
+from benchmarks.experiments.tuning.trials import COMMITTED, learners
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
-from benchmarks.reporting.standings import Cells, average, difference
-from benchmarks.running.files import write_json
-from benchmarks.running.runs import Run, by_method, read_run, rows_of
+from benchmarks.reporting.standings import Cells, Methods, average
+from benchmarks.running.files import read_json, write_json
+from benchmarks.running.provenance import commits
+from benchmarks.running.runs import by_method, read_run, rows_of
 from benchmarks.stats import Interval
 
-NOTE = (
-    "Every learner gets the same four trials: its defaults, its step sizes times three and divided by three, and one "
-    "change of its own. They train on Plots, the default task, with the grammar as the language model, with the steps "
-    "that T1 gives on this task, and are tested on {episodes} episodes of *train* users and items. Their "
-    "{seeds} seeds, from 1,000 on, are in no other table. The largest mean gain is chosen, however small its lead. No "
-    "step size beyond the three was tried, even where the largest won. What is chosen for PPO holds "
-    "for PPO that clones first, MaskablePPO and RecurrentPPO too, and what is chosen for EAGLE, with the uniform "
-    "policy as its reference, for all three references. ELM, DQN and value-augmented sampling keep their defaults, "
-    "since they train for longer; CoLA and GRPO over tokens have trials of their own in `latent_actions`. Gains are in "
-    "standard deviations of utility over the catalog; intervals are 95 %, over users and seeds."
+PROTOCOL: Final = (
+    "Learners of `tuning` get the same four trials: the defaults, the step sizes times three and divided by three, and "
+    "one change of their own. They train on Plots, the default task, with the grammar as the language model and the "
+    "steps that T1 gives on this task, and are tested on {episodes} episodes of *train* users and items. The largest "
+    "mean gain is chosen, however small its lead. No step size beyond the three was tried, even where the largest won. "
+    "Trials of other experiments are on train users too, and choose by the mean gain. No table of T1 has the seed of a "
+    "trial."
 )
-ABLATION = (
-    "EAGLE with half of T1's budget, {seeds} seeds, tested like the trials. As it is, it imitates the uniform policy "
-    "first, at the cost of {steps:,} of its {budget:,} steps, and its step sizes fall to 0 over the rest; alpha, the "
-    "weight of the KL, is constant. The last column is the mean paired difference to EAGLE as it is."
-)
-WORDS = {
-    "ablated-whole": "EAGLE (latent, uniform), as it is",
-    "ablated-no_imitation": "without imitation",
-    "ablated-no_kl": "without imitation and KL",
-    "ablated-shorter": "with shorter updates",
-    "ablated-both": "without imitation, with shorter updates",
-    "ablated-g_optimal": "EAGLE (latent, G-optimal), as it is",
-    "ablated-g_optimal-shorter": "EAGLE (latent, G-optimal), with shorter updates",
-    "ablated-ppo": "PPO with the same budget",
-}
+GAINS: Final = "Gains are in standard deviations of utility over the catalog; intervals are 95 %, over users and seeds."
+TRIED: Final = ("commits", "machine", "episodes", "chosen", "trials")
 
 
 def write_page(folder: Path) -> str:
-    """Write `REPORT.md` and `tuning.json` of the trials that are done; returns the page."""
+    """Write `REPORT.md` and `tuning.json` of what is done; returns the page.
+
+    A run without trials, as of the size `ablated`, has those that are committed.
+    """
     run = read_run(folder)
     methods = by_method(run.of("plots"))
-    trials = [trial for name in learners(1, 1) for trial in trials_of(methods, name)]
-    episodes = max((len(cells[0].rows) for cells in methods.values()), default=0)
-    seeds = max((len(cells) for name, cells in methods.items() if not name.startswith("ablated")), default=0)
-    lines = (f"{title(item['learner'])}: {said(item['changes'])}" for item in trials if item["chosen"])
+    found = tried(methods) or {key: read_json(COMMITTED)[key] for key in TRIED}
+    lines = (f"{title(name)}: {said(changes)}" for name, changes in found["chosen"].items())
     parts = [
         "# Settings of the learners in T1",
         f"Chosen: {'; '.join(lines)}.",
-        NOTE.format(episodes=episodes, seeds=seeds),
+        GAINS,
+        "## Protocol",
+        PROTOCOL.format(episodes=found["episodes"]),
+        protocol.table(found["trials"]),
         "## Trials",
-        trials_table(trials),
+        trials_table(found["trials"]),
         "## What half a budget costs EAGLE",
-        *ablated(methods),
-        f"Code: {', '.join(run.commits)}.",
+        ablation.section(run, methods),
+        f"Code of the trials: {', '.join(found['commits'])}; of this run: {', '.join(run.commits)}.",
     ]
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
-    write_json(as_json(run, methods, trials), folder / "tuning.json", compact=True)
+    write_json(found | {"ablation": ablation.as_json(run, methods)}, folder / COMMITTED.name, compact=True)
     return text
+
+
+def tried(methods: Methods) -> dict[str, Any]:
+    """The trials of a run that are done, with what they choose; empty without any."""
+    trials = [trial for name in learners(1, 1) for trial in trials_of(methods, name)]
+    if not trials:
+        return {}
+    cells = [cell for name in methods if not name.startswith("ablated") for cell in methods[name]]
+    return {
+        "commits": commits(cell.header for cell in cells),
+        "machine": cells[0].header.get("machine", {}),
+        "episodes": len(cells[0].rows),
+        "chosen": {trial["learner"]: trial["changes"] for trial in trials if trial["chosen"]},
+        "trials": trials,
+    }
 
 
 def trials_of(methods: Mapping[str, Cells], name: str) -> list[dict[str, Any]]:
@@ -84,8 +89,7 @@ def trials_of(methods: Mapping[str, Cells], name: str) -> list[dict[str, Any]]:
 def gains(cells: Cells) -> dict[str, Any]:
     """The mean gain with its interval, and the means by seed."""
     found = average(rows_of(cells), lambda row: row.gain, np.random.default_rng(0))
-    means = {str(cell.seed): round(float(np.mean([row.gain for row in cell.rows])), 4) for cell in cells}
-    return {"gain": {name: round(value, 4) for name, value in asdict(found).items()}, "seeds": means}
+    return {"gain": rounded(found), "seeds": by_seed(cells)}
 
 
 def trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
@@ -106,32 +110,3 @@ def trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
 def said(changes: Mapping[str, Any]) -> str:
     """The changes of a trial in words."""
     return ", ".join(f"`{name}={value}`" for name, value in changes.items()) or "defaults"
-
-
-def ablated(methods: Mapping[str, Cells]) -> list[str]:
-    """What EAGLE gains with half of the budget, without each of its parts."""
-    whole = methods.get("ablated-whole")
-    if not whole:
-        return ["Not run."]
-    recorded = next(
-        iter(part["calls"] for name, part in whole[0].header["cost"]["parts"].items() if "episodes" in name)
-    )
-    note = ABLATION.format(seeds=len(whole), steps=recorded, budget=whole[0].steps)
-    body = []
-    for name in ("ablated-ppo", *ABLATED):
-        if name in methods:
-            less = difference(methods[name], whole, np.random.default_rng(0)) if name != "ablated-whole" else ""
-            body.append([WORDS[name], str(Interval(**gains(methods[name])["gain"])), str(less)])
-    return [note, aligned(["agent", "gain, train users", "minus EAGLE as it is"], body)]
-
-
-def as_json(run: Run, methods: Mapping[str, Cells], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All numbers of the page."""
-    first = run.done[0].header if run.done else {}
-    return {
-        "commits": run.commits,
-        "machine": first.get("machine", {}),
-        "chosen": {item["learner"]: item["changes"] for item in trials if item["chosen"]},
-        "trials": list(trials),
-        "ablated": {name: gains(cells) for name, cells in methods.items() if name.startswith("ablated")},
-    }

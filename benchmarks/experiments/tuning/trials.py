@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from baselines import registry
 from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.grid import Chosen
 
+COMMITTED: Final = REFERENCE / "tuning" / "tuning.json"
 TRAIN: Mapping[str, Any] = MappingProxyType({"split": "train"})  # of the test episodes
 FACTORS: Mapping[str, float] = MappingProxyType({"larger": 3.0, "smaller": 1 / 3})  # of the step sizes
 
@@ -88,9 +89,7 @@ ABLATED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "ablated-whole": {},
         "ablated-no_imitation": {"imitates": False},
-        "ablated-no_kl": {"imitates": False, "kl_weight": 0.0},
         "ablated-shorter": {"trust_weight": 3.0},
-        "ablated-both": {"imitates": False, "trust_weight": 3.0},
         "ablated-g_optimal": {"reference": "g_optimal"},
         "ablated-g_optimal-shorter": {"reference": "g_optimal", "trust_weight": 3.0},
     }
@@ -117,11 +116,11 @@ def ablations(steps: int, recorded: int, settings: Chosen) -> Iterator[dict[str,
         yield {"agent": "eagle", "label": label, "training": own, "recorded": recorded if imitates else 0, **usual}
 
 
-def chosen(folder: Path = REFERENCE / "tuning") -> dict[str, dict[str, Any]]:
+def chosen(path: Path = COMMITTED) -> dict[str, dict[str, Any]]:
     """The settings that were chosen for each learner in a run of the trials, by default the committed one.
 
     Raises:
-        PreparationError: There is no such run.
+        PreparationError: There is no such file.
     """
-    found: dict[str, dict[str, Any]] = read_json(folder / "tuning.json")["chosen"]
+    found: dict[str, dict[str, Any]] = read_json(path)["chosen"]
     return found

@@ -159,18 +159,24 @@ MAKE = "python:tests.benchmarks.experiments.test_editing:{}"
 def test_the_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     editor, judges = MAKE.format("make_editor"), f"{MAKE.format('make_judge')},grammar"
-    given = ["--language-model", editor, "--judge", judges, "--out", str(tmp_path)]
+    given = ["--language-model", f"{editor},{MAKE.format('make_copier')}", "--judge", judges, "--out", str(tmp_path)]
     assert main(["run", "editing", "--size", "smoke", *given]) == 0
     page = (tmp_path / "REPORT.md").read_text()
     assert page in capsys.readouterr().out
     found = read_json(tmp_path / "run.json")
-    greedy, sampled, *opened = found["measured"]
+    of = {name: [one for one in found["measured"] if one["model"].endswith(name)] for name in ("editor", "copier")}
+    greedy, *opened = sorted(of["editor"], key=lambda one: (one["cases"], one["temperature"]))
+    sampled, *opened = opened
     assert greedy["followed, name"] == sampled["followed, name"] == 1.0
     assert greedy["followed, object"] == 0.0
     assert greedy["copied"] > 0
     assert [(one["cases"], one["edits"], one["followed"]) for one in opened] == [("open", 2, 0.0)] * 2
-    assert len(read_json(tmp_path / "answers.json")["answers"]) == 24
-    judged = {(one["cases"], one["temperature"], one["judge"]): one for one in found["judged"]}
+    assert len(read_json(tmp_path / "answers.json")["answers"]) == 48
+    assert [one["temperature"] for one in found["measured"]] == [0.0] * 4 + [1.0] * 4, "all models greedily, then not"
+    rows = [line.split("|")[1:4] for line in page.splitlines() if re.match(r"\| python:\S+ +\| +(open|inv)", line)]
+    assert rows[:8] == sorted(rows[:8], key=lambda row: ("copier" in row[0], "open" in row[1], row[2]))
+    assert f"| less {editor} |" in page
+    judged = {(o["cases"], o["temperature"], o["judge"]): o for o in found["judged"] if o["model"] == editor}
     assert judged["invented", 0.0, MAKE.format("make_judge")]["kappa"]["estimate"] == 1.0
     assert judged["invented", 0.0, "overlap: edited"]["kappa"]["estimate"] == 1.0, "this editor copies what it leaves"
     assert judged["invented", 0.0, "grammar"]["said"] == [None] * 10
@@ -205,6 +211,20 @@ def make_editor() -> object:
             return answers
 
     return Renamer()
+
+
+def make_copier() -> object:
+    """A model that repeats every text."""
+    from eagle_gym.language import Completion, Prompt
+    from tests.language.tiny import ScriptedModel
+
+    class Copier(ScriptedModel):
+        def generate(
+            self, prompts: Sequence[Prompt], seeds: Sequence[int], *, temperature: float = 1.0
+        ) -> list[Completion]:
+            return [Completion(prompt.text, 10, 5, "stop") for prompt in prompts]
+
+    return Copier()
 
 
 def make_judge() -> object:

@@ -78,6 +78,7 @@ def test_what_the_server_computed_is_read_from_its_metrics(monkeypatch: pytest.M
 
 def test_fewer_steps_with_more_environments() -> None:
     assert [SIZES["small"].steps_of(envs) for envs in (1, 4, 16, 64)] == [8, 2, 2, 2]
+    assert [SIZES["medium"].steps_of(envs) for envs in (1, 4, 16, 64)] == [8, 2, 1, 1]
     assert SIZES["smoke"].steps_of(64) == 1
 
 

@@ -49,6 +49,11 @@ def test_given_products_and_a_given_model(
     for name in ("optimistic", "eagle-optimistic", "supervised-g_optimal"):
         assert f"| {title(name)} " in page
     assert page.count("minus its reference policy, above 0") == 3
+    for rival in ("user-blind greedy", "first offered edit"):
+        assert page.count(f"minus {rival} ") == 4, "EAGLE with each reference policy, and the optimistic policy"
+    (total,) = (line for line in page.splitlines() if line.startswith("| **all** "))
+    assert total.split("|")[2].strip() == str(12 * 2), "twelve methods, two episodes of one step"
+    assert "What the pools cost, before the cells:" in page
 
 
 def test_where_nothing_is_given_products_are_invented(tmp_path: Path, asked: list[str]) -> None:

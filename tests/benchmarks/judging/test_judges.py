@@ -258,6 +258,8 @@ def test_a_panel_leaves_the_user_out(small: Catalog, space: LatentSpace) -> None
     class Panel:
         """Every user likes length, as often as his number says."""
 
+        users = small.users
+
         def standard(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
             return np.zeros(len(texts))
 
@@ -283,6 +285,8 @@ def test_an_episode_of_one_text_is_judged(small: Catalog, space: LatentSpace) ->
 
 def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> None:
     class Fixed:
+        users = small.users[:5]
+
         def standard(self, users: Sequence[str], texts: Sequence[str]) -> np.ndarray:
             return np.array([float(len(text)) for text in texts])
 
@@ -293,6 +297,8 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     assert found.distance == pytest.approx(np.linalg.norm(z[-1] - z[0]))
     assert (found.reward, found.affinity, found.edits) == (1.5, 1.0, 1.0)
     assert found.second == len(texts[-1]) - len(texts[0])
+    (stranger,) = opened.judge([row(texts, small.users[5], small.items[7].id)])
+    assert np.isnan(stranger.second), "it has no ratings of this user"
     assert (found.parses, found.no_ops, found.length) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3 / 4)
     assert np.isnan(found.true_taste)
     assert np.isnan(found.model)
