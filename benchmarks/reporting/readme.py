@@ -27,7 +27,7 @@ training seeds. The language model is the grammar. *Optimistic* is greedy with t
 agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom, and *no-op* takes
 the edit that does least ([report](benchmarks/reference/tasks/REPORT.md),
 [commands](benchmarks/reference/tasks/ORIGIN.md))."""
-COMPARED = """Differences of gains on Plots' default task; the judge is the true taste:"""
+COMPARED = "Differences of gains on Plots' default task:"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def episode(demo: Path) -> str:
 def results(reference: Path) -> str:
     """The README's results, from the committed runs: scores of policies, and findings of other experiments."""
     scores = (reference / "tasks" / "SUMMARY.md").read_text()
-    head = ["finding", "by reward", "by judge", "verdict"]
+    head = ["difference", "by reward", "by judge", "verdict"]
     found = [finding_row(item, reference) for item in FINDINGS]
     return "\n\n".join(part.strip() for part in (RESULTS, scores, COMPARED, aligned(head, found)))
 

@@ -69,8 +69,8 @@ def write_page(folder: Path) -> str:
 
 
 def as_json(item: Trace) -> dict[str, Any]:
-    """A trace as lists, with three decimals, and None for what is not finite."""
-    found: dict[str, Floats] = {name: getattr(item, name).round(3) for name in ("calls", *MEASURES)}
+    """A trace as lists, with four decimals, and None for what is not finite."""
+    found: dict[str, Floats] = {name: getattr(item, name).round(4) for name in ("calls", *MEASURES)}
     return {
         name: np.where(np.isfinite(value), value.astype(object), None).tolist()  # type: ignore[call-overload]
         for name, value in found.items()
@@ -102,7 +102,7 @@ def comparisons(traces: Sequence[Trace]) -> str:
         covered = 100 * (known[one].coverage[:, -1] - known[other].coverage[:, -1])
         with np.errstate(invalid="ignore"):  # infinity less infinity
             volume = known[one].volume[:, -1] - known[other].volume[:, -1]
-        places = [spread(covered, ".1f"), spread(volume, ".2f")]
+        places = [spread(covered, ".2f"), spread(volume, ".2f")]
         body.append([claim.claim, *places, str(claim.reward), str(claim.judge), claim.words])
     return aligned(["claim", "coverage, points", *HEADS[1:], "verdict on the best text"], body)
 

@@ -53,7 +53,7 @@ def test_verdicts_by_hand() -> None:
     assert str(found.reward) == "2.00 [2.00, 2.00]"
     assert str(found.judge) == "-1.00 [-1.00, -1.00]"
     row = [word.strip() for word in comparisons(traces).splitlines()[-1].split("|")]
-    assert row[1:4] == ["G-optimal minus uniform", "2.0 [2.0, 2.0]", "2.00 [2.00, 2.00]"], "coverage is in points"
+    assert row[1:4] == ["G-optimal minus uniform", "2.00 [2.00, 2.00]", "2.00 [2.00, 2.00]"], "coverage is in points"
     assert "reward and judge disagree" in row[-2]
 
 
