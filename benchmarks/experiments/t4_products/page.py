@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from baselines.evaluate import EpisodeRow
 from benchmarks.experiments.free_text import judged
-from benchmarks.experiments.free_text.page import fates, pools_table
+from benchmarks.experiments.free_text.page import fates, kinds_of, pools_table
 from benchmarks.reporting.document import aligned, markdown
 from benchmarks.reporting.names import title
 from benchmarks.reporting.tables import percent, rivals
@@ -18,27 +21,43 @@ FATES = (
     "rewrite. Of the single rewrites, *copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap "
     "of words; *cut off* are those of which no answer was finished, so that the text stayed. *Followed* is a rough "
     "rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of the "
-    "text, does not repeat the edit, and no longer has what the edit replaces."
+    "text, does not repeat the edit, and no longer has what the edit replaces. *Asked again* are steps whose edit the "
+    "episode had before: the pool of a product does not change, so a policy may take one edit three times."
 )
+AGAIN = "Of {again} rewrites whose edit the episode had before, {copied} are copies; of the {new} others, {plain}."
 
 
 def section(run: Run, environment: str) -> str:
     """Contests, the judge, fates of the texts, and the cost of the pools."""
     found = by_method(run.of(environment))
     parts = [*map(markdown, rivals(found, run)), *judged.who(run, environment), FATES, fates_table(run, environment)]
+    rows = [row for cells in found.values() for row in rows_of(cells)]
+    parts.append(AGAIN.format(**repeats(rows)))
     if (run.folder / POOLS).exists():
         parts += ["What the pools cost, before the cells:", pools_table(read_json(run.folder / POOLS))]
     return "\n\n".join(parts)
 
 
 def fates_table(run: Run, environment: str) -> str:
-    """What became of the texts of each method, and of all."""
+    """What became of the texts of each method, and of all methods."""
     found = {title(method): rows_of(cells) for method, cells in by_method(run.of(environment)).items()}
     found["**all**"] = [row for rows in found.values() for row in rows]
     body, names = [], list[str]()
     for name, rows in found.items():
         shares = fates(rows)
         valid, steps = float(np.mean([row.valid for row in rows])), sum(len(row.texts) - 1 for row in rows)
-        body.append([name, str(steps), percent(valid), *map(percent, shares.values())])
+        again = repeats(rows)["again"] / max(steps, 1)
+        body.append([name, str(steps), percent(valid), percent(again), *map(percent, shares.values())])
         names = list(shares)
-    return aligned(["agent", "rewrites", "valid", *names], body)
+    return aligned(["agent", "rewrites", "valid", "asked again", *names], body)
+
+
+def repeats(rows: Sequence[EpisodeRow]) -> dict[str, int]:
+    """Rewrites whose edit the episode had before and others, with the number of copies among each."""
+    found = {"again": 0, "copied": 0, "new": 0, "plain": 0}
+    for row in rows:
+        for step, (edit, kind) in enumerate(zip(row.edits, kinds_of(row), strict=False)):
+            group, copies = ("again", "copied") if edit in row.edits[:step] else ("new", "plain")
+            found[group] += 1
+            found[copies] += kind == "copied"
+    return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.experiments.t4_products.page import repeats
 from benchmarks.products import BRANDS
 from benchmarks.reporting.names import title
 from benchmarks.running.files import read_rows
 from eagle_gym.envs import opening
 from eagle_gym.language.prompts import Prompt
+from tests.benchmarks.made_runs import rows
 from tests.fake_worlds import ScriptedModel
 
 
@@ -53,7 +55,14 @@ def test_given_products_and_a_given_model(
         assert page.count(f"minus {rival} ") == 4, "EAGLE with each reference policy, and the optimistic policy"
     (total,) = (line for line in page.splitlines() if line.startswith("| **all** "))
     assert total.split("|")[2].strip() == str(12 * 2), "twelve methods, two episodes of one step"
+    assert "Of 0 rewrites whose edit the episode had before, 0 are copies; of the 24 others, 0." in page
     assert "What the pools cost, before the cells:" in page
+
+
+def test_edits_that_an_episode_asks_for_again() -> None:
+    (row,) = rows("ppo", 0, [1.0])
+    row = replace(row, edits=("A", "B", "A", "B"), rewrites=("edited", "copied", "copied", "rewritten"))
+    assert repeats([row, row]) == {"again": 4, "copied": 2, "new": 4, "plain": 2}
 
 
 def test_where_nothing_is_given_products_are_invented(tmp_path: Path, asked: list[str]) -> None:
