@@ -138,6 +138,7 @@ class KnownVectorEnv(gym.vector.VectorEnv):
                 item=row.item,
                 z=row.z,
                 valid=True,
+                rewrite="",
                 utility={"total": total, "affinity": total, **nothing},
                 action_set=SimpleNamespace(
                     expected=row.z + row.displacements, edits=tuple(f"move {k}" for k in range(self.actions))
