@@ -24,7 +24,6 @@ SIZES: dict[str, dict[str, Any]] = {
     "small": SMALL,
     "reference": SMALL | {"seeds": 5},
 }
-POLICIES = (*FIXED, "first")
 LEARNERS: dict[str, Any] = {"ppo": ("ppo", {}), "eagle-g_optimal": ("eagle", {"reference": "g_optimal"})}
 
 
@@ -42,7 +41,7 @@ def of_seed(name: str, env_id: str, kwargs: dict[str, Any], seed: int, size: dic
     common: dict[str, Any] = {"env_id": env_id, "seed": seed} | {key: size[key] for key in ("episodes", "num_envs")}
     for model, arguments in there.items():
         here: dict[str, Any] = common | {"environment": f"{name}-{model}", "env_kwargs": arguments}
-        yield from (Cell(agent=policy, **here) for policy in POLICIES)
+        yield from (Cell(agent=policy, **here) for policy in (*FIXED, "first"))
         for method, (agent, own) in LEARNERS.items():
             training, recorded = own | {"total_timesteps": size["steps"]}, size["recorded"] if agent == "eagle" else 0
             yield Cell(agent=agent, label=f"{method}-{model}", training=training, recorded=recorded, **here)
