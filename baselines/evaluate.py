@@ -55,7 +55,8 @@ class EpisodeRow:
         texts: `T + 1` texts.
         edits: The `T` chosen edits.
         z: `T + 1` embeddings of the texts, n numbers each.
-        rewrites: What became of the text in each of the `T` steps, as in `State.rewrite`; empty in plot English.
+        rewrites: What became of a free text in each of the `T` steps, as in `State.rewrite`; empty in plot English
+            and in packed runs.
     """
 
     method: str

@@ -97,8 +97,8 @@ class CoLAAgent:
     def rewrite(self, states: Sequence[State]) -> list[Rewrite]:
         """One rewrite of each state's text, by search if there is one.
 
-        Without a search the rule is that of environments: a rewrite in plot English that does not parse is drawn again,
-        both turns of it, as often as there. The last attempt counts whatever it is.
+        Without a search, a rewrite in plot English that does not parse or is not finished is drawn again, both turns of
+        it, as often as an environment draws a text that does not parse. The last attempt counts whatever it is.
         """
         config, world = self.config, self.world
         if config.search and self.q is not None:

@@ -185,7 +185,7 @@ def is_proper(world: World, before: str, after: Rewrite) -> bool:
 def next_state(world: World, state: State, after: Rewrite) -> RawState:
     """The state that follows one; a rewrite that is not finished is not proper, and an empty one leaves the text."""
     raw = transition.next_text(world, state, after.text)
-    return RawState(raw.text, raw.user, raw.item, raw.step, raw.valid and after.parses, raw.start)
+    return RawState(raw.text, raw.user, raw.item, raw.step, raw.valid and after.parses, raw.start, raw.rewrite)
 
 
 def is_followed(before: str, after: Rewrite) -> bool:

@@ -44,7 +44,21 @@ def true_taste_of(catalog: Catalog) -> TrueTaste | None:
 def rater(world: World) -> Rate:
     """The judge that `Judgement.confirmed` follows: true taste where it is known, otherwise the second opinion."""
     known = true_taste_of(world.catalog)
-    return known.standard if known else SecondOpinion(world.catalog, world.resources.split).standard
+    return known.standard if known else where_known(SecondOpinion(world.catalog, world.resources.split))
+
+
+def where_known(judge: SecondOpinion) -> Rate:
+    """A second opinion's ratings; nan for users of whom it has none, such as train users."""
+
+    def rate(users: Sequence[str], texts: Sequence[str]) -> Floats:
+        known = set(judge.users)
+        rows = [row for row, user in enumerate(users) if user in known]
+        found = np.full(len(users), np.nan)
+        if rows:
+            found[rows] = judge.standard([users[row] for row in rows], [texts[row] for row in rows])
+        return found
+
+    return rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +115,7 @@ class Judges:
         bar = tqdm(rows, desc="judging", unit="episode", delay=2.0, leave=False, disable=None)
         gains = {
             "true_taste": self._gains(rows, self.true_taste.standard) if self.true_taste else None,
-            "second": self._second(rows),
+            "second": self._gains(rows, where_known(self.second)) if self.second else None,
             "raters": self._raters(rows) if self.raters else None,
             "model": self._gains(rows, self._model_rates) if self.model else None,
         }
@@ -117,12 +131,6 @@ class Judges:
         first, last = (rate(users, [row.texts[end] for row in rows]) for end in (0, -1))
         gains: Floats = last - first
         return gains
-
-    def _second(self, rows: Sequence[EpisodeRow]) -> Floats | None:
-        """The second opinion's gains, [B]; None if it has no ratings of some user, such as a train user."""
-        if self.second is None or not {row.user for row in rows} <= set(self.second.users):
-            return None
-        return self._gains(rows, self.second.standard)
 
     def _raters(self, rows: Sequence[EpisodeRow]) -> Floats | None:
         """Mean gains over the panel without the episode's own user, [B]."""

@@ -63,10 +63,10 @@ class Judgement:
         """The user's gain by true taste if it is known, otherwise by the second opinion."""
         return self.true_taste if np.isfinite(self.true_taste) else self.second
 
-    def is_of(self, row: EpisodeRow) -> bool:
-        """Whether it is of this very episode: of its user, and of its gains up to the rounding of packed runs."""
+    def is_of(self, row: EpisodeRow, rounding: float) -> bool:
+        """Whether it is of this very episode: of its user, and of its gains up to a rounding."""
         judged, played = (self.reward, self.affinity), (row.gain, row.affinity_gain)
-        return self.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=1.1e-2, equal_nan=True))
+        return self.user == row.user and bool(np.allclose(judged, played, rtol=1e-6, atol=rounding, equal_nan=True))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ Place = tuple[str, str, int, int]
 """Environment, method, seed and episode."""
 
 
-def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow]) -> dict[Place, Judgement]:
+def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow], rounding: float) -> dict[Place, Judgement]:
     """Judgements of a run's episodes; none if the run is not judged.
 
     Judgements of other episodes than those that were played are left out: cells may be repeated after a run was judged.
@@ -115,6 +115,6 @@ def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow]) -> dict[Pl
     for row in found:
         where, item = row.pop("environment"), Judgement(**row)
         key = (where, item.method, item.seed, item.episode)
-        if key in played and item.is_of(played[key]):
+        if key in played and item.is_of(played[key], rounding):
             judgements[key] = item
     return judgements

@@ -22,8 +22,8 @@ NOTE = (
 POLICIES = ("linucb", "uniform")
 FURTHER = ("no_op", "first", "user_blind", "optimistic")  # with the first set
 ADDED = (
-    "The no-op, the first offered edit, user-blind greedy and the optimistic policy, with designed sets only, were "
-    "added after the run. They decide nothing. *Reads* marks what is privileged: what edits are expected to do "
+    "The no-op, the first offered edit, user-blind greedy and the optimistic policy, with designed sets only, are "
+    "not part of the hypothesis. *Reads* marks what is privileged: what edits are expected to do "
     "(`effects`) or to be worth (`expected`)."
 )
 

@@ -22,7 +22,7 @@ FATES = (
     "of words; *cut off* are those of which no answer was finished, so that the text stayed. *Followed* is a rough "
     "rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of the "
     "text, does not repeat the edit, and no longer has what the edit replaces. *Asked again* are steps whose edit the "
-    "episode had before: the pool of a product does not change, so a policy may take one edit three times."
+    "episode had before: the pool of a product does not change, so a policy may take one edit again."
 )
 AGAIN = "Of {again} rewrites whose edit the episode had before, {copied} are copies; of the {new} others, {plain}."
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.experiments.tuning.page import write_page
-from benchmarks.experiments.tuning.trials import ablations, chosen, trials
+from benchmarks.experiments.tuning.trials import HALF, ablations, chosen, trials
 from benchmarks.running import Cell, Options, grid, run_cells
 
 FIRST_SEED = 1_000
@@ -37,18 +37,18 @@ SIZES: dict[str, dict[str, Any]] = {
 def cells(options: Options) -> list[Cell]:
     """Every trial of every learner."""
     size = SIZES[options.size]
-    return placed(trials(size["steps"], size["recorded"]), size, size["seeds"])
+    return placed("plots", trials(size["steps"], size["recorded"]), size, size["seeds"])
 
 
 def ablated(options: Options) -> list[Cell]:
     """EAGLE with half of T1's budget and with changes, and PPO; all have T1's settings, from the committed trials."""
     size = SIZES[options.size]
-    return placed(ablations(size["half"], size["imitated"], chosen()), size, size["ablated"])
+    return placed(HALF, ablations(size["half"], size["imitated"], chosen()), size, size["ablated"])
 
 
-def placed(methods: Iterable[dict[str, Any]], size: dict[str, Any], seeds: int) -> list[Cell]:
-    """Cells on Plots."""
-    place = ("plots", "EagleGym/Plots-v0", {"task": "default", "language_model": "grammar"})
+def placed(name: str, methods: Iterable[dict[str, Any]], size: dict[str, Any], seeds: int) -> list[Cell]:
+    """Cells on Plots. Trials and ablation have different names, since an unfinished seed is left out by name."""
+    place = (name, "EagleGym/Plots-v0", {"task": "default", "language_model": "grammar"})
     usual = {"episodes": size["episodes"], "num_envs": size["num_envs"], "first_seed": FIRST_SEED}
     return grid([place], list(methods), seeds=seeds, **usual)
 

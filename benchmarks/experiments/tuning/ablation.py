@@ -84,7 +84,7 @@ def differences_table(run: Run, methods: Methods) -> str:
         if name == PPO:
             continue
         base = next(base for base in BASES if name.startswith(base) or base == BASES[-1])
-        others = [methods[PPO], None if name == base else methods.get(base)]
+        others = [methods.get(PPO), None if name == base else methods.get(base)]
         found = [difference(cells, other, rng(), reader) for other in others for reader in read.values()]
         body.append([WORDS[name], *(str(one or "") for one in found)])
     return aligned(["agent", *head], body)
@@ -96,7 +96,7 @@ def as_json(run: Run, methods: Methods) -> dict[str, Any]:
     for name, cells in present(methods):
         agents[name] = {"seeds": by_seed(cells), "gain": rounded(average(rows_of(cells), lambda row: row.gain, rng()))}
         for by, reader in readers(run).items():
-            agents[name] |= {f"minus PPO, {by}": rounded(difference(cells, methods[PPO], rng(), reader))}
+            agents[name] |= {f"minus PPO, {by}": rounded(difference(cells, methods.get(PPO), rng(), reader))}
     first = [cells[0].header for _, cells in present(methods)]
     made = [cell.header for _, cells in present(methods) for cell in cells]
     return {"commits": commits(made), "machine": first[0].get("machine", {}) if first else {}, "agents": agents}

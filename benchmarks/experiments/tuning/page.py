@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.experiments.tuning import ablation, protocol
 from benchmarks.experiments.tuning.ablation import by_seed, rounded
-from benchmarks.experiments.tuning.trials import COMMITTED, learners
+from benchmarks.experiments.tuning.trials import COMMITTED, HALF, learners
 from benchmarks.reporting.document import aligned
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, Methods, average
@@ -37,8 +37,8 @@ def write_page(folder: Path) -> str:
     A run without trials, as of the size `ablated`, has those that are committed.
     """
     run = read_run(folder)
-    methods = by_method(run.of("plots"))
-    found = tried(methods) or {key: read_json(COMMITTED)[key] for key in TRIED}
+    halves = by_method(run.of(HALF))
+    found = tried(by_method(run.of("plots"))) or {key: read_json(COMMITTED)[key] for key in TRIED}
     lines = (f"{title(name)}: {said(changes)}" for name, changes in found["chosen"].items())
     parts = [
         "# Settings of the learners in T1",
@@ -50,12 +50,12 @@ def write_page(folder: Path) -> str:
         "## Trials",
         trials_table(found["trials"]),
         "## What half a budget costs EAGLE",
-        ablation.section(run, methods),
+        ablation.section(run, halves),
         f"Code of the trials: {', '.join(found['commits'])}; of this run: {', '.join(run.commits)}.",
     ]
     text = "\n\n".join(parts) + "\n"
     (folder / "REPORT.md").write_text(text)
-    write_json(found | {"ablation": ablation.as_json(run, methods)}, folder / COMMITTED.name, compact=True)
+    write_json(found | {"ablation": ablation.as_json(run, halves)}, folder / COMMITTED.name, compact=True)
     return text
 
 
@@ -64,7 +64,7 @@ def tried(methods: Methods) -> dict[str, Any]:
     trials = [trial for name in learners(1, 1) for trial in trials_of(methods, name)]
     if not trials:
         return {}
-    cells = [cell for name in methods if not name.startswith("ablated") for cell in methods[name]]
+    cells = [cell for own in methods.values() for cell in own]
     return {
         "commits": commits(cell.header for cell in cells),
         "machine": cells[0].header.get("machine", {}),

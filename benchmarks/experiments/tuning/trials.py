@@ -12,6 +12,7 @@ from benchmarks.running.files import REFERENCE, read_json
 from benchmarks.running.grid import Chosen
 
 COMMITTED: Final = REFERENCE / "tuning" / "tuning.json"
+HALF = "plots-half"  # short name of the environment of the ablation
 TRAIN: Mapping[str, Any] = MappingProxyType({"split": "train"})  # of the test episodes
 FACTORS: Mapping[str, float] = MappingProxyType({"larger": 3.0, "smaller": 1 / 3})  # of the step sizes
 

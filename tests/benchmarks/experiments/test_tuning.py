@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.experiments import t1_methods, tuning
 from benchmarks.experiments.tuning import protocol
 from benchmarks.experiments.tuning.page import TRIED, said, trials_of, write_page
-from benchmarks.experiments.tuning.trials import ABLATED, COMMITTED, chosen, learners
+from benchmarks.experiments.tuning.trials import ABLATED, COMMITTED, HALF, chosen, learners
 from benchmarks.reporting.names import title
 from benchmarks.running.files import read_json, read_rows
 from benchmarks.running.options import Options
@@ -77,13 +77,24 @@ def test_a_run_of_the_ablation_only_has_the_committed_trials(tmp_path: Path) -> 
     assert not tuning.cells(options)
     gains = {"ablated-ppo": [2.0, 3.0], "ablated-whole": [1.0, 2.0], "ablated-g_optimal": [1.5, 2.5]}
     for method, seed in itertools.product(gains, (1_000, 1_001)):
-        write_cell(tmp_path, method, seed, gains[method], trained=20)
+        write_cell(tmp_path, method, seed, gains[method], environment=HALF, trained=20)
     judge(tmp_path)
     page, found = write_page(tmp_path), read_json(tmp_path / "tuning.json")
     assert {key: found[key] for key in TRIED} == {key: read_json(COMMITTED)[key] for key in TRIED}
     (whole,) = (line for line in page.splitlines() if line.startswith("| EAGLE (latent, uniform)") and "-1.00" in line)
     assert "-0.50 [-0.50, -0.50]" in whole  # by judge, who confirms half
     assert found["ablation"]["agents"]["ablated-g_optimal"]["minus PPO, by reward"]["estimate"] == -0.5
+
+
+def test_an_ablation_without_ppo_or_with_missing_seeds_leaves_the_trials_alone(tmp_path: Path) -> None:
+    for trial, seed in itertools.product(("default", "larger", "smaller", "other"), (1_000, 1_001)):
+        write_cell(tmp_path, f"ppo-{trial}", seed, [1.0 if trial == "other" else 0.0] * 2, trained=20)
+    write_cell(tmp_path, "ablated-whole", 1_000, [1.0, 2.0], environment=HALF, trained=20)
+    page, found = write_page(tmp_path), read_json(tmp_path / "tuning.json")
+    assert [trial["trial"] for trial in found["trials"] if trial["chosen"]] == ["other"]
+    assert {*found["trials"][0]["seeds"]} == {"1000", "1001"}
+    assert "## What half a budget costs EAGLE\n\nNot run." in page
+    assert found["ablation"]["agents"]["ablated-whole"]["minus PPO, by reward"] is None
 
 
 @pytest.mark.slow

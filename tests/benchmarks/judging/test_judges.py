@@ -297,7 +297,8 @@ def test_a_judgement_says_what_happened(small: Catalog, space: LatentSpace) -> N
     assert found.distance == pytest.approx(np.linalg.norm(z[-1] - z[0]))
     assert (found.reward, found.affinity, found.edits) == (1.5, 1.0, 1.0)
     assert found.second == len(texts[-1]) - len(texts[0])
-    (stranger,) = opened.judge([row(texts, small.users[5], small.items[7].id)])
+    known, stranger = opened.judge([row(texts, user, small.items[7].id) for user in (small.users[4], small.users[5])])
+    assert known.second == found.second
     assert np.isnan(stranger.second), "it has no ratings of this user"
     assert (found.parses, found.no_ops, found.length) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3 / 4)
     assert np.isnan(found.true_taste)
