@@ -14,6 +14,9 @@ from baselines.evaluate import EpisodeRow
 from benchmarks.running.files import read_table
 
 
+ROUNDED, EXACT = 1.1e-2, 1e-5  # how far judged gains may be from those of the episode, in packed runs and others
+
+
 @dataclass(frozen=True)
 class Judgement:
     """One episode under all judges. Gains are of the last text over the first.
@@ -103,7 +106,7 @@ Place = tuple[str, str, int, int]
 """Environment, method, seed and episode."""
 
 
-def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow], rounding: float) -> dict[Place, Judgement]:
+def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow], *, packed: bool) -> dict[Place, Judgement]:
     """Judgements of a run's episodes; none if the run is not judged.
 
     Judgements of other episodes than those that were played are left out: cells may be repeated after a run was judged.
@@ -115,6 +118,6 @@ def read_judgements(folder: Path, played: Mapping[Place, EpisodeRow], rounding: 
     for row in found:
         where, item = row.pop("environment"), Judgement(**row)
         key = (where, item.method, item.seed, item.episode)
-        if key in played and item.is_of(played[key], rounding):
+        if key in played and item.is_of(played[key], ROUNDED if packed else EXACT):
             judgements[key] = item
     return judgements

@@ -20,7 +20,6 @@ from eagle_gym.errors import PreparationError
 
 PACKED = "packed.json"
 MADE = ("hashes", "versions", "commit", "command", "machine")  # parts of headers that a packed run holds once
-ROUNDED, EXACT = 1.1e-2, 1e-5  # how far the gains of an episode may be from those that were judged
 OWN_PAGE = "own.md"  # the experiment's own page in a packed run, whose REPORT.md is the report
 Content = tuple[Mapping[str, Any], list["FinishedCell"], dict[str, str]]
 """Plan, finished cells and errors of a run."""
@@ -230,7 +229,7 @@ def read_run(folder: Path) -> Run:
         failed,
         missing,
         left_out,
-        read_judgements(folder, rows, ROUNDED if (folder / PACKED).exists() else EXACT),
+        read_judgements(folder, rows, packed=(folder / PACKED).exists()),
         read_json(folder / "judges.json") if (folder / "judges.json").exists() else {},
     )
 
