@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from baselines.evaluate import EpisodeRow
 from benchmarks.running.files import read_table
 
-
 ROUNDED, EXACT = 1.1e-2, 1e-5  # how far judged gains may be from those of the episode, in packed runs and others
 
 
