@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.evaluate import Cost, CostMeter
+from benchmarks.reporting.document import aligned
 from benchmarks.running import opened
 from benchmarks.running.files import read_json, write_json
 from benchmarks.running.runs import read_cost, total
@@ -34,3 +35,10 @@ def make_pools(env_id: str, kwargs: Mapping[str, Any], cost: Path) -> None:
                 before = read_json(cost) if cost.exists() else nothing
                 spent = total([read_cost(before["cost"]), meter.cost()])
                 write_json({"pools": before["pools"] + made, "cost": asdict(spent)}, cost)
+
+
+def pools_table(found: Mapping[str, Any]) -> str:
+    """What the pools of products cost; cells do not pay for it."""
+    cost = found["cost"]
+    numbers = [str(found["pools"]), f"{cost['calls']:,}", f"{cost['completion_tokens']:,}", f"{cost['seconds']:.0f}"]
+    return aligned(["environment", "pools", "calls", "tokens written", "seconds"], [["products", *numbers]])

@@ -51,6 +51,18 @@ EFFECT_CAPTION = (
     "the words); movement in Z along the utility's gradient (progress) and orthogonal to it (drift), summed over the "
     "steps; texts that parse; steps that changed nothing; words of the last text, divided by those of the first."
 )
+TRUE = "The judge is the true taste."
+SECOND = "The judge is a second opinion. Its {}."
+
+
+def judge_line(run: Run, environment: str) -> list[str]:
+    """The judge of an environment, and how well it predicts ratings; nothing if its episodes are not judged."""
+    judged = run.judged(run.of(environment))
+    if not judged:
+        return []
+    if np.isfinite(judged[0].true_taste):
+        return [TRUE]
+    return [SECOND.format(run.facts.get(environment, {}).get("second"))]
 
 
 def unjudged(run: Run) -> list[Block]:

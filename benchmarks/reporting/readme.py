@@ -23,7 +23,7 @@ from benchmarks.running.runs import Run, read_run, rows_of
 from eagle_gym.errors import ConfigurationError, PreparationError
 
 RESULTS = """Scores on test users: 0 is the uniform policy, 1 is beam search, with 95 % intervals over users and
-two training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit,
+training seeds. The language model is the grammar. *Optimistic* is greedy with the expected utility of each edit,
 which agents are not shown on the default task. *User-blind greedy* knows what edits do and not for whom, and *no-op*
 takes the edit that does least ([report](benchmarks/reference/tasks/REPORT.md),
 [commands](benchmarks/reference/tasks/ORIGIN.md))."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.judged import judge_line
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import Cells, judged_mean
 from benchmarks.reporting.verdicts import HEAD, Verdict, rows, verdict
@@ -22,8 +23,6 @@ JUDGE: Final = (
     "If that of *text*, its prediction from texts, is below 0, the judge predicts worse than that mean, and its "
     "verdicts say little. A claim holds where reward and judge agree."
 )
-TRUE: Final = "The judge is the true taste."
-SECOND: Final = "The judge is a second opinion. Its {}."
 
 
 def extent(run: Run) -> str:
@@ -49,17 +48,7 @@ def contests(run: Run, found: Mapping[str, Sequence[FinishedCell]]) -> Iterator[
 def contests_of(run: Run, environment: str, found: Mapping[str, Sequence[FinishedCell]]) -> list[str]:
     """The table of contests, and who judged them."""
     table = rows([*contests(run, found)])
-    return [*([aligned(HEAD, table)] if table else []), *who(run, environment)]
-
-
-def who(run: Run, environment: str) -> list[str]:
-    """The judge of an environment, and how well it predicts ratings; nothing if its episodes are not judged."""
-    judged = run.judged(run.of(environment))
-    if not judged:
-        return []
-    if np.isfinite(judged[0].true_taste):
-        return [TRUE]
-    return [SECOND.format(run.facts.get(environment, {}).get("second"))]
+    return [*([aligned(HEAD, table)] if table else []), *judge_line(run, environment)]
 
 
 def numbers(run: Run, found: Mapping[str, Sequence[FinishedCell]]) -> dict[str, Any]:

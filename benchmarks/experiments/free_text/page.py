@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -13,7 +12,9 @@ import numpy as np
 
 from baselines.evaluate import EpisodeRow
 from benchmarks.experiments.free_text import costs, effects, judged, methods, strangers
+from benchmarks.pools import pools_table
 from benchmarks.reporting.document import aligned
+from benchmarks.reporting.fates import FATES, fates, steps_of
 from benchmarks.reporting.names import title
 from benchmarks.reporting.standings import average, given
 from benchmarks.reporting.tables import percent
@@ -22,7 +23,7 @@ from benchmarks.running.runs import FinishedCell, Run, by_method, read_run, rows
 from benchmarks.stats import bootstrap
 from eagle_gym.actions.surrogate.make import LEAST_R2, UNSEEN
 from eagle_gym.catalog.fields import read_description
-from eagle_gym.language.change import CHANGES, CUT_OFF, LEAST_KEPT, change, kept, mentions, words
+from eagle_gym.language.change import CHANGES, CUT_OFF
 
 SHORT: Final = (
     "**PPO and EAGLE train for {steps} steps each, which shows that everything runs. So few steps cannot show whether "
@@ -32,11 +33,7 @@ NOTE: Final = (
     "Gains are in standard deviations over the catalog, on test users; *affinity* and *novelty* are their parts. "
     "Intervals are 95 %, over users and {seeds} training seed(s). *Reads* marks what is privileged: what an agent was "
     "given besides observations and rewards. *Calls* are generations of the language model, for an episode and for the "
-    "training. *Valid* is the share of episodes in which every text is a proper rewrite. Of the single rewrites, "
-    "*copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap of words; *cut off* are those of "
-    "which no answer was finished, so that the text stayed. *Followed* is a rough rule: the answer has at least half "
-    "of the edit's content words that the text lacked, keeps at least half of the text, does not repeat the edit, and "
-    "no longer has what the edit replaces. Edits without such words are left out. For films, a table says what "
+    "training. {fates} For films, a table says what "
     "rewrites that keep genres, year and tags are paid, and what others are, over all agents. `-served` goes through "
     "the server that `--language-model` names."
 )
@@ -46,53 +43,8 @@ FILMS: Final = (
     "Spaces are fitted without a fifth of the films, in a small catalog once for each fifth; a film is averaged over "
     "them first. Intervals are 95 %, over films."
 )
-_EMPTY: Final = (
-    "a add and as at be by change for from give have in into is it its let like make more move of on or put set some "
-    "so than that the them then there this to turn with without remove replace instead"
-)
-EMPTY: Final = frozenset(words(_EMPTY))
-_REPLACED: Final = re.compile(
-    r"(?i)\s*(?:replace|change|swap|turn)\s+(?:the\s+|an?\s+)?(.+?)\s+(?:with|by|to|for|into)\s"
-)
 Found = Mapping[str, Sequence[FinishedCell]]
 """Finished cells by method."""
-
-
-def followed(before: str, edit: str, after: str) -> bool | None:
-    """Whether an answer has at least half of the words that an edit brings; None if it brings none.
-
-    A copy, a rambling answer, one that repeats the edit or that has less than half of the text is never counted, nor
-    one that still has what the edit replaces.
-    """
-    wanted = set(words(edit)) - EMPTY - set(words(before))
-    if not wanted or re.match(r"(?i)\s*(remove|delete|take out)", edit):
-        return None
-    echoed = edit.rstrip(".?! ").lower() in after.lower()
-    if echoed or change(before, after) in ("copied", "rambled") or kept(before, after) < LEAST_KEPT:
-        return False
-    replaced = _REPLACED.match(edit)
-    if replaced and mentions(before, replaced[1]) and mentions(after, replaced[1]):
-        return False
-    return len(wanted & set(words(after))) >= len(wanted) / 2
-
-
-def steps_of(rows: Sequence[EpisodeRow]) -> list[tuple[str, str, str]]:
-    """Text, edit and rewrite of every step."""
-    return [step for row in rows for step in zip(row.texts, row.edits, row.texts[1:], strict=False)]
-
-
-def kinds_of(row: EpisodeRow) -> list[str]:
-    """What each step made of the text: as the environment says, in plot English by its words."""
-    return list(row.rewrites) or [change(before, after) for before, _, after in steps_of([row])]
-
-
-def fates(rows: Sequence[EpisodeRow]) -> dict[str, float]:
-    """Shares of the rewrites that were copied, edited and so on, or cut off, and the share of edits followed."""
-    steps = steps_of(rows)
-    kinds = [kind for row in rows for kind in kinds_of(row)]
-    done = [found for step in steps if (found := followed(*step)) is not None]
-    shares = {kind: kinds.count(kind) / len(kinds) if kinds else float("nan") for kind in (*CHANGES, CUT_OFF)}
-    return {**shares, "followed": float(np.mean(done)) if done else float("nan")}
 
 
 def kept_labels(rows: Sequence[EpisodeRow]) -> dict[str, float]:
@@ -136,7 +88,8 @@ def write_page(folder: Path) -> str:
     seeds = len({cell.seed for cell in run.done})
     steps = max((cell.steps for cell in run.done), default=0)
     short = SHORT.format(steps=steps, judges=judged.extent(run))
-    blocks, numbers = ["# A language model on free text", short, NOTE.format(seeds=seeds), judged.JUDGE], {}
+    note = NOTE.format(seeds=seeds, fates=FATES)
+    blocks, numbers = ["# A language model on free text", short, note, judged.JUDGE], {}
     blocks.append(f"Size {run.size}. Code: {', '.join(run.commits)}.")
     for environment in run.environments:
         found = by_method(run.of(environment))
@@ -202,13 +155,6 @@ def stranger_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     ]  # fmt: skip
     head = ["films in the catalog", "read by", "text", "films", "utility", "affinity", "novelty", "minus whole films"]
     return f"{FILMS}\n\n{aligned(head, body)}"
-
-
-def pools_table(found: Mapping[str, Any]) -> str:
-    """What the pools of products cost; cells do not pay for it."""
-    cost = found["cost"]
-    numbers = [str(found["pools"]), f"{cost['calls']:,}", f"{cost['completion_tokens']:,}", f"{cost['seconds']:.0f}"]
-    return aligned(["environment", "pools", "calls", "tokens written", "seconds"], [["products", *numbers]])
 
 
 def surrogate_table(found: Mapping[str, Mapping[str, float]]) -> str:

@@ -7,22 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from baselines.evaluate import EpisodeRow
-from benchmarks.experiments.free_text import judged
-from benchmarks.experiments.free_text.page import fates, kinds_of, pools_table
+from benchmarks.pools import pools_table
 from benchmarks.reporting.document import aligned, markdown
+from benchmarks.reporting.fates import FATES, fates, kinds_of
+from benchmarks.reporting.judged import judge_line
 from benchmarks.reporting.names import title
 from benchmarks.reporting.tables import percent, rivals
 from benchmarks.running.files import read_json
 from benchmarks.running.runs import Run, by_method, rows_of
 
 POOLS = "pools-cost.json"
-FATES = (
-    "What became of the texts of the test episodes. *Valid* is the share of episodes in which every text is a proper "
-    "rewrite. Of the single rewrites, *copied*, *edited*, *rewritten*, *summarised* and *rambled* are found by overlap "
-    "of words; *cut off* are those of which no answer was finished, so that the text stayed. *Followed* is a rough "
-    "rule: the answer has at least half of the edit's content words that the text lacked, keeps at least half of the "
-    "text, does not repeat the edit, and no longer has what the edit replaces. *Asked again* are steps whose edit the "
-    "episode had before: the pool of a product does not change, so a policy may take one edit again."
+ASKED = (
+    "What became of the texts of the test episodes. {fates} *Asked again* are steps whose edit the episode had before: "
+    "the pool of a product does not change, so a policy may take one edit again."
 )
 AGAIN = "Of {again} rewrites whose edit the episode had before, {copied} are copies; of the {new} others, {plain}."
 
@@ -30,7 +27,8 @@ AGAIN = "Of {again} rewrites whose edit the episode had before, {copied} are cop
 def section(run: Run, environment: str) -> str:
     """Contests, the judge, fates of the texts, and the cost of the pools."""
     found = by_method(run.of(environment))
-    parts = [*map(markdown, rivals(found, run)), *judged.who(run, environment), FATES, fates_table(run, environment)]
+    parts = [*map(markdown, rivals(found, run)), *judge_line(run, environment)]
+    parts += [ASKED.format(fates=FATES), fates_table(run, environment)]
     rows = [row for cells in found.values() for row in rows_of(cells)]
     parts.append(AGAIN.format(**repeats(rows)))
     if (run.folder / POOLS).exists():

@@ -14,7 +14,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.experiments import free_text
 from benchmarks.experiments.free_text import served, strangers
-from benchmarks.experiments.free_text.page import by_labels, followed, kept_labels, write_page
+from benchmarks.experiments.free_text.page import by_labels, kept_labels, write_page
+from benchmarks.reporting.fates import followed
 from benchmarks.running import Options
 from benchmarks.running.files import read_json, write_json
 from eagle_gym.envs import opening
