@@ -1,4 +1,4 @@
-"""What became of texts in rewrites: copied, edited, cut off and so on; and by a rough rule, edits that were followed."""
+"""What became of texts in rewrites: copied, edited, cut off and so on; and by a rough rule, which edits were done."""
 
 from __future__ import annotations
 
