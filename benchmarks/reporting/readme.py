@@ -52,11 +52,11 @@ FINDINGS = (
         *("t2_transfer", "plots", "All agents: trained elsewhere minus trained here"),
     ),
     Finding(
-        "Action sets: designed less random",
+        "Greed on action sets: designed less random",
         *("t3_action_sets", "plots-default", "optimistic: designed minus random"),
     ),
     Finding(
-        "Action sets: designed less longest edits",
+        "Greed on action sets: designed less longest",
         *("t3_action_sets", "plots-default", "optimistic: designed minus longest"),
     ),
     Finding(
