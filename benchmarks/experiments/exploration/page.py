@@ -103,7 +103,7 @@ def comparisons(traces: Sequence[Trace]) -> str:
         with np.errstate(invalid="ignore"):  # infinity less infinity
             volume = known[one].volume[:, -1] - known[other].volume[:, -1]
         places = [spread(covered, ".2f"), spread(volume, ".2f")]
-        body.append([claim.claim, *places, str(claim.reward), str(claim.judge), claim.words])
+        body.append([claim.claim, *places, str(claim.reward), str(claim.judge or "n/a"), claim.words])
     return aligned(["claim", "coverage, points", *HEADS[1:], "verdict on the best text"], body)
 
 
@@ -116,8 +116,8 @@ def verdicts(traces: Sequence[Trace]) -> list[Verdict]:
     """Whether one policy's best text is better than another's, by reward and by judge."""
     known = {item.method: item for item in traces}
 
-    def apart(one: Keyed, other: Keyed) -> Interval:
-        return paired_difference(one, other, np.random.default_rng(0))
+    def apart(one: Keyed, other: Keyed) -> Interval | None:
+        return paired_difference(one, other, np.random.default_rng(0)) if one and other else None
 
     return [
         Verdict(

@@ -30,7 +30,7 @@ class Trace:
         best: Best utility less the first, `[S, H + 1]`.
         judged: The judge's rating of the text with the best utility, less that of the first text, `[S, H + 1]`.
         finds: `best` at the end of every episode.
-        opinions: `judged` at the end of every episode.
+        opinions: `judged` at the end of every episode whose user the judge knows.
     """
 
     method: str
@@ -59,7 +59,7 @@ def trace(cells: Sequence[FinishedCell], items: Floats, rate: Rate) -> Trace:
         best,
         judged=np.array([one.mean(axis=0) for one in opinions]),
         finds=[(*key, max(row.utilities) - row.utilities[0]) for key, row in zip(keys, rows, strict=True)],
-        opinions=[(*key, end) for key, end in zip(keys, ends, strict=True)],
+        opinions=[(*key, end) for key, end in zip(keys, ends, strict=True) if np.isfinite(end)],
     )
 
 

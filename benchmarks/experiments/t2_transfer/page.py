@@ -87,7 +87,7 @@ def mean_verdicts(run: Run, words: str, some: Sequence[Trio]) -> list[Verdict]:
 
 
 def together(some: Sequence[Trio], read: Reader) -> tuple[Keyed, ...]:
-    """The scores of several trios as three columns, over the episodes that each trio shares; empty without any.
+    """The scores of several trios as three columns, over the episodes that each trio shares; empty if one shares none.
 
     An episode counts once for each trio. Seeds and users keep their names, so they are drawn for all trios together.
     """
@@ -95,8 +95,8 @@ def together(some: Sequence[Trio], read: Reader) -> tuple[Keyed, ...]:
     for number, trio in enumerate(some):
         try:
             found = shared(*(read(cells) for cells in trio))
-        except ConfigurationError:  # nothing is judged
-            continue
+        except ConfigurationError:  # a trio is not judged, and a mean over the others would be of other pairs
+            return ()
         for column, scores in zip(columns, found, strict=True):
             column += [(seed, (number, episode), user, score) for seed, episode, user, score in scores]
     return columns if columns[0] else ()
