@@ -3,7 +3,7 @@
 On Plots, the default task, with the grammar as the language model. Every learner gets its defaults, a step size three
 times as large, one three times as small, and one change of its own, such as more exploration. Trials have the steps
 that T1 gives on this task, and are tested on episodes of train users and train items: no test user is met. Their seeds
-begin at 1,000 and are in no other table. The settings with the largest mean gain are chosen; `tuning.json` holds all
+begin at 1,000 and are in no table of T1. The settings with the largest mean gain are chosen; `tuning.json` holds all
 trials, and T1 reads it. EAGLE is a small network on latent observations.
 
 An ablation asks why EAGLE falls short of PPO at half of T1's budget: it leaves out the imitation, and makes updates as
